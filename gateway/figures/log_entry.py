@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.proxy.endpoints import Endpoint
+from gateway.proxy.sent_times import CLOCK, MODULE
 from runtime.deadlines import RESET_TOLERANCE_SECONDS
 from runtime.rpc.served.trailer import SERVED_METADATA
 from tandem.common.v1.served_pb2 import Served
@@ -60,7 +61,6 @@ class Times(NamedTuple):
 
 _BYTES = ("last_rx", "first_upstream_tx", "first_upstream_rx", "last_upstream_rx", "first_downstream_tx")
 _TIMES = (*(f"time_to_{name}_byte" for name in (*_BYTES, "last_downstream_tx")), "duration")
-_MODULE = "tandem"
 _BILLION = 1_000_000_000
 
 
@@ -70,25 +70,23 @@ def times_of(raw: HTTPAccessLogEntry) -> Times:
     durations = [getattr(common, name) for name in _TIMES]
     seconds = [each.seconds + each.nanos * 1e-9 for each in durations]
     metadata = common.metadata.filter_metadata
-    if _MODULE not in metadata:
+    if MODULE not in metadata:
         return Times(*seconds)
-    return _of_sockets(seconds, common.start_time, metadata[_MODULE].fields["clock"].string_value)
+    return _of_sockets(seconds, common.start_time, metadata[MODULE].fields[CLOCK].string_value)
 
 
 def _of_sockets(seconds: Sequence[float], start: Timestamp, clock: str) -> Times:
-    """Return the times with what socket_clock.cpp has noted: when head and reply arrived, and the reply had gone out.
+    """Return the times with what socket_clock.cpp has noted: when head and reply arrived.
 
     Those are nanoseconds since 1970, 0 where unknown. The wall clock may have been set meanwhile: nothing is below 0.
     """
     begun = start.seconds * _BILLION + start.nanos
-    arrived, replied, sent = map(int, clock.split())
+    arrived, replied, _ = map(int, clock.split())
     unread = max(0, begun - arrived) * 1e-9
     times = [each + unread if each else 0.0 for each in seconds]
     _, asked, _, last_upstream, _, last_downstream, ended = times
+    times[-1] = max(ended, last_downstream)
     reply_unread = last_upstream - unread - (replied - begun) * 1e-9 if replied else 0.0
-    if sent and last_downstream:
-        times[5] = last_downstream = max(last_downstream, (sent - begun) * 1e-9 + unread)
-        times[6] = max(ended, last_downstream)
     return Times._make((*times, unread, max(0.0, min(reply_unread, last_upstream - asked)), True))
 
 

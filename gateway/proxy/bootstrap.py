@@ -59,7 +59,7 @@ def document(
     if tracing is not None:
         trace(found, shared, tracing)
     if module is not None:
-        socket_clock.add(found, tuple(SERVICES), module)
+        socket_clock.add(found, tuple(SERVICES), module, sockets)
     if tls := settings.server_tls():
         for listener, transport_socket in downstream_sockets(tls, sockets).items():
             [each] = [each for each in found["static_resources"]["listeners"] if each["name"] == listener]
@@ -74,7 +74,7 @@ def write(
     tracing: TracingSettings | None = None,
 ) -> None:
     """Write all files that Envoy starts with into the folder of `sockets`."""
-    module = None if settings.server_tls() else socket_clock.place(sockets.folder)
+    module = None if settings.server_tls() else socket_clock.place(sockets)
     sockets.bootstrap.write_text(json.dumps(document(settings, sockets, limits, tracing, module), indent=2))
     for name, secret in secrets(settings.server_tls(), settings.backend_tls(), sockets).items():
         sockets.secret(name).write_text(json.dumps(secret, indent=2))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from gateway.proxy.binary import packaged_version
 from gateway.proxy.native.build import socket_clock_recipe
+from gateway.proxy.sent_times import SentTimes
+from gateway.proxy.sockets import Sockets
 from gateway.proxy.template import Json
 from runtime.compiled.library_file import copy_library
 from runtime.compiled.opening import open_compiled
@@ -27,12 +29,13 @@ _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _LISTENER = "grpc"
 
 
-def place(folder: Path) -> Path | None:
-    """Put the module into a folder and return its path; None, and a line in the log, where there is none."""
+def place(sockets: Sockets) -> Path | None:
+    """Put the module and its file into the folder and return its path; None, and a line in the log, without one."""
     if sys.platform != "linux" or not packaged_version().startswith(_ENVOY):
         logger.warning("times in the proxy's sockets are not measured: that needs Linux and Envoy %s", _ENVOY)
         return None
-    module = folder / "socket_clock.so"
+    SentTimes.make(sockets.sent_times)
+    module = sockets.folder / "socket_clock.so"
     try:
         open_compiled(cache_folder() / "kernels", socket_clock_recipe(), lambda path: copy_library(path, module))
     except LibraryUnavailable as error:
@@ -41,7 +44,7 @@ def place(folder: Path) -> Path | None:
     return module
 
 
-def add(bootstrap: Json, paradigms: tuple[str, ...], module: Path) -> None:
+def add(bootstrap: Json, paradigms: tuple[str, ...], module: Path, sockets: Sockets) -> None:
     """Have the module read and write for the public gRPC listener, and for the paradigms' clusters without TLS."""
     resources = bootstrap["static_resources"]
     for cluster in resources["clusters"]:
@@ -50,7 +53,7 @@ def add(bootstrap: Json, paradigms: tuple[str, ...], module: Path) -> None:
     for chain in (each["filter_chains"][0] for each in resources["listeners"] if each["name"] == _LISTENER):
         chain["transport_socket"] = _socket(module)
         manager = chain["filters"][0]["typed_config"]
-        manager["http_filters"] = [_filter(module), *manager["http_filters"]]
+        manager["http_filters"] = [_filter(module, sockets), *manager["http_filters"]]
 
 
 def _socket(module: Path) -> Json:
@@ -59,9 +62,10 @@ def _socket(module: Path) -> Json:
     return {"name": "envoy.transport_sockets.dynamic_modules", "typed_config": config}
 
 
-def _filter(module: Path) -> Json:
+def _filter(module: Path, sockets: Sockets) -> Json:
     kind = f"{_EXTENSIONS}.filters.http.dynamic_modules.v3.DynamicModuleFilter"
-    config = {"@type": kind, "dynamic_module_config": _loaded(module), "filter_name": "clock"}
+    path = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": str(sockets.sent_times)}
+    config = {"@type": kind, "dynamic_module_config": _loaded(module), "filter_name": "clock", "filter_config": path}
     return {"name": "envoy.filters.http.dynamic_modules", "typed_config": config}
 
 

@@ -24,7 +24,6 @@ void envoy_dynamic_module_callback_transport_socket_set_is_readable(void* socket
 void envoy_dynamic_module_callback_transport_socket_write_buffer_get_slices(void* socket, Bytes* slices, size_t* count);
 size_t envoy_dynamic_module_callback_transport_socket_write_buffer_length(void* socket);
 void envoy_dynamic_module_callback_transport_socket_write_buffer_drain(void* socket, size_t size);
-void envoy_dynamic_module_callback_transport_socket_flush_write_buffer(void* socket);
 void envoy_dynamic_module_callback_transport_socket_io_shutdown_write(void* socket);
 bool envoy_dynamic_module_callback_http_set_header(void* stream, int kind, Bytes name, Bytes value);
 bool envoy_dynamic_module_callback_http_set_dynamic_metadata_string(void* stream, Bytes name, Bytes key, Bytes value);

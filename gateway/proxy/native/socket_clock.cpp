@@ -1,19 +1,27 @@
 // When bytes came into the proxy's sockets and when they left it, which Envoy's own clock does not say. It begins when a
 // request is parsed, and ends when a reply is handed to its connection: where 32 requests come at once, the last has
-// waited for 31 by then, and no reply goes out before all of its burst are written.
+// waited for 31 by then, and no reply goes out before all of its burst are handed over.
 //
-// As a transport socket (plain TCP, otherwise as Envoy's own) the module asks the kernel for the time at which the bytes
-// arrived. As a filter it gives that time to the backend and to the log, writes a reply out when it ends, and notes when
-// the kernel had it. A worker is one thread, and what it parses is what it has just read: `last_read` is whose that was.
+// As a transport socket (plain TCP, otherwise as Envoy's own) the module asks the kernel for the time at which bytes
+// arrived. As a filter it gives that time to the backend and to the log. The log's entry is made before the reply goes
+// out, so the time of that goes another way: each entry has a number, and the file of sent times a place for it. A worker
+// is one thread, and what it parses is what it has just read: `last_read` is whose that was.
 
 #include "envoy.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
+#include <string>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -29,12 +37,35 @@ int64_t now(clockid_t clock) {
     return nanoseconds(time);
 }
 
+struct Sent {  // sent_times.py has the same
+    std::atomic<uint64_t> number;
+    std::atomic<int64_t> at;
+};
+static_assert(sizeof(Sent) == 16);
+
+Sent* sent_times = nullptr;  // a ring
+size_t num_sent_times = 0;
+std::atomic<uint64_t> last_number = 0;
+
+void open_sent_times(const std::string& path) {
+    const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) != 0) return;
+    void* mapped = mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (mapped == MAP_FAILED) return;
+    sent_times = static_cast<Sent*>(mapped);
+    num_sent_times = status.st_size / sizeof(Sent);
+}
+
 struct Socket {
     void* envoy;
     bool is_upstream;
     int fd = -1;
-    int64_t arrived = 0;       // the last of the bytes that were read last; 0: the kernel did not say
-    bool is_flushing = false;  // by us, in the middle of Envoy's work for a stream
+    int64_t arrived = 0;  // the last of the bytes that were read last; 0: the kernel did not say
+    std::vector<uint64_t> ended;  // numbers of the replies whose last byte is in the buffer
+
+    Socket(void* its, bool is_its) : envoy(its), is_upstream(is_its) {}
 
     int descriptor() {
         if (fd < 0) {
@@ -63,19 +94,31 @@ struct Socket {
         }
         return size;
     }
+
+    void note_sent(int64_t at) {
+        for (const uint64_t number : ended) {
+            Sent& place = sent_times[number % num_sent_times];
+            place.at.store(at, std::memory_order_relaxed);
+            place.number.store(number, std::memory_order_release);
+        }
+        ended.clear();
+    }
 };
 
 thread_local Socket* last_read = nullptr;
 
 struct Stream {
-    void* envoy;
     Socket* socket = nullptr;  // the client's; it outlives its streams
     int64_t arrived = 0, replied = 0;
+    uint64_t number = 0;  // of the log's entry
 };
 
+// Called before the end of a reply goes into the buffer of its connection.
 void note_reply(Stream* stream) {
-    // Otherwise the reply is Envoy's own.
-    if (last_read != nullptr && last_read->is_upstream) stream->replied = last_read->arrived;
+    if (stream->socket == nullptr || last_read == nullptr || !last_read->is_upstream) return;  // it is Envoy's own
+    stream->replied = last_read->arrived;
+    stream->number = ++last_number;
+    stream->socket->ended.push_back(stream->number);
 }
 
 int upstream, downstream;  // configurations; their addresses tell them apart
@@ -91,7 +134,7 @@ void* envoy_dynamic_module_on_transport_socket_factory_config_new(void*, Bytes, 
 }
 void envoy_dynamic_module_on_transport_socket_factory_config_destroy(void*) {}
 void* envoy_dynamic_module_on_transport_socket_new(void* configuration, void* envoy) {
-    return new Socket{envoy, configuration == &upstream};
+    return new Socket(envoy, configuration == &upstream);
 }
 void envoy_dynamic_module_on_transport_socket_destroy(void* socket) {
     if (last_read == socket) last_read = nullptr;
@@ -122,14 +165,18 @@ IoResult envoy_dynamic_module_on_transport_socket_do_read(void* envoy, void* mod
 
 IoResult envoy_dynamic_module_on_transport_socket_do_write(void* envoy, void* module, bool is_last) {
     Socket* socket = static_cast<Socket*>(module);
+    // The write takes its own time; a reader that wakes up may get this core at once, and what it does is not ours.
+    const bool tells = !socket->ended.empty();
+    const int64_t begun = tells ? now(CLOCK_REALTIME) : 0, used = tells ? now(CLOCK_THREAD_CPUTIME_ID) : 0;
     for (uint64_t total = 0;;) {
+        if (envoy_dynamic_module_callback_transport_socket_write_buffer_length(envoy) == 0) {
+            if (tells) socket->note_sent(begun + now(CLOCK_THREAD_CPUTIME_ID) - used);
+            if (is_last) envoy_dynamic_module_callback_transport_socket_io_shutdown_write(envoy);
+            return {0, total, false};
+        }
         Bytes slices[most_slices];
         size_t count = most_slices;
         envoy_dynamic_module_callback_transport_socket_write_buffer_get_slices(envoy, slices, &count);
-        if (count == 0 || envoy_dynamic_module_callback_transport_socket_write_buffer_length(envoy) == 0) {
-            if (is_last && !socket->is_flushing) envoy_dynamic_module_callback_transport_socket_io_shutdown_write(envoy);
-            return {0, total, false};
-        }
         iovec parts[most_slices];
         for (size_t index = 0; index < count; ++index)
             parts[index] = {const_cast<char*>(slices[index].at), slices[index].size};
@@ -138,8 +185,7 @@ IoResult envoy_dynamic_module_on_transport_socket_do_write(void* envoy, void* mo
         message.msg_iovlen = count;
         ssize_t size = sendmsg(socket->descriptor(), &message, MSG_NOSIGNAL);
         if (size < 0 && errno == EINTR) continue;
-        // While we flush, nothing may be closed: Envoy itself writes again in a moment, and finds the error then.
-        if (size < 0) return {errno != EAGAIN && !socket->is_flushing, total, false};
+        if (size < 0) return {errno != EAGAIN, total, false};
         envoy_dynamic_module_callback_transport_socket_write_buffer_drain(envoy, size);
         total += size;
     }
@@ -151,9 +197,12 @@ void envoy_dynamic_module_on_transport_socket_get_failure_reason(void*, void*, B
 bool envoy_dynamic_module_on_transport_socket_can_flush_close(void*, void*) { return true; }
 bool envoy_dynamic_module_on_transport_socket_start_secure_transport(void*, void*) { return false; }
 
-void* envoy_dynamic_module_on_http_filter_config_new(void*, Bytes, Bytes) { return &downstream; }
+void* envoy_dynamic_module_on_http_filter_config_new(void*, Bytes, Bytes path) {
+    if (sent_times == nullptr) open_sent_times(std::string(path.at, path.size));
+    return sent_times != nullptr ? &downstream : nullptr;
+}
 void envoy_dynamic_module_on_http_filter_config_destroy(void*) {}
-void* envoy_dynamic_module_on_http_filter_new(void*, void* envoy) { return new Stream{envoy}; }
+void* envoy_dynamic_module_on_http_filter_new(void*, void*) { return new Stream; }
 void envoy_dynamic_module_on_http_filter_destroy(void* stream) { delete static_cast<Stream*>(stream); }
 
 int envoy_dynamic_module_on_http_filter_request_headers(void* envoy, void* module, bool) {
@@ -180,22 +229,13 @@ int envoy_dynamic_module_on_http_filter_response_trailers(void*, void* stream) {
     return 0;
 }
 
-// The reply is in its connection's buffer, and the log's entry is made next.
+// The log's entry is made next.
 void envoy_dynamic_module_on_http_filter_stream_complete(void* envoy, void* module) {
     Stream* stream = static_cast<Stream*>(module);
     if (stream->socket == nullptr) return;
-    int64_t sent = 0;
-    if (stream->replied != 0) {
-        // The write takes its own time; a reader that wakes up may get this core at once, and what it does is not ours.
-        const int64_t begun = now(CLOCK_REALTIME), used = now(CLOCK_THREAD_CPUTIME_ID);
-        stream->socket->is_flushing = true;
-        envoy_dynamic_module_callback_transport_socket_flush_write_buffer(stream->socket->envoy);
-        stream->socket->is_flushing = false;
-        sent = begun + now(CLOCK_THREAD_CPUTIME_ID) - used;
-    }
     char text[72];
-    int size = snprintf(text, sizeof text, "%lld %lld %lld", (long long)stream->arrived, (long long)stream->replied,
-                        (long long)sent);
+    int size = snprintf(text, sizeof text, "%lld %lld %llu", (long long)stream->arrived, (long long)stream->replied,
+                        (unsigned long long)stream->number);
     constexpr char name[] = "tandem", key[] = "clock";
     envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, {name, sizeof name - 1}, {key, sizeof key - 1},
                                                                    {text, size_t(size)});

@@ -49,7 +49,7 @@ def test_a_whole_life() -> None:
 def test_what_stood_in_sockets_is_a_phase_of_its_own() -> None:
     """The backend was told of the arrival .004 before Envoy's clock began, and waited .03 for its handler."""
     told = served(backend_seconds=0.09, arrival_wait_seconds=0.03)
-    observation = seen(entry(told=told, sockets=(-0.004, 0.105, 0.115)))
+    observation = seen(entry(told=told, last_downstream_tx=0.115, sockets=(-0.004, 0.105)))
     assert observation.total_seconds == pytest.approx(0.119)
     assert observation.phases["sockets"] == pytest.approx(0.009)
     assert observation.phases["gateway"] == pytest.approx(0.0009 + 0.005)
@@ -148,7 +148,7 @@ SOME_SECONDS = st.one_of(st.none(), st.floats(0, 100), st.floats(0, 0.2))
     times=st.fixed_dictionaries(dict.fromkeys(TIMES, SOME_SECONDS)),
     duration=st.floats(0, 200),
     attempts=st.integers(0, 4),
-    sockets=st.none() | st.tuples(*[st.floats(-100, 200)] * 3),
+    sockets=st.none() | st.tuples(*[st.floats(-100, 200)] * 2),
 )
 def test_parts_add_up_and_nothing_is_negative(
     timings: Timings,
@@ -159,7 +159,7 @@ def test_parts_add_up_and_nothing_is_negative(
     times: dict[str, float | None],
     duration: float,
     attempts: int,
-    sockets: tuple[float, float, float] | None,
+    sockets: tuple[float, float] | None,
 ) -> None:
     outputs, first, images = counts
     told = served(
