@@ -34,13 +34,13 @@ def place(sockets: Sockets) -> Path | None:
     if sys.platform != "linux" or not packaged_version().startswith(_ENVOY):
         logger.warning("times in the proxy's sockets are not measured: that needs Linux and Envoy %s", _ENVOY)
         return None
-    SentTimes.make(sockets.sent_times)
     module = sockets.folder / "socket_clock.so"
     try:
         open_compiled(cache_folder() / "kernels", socket_clock_recipe(), lambda path: copy_library(path, module))
     except LibraryUnavailable as error:
         logger.warning("times in the proxy's sockets are not measured: %s", error)
         return None
+    SentTimes.make(sockets.sent_times)
     return module
 
 

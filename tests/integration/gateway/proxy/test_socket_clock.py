@@ -13,6 +13,8 @@ import pytest
 
 from gateway.figures.log_entry import times_of
 from gateway.proxy import socket_clock
+from gateway.proxy.sent_times import SentTimes
+from gateway.proxy.sockets import Sockets
 from runtime.compiled import recipe
 from runtime.compiled.compiler import CompilerFailed
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, first_then_never
@@ -38,9 +40,12 @@ async def test_a_request_that_waits_unread_is_counted_from_its_arrival(single: P
     await single.call(SCORE)
     seen = time.monotonic() - began
     await stopped
-    times = times_of(await single.observer.entry(2))
+    entry = await single.observer.entry(2)
+    handed_over = times_of(entry)
+    SentTimes(single.sockets.sent_times).put_into(entry)
+    times = times_of(entry)
     assert times.is_of_sockets
-    assert STANDS_SECONDS / 2 < times.unread < times.total < seen
+    assert STANDS_SECONDS / 2 < times.unread < handed_over.total < times.total < seen
 
 
 async def test_a_reply_that_waits_unread_is_counted_from_its_arrival(single: Proxy, ar: Backend) -> None:
@@ -94,4 +99,5 @@ async def test_without_a_compiler_the_clock_is_envoy_s_own(
 
 def test_another_envoy_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_clock, "packaged_version", lambda: "1.41.0")
-    assert socket_clock.place(tmp_path) is None
+    assert socket_clock.place(Sockets(tmp_path)) is None
+    assert list(tmp_path.iterdir()) == []
