@@ -50,6 +50,7 @@ PHASE_COLOURS = {
     "compute": "#73BF69",
     "encode": "#FADE2A",
     "backend_other": "#C0B9A8",
+    "sockets": "#5C4A72",
     "gateway": GATEWAY_COLOUR,
     "residual": "#44444D",
 }

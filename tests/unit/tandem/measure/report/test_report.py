@@ -120,7 +120,7 @@ def test_parts_sum_to_what_the_client_waited(page: Page) -> None:
     for place in range(4):
         assert sum(trace["x"][place] for trace in rows) == pytest.approx(100.0)
     assert "sequential unary, alone<br>63 ms" in rows[0]["y"]
-    assert "residual" in [trace["name"] for trace in rows]
+    assert "outside" in [trace["name"] for trace in rows]
 
 
 def test_curves_hold_what_was_measured(results: Path, page: Page) -> None:
