@@ -59,7 +59,9 @@ def test_the_first_screen_has_the_answer_with_the_numbers_of_these_runs(results:
         for each in (sequential, parallel)
     ]
     assert costs.text.endswith(f"2 cores of Imagined CPU serve {rates[0]} images a second against {rates[1]}.")
-    assert buys.text.startswith("no better images here, FID 1.4 against 0.68 (lower is better; real images 0.5).")
+    assert buys.text.startswith("images worse by FID")
+    assert story.gains is not None
+    assert [each.text for each in story.gains.rows[0].whole_cells][1:] == ["1.44", "0.68", "worse"]
     for sentence in story.sentences:
         assert sentence.text in page.text
     assert all(text in page.text for text in story.missing)
