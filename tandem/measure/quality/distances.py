@@ -54,7 +54,7 @@ def distance_between(first: Normal, second: Normal) -> float:
 
 def normals_of(features: Features) -> list[Normal]:
     """Return the normal distribution of a set [N, F], and those without every tenth vector, from each of the first ten
-    on; that of the whole alone where tenths would be too small.
+    on, so that in the order of classes each tenth has all; that of the whole alone where tenths would be too small.
     """
     rows = np.arange(len(features))
     groups = range(NUM_GROUPS if len(features) >= NUM_GROUPS * MIN_PER_GROUP else 0)

@@ -112,3 +112,19 @@ def test_a_distance_is_that_of_infinitely_many_whatever_the_number(shift: float)
 def test_of_few_vectors_there_are_no_tenths() -> None:
     found = distance(normal(99, 1), normals_of(normal(500, 2)))
     assert (found.tenths, found.low, found.value) == ((), None, found.of_these)
+
+
+def test_tenths_of_every_class_do_not_count_classes_as_chance() -> None:
+    """Sets with as many of each of three classes that lie far apart have little bias; out of order it is overrated."""
+
+    def classes(seed: int) -> np.ndarray:
+        return np.concatenate([normal(100, 10 * seed + place, mean=3.0 * place) for place in range(3)])
+
+    shuffle, pairs = (
+        np.random.default_rng(0).permutation(300),
+        [(classes(each), classes(each + 500)) for each in range(30)],
+    )
+    ordered = [distance(one, normals_of(other)).value for one, other in pairs]
+    shuffled = [distance(one[shuffle], normals_of(other[shuffle])).value for one, other in pairs]
+    assert np.mean(ordered) == pytest.approx(0.0, abs=0.02)
+    assert np.mean(shuffled) < -0.05
