@@ -29,9 +29,9 @@ from runtime.models import ModelRepository
 from services.ar.compute.torch.transformer import Transformer
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
 from tandem.measure.quality.drawing import Sampling, draw, find_model
-from tandem.measure.quality.fashion_mnist import NUM_CLASSES
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES, load_split
 from tandem.measure.quality.model_verdict import bits_per_token
-from tandem.measure.quality.reference import Split, fashion_mnist
+from tandem.measure.quality.reference import Split
 from training import loop
 from training.tokenizer.train import load_tokenizer
 from training.transformer import train
@@ -61,7 +61,7 @@ def _bits(model: Transformer, sequences: Tensor) -> Tensor:
 
 async def served_bits(address: str, name: str, rival: str) -> tuple[Bits, dict[str, Bits]]:
     """Return bits a token of every test image, in their order, and of each kind of images by its name."""
-    test = fashion_mnist().test
+    test = Split(*load_split("test"))
     chosen = test.balanced(NUM_PER_CLASS, NUM_CLASSES)
     noise = np.random.default_rng(SEED).integers(0, 256, chosen.images.shape, dtype=np.uint8)
     async with AsyncTandemClient(address) as client:

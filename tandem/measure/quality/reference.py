@@ -26,6 +26,15 @@ class Split:
         chosen: npt.NDArray[np.uint8] = self.images[self.labels == label]
         return chosen
 
+    def by_class(self) -> "Split":
+        """Return the same in the order of the classes.
+
+        Jackknives leave out every tenth image: of each class a tenth then, as a balanced set varies less, and is
+        less biased, than one whose classes are by chance.
+        """
+        rows = np.argsort(self.labels, kind="stable")
+        return Split(self.images[rows], self.labels[rows])
+
     def balanced(self, num_per_class: int, num_classes: int) -> "Split":
         """Return the first images of each class, in the order of the classes; at most as many as the rarest one has."""
         num_per_class = min(num_per_class, *(int((self.labels == label).sum()) for label in range(num_classes)))
@@ -63,14 +72,14 @@ def reference_of(path: Path | None) -> Reference:
 
 
 def fashion_mnist() -> Reference:
-    """Raises FileNotFoundError if the data set is not installed."""
-    return Reference("Fashion-MNIST", Split(*load_split("train")), Split(*load_split("test")))
+    """Return it in the order of the classes. Raises FileNotFoundError if the data set is not installed."""
+    return Reference("Fashion-MNIST", Split(*load_split("train")).by_class(), Split(*load_split("test")).by_class())
 
 
 def from_file(path: Path) -> Reference:
-    """Read an .npz file of train_images, train_labels, test_images and test_labels. Raises InvalidArgument.
+    """Read an .npz file of train_images, train_labels, test_images and test_labels, in the order of the classes.
 
-    Images are put in the order of their classes: intervals leave out every tenth one, which may be a class otherwise.
+    Raises InvalidArgument.
     """
     if not zipfile.is_zipfile(path):
         raise InvalidArgument("reference", str(path), "an .npz file that is there")
@@ -95,5 +104,4 @@ def _split(arrays: dict[str, npt.NDArray[np.generic]], prefix: str) -> Split:
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
         found = f"{labels.dtype} {list(labels.shape)}"
         raise InvalidArgument(f"reference: {prefix}_labels", found, f"whole numbers [{len(images)}]")
-    rows = np.argsort(labels, kind="stable")
-    return Split(images[rows].astype(np.uint8, copy=False), labels[rows].astype(np.int64))
+    return Split(images.astype(np.uint8, copy=False), labels.astype(np.int64)).by_class()
