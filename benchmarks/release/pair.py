@@ -1,0 +1,66 @@
+"""The matched pair, served as `tandem up` serves it and measured as `tandem bench tradeoff` does.
+
+    python -m benchmarks.release.pair [--out benchmarks/results]
+
+Writes pair.json: the documents of one run by their kinds, without single trials, distributions and pictures, which no
+page states. Takes about five minutes, several times as long where `tandem up` serves a model that takes steps.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.command import parser
+from benchmarks.harness.printing import dumped
+from benchmarks.harness.processes import free_port, serving
+from benchmarks.harness.servers import ROOT
+from benchmarks.harness.surroundings import surroundings
+from tandem.measure.results.files import whole
+
+DOCUMENTS = ("comparison", "steps", "crossover", "colocation")
+LEFT_OUT = frozenset({"samples_png", "trials", "distribution", "phases", "batch_size", "points_of_rounds", "packages"})
+PORTS = ("port", "http-port", "ar-port", "ar-metrics-port", "gan-port", "gan-metrics-port")
+
+
+def slim(document: Any) -> Any:
+    """Return a document without the parts of LEFT_OUT, at any depth."""
+    if isinstance(document, dict):
+        return {name: slim(each) for name, each in document.items() if name not in LEFT_OUT}
+    return [slim(each) for each in document] if isinstance(document, list) else document
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Serve the pair on free ports, measure it into a folder, and return its documents by kind.
+
+    Raises FileNotFoundError if the measurement broke off before the first was whole.
+    """
+    ports = {name: free_port() for name in PORTS}
+    flags = [f"--{name}={port}" for name, port in ports.items()]
+    with serving("tandem.cli", "up", *flags, port=ports["port"], cwd=ROOT):
+        address = f"127.0.0.1:{ports['port']}"
+        command = [sys.executable, "-m", "tandem.cli", "bench", "tradeoff", "--out", str(folder), "--address", address]
+        subprocess.run(command, cwd=ROOT, check=False)  # 1: something is wrong, and stands in the documents
+    paths = {kind: folder / f"{kind}.json" for kind in DOCUMENTS}
+    found = {kind: slim(json.loads(path.read_text())) for kind, path in paths.items() if path.exists()}
+    if "comparison" not in found:
+        raise FileNotFoundError(f"{folder}: the measurement wrote no comparison")
+    return found
+
+
+def main() -> None:
+    options = parser(__doc__, out="pair").parse_args()
+    around = surroundings()
+    with tempfile.TemporaryDirectory(prefix="tandem-pair-") as folder:
+        results = {"bench": "release.pair", "surroundings": around, **measure(Path(folder))}
+    options.out.mkdir(parents=True, exist_ok=True)
+    with whole(options.out / "pair.json") as target:
+        target.write_text(dumped(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
