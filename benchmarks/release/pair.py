@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from benchmarks.harness.servers import ROOT
 from benchmarks.harness.surroundings import surroundings
 from tandem.measure.results.files import whole
 
-DOCUMENTS = ("comparison", "steps", "crossover", "colocation")
+DOCUMENTS = ("comparison", "same_precision", "steps", "crossover", "colocation")
 LEFT_OUT = frozenset({"samples_png", "trials", "distribution", "phases", "batch_size", "points_of_rounds", "packages"})
 PORTS = ("port", "http-port", "ar-port", "ar-metrics-port", "gan-port", "gan-metrics-port")
 
@@ -35,21 +36,26 @@ def slim(document: Any) -> Any:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Serve the pair on free ports, measure it into a folder, and return its documents by kind.
+    """Measure the pair as it is served and then with both models in float32; return the documents by kind.
 
-    Raises FileNotFoundError if the measurement broke off before the first was whole.
+    Raises FileNotFoundError if a measurement broke off before its document was whole.
     """
+    bench({}, "tradeoff", "--out", str(folder))
+    path = folder / "same_precision.json"
+    bench({"TANDEM_GAN_PRECISION": "float32"}, "compare", "--quality-images", "0", "--json", str(path))
+    paths = {kind: folder / f"{kind}.json" for kind in DOCUMENTS}
+    if missing := [kind for kind in ("comparison", "same_precision") if not paths[kind].exists()]:
+        raise FileNotFoundError(f"no document of {', '.join(missing)}")
+    return {kind: slim(json.loads(path.read_text())) for kind, path in paths.items() if path.exists()}
+
+
+def bench(variables: Mapping[str, str], *words: str) -> None:
+    """Serve the pair on free ports, with `variables` in the environment, while a command of `tandem bench` runs."""
     ports = {name: free_port() for name in PORTS}
     flags = [f"--{name}={port}" for name, port in ports.items()]
-    with serving("tandem.cli", "up", *flags, port=ports["port"], cwd=ROOT):
-        address = f"127.0.0.1:{ports['port']}"
-        command = [sys.executable, "-m", "tandem.cli", "bench", "tradeoff", "--out", str(folder), "--address", address]
+    with serving("tandem.cli", "up", *flags, port=ports["port"], cwd=ROOT, variables=variables):
+        command = [sys.executable, "-m", "tandem.cli", "bench", *words, "--address", f"127.0.0.1:{ports['port']}"]
         subprocess.run(command, cwd=ROOT, check=False)  # 1: something is wrong, and stands in the documents
-    paths = {kind: folder / f"{kind}.json" for kind in DOCUMENTS}
-    found = {kind: slim(json.loads(path.read_text())) for kind, path in paths.items() if path.exists()}
-    if "comparison" not in found:
-        raise FileNotFoundError(f"{folder}: the measurement wrote no comparison")
-    return found
 
 
 def main() -> None:
