@@ -3,8 +3,8 @@
     python -m benchmarks.release.figures [NAME ...]
 
 Without names it measures those whose code has changed since their result was measured, so a run that was broken off
-goes on where it stopped; with names it measures these. Results go to benchmarks/results. Takes hours on an otherwise idle
-machine. Exit code 1: a command wrote no result, or ended with an error; a bar that is missed is one, too.
+goes on where it stopped; with names it measures these. Results go to benchmarks/results. Takes hours on a machine that
+has nothing else to do. Exit code 1: a command wrote no result, or ended with an error; a missed bar is one, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.harness.printing import dumped
 from benchmarks.harness.servers import ROOT
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.release import pages
 from tandem.measure.results.files import whole
 
@@ -72,13 +74,14 @@ def measure(name: str) -> bool:
     path = pages.RESULTS / f"{name}.json"
     if not chosen.is_printed:
         return subprocess.run([*command, "--out", str(path.parent)], cwd=ROOT).returncode == 0
+    around = surroundings()
     ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     lines = ended.stdout.splitlines()
     print("\n".join(lines[:-1]))
     if not lines or not lines[-1].startswith("{"):
         return False
     with whole(path) as target:
-        target.write_text(json.dumps(json.loads(lines[-1]), indent=1) + "\n")
+        target.write_text(dumped({"surroundings": around, **json.loads(lines[-1])}, indent=1) + "\n")
     return ended.returncode == 0
 
 

@@ -40,7 +40,8 @@ def render() -> dict[Path, str]:
     )
     environment.filters |= {name: functools.partial(_show, show) for name, show in _SHOWS.items()}
     environment.filters["fixed"] = lambda value, digits, scale=1.0: _show(formats.decimals(digits, scale), value)
-    environment.globals |= {"results": _results(), "models": _models(), "pick": pick, "describe": describe, "list_bars": list_bars}
+    environment.globals |= {"results": _results(), "models": _models()}
+    environment.globals |= {each.__name__: each for each in (pick, describe, list_bars)}
     names = environment.list_templates(extensions=["j2"])
     return {ROOT / name.removesuffix(".j2"): environment.get_template(name).render() for name in names}
 
