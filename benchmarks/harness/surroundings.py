@@ -23,7 +23,7 @@ _PACKAGES = (
     *("onnxruntime-gpu", "onnxruntime", "openvino"),
 )
 
-_MADE_BY_A_RELEASE = (":!benchmarks/results", ":!*.md")
+_NOT_MEASURED = (":!benchmarks/results", ":!docs", ":!*.md")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def without_places(text: str) -> str:
 
 def _commit() -> str:
     """Return the commit of this tree, with a note if code differs from it (not results or pages); empty without git."""
-    asked = (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "-uno", "--", ".", *_MADE_BY_A_RELEASE))
+    asked = (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "-uno", "--", ".", *_NOT_MEASURED))
     try:
         commit, changes = (
             subprocess.run(["git", *each], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

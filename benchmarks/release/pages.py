@@ -53,12 +53,9 @@ def write() -> None:
             target.write_text(text)
 
 
-def pick(things: Iterable[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
-    """Return the first of some things that has these values. Raises LookupError where none has."""
-    for each in things:
-        if all(each.get(name) == value for name, value in wanted.items()):
-            return each
-    raise LookupError(f"nothing has {wanted}")
+def pick(things: Iterable[dict[str, Any]], **wanted: Any) -> dict[str, Any] | None:
+    """Return the first of some things that has these values; None if none has."""
+    return next((each for each in things if all(each.get(name) == value for name, value in wanted.items())), None)
 
 
 def describe(result: dict[str, Any]) -> str:
