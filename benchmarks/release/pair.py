@@ -2,13 +2,14 @@
 
     python -m benchmarks.release.pair [--out benchmarks/results]
 
-Writes pair.json: the documents of one run by their kinds, without single trials, distributions and pictures, which no
-page states. Takes about five minutes, several times as long where `tandem up` serves a model that takes steps.
+Writes pair.json, the documents of one run by their kinds without single trials, distributions and pictures, which no page
+states, and pair.png, the chart of cost against quality. Takes about five minutes, several times as long where `tandem up` serves a model that takes steps.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,10 +22,12 @@ from benchmarks.harness.printing import dumped
 from benchmarks.harness.processes import free_port, serving
 from benchmarks.harness.servers import ROOT
 from benchmarks.harness.surroundings import surroundings
+from tandem.cli.bench.folder import PICTURES
+from tandem.measure.report.charts.quality import KEY as CHART
 from tandem.measure.results.files import whole
 
 DOCUMENTS = ("comparison", "same_precision", "steps", "crossover", "colocation")
-LEFT_OUT = frozenset({"samples_png", "trials", "distribution", "phases", "batch_size", "points_of_rounds", "packages"})
+LEFT_OUT = frozenset({"samples_png", "trials", "distribution", "phases", "batch_size", "packages"})
 PORTS = ("port", "http-port", "ar-port", "ar-metrics-port", "gan-port", "gan-metrics-port")
 
 
@@ -61,9 +64,10 @@ def bench(variables: Mapping[str, str], *words: str) -> None:
 def main() -> None:
     options = parser(__doc__, out="pair").parse_args()
     around = surroundings()
+    options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tandem-pair-") as folder:
         results = {"bench": "release.pair", "surroundings": around, **measure(Path(folder))}
-    options.out.mkdir(parents=True, exist_ok=True)
+        shutil.copy(Path(folder) / PICTURES / f"{CHART}.png", options.out / "pair.png")
     with whole(options.out / "pair.json") as target:
         target.write_text(dumped(results, indent=1) + "\n")
 
