@@ -2,8 +2,9 @@
 
     python -m benchmarks.release.pair [--out benchmarks/results]
 
-Writes pair.json, the documents of one run by their kinds without single trials, distributions and pictures, which no page
-states, and pair.png, the chart of cost against quality. Takes about five minutes, several times as long where `tandem up` serves a model that takes steps.
+Writes pair.json, the documents of one run by their kinds without what no page states (single trials, distributions,
+pictures), and pair.png, the chart of cost against quality. Takes about five minutes, several times as long where
+`tandem up` serves a model that takes steps.
 """
 
 from __future__ import annotations
