@@ -26,6 +26,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 TEMPLATES = ROOT / "docs" / "templates"
 _SHOWS = {each.__name__: each for each in (formats.number, formats.count, formats.share, formats.factor)}
 _SHOWS |= {"seconds": formats.seconds}
+_VECTORS = {"avx512_bf16": " (AVX-512 with VNNI and bfloat16)", "avx512f": " (AVX-512)", "avx2": " (AVX2)"}
 
 
 def render() -> dict[Path, str]:
@@ -39,6 +40,7 @@ def render() -> dict[Path, str]:
         autoescape=False,  # noqa: S701  Markdown of our own files
     )
     environment.filters |= {name: functools.partial(_show, show) for name, show in _SHOWS.items()}
+    environment.filters["shown"] = lambda value, name: _show(_SHOWS[name], value)
     environment.filters["fixed"] = lambda value, digits, scale=1.0: _show(formats.decimals(digits, scale), value)
     environment.globals |= {"results": _results(), "models": _models()}
     environment.globals |= {each.__name__: each for each in (pick, describe, list_bars)}
@@ -64,11 +66,8 @@ def describe(result: dict[str, Any]) -> str:
     vectors = next((name for flag, name in _VECTORS.items() if flag in around["instructions"]), "")
     return (
         f"Commit `{around['commit']}`, {around['date'][:10]}, {around['processor']}{vectors},"
-        f" {formats.counted(around['num_cores'], 'core')}."
+        f" {formats.counted(around['num_cores'], 'core')}, load average {around['load_average']} before it began."
     )
-
-
-_VECTORS = {"avx512_bf16": " (AVX-512 with VNNI and bfloat16)", "avx512f": " (AVX-512)", "avx2": " (AVX2)"}
 
 
 def list_bars(result: dict[str, Any]) -> list[Sequence[str]]:

@@ -3,7 +3,7 @@
     python -m benchmarks.release.pair [--out benchmarks/results]
 
 Writes pair.json, the documents of one run by their kinds without what no page states (single trials, distributions,
-pictures), and pair.png, the chart of cost against quality. Takes about five minutes, several times as long where
+pictures), and pair.png, the chart of cost against quality. Takes about seven minutes, several times as long where
 `tandem up` serves a model that takes steps.
 """
 
@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from tandem.measure.report.charts.quality import KEY as CHART
 from tandem.measure.results.files import whole
 
 DOCUMENTS = ("comparison", "same_precision", "steps", "crossover", "colocation")
-LEFT_OUT = frozenset({"samples_png", "trials", "distribution", "phases", "batch_size", "packages"})
+LEFT_OUT = frozenset({"samples_png", "trials", "distribution", "phases", "batch_size", "packages", "services", "runs"})
+LEFT_OUT |= {"difference", "first_value", "second_value", "alone_of_rounds", "together_of_rounds", "cpu_sources"}
 PORTS = ("port", "http-port", "ar-port", "ar-metrics-port", "gan-port", "gan-metrics-port")
 
 
@@ -44,22 +45,24 @@ def measure(folder: Path) -> dict[str, Any]:
 
     Raises FileNotFoundError if a measurement broke off before its document was whole.
     """
-    bench({}, "tradeoff", "--out", str(folder))
-    path = folder / "same_precision.json"
-    bench({"TANDEM_GAN_PRECISION": "float32"}, "compare", "--quality-images", "0", "--json", str(path))
     paths = {kind: folder / f"{kind}.json" for kind in DOCUMENTS}
-    if missing := [kind for kind in ("comparison", "same_precision") if not paths[kind].exists()]:
+    tradeoff = ("tradeoff", "--no-colocation", "--out", str(folder))
+    bench({}, tradeoff, ("colocation", "--fit", str(paths["crossover"]), "--out", str(folder)))
+    same = ("compare", "--quality-images", "0", "--json", str(paths["same_precision"]))
+    bench({"TANDEM_GAN_PRECISION": "float32"}, same)
+    if missing := [kind for kind in DOCUMENTS if kind != "steps" and not paths[kind].exists()]:
         raise FileNotFoundError(f"no document of {', '.join(missing)}")
     return {kind: slim(json.loads(path.read_text())) for kind, path in paths.items() if path.exists()}
 
 
-def bench(variables: Mapping[str, str], *words: str) -> None:
-    """Serve the pair on free ports, with `variables` in the environment, while a command of `tandem bench` runs."""
+def bench(variables: Mapping[str, str], *commands: Sequence[str]) -> None:
+    """Serve the pair on free ports, with `variables` in the environment, while commands of `tandem bench` run."""
     ports = {name: free_port() for name in PORTS}
     flags = [f"--{name}={port}" for name, port in ports.items()]
     with serving("tandem.cli", "up", *flags, port=ports["port"], cwd=ROOT, variables=variables):
-        command = [sys.executable, "-m", "tandem.cli", "bench", *words, "--address", f"127.0.0.1:{ports['port']}"]
-        subprocess.run(command, cwd=ROOT, check=False)  # 1: something is wrong, and stands in the documents
+        for words in commands:
+            command = [sys.executable, "-m", "tandem.cli", "bench", *words, "--address", f"127.0.0.1:{ports['port']}"]
+            subprocess.run(command, cwd=ROOT, check=False)  # 1: something is wrong, and stands in the documents
 
 
 def main() -> None:
