@@ -73,7 +73,7 @@ def main() -> None:
         results = {"bench": "release.pair", "surroundings": around, **measure(Path(folder))}
         shutil.copy(Path(folder) / PICTURES / f"{CHART}.png", options.out / "pair.png")
     with whole(options.out / "pair.json") as target:
-        target.write_text(dumped(results, indent=1) + "\n")
+        target.write_text(dumped(results) + "\n")
 
 
 if __name__ == "__main__":
