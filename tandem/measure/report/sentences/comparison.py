@@ -135,8 +135,3 @@ def caveats(document: Comparison) -> Iterator[str]:
     num_rounds = max((len(each.trials) for _, each in points), default=0)
     if any(each.images_per_second.method == "range" for _, each in points):
         yield f"Ranges under load are the least and the greatest of {num_rounds} rounds, not confidence intervals."
-    if any(mode.capacity for mode in modes):
-        yield (
-            "Capacity is read off the closed loop's points; a server may bear half as many arrivals at random:"
-            " `tandem bench fit` finds how many in open loops."
-        )
