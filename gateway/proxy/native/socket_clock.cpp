@@ -39,13 +39,15 @@ int64_t now(clockid_t clock) {
 
 struct Sent {  // sent_times.py has the same
     std::atomic<uint64_t> number;
-    std::atomic<int64_t> at;
+    std::atomic<int64_t> first, last;  // bytes, when the kernel had them; 0: not yet
 };
-static_assert(sizeof(Sent) == 16);
+static_assert(sizeof(Sent) == 24);
 
 Sent* sent_times = nullptr;  // a ring
 size_t num_sent_times = 0;
 std::atomic<uint64_t> last_number = 0;
+
+Sent& place_of(uint64_t number) { return sent_times[number % num_sent_times]; }
 
 void open_sent_times(const std::string& path) {
     const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
@@ -63,7 +65,7 @@ struct Socket {
     bool is_upstream;
     int fd = -1;
     int64_t arrived = 0;  // the last of the bytes that were read last; 0: the kernel did not say
-    std::vector<uint64_t> ended;  // numbers of the replies whose last byte is in the buffer
+    std::vector<uint64_t> begun, ended;  // numbers of the replies whose first or last byte is in the buffer
 
     Socket(void* its, bool is_its) : envoy(its), is_upstream(is_its) {}
 
@@ -96,11 +98,15 @@ struct Socket {
     }
 
     void note_sent(int64_t at) {
-        for (const uint64_t number : ended) {
-            Sent& place = sent_times[number % num_sent_times];
-            place.at.store(at, std::memory_order_relaxed);
+        for (const uint64_t number : begun) {
+            Sent& place = place_of(number);
+            place.first.store(at, std::memory_order_relaxed);
+            place.last.store(0, std::memory_order_relaxed);
             place.number.store(number, std::memory_order_release);
         }
+        for (const uint64_t number : ended)  // another has the place of one that took very long
+            if (Sent& place = place_of(number); place.number == number) place.last = at;
+        begun.clear();
         ended.clear();
     }
 };
@@ -113,11 +119,12 @@ struct Stream {
     uint64_t number = 0;  // of the log's entry
 };
 
-// Called before the end of a reply goes into the buffer of its connection.
-void note_reply(Stream* stream) {
+// Called before the first and the last bytes of a reply go into the buffer of its connection.
+void note_reply(Stream* stream, bool is_first, bool is_last) {
     if (stream->socket == nullptr || last_read == nullptr || !last_read->is_upstream) return;  // it is Envoy's own
+    if (is_first) stream->socket->begun.push_back(stream->number = ++last_number);
+    if (!is_last || stream->number == 0) return;
     stream->replied = last_read->arrived;
-    stream->number = ++last_number;
     stream->socket->ended.push_back(stream->number);
 }
 
@@ -166,7 +173,7 @@ IoResult envoy_dynamic_module_on_transport_socket_do_read(void* envoy, void* mod
 IoResult envoy_dynamic_module_on_transport_socket_do_write(void* envoy, void* module, bool is_last) {
     Socket* socket = static_cast<Socket*>(module);
     // The write takes its own time; a reader that wakes up may get this core at once, and what it does is not ours.
-    const bool tells = !socket->ended.empty();
+    const bool tells = !socket->begun.empty() || !socket->ended.empty();
     const int64_t begun = tells ? now(CLOCK_REALTIME) : 0, used = tells ? now(CLOCK_THREAD_CPUTIME_ID) : 0;
     for (uint64_t total = 0;;) {
         if (envoy_dynamic_module_callback_transport_socket_write_buffer_length(envoy) == 0) {
@@ -220,12 +227,12 @@ int envoy_dynamic_module_on_http_filter_request_headers(void* envoy, void* modul
 int envoy_dynamic_module_on_http_filter_request_body(void*, void*, bool) { return 0; }
 int envoy_dynamic_module_on_http_filter_request_trailers(void*, void*) { return 0; }
 int envoy_dynamic_module_on_http_filter_response_headers(void*, void* stream, bool is_last) {
-    if (is_last) note_reply(static_cast<Stream*>(stream));
+    note_reply(static_cast<Stream*>(stream), true, is_last);
     return 0;
 }
 int envoy_dynamic_module_on_http_filter_response_body(void*, void*, bool) { return 0; }
 int envoy_dynamic_module_on_http_filter_response_trailers(void*, void* stream) {
-    note_reply(static_cast<Stream*>(stream));
+    note_reply(static_cast<Stream*>(stream), false, true);
     return 0;
 }
 
