@@ -16,7 +16,7 @@ from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters
 
 FINE_POSITIONS = 48
-"""From the first on, whose activations have 16 bits, not 8: what begins a short question's answer is then not a matter of
+"""From the first on, whose activations have 16 bits, not 8: what begins a short answer is then no matter of
 rounding. It is a rule of positions alone, so no output depends on what runs beside it, on cuts or on caches."""
 ALL_POSITIONS = 2**31 - 1
 _ALTERNATING = "mlp.gate_up"

@@ -65,8 +65,8 @@ inline void quantise(const Activations& x, int row, int num_inputs, bool has_hal
     if (is_fine) {
       low_upper = (low_steps + 64) >> kLowBits;
       high_upper = (high_steps + 64) >> kLowBits;
-      low_steps -= low_upper << kLowBits;
-      high_steps -= high_upper << kLowBits;
+      low_steps = low_steps - (low_upper << kLowBits);
+      high_steps = high_steps - (high_upper << kLowBits);
     }
     store_bytes(x.upper_bytes + at, low_upper, high_upper);
     store_bytes(x.bytes + at, low_steps, high_steps);
