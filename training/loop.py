@@ -1,16 +1,20 @@
 """The loop of every training here: resumable in slices, with a progress bar, a JSON log and images as it goes.
 
-A run's folder holds `log.jsonl` (a line each LOG_EVERY steps), `checkpoint.pt`, and what the trainer's `snapshot`
-writes: weights and an image of samples. Started again, a run goes on from its checkpoint. Knows no model.
+A run's folder holds `log.jsonl` (a line each LOG_EVERY steps), `checkpoint.pt`, `images.json` and what the trainer's
+`snapshot` writes: weights and an image of samples. Ctrl-C and SIGTERM end a run after the step that it is in. Started
+again, it goes on from its checkpoint. Knows no model.
 """
 
 import argparse
 import json
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 import torch
@@ -18,6 +22,7 @@ from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
 from services.common.machine import this_machine
+from training.image_kind import ImageKind
 
 LOG_EVERY = 100
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -37,6 +42,7 @@ class Trainer(Protocol):
     """Owns the networks and their optimisers."""
 
     recipe: Any
+    kind: ImageKind
     step_index: int
 
     def step(self, *batch: Tensor) -> dict[str, float]:
@@ -76,16 +82,20 @@ def _multiplies_bfloat16() -> bool:
 
 
 def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: Path, limits: Slice) -> None:
-    """Train until the recipe's last step or until the slice is over, whichever comes first."""
+    """Train until the recipe's last step or until the slice is over, whichever comes first.
+
+    Ends the command after a signal, when the step that it came in is done and kept.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    trainer.kind.note(folder)
     _restore(trainer, folder)
     started, last = time.monotonic(), trainer.recipe.steps
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(elapsed_when_finished=True))
-    with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log:
-        task = progress.add_task("training", total=last, completed=trainer.step_index)
+    with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log, _signals() as received:
+        task = progress.add_task(folder.name, total=last, completed=trainer.step_index)
         for batch in batches(trainer.step_index):
             seconds = time.monotonic() - started
-            if trainer.step_index >= last or seconds > limits.seconds:
+            if trainer.step_index >= last or seconds > limits.seconds or received:
                 break
             values = trainer.step(*(part.to(device()) for part in batch))
             trainer.step_index += 1
@@ -97,9 +107,33 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
                 line = json.dumps({"step": trainer.step_index, "slice_seconds": round(seconds, 1), **values})
                 log.write(line + "\n")
                 log.flush()
+    if received:
+        _keep(trainer, folder)
+        print(f"{folder}: interrupted, and kept, at step {trainer.step_index} of {last}")
+        raise SystemExit(128 + received[0])
     if trainer.step_index < last:
         _snapshot(trainer, folder)
     print(f"{folder}: step {trainer.step_index} of {last}")
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the first SIGINT or SIGTERM instead of ending by it; another one ends the command as usual."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, before in usual.items():
+            signal.signal(number, before)
+
+    usual = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        restore()
 
 
 def _restore(trainer: Trainer, folder: Path) -> None:
@@ -119,11 +153,15 @@ def _restore(trainer: Trainer, folder: Path) -> None:
 
 def _snapshot(trainer: Trainer, folder: Path) -> dict[str, float]:
     measured = trainer.snapshot(folder)
+    _keep(trainer, folder)
+    return measured
+
+
+def _keep(trainer: Trainer, folder: Path) -> None:
     state = {name: part.state_dict() for name, part in trainer.stateful().items()}
     partial = folder / "checkpoint.pt.partial"
     torch.save({"recipe": asdict(trainer.recipe), "step_index": trainer.step_index, **state}, partial)
     partial.replace(folder / "checkpoint.pt")
-    return measured
 
 
 def newest(run: Path, pattern: str) -> Path:
@@ -138,7 +176,24 @@ def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentPar
     """Return a parser of the options that every training has."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and images")
+    options.add_argument("--data", type=Path, help="images and labels in an .npz file; default: Fashion-MNIST")
+    options.add_argument(
+        "--effort", type=float, default=1.0, help="share of the recipe's steps, which suit 60,000 images"
+    )
+    options.add_argument("--threads", type=int, default=1, help="of the processor; times are stated for one")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
     options.add_argument("--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots")
     return options
+
+
+def parse(options: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options given, by the command line if `argv` is None, and take the threads that they allow."""
+    given = options.parse_args(argv)
+    torch.set_num_threads(given.threads)
+    return given
+
+
+def share_of(steps: int, effort: float) -> int:
+    """Return how many of a recipe's steps, or of anything that goes with them, an effort comes to."""
+    return max(1, round(steps * effort))

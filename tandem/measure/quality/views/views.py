@@ -28,7 +28,7 @@ class Distances:
         self._real = {name: Normal.of(features(test)) for name, features in self._views.items()}
 
     def to(self, images: Pixels) -> Views:
-        """Return the distances of images [N, H, W]; in the order of their classes, or in a random one."""
+        """Return the distances of images; in the order of their classes, or in a random one."""
         return Views(
             **{name: self._distance(features(images), self._real[name]) for name, features in self._views.items()}
         )
