@@ -88,7 +88,7 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
     """
     folder.mkdir(parents=True, exist_ok=True)
     trainer.kind.note(folder)
-    _restore(trainer, folder)
+    offset = _restore(trainer, folder) - time.process_time()
     started, last = time.monotonic(), trainer.recipe.steps
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(elapsed_when_finished=True))
     with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log, _signals() as received:
@@ -102,18 +102,18 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
             progress.advance(task)
             is_last = trainer.step_index == last
             if trainer.step_index % limits.snapshot_every == 0 or is_last:
-                values |= _snapshot(trainer, folder)
+                values |= _snapshot(trainer, folder, offset)
             if trainer.step_index % LOG_EVERY == 0 or is_last:
-                line = json.dumps({"step": trainer.step_index, "slice_seconds": round(seconds, 1), **values})
+                line = json.dumps({"step": trainer.step_index, "processor_seconds": _spent(offset), **values})
                 log.write(line + "\n")
                 log.flush()
     if received:
-        _keep(trainer, folder)
+        _keep(trainer, folder, offset)
         print(f"{folder}: interrupted, and kept, at step {trainer.step_index} of {last}")
         raise SystemExit(128 + received[0])
     if trainer.step_index < last:
-        _snapshot(trainer, folder)
-    print(f"{folder}: step {trainer.step_index} of {last}")
+        _snapshot(trainer, folder, offset)
+    print(f"{folder}: step {trainer.step_index} of {last}, {_spent(offset)} s of processor time")
 
 
 @contextmanager
@@ -136,10 +136,16 @@ def _signals() -> Iterator[list[int]]:
         restore()
 
 
-def _restore(trainer: Trainer, folder: Path) -> None:
+def _spent(offset: float) -> float:
+    """Return the processor time of a training, of all threads and slices: `offset` more than this process took."""
+    return round(offset + time.process_time(), 1)
+
+
+def _restore(trainer: Trainer, folder: Path) -> float:
+    """Return the processor time that the training has taken so far."""
     path, log = folder / "checkpoint.pt", folder / "log.jsonl"
     if not path.exists():
-        return
+        return 0.0
     state = torch.load(path, weights_only=True, map_location=device())
     if state["recipe"] != asdict(trainer.recipe):
         raise SystemExit(f"error: {path} was made with another recipe: {state['recipe']}; choose another folder")
@@ -149,18 +155,20 @@ def _restore(trainer: Trainer, folder: Path) -> None:
     # What was logged after the checkpoint is trained, and logged, again.
     lines = [line for line in log.read_text().splitlines(True) if json.loads(line)["step"] <= trainer.step_index]
     log.write_text("".join(lines))
+    return float(state.get("processor_seconds", 0.0))
 
 
-def _snapshot(trainer: Trainer, folder: Path) -> dict[str, float]:
+def _snapshot(trainer: Trainer, folder: Path, offset: float) -> dict[str, float]:
     measured = trainer.snapshot(folder)
-    _keep(trainer, folder)
+    _keep(trainer, folder, offset)
     return measured
 
 
-def _keep(trainer: Trainer, folder: Path) -> None:
+def _keep(trainer: Trainer, folder: Path, offset: float) -> None:
     state = {name: part.state_dict() for name, part in trainer.stateful().items()}
     partial = folder / "checkpoint.pt.partial"
-    torch.save({"recipe": asdict(trainer.recipe), "step_index": trainer.step_index, **state}, partial)
+    about = {"recipe": asdict(trainer.recipe), "step_index": trainer.step_index, "processor_seconds": _spent(offset)}
+    torch.save({**about, **state}, partial)
     partial.replace(folder / "checkpoint.pt")
 
 

@@ -75,7 +75,7 @@ async def test_the_sequential_models_draw_and_score(models: Path, data: Path, na
 
 async def test_the_generator_draws_and_its_discriminator_scores(models: Path) -> None:
     async with running_backend(tiny_settings(models, models=["shapes-gan"])) as backend:
-        drawn = await backend.stub.Sample(gan_pb2.SampleRequest(labels=[0, 2], num_images=2, seed=1))
+        drawn = await backend.stub.Sample(gan_pb2.SampleRequest(labels=[0, 2], count=2, seed=1))
         verdict = await backend.stub.Discriminate(gan_pb2.DiscriminateRequest(images=drawn.images, labels=[0, 2]))
     assert list(drawn.images.shape) == [2, HEIGHT, WIDTH, 3]
     assert len(set(verdict.scores)) == 2

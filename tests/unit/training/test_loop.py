@@ -69,7 +69,7 @@ def run(folder: Path, trainer: Line, snapshot_every: int = 60) -> Line:
 
 def logged(folder: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "slice_seconds"} for line in lines]
+    return [{key: value for key, value in line.items() if key != "processor_seconds"} for line in lines]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
