@@ -51,7 +51,8 @@ def load(path: Path | None = None) -> DataSet:
     kind = FASHION
     if path is not None:
         names = reference.class_names or tuple(map(str, range(reference.num_classes)))
-        kind = ImageKind(reference.name, tuple(train[0].shape[1:]), names, sha256_of(path))
+        channels, height, width = train[0].shape[1:]
+        kind = ImageKind(reference.name, (channels, height, width), names, sha256_of(path))
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in kind.shape[1:]):
         raise SystemExit(f"error: {path}: images of {kind.shape[1:]}; accepted: {MIN_SIDE} to {MAX_SIDE} pixels a side")
     held_out = min(NUM_HELD_OUT, len(train[0]) // HELD_OUT_PART)

@@ -49,8 +49,9 @@ class RefinedDecoder(nn.Module):
         self.larger = nn.ModuleList(base.body[3 * level : 3 * level + 3] for level in range(1, len(base.widths) - 1))
         self.larger.append(base.body[-3:-1])
         self.overview = Overview(base.widths[0], base.kind.num_tokens)
-        self.more = nn.ModuleList(Residual(width, 3) for width in base.widths[1:])
-        for silent in (self.overview.tell, *(block.body[-1] for block in self.more)):
+        more = [Residual(width, 3) for width in base.widths[1:]]
+        self.more = nn.ModuleList(more)
+        for silent in (self.overview.tell, *(block.body[-1] for block in more)):
             for parameter in silent.parameters():
                 nn.init.zeros_(parameter)
 

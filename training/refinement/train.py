@@ -117,6 +117,7 @@ class Trainer:
     @torch.no_grad()
     def snapshot(self, folder: Path) -> dict[str, float]:
         served = self.averaged.module.eval()
+        assert isinstance(served, RefinedDecoder)
         state = {key: value.contiguous() for key, value in served.state_dict().items()}
         save_file(state, folder / f"decoder-{self.step_index:06d}.safetensors")
         measured = self._chooser.measure(served)

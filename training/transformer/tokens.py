@@ -8,7 +8,7 @@ from training.loop import device
 from training.tokenizer.networks import NUM_CODES, quantise, to_tokens
 from training.tokenizer.train import Autoencoder
 
-FIRST_CLASS_TOKEN = NUM_CODES
+FIRST_CLASS_TOKEN: int = NUM_CODES
 
 
 @torch.no_grad()

@@ -155,8 +155,10 @@ async def _drawn(
             raise InvalidArgument("model", model.name, accepted)
         images = Split(await draw(client, model, labels, protocol.sampling, advance), labels)
         if images.images.shape[1:] != reference.test.images.shape[1:]:
-            found, accepted = (list(each.images.shape[1:]) for each in (images, reference.test))
-            raise InvalidArgument("model", f"{model.name} of images {found}", f"images {accepted}, as the reference's")
+            shapes = [list(each.images.shape[1:]) for each in (images, reference.test)]
+            raise InvalidArgument(
+                "model", f"{model.name} of images {shapes[0]}", f"images {shapes[1]}, as the reference's"
+            )
         return model, images, await own_verdict(client, model, reference.test, images, protocol.sampling.steps)
 
 

@@ -36,5 +36,6 @@ def _flat(images: Pixels) -> Floats:
     if max(images.shape[1:3]) > MAX_SIDE:
         height, width = (side // 2 * 2 for side in images.shape[1:3])
         even = images[:, :height, :width].reshape(len(images), height // 2, 2, width // 2, 2, -1)
-        return even.mean(axis=(2, 4)).reshape(len(images), -1) / 255.0
+        means: Floats = even.mean(axis=(2, 4))
+        return means.reshape(len(images), -1) / 255.0
     return images.reshape(len(images), -1) / 255.0
