@@ -4,9 +4,9 @@
 
 The model is the serving code's own Transformer in the configuration of the released model whose tokens it learns, with
 one more token, MASK. It learns from those of real images, and from those of images that the other model has drawn,
-without which it learns the real ones by heart. Each image of a batch is cut into the groups of a number of steps of its own, drawn log-uniformly;
-the loss is the cross-entropy at the MASK rows plus that at the content rows (see `rows`). The log holds bits a token of
-training images, and at each snapshot of held-out images for several numbers of steps.
+without which it learns the real ones by heart. Each image of a batch is cut into the groups of a number of steps of its
+own, drawn log-uniformly; the loss is the cross-entropy at the MASK rows plus that at the content rows (see `rows`). The
+log holds bits a token of training images, and at each snapshot of held-out images for several numbers of steps.
 """
 
 import dataclasses

@@ -144,7 +144,7 @@ def draw(model: Transformer, labels: Tensor, num_tokens: int, source: torch.Gene
     for _ in range(num_tokens):
         probabilities = logits_of(model, tokens)[:, -1].softmax(dim=-1)
         tokens = torch.cat([tokens, torch.multinomial(probabilities, 1, generator=source)], dim=1)
-    return tokens[:, 1:]  # type: ignore[no-any-return]
+    return tokens[:, 1:]
 
 
 @torch.no_grad()
