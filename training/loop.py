@@ -1,8 +1,8 @@
 """The loop of every training here: resumable in slices, with a progress bar, a JSON log and images as it goes.
 
-A run's folder holds `log.jsonl` (a line each LOG_EVERY steps), `checkpoint.pt`, `images.json` and what the trainer's
-`snapshot` writes: weights and an image of samples. Ctrl-C and SIGTERM end a run after the step that it is in. Started
-again, it goes on from its checkpoint. Knows no model.
+A run's folder holds `log.jsonl` (a line each LOG_EVERY steps and each snapshot), `checkpoint.pt`, `images.json` and what
+the trainer's `snapshot` writes: weights and an image of samples. Ctrl-C and SIGTERM end a run after the step that it is
+in. Started again, it goes on from its checkpoint. Knows no model.
 """
 
 import argparse
@@ -101,9 +101,10 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
             trainer.step_index += 1
             progress.advance(task)
             is_last = trainer.step_index == last
-            if trainer.step_index % limits.snapshot_every == 0 or is_last:
+            is_snapshot = trainer.step_index % limits.snapshot_every == 0 or is_last
+            if is_snapshot:
                 values |= _snapshot(trainer, folder, offset)
-            if trainer.step_index % LOG_EVERY == 0 or is_last:
+            if trainer.step_index % LOG_EVERY == 0 or is_snapshot:
                 line = json.dumps({"step": trainer.step_index, "processor_seconds": _spent(offset), **values})
                 log.write(line + "\n")
                 log.flush()
@@ -180,6 +181,21 @@ def newest(run: Path, pattern: str) -> Path:
     return snapshots[-1]
 
 
+def best(run: Path, pattern: str, figure: str) -> Path:
+    """Return the weights of the snapshot of a run whose figures with `figure` in their names are least together.
+
+    Exits if there is none.
+    """
+    measured = {}
+    for line in map(json.loads, (run / "log.jsonl").read_text().splitlines()):
+        path = run / pattern.replace("*", f"{line['step']:06d}")
+        if any(figure in name for name in line) and path.exists():
+            measured[path] = sum(value for name, value in line.items() if figure in name)
+    if not measured:
+        raise SystemExit(f"error: {run} has measured no snapshot yet")
+    return min(measured, key=lambda path: measured[path])
+
+
 def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentParser:
     """Return a parser of the options that every training has."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
@@ -191,13 +207,16 @@ def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentPar
     options.add_argument("--threads", type=int, default=1, help="of the processor; times are stated for one")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
-    options.add_argument("--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots")
+    options.add_argument(
+        "--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots, of the whole effort"
+    )
     return options
 
 
 def parse(options: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options given, by the command line if `argv` is None, and take the threads that they allow."""
     given = options.parse_args(argv)
+    given.snapshot_every = share_of(given.snapshot_every, given.effort)
     torch.set_num_threads(given.threads)
     return given
 

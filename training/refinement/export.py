@@ -9,7 +9,6 @@ makes other tokens than the tokenizer's run is refused before anything is writte
 """
 
 import argparse
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,17 +33,6 @@ MIN_EQUAL_TOKENS = 0.99
 """Share from which on two encoders are the same: runtimes may round what lies between two levels differently."""
 
 
-def best_step(run: Path) -> int:
-    """Return the snapshot whose images are nearest to the validation images, restored and drawn ones together."""
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    measured: dict[int, float] = {
-        line["step"]: line["restored_fid"] + line["drawn_fid"] for line in log if "drawn_fid" in line
-    }
-    if not measured:
-        raise SystemExit(f"error: {run} has measured no snapshot yet")
-    return min(measured, key=lambda step: measured[step])
-
-
 @torch.no_grad()
 def check_tokens(tokenizer: Autoencoder, models: list[Path]) -> None:
     """End the command if one of the models has tokens of another tokenizer."""
@@ -62,17 +50,17 @@ def check_tokens(tokenizer: Autoencoder, models: list[Path]) -> None:
 
 def export(tokenizer_run: Path, run: Path, models: list[Path]) -> None:
     """Write the decoder of the best snapshot into the models' folders."""
-    step = best_step(run)
+    weights = loop.best(run, "decoder-*.safetensors", "_fid")
     tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")).cpu()
     check_tokens(tokenizer, models)
     decoder = RefinedDecoder(tokenizer.decoder)
-    decoder.load_state_dict(load_file(run / f"decoder-{step:06d}.safetensors"))
+    decoder.load_state_dict(load_file(weights))
     served = TokenDecoder(decoder, decoder.kind.grid).cpu().eval().requires_grad_(False)
     tokens = torch.randint(NUM_CODES, (64, decoder.kind.num_tokens), generator=torch.Generator().manual_seed(0))
     first = models[0] / FILE
     write_onnx(served, (tokens[:2],), ("tokens",), ("image",), first)
     check_against_torch(served, [(tokens[:size],) for size in (1, 2, 64)], first)
-    print(f"step {step}")
+    print(weights.name)
     for folder in models:
         if folder != models[0]:
             shutil.copyfile(first, folder / FILE)

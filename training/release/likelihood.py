@@ -49,7 +49,7 @@ Bits = npt.NDArray[np.float64]
 @torch.inference_mode()
 def training_bits(run: Path, tokenizer_run: Path) -> Bits:
     """Return bits a token [N] of every test image, as the training measures them."""
-    model = trained(load_file(loop.newest(run, "model-*.safetensors")), ImageKind.of(run))
+    model = trained(load_file(loop.best(run, "model-*.safetensors", "validation_bits")), ImageKind.of(run))
     sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), load_tensors("test"))
     return np.concatenate([_bits(model, part).numpy() for part in sequences.split(500)])
 

@@ -22,10 +22,12 @@ from training.transformer.export import toml_of, write_transformer
 
 
 def export(run: Path, tokenizer: Model, folder: Path) -> None:
-    """Write all that serves the newest snapshot of a run into a model's folder."""
+    """Write all that serves the snapshot of a run that is best on validation images into a model's folder."""
     kind = ImageKind.of(run)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = write_transformer(load_file(loop.newest(run, "model-*.safetensors")), config_of(kind), folder)
+    weights = write_transformer(
+        load_file(loop.best(run, "model-*.safetensors", "validation_bits")), config_of(kind), folder
+    )
     own = f"mask_token = {mask_token(kind)}\norder = {halton_order(*kind.grid)}\n"
     write_if_missing(folder, toml_of(kind).replace("one after another", "in any number of steps") + own)
     record_digests(folder / "model.toml", [weights, *copied(tokenizer, folder)])

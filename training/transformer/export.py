@@ -150,10 +150,10 @@ def toml_of(kind: ImageKind) -> str:
 
 
 def export(run: Path, tokenizer_run: Path, folder: Path) -> None:
-    """Write all that serves the newest snapshots of both runs into a model's folder."""
+    """Write what serves into a model's folder: the best snapshot on validation images and the newest tokenizer."""
     kind = ImageKind.of(run)
     folder.mkdir(parents=True, exist_ok=True)
-    state = load_file(loop.newest(run, "model-*.safetensors"))
+    state = load_file(loop.best(run, "model-*.safetensors", "validation_bits"))
     weights = write_transformer(state, config_of(kind), folder)
     tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors"))
     write_samples(trained(state, kind).to(loop.device()), tokenizer, folder / "samples.png")

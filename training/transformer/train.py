@@ -52,7 +52,6 @@ class Recipe:
     batch_size: int = 64
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
-    dropout: float = 0.0
     seed: int = 0
 
 

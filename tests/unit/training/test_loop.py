@@ -93,7 +93,7 @@ def test_after_a_break_it_goes_on_from_the_checkpoint_as_if_nothing_had_happened
     resumed = run(tmp_path / "parts", Line(Recipe()))
     assert torch.equal(whole.model.weight, resumed.model.weight)
     assert logged(tmp_path / "parts") == logged(tmp_path / "whole")
-    assert [line["step"] for line in logged(tmp_path / "whole")] == [100, 200, 250]
+    assert [line["step"] for line in logged(tmp_path / "whole")] == [60, 100, 120, 180, 200, 240, 250]
 
 
 def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path):
@@ -102,7 +102,7 @@ def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path):
             tmp_path, Line(Recipe(), 230, RuntimeError("a fault")), snapshot_every=90
         )  # the last checkpoint is at 180, the log at 200
     run(tmp_path, Line(Recipe()), snapshot_every=90)
-    assert [line["step"] for line in logged(tmp_path)] == [100, 200, 250]
+    assert [line["step"] for line in logged(tmp_path)] == [90, 100, 180, 200, 250]
 
 
 def test_a_slice_ends_by_time_and_leaves_a_checkpoint(tmp_path):
@@ -132,6 +132,19 @@ def test_newest_is_the_last_snapshot(tmp_path):
     assert loop.newest(tmp_path, "model-*.safetensors").name == "model-000250.safetensors"
     with pytest.raises(SystemExit, match="no snapshots"):
         loop.newest(tmp_path, "ema-*.safetensors")
+
+
+def test_the_best_snapshot_has_the_least_figures_together_of_those_measured(tmp_path):
+    figures = {60: (0.9, 1.0), 70: (0.6, 0.9), 80: (0.5, 1.1), 90: (0.1, 0.1)}
+    lines = [{"step": step, "restored_fid": r, "drawn_fid": d} for step, (r, d) in figures.items()]
+    (tmp_path / "log.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in [{"step": 50, "loss": 0.1}, *lines])
+    )
+    for step in (50, 60, 70, 80):
+        (tmp_path / f"model-{step:06d}.safetensors").touch()
+    assert loop.best(tmp_path, "model-*.safetensors", "_fid").name == "model-000070.safetensors"
+    with pytest.raises(SystemExit, match="measured no snapshot"):
+        loop.best(tmp_path, "model-*.safetensors", "_bits")
 
 
 @pytest.mark.parametrize(("instructions", "native"), [(("avx2", "avx512f"), False), (("avx512f", "amx_bf16"), True)])

@@ -35,6 +35,7 @@ def networks(tmp_path):
         (tmp_path / folder).mkdir()
         state = {key: value.contiguous() for key, value in module.state_dict().items() if key != "head.weight"}
         save_file(state, tmp_path / folder / f"{name}.safetensors")
+    (tmp_path / "ar/log.jsonl").write_text('{"step": 1, "validation_bits_per_token": 9.0}\n')
     return tokenizer, model
 
 
