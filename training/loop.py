@@ -1,6 +1,6 @@
 """The loop of every training here: resumable in slices, with a progress bar, a JSON log and images as it goes.
 
-A run's folder holds `log.jsonl` (a line each LOG_EVERY steps and each snapshot), `checkpoint.pt`, `images.json` and what
+A run's folder holds `log.jsonl` (a line each LOG_EVERY steps and snapshot), `checkpoint.pt`, `images.json` and what
 the trainer's `snapshot` writes: weights and an image of samples. Ctrl-C and SIGTERM end a run after the step that it is
 in. Started again, it goes on from its checkpoint. Knows no model.
 """
