@@ -28,6 +28,9 @@ from training.tokenizer.networks import NUM_CODES, from_tokens
 from training.tokenizer.train import Autoencoder, load_tokenizer
 from training.transformer.tokens import FIRST_CLASS_TOKEN, token_sequences
 
+USUAL_IMAGES = 55_000
+"""What the recipe's steps are for: of fewer images it takes fewer, as those seen more often are learnt by heart."""
+
 
 def config_of(kind: ImageKind) -> ModelConfig:
     """Return the shape of the transformer: a token for each code and class, context for a class and an image."""
@@ -165,10 +168,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = loop.parser(__doc__, snapshot_every=1_000)
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
     options = loop.parse(parser, argv)
-    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
     data = load(options.data)
     tokenizer = load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors"))
     sequences = token_sequences(tokenizer, data.train)
+    effort = min(options.effort, len(sequences) / USUAL_IMAGES)
+    recipe = Recipe(loop.share_of(Recipe.steps, effort), seed=options.seed)
     loop.train(
         Trainer(recipe, tokenizer, token_sequences(tokenizer, data.validation)[:2000]),
         lambda first_step: batches(recipe, sequences, first_step),
