@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training import loop
+from training.averaging import decay_at
 from training.dataset import image_batches, load, to_pixels, write_sheet
 from training.gan.networks import LATENT_DIM, Discriminator, Generator, init_orthogonal
 from training.image_kind import ImageKind
@@ -99,8 +100,7 @@ class Trainer:
 
     @torch.no_grad()
     def _update_ema(self) -> None:
-        # A short memory at the start, so that the average does not carry the random weights along.
-        decay = min(self.recipe.ema_decay, (1 + self.step_index) / (10 + self.step_index))
+        decay = decay_at(self.recipe.ema_decay, self.step_index)
         averaged: list[Tensor] = list(self.ema.parameters())
         current: list[Tensor] = list(self.generator.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)

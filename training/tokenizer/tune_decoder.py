@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training import loop
+from training.averaging import averaged
 from training.dataset import DataSet, image_batches, load
 from training.tokenizer import train as base
 from training.tokenizer.networks import PatchDiscriminator, quantise
@@ -48,8 +48,7 @@ class Trainer:
         self.model.decoder.train().requires_grad_(True)
         opponent = PatchDiscriminator(self.kind.num_channels)
         self.discriminator = opponent.to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        decay = get_ema_multi_avg_fn(recipe.ema_decay)
-        self.averaged = AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+        self.averaged = averaged(self.model, recipe.ema_decay)
         self.optimiser, self.schedule = self._optimiser(self.model.decoder)
         self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.discriminator)
 
