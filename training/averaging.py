@@ -1,4 +1,4 @@
-"""Moving averages of weights, the ones to serve: short trainings do not carry the random weights of their start along."""
+"""Moving averages of weights, the ones to serve: a short training does not carry its random first weights along."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ def decay_at(decay: float, step: int) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
-def averaged(module: torch.nn.Module, decay: float, use_buffers: bool = True) -> AveragedModel:
+def average(module: torch.nn.Module, decay: float, use_buffers: bool = True) -> AveragedModel:
     """Return the moving average of a network's weights, to be updated after each step."""
     return AveragedModel(module, multi_avg_fn=_moving(decay), use_buffers=use_buffers)
 
@@ -25,7 +25,7 @@ def _moving(decay: float) -> Callable[[Averaged, Averaged, Tensor | int], None]:
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, current, 1 - decay_at(decay, int(step)))
         else:
-            for average, value in zip(averages, current, strict=True):
-                average.copy_(value)  # counts
+            for mean, value in zip(averages, current, strict=True):
+                mean.copy_(value)  # counts
 
     return update

@@ -23,7 +23,7 @@ from runtime.models import ModelRepository
 from tandem.measure.quality.distances import Features, frechet_distance
 from tandem.measure.quality.judge import Judge
 from training import loop
-from training.averaging import averaged
+from training.averaging import average
 from training.dataset import load, to_pixels
 from training.refinement.material import Material, batches
 from training.refinement.material import load as load_material
@@ -58,7 +58,7 @@ class Trainer:
         self._chooser = chooser
         self.decoder = _channels_last(RefinedDecoder(decoder).requires_grad_(True).train())
         self.opponent = _channels_last(opponent)
-        self.averaged = averaged(self.decoder, recipe.ema_decay, use_buffers=False)
+        self.averaged = average(self.decoder, recipe.ema_decay, use_buffers=False)
         self.optimiser, self.schedule = self._optimiser(self.decoder, recipe.learning_rate)
         self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.opponent, recipe.opponent_rate)
 

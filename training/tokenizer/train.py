@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from training import loop
-from training.averaging import averaged
+from training.averaging import average
 from training.dataset import DataSet, image_batches, load, to_model_range, to_pixels, write_sheet
 from training.image_kind import ImageKind
 from training.tokenizer.networks import NUM_CODES, Decoder, Encoder, Prior, quantise, to_tokens
@@ -62,7 +62,7 @@ class Trainer:
         self._validation = first_of(data.validation)
         self.model = Autoencoder(data.kind).to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prior = Prior().to(loop.device())
-        self.averaged = averaged(self.model, recipe.ema_decay)
+        self.averaged = average(self.model, recipe.ema_decay)
         self._trained = [*self.model.parameters(), *self.prior.parameters()]
         self.optimiser = torch.optim.AdamW(self._trained, recipe.learning_rate, (0.9, 0.99), weight_decay=0.01)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -104,9 +104,9 @@ def first_of(images: tuple[Tensor, Tensor], count: int = 2000) -> Tensor:
 
 
 @torch.no_grad()
-def write_snapshot(average: AveragedModel, image: Tensor, folder: Path, step: int) -> dict[str, float]:
+def write_snapshot(averages: AveragedModel, image: Tensor, folder: Path, step: int) -> dict[str, float]:
     """Write the averaged tokenizer's weights and a sheet; return how well it restores images [B, C, H, W]."""
-    served = average.module.eval()
+    served = averages.module.eval()
     restored, quantised = served(image)
     _write_image(image, restored, folder / f"samples-{step:06d}.png")
     save_file({k: v.contiguous() for k, v in served.state_dict().items()}, folder / f"ema-{step:06d}.safetensors")

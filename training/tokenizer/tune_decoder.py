@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from training import loop
-from training.averaging import averaged
+from training.averaging import average
 from training.dataset import DataSet, image_batches, load
 from training.tokenizer import train as base
 from training.tokenizer.networks import PatchDiscriminator, quantise
@@ -48,7 +48,7 @@ class Trainer:
         self.model.decoder.train().requires_grad_(True)
         opponent = PatchDiscriminator(self.kind.num_channels)
         self.discriminator = opponent.to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = averaged(self.model, recipe.ema_decay)
+        self.averaged = average(self.model, recipe.ema_decay)
         self.optimiser, self.schedule = self._optimiser(self.model.decoder)
         self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.discriminator)
 

@@ -3,20 +3,20 @@
 import pytest
 import torch
 
-from training.averaging import averaged, decay_at
+from training.averaging import average, decay_at
 
 
 @torch.no_grad()
 def test_the_average_forgets_its_start_and_counts_are_copied():
     module = torch.nn.BatchNorm1d(1)
-    average, expected = averaged(module, 0.8), 1.0
+    moving, expected = moving.module, 0.8), 1.0
     for step in range(20):
         module.weight.fill_(step)
         module.num_batches_tracked.fill_(step)
-        average.update_parameters(module)
+        moving.update_parameters(module)
         expected = step if step == 0 else decay_at(0.8, step) * expected + (1 - decay_at(0.8, step)) * step
-    assert average.module.weight.item() == pytest.approx(expected)
-    assert average.module.num_batches_tracked.item() == 19
+    assert moving.module.weight.item() == pytest.approx(expected)
+    assert moving.module.num_batches_tracked.item() == 19
 
 
 def test_memory_is_short_at_first_and_never_longer_than_asked_for():
