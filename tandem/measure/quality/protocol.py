@@ -118,7 +118,7 @@ def _subject(protocol: Protocol, model: ImageModel, own_verdict: dict[str, float
 
 
 def tokenizer_verdict(images: npt.NDArray[np.uint8], restored: npt.NDArray[np.uint8], views: Views) -> dict[str, float]:
-    """Return what is lost of test images [N, H, W] on their way to tokens and back.
+    """Return what is lost of test images on their way to tokens and back.
 
     Where nothing is lost there is no signal-to-noise ratio: JSON has no infinity.
     """
@@ -156,6 +156,11 @@ async def _drawn(
             )
             raise InvalidArgument("model", model.name, accepted)
         images = Split(await draw(client, model, labels, protocol.sampling, advance), labels)
+        if images.images.shape[1:] != reference.test.images.shape[1:]:
+            shapes = [list(each.images.shape[1:]) for each in (images, reference.test)]
+            raise InvalidArgument(
+                "model", f"{model.name} of images {shapes[0]}", f"images {shapes[1]}, as the reference's"
+            )
         return model, images, await own_verdict(client, model, reference.test, images, protocol.sampling.steps)
 
 

@@ -66,7 +66,7 @@ class Yardstick:
         return Floor(images, self._quality(images, [UNSEEN_SHARE] * num_classes), self.views(images.images))
 
     def views(self, images: npt.NDArray[np.uint8]) -> Views:
-        """Return the distances of images [N, H, W] in each view; in the order of their classes."""
+        """Return the distances of images in each view; in the order of their classes."""
         return self._distances.to(images)
 
     def _quality(self, images: Split, memorised: list[float]) -> Quality:

@@ -62,8 +62,8 @@ def evaluate(
     reference: Annotated[
         Path | None,
         typer.Option(
-            help="Other images than Fashion-MNIST: an .npz file with train_images, train_labels, test_images,"
-            " test_labels; uint8 [N, H, W].",
+            help="Other images than Fashion-MNIST: an .npz file with images and labels, or train_images, train_labels,"
+            " test_images, test_labels; uint8 [N, H, W] or [N, H, W, 3].",
             rich_help_panel=_MEASURE,
         ),
     ] = None,

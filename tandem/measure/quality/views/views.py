@@ -26,5 +26,5 @@ class Distances:
         self._real = {name: normals_of(features(test)) for name, features in self._views.items()}
 
     def to(self, images: Pixels) -> Views:
-        """Return the distances of images [N, H, W]; in the order of their classes."""
+        """Return the distances of images; in the order of their classes."""
         return Views(**{name: distance(look(images), self._real[name]) for name, look in self._views.items()})
