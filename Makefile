@@ -14,7 +14,7 @@ TESTS_ALONE := $(addprefix tests/integration/tandem/measure/generator/test_,apis
 # More than cores: a test that waits for its servers leaves its core to the others.
 WORKERS := 3
 
-.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -76,13 +76,13 @@ types: setup  ## mypy, strict
 kernels: setup  ## compile the libraries that the tests load, the kernel for each instruction set of this processor
 	-$(BIN)/python -m tests.kernels
 
-train-judge: setup  ## train a judge (6 minutes on a core; goes on where it stopped)
+train-judge: setup  ## train a judge; goes on where it stopped
 	$(BIN)/python -m training.judge.train --out runs/fashion-judge
 
 export-judge: setup  ## export the trained judge into models/: all figures of quality change with it
 	$(BIN)/python -m training.judge.export --run runs/fashion-judge --model models/fashion-judge
 
-train-gan: setup  ## train fashion-gan (about 75 minutes on a core; goes on where it stopped)
+train-gan: setup  ## train fashion-gan; goes on where it stopped
 	$(BIN)/python -m training.gan.train --out runs/fashion-gan
 
 curve-gan: setup  ## measure the quality of each snapshot of that training
@@ -92,7 +92,7 @@ export-gan: setup  ## export the trained fashion-gan into models/ and measure it
 	$(BIN)/python -m training.gan.export --run runs/fashion-gan --model models/fashion-gan --step 20000
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-gan
 
-train-ar: setup  ## train fashion-ar: tokenizer, decoder, transformer (about 70 minutes on a core; goes on where it stopped)
+train-ar: setup  ## train fashion-ar: tokenizer, decoder, transformer; goes on where it stopped
 	$(BIN)/python -m training.tokenizer.train --out runs/fashion-tokenizer
 	$(BIN)/python -m training.tokenizer.tune_decoder --tokenizer runs/fashion-tokenizer --out runs/fashion-decoder
 	$(BIN)/python -m training.transformer.train --tokenizer runs/fashion-tokenizer --out runs/fashion-ar
@@ -109,7 +109,7 @@ export-refined: setup  ## export the refined decoder into both models of these t
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-ar
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-sar
 
-train-sar: setup  ## train fashion-sar, which draws in any number of steps, on fashion-ar's tokens (80 minutes of two cores with bfloat16)
+train-sar: setup  ## train fashion-sar, which draws in any number of steps, on fashion-ar's tokens
 	$(BIN)/python -m training.set_autoregressive.train --tokenizer fashion-ar --out runs/fashion-sar
 
 export-sar: setup  ## export the trained fashion-sar into models/, measure the costs of its groups and its diversity baseline
@@ -127,6 +127,9 @@ BENCHMARKS := gpu_step growth hop loading oip parallel parity perplexity runtime
 bench: setup  ## every benchmark, one after another (hours); what failed or missed a bar is named at the end
 	@failed=; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || failed="$$failed $$name"; done; \
 	test -z "$$failed" || { echo "bench: failed, or missed a bar:$$failed" >&2; exit 1; }
+
+release-figures: setup  ## measure all figures that are older than their code (hours), and render the pages
+	$(BIN)/python -m benchmarks.release.figures $(NAMES)
 
 schema: setup  ## write docs/results.schema.json anew, the JSON schema of all results
 	$(BIN)/python -m tandem.measure.results.schema

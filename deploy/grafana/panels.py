@@ -50,6 +50,7 @@ PHASE_COLOURS = {
     "compute": "#73BF69",
     "encode": "#FADE2A",
     "backend_other": "#C0B9A8",
+    "sockets": "#5C4A72",
     "gateway": GATEWAY_COLOUR,
     "residual": "#44444D",
 }
@@ -104,7 +105,7 @@ def lines(title: str, description: str, unit: str, queries: Sequence[Query], *, 
         panel.min(0)
         if unit in _AT_LEAST:
             panel.axis_soft_max(_AT_LEAST[unit])
-    return _coloured(panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME)))
+    return _coloured(panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)))
 
 
 def stacked_phases(title: str, description: str, phases: Query, whole: Query) -> timeseries.Panel:

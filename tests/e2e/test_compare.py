@@ -70,7 +70,7 @@ async def test_everything_is_measured_of_the_real_processes(address: str, refere
             cpu = point["cpu_seconds_per_image"]
             assert cpu["gateway"]["value"] + cpu["backend"]["value"] == pytest.approx(cpu["servers"]["value"])
             assert 0 < cpu["servers"]["value"] < 10
-            assert point["phases"]["parts"]["residual"]["mean_seconds"] < point["phases"]["latency_mean_seconds"]
+            assert point["phases"]["parts"]["outside"]["mean_seconds"] < point["phases"]["latency_mean_seconds"]
     streamed, unary = document["modes"][:2]
     first, whole = (streamed["alone"][name]["distribution"]["seconds"]["p50"] for name in ("first_output", "latency"))
     assert first <= whole  # an image alone may come in one message

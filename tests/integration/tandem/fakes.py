@@ -69,7 +69,9 @@ class FakeSequential:
                 last.image.CopyFrom(_image(count))
             if choice == choices - 1:
                 last.usage.CopyFrom(ar_pb2.Usage(prompt_tokens=3, output_tokens=count * choices, seed=7))
-                last.timings.CopyFrom(Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=self.total_seconds))
+                last.timings.CopyFrom(
+                    Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=self.total_seconds)
+                )
             yield last
 
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:

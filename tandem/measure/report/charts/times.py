@@ -25,8 +25,8 @@ def phase_stack(runs: Sequence[Run], comparison: Comparison | None) -> Stack:
     else:
         rows = [row for paradigm in PARADIGMS for row in _run_rows(runs, paradigm)]
     note = (
-        "Means of all requests, so the parts sum to what the client waited; the total stands at each row. residual:"
-        " what the backend does not account for: proxy, network and the client itself. A part that a paradigm does not"
+        "Means of all requests, so the parts sum to what the client waited; the total stands at each row. outside:"
+        " all that is not the backend: proxy, network and the client itself. A part that a paradigm does not"
         " have is left out."
     )
     return Stack("phases", "Where the time goes", note, rows)

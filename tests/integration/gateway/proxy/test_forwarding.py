@@ -135,8 +135,9 @@ async def test_a_client_cannot_say_who_it_is_or_how_it_is_treated(single: Proxy,
     assert (await single.observer.entry()).request.request_id == headers["x-request-id"] != "mine"
     assert headers["traceparent"] == headers["tandem-traceparent"] == "00-1-2-03"
     entry = await single.observer.entry()
-    started = entry.common_properties.start_time
-    assert headers["tandem-arrived"] == f"{started.seconds}.{started.nanos // 1000:06d}"
+    arrived = int(entry.common_properties.metadata.filter_metadata["tandem"].fields["clock"].string_value.split()[0])
+    assert headers["tandem-arrived"] == f"{arrived // 10**9}.{arrived % 10**9 // 1000:06d}"
+    assert arrived <= entry.common_properties.start_time.ToNanoseconds()
 
 
 async def test_a_parent_that_is_nobody_s_is_removed(single: Proxy, ar: Backend) -> None:

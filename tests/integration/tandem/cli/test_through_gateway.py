@@ -104,7 +104,7 @@ async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) ->
     assert "no Tandem gateway" not in ended.err
 
 
-async def test_what_a_race_waited_outside_the_backends_is_the_residual(whole: Tandem, tmp_path: Path) -> None:
+async def test_what_a_race_waited_outside_the_backends_is_a_part(whole: Tandem, tmp_path: Path) -> None:
     file = tmp_path / "race.json"
     ended = await run(*tandem("race", "--rounds", "6", "--json", str(file), "--address", whole.address))
     document = json.loads(file.read_text())

@@ -19,7 +19,7 @@ from tests.integration.tandem.measure.generator.test_truth import open_scenario,
 
 FAST, SLOW, SHARE_SLOW = 0.5, 1.0, 0.3
 NUM_REQUESTS = 150
-MAX_RESIDUAL = 0.02
+MAX_OUTSIDE = 0.02
 DURATION = "gen_ai_server_request_duration_seconds"
 
 
@@ -63,7 +63,7 @@ def assert_parts_make_up_the_whole(stream: StreamResult) -> None:
     assert whole is not None
     assert sum(parts.values()) == pytest.approx(whole, rel=1e-6)
     assert parts["compute"] == pytest.approx(FAST, rel=0.02)
-    assert 0.0 <= parts["residual"] / whole < MAX_RESIDUAL
+    assert 0.0 <= parts["outside"] / whole < MAX_OUTSIDE
 
 
 def cumulative(page: str) -> dict[float, float]:

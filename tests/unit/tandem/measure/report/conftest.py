@@ -61,7 +61,7 @@ def _with_phases(mode: ModeResult) -> ModeResult:
     assert mode.alone is not None
     whole = mode.alone.latency.distribution.seconds.mean or 0.0
     work = "decode" if mode.paradigm == "sequential" else "compute"
-    shares = {"lateness": 0.0, "queue": 0.1, work: 0.6, "residual": 0.3}
+    shares = {"lateness": 0.0, "queue": 0.1, work: 0.6, "outside": 0.3}
     parts = {
         name: Phase(mean_seconds=share * whole, median_seconds=share * whole, around_p50_seconds=share * whole)
         for name, share in shares.items()
