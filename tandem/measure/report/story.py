@@ -58,7 +58,7 @@ def tell(sources: Sources) -> Story:
         if each.low_per_second is None and each.high_per_second is None
     ]
     first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
-    gains = first and second and gains_table(first, second, document.class_names, sources.comparison)
+    gains = None if first is None or second is None else gains_table(first, second, document, sources.comparison)
     return Story(sentences, tuple(lacking), tuple(warnings(sources)), gains)
 
 
