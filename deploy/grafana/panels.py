@@ -105,7 +105,7 @@ def lines(title: str, description: str, unit: str, queries: Sequence[Query], *, 
         panel.min(0)
         if unit in _AT_LEAST:
             panel.axis_soft_max(_AT_LEAST[unit])
-    return _coloured(panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME)))
+    return _coloured(panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)))
 
 
 def stacked_phases(title: str, description: str, phases: Query, whole: Query) -> timeseries.Panel:

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.layout import dashboard, some_models
-from deploy.grafana.panels import NUMBER, REQUESTS, SECONDS, Panel, lines
+from deploy.grafana.panels import IMAGES, NUMBER, SECONDS, Panel, lines
 from deploy.grafana.queries import DURATION, FINISHED, PHASES, Query, mean, quantile, quantiles, rate, total
 
 MODEL = 'model=~"$model"'
@@ -40,7 +40,7 @@ def _callers() -> list[Panel]:
         lines(
             "Images a second",
             "Images forwarded to callers; the gateway counts a request's when it ends.",
-            REQUESTS,
+            IMAGES,
             [Query(images, OF_MODEL)],
         ),
         lines(
@@ -100,7 +100,7 @@ def _batches() -> list[Panel]:
         lines(
             "Images ended",
             "By how their request ended, a second: finished, cancelled by its caller, or failed.",
-            REQUESTS,
+            IMAGES,
             [
                 Query(
                     rate("tandem_images_total", "model, network, outcome", NETWORK), "{{model}} {{network}} {{outcome}}"
@@ -141,7 +141,7 @@ def _diversity() -> list[Panel]:
         lines(
             "Images watched",
             "Served images that were looked at, a second; dropped are those that the watch had no time for.",
-            REQUESTS,
+            IMAGES,
             [Query(rate("tandem_diversity_images_total", "model, outcome", NETWORK), "{{model}} {{outcome}}")],
         ),
     ]

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.layout import dashboard, some_models
-from deploy.grafana.panels import NUMBER, REQUESTS, SECONDS, SHARE, TOKENS, Panel, lines
+from deploy.grafana.panels import NUMBER, SECONDS, SEQUENCES, SHARE, TOKENS, Panel, lines
 from deploy.grafana.queries import DURATION, FINISHED, PHASES, Query, mean, quantile, quantiles, rate, total
 
 MODEL = 'model=~"$model"'
@@ -77,7 +77,7 @@ def _queue() -> list[Panel]:
         lines(
             "Preemptions",
             "Sequences sent back to the queue because no blocks were free, a second; their tokens are computed again.",
-            REQUESTS,
+            SEQUENCES,
             [Query(rate("tandem_preemptions_total", "model", MODEL), OF_MODEL)],
         ),
         lines(
@@ -95,7 +95,7 @@ def _queue() -> list[Panel]:
         lines(
             "Sequences ended",
             "By how they ended, a second: finished, cancelled by their caller, or failed.",
-            REQUESTS,
+            SEQUENCES,
             [Query(rate("tandem_sequences_total", "model, outcome", MODEL), "{{model}} {{outcome}}")],
         ),
     ]

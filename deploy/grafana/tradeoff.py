@@ -6,7 +6,6 @@ from deploy.grafana.layout import dashboard, one_model
 from deploy.grafana.panels import (
     IMAGES,
     NUMBER,
-    REQUESTS,
     SECONDS,
     SHARE,
     TOKENS,
@@ -75,7 +74,7 @@ def _glance() -> list[Panel]:
         numbers(
             "Images a second",
             "Images finished a second: the unit in which the paradigms match.",
-            REQUESTS,
+            IMAGES,
             [Query(_images(BOTH), "{{paradigm}}")],
         ),
         numbers(

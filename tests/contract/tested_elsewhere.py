@@ -107,6 +107,7 @@ TESTED_ELSEWHERE = {
     "integration/tandem/measure/studies/steps/test_session.py": ("tandem/measure/studies/steps/subjects",),
     "integration/training/gan/test_export.py": ("training/gan/networks",),
     "integration/training/judge/test_judge.py": ("training/judge/",),
+    "integration/training/test_pair.py": ("training/onnx_files",),
     "integration/training/set_autoregressive": ("training/set_autoregressive/",),
     "integration/training/test_resumed.py": (
         "training/gan/train",

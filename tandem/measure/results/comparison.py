@@ -156,9 +156,8 @@ class Contrast(Part):
 class JudgedImages(Part):
     """How good what was served is: `model` of the served images, `floor` of as many real ones (training images).
 
-    Of the images served, the first of each class, as many of each class and of both models. Below 10,000 images FID is
-    biased upwards, and so is its floor. `views`: FID again, and the distances by pixels and gradients, each with the
-    95 % interval of drawing other images.
+    Of the images served, the first of each class, as many of each class and of both models. `views`: FID again, and the
+    distances by pixels and gradients, each with the 95 % interval of drawing other images.
     """
 
     model: Quality

@@ -10,8 +10,6 @@ from tandem.measure.results.value import Value
 _UNARY = ("sequential unary", "parallel unary")
 _STREAMED = ("sequential streamed", "parallel streamed")
 _MAX_CLIENT_CPU_SHARE = 0.9
-# Of so many images FID is that of the fixed protocol.
-_MANY_IMAGES = 10_000
 
 
 def headlines(document: Comparison) -> Iterator[str]:
@@ -117,12 +115,9 @@ def quality_text(document: Comparison) -> str:
     found = next((each.quality for each in document.served if each.quality is not None), None)
     if found is None:
         return f"not measured: {document.judgement.reason or NONE}"
-    of_what = f"of {count(found.model.num_images)} images of each model, the same number of each class"
-    if found.model.num_images >= _MANY_IMAGES:
-        return of_what
     return (
-        f"{of_what}. FID of so few is biased upwards, as it is for real images: as many of those have"
-        f" {found.floor.fid:.2f}; compare at equal numbers only"
+        f"of {count(found.model.num_images)} images of each model, the same number of each class; FID is extrapolated"
+        " to infinitely many"
     )
 
 
@@ -140,8 +135,3 @@ def caveats(document: Comparison) -> Iterator[str]:
     num_rounds = max((len(each.trials) for _, each in points), default=0)
     if any(each.images_per_second.method == "range" for _, each in points):
         yield f"Ranges under load are the least and the greatest of {num_rounds} rounds, not confidence intervals."
-    if any(mode.capacity for mode in modes):
-        yield (
-            "Capacity is read off the closed loop's points; a server may bear half as many arrivals at random:"
-            " `tandem bench fit` finds how many in open loops."
-        )

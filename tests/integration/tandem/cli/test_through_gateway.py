@@ -90,7 +90,7 @@ async def test_refusals_keep_their_details(client: AsyncTandemClient, whole: Tan
 
 async def test_leaving_a_stream_reaches_the_backend(client: AsyncTandemClient, whole: Tandem) -> None:
     whole.sequential.hold.clear()
-    async with asyncio.timeout(20), client.generate("x") as generation:
+    async with asyncio.timeout(60), client.generate("x") as generation:
         assert (await anext(generation)).text == "Hello"
         generation.cancel()
         await whole.sequential.cancelled.wait()

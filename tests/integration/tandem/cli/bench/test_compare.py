@@ -108,7 +108,7 @@ async def test_markdown_is_for_a_readme(gateway: FakeGateway) -> None:
 async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
     command = tandem("bench", "compare", *SHORT, "--pairs", "100000", "--json", str(file), "--address", gateway.address)
-    async with asyncio.timeout(40), started(*command) as process:
+    async with asyncio.timeout(60), started(*command) as process:
         await _until(lambda: len(gateway.sequential.requests) > 60)
         gateway.sequential.hold.clear()  # so that a request is under way that never ends
         await gateway.sequential.holding.wait()
@@ -125,7 +125,7 @@ async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) 
 
 async def test_a_server_that_dies_in_the_middle_is_told_and_the_rest_kept(tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    async with asyncio.timeout(40), fake_gateway() as gateway:
+    async with asyncio.timeout(60), fake_gateway() as gateway:
         command = tandem(
             "bench", "compare", *SHORT, "--pairs", "100000", "--json", str(file), "--address", gateway.address
         )

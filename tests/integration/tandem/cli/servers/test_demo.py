@@ -110,7 +110,7 @@ async def test_cancelling_the_tour_ends_its_command(gateway: FakeGateway, tmp_pa
     gateway.sequential.hold.clear()
     stages = tour(gateway, 1, tmp_path)
     running = asyncio.create_task(stages.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await gateway.sequential.holding.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

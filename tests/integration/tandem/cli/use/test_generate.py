@@ -101,7 +101,7 @@ async def test_generate_takes_one_constraint(gateway: FakeGateway) -> None:
 
 async def test_generate_ends_with_130_on_ctrl_c_and_cancels(gateway: FakeGateway) -> None:
     gateway.sequential.hold.clear()
-    async with asyncio.timeout(30), started(*tandem("generate", "Hi", "--address", gateway.address)) as process:
+    async with asyncio.timeout(60), started(*tandem("generate", "Hi", "--address", gateway.address)) as process:
         assert process.stdout is not None
         assert await process.stdout.read(5) == b"Hello"
         process.send_signal(signal.SIGINT)

@@ -53,7 +53,7 @@ def test_every_figure_is_in_its_place(document: Comparison) -> None:
     assert row(text, "4 callers: images/s") == ["10", "20", "200", "400", "20x"]
     assert row(text, "images/s, p99 within") == ["none", "≥ 20", "≥ 200", "≥ 400"]
     assert row(text, "FID (lower is better)") == ["4.00", "2.00", "0.30"]
-    assert "Quality: of 2,000 images of each model, the same number of each class." in text
+    assert "Quality: of 2,000 images of each model, the same number of each class;" in text
     assert "With 4 callers at a time: 400 images/s in parallel, 20 in sequence." in text
 
 

@@ -83,4 +83,5 @@ def document(subjects: Subjects = SUBJECTS, **given: Any) -> Steps:
     quality = {mode.drawer: quality_of(mode) for mode in modes}
     found = findings(subjects, quality=quality, judgement=NOTE, **given)
     asked = Settings(steps=subjects.steps, num_scored=NUM_SCORED, load=settings())
-    return steps_document("127.0.0.1:1", subjects, asked, found, bits)
+    predicted = {steps: 2.5 + 1.1 * excess_bits(steps) for steps in (1, 2, 4, 8)}
+    return steps_document("127.0.0.1:1", subjects, asked, found, bits, {**predicted, subjects.steps[-1]: 2.5})
