@@ -44,7 +44,7 @@ def program(request, tmp_path_factory):
     recipe = http2_recipe()
     sources = [str(recipe.sources / unit) for unit in recipe.units]
     own = __file__.replace("test_sanitised.py", "echo.cpp")
-    flags = ["-std=c++20", "-O1", "-g", "-pthread", SANITISERS[request.param], "-fno-sanitize-recover=all"]
+    flags = ["-std=c++20", "-O1", "-g1", "-pthread", SANITISERS[request.param], "-fno-sanitize-recover=all"]
     try:
         command = [find_compiler(), *flags, f"-I{recipe.sources}", own, *sources, "-o", str(made), "-lnghttp2"]
     except CompilerFailed as error:
