@@ -9,15 +9,18 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from runtime.cores import usable_cores
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_version
 from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
+from tandem.cli.servers.ports import free_ports
 from tandem.cli.servers.restarts import NEVER
 from tandem.cli.servers.supervise import run_plan
 from tandem.cli.terminal import Terminal
@@ -29,6 +32,8 @@ DRAIN_SECONDS = 5.0
 METRICS_TIMEOUT_SECONDS = 5.0
 NUM_METRIC_LINES = 8
 _INTERRUPTED_CODES = (INTERRUPTED, -signal.SIGINT)
+STEPS = "1,4,8,24"  # and all
+PAIRED_MODELS = ("fashion-ar",)
 RACE_STAGE, REPORT_STAGE, REPORT_FOLDER = "race", "report", "tradeoff"
 METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_time_to_first_token", "tandem_outputs")
 
@@ -43,12 +48,25 @@ def demo(
     terminal = Terminal()
     with friendly_errors(terminal):
         envoy_version()  # all that is shown goes through the gateway
-        plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
+        beside = same_precision(models_dir) if report else None
+        plan = Plan(
+            Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS, beside=beside
+        )
         tour = Tour(plan, out, terminal, report)
         # A measurement that lost a process in the middle is none.
         code = run_plan(plan, terminal, verbose, tour.run, NEVER)
         tour.ended()
         raise typer.Exit(code if tour.is_complete or code else INTERRUPTED)
+
+
+def same_precision(models_dir: Path) -> Plan:
+    """Return servers of the pair alone, in one precision: what its two models cost on equal terms, with all cores."""
+    num_more = usable_cores() - 1
+    ports = free_ports(len(fields(Ports)) + 2 * num_more)
+    own, others = ports[: len(fields(Ports))], ports[len(fields(Ports)) :]
+    more_ports = tuple(zip(others[::2], others[1::2], strict=True))
+    pair = (PAIRED_MODELS, PARALLEL_MODELS)
+    return Plan(Ports(*own), models_dir, *pair, DRAIN_SECONDS, precision="float32", more_ports=more_ports)
 
 
 class Tour:
@@ -113,8 +131,10 @@ class Tour:
         return self._out / REPORT_FOLDER / "report.html"
 
     def _tradeoff(self) -> list[str]:
-        """Return the command that measures; not all that it could, since a tour is to take four minutes."""
-        return ["bench", "tradeoff", "--no-colocation", "--out", str(self._out / REPORT_FOLDER)]
+        """Return the command that measures; not all that it could, since a tour is to take five minutes."""
+        beside = [] if self._plan.beside is None else ["--beside", self._plan.beside.address]
+        out = str(self._out / REPORT_FOLDER)
+        return ["bench", "tradeoff", "--no-colocation", "--steps", STEPS, *beside, "--out", out]
 
     async def _command(self, arguments: Sequence[str]) -> int:
         words = [*arguments, "--address", self._plan.address]

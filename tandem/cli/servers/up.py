@@ -117,21 +117,27 @@ def _address_for(words: str, plan: Plan) -> str:
 
 
 def suggestions(plan: Plan) -> list[str]:
-    """Return a command for each sort of model that is served: a text, an image in sequence, one in parallel."""
+    """Return a command for each sort of model that is served: a text, an image in sequence, in steps, in parallel."""
     repository = ModelRepository(plan.models_dir)
     sequential = [repository.get(name) for name in plan.sequential_models]
     commands: dict[str, str] = {}
-    for model in sequential:
-        drawn = f"generate --label {_first_class(model.spec)} --partial"
-        command = drawn if model.spec.modality == "image" else "generate 'Why is the sky blue?'"
-        is_one_of_several = sum(each.spec.modality == model.spec.modality for each in sequential) > 1
-        commands.setdefault(model.spec.modality, f"{command} --model {model.name}" if is_one_of_several else command)
+    kinds = [_kind(model.spec) for model in sequential]
+    for kind, model in zip(kinds, sequential, strict=True):
+        drawn = f"generate --label {_first_class(model.spec)} {'--steps 8' if kind == 'steps' else '--partial'}"
+        command = "generate 'Why is the sky blue?'" if kind == "text" else drawn
+        commands.setdefault(kind, f"{command} --model {model.name}" if kinds.count(kind) > 1 else command)
     if plan.parallel_models:
         first, *others = plan.parallel_models
         spec = repository.get(first).spec
         drawn = f"sample --label {_first_class(spec)}" if spec.image and spec.image.class_names else "sample"
         commands["parallel"] = f"{drawn} --model {first}" if others else drawn
     return list(commands.values())
+
+
+def _kind(spec: ModelSpec) -> str:
+    """Return what a request needs to say of a model: a request without a name finds the only one of its kind."""
+    has_mask = spec.image_tokens is not None and spec.image_tokens.mask_token is not None
+    return "steps" if has_mask else spec.modality
 
 
 def _first_class(spec: ModelSpec) -> str:

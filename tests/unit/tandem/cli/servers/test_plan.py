@@ -78,7 +78,19 @@ def test_what_to_try_fits_the_models_that_are_served() -> None:
     ]
     assert suggestions(replace(both, sequential_models=["fashion-ar"]))[0] == "generate --label t-shirt --partial"
     several = suggestions(replace(both, sequential_models=["fashion-ar", "fashion-sar"]))
-    assert several[0] == "generate --label t-shirt --partial --model fashion-ar"
+    assert several[:2] == ["generate --label t-shirt --partial", "generate --label t-shirt --steps 8"]
+    alike = suggestions(replace(both, sequential_models=["fashion-ar", "fashion-ar"]))
+    assert alike[0] == "generate --label t-shirt --partial --model fashion-ar"
+
+
+def test_a_plan_beside_computes_in_one_precision_with_more_replicas() -> None:
+    beside = replace(plan(Path("m")), precision="float32", more_ports=((7, 8),))
+    (first, second, parallel), [gateway] = replace(plan(Path("m")), beside=beside).layers()[2:]
+    assert [each.name for each in (first, second)] == ["sequential-float32", "sequential-2-float32"]
+    assert second.address == "127.0.0.1:7"
+    assert all("--dtype float32" in " ".join(each.command) for each in (first, second))
+    assert "--precision float32" in " ".join(parallel.command)
+    assert gateway.command[gateway.command.index("--ar-targets") + 1] == "127.0.0.1:3,127.0.0.1:7"
 
 
 def test_a_repository_of_ones_own_needs_no_model_that_comes_with_tandem(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def point(seconds: float, fid: float) -> StepsPoint:
     p50 = some.mode.alone.latency.p50.model_copy(update={"value": seconds})
     latency = some.mode.alone.latency.model_copy(update={"p50": p50})
     alone = some.mode.alone.model_copy(update={"latency": latency})
-    mode = some.mode.model_copy(update={"alone": alone})
+    mode = some.mode.model_copy(update={"curve": (alone,)})
     return some.model_copy(update={"mode": mode, "quality": judged(fid, 0.5)})
 
 
@@ -45,7 +45,7 @@ def test_of_equals_one_is_enough() -> None:
 def test_what_has_no_time_or_quality_is_left_out() -> None:
     known = point(2.0, 2.0)
     without = known.model_copy(update={"quality": None})
-    unseen = known.model_copy(update={"mode": known.mode.model_copy(update={"alone": None})})
+    unseen = known.model_copy(update={"mode": known.mode.model_copy(update={"curve": ()})})
     assert front([without, unseen, known]) == [known]
 
 

@@ -119,7 +119,7 @@ def test_parts_sum_to_what_the_client_waited(page: Page) -> None:
     rows = page.figures["phases"]["data"]
     for place in range(4):
         assert sum(trace["x"][place] for trace in rows) == pytest.approx(100.0)
-    assert "sequential unary, alone<br>63 ms" in rows[0]["y"]
+    assert "sequential unary, 1 caller<br>63 ms" in rows[0]["y"]
     assert "residual" in [trace["name"] for trace in rows]
 
 
@@ -243,8 +243,8 @@ def test_a_partial_comparison_is_marked(own: Path) -> None:
         ("", "Expecting value"),
         ("[1]", "not a JSON object"),
         ('{"kind": "comparison"}', "it has no schema version"),
-        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 7 alone"),
-        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 7 alone"),
+        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 8 alone"),
+        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 8 alone"),
         ("[" * 100_000, "recursion"),
         ("\x00\x01", "Expecting value"),
     ],
