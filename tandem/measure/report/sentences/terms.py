@@ -1,4 +1,4 @@
-"""On what terms two models were compared: what each computed in, on how much of the machine, and what equal terms give."""
+"""On what terms two models were compared: what each computed in, on how many threads, and what equal terms give."""
 
 from tandem.measure.formats import number, rounded
 from tandem.measure.results.comparison import ALONE, Comparison, Contrast
