@@ -31,7 +31,13 @@ help:  ## list the targets
 setup: $(VENV)/.installed  ## make the virtual environment and install everything
 
 $(VENV)/.installed: pyproject.toml constraints.txt deploy/setup.sh
-	PYTHON=$(PYTHON) deploy/setup.sh $(VENV)
+	PYTHON=$(PYTHON) deploy/setup.sh $(VENV) dev
+	@touch $(VENV)/.serves $@
+
+# What `make demo` and `make up` need: half as large, and no PyTorch where there is a compiler.
+$(VENV)/.serves: pyproject.toml constraints.txt deploy/setup.sh
+	@deploy/system_packages.sh g++ libnghttp2-dev dataset-fashion-mnist
+	PYTHON=$(PYTHON) deploy/setup.sh $(VENV) ar,gan,gateway,quality,report
 	@touch $@
 
 stubs: setup  ## generate the stubs in tandem/ from protos/
@@ -41,11 +47,10 @@ stubs: setup  ## generate the stubs in tandem/ from protos/
 	$(BIN)/python -m grpc_tools.protoc -Iprotos/triton --python_out=tandem/oip --pyi_out=tandem/oip $(TRITON)
 	perl -pi -e 's/^import model_config_pb2/from tandem.oip import model_config_pb2/' tandem/oip/grpc_service_pb2.py tandem/oip/grpc_service_pb2.pyi
 
-demo: setup  ## the whole of Tandem once: stream text, draw images, race the two, measure, report, stop
-	@deploy/system_packages.sh g++ libnghttp2-dev dataset-fashion-mnist
+demo: $(VENV)/.serves  ## the whole of Tandem once: stream text, draw images, race the two, measure, report, stop
 	$(BIN)/tandem demo
 
-up: setup  ## start the three processes and keep them until Ctrl-C
+up: $(VENV)/.serves  ## start the three processes and keep them until Ctrl-C
 	$(BIN)/tandem up
 
 images:  ## build the images that docker-compose.yml runs

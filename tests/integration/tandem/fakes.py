@@ -39,6 +39,8 @@ class FakeSequential:
         """Serves fake-steps as well, which draws in any number of steps."""
         self.end_token = b""
         """Ends each text by a token that is no part of it."""
+        self.total_seconds = 0.03
+        """Of each text or image, by its timings."""
         self.hold = asyncio.Event()
         self.hold.set()
         self.holding = asyncio.Event()
@@ -67,7 +69,7 @@ class FakeSequential:
                 last.image.CopyFrom(_image(count))
             if choice == choices - 1:
                 last.usage.CopyFrom(ar_pb2.Usage(prompt_tokens=3, output_tokens=count * choices, seed=7))
-                last.timings.CopyFrom(Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=0.03))
+                last.timings.CopyFrom(Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=self.total_seconds))
             yield last
 
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:

@@ -32,7 +32,7 @@ async def test_a_model_without_a_chat_template_continues_the_prompt(gateway: Fak
     assert "the model has no chat template, so it continues the prompt, as with --raw" in ended.err
     assert gateway.sequential.requests[-1].text == "Once upon"
     ended = await run(*tandem("generate", "Hi", "--system", "Be short.", "--address", gateway.address))
-    assert (ended.code, ended.out) == (1, "")
+    assert (ended.code, ended.out) == (2, "")
     assert "this model has no chat template" in ended.err
 
 
