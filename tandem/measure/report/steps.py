@@ -12,8 +12,8 @@ from tandem.measure.results.comparison import Point
 from tandem.measure.results.steps import Steps, StepsLaw, StepsPoint
 
 METHOD = (
-    "Over steps: every model is asked in unary calls, in the same rounds in random order, with one caller and under load; a"
-    " step generates several of an image's tokens, independently of each other given those of earlier steps.",
+    "Over steps: every model is asked in unary calls, in the same rounds in random order, with one caller and with"
+    " more; a step generates several of an image's tokens, independently of each other given those of earlier steps.",
     "Over steps: bits a token are asked of `Score` for each number of steps, of the same test images. The likelihood is"
     " exact: it is that of what such a number of steps draws.",
     "Over steps: of the numbers of steps that surely cost bits, the law is fitted to every second one, and the others"

@@ -69,7 +69,9 @@ class FakeSequential:
                 last.image.CopyFrom(_image(count))
             if choice == choices - 1:
                 last.usage.CopyFrom(ar_pb2.Usage(prompt_tokens=3, output_tokens=count * choices, seed=7))
-                last.timings.CopyFrom(Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=self.total_seconds))
+                last.timings.CopyFrom(
+                    Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=self.total_seconds)
+                )
             yield last
 
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
@@ -130,6 +132,9 @@ class FakeSequential:
             image_shape=[SIDE, SIDE, 1],
             value_range=[-1, 1],
             tokens_per_image=4,
+            dtype="float32",
+            num_instances=1,
+            threads_per_instance=1,
         )
         steps = ar_pb2.Model()
         steps.CopyFrom(image)
@@ -193,6 +198,7 @@ class FakeParallel:
             class_names=CLASS_NAMES,
             value_range=[-1, 1],
             providers=["CPUExecutionProvider"],
+            runtime=gan_pb2.Runtime(name="onnxruntime", precision="float32", num_instances=2, threads_per_instance=1),
         )
         return gan_pb2.ListModelsResponse(models=[model])
 

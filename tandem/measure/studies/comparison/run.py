@@ -17,7 +17,7 @@ from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.requests.replies import Pixels, images_by_number
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
-from tandem.measure.results.comparison import JudgedImages, Judgement, Settings
+from tandem.measure.results.comparison import ALONE, JudgedImages, Judgement, Settings
 from tandem.measure.scenario import Scenario
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.comparison.album import Album
@@ -27,7 +27,7 @@ from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, Mode
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
 
-WARM_UP_CALLERS = 5
+WARM_UP_REQUESTS = 5
 # A trial lasts at least so many times as long as the first requests took.
 LEAST_LATENCIES = 3.0
 SAMPLES_PER_CLASS = 10
@@ -112,15 +112,15 @@ class _Work:
 
     async def run(self) -> None:
         for mode in self.all_modes:
-            await self._once(mode, WARM_UP_CALLERS)
+            await self._uncounted(mode, ALONE, WARM_UP_REQUESTS)
         await self._curve()
 
     def _source(self, mode: Mode) -> Generator:
         return self.other_sources.get(mode.name, self.source)
 
-    async def _once(self, mode: Mode, concurrency: int) -> float:
-        """Have so many callers ask once, which nobody counts; return how long it took."""
-        scenario = once_each(mode, concurrency, self.settings.seed)
+    async def _uncounted(self, mode: Mode, concurrency: int, num_requests: int) -> float:
+        """Have so many callers ask so often in all, which nobody counts; return how long it took."""
+        scenario = uncounted(mode, concurrency, self.settings.seed, num_requests)
         run_result = await self.findings.audited_runs.once(self._source(mode), scenario)
         self._check(run_result)
         return run_result.document.window.seconds
@@ -157,7 +157,7 @@ class _Work:
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:
         """Run a trial at one load. Each caller has asked once before, so that the server is as busy as it stays."""
         findings, settings = self.findings, self.settings
-        seconds = max(settings.trial_seconds, LEAST_LATENCIES * await self._once(mode, concurrency))
+        seconds = max(settings.trial_seconds, LEAST_LATENCIES * await self._uncounted(mode, concurrency, concurrency))
         meters = findings.beside.meters if findings.beside and mode.form else findings.meters
         return await findings.audited_runs.run(
             self._source(mode),
@@ -185,9 +185,9 @@ class _Work:
             raise BrokenOff(run_result.document.problems[0])
 
 
-def once_each(mode: Mode, concurrency: int, seed: int) -> Scenario:
-    """Return one request of each of so many callers at once, which nobody counts."""
-    return _scenario(mode, concurrency, seed, UNCOUNTED, num_requests=concurrency)
+def uncounted(mode: Mode, concurrency: int, seed: int, num_requests: int) -> Scenario:
+    """Return requests of so many callers, which nobody counts."""
+    return _scenario(mode, concurrency, seed, UNCOUNTED, num_requests=num_requests)
 
 
 def steady(mode: Mode, concurrency: int, seconds: float, seed: int) -> Scenario:

@@ -32,7 +32,9 @@ async def test_a_race_by_keyboard_alone(
     await keyboard.press("Tab")
     await expect(page.at("#race-go")).to_be_focused()
     await keyboard.press("Enter")
-    await page.says("#race-verdict", "In parallel: 1 bag in 5 ms. In sequence: 1 bag in 30 ms. The sequential model took 6 ")
+    await page.says(
+        "#race-verdict", "In parallel: 1 bag in 5 ms. In sequence: 1 bag in 30 ms. The sequential model took 6 "
+    )
     await expect(page.at("#sequential-watch")).to_have_text("30 ms")
     await expect(page.at("#parallel-watch")).to_have_text("5 ms")
     await page.says("#sequential-count", f"{NUM_TILES} of {NUM_TILES} tiles of one bag")
