@@ -103,7 +103,7 @@ async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) 
         "bench", "compare", *SHORT, "--rounds", "100000", "--json", str(file), "--address", gateway.address
     )
     async with asyncio.timeout(40), started(*command) as process:
-        await _until(lambda: len(gateway.sequential.requests) > 400)
+        await _until(lambda: len(gateway.sequential.requests) > 2000)
         gateway.sequential.hold.clear()  # so that a request is under way that never ends
         await gateway.sequential.holding.wait()
         process.send_signal(signal.SIGINT)
