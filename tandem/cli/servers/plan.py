@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from runtime.cores import usable_cores
 from runtime.models import ModelError, ModelRepository
 from tandem.cli.models.weights import fetch
 from tandem.cli.servers.child import ChildSpec
 from tandem.cli.servers.ports import HOST, free_ports, is_free, listener
 from tandem.expected_errors import ExpectedError
 
+MOST_REPLICAS = 8
 SEQUENTIAL, PARALLEL, GATEWAY = "sequential", "parallel", "gateway"
 SEQUENTIAL_MODELS, PARALLEL_MODELS = ("smollm2-135m-instruct", "fashion-ar", "fashion-sar"), ("fashion-gan",)
 
@@ -141,6 +143,17 @@ class Plan:
             raise ModelError(f"{self.models_dir}: no models there; --models-dir says where they are")
         for name in (*self.sequential_models, *self.parallel_models):
             fetch(repository.get(name), report)
+
+
+def replica_ports(models_dir: Path, sequential_models: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Return free ports of more replicas of the sequential backend: one a core where it serves image models alone, each
+    of which computes in one thread. A text model has a thread for each core. Raises NotFound.
+    """
+    repository = ModelRepository(models_dir)
+    if not sequential_models or any(repository.get(name).spec.modality == "text" for name in sequential_models):
+        return ()
+    ports = free_ports(2 * (min(usable_cores(), MOST_REPLICAS) - 1))
+    return tuple(zip(ports[::2], ports[1::2], strict=True))
 
 
 def chosen_models(
