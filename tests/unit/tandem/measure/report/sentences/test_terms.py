@@ -30,9 +30,7 @@ def test_forms_are_said_and_what_one_precision_gives() -> None:
     form = "both in float32"
     beside = BesideResult(address="127.0.0.1:2", form=form, models=models, modes=unary, contrasts=contrasts)
     text = terms(served.model_copy(update={"beside": beside}))
-    assert (
-        "In one precision (ar computes in float32 on 2 threads and gan computes in float32 on 2 threads) it is" in text
-    )
+    assert "Where both compute in float32 on 2 threads each, sequence costs" in text
     assert "times the wait" in text
     rows = [row.whole_cells for row in terms_table(served, beside).rows]
     assert [str(cell) for cell in rows[0]] == ["as served", "int8 native 2 x 1", "bfloat16 native 2 x 1", ""]
