@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tandem.measure.formats import count, known, number, seconds
+from tandem.measure.formats import NONE, count, known, number, seconds
 from tandem.measure.report import colocation, crossover, growth, steps
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.growth import growth_charts
@@ -196,8 +196,8 @@ _MODELS: Columns[ServedModel] = {
     "paradigm": lambda model: model.paradigm,
     "modality": lambda model: model.modality,
     "runs on": lambda model: ", ".join(filter(None, (model.device, *model.providers))),
-    "computed in": lambda model: known(model.dtype, str),
-    "by": lambda model: known(model.runtime, str),
+    "computed in": lambda model: model.dtype or NONE,
+    "by": lambda model: model.runtime or NONE,
     "instances": lambda model: known(model.num_instances, count),
     "threads of each": lambda model: known(model.threads_per_instance, count),
     "parameters": lambda model: known(model.num_parameters, count),

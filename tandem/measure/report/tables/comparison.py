@@ -14,6 +14,7 @@ from tandem.measure.results.comparison import (
     Comparison,
     ForeignResult,
     JudgedImages,
+    Metric,
     ModeResult,
     Point,
 )
@@ -42,7 +43,7 @@ _LOAD: dict[str, tuple[str, Show, _Pick]] = {
     "cpu_seconds_per_image": ("servers' CPU/image", seconds, lambda point: point.cpu_seconds_per_image.servers),
     "client": ("client's CPU/image", seconds, lambda point: point.cpu_seconds_per_image.client),
 }
-_TERMS = ("latency_p50_seconds", "images_per_second", "cpu_seconds_per_image")
+_TERMS: tuple[Metric, ...] = ("latency_p50_seconds", "images_per_second", "cpu_seconds_per_image")
 # What the figures of a model rest on.
 _FORMS: dict[str, Callable[[ServedModel], str]] = {
     "computed in": lambda model: model.dtype or NONE,
