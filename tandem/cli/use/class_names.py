@@ -16,10 +16,16 @@ def class_number(wanted: str, names: tuple[str, ...]) -> int:
     return matches[0]
 
 
-def sequential_image_model(client: TandemClient, name: str, timeout: float | None) -> SequentialModel:
-    """Return the image model called `name`, or the only one if it is empty. Raises BadParameter."""
+def sequential_image_model(
+    client: TandemClient, name: str, timeout: float | None, steps: int | None
+) -> SequentialModel:
+    """Return the image model called `name`; if it is empty the only one, or the only one that takes steps, if `steps`
+    are given, or none. Raises BadParameter.
+    """
     models = [model for model in client.list_sequential_models(timeout_seconds=timeout) if model.modality == "image"]
     chosen = [model for model in models if name in ("", model.name)]
+    if len(chosen) > 1:
+        chosen = [model for model in models if model.takes_steps == (steps is not None)]
     if len(chosen) == 1:
         return chosen[0]
     if not models:

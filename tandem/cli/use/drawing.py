@@ -29,7 +29,7 @@ class Drawing:
 def draw(terminal: Terminal, address: str, drawing: Drawing, options: GenerateOptions) -> None:
     """Write a PNG grid of the images that the options ask for, and show it."""
     with TandemClient(address) as client:
-        model = sequential_image_model(client, options["model"], options["timeout_seconds"])
+        model = sequential_image_model(client, options["model"], options["timeout_seconds"], options["steps"])
         label = ClassLabel(class_number(drawing.label, model.class_names))
         options |= {"model": model.name, "image_encoding": "uint8", "partial_images": drawing.partial}
         stopwatch, last = Stopwatch(), None

@@ -60,7 +60,7 @@ def score(
 def _score_image(
     client: TandemClient, file: Path, label: str, name: str, steps: int | None, timeout: float | None
 ) -> Score:
-    model = sequential_image_model(client, name, timeout)
+    model = sequential_image_model(client, name, timeout, steps)
     pixels = _pixels(file, model.image_shape[2])
     number = class_number(label, model.class_names)
     (result,) = client.score_images(pixels, number, model=model.name, steps=steps, timeout_seconds=timeout)

@@ -33,7 +33,7 @@ def name_of(point: StepsPoint) -> str:
 
 
 def wait_of(point: StepsPoint) -> Value | None:
-    """Return the median seconds of one image asked for alone."""
+    """Return the median seconds of one image with one caller."""
     return None if point.mode.alone is None else point.mode.alone.latency.p50
 
 

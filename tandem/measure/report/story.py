@@ -8,6 +8,7 @@ from tandem.measure.report.charts.quality import KEY
 from tandem.measure.report.crossover import capacity_verdict
 from tandem.measure.report.front import points_of
 from tandem.measure.report.sentences.answer import Sentence, answer, missing, of_paradigm
+from tandem.measure.report.sentences.terms import terms
 from tandem.measure.report.sources import Sources
 from tandem.measure.report.tables.gains import gains_table
 from tandem.measure.report.tables.table import Table
@@ -50,6 +51,8 @@ def tell(sources: Sources) -> Story:
         if each.slo_seconds == load.slo_seconds
     }
     sentences = tuple(answer(points, machine, load.slo_seconds, brackets))
+    if sentences and sources.comparison is not None and (text := terms(sources.comparison)):
+        sentences = (sentences[0], Sentence("On what terms", text), *sentences[1:])
     lacking = [] if sentences else [_TOO_LITTLE]
     lacking += missing(points, document.judgement, document.cpu_sources)
     lacking += [

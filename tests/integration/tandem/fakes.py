@@ -132,6 +132,9 @@ class FakeSequential:
             image_shape=[SIDE, SIDE, 1],
             value_range=[-1, 1],
             tokens_per_image=4,
+            dtype="float32",
+            num_instances=1,
+            threads_per_instance=1,
         )
         steps = ar_pb2.Model()
         steps.CopyFrom(image)
@@ -195,6 +198,7 @@ class FakeParallel:
             class_names=CLASS_NAMES,
             value_range=[-1, 1],
             providers=["CPUExecutionProvider"],
+            runtime=gan_pb2.Runtime(name="onnxruntime", precision="float32", num_instances=2, threads_per_instance=1),
         )
         return gan_pb2.ListModelsResponse(models=[model])
 

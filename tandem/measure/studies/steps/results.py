@@ -59,10 +59,9 @@ def _point(
     predicted: Mapping[int, float],
 ) -> StepsPoint:
     steps = mode.workload.steps
-    over = told = None
-    if steps is not None and steps < settings.steps[-1]:
-        over = None if bits is None or most is None else _mean(bits - most)
-        told = predicted[steps] - predicted[settings.steps[-1]] if steps in predicted else None
+    is_fewer = steps is not None and steps < settings.steps[-1]
+    over = _mean(bits - most) if bits is not None and most is not None and is_fewer else None
+    told = predicted[steps] - predicted[settings.steps[-1]] if steps and steps in predicted and is_fewer else None
     return StepsPoint(
         steps=steps,
         mode=mode_result(mode, settings.load, findings),
