@@ -76,8 +76,11 @@ async def conduct(
     beside: Beside | None = None,
 ) -> Findings:
     """Compare these modes, controls among them; the generator's `stop` breaks it off. Raises ChildProcessError."""
-    most_per_class = max(SAMPLES_PER_CLASS, settings.quality_images // modes[0].model.num_classes)
-    albums = {mode.drawer: Album(mode.model.num_classes, most_per_class) for mode in modes}
+    classes = {mode.drawer: mode.model.num_classes or 1 for mode in modes}
+    albums = {
+        drawer: Album(count, max(SAMPLES_PER_CLASS, settings.quality_images // count))
+        for drawer, count in classes.items()
+    }
     findings = Findings(datetime.now(UTC), meters, albums, foreign=foreign, beside=beside)
     since = time.monotonic()
     findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
@@ -107,7 +110,6 @@ class _Work:
         others = [(mode, each.source) for each in (findings.foreign, findings.beside) if each for mode in each.modes()]
         self.all_modes = (*self.modes, *(mode for mode, _ in others))
         self.other_sources = {mode.name: source for mode, source in others}
-        self.num_classes = self.modes[0].model.num_classes
         self.random = np.random.default_rng(self.settings.seed)
 
     async def run(self) -> None:
@@ -174,7 +176,7 @@ class _Work:
         scenario = run_result.document.scenario
         sequence = RequestSequence(scenario)
         for number, image in images_by_number(run_result.record, [mode.workload.rpc]).items():
-            label = int(sequence[number - scenario.first_number].place * self.num_classes)
+            label = int(sequence[number - scenario.first_number].place * mode.model.num_classes)
             self.findings.albums[mode.drawer].add(label, image)
         return image
 
@@ -204,6 +206,6 @@ def _scenario(mode: Mode, concurrency: int, seed: int, source: int, **values: An
         "drain_seconds": _DRAIN_SECONDS,
         "num_places": mode.model.num_classes or None,
         "seed": int(np.random.SeedSequence((seed, source)).generate_state(1, np.uint64)[0] >> 1),
-        "keep_replies": source not in (UNCOUNTED, FOREIGN),
+        "keep_replies": source != UNCOUNTED and not mode.is_text,
     }
     return Scenario.model_validate({**usual, **values})
