@@ -2,9 +2,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 
-from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, milliseconds, number, seconds
+from tandem.measure.formats import (
+    NONE,
+    Show,
+    count,
+    counted,
+    decimals,
+    ends,
+    factor,
+    known,
+    milliseconds,
+    number,
+    seconds,
+)
 from tandem.measure.report.charts.chart import Stack
 from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
@@ -114,14 +125,14 @@ def work_table(document: Comparison) -> Table:
         rows.append(Row((f"{counted(load, 'caller')}: a request, p50", *waits), begins_part=True))
         for name, pick in (("outputs a second", _rate), ("outputs a server's CPU-second", _per_cpu)):
             pairs = zip(works, points, strict=True)
-            cells = [value_cell(pick(work, point) if point else None, partial(_outputs, work)) for work, point in pairs]
+            cells = [_outputs(work, pick(work, point) if point else None) for work, point in pairs]
             rows.append(Row((f"  {name}", *cells)))
     heads = ("", *(f"{model.name}\n{model.paradigm}" for model in document.models))
     return Table(heads, rows, "different work: what each costs, not which is better")
 
 
-def _outputs(work: Work, value: float) -> str:
-    return f"{number(value)} {work.unit}s"
+def _outputs(work: Work, value: Value | None) -> Cell:
+    return Cell(NONE) if value is None else Cell(f"{number(value.value)} {work.unit}s", ends(value, number))
 
 
 def _rate(work: Work, point: Point) -> Value:
@@ -135,8 +146,8 @@ def _per_cpu(work: Work, point: Point) -> Value | None:
 
 def _changed(value: Value, change: Callable[[float], float]) -> Value:
     """Return a value in another unit, with the ends of its interval."""
-    ends = sorted(change(end) for end in (value.low, value.high) if end)
-    low, high = ends if len(ends) == 2 else (None, None)
+    changed = sorted(change(end) for end in (value.low, value.high) if end)
+    low, high = changed if len(changed) == 2 else (None, None)
     return value.model_copy(update={"value": change(value.value), "low": low, "high": high})
 
 

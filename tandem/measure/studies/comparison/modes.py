@@ -159,7 +159,8 @@ def _pair(first: ServedModel, second: ServedModel) -> Pair:
     elif not first.num_classes or first.num_classes != second.num_classes:
         unmatched = f"of {first.num_classes} and of {second.num_classes} classes"
     elif first.class_names != second.class_names:
-        unmatched = f"classes {', '.join(first.class_names)} and {', '.join(second.class_names)}"
+names = [", ".join(model.class_names) or "without names" for model in (first, second)]
+        unmatched = f"classes {names[0]} and {names[1]}"
     if unmatched:
         return Pair(first, second, (), f"unmatched work: {unmatched}")
     return Pair(first, second, first.class_names or tuple(str(label) for label in range(first.num_classes)))

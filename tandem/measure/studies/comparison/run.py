@@ -30,6 +30,8 @@ from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
 WARM_UP_REQUESTS = 5
 # A trial lasts at least so many times as long as the first requests took.
 LEAST_LATENCIES = 3.0
+# Of texts, which take many times as long as an image.
+LEAST_TEXT_LATENCIES = 1.0
 SAMPLES_PER_CLASS = 10
 # Rounds are added until quality has its images, but at most so many times as many as there were to be.
 MOST_EXTRA_ROUNDS = 4
@@ -159,7 +161,8 @@ class _Work:
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:
         """Run a trial at one load. Each caller has asked once before, so that the server is as busy as it stays."""
         findings, settings = self.findings, self.settings
-        seconds = max(settings.trial_seconds, LEAST_LATENCIES * await self._uncounted(mode, concurrency, concurrency))
+        least = LEAST_TEXT_LATENCIES if mode.is_text and not mode.is_foreign else LEAST_LATENCIES
+        seconds = max(settings.trial_seconds, least * await self._uncounted(mode, concurrency, concurrency))
         meters = findings.beside.meters if findings.beside and mode.form else findings.meters
         return await findings.audited_runs.run(
             self._source(mode),

@@ -34,7 +34,7 @@ def compare(request: Request, observer: Observer) -> Comparison:
     # Not on uvloop: it forks to start the generator's processes, of which grpc complains.
     pair = asyncio.run(find_pair(request.address, request.sequential, request.parallel))
     if not pair.is_matched:
-        settings = request.settings.model_copy(update={"quality_images": 0})
+        settings = request.settings.model_copy(update={"quality_images": 0, "control": False})
         request = replace(request, settings=settings, unjudged=pair.unmatched)
     controls = pair.controls() if request.settings.control else ()
     findings, _ = measured(request, pair, pair.modes(), observer, controls)
