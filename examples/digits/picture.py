@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from examples.digits.data import NUM_CLASSES
-from tandem.client import DEFAULT_ADDRESS, ClassLabel, TandemClient
+from tandem.client import DEFAULT_ADDRESS, TandemClient
 from tandem.client.images import grid
 
 COLUMNS = 10
@@ -33,7 +33,7 @@ def in_one_pass(client: TandemClient, label: int) -> Row:
 
 
 def in_sequence(client: TandemClient, label: int) -> Row:
-    drawn = client.complete(ClassLabel(label), model="digits-ar", n=COLUMNS, seed=SEED)
+    drawn = client.complete(label=label, model="digits-ar", n=COLUMNS, seed=SEED)
     assert drawn.images is not None  # noqa: S101  an image model's replies have images
     return drawn.images.to_uint8()
 
