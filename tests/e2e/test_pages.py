@@ -51,7 +51,7 @@ class Product:
         """Return a block with the addresses of this product, and with free ports for what it starts itself."""
         told = IN_TESTS | {
             "/path/to/the/file.gguf": str(TEXT.transformer_path()),
-            "/tmp/tandem-gateway-": f"{self._folder}/tandem-gateway-",
+            "ls /tmp/": f"ls {self._folder}/",
             "tandem up": f"tandem up {port_options(free_ports_of_up())}",
             "127.0.0.1:9090": f"127.0.0.1:{free_ports(1)[0]}",
             **dict.fromkeys(("HOST:PORT", "HOST:8001", "localhost:50050"), self.address),
