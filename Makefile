@@ -10,7 +10,7 @@ STUBS := $(PROTOS:.proto=_pb2.py)
 # Tests and `tandem up` start many Python processes. Where bytecode may not be kept, each compiles all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 # The files of these run two at a time, the longest first; what is in no list measures, or needs the machine for itself.
-TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,fit compare dashboards exemplars kubernetes message_sizes page restart) \
+TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,fit compare dashboards exemplars kubernetes message_sizes page pages restart) \
 	$(patsubst %,tests/faults/test_%.py,slow_readers inflation resets cancels certificates counters drains framework \
 	fuzzed_messages model_files poison sampling_extremes) \
 	$(addprefix tests/integration/,benchmarks/parallel benchmarks/side_by_side services training tandem/cli) \

@@ -173,7 +173,8 @@ class AsyncTandemClient:
         Images are [number, height, width(, channels)] of uint8, or float32 in the model's range; those that `sample`
         gave bring their labels with them. `steps`: under generation in so many steps, of a model that `takes_steps`.
         """
-        remaining_seconds, asked = time_left(timeout_seconds), {"labels": labels, "model": model}
+        remaining_seconds = time_left(timeout_seconds)
+        asked: dict[str, Any] = {"labels": labels, "model": model}
         await self._look_up("labels", asked, self.list_sequential_models, remaining_seconds())
         request = requests.score_images_request(images, asked["labels"], model, steps)
         return replies.scores(await self._unary(self._sequential.Score, request, remaining_seconds()))
@@ -232,7 +233,8 @@ class AsyncTandemClient:
         timeout_seconds: float | None = None,
     ) -> Verdict:
         """Return the discriminator's verdict on images, as `score_images` takes them."""
-        remaining_seconds, asked = time_left(timeout_seconds), {"labels": labels, "model": model}
+        remaining_seconds = time_left(timeout_seconds)
+        asked: dict[str, Any] = {"labels": labels, "model": model}
         await self._look_up("labels", asked, self.list_parallel_models, remaining_seconds())
         request = requests.discriminate_request(images, asked["labels"], model)
         return replies.verdict(await self._unary(self._parallel.Discriminate, request, remaining_seconds()))

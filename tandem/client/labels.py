@@ -29,9 +29,8 @@ def class_numbers(labels: Labels, model: str, models: Sequence[SequentialModel |
         there_are = ", ".join(each.name for each in models)
         raise NotFound("NOT_FOUND", f"model: there is no {model!r}; there are: {there_are}")
     names = next((each.class_names for each in models if model == each.name or (not model and each.num_classes)), ())
-    if isinstance(labels, str):
-        return _number(labels, names)
-    return [_number(str(each), names) for each in labels]
+    numbers = [_number(str(each), names) for each in np.atleast_1d(labels)]
+    return numbers[0] if isinstance(labels, str) else numbers
 
 
 def _number(wanted: str, names: tuple[str, ...]) -> int:

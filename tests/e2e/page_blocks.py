@@ -29,8 +29,8 @@ PRINTS: dict[str, tuple[str, ...]] = {
     "print([model.id": ("'fashion-ar'", SENTENCE, "prompt_tokens=", r"\[None, -"),
     "client.images.generate": (r"(?s)(\d+ bytes of PNG.*){4}", r"image_generation\.completed \d+"),
     "new OpenAI({": (SENTENCE,),
-    "curl -sS --fail -N": ('"fashion-ar"', r"data: \[DONE\]", '"count":', '"prompt":', '"special_tokens'),
-    "check NAME --seeds": (ANSWER, r"\{.*\}", "49 tokens", "log-likelihood", "fashion-judge", "FID"),
+    "curl -sS --fail -N": ('"fashion-ar"', r"data: \[DONE\]", '"count":', '"prompt":', 'special_tokens"'),
+    "check NAME --seeds": (ANSWER, r"\{.*\}", "49 tokens", "log-likelihood", "fashion-judge", "100.0 % of 64"),
     "Stream an answer from": (ANSWER, r"\d+ tokens, \d+ a second"),
     "Draw nine sneakers": (r"bags\.png: 9 images, \(9, 28, 28, 1\), seed 1",),
     "sock=$(ls": ("health_flags", "downstream_cx", "type.googleapis.com", "certificates"),
@@ -76,15 +76,15 @@ IN_TESTS = {
     # What stands for something of the reader's own, and what would take long.
     "--json-schema FILE": "--json-schema person.json",
     "check NAME": "check fashion-gan",
-    "evaluate NAME": "evaluate fashion-gan --num-samples 500",
     "--model NAME": "--model smollm2-135m-instruct",
+    "tandem race  ": "tandem race --rounds 1  ",
+    "race --json": "race --rounds 1 --json",
     "--duration 10 ": "--duration 1 ",
     "--duration 30": "--duration 2",
     "--requests 500": "--requests 50",
     "--rate 4 ": "--rate 4 --duration 1 ",
     "--concurrency 16 --address": "--concurrency 2 --requests 4 --address",
     "--data request.json": "--duration 1 --data request.json",
-    "collapse   ": "collapse --help   ",
 }
 
 

@@ -77,23 +77,25 @@ def started(command: list[str], folder: Path, **variables: str) -> Iterator[subp
     variables |= {"COLUMNS": "100", "PYTHONPATH": str(ROOT), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
     pipe = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, cwd=folder, env=kept | variables, start_new_session=True, **pipe) as process:
-        guard = threading.Timer(LIMIT_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
-        guard.start()
         try:
             yield process
         finally:
-            guard.cancel()
             stop(process)
+
+
+@contextlib.contextmanager
+def killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[None]:
+    guard = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
+    guard.start()
+    try:
+        yield
+    finally:
+        guard.cancel()
 
 
 def stop(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
-
-
-def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
-    assert process.stdout is not None
-    yield from process.stdout
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +108,7 @@ def product() -> Iterator[Product]:
         with started(["tandem", "up", *port_options(ports).split()], folder, TMPDIR=name) as process:
             printed = ""
             while not re.search(UP, printed):
-                line = next(lines_of(process), None)
-                assert line is not None, printed
+                assert (line := process.stdout.readline()), printed
                 printed += line
             yield Product(ports, folder)
 
@@ -170,8 +171,8 @@ def output_of(block: Block, text: str, earlier: str, product: Product, folder: P
         case _:
             command = ["bash", "-e", "-c", typed(text)]
     printed, is_server = "", False
-    with started(command, folder, TANDEM_ADDRESS=product.address) as process:
-        for line in lines_of(process):
+    with started(command, folder, TANDEM_ADDRESS=product.address) as process, killed_after(LIMIT_SECONDS, process):
+        for line in process.stdout:
             printed += line
             if re.search(f"{UP}|{READY}", line):
                 is_server = True
