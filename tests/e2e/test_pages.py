@@ -108,7 +108,8 @@ def product() -> Iterator[Product]:
         with started(["tandem", "up", *port_options(ports).split()], folder, TMPDIR=name) as process:
             printed = ""
             while not re.search(UP, printed):
-                assert (line := process.stdout.readline()), printed
+                line = process.stdout.readline()
+                assert line, printed
                 printed += line
             yield Product(ports, folder)
 
