@@ -12,14 +12,18 @@ WEIGHT_STEPS = 127 * 128
 
 
 class RoundedLinear(nn.Module):
-    """What the kernel computes with weights of 8 or 4 bits: activations are rounded to 8, in groups of 32."""
+    """What the kernel computes with weights of 8 or 4 bits: activations are rounded to 8, in groups of 32.
 
-    def __init__(self, linear: nn.Linear) -> None:
+    A text is computed as a whole: rows are its positions, and the first ones are left as they are.
+    """
+
+    def __init__(self, linear: nn.Linear, fine_positions: int) -> None:
         super().__init__()
         self.linear = linear
+        self._fine_positions = fine_positions
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(in_bytes(x))
+        return self.linear(torch.cat([x[: self._fine_positions], in_bytes(x[self._fine_positions :])]))
 
 
 def in_bytes(x: Tensor, group: int = GROUP, scale_dtype: torch.dtype = torch.float32) -> Tensor:
@@ -72,8 +76,8 @@ class ByteCacheAttention:
         return torch.einsum("hts,shd->thd", steps, value) * factors.transpose(0, 1)
 
 
-def round_activations(model: nn.Module) -> None:
-    """Have all linear layers of `model` round what comes in."""
+def round_activations(model: nn.Module, fine_positions: int = 0) -> None:
+    """Have all linear layers of `model` round what comes in, from a position on."""
     for name, layer in list(model.named_modules()):
         if isinstance(layer, nn.Linear):
-            model.set_submodule(name, RoundedLinear(layer))
+            model.set_submodule(name, RoundedLinear(layer, fine_positions))

@@ -21,14 +21,18 @@ def has_names(labels: Labels | None) -> bool:
 
 
 def class_numbers(labels: Labels, model: str, models: Sequence[SequentialModel | ParallelModel]) -> int | list[int]:
-    """Return the numbers of classes. `model`: the one that is asked, empty for the only one with classes in `models`.
+    """Return the numbers of classes. `model`: the one that is asked, empty for any with classes in `models`.
 
-    Raises NotFound for a model that is not among `models`, ValueError for a name that the model does not have.
+    Raises NotFound if it is not among `models` or, without one, if those differ in their classes; ValueError for a name
+    that is none.
     """
-    if model and model not in {each.name for each in models}:
-        there_are = ", ".join(each.name for each in models)
+    asked = [each for each in models if (each.name == model if model else each.num_classes)]
+    there_are = ", ".join(each.name for each in models)
+    if model and not asked:
         raise NotFound("NOT_FOUND", f"model: there is no {model!r}; there are: {there_are}")
-    names = next((each.class_names for each in models if model == each.name or (not model and each.num_classes)), ())
+    if len(lists := {each.class_names for each in asked}) > 1:
+        raise NotFound("NOT_FOUND", f"model: name one of: {there_are}")
+    names = next(iter(lists), ())
     numbers = [_number(str(each), names) for each in np.atleast_1d(labels)]
     return numbers[0] if isinstance(labels, str) else numbers
 

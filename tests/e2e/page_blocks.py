@@ -18,7 +18,6 @@ UP = r"stop +Ctrl-C"
 READY = "Server is ready to receive web requests"
 PRINTS: dict[str, tuple[str, ...]] = {
     # Regular expressions, each of which is found in what the block prints. A server is stopped when all are.
-    "$ tandem generate 'Explain": (ANSWER, "196 tokens", "16 images in .* seed 1", "times as long"),
     "# times both models": (ANSWER, "49 tokens", "16 images in", "times as long", "requests", "kernel"),
     'to_grid().save("sneakers.png")': (ANSWER,),
     'b"The clock strikes"': (SENTENCE,),
@@ -36,6 +35,7 @@ PRINTS: dict[str, tuple[str, ...]] = {
     "sock=$(ls": ("health_flags", "downstream_cx", "type.googleapis.com", "certificates"),
     "weight=3": ("text", "images", "Health/Check"),
     "--api openai-chat": ("requests",),
+    "load_digits": (),
     "models add /path": ("can be served", UP),
     "torch.onnx.export": (),
     "check my-gan": ("my-gan: can be served", UP),
@@ -49,12 +49,15 @@ PRINTS: dict[str, tuple[str, ...]] = {
 DRAWING, OUTPUT = "it is a drawing", "it shows output"
 DOCKER, LONG = "it needs Docker", "it measures for minutes; tests/integration/tandem/cli/bench has it with less effort"
 OPEN = "it serves beyond loopback, with keys and TLS; tests/integration/tandem/cli/test_secured.py does so on loopback"
-DIGITS = "it trains for minutes; tests/integration/examples/test_digits.py does it with less effort"
+OWN = "it is what runs this test, or what this test starts"
+DIGITS = "it trains for minutes, or needs what that makes; tests/integration/training/test_pair.py takes less effort"
 NOT_RUN = {
     "gRPC clients,   ": DRAWING,
     "generate_content smollm2": DRAWING,
     "traceresponse:": OUTPUT,
-    "make test     # lint": "these are what runs this test, and what it starts",
+    "make up       #": OWN,
+    "make test     # lint": OWN,
+    "The sky appears blue": OUTPUT,
     "pip install tritonclient": "the environment of the tests has these packages",
     "git clone URL": "it sets a fresh checkout up",
     "apt-get install": "it changes the system",
@@ -67,7 +70,8 @@ NOT_RUN = {
     "bench colocation --fit": LONG,
     "--quality-images 0": LONG,
     "models quantise": "it needs a judge and images of the user's own",
-    "-m examples.digits.train": DIGITS,
+    "-m training.pair": DIGITS,
+    "check digits-ar": DIGITS,
     "sample --label seven": DIGITS,
     "evaluate digits-gan": DIGITS,
 }
@@ -78,7 +82,6 @@ IN_TESTS = {
     "check NAME": "check fashion-gan",
     "--model NAME": "--model smollm2-135m-instruct",
     "tandem race  ": "tandem race --rounds 1  ",
-    "race --json": "race --rounds 1 --json",
     "--duration 10 ": "--duration 1 ",
     "--duration 30": "--duration 2",
     "--requests 500": "--requests 50",

@@ -15,6 +15,7 @@ from services.ar.compute.computation import Computation
 from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.opening import open_native
 from services.ar.compute.native.packing import STORED
+from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.few_bits import in_four_bits
 from services.ar.settings import ArSettings
@@ -32,16 +33,17 @@ def open_computation(
     settings: ArSettings,
     report: Callable[[float], None],
     kv_cache_dtype: CacheDtype | None = None,
+    dtype: str | None = None,
 ) -> Computation:
     """Read the weights into what computes with them; `report` is told the share read, 0 to 1.
 
-    `kv_cache_dtype`: what the model's entry recommends. Raises ModelError.
+    `kv_cache_dtype` and `dtype`: what the model's entry recommends. Raises ModelError.
     """
     with _enough_memory(settings):
         has_gpu = _has_gpu(settings)
         if not has_gpu and settings.kernel != "torch":
             try:
-                return _native(checkpoint, max_context_tokens, num_threads, settings, report, kv_cache_dtype)
+                return _native(checkpoint, max_context_tokens, num_threads, settings, report, kv_cache_dtype, dtype)
             except LibraryUnavailable as error:
                 needs_kernel = settings.dtype in ("int8", "int4") or settings.kv_cache_dtype != "auto"
                 if settings.kernel == "native" or needs_kernel:
@@ -110,8 +112,9 @@ def _native(
     settings: ArSettings,
     report: Callable[[float], None],
     recommended_cache_dtype: CacheDtype | None,
+    recommended_dtype: str | None,
 ) -> Computation:
-    dtype = checkpoint.dtype if settings.dtype == "auto" else settings.dtype
+    dtype = (recommended_dtype or checkpoint.dtype) if settings.dtype == "auto" else settings.dtype
     if dtype == "int4" != checkpoint.dtype:
         checkpoint = in_four_bits(checkpoint)
     packed_as = STORED if dtype == checkpoint.dtype else dtype
@@ -121,6 +124,9 @@ def _native(
         cache_dtype = settings.kv_cache_dtype
     elif recommended_cache_dtype is not None and packed_as == STORED and settings.activation_bits == "8":
         cache_dtype = recommended_cache_dtype
+    fine_positions = FINE_POSITIONS if packed_as == STORED else 0  # weights rounded once more differ by more than that
+    if settings.activation_bits == "16":
+        fine_positions = ALL_POSITIONS
     forward = open_native(
         checkpoint,
         packed_as,
@@ -131,7 +137,7 @@ def _native(
         max_context_tokens,
         num_threads,
         report,
-        settings.activation_bits,
+        fine_positions,
     )
     causes = {
         "digest": forward.kernel_digest,

@@ -127,6 +127,15 @@ class ModelOptions:
         return self.sequential_model, self.parallel_model
 
 
+Beside = Annotated[
+    str,
+    _what(
+        metavar="HOST:PORT",
+        help="Another gateway that serves the same two models in one precision, to be measured in the same rounds.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class JudgeOptions:
     """What the quality of images is measured with."""

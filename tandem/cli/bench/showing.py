@@ -23,9 +23,8 @@ from tandem.measure.results.load import Document
 from tandem.measure.results.steps import Steps
 
 _RACE_NOTE = (
-    "Medians of the client's own times, one request at a time, warm-up left out; below them their 95 % confidence"
-    " intervals (of times by order statistics, of ratios by bootstrap). Better by: of the unary calls, where only the"
-    " paradigm differs."
+    "Medians of the client's own times, one caller who asks again when it has its image; below them the range of the"
+    " rounds. Better by: of the unary calls, where only the paradigm differs."
     "\n`tandem bench compare` measures the same under load, with CPU time and quality."
 )
 

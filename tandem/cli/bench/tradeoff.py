@@ -12,10 +12,10 @@ from tandem.cli.bench.colocation import colocated
 from tandem.cli.bench.comparison.comparing import compared, settings_of
 from tandem.cli.bench.fit import fitted
 from tandem.cli.bench.folder import PICTURES, REPORT, ResultFolder
-from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
+from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.progress import ProgressBar
 from tandem.cli.bench.report import written
-from tandem.cli.bench.steps import chosen_models, step_subjects, stepped
+from tandem.cli.bench.steps import step_subjects, stepped
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
@@ -64,6 +64,7 @@ def tradeoff(
     quality: JudgeOptions,
     meters: MeterOptions,
     extent: Extent,
+    beside: Beside = "",
     out_dir: Annotated[
         Path,
         typer.Option("--out", file_okay=False, help="Folder of all results; replaces those of an earlier tradeoff."),
@@ -82,14 +83,14 @@ def tradeoff(
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
         unjudged = quality.problem(terminal)
-        names = chosen_models(address, *models.names)
-        subjects = step_subjects(address, *names, extent.steps, terminal)
+        subjects = step_subjects(address, *models.names, extent.steps, terminal)
         folder.clear()  # only now that there is something to measure
     stages = iter(_stages(subjects is not None, extent.together))
     terminal.note(f"{next(stages)}: both models in turn")
     changes = {"slo_seconds": extent.slo, "quality_images": 0 if unjudged else None}
     settings = settings_of("thorough" if extent.thorough else "short", **changes)
-    request = Request(address, *names, settings, quality.judge, quality.reference, meters.pages, unjudged=unjudged)
+    judges = (quality.judge, quality.reference)
+    request = Request(address, *models.names, settings, *judges, meters.pages, beside=beside, unjudged=unjudged)
     comparison, code = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
     folder.sources.add(COMPARISON, comparison)
     codes = [code]

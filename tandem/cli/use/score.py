@@ -59,16 +59,18 @@ def score(
 def _score_image(
     client: TandemClient, file: Path, label: str, name: str, steps: int | None, timeout: float | None
 ) -> Score:
-    model = _image_model(client, name, timeout)
+    model = _image_model(client, name, timeout, steps)
     pixels = _pixels(file, model.image_shape[2])
     (result,) = client.score_images(pixels, label, model=model.name, steps=steps, timeout_seconds=timeout)
     return result
 
 
-def _image_model(client: TandemClient, name: str, timeout: float | None) -> SequentialModel:
-    """Return the image model called `name`, or the only one if it is empty. Raises BadParameter."""
+def _image_model(client: TandemClient, name: str, timeout: float | None, steps: int | None) -> SequentialModel:
+    """Return the image model called `name`; if it is empty, the one that the server takes. Raises BadParameter."""
     models = [model for model in client.list_sequential_models(timeout_seconds=timeout) if model.modality == "image"]
     chosen = [model for model in models if name in ("", model.name)]
+    if len(chosen) > 1:
+        chosen = [model for model in models if model.takes_steps == (steps is not None)]
     if len(chosen) == 1:
         return chosen[0]
     there_are = ", ".join(model.name for model in models) or "none"

@@ -7,8 +7,11 @@ from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.quality import KEY
 from tandem.measure.report.crossover import capacity_verdict
 from tandem.measure.report.front import points_of
-from tandem.measure.report.sentences.answer import Sentence, answer, missing
+from tandem.measure.report.sentences.answer import Sentence, answer, missing, of_paradigm
+from tandem.measure.report.sentences.terms import terms
 from tandem.measure.report.sources import Sources
+from tandem.measure.report.tables.gains import gains_table
+from tandem.measure.report.tables.table import Table
 from tandem.measure.results.steps import Steps
 
 _NOTHING = (
@@ -22,11 +25,14 @@ QUESTION = "What does it cost to draw an image in sequence, and what does it buy
 
 @dataclass(frozen=True)
 class Story:
-    """`sentences` answer the question, `missing` says what they lack, and why; `warnings` come before both, loudly."""
+    """`sentences` answer the question, `gains` shows what sequence buys, `missing` says what they lack, and why;
+    `warnings` come before all, loudly.
+    """
 
     sentences: tuple[Sentence, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
+    gains: Table | None = None
 
 
 def tell(sources: Sources) -> Story:
@@ -45,6 +51,8 @@ def tell(sources: Sources) -> Story:
         if each.slo_seconds == load.slo_seconds
     }
     sentences = tuple(answer(points, machine, load.slo_seconds, brackets))
+    if sentences and sources.comparison is not None and (text := terms(sources.comparison)):
+        sentences = (sentences[0], Sentence("On what terms", text), *sentences[1:])
     lacking = [] if sentences else [_TOO_LITTLE]
     lacking += missing(points, document.judgement, document.cpu_sources)
     lacking += [
@@ -52,7 +60,9 @@ def tell(sources: Sources) -> Story:
         for each in capacities
         if each.low_per_second is None and each.high_per_second is None
     ]
-    return Story(sentences, tuple(lacking), tuple(warnings(sources)))
+    first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
+    gains = None if first is None or second is None else gains_table(first, second, document, sources.comparison)
+    return Story(sentences, tuple(lacking), tuple(warnings(sources)), gains)
 
 
 def warnings(sources: Sources) -> list[str]:

@@ -82,7 +82,7 @@ class TextModality:
         if constraint is None:
             return None
         if self._compilations is None:
-            raise InvalidArgument(constraint.field, "a constraint", "none: this model has no end token")
+            raise InvalidArgument(constraint.field, "a constraint", "nothing: this model has no end token")
         return await self._compilations.masks(constraint, count, call.deadline, call.owner)
 
     async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:

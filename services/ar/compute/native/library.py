@@ -30,7 +30,6 @@ class Matrix(ctypes.Structure):
         ("bias", c_void_p),
         ("num_inputs", c_int32),
         ("num_outputs", c_int32),
-        ("is_fine", c_int32),
     ]
 
 
@@ -85,6 +84,7 @@ class Model(ctypes.Structure):
         ("cache_format", c_int32),
         ("max_rows", c_int32),
         ("max_context_tokens", c_int32),
+        ("fine_positions", c_int32),
         ("norm_eps", c_float),
         ("embedding_scale", c_float),
         ("has_gelu", c_int32),

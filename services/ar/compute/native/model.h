@@ -39,6 +39,7 @@ struct Model {
   CacheFormat cache_format;
   int32_t max_rows;
   int32_t max_context_tokens;
+  int32_t fine_positions;  // rows at positions below it are fine, see products/activations.h
   float norm_eps;
   float embedding_scale;
   int32_t has_gelu;  // else SiLU

@@ -12,7 +12,7 @@ from services.ar.compute.native.build import kernel_recipe
 from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.library import LANES, load
-from services.ar.compute.native.parameters import ActivationBits, Parameters
+from services.ar.compute.native.parameters import FINE_POSITIONS, Parameters
 from services.ar.model.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def open_native(
     max_context_tokens: int,
     num_threads: int,
     report: Callable[[float], None],
-    activation_bits: ActivationBits = "8",
+    fine_positions: int = FINE_POSITIONS,
 ) -> NativeForward:
     """Compile the kernel, if need be, and pack the weights as `dtype`, see `pack`.
 
@@ -45,7 +45,7 @@ def open_native(
     if block_size % LANES:
         raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
     library = open_kernel(cache_folder() / "kernels")
-    parameters = Parameters(checkpoint, dtype, max_context_tokens, report, library, activation_bits, num_threads)
+    parameters = Parameters(checkpoint, dtype, max_context_tokens, report, library, fine_positions, num_threads)
     name = library.tandem_instruction_set().decode()
     megabytes = parameters.num_bytes // 10**6
     form = "native kernel for %s, %d threads, %d MB of weights, keys and values in %s"

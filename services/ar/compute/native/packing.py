@@ -84,10 +84,10 @@ class PackedMatrix:
     def num_bytes(self) -> int:
         return sum(part.data.nbytes + (0 if part.scales is None else part.scales.nbytes) for part in self.parts)
 
-    def struct(self, bias: Array | None = None, is_fine: bool = False) -> library.Matrix:
+    def struct(self, bias: Array | None = None) -> library.Matrix:
         parts = (library.Part * library.MAX_PARTS)(*(part.struct() for part in self.parts))
         num_outputs = sum(part.num_outputs for part in self.parts)
-        return library.Matrix(parts, None if bias is None else bias.ctypes.data, self.num_inputs, num_outputs, is_fine)
+        return library.Matrix(parts, None if bias is None else bias.ctypes.data, self.num_inputs, num_outputs)
 
 
 def at_once(function: Callable[[Bounds], None], arguments: Iterable[Bounds]) -> None:

@@ -2,7 +2,6 @@
 
 import ctypes
 from collections.abc import Callable
-from typing import Literal
 
 from services.ar.compute.memory import LargePages, floats
 from services.ar.compute.native import library
@@ -16,8 +15,10 @@ from services.ar.model.quantised import as_array
 from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters
 
-ActivationBits = Literal["8", "16"]
-"""Bits of the activations in products with weights of 8 bits or fewer."""
+FINE_POSITIONS = 48
+"""From the first on, whose activations have 16 bits, not 8: what begins a short answer is then no matter of
+rounding. It is a rule of positions alone, so no output depends on what runs beside it, on cuts or on caches."""
+ALL_POSITIONS = 2**31 - 1
 _ALTERNATING = "mlp.gate_up"
 
 
@@ -31,11 +32,11 @@ class Parameters:
         num_positions: int,
         report: Callable[[float], None],
         kernel: ctypes.CDLL,
-        activation_bits: ActivationBits = "8",
+        fine_positions: int = FINE_POSITIONS,
         num_threads: int = 1,
     ) -> None:
         self.config: ModelConfig = checkpoint.config
-        self._is_fine = activation_bits == "16"
+        self._fine_positions = fine_positions
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Array] = {}
         self._pages = LargePages()
@@ -85,6 +86,7 @@ class Parameters:
             cache_format=FORMATS[cache_dtype],
             max_rows=max_rows,
             max_context_tokens=max_context_tokens,
+            fine_positions=self._fine_positions,
             norm_eps=config.norm_eps,
             embedding_scale=config.embedding_scale,
             has_gelu=config.activation == "gelu_tanh",
@@ -117,7 +119,7 @@ class Parameters:
         )
 
     def _matrix(self, name: str) -> library.Matrix:
-        return self._matrices[name].struct(self._vectors.get(f"{name}.bias"), self._is_fine)
+        return self._matrices[name].struct(self._vectors.get(f"{name}.bias"))
 
     def _address(self, name: str) -> int | None:
         return _data(self._vectors.get(name))

@@ -32,7 +32,8 @@ class Engine {
     attended_.resize(rows * layer.out.num_inputs);
     gated_.resize(rows * layer.down.num_inputs);
     bytes_.resize(rows * widest);
-    low_bytes_.resize(bytes_.size());
+    upper_bytes_.resize(bytes_.size());
+    is_fine_.resize(rows);
     scales_.resize(rows * widest / kGroup);
     sums_.resize(scales_.size());
     offsets_.resize(scales_.size());
@@ -82,6 +83,7 @@ class Engine {
       float* hidden = row_of(hidden_, row);
       unpack_row(model_.embedding, step.token_ids[row], hidden);
       for (int i = 0; i < model_.hidden_size; i++) hidden[i] *= model_.embedding_scale;
+      is_fine_[row] = step.positions[row] < model_.fine_positions;
     });
     find_runs(step, nullptr, step.num_rows);
     int num_rows = step.num_rows;
@@ -103,6 +105,7 @@ class Engine {
     find_runs(step, step.logits_rows, step.num_logits);
     for (int to = 0; to < step.num_logits; to++) {
       int row = step.logits_rows[to];
+      is_fine_[to] = is_fine_[row];
       if (row != to) std::copy_n(row_of(hidden_, row), model_.layers[0].qkv.num_inputs, row_of(hidden_, to));
     }
   }
@@ -156,7 +159,8 @@ class Engine {
         size_t place = at + size_t((first + i) % num_heads) * head_dim;
         int oldest = layer.sliding_window > 0 ? std::max(0, last + 1 - layer.sliding_window) : 0;
         queries[i] = {&qkv_[size_t(row) * layer.qkv.num_outputs + place],
-                      &attended_[size_t(run.to + place_in_run) * layer.out.num_inputs + place], oldest, last};
+                      &attended_[size_t(run.to + place_in_run) * layer.out.num_inputs + place],
+                      oldest, last, last < model_.fine_positions};
       }
       attend(cache, head, step.block_tables + step.tables[run.row], queries, count, scratch);
     }
@@ -246,8 +250,8 @@ class Engine {
   float* row_of(std::vector<float>& rows, int row) { return &rows[size_t(row) * model_.layers[0].qkv.num_inputs]; }
 
   Activations activations(std::vector<float>& values) {
-    return {values.data(), bytes_.data(),   low_bytes_.data(),  scales_.data(),
-            sums_.data(),  offsets_.data(), half_offsets_.data()};
+    return {values.data(), bytes_.data(), upper_bytes_.data(), is_fine_.data(),
+            scales_.data(), sums_.data(), offsets_.data(), half_offsets_.data()};
   }
 
   const Model model_;
@@ -256,7 +260,8 @@ class Engine {
   int value_stride_;
   size_t scratch_size_;
   std::vector<float> hidden_, normed_, qkv_, attended_, gated_, scales_, sums_, scratch_;
-  std::vector<int8_t> bytes_, low_bytes_;
+  std::vector<int8_t> bytes_, upper_bytes_;
+  std::vector<uint8_t> is_fine_;
   std::vector<int32_t> offsets_, half_offsets_;
   std::vector<Run> runs_;
 };

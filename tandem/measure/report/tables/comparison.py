@@ -8,7 +8,17 @@ from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.views import views_tables
-from tandem.measure.results.comparison import Alone, Comparison, ForeignResult, JudgedImages, ModeResult, Point
+from tandem.measure.results.comparison import (
+    ALONE,
+    BesideResult,
+    Comparison,
+    ForeignResult,
+    JudgedImages,
+    Metric,
+    ModeResult,
+    Point,
+)
+from tandem.measure.results.header import ServedModel
 from tandem.measure.results.value import Value
 
 # metric of quality: how it is called, how it is written
@@ -22,7 +32,7 @@ _QUALITY = {
 _LOST = "FID of real images through its tokenizer"
 _Pick = Callable[[Point], Value | None]
 # metric: how it is called below a name, how it is written, where it is
-_TIMES: dict[str, tuple[str, Show, Callable[[Alone | Point], Value | None]]] = {
+_TIMES: dict[str, tuple[str, Show, _Pick]] = {
     "first_output_p50_seconds": ("first output", seconds, lambda found: found.first_output.p50),
     "latency_p50_seconds": ("whole image", seconds, lambda found: found.latency.p50),
     "latency_p99_seconds": ("p99", seconds, lambda found: found.latency.p99),
@@ -32,6 +42,13 @@ _LOAD: dict[str, tuple[str, Show, _Pick]] = {
     **_TIMES,
     "cpu_seconds_per_image": ("servers' CPU/image", seconds, lambda point: point.cpu_seconds_per_image.servers),
     "client": ("client's CPU/image", seconds, lambda point: point.cpu_seconds_per_image.client),
+}
+_TERMS: tuple[Metric, ...] = ("latency_p50_seconds", "images_per_second", "cpu_seconds_per_image")
+# What the figures of a model rest on.
+_FORMS: dict[str, Callable[[ServedModel], str]] = {
+    "computed in": lambda model: model.dtype or NONE,
+    "by": lambda model: model.runtime or model.device or NONE,
+    "instances x threads": lambda model: f"{model.num_instances or NONE} x {model.threads_per_instance or NONE}",
 }
 # What is known of a foreign server.
 _FOREIGN: dict[str, tuple[str, Show]] = {
@@ -43,19 +60,14 @@ _FOREIGN: dict[str, tuple[str, Show]] = {
 
 
 def comparison_tables(document: Comparison) -> list[Table]:
-    """Return the modes alone and under load, and the quality of the images if it was measured."""
-    rows = [
-        _row(f"  {name}" if name == "p99" else f"alone: {name}", values, advantage(document, None, metric))
-        for metric, name, values in _alone(document)
-        if any(values)
-    ]
-    for concurrency in document.settings.concurrencies:
-        rows += _load(document, concurrency)
-    if document.settings.concurrencies:
-        name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
-        rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
-        rows += _energy(document)
-    found = [_modes_table(document, rows, "one image at a time, and under load")]
+    """Return the modes at each load, what comes beside them, and the quality of the images if it was measured."""
+    rows = [row for concurrency in document.settings.concurrencies for row in _load(document, concurrency)]
+    name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
+    rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
+    rows += _energy(document)
+    found = [_modes_table(document, [*_forms(document), *rows], "with one caller, and under load")]
+    if document.beside:
+        found.append(terms_table(document, document.beside))
     if document.foreign:
         found.append(_foreign(document, document.foreign))
     return [*found, *quality_tables(document)]
@@ -64,8 +76,8 @@ def comparison_tables(document: Comparison) -> list[Table]:
 def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
     """Return a foreign server's modes, and how many times as much as ours each figure is."""
     rows = []
-    for concurrency in (None, *document.settings.concurrencies):
-        where = "alone" if concurrency is None else f"{concurrency} callers"
+    for concurrency in document.settings.concurrencies:
+        where = counted(concurrency, "caller")
         for metric, (name, show) in _FOREIGN.items():
             cells: list[str | Cell] = []
             for each in foreign.contrasts:
@@ -78,15 +90,12 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
 
 
 def race_table(document: Comparison) -> Table:
-    """Return the table of a comparison at load 1."""
-    rows = [
-        _row(f"{name} p50", values, advantage(document, None, metric))
-        for metric, name, values in _alone(document)
-        if name != "p99"
-    ]
+    """Return the table of a comparison with one caller."""
+    rows = list(_load(document, ALONE))
     totals = [(sum(mode.codes.values()), mode.codes.get("OK", 0)) for mode in document.modes]
     cells = [f"{count(total)}, {count(total - ok)}" for total, ok in totals]
-    return _modes_table(document, [*rows, Row(("requests, failed", *cells, ""))], "race: one image of a class")
+    rows = [*_forms(document), *rows, Row(("requests, failed", *cells, ""))]
+    return _modes_table(document, rows, "race: one image of a class, one caller")
 
 
 def readme_table(document: Comparison) -> Table:
@@ -99,7 +108,7 @@ def readme_table(document: Comparison) -> Table:
         rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
     if any(map(tokenizer_fid, found)):
         rows.append(Row((_LOST, *map(_lost, found), "")))
-    return _modes_table(document, rows)
+    return _modes_table(document, [*_forms(document), *rows])
 
 
 def _modes_table(document: Comparison, rows: Sequence[Row], title: str = "") -> Table:
@@ -115,10 +124,36 @@ def _row(
     return Row((name, *cells, "" if better is None else value_cell(better, factor)), begins_part=begins_part)
 
 
-def _alone(document: Comparison) -> Iterator[tuple[str, str, list[Value | None]]]:
-    """Yield the metrics of load 1, their names, and their values by mode."""
-    for metric, (name, _, pick) in _TIMES.items():
-        yield metric, name, [pick(mode.alone) if mode.alone else None for mode in document.modes]
+def _forms(document: Comparison) -> Iterator[Row]:
+    """Yield what each mode's model computes in, and on what share of the cores."""
+    models = {model.paradigm: model for model in document.models}
+    for name, of in _FORMS.items():
+        yield Row((name, *(of(models[mode.paradigm]) for mode in document.modes), ""))
+
+
+def terms_table(document: Comparison, beside: BesideResult) -> Table:
+    """Return the pair as it is served, and in one precision, both of the same rounds."""
+    unary = [mode for mode in document.modes if mode.delivery == "unary"]
+    loads = dict.fromkeys((ALONE, max(document.settings.concurrencies)))
+    rows = []
+    for title, models, modes, contrasts in (
+        ("as served", document.models, unary, document.contrasts),
+        (beside.form, beside.models, beside.modes, beside.contrasts),
+    ):
+        forms = [" ".join(of(model) for of in _FORMS.values()) for model in models]
+        rows.append(Row((title, *forms, ""), begins_part=True))
+        pair = (modes[0].name, modes[1].name)
+        ratios = {
+            (each.concurrency, each.metric): each.ratio for each in contrasts if (each.first, each.second) == pair
+        }
+        for load in loads:
+            points = [next((each for each in mode.curve if each.concurrency == load), None) for mode in modes]
+            for metric in _TERMS:
+                name, show, pick = _LOAD[metric]
+                cells = [value_cell(pick(point) if point else None, show) for point in points]
+                ratio = value_cell(ratios.get((load, metric)), factor)
+                rows.append(Row((f"  {counted(load, 'caller')}: {name}", *cells, ratio)))
+    return Table(("", *(mode.paradigm for mode in unary), "sequential /\nparallel"), rows, "on what terms")
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:

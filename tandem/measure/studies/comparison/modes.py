@@ -31,10 +31,11 @@ CONTROLS = tuple((name, f"{name}, {AGAIN}") for name in ("sequential unary", "pa
 
 @dataclass(frozen=True)
 class Mode:
-    """One model, asked in one delivery."""
+    """One model, asked in one delivery. `form`: of the model, where it is another one than the pair's."""
 
     workload: Workload
     model: ServedModel
+    form: str = ""
 
     @property
     def paradigm(self) -> Paradigm:
@@ -43,6 +44,7 @@ class Mode:
     @property
     def name(self) -> str:
         name = f"{'foreign' if self.is_foreign else self.paradigm} {self.workload.delivery}{self._in_steps}"
+        name = f"{name}, {self.form}" if self.form else name
         return f"{name}, {AGAIN}" if self.is_control else name
 
     @property
@@ -58,6 +60,11 @@ class Mode:
     def is_foreign(self) -> bool:
         """Whether it asks a server of another make, for text, not for an image."""
         return not self.workload.is_own
+
+    @property
+    def has_images(self) -> bool:
+        """Whether its images are kept: those of the pair itself."""
+        return not (self.is_foreign or self.is_control or self.form)
 
     @property
     def is_control(self) -> bool:

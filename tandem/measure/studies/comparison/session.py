@@ -11,6 +11,7 @@ from tandem.measure.generator.generator import BROKEN_OFF, generator, stopped_by
 from tandem.measure.meters.cpu import cpu_meter
 from tandem.measure.meters.energy import energy_meter
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
+from tandem.measure.studies.comparison.beside import served_beside
 from tandem.measure.studies.comparison.foreign import foreign_beside
 from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
 from tandem.measure.studies.comparison.observer import Observer
@@ -62,7 +63,12 @@ async def _loaded(request: Request, pair: Pair, modes: Sequence[Mode], meters: M
             if wanted := request.foreign:
                 theirs = await stack.enter_async_context(generator(wanted.address, stop))
                 foreign = await foreign_beside(theirs, wanted.model, pair)
-            return await conduct(source, modes, request.settings, meters, observer, foreign)
+            beside = None
+            if request.beside:
+                others = await stack.enter_async_context(generator(request.beside, stop))
+                own = Meters(await cpu_meter(request.beside, {}), meters.energy)
+                beside = await served_beside(others, pair, own)
+            return await conduct(source, modes, request.settings, meters, observer, foreign, beside)
 
 
 def judged(

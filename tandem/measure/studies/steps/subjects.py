@@ -71,12 +71,3 @@ async def _matching(address: str, plain: Sequence[ServedModel], pair: Pair) -> S
     except InvalidArgument:
         return None
     return plain[0] if other.class_names == pair.class_names else None
-
-
-async def usual_sequential(address: str) -> str:
-    """Return the sequential image model to compare where nobody names one: of several, the only one that takes no
-    steps; empty if that does not decide it. Raises TandemRpcError.
-    """
-    images = [each for each in await served_models(address, ("sequential",)) if each.modality == "image"]
-    plain = [each.name for each in images if not each.takes_steps]
-    return plain[0] if len(images) > 1 and len(plain) == 1 else ""

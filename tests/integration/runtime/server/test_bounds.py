@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("each_transport")
 
 DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-LIMIT_SECONDS = 20
+LIMIT_SECONDS = 60
 
 
 class Servicer:

@@ -17,6 +17,8 @@ from prometheus_client import CollectorRegistry
 from runtime.deadlines import Deadline
 from runtime.models import Model, ModelRepository
 from services.ar.api.sequential_model import SequentialModel
+from services.ar.compute.native.parameters import FINE_POSITIONS
+from services.ar.compute.torch.kv_cache import CausalAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.constraints.constraint import Constraint
 from services.ar.engine.sampling_params import SamplingParams
@@ -32,6 +34,28 @@ from tests.rounding import HalfCacheAttention, round_activations
 pytestmark = pytest.mark.model
 NEAR_TIE = 0.5
 NAME = "smollm2-135m-instruct"
+QUESTIONS = (
+    "What is the capital of France?",
+    "Hello",
+    "Hi there!",
+    "How are you today?",
+    "Who are you?",
+    "What can you do?",
+    "What is the capital of Germany?",
+    "What is the capital of Japan?",
+    "How many legs does a spider have?",
+    "What day comes after Monday?",
+    "Why do cats purr?",
+    "How do I make a cup of tea?",
+    "What is the tallest mountain in the world?",
+    "Who invented the telephone?",
+    "What is 7 plus 8?",
+    "How do I tie a tie?",
+    "Recommend me a good book.",
+    "What is the speed of light?",
+    "How many continents are there?",
+    "Thank you!",
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +109,12 @@ async def test_tokens_in_float32_are_those_of_transformers(loaded, entry):
 async def test_tokens_in_four_bits_are_those_of_torch_with_the_same_rounding(loaded, entry):
     """Through 30 layers a value that lies between two steps, and is rounded the other way, is felt: in near ties."""
     reference = load_transformer(open_checkpoint(entry.transformer_path()), torch.float32, torch.device("cpu"))
-    round_activations(reference)
+    round_activations(reference, FINE_POSITIONS)
     reference.prepare(128)
     num_tokens = num_ties = 0
     for text in PROMPTS[:6]:
-        prompt = loaded.codec.encode(text)
+        prompt = loaded.codec.encode(f"{PROMPTS[-1]}.\n\n{text}")
+        assert len(prompt) > FINE_POSITIONS
         found = ids(await greedy(loaded, prompt, 16))
         everything = torch.tensor(prompt + found)
         with torch.inference_mode():
@@ -101,11 +126,19 @@ async def test_tokens_in_four_bits_are_those_of_torch_with_the_same_rounding(loa
     assert num_ties <= 0.1 * num_tokens
 
 
-@pytest.mark.parametrize("loaded", [("float32", "8"), ("int4", "16")], indirect=True)
-async def test_the_capital_of_france_is_paris(loaded):
-    """A near tie, which activations of 8 bits decide otherwise: then the answer is a verse in French."""
-    found = ids(await greedy(loaded, loaded.codec.encode_chat([("user", "What is the capital of France?")]), 8))
-    assert loaded.codec.decode(found).startswith("The capital of France is Paris.")
+async def test_answers_begin_as_those_of_torch_in_float32(loaded, entry):
+    """Near ties are among them, which activations of 8 bits decide otherwise: a verse in French instead of Paris."""
+    reference = load_transformer(open_checkpoint(entry.transformer_path()), torch.float32, torch.device("cpu"))
+    reference.prepare(128)
+    for number, question in enumerate(QUESTIONS):
+        prompt = loaded.codec.encode_chat([("user", question)])
+        with torch.inference_mode():
+            hidden = reference(torch.tensor(prompt), torch.arange(len(prompt)), CausalAttention())
+            expected = int(reference.logits(hidden[-1:]).argmax())
+        found = ids(await greedy(loaded, prompt, 8))
+        assert found[0] == expected, question
+        if number == 0:
+            assert loaded.codec.decode(found).startswith("The capital of France is Paris.")
 
 
 async def test_thirty_two_at_once_get_what_each_gets_alone(loaded):

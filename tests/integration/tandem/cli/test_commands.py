@@ -52,7 +52,7 @@ async def test_no_gateway_is_said_in_one_line() -> None:
 async def test_the_server_s_refusal_is_shown(gateway: FakeGateway) -> None:
     gateway.sequential.error = InvalidArgument("sampling.top_p", 0.0, "above 0 to 1")
     ended = await run(*tandem("generate", "Hi", "--top-p", "0", "--address", gateway.address))
-    assert (ended.code, ended.err) == (1, "error: sampling.top_p: 0.0 is not accepted; accepted: above 0 to 1\n")
+    assert (ended.code, ended.err) == (2, "error: --top-p: 0.0 is not accepted; accepted: above 0 to 1\n")
 
 
 async def test_sample_writes_a_grid(gateway: FakeGateway, tmp_path: Path) -> None:

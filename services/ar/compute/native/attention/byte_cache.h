@@ -2,7 +2,7 @@
 //
 // 16 positions of a block are a panel of int8 weights (products/matrix.h): of keys 16 outputs, with head_dim inputs and a
 // scale for each 32 of them, as in llama.cpp's Q8_0. Of values 16 inputs, whose scale, one for each position, goes into
-// the weight that attention gives the position. Queries are rounded to 8 bits in groups of 32, weights to 15 bits.
+// the weight that attention gives the position. Queries are rounded like activations, weights to 15 bits.
 // Keys and queries are rotated first, each 32 numbers by a Hadamard matrix, which leaves their products as they are: a
 // large number, of which keys have some, is spread over its group and no longer makes the others' steps coarse (QuaRot,
 // Ashkboos et al. 2024).
@@ -125,9 +125,9 @@ inline void score(const ByteCache& cache, const Panels& panels, const Activation
     for (int line = 0; line < cache.width / 4; line++) __builtin_prefetch(cache.values_of(panel) + 64 * line, 0, 2);
     Floats sums[kQueries];
     TANDEM_UNROLL for (int q = 0; q < kQueries; q++) sums[q] = Floats{};
-    add_panel<kQueries, kInt8, false, true>(
-        {cache.keys_of(panel), cache.key_scales_of(panel), cache.keys_of(next), cache.key_scales_of(next)}, cache.width,
-        queries, 0, sums);
+    Panel keys{cache.keys_of(panel), cache.key_scales_of(panel), cache.keys_of(next), cache.key_scales_of(next)};
+    if (queries.has_fine(0, kQueries)) add_panel<kQueries, kInt8, true, true>(keys, cache.width, queries, 0, sums);
+    else add_panel<kQueries, kInt8, false, true>(keys, cache.width, queries, 0, sums);
     TANDEM_UNROLL for (int q = 0; q < kQueries; q++) store(scores + q * stride + position, sums[q]);
   }
 }
@@ -218,16 +218,18 @@ inline void attend_tile(const ByteCache& cache, int head, const View& view, cons
   float* sums = scales + kQueries * num_groups;
   int32_t* offsets = reinterpret_cast<int32_t*>(sums + kQueries * num_groups);
   int8_t* bytes = reinterpret_cast<int8_t*>(offsets + kQueries * num_groups);
-  int8_t* upper = bytes + kQueries * cache.width;
-  Activations rounded{rows, bytes, nullptr, scales, sums, offsets, nullptr};
+  int8_t* upper = bytes + kQueries * cache.width;  // of queries, then of weights
+  uint8_t is_fine[kQueries];
+  Activations rounded{rows, bytes, upper, is_fine, scales, sums, offsets, nullptr};
   for (int q = 0; q < kQueries; q++) {
+    is_fine[q] = queries[q].is_fine;
     for (int first = 0; first < cache.width; first += kGroup) {
       Group group(queries[q].values + first, cache.head_dim - first);
       group.transform();
       store(rows + q * cache.width + first, group.low * (1.0f / kGroup));
       store(rows + q * cache.width + first + kLanes, group.high * (1.0f / kGroup));
     }
-    quantise(rounded, q, cache.width, false, false);
+    quantise(rounded, q, cache.width, false);
   }
   score<kQueries>(cache, panels, rounded, scores, stride);
   float totals[kQueries];

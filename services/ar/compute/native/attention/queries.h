@@ -10,12 +10,13 @@ namespace tandem {
 
 constexpr int kMaxQueries = 6;  // of a tile
 
-// A query [head_dim], which looks at positions first to last, and where its result goes.
+// A query [head_dim], which looks at positions first to last, and where its result goes; whether its row is fine.
 struct Query {
   const float* values;
   float* out;
   int first;
   int last;
+  bool is_fine;
 };
 
 // What the queries of a tile look at together.

@@ -106,15 +106,15 @@ struct Outputs {
 
 // Compute tiles of kRows rows from `row` on, then what is left with smaller ones.
 template <int kRows, typename Use>
-inline void quantised_rows(const Part& w, int pair, bool is_fine, int num_inputs, const Activations& x, int row,
-                           int num_rows, const Outputs<Use>& outputs) {
+inline void quantised_rows(const Part& w, int pair, int num_inputs, const Activations& x, int row, int num_rows,
+                           const Outputs<Use>& outputs) {
   for (; row + kRows <= num_rows; row += kRows) {
-    Tile<kRows> tile = is_fine ? quantised_tile_of<kRows, true>(w, num_inputs, pair, x, row)
-                               : quantised_tile_of<kRows, false>(w, num_inputs, pair, x, row);
+    Tile<kRows> tile = x.has_fine(row, kRows) ? quantised_tile_of<kRows, true>(w, num_inputs, pair, x, row)
+                                             : quantised_tile_of<kRows, false>(w, num_inputs, pair, x, row);
     outputs.take(row, kRows, tile.sums);
   }
   if constexpr (kRows > 1) {
-    if (row < num_rows) quantised_rows<kRows / 2>(w, pair, is_fine, num_inputs, x, row, num_rows, outputs);
+    if (row < num_rows) quantised_rows<kRows / 2>(w, pair, num_inputs, x, row, num_rows, outputs);
   }
 }
 
@@ -147,7 +147,7 @@ inline void multiply(Team& team, const Matrix& w, const Activations& x, int num_
       const Part& part = w.parts[number];
       Outputs<Use> outputs{w.bias == nullptr ? nullptr : w.bias + 2 * pair * kLanes, pair, use};
       if (!w.has_bytes()) float_rows(part, pair - before, w.num_inputs, x.values, num_rows, outputs);
-      else quantised_rows<kMaxRows>(part, pair - before, w.is_fine, w.num_inputs, x, 0, num_rows, outputs);
+      else quantised_rows<kMaxRows>(part, pair - before, w.num_inputs, x, 0, num_rows, outputs);
     }
   });
 }

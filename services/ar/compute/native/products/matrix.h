@@ -48,7 +48,6 @@ struct Matrix {
   const float* bias;  // [num_outputs] or null
   int32_t num_inputs;
   int32_t num_outputs;
-  int32_t is_fine;  // 0 or 1: whether activations have two bytes; of quantised parts only
 
   bool has_bytes() const { return is_quantised(parts[0].format); }
   // A part with a scale for each half of a group.

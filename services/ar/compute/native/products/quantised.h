@@ -113,11 +113,11 @@ TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const A
   constexpr bool kHasOffset = !kHasSignedWeights && (kFormat == kInt8 || kFormat == kIq4Nl);
   size_t num_groups = num_inputs / kGroup, stride = num_inputs, place = size_t(row) * num_groups;
   const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
-  const int8_t* low_bytes = kFine ? x.low_bytes + size_t(row) * num_inputs : bytes;
+  const int8_t* upper_bytes = kFine ? x.upper_bytes + size_t(row) * num_inputs : bytes;
   for (size_t group = 0; group < num_groups; group++) {
     const uint8_t* data = panel.data + group * kGroupBytes;
     const Half* scales = panel.scales + group * kGroupScales;
-    const int8_t *inputs = bytes + group * kGroup, *low = low_bytes + group * kGroup;
+    const int8_t *inputs = bytes + group * kGroup, *upper = upper_bytes + group * kGroup;
     if constexpr (kPrefetch) {
       TANDEM_UNROLL for (int line = 0; line < kGroupBytes / 64; line++)
         __builtin_prefetch(panel.next_data + group * kGroupBytes + 64 * line, 0, 2);
@@ -127,12 +127,12 @@ TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const A
       unrolled<2>([&](auto half) TANDEM_INLINED {
         Ints sums[kRows] = {};
         if constexpr (kFine) {
-          add_half<kRows, half>(data, inputs, stride, sums);
+          add_half<kRows, half>(data, upper, stride, sums);
           TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r] <<= kLowBits;
         }
         TANDEM_UNROLL for (int r = 0; r < kRows; r++)
           sums[r] += x.half_offsets[2 * (place + r * num_groups + group) + half];
-        add_half<kRows, half>(data, low, stride, sums);
+        add_half<kRows, half>(data, inputs, stride, sums);
         Floats scale = load(scales + 16 * half);
         TANDEM_UNROLL for (int r = 0; r < kRows; r++)
           added[r] = fma(to_floats(sums[r]) * x.scales[place + r * num_groups + group], scale, added[r]);
@@ -140,13 +140,13 @@ TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const A
     } else {
       Ints sums[kRows][kChains<kRows, kFormat>] = {};
       if constexpr (kFine) {
-        add_group<kRows, kFormat>(data, inputs, stride, sums);
+        add_group<kRows, kFormat>(data, upper, stride, sums);
         TANDEM_UNROLL for (int r = 0; r < kRows; r++)
           for (Ints& sum : sums[r]) sum <<= kLowBits;
       }
       if constexpr (kHasOffset)
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][0] += x.offsets[place + r * num_groups + group];
-      add_group<kRows, kFormat>(data, low, stride, sums);
+      add_group<kRows, kFormat>(data, inputs, stride, sums);
       Floats scale = load(scales), minimum;
       if constexpr (kHasMinima) minimum = kFormat == kQ40 ? scale * -kQ40Middle : load(scales + 16);
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {

@@ -38,7 +38,7 @@ async def test_npm_s_client_streams_leaves_and_reads_errors(gateway: RunningGate
     process = await asyncio.create_subprocess_exec(
         "node", "checks.mjs", f"{gateway.web_address}/v1", cwd=tmp_path, stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         _, err = await process.communicate()
         assert process.returncode == 0, err.decode()
         await gateway.until_idle()

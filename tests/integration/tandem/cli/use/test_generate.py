@@ -30,7 +30,7 @@ async def test_a_model_without_a_chat_template_continues_the_prompt(gateway: Fak
     ended = await run(*tandem("generate", "Once upon", "--address", gateway.address))
     assert (ended.code, ended.out) == (0, "Hello wörld!\n")
     ended = await run(*tandem("generate", "Hi", "--system", "Be short.", "--address", gateway.address))
-    assert (ended.code, ended.out) == (1, "")
+    assert (ended.code, ended.out) == (2, "")
     assert "this model has no chat template" in ended.err
 
 
@@ -99,7 +99,7 @@ async def test_generate_takes_one_constraint(gateway: FakeGateway) -> None:
 
 async def test_generate_ends_with_130_on_ctrl_c_and_cancels(gateway: FakeGateway) -> None:
     gateway.sequential.hold.clear()
-    async with asyncio.timeout(30), started(*tandem("generate", "Hi", "--address", gateway.address)) as process:
+    async with asyncio.timeout(60), started(*tandem("generate", "Hi", "--address", gateway.address)) as process:
         assert process.stdout is not None
         assert await process.stdout.read(5) == b"Hello"
         process.send_signal(signal.SIGINT)

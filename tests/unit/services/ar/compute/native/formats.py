@@ -10,7 +10,7 @@ from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.opening import open_kernel
 from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import ActivationBits, Parameters
+from services.ar.compute.native.parameters import FINE_POSITIONS, Parameters
 from services.ar.model.arrays import FLOATS, Array, padded
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.quantised import (
@@ -64,11 +64,10 @@ def is_rounded(dtype: str) -> bool:
 
 
 KINDS = [
-    *({"dtype": dtype, "activation_bits": "8"} for dtype in DTYPES),
-    *({"dtype": dtype, "activation_bits": "16"} for dtype in DTYPES if is_rounded(dtype)),
-    *({"dtype": dtype, "activation_bits": "8", "cache_dtype": "int8"} for dtype in ("float32", "int4")),
+    *({"dtype": dtype} for dtype in DTYPES),
+    *({"dtype": dtype, "cache_dtype": "int8"} for dtype in ("float32", "int4")),
 ]
-"""Types of weights, bits of the activations, and of the cache what is not its own type."""
+"""Types of weights, and of the cache what is not its own type."""
 
 
 def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
@@ -99,11 +98,11 @@ def native(
     dtype: str = "float16",
     num_blocks: int = 64,
     level: str | None = None,
-    activation_bits: ActivationBits = "8",
+    fine_positions: int = FINE_POSITIONS,
     cache_dtype: CacheDtype | None = None,
 ) -> NativeForward:
     """Return the kernel on a checkpoint as it is stored."""
-    parameters = Parameters(checkpoint, STORED, 256, lambda share: None, kernel(level), activation_bits)
+    parameters = Parameters(checkpoint, STORED, 256, lambda share: None, kernel(level), fine_positions)
     return started(parameters, cache_dtype or own_cache_dtype(dtype), num_blocks, level)
 
 

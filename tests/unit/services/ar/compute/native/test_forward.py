@@ -96,7 +96,7 @@ def test_logits_in_float32_are_those_of_transformers(tiny):
 def test_logits_are_those_of_torch_with_the_same_rounding(tiny, dtype):
     """Where a value lies between two steps, torch and the kernel may take different ones: not all texts agree."""
     checkpoint = in_format(tiny[1], dtype)
-    forward = native(checkpoint, dtype)
+    forward = native(checkpoint, dtype, fine_positions=0)
     texts = [random_ids(4, seed) for seed in range(20)]
     found = [logits_of(forward, text) for text in texts]
     assert share_alike(found, reference_logits(checkpoint, dtype, texts)) >= 0.5
@@ -107,16 +107,18 @@ def test_logits_are_those_of_torch_with_the_same_rounding(tiny, dtype):
 
 @pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if is_rounded(dtype)])
 @torch.inference_mode()
-def test_with_activations_of_sixteen_bits_logits_are_those_without_rounding(tiny, dtype):
+def test_where_activations_have_sixteen_bits_logits_are_those_without_rounding(tiny, dtype):
     checkpoint = in_format(tiny[1], dtype)
     texts = [random_ids(4, seed) for seed in range(20)]
     expected = torch.cat(reference_logits(checkpoint, "float16", texts))
-    errors = {}
-    for bits in ("8", "16"):
-        forward = native(checkpoint, dtype, activation_bits=bits)
-        found = torch.cat([logits_of(forward, text) for text in texts])
-        errors[bits] = float((found - expected).square().mean().sqrt())
-    assert errors["16"] < 0.02 * errors["8"]
+    found = {
+        positions: torch.cat([logits_of(native(checkpoint, dtype, fine_positions=positions), text) for text in texts])
+        for positions in (0, 2, 4)
+    }
+    errors = {positions: float((each - expected).square().mean().sqrt()) for positions, each in found.items()}
+    assert errors[4] < 0.02 * errors[0]
+    is_fine = torch.arange(4).repeat(len(texts)) < 2
+    assert torch.equal((found[2] == found[4]).all(-1), is_fine)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_a_cache_of_bytes_gives_what_torch_does_with_the_same_rounding(tmp_path,
     """Where a value lies between two steps, torch and the kernel may take different ones: not all texts agree."""
     save_tiny_model(tmp_path, family, **changes)
     checkpoint = open_checkpoint(tmp_path)
-    forward = native(checkpoint, "float32", cache_dtype="int8")
+    forward = native(checkpoint, "float32", cache_dtype="int8", fine_positions=0)
     texts = [random_ids(4, seed) for seed in range(20)]
     found = [logits_of(forward, text) for text in texts]
     assert share_alike(found, reference_logits(checkpoint, "float32", texts, ByteCacheAttention)) >= 0.5

@@ -53,9 +53,9 @@ class Memory {
     return {static_cast<uint8_t*>(bytes(num_groups * group_bytes(format))),
             sixteen_bits(num_groups * group_scales(format), kFloat16), format, num_outputs / 32};
   }
-  Matrix matrix(Format format, bool is_fine, int num_inputs, int num_outputs, bool has_bias = false) {
+  Matrix matrix(Format format, int num_inputs, int num_outputs, bool has_bias = false) {
     float* bias = has_bias ? floats(num_outputs, 0, 1) : nullptr;
-    return {{part(format, num_inputs, num_outputs)}, bias, num_inputs, num_outputs, is_fine};
+    return {{part(format, num_inputs, num_outputs)}, bias, num_inputs, num_outputs};
   }
 
  private:
@@ -69,7 +69,7 @@ uint64_t digest(const void* bytes, size_t size) {  // FNV-1a
   return hash;
 }
 
-Layer layer(Memory& memory, int index, Format format, bool is_fine, CacheFormat cache) {
+Layer layer(Memory& memory, int index, Format format, CacheFormat cache) {
   bool has_more = index == 1;
   size_t places = size_t(kKvHeads) * kNumBlocks * kBlockSize;
   size_t element = cache == kByteCache ? 1 : cache == kHalfCache ? 2 : 4;
@@ -84,15 +84,15 @@ Layer layer(Memory& memory, int index, Format format, bool is_fine, CacheFormat 
   made.cos = memory.floats(kMaxPositions * kHeadDim, 0, 1);
   made.sin = memory.floats(kMaxPositions * kHeadDim, 0, 1);
   made.sliding_window = has_more ? 11 : 0;
-  made.qkv = memory.matrix(format, is_fine, kHidden, (kHeads + 2 * kKvHeads) * kHeadDim, has_more);
+  made.qkv = memory.matrix(format, kHidden, (kHeads + 2 * kKvHeads) * kHeadDim, has_more);
   // Keys and values with other bits than queries, as files of few bits have them.
   if (format == kInt4) {
     made.qkv.parts[0] = memory.part(kInt4, kHidden, kHeads * kHeadDim);
     made.qkv.parts[1] = memory.part(kInt6, kHidden, 2 * kKvHeads * kHeadDim);
   }
-  made.out = memory.matrix(format, is_fine, kHeads * kHeadDim, kHidden);
-  made.gate_up = memory.matrix(format, is_fine, kHidden, 2 * kGated);
-  made.down = memory.matrix(format, is_fine, kGated, kHidden);
+  made.out = memory.matrix(format, kHeads * kHeadDim, kHidden);
+  made.gate_up = memory.matrix(format, kHidden, 2 * kGated);
+  made.down = memory.matrix(format, kGated, kHidden);
   made.keys = memory.zeros(places * kStride * element);
   made.values = memory.zeros(places * kStride * element);
   made.key_scales = memory.zeros(places * kStride / kGroup * sizeof(Half));
@@ -101,13 +101,14 @@ Layer layer(Memory& memory, int index, Format format, bool is_fine, CacheFormat 
 }
 
 // A prompt of one sequence, then a step of two: one row after that prompt, and a prompt in another block.
-void run(const Kernel& kernel, Format format, bool is_fine, CacheFormat cache) {
+void run(const Kernel& kernel, Format format, int fine_positions, CacheFormat cache) {
   Memory memory;
   std::vector<Layer> layers;
-  for (int i = 0; i < kNumLayers; i++) layers.push_back(layer(memory, i, format, is_fine, cache));
-  Matrix embedding = memory.matrix(format, is_fine, kHidden, kVocabulary);
+  for (int i = 0; i < kNumLayers; i++) layers.push_back(layer(memory, i, format, cache));
+  Matrix embedding = memory.matrix(format, kHidden, kVocabulary);
   Model model{kNumLayers, kHeads, kKvHeads, kHeadDim, kHidden, kNumBlocks, kBlockSize, cache, kMostRows,
-              kMaxPositions, 1e-5f, 1.5f, is_fine, memory.floats(kHidden, 1, 0.5f), layers.data(), embedding, embedding};
+              kMaxPositions, fine_positions, 1e-5f, 1.5f, fine_positions > 0, memory.floats(kHidden, 1, 0.5f),
+              layers.data(), embedding, embedding};
   void* engine = kernel.open(&model, 2);
   const int32_t block_tables[] = {3, 1, 5};
   for (int number = 0; number < 2; number++) {
@@ -127,8 +128,8 @@ void run(const Kernel& kernel, Format format, bool is_fine, CacheFormat cache) {
     Samples none{};
     kernel.run(engine, &step, &none);
     for (int row = 0; row < num_rows; row++)
-      std::printf("format %d fine %d cache %d step %d row %d finite %d: %016llx %a\n", format, is_fine, cache, number,
-                  row, is_finite[row], (unsigned long long)digest(&logits[row * kVocabulary], 4 * kVocabulary),
+      std::printf("format %d fine %d cache %d step %d row %d finite %d: %016llx %a\n", format, fine_positions, cache,
+                  number, row, is_finite[row], (unsigned long long)digest(&logits[row * kVocabulary], 4 * kVocabulary),
                   logits[row * kVocabulary]);
   }
   kernel.close(engine);
@@ -181,9 +182,9 @@ int main(int, char** arguments) {
   find(kernel.close, "tandem_close");
   find(kernel.instruction_set, "tandem_instruction_set");
   for (int format = kFloat32; format <= kQ40; format++)
-    for (bool is_fine : {false, true})
+    for (int fine_positions : {0, 10})
       for (CacheFormat cache : {kFloatCache, kHalfCache, kByteCache})
-        if (is_quantised(Format(format)) || !is_fine) run(kernel, Format(format), is_fine, cache);
+        run(kernel, Format(format), fine_positions, cache);
   sample(kernel);
   std::printf("%s\n", kernel.instruction_set());
 }
