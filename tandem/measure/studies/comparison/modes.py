@@ -159,7 +159,7 @@ def _pair(first: ServedModel, second: ServedModel) -> Pair:
     elif not first.num_classes or first.num_classes != second.num_classes:
         unmatched = f"of {first.num_classes} and of {second.num_classes} classes"
     elif first.class_names != second.class_names:
-names = [", ".join(model.class_names) or "without names" for model in (first, second)]
+        names = [", ".join(model.class_names) or "without names" for model in (first, second)]
         unmatched = f"classes {names[0]} and {names[1]}"
     if unmatched:
         return Pair(first, second, (), f"unmatched work: {unmatched}")
