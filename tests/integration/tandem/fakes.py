@@ -81,7 +81,7 @@ class FakeSequential:
         self.requests.append(request)
         if self.error is not None:
             raise self.error
-        if request.HasField("chat") and not self.has_chat_template:
+        if request.HasField("chat") and not (self.has_chat_template or request.chat.plain_without_template):
             raise NoChatTemplate
 
     def _token(self, request: ar_pb2.GenerateRequest, choice: int, place: int) -> ar_pb2.GenerateResponse:
