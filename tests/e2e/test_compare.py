@@ -57,7 +57,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def test_everything_is_measured_of_the_real_processes(address: str, reference: Path, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--trial", "0.3", "--no-control")
+    load = ("--callers", "4", "--rounds", "2", "--trial", "0.3")
     quality = ("--quality-images", "150", "--reference", str(reference))
     places = ("--json", str(file), "--address", address)
     ended = await run(*tandem("bench", "compare", *load, *quality, *places))
@@ -72,9 +72,11 @@ async def test_everything_is_measured_of_the_real_processes(address: str, refere
             assert 0 < cpu["servers"]["value"] < 10
             assert point["phases"]["parts"]["outside"]["mean_seconds"] < point["phases"]["latency_mean_seconds"]
     streamed, unary = document["modes"][:2]
-    first, whole = (streamed["alone"][name]["distribution"]["seconds"]["p50"] for name in ("first_output", "latency"))
-    assert first <= whole  # an image alone may come in one message
-    assert unary["alone"]["first_output"] == unary["alone"]["latency"]
+    first, whole = (
+        streamed["curve"][0][name]["distribution"]["seconds"]["p50"] for name in ("first_output", "latency")
+    )
+    assert first < whole
+    assert unary["curve"][0]["first_output"] == unary["curve"][0]["latency"]
     for served in document["served"]:
         assert served["quality"]["model"]["num_images"] == 150
         with Image.open(io.BytesIO(base64.b64decode(served["samples_png"]))) as samples:

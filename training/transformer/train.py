@@ -107,8 +107,9 @@ class Trainer:
         self._validation = validation.to(loop.device())
 
     def _rate(self, step: int) -> float:
-        """Rise over 200 steps, then fall like a cosine to a hundredth."""
-        return min(1.0, (step + 1) / 200) * (0.505 + 0.495 * math.cos(math.pi * min(1.0, step / self.recipe.steps)))
+        """Rise over the first fiftieth of the steps, then fall like a cosine to a hundredth."""
+        risen = min(1.0, (step + 1) * 50 / self.recipe.steps)
+        return risen * (0.505 + 0.495 * math.cos(math.pi * min(1.0, step / self.recipe.steps)))
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         (sequences,) = batch

@@ -4,7 +4,7 @@ import math
 import secrets
 from collections.abc import Iterable
 
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, PromptTooLong
 from runtime.model_spec import ImageSpec
 from services.ar.api.constraint import refuse_constraint
 from services.ar.engine.sampling_params import SamplingParams
@@ -29,7 +29,7 @@ def check_prompt(field: str, token_ids: list[int], vocab_size: int, max_context_
     if not token_ids:
         raise InvalidArgument(field, [], "at least one token")
     if len(token_ids) >= max_context_tokens:
-        raise InvalidArgument(field, f"{len(token_ids)} tokens", f"at most {max_context_tokens - 1} tokens")
+        raise PromptTooLong(field, f"{len(token_ids)} tokens", f"at most {max_context_tokens - 1} tokens")
     check_token_ids(field, token_ids, vocab_size)
 
 

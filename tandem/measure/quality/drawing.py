@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import InvalidArgument, NotFound
-from tandem.client import AsyncTandemClient, ClassLabel, NotReachable, ParallelModel, SequentialModel, TandemRpcError
+from tandem.client import AsyncTandemClient, NotReachable, ParallelModel, SequentialModel, TandemRpcError
 from tandem.measure.quality.reference import without_grey_axis
 
 Pixels = npt.NDArray[np.uint8]
@@ -117,7 +117,7 @@ async def _draw_sequential(
         async with turnstile:
             seed = sampling.seed * SEEDS_A_RUN + index
             completion = await client.complete(
-                ClassLabel(label),
+                label=label,
                 model=name,
                 seed=seed,
                 temperature=sampling.temperature,

@@ -8,15 +8,19 @@ from tandem.measure.report.sentences.answer import AS_GOOD, no_rate
 from tandem.measure.report.tables.comparison import highest_rate
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.report.tables.views import views_tables
+from tandem.measure.results.comparison import Point
 from tandem.measure.results.steps import Steps, StepsPoint
 
 METHOD = (
-    "Over steps: every model is asked in unary calls, in the same rounds in random order, alone and under load; a step"
-    " generates several of an image's tokens, independently of each other given those of earlier steps.",
+    "Over steps: every model is asked in unary calls, in the same rounds in random order, with one caller and with"
+    " more; a step generates several of an image's tokens, independently of each other given those of earlier steps.",
     "Over steps: bits a token are asked of `Score` for each number of steps, of the same test images. The likelihood is"
     " exact: it is that of what such a number of steps draws.",
     "Over steps: bits are predicted by the sum of the measured costs of the steps (the Riemann sum of an information"
     " curve: Chen, Cong and Li 2025, arXiv 2511.04647); nothing is fitted.",
+    "Over steps: computing is the steps, or the pass of a parallel model, without the queue, the token decoder, the"
+    " gateway and the client. Under load it is the time of the steps divided by the images that shared them, which is"
+    " their processor time where one thread computes.",
     f"Over steps: fewer steps do as well as all if their FID is at most {AS_GOOD - 1:.0%} larger, and no test of the"
     " difference finds them worse in any view.",
 )
@@ -69,9 +73,11 @@ def steps_tables(document: Steps) -> list[Table]:
     slo = seconds(document.settings.load.slo_seconds)
     costs: Columns[StepsPoint] = {
         "": _name,
-        "alone": lambda point: value_cell(wait_of(point), seconds),
+        "one caller": lambda point: value_cell(wait_of(point), seconds),
+        "of it computing": lambda point: known(_computing(point.mode.alone), seconds),
         f"images/s, p99 within {slo}": lambda point: highest_rate(point.mode),
-        "servers' CPU an image": lambda point: value_cell(cpu_of(point), seconds),
+        "servers' CPU per image": lambda point: value_cell(cpu_of(point), seconds),
+        "of it computing ": lambda point: known(_share_of_batch(point), seconds),
     }
     quality: Columns[StepsPoint] = {
         "": _name,
@@ -90,6 +96,20 @@ def steps_tables(document: Steps) -> list[Table]:
         table_of("What it buys: bits a token, quality", document.points, quality),
         *views_tables([(_name(point), point.mode.model, point.quality) for point in document.points]),
     ]
+
+
+def _computing(point: Point | None) -> float | None:
+    """Return the mean seconds of an image in steps, or in the pass of a parallel model."""
+    parts = {} if point is None or point.phases is None else point.phases.parts
+    found = [parts[name].mean_seconds for name in ("prefill", "decode", "compute") if name in parts]
+    return sum(found) if found else None
+
+
+def _share_of_batch(point: StepsPoint) -> float | None:
+    """Return an image's share of the steps that it took at the greatest load together with others."""
+    last = point.mode.curve[-1] if point.mode.curve else None
+    computing, batch = _computing(last), None if last is None else last.batch_size.mean
+    return None if computing is None or not batch else computing / batch
 
 
 def _name(point: StepsPoint) -> str:

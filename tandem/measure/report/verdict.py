@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from tandem.measure.formats import count, number, ranged
+from tandem.measure.formats import count, ends, rounded
 from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.quality import Distance
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import chance_of, of_tenths
 
-VIEWS = {"judge": "FID (the judge's features)", "pixels": "pixels", "gradients": "gradients"}
+VIEWS = {"judge": "FID (judge)", "pixels": "pixels", "gradients": "gradients"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Verdict:
             return ""
         chance = chance_of(self.tenths)
         sign = "+" if self.difference.value > 0 else ""
-        return f"{sign}{ranged(self.difference, number)}, p {'< 0.001' if chance < 0.001 else f'= {chance:.2g}'}"
+        told = f"{sign}{rounded(self.difference.value)}, {ends(self.difference, rounded, ' to ')}"
+        return f"{told}, p {'< 0.001' if chance < 0.001 else f'= {chance:.2g}'}"
 
 
 def verdicts(first: JudgedImages | None, second: JudgedImages | None) -> dict[str, Verdict]:

@@ -36,7 +36,10 @@ class ServedModel(Part):
     modality: str
     licence: str
     device: str | None  # sequential: where it runs
-    dtype: str | None
+    dtype: str | None  # what most of the work is done in
+    runtime: str | None = None  # what computes: "native", "torch", "cuda", "onnxruntime" or "openvino"
+    num_instances: int | None = None  # that compute at a time
+    threads_per_instance: int | None = None
     providers: tuple[str, ...]  # parallel: execution providers that really run it
     fingerprint: str | None = None  # of what it makes: weights, runtime or kernel, precision, processor
     num_parameters: int | None

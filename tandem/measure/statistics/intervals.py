@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import DegenerateDataWarning, binom, bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap
 from scipy.stats import t as student
 
 from tandem.measure.results.value import Method, Value
@@ -28,12 +28,6 @@ _SEED = 1
 Values = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Statistic = Callable[[Rows], float]
-
-
-def least_count(q: float, confidence: float) -> int:
-    """Return how many values it takes until, surely enough, one lies beyond either end of a quantile's interval."""
-    tail = math.log((1 - confidence) / 2)
-    return math.ceil(max(tail / math.log(q), tail / math.log(1 - q)))
 
 
 def estimate(statistic: Statistic, count: int, confidence: float, least: int, spread: Sequence[float] = ()) -> Value:
@@ -55,22 +49,6 @@ def estimate(statistic: Statistic, count: int, confidence: float, least: int, sp
         # The statistic of all rounds together, as a ratio of two medians, may lie beyond that of every single round.
         return Value(value=value, low=min(value, *spread), high=max(value, *spread), method="range", count=count)
     return Value(value=value, count=count)
-
-
-def of_quantile(values: Values, q: float, confidence: float) -> Value:
-    """Return a quantile of independent values, with an interval between two of them, if there are enough.
-
-    How many values lie below the true quantile follows a binomial distribution, whatever the values' own is (David and
-    Nagaraja 2003, section 7.1). A bootstrap of a p99 of 400 values holds the truth in 88 of 100 cases instead of 95.
-    """
-    count = len(values)
-    value = nearest_rank(values, q)
-    if count < least_count(q, confidence):
-        return Value(value=value, count=count)
-    ordered = np.sort(values)
-    below, above = (int(binom.ppf(share, count, q)) for share in ((1 - confidence) / 2, (1 + confidence) / 2))
-    low, high = float(ordered[max(below - 1, 0)]), float(ordered[min(above, count - 1)])
-    return Value(value=value, low=low, high=high, method="order", count=count)
 
 
 def tenths_of(whole: float, without: Iterable[float]) -> tuple[float, ...]:

@@ -81,7 +81,7 @@ class FakeSequential:
         self.requests.append(request)
         if self.error is not None:
             raise self.error
-        if request.HasField("chat") and not self.has_chat_template:
+        if request.HasField("chat") and not (self.has_chat_template or request.chat.plain_without_template):
             raise NoChatTemplate
 
     def _token(self, request: ar_pb2.GenerateRequest, choice: int, place: int) -> ar_pb2.GenerateResponse:
@@ -132,6 +132,9 @@ class FakeSequential:
             image_shape=[SIDE, SIDE, 1],
             value_range=[-1, 1],
             tokens_per_image=4,
+            dtype="float32",
+            num_instances=1,
+            threads_per_instance=1,
         )
         steps = ar_pb2.Model()
         steps.CopyFrom(image)
@@ -195,6 +198,7 @@ class FakeParallel:
             class_names=CLASS_NAMES,
             value_range=[-1, 1],
             providers=["CPUExecutionProvider"],
+            runtime=gan_pb2.Runtime(name="onnxruntime", precision="float32", num_instances=2, threads_per_instance=1),
         )
         return gan_pb2.ListModelsResponse(models=[model])
 

@@ -28,7 +28,7 @@ def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
         return None
     stepped = [point for point in known if point.steps is not None]
     sequential = [point for point in known if point.mode.paradigm == "sequential"]
-    series = [_marks(f"{stepped[0].mode.model} in K steps" if stepped else "", "sequential", "points", stepped)]
+    series = [_marks(f"{stepped[0].mode.model} in K steps" if stepped else "", "sequential", "line", stepped)]
     for point in known:
         if point.steps is None:
             style: Style = "hollow" if point.mode.paradigm == "sequential" else "points"
@@ -39,7 +39,7 @@ def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
     sizes = sorted({quality.model.num_images for _, quality in judged})
     y_title = f"FID, from {' or '.join(map(count, sizes))} images"
     title = "Cost against quality: lower left is better"
-    return Chart(KEY, title, _NOTE, "ms for one image, alone", y_title, series, levels=_levels(judged))
+    return Chart(KEY, title, _NOTE, "ms for one image, one caller", y_title, series, levels=_levels(judged))
 
 
 def _places(points: Sequence[StepsPoint]) -> list[tuple[Value, Value]]:
@@ -86,7 +86,7 @@ def _label(point: StepsPoint, is_end: bool) -> str:
 
 def _staircase(name: str, role: Role, steps: Sequence[StepsPoint], points: Sequence[StepsPoint]) -> Series:
     """Return the edge of what a front beats, as far as anything was measured."""
-    if not steps:
+    if len(steps) < 2:  # of a single point nothing can be seen
         return Series(name, role, "fit", [], [])
     stairs, all_waits, all_fids = _places(steps), *zip(*_places(points), strict=True)
     xs, ys = [stairs[0][0].value], [max(fid.value for fid in all_fids)]

@@ -1,15 +1,15 @@
 """What a sequential model buys beside a parallel one, on one screen: a row each thing, and what the difference is."""
 
-from tandem.measure.formats import NONE, number, ranged, seconds
+from tandem.measure.formats import NONE, number, seconds
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.verdict import VIEWS, verdicts
 from tandem.measure.results.comparison import Comparison, JudgedImages
-from tandem.measure.results.steps import StepsPoint
+from tandem.measure.results.steps import Steps, StepsPoint
 from tandem.measure.results.value import Value
 
 
 def gains_table(
-    first: StepsPoint, second: StepsPoint, class_names: tuple[str, ...], comparison: Comparison | None
+    first: StepsPoint, second: StepsPoint, document: Steps | Comparison, comparison: Comparison | None
 ) -> Table | None:
     """Return the table of the sequential model and the parallel one; None where quality was not measured."""
     found = verdicts(first.quality, second.quality)
@@ -19,11 +19,11 @@ def gains_table(
     for view, each in found.items():
         sides = (value_cell(side, number) for side in (each.first, each.second))
         rows.append(Row((VIEWS[view], *sides, Cell(each.word, each.figures))))
-    least = (_least_varied(each, class_names) for each in (first.quality, second.quality))
+    least = (_least_varied(each, document.class_names) for each in (first.quality, second.quality))
     bits = first.bits_per_token
     rows += [
-        Row(("variance of the least varied class; real: 1", *least, "")),
-        Row(("exact likelihood of test images", "yes" if bits is None else _bits(bits), "none", "")),
+        Row(("least variance of a class (real: 1)", *least, "")),
+        Row(("exact likelihood, bits a token", "yes" if bits is None else value_cell(bits, number), "none", "")),
     ]
     parts = [_first_part(comparison, paradigm) for paradigm in ("sequential", "parallel")]
     if any(parts):
@@ -38,10 +38,6 @@ def _least_varied(judged: JudgedImages, class_names: tuple[str, ...]) -> Cell:
         return Cell(NONE)
     ratio, label = min(classes)
     return Cell(f"{ratio:.2f}", class_names[label])
-
-
-def _bits(bits: Value) -> str:
-    return f"{ranged(bits, number)} bits a token"
 
 
 def _first_part(comparison: Comparison | None, paradigm: str) -> Value | None:

@@ -61,7 +61,7 @@ def _point(
     steps = mode.workload.steps
     is_fewer = steps is not None and steps < settings.steps[-1]
     over = _mean(bits - most) if bits is not None and most is not None and is_fewer else None
-    told = predicted[steps] - predicted[settings.steps[-1]] if steps in predicted and is_fewer else None
+    told = predicted[steps] - predicted[settings.steps[-1]] if steps and steps in predicted and is_fewer else None
     return StepsPoint(
         steps=steps,
         mode=mode_result(mode, settings.load, findings),

@@ -53,7 +53,7 @@ def test_a_training_that_was_interrupted_ends_where_one_in_one_go_ends(sequences
 def bare_toml() -> str:
     """Return the model.toml of a model of which nothing has been measured yet."""
     toml = (MODELS / "fashion-sar/model.toml").read_text().partition("\n[files]")[0]
-    measured = ("diversity", "step_costs")
+    measured = ("diversity", "step_costs", "dtype")
     return "".join(line for line in toml.splitlines(True) if not line.startswith(measured))
 
 

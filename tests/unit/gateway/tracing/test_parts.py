@@ -72,6 +72,9 @@ def test_what_never_came_to_a_backend_is_the_gateway_s() -> None:
     seen, found = taken_apart(refused("8"))
     check(seen, found)
     assert [part.name for part in found] == ["gateway"]
+    seen, found = taken_apart(refused("8", duration=0.0337, sockets=(-0.00417, 0.0)))
+    check(seen, found)
+    assert [part.name for part in found] == ["sockets", "gateway"]
 
 
 def test_a_backend_that_told_nothing_has_one_part() -> None:

@@ -17,7 +17,7 @@ def point(seconds: float, fid: float) -> StepsPoint:
     p50 = some.mode.alone.latency.p50.model_copy(update={"value": seconds, "low": seconds - 0.1, "high": seconds + 0.1})
     latency = some.mode.alone.latency.model_copy(update={"p50": p50})
     alone = some.mode.alone.model_copy(update={"latency": latency})
-    mode = some.mode.model_copy(update={"alone": alone})
+    mode = some.mode.model_copy(update={"curve": (alone,)})
     return some.model_copy(update={"mode": mode, "quality": judged(fid, 0.5)})
 
 
@@ -39,7 +39,7 @@ def test_what_may_be_beaten_by_chance_stays(place: tuple[float, float]) -> None:
 def test_what_has_no_time_or_quality_is_left_out() -> None:
     known = point(2.0, 2.0)
     without = known.model_copy(update={"quality": None})
-    unseen = known.model_copy(update={"mode": known.mode.model_copy(update={"alone": None})})
+    unseen = known.model_copy(update={"mode": known.mode.model_copy(update={"curve": ()})})
     assert front([without, unseen, known]) == [known]
 
 

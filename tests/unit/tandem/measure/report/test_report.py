@@ -121,7 +121,7 @@ def test_parts_sum_to_what_the_client_waited(page: Page) -> None:
     rows = page.figures["phases"]["data"]
     for place in range(4):
         assert sum(trace["x"][place] for trace in rows) == pytest.approx(100.0)
-    assert "sequential unary, alone<br>63 ms" in rows[0]["y"]
+    assert "sequential unary, 1 caller<br>63 ms" in rows[0]["y"]
     assert "outside" in [trace["name"] for trace in rows]
 
 

@@ -103,7 +103,7 @@ def test_a_partial_measurement_is_marked(steps: Steps, tmp_path: Path) -> None:
 
 def test_nothing_judged_and_nothing_measured_is_no_crash(steps: Steps, tmp_path: Path) -> None:
     bare = [
-        point.model_copy(update={"quality": None, "mode": point.mode.model_copy(update={"alone": None})})
+        point.model_copy(update={"quality": None, "mode": point.mode.model_copy(update={"curve": ()})})
         for point in steps.points
     ]
     empty = steps.model_copy(update={"points": tuple(bare)})

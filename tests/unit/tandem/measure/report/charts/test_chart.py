@@ -98,6 +98,6 @@ def test_intervals_in_both_directions_and_labels_beside_the_points() -> None:
 
 def test_the_note_of_first_outputs_has_the_number_of_requests_that_were_measured() -> None:
     found = a_comparison()
-    planned = found.settings.model_copy(update={"num_pairs": 999})
+    planned = found.settings.model_copy(update={"num_rounds": 999})
     chart = first_output_chart(found.model_copy(update={"settings": planned}))
-    assert chart.note.startswith("Medians of 41 requests of each mode")
+    assert chart.note.startswith("Medians of 40 requests of each mode")

@@ -13,8 +13,6 @@ from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.report.conftest import a_comparison
 from tests.unit.tandem.measure.studies.steps.imagined import document
 
-NAMES = ("left", "right", "top")
-
 
 def pair() -> tuple[StepsPoint, StepsPoint]:
     points = document().points
@@ -34,13 +32,14 @@ def with_variances(point: StepsPoint, *ratios: float) -> StepsPoint:
 def test_all_views_and_the_rest_have_a_row() -> None:
     first, second = pair()
     comparison = a_comparison()
-    table = gains_table(with_variances(first, 0.9, 0.8, 0.95), with_variances(second, 0.9, 0.7, 0.6), NAMES, comparison)
+    varied = with_variances(first, 0.9, 0.8, 0.95), with_variances(second, 0.9, 0.7, 0.6)
+    table = gains_table(*varied, document(), comparison)
     assert table is not None
     rows = [[str(cell) for cell in row.whole_cells] for row in table.rows]
     assert len(rows) == 6
     assert all("(" in row[1] and "(" in row[2] for row in rows[:3])
     assert rows[3][1:3] == ["0.80 (right)", "0.60 (top)"]
-    assert rows[4][1].endswith("bits a token")
+    assert rows[4][1].startswith("2.3 (")
     assert rows[4][2] == "none"
     for cell, mode in zip(rows[5][1:3], (comparison.modes[0], comparison.modes[2]), strict=True):
         assert mode.delivery == "streamed"
@@ -50,10 +49,10 @@ def test_all_views_and_the_rest_have_a_row() -> None:
 
 
 def test_what_was_not_measured_is_left_out() -> None:
-    sources = Sources()
-    sources.add("comparison.json", a_comparison())
+    sources, comparison = Sources(), a_comparison()
+    sources.add("comparison.json", comparison)
     first, second = points_of(sources)
-    table = gains_table(first, second, NAMES, None)
+    table = gains_table(first, second, comparison, None)
     assert table is not None
     assert len(table.rows) == 5
-    assert gains_table(first.model_copy(update={"quality": None}), second, NAMES, None) is None
+    assert gains_table(first.model_copy(update={"quality": None}), second, comparison, None) is None
