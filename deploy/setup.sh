@@ -1,7 +1,7 @@
 #!/bin/sh
-# Make the virtual environment $1 and install Tandem into it, with what development needs.
+# Make the virtual environment $1 and install Tandem into it with the extras $2 of pyproject.toml.
 set -eu
-venv=$1
+venv=$1 extras=$2
 python=${PYTHON:-python3}
 
 "$python" - <<'PY' || exit 1
@@ -14,9 +14,11 @@ if ! "$python" -m venv "$venv" 2>/dev/null; then
     exit 1
 fi
 echo "installing into $venv (the first time takes a few minutes)"
+# Without a compiler there is no native kernel: PyTorch computes.
+command -v g++ >/dev/null || command -v clang++ >/dev/null || command -v c++ >/dev/null || extras=$extras,torch
 quiet=-qq
 if [ -t 1 ]; then quiet=; fi # people get pip's progress, logs do not
-"$venv/bin/python" -m pip install --disable-pip-version-check $quiet --no-compile --constraint constraints.txt -e ".[dev]"
+"$venv/bin/python" -m pip install --disable-pip-version-check $quiet --no-compile --constraint constraints.txt -e ".[$extras]"
 # Pip would do this on one core, for a minute. Some packages bring templates that are not Python yet: they stay as they are.
 "$venv/bin/python" -m compileall -qq -j 0 "$venv/lib" || true
 echo "installed. Next: \`make demo\` for a tour, \`make up\` to serve, \`$venv/bin/tandem doctor\` for what this machine offers"

@@ -5,14 +5,12 @@ import sys
 
 from tandem.client import AsyncTandemClient, TandemRpcError
 
-SNEAKER, BAG = 7, 8
-
 
 async def main() -> None:
     async with AsyncTandemClient() as client:
         sneakers, bags = await asyncio.gather(
-            client.sample(9, labels=SNEAKER, seed=1),
-            client.sample(9, labels=BAG, seed=1),
+            client.sample(9, labels="sneaker", seed=1),
+            client.sample(9, labels="bag", seed=1),
         )
     for name, images in (("sneakers", sneakers), ("bags", bags)):
         images.to_grid().save(f"{name}.png")

@@ -2,13 +2,12 @@
 
 import sys
 
-from tandem.client import Message, TandemClient, TandemRpcError
+from tandem.client import TandemClient, TandemRpcError
 
 
 def main() -> None:
     with TandemClient() as client:
-        question = [Message("user", "Why is the sky blue?")]
-        with client.generate(question, max_tokens=100, temperature=0.7, seed=1) as answer:
+        with client.generate("Why is the sky blue?", max_tokens=100, temperature=0.7, seed=1) as answer:
             for chunk in answer:
                 print(chunk.text, end="", flush=True)
         if chunk.usage and chunk.timings:

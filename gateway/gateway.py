@@ -13,6 +13,7 @@ from gateway.access.access import Access
 from gateway.access.authorization import Authorization
 from gateway.doors.oip.door import OipDoor
 from gateway.doors.openai.door import OpenAiDoor
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.access_log_service import AccessLogService
 from gateway.figures.history import History
 from gateway.figures.late_served import LateServed
@@ -29,6 +30,7 @@ from gateway.proxy.admin import HTTP
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.certificates import watch_certificates
 from gateway.proxy.process import Envoy
+from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
 from gateway.proxy.template import Values
 from gateway.server import Entrance, GatewayServer
@@ -71,7 +73,8 @@ class Gateway:
         self._tracer = open_tracer(tracing, self.registry)
         recorder = Recorder(self.metrics, access.charge, statistics, self._tracer)
         self._late = LateServed(self.replicas, recorder.record)
-        self._log = AccessLogService(self._late.take)
+        self._sent = SentTimes(sockets.sent_times) if sockets.sent_times.exists() else None
+        self._log = AccessLogService(self._take)
         self._rpcs = Rpcs(access, sockets.internal, self.metrics)
         self._oip = OipDoor(access, self.replicas, self.metrics, statistics, sockets)
         self._openai = OpenAiDoor(access, self.replicas, self.metrics, sockets)
@@ -98,6 +101,11 @@ class Gateway:
         admin, certificates = self.envoy.admin, watch_certificates(self._certificates, self._sockets)
         work = (self.envoy.wait_dead(), self.replicas.run(admin), self._late.run(), self._history.run(), certificates)
         self._tasks += [asyncio.create_task(each) for each in work]
+
+    def _take(self, raw: HTTPAccessLogEntry) -> None:
+        if self._sent is not None:
+            self._sent.put_into(raw)
+        self._late.take(raw)
 
     async def poll(self) -> None:
         """Ask Envoy now how its replicas are. Raises AdminError."""

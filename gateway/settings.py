@@ -45,7 +45,7 @@ class GatewaySettings(ProcessSettings):
     """Connections of clients, to both ports together; one more is closed at once."""
 
     workers: int = Field(1, ge=1, le=256)
-    """Threads of the proxy; one carries about 10,000 requests a second."""
+    """Threads of the proxy."""
 
     api_keys_file: OptionalFile = None
     """TOML file of API keys' hashes and budgets, see `tandem keys new --help`; with it, callers need a key."""

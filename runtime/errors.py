@@ -3,6 +3,7 @@
     TandemError
     ├── InvalidArgument     the request itself is wrong: field, value, what is accepted
     │   ├── ReplyTooLarge   what it asks for would not fit one reply: which RPC sends it in parts
+    │   ├── PromptTooLong   the prompt leaves no room in the model's context
     │   └── NoChatTemplate  a conversation for a model that continues texts only
     ├── NotFound            no such model: what there is
     ├── Unauthenticated     the caller shows no API key, or none that is known
@@ -70,6 +71,12 @@ class ReplyTooLarge(InvalidArgument):
     """Expected error: the reply would have more bytes than the server sends in one message; no work was done for it."""
 
     reason = "REPLY_TOO_LARGE"
+
+
+class PromptTooLong(InvalidArgument):
+    """Expected error: the prompt leaves no room for an output in the model's context."""
+
+    reason = "PROMPT_TOO_LONG"
 
 
 class NoChatTemplate(InvalidArgument):

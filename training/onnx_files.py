@@ -1,7 +1,6 @@
-"""Writing trained networks as ONNX files, comparing them with torch, and noting their digests in model.toml."""
+"""Writing trained networks as ONNX files and comparing them with torch."""
 
 import logging
-import re
 import warnings
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
-
-from runtime.file_hashes import sha256_of
 
 OPSET = 20
 MAX_ERROR = 1e-4
@@ -66,23 +63,3 @@ def check_against_torch(reference: nn.Module, examples: list[tuple[Tensor, ...]]
     if error > MAX_ERROR:
         raise SystemExit(f"error: {path} differs from torch by more than {MAX_ERROR:g}")
     return error
-
-
-def with_digest(toml: str, file: Path) -> str:
-    """Return a model.toml whose [files] table has the SHA-256 of `file`, and all else that it had."""
-    line = f'"{file.name}" = "{sha256_of(file)}"'
-    if f'"{file.name}" =' in toml:
-        return re.sub(rf'^"{re.escape(file.name)}" = .*$', line, toml, flags=re.MULTILINE)
-    if "[files]\n" not in toml:
-        return f"{toml.rstrip()}\n\n[files]\n{line}\n"
-    return toml.replace("[files]\n", f"[files]\n{line}\n")
-
-
-def record_digests(model_toml: Path, files: list[Path]) -> None:
-    """Write the SHA-256 of `files` into the [files] table of `model_toml`; those of other files, which it may name as
-    well, stay, so that these are still checked.
-    """
-    text = model_toml.read_text()
-    for file in reversed(files):
-        text = with_digest(text, file)
-    model_toml.write_text(text)

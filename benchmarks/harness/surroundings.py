@@ -23,6 +23,8 @@ _PACKAGES = (
     *("onnxruntime-gpu", "onnxruntime", "openvino"),
 )
 
+_NOT_MEASURED = (":!benchmarks/results", ":!docs", ":!*.md")
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -82,9 +84,13 @@ def without_places(text: str) -> str:
 
 
 def _commit() -> str:
-    """Return the commit of this tree, with a note if files differ from it; empty without git."""
+    """Return the commit of this tree, with a note if code differs from it (not results or pages); empty without git."""
+    asked = (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "-uno", "--", ".", *_NOT_MEASURED))
     try:
-        command = ["git", "describe", "--always", "--abbrev=12", "--dirty= and changes", "--exclude=*"]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        commit, changes = (
+            subprocess.run(["git", *each], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+            for each in asked
+        )
     except (OSError, subprocess.CalledProcessError):
         return ""
+    return f"{commit} and changes" if changes else commit

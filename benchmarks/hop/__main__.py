@@ -4,7 +4,8 @@
 
 Writes hop.json and hop.md: the bars, the figures behind them, and the machine they were measured on. Needs g++ and
 nghttp2 (Debian: libnghttp2-dev), with which it compiles the load generator's sender and its backend without a model.
-Takes about six minutes; the machine should have nothing else to do. Exit code 1: a bar is missed.
+Takes about six minutes, half of it with `--before none`; the machine should have nothing else to do. Exit code 1: a
+bar is missed.
 """
 
 from __future__ import annotations
@@ -48,6 +49,15 @@ def measure(trees: Mapping[str, Path], rounds: int, durations: Durations) -> Fig
         for number, order in zip(range(rounds), turns(hops, np.random.default_rng(0)), strict=False):
             measure_round = partial(costs.measure_round, client, order, durations, figures)
             figures.tried(f"cost, round {number + 1} of {rounds}", measure_round)
+        figures.tried(
+            "the log at the proxy's limit", partial(costs.measure_limit, client, hops[-1], durations, figures)
+        )
+    with ExitStack() as stack:
+        delays = [clock.FLOOR_DELAY_SECONDS]
+        port = stack.enter_context(model_less(program("backend"), plan(tokens, TOKENS_PER_SECOND, delays), True))
+        for number in range(rounds):
+            measure_floor = partial(clock.measure_floor, client, port, durations, figures)
+            figures.tried(f"floor, round {number + 1} of {rounds}", measure_floor)
     with ExitStack() as stack:
         ar = stack.enter_context(service("services.ar", AR_MODEL))
         hops = _hops(stack, trees, ar.port, stack.enter_context(service("services.gan", GAN_MODEL)).port)

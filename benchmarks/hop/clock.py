@@ -19,6 +19,7 @@ PARADIGMS = ("parallel", "sequential")
 LONE, CALLERS = "lone", f"{NUM_CALLERS}_callers"
 LOADS = {"load_50": 0.5, "load_90": 0.9, "load_100": 1.0}
 SITUATIONS = (LONE, CALLERS, *LOADS)
+FLOOR_DELAY_SECONDS = 0.003
 _WARM_UP_SECONDS = 1.0
 _COUNTED_WITHIN_SECONDS = 30.0  # the proxy logs in batches, on a busy machine seconds late
 _STANDS_STILL_SECONDS = 3.0  # a log entry of before that came later would count for the first load
@@ -44,6 +45,17 @@ def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, fig
                 figures.add(f"{paradigm}.{situation}.{name}", hop.name, value)
         for situation in dict.fromkeys(situation for situation, _ in seen):
             _add_ratio(figures, hop.name, situation, seen[situation, "sequential"], seen[situation, "parallel"])
+
+
+def measure_floor(client: Client, port: int, durations: Durations, figures: Figures) -> None:
+    """Measure what a client waits beyond FLOOR_DELAY_SECONDS of a compiled backend that answers after them.
+
+    There is nothing else between the two than loopback and the client itself, which no server's clock can know.
+    """
+    for situation, callers in ((LONE, 1), (CALLERS, NUM_CALLERS)):
+        run = closed_loop(client, Target(port, SAMPLE, sample_requests()), callers, durations.lone)
+        run.check_all_ok("the floor")
+        figures.add(f"ratio.{situation}.floor_ms", NOW, (run.quantile(0.5) - FLOOR_DELAY_SECONDS) * 1e3)
 
 
 def warm_up(client: Client, hop: Hop) -> None:

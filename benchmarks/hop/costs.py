@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -21,7 +22,10 @@ from benchmarks.harness.messages import (
 from benchmarks.harness.run import Run, Target
 from benchmarks.harness.servers import DIRECT, Hop
 from benchmarks.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND, Durations
+from tandem.measure.meters.metrics_page import Page, read
 from tandem.measure.statistics.quantiles import nearest_rank
+
+_COUNTED_WITHIN_SECONDS = 60.0
 
 
 def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, figures: Figures) -> None:
@@ -40,6 +44,25 @@ def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, fig
             figures.add(f"one_{name}_ms", contender, value)
             if contender != DIRECT:
                 figures.add(f"added_{name}_ms", contender, value - alone[DIRECT][name])
+
+
+def measure_limit(client: Client, hop: Hop, durations: Durations, figures: Figures) -> None:
+    """Send as much as the proxy carries, and add what its log lost of it."""
+    before = read(f"127.0.0.1:{hop.http_port}")
+    run = closed_loop(client, _unary(hop), NUM_CALLERS, durations.limit, goes_first=False)
+    run.check_all_ok(hop.name)
+    figures.add("limit_per_second", hop.name, run.per_second)
+    figures.add("limit_dropped", hop.name, num_uncounted(hop, before, len(run.status)))
+
+
+def num_uncounted(hop: Hop, before: Page, num_sent: int) -> float:
+    """Return how many of so many requests the metrics do not count, after they had the time to."""
+    deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS
+    while True:
+        counted = read(f"127.0.0.1:{hop.http_port}").since(before).total("tandem_requests_total")
+        if counted >= num_sent or time.monotonic() >= deadline:
+            return num_sent - counted
+        time.sleep(0.1)
 
 
 def _alone(client: Client, hop: Hop, durations: Durations) -> dict[str, float]:

@@ -14,6 +14,7 @@ class Durations:
     lone: float = 1.2
     many_callers: float = 2.0
     open_loop: float = 3.5
+    limit: float = 20.0
 
 
 NUM_CALLERS = 32

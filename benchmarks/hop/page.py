@@ -36,6 +36,7 @@ _COSTS = {
     "unary_1_connections_per_second": ("32 callers on one connection, requests/s", 0),
     "unary_1_connections_cpu_ms": ("CPU of the hop a request, ms", 3),
     "unary_1_connections_python_cpu_ms": ("of it in the Python process", 3),
+    "limit_per_second": ("the same for 20 s, requests/s", 0),
     "fast_per_second": ("32 streams as fast as they can, messages/s", 0),
     "fast_cpu_ms": ("CPU of the hop a message, ms", 4),
     "paced_apart_per_second": ("32 streams, messages due one after another, messages/s", 0),
@@ -60,7 +61,7 @@ def page(results: Results) -> str:
         + table_of(("what", DIRECT, *_PAIR), _cost_rows(spreads)),
         f"## Clock, before the matched pair of models\n\n{_CLOCK_NOTE}\n\n"
         + table_of(("paradigm and load", "gateway", *_CLOCK_COLUMNS), _clock_rows(spreads)),
-        "## How many times as long an image takes in sequence, at p50\n\n"
+        f"## How many times as long an image takes in sequence, at p50\n\n{_RATIO_NOTE}\n\n"
         + table_of(("load", "gateway", *_RATIO_COLUMNS), _ratio_rows(spreads)),
         f"## Where the seconds go\n\nShare of all seconds of a run, %, `{NOW}`.\n\n" + _phase_table(spreads),
     )
@@ -78,6 +79,10 @@ _CLOCK_NOTE = (
     " client's time less the total in the reply, over the client's p50."
     " The client runs with the highest priority that it gets, so that its times do not hold its own wait for a core."
 )
+_RATIO_NOTE = (
+    "Loopback and client alone: what the client waits at p50 beyond the 3 ms after which a compiled backend answers it"
+    " directly, that backend's late timer included. No server's clock can know that part."
+)
 
 Columns = Mapping[str, tuple[str, int, int]]
 """By heading: the figure's name, what it is multiplied by, and the digits behind the point."""
@@ -86,6 +91,7 @@ _RATIO_COLUMNS = {
     "by the clients": ("client", 1, 2),
     "by Prometheus": ("prometheus", 1, 2),
     "off, %": ("error", 100, 1),
+    "loopback and client alone, ms": ("floor_ms", 1, 3),
 }
 _CLOCK_COLUMNS = {
     "requests/s": ("per_second", 1, 1),

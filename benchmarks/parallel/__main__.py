@@ -1,6 +1,6 @@
-"""The parallel service beside its peers: direct and behind Envoy, now and before, each with the same model file.
+"""The parallel service beside its peers, direct and behind Envoy: as it chooses to compute, and on equal terms.
 
-    python -m benchmarks.parallel [--out benchmarks/results] [--rounds 4] [--before COMMIT] [--cache FOLDER]
+    python -m benchmarks.parallel [--out benchmarks/results] [--rounds 4] [--cache FOLDER]
 
 Writes parallel.json and parallel.md: the bars, the figures behind them, and the machine they were measured on. Peers
 are installed into FOLDER the first time, each into an environment of its own; one that cannot be had is named with the
@@ -20,7 +20,7 @@ from benchmarks.harness.command import parser
 from benchmarks.harness.load import HTTP1, SENDER, open_client
 from benchmarks.harness.messages import GAN_MODEL
 from benchmarks.harness.printing import write
-from benchmarks.harness.servers import ROOT, earlier_tree
+from benchmarks.harness.servers import ROOT
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.parallel.bars import bars
 from benchmarks.parallel.contenders import loops, tandem
@@ -31,22 +31,18 @@ from benchmarks.parallel.workload import FULL
 from runtime.compiled.recipe import LibraryUnavailable
 from runtime.models import ModelRepository
 
-# Its parallel service is on grpc.aio and draws with ONNX Runtime alone.
-ON_GRPC_AIO = "8b14d6d"
 
-
-def run(rounds: int, before: str, folder: Path) -> Results:
+def run(rounds: int, folder: Path) -> Results:
     """Measure everything."""
     started = time.monotonic()
     for name in (SENDER, HTTP1):
         open_client(name)
-    with earlier_tree(before) as tree:
-        around = surroundings(before if tree else None)
-        model = ModelRepository(ROOT / "models").get(GAN_MODEL)
-        peers = Peers(folder, model.path(model.spec.generator or ""))
-        contenders, bare = [*tandem(tree), *peers.contenders()], loops(model)
-        session = Session(contenders, bare, peers.generator, FULL)
-        session.run(rounds)
+    around, model = surroundings(), ModelRepository(ROOT / "models").get(GAN_MODEL)
+    int8 = model.spec.int8
+    peers = Peers(folder, model.path(model.spec.generator or ""), model.path(int8.generator) if int8 else None)
+    contenders, bare = [*tandem(), *peers.contenders()], loops(model)
+    session = Session(contenders, bare, peers.generator, FULL)
+    session.run(rounds)
     loads = {workload.name: seconds for workload, seconds in FULL.loads.items()}
     more = {
         "runtime": session.runtime,
@@ -63,10 +59,9 @@ def run(rounds: int, before: str, folder: Path) -> Results:
 
 def main() -> None:
     flags = parser(__doc__, rounds=4, out="parallel", has_peers=True)
-    flags.add_argument("--before", default=ON_GRPC_AIO, help="commit of the earlier tree; left out if not there")
     options = flags.parse_args()
     try:
-        results = run(options.rounds, options.before, options.cache)
+        results = run(options.rounds, options.cache)
     except LibraryUnavailable as error:
         sys.exit(f"parallel: {error}")
     write(options.out, "parallel", results.as_json(), page(results))

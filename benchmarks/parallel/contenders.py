@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import grpc
 
 from benchmarks.harness.messages import GAN_MODEL
 from benchmarks.harness.servers import ROOT, Service, gateway, service
-from benchmarks.parallel.bars import DIRECT, DIRECT_BEFORE, FP32, PRODUCT, PRODUCT_BEFORE
+from benchmarks.parallel.bars import DIRECT, EQUAL, FP32, PRODUCT
 from benchmarks.parallel.dialects import TANDEM, Dialect
 from benchmarks.parallel.workload import BATCH_SIZES
 from benchmarks.runtimes import contenders as runtimes
@@ -30,23 +29,23 @@ class Contender:
 
 
 @contextmanager
-def product(tree: Path) -> Iterator[Service]:
-    """Run the parallel service of a source tree behind the gateway of the same."""
-    with drawing(tree) as backend, gateway("", tree, backend.port) as hop:
+def product() -> Iterator[Service]:
+    """Run the parallel service behind the gateway."""
+    with drawing() as backend, gateway("", ROOT, backend.port) as hop:
         yield Service(hop.port, (*backend.pids, hop.pid))
 
 
-def drawing(tree: Path) -> AbstractContextManager[Service]:
-    """Run the parallel service of a source tree."""
-    return service("services.gan", GAN_MODEL, tree=tree)
+def drawing(*flags: str) -> AbstractContextManager[Service]:
+    """Run the parallel service with these flags."""
+    return service("services.gan", GAN_MODEL, *flags)
 
 
-def tandem(before: Path | None) -> list[Contender]:
-    """Return the service and the whole product, of this tree and of the earlier one if there is one."""
-    found = [(DIRECT, drawing, ROOT), (PRODUCT, product, ROOT)]
-    if before is not None:
-        found += [(DIRECT_BEFORE, drawing, before), (PRODUCT_BEFORE, product, before)]
-    return [Contender(name, TANDEM, partial(start, tree)) for name, start, tree in found]
+def tandem() -> list[Contender]:
+    """Return the service as it chooses to compute, the same with the peers' runtime and precision, and the product."""
+    as_peers = partial(drawing, "--runtime", "onnxruntime", "--precision", "float32")
+    found: dict[str, Callable[[], AbstractContextManager[Service]]]
+    found = {DIRECT: drawing, EQUAL: as_peers, PRODUCT: product}
+    return [Contender(name, TANDEM, start) for name, start in found.items()]
 
 
 def loops(model: Model) -> dict[str, runtimes.Contender]:

@@ -23,10 +23,11 @@ _COLUMNS = (
     ("others' cores", OTHERS, 2),
 )
 _RATIOS = {
-    "to_python_peer": "service over the best Python-hosted peer",
-    "to_native": "service over the C++ reference",
-    "to_before": "service over before",
-    "product": "whole product over before",
+    "to_python_peer": "service as chosen over the best Python-hosted peer in float32",
+    "to_python_peer_float32": "both in float32 in ONNX Runtime",
+    "to_python_peer_int8": "both in int8 in OpenVINO: over mosec with batches of 16",
+    "to_native": "service as chosen over the C++ reference in float32",
+    "to_native_float32": "both in float32 in ONNX Runtime",
 }
 _HEAD = ("contender", *(name for name, *_ in _COLUMNS))
 _NOTE = (
@@ -35,7 +36,8 @@ _NOTE = (
     " compiled, has one thread, and runs with the highest priority that it gets. CPU: user and system time of all"
     f" processes of a contender. A load during which processes outside used more than {TOLERATED_CORES} cores is"
     f" repeated, at most {MOST_ATTEMPTS - 1} times, and the least disturbed one counts. Peers draw with ONNX Runtime"
-    " in fp32, one session of one thread a core. Latents come from a seed, which the server expands; Triton is sent"
+    " in float32, one session of one thread a core, but for the mosec that is named otherwise."
+    " Latents come from a seed, which the server expands; Triton is sent"
     " them. The whole product is the gateway, with Envoy, in front of the service, and no sequential backend."
 )
 _BAR_NOTE = (

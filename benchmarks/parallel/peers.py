@@ -15,21 +15,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+import onnx
 import onnxruntime
 
 from benchmarks.harness.load import Client, closed_loop, open_client
 from benchmarks.harness.processes import free_port, running
 from benchmarks.harness.run import LoadFailed, Target
 from benchmarks.harness.servers import ROOT, Service
-from benchmarks.parallel.bars import MOSEC, NATIVE, PLAIN, TRITON
+from benchmarks.parallel.bars import MOSEC, MOSEC_INT8, NATIVE, PLAIN, TRITON
 from benchmarks.parallel.contenders import Contender
 from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect
 from benchmarks.peers.installing import CannotSetUp, environment, once, run, unpack_debian_package
+from services.common.runtimes import openvino_session
+from services.common.runtimes.onnx_file import read_onnx
+from services.common.runtimes.rewrites.every import rewritten
 
 T = TypeVar("T")
 
 _RUNTIME = onnxruntime.__version__  # the service's own, so that what differs is the server
 VERSIONS = {"mosec": "0.9.8", "nvidia-pytriton": "0.7.0", "onnxruntime": _RUNTIME}
+if openvino_session.is_installed():
+    VERSIONS["openvino"] = openvino_session.version()
 _NATIVE = ROOT / "benchmarks/peers/gan/native/server.cpp"
 _NATIVE_LIBRARIES = ("-lgrpc++", "-lgrpc", "-lgpr", "-lprotobuf", "-labsl_synchronization")
 _TRITON_MODEL = """
@@ -43,15 +49,17 @@ parameters { key: "generator" value { string_value: "%s" } }
 
 @dataclass(frozen=True)
 class Peers:
-    """Where peers are installed, the generator's file, and why those are absent that cannot be had."""
+    """Where peers are installed, the generator's file, its int8 form, and why those are absent that cannot be had."""
 
     folder: Path
     generator: Path
+    int8: Path | None = None
     absent: dict[str, str] = field(default_factory=dict)
 
     def contenders(self) -> list[Contender]:
         """Install what is missing and return the peers that this machine can have."""
         makers = {PLAIN: self.plain, MOSEC: self._mosec, TRITON: self._triton, NATIVE: self._native}
+        makers[MOSEC_INT8] = self._mosec_int8
         return [made for name, make in makers.items() if (made := self.had(name, make)) is not None]
 
     def had(self, name: str, make: Callable[[], T]) -> T | None:
@@ -66,7 +74,9 @@ class Peers:
     def _python(self, package: str, *others: str) -> Path:
         """Return the interpreter of an environment with the package and ONNX Runtime. Raises CannotSetUp."""
         requirements = [f"{name}=={VERSIONS[name]}" for name in (package, "onnxruntime")] + list(others)
-        return environment(self.folder / package, requirements)
+        return environment(
+            self.folder / "-".join((package, *(each.partition("==")[0] for each in others))), requirements
+        )
 
     def plain(self) -> Contender:
         """Return the plain server, which needs nothing that Tandem does not."""
@@ -75,6 +85,19 @@ class Peers:
     def _mosec(self) -> Contender:
         python = self._python("mosec", f"protobuf=={version('protobuf')}")
         return self._module(MOSEC, OVER_HTTP, python, "mosec", "--address", "127.0.0.1", "--log-level", "error")
+
+    def _mosec_int8(self) -> Contender:
+        """Return mosec with the int8 file in the form and the runtime in which Tandem computes it."""
+        if self.int8 is None or "openvino" not in VERSIONS:
+            raise CannotSetUp("there is no int8 form, or no OpenVINO")
+        file = read_onnx(self.int8)
+        rewritten_file = self.folder / "int8.onnx"
+        rewritten_file.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(rewritten(file.model) or file.model, rewritten_file)
+        python = self._python("mosec", f"protobuf=={version('protobuf')}", f"openvino=={VERSIONS['openvino']}")
+        flags = ("--address", "127.0.0.1", "--log-level", "error", "--generator", str(rewritten_file))
+        command = (str(python), "-m", "benchmarks.peers.gan.mosec", *flags, "--openvino", "--batch", "16")
+        return _contender(MOSEC_INT8, OVER_HTTP, lambda port: [*command, "--port", str(port)])
 
     def _module(self, name: str, dialect: Dialect, python: Path, module: str, *flags: str) -> Contender:
         """Return a peer that a module of `benchmarks.peers.gan` serves."""

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.layout import dashboard, some_models
-from deploy.grafana.panels import BYTES, NUMBER, PER_SECOND, SECONDS, SHARE, Panel, lines, states
+from deploy.grafana.panels import BYTES, ENTRIES, NUMBER, REQUESTS, SECONDS, SHARE, Panel, lines, states
 from deploy.grafana.queries import DURATION, PHASES, Query, quantiles, rate, share_of, total
 
 MODEL = 'model=~"$model"'
@@ -30,9 +30,8 @@ def _requests() -> list[Panel]:
         lines(
             f"Requests, {paradigm}",
             "Requests that ended, a second, by rpc and code.",
-            PER_SECOND,
+            REQUESTS,
             [Query(rate("tandem_requests_total", "rpc, code", f'paradigm="{paradigm}",{MODEL}'), "{{rpc}} {{code}}")],
-            shades_of=paradigm,
         )
         for paradigm in ("sequential", "parallel")
     ]
@@ -87,19 +86,19 @@ def _failures() -> list[Panel]:
             "Shed",
             "Requests refused as too many, a second: gateway_full is the gateway's own limit of requests in flight,"
             " backend_full a backend whose queue is full, or too long for the request's deadline.",
-            PER_SECOND,
+            REQUESTS,
             [Query(rate("tandem_requests_shed_total", "paradigm, reason"), "{{paradigm}} {{reason}}")],
         ),
         lines(
             "Retries",
             "Calls that were sent to another replica because the first one failed before the first byte of its reply.",
-            PER_SECOND,
+            REQUESTS,
             [Query(rate("tandem_retries_total", "paradigm"), "{{paradigm}}")],
         ),
         lines(
             "Without output",
             "Requests for output that ended before the first one, a second, by code; a line without a code says none.",
-            PER_SECOND,
+            REQUESTS,
             [
                 Query(
                     f"{without} or on (paradigm) 0 * {rate('tandem_requests_total', 'paradigm', MODEL)}",
@@ -118,7 +117,7 @@ def _failures() -> list[Panel]:
             "Not counted",
             "Requests, a second, that no other figure contains, because the gateway did not read the proxy's log in"
             " time.",
-            PER_SECOND,
+            ENTRIES,
             [Query("sum (rate(tandem_log_entries_dropped_total[$window]))", "log entries")],
         ),
     ]

@@ -1,4 +1,8 @@
-"""The house style: how a panel looks. A paradigm has the same colour everywhere, a 99th percentile is dashed."""
+"""The house style: how a panel looks.
+
+A line of a whole paradigm has the paradigm's colour. Lines of a model, a phase or a code have the colours of Grafana's
+palette, so that many can be distinguished. A 99th percentile is dashed.
+"""
 
 from collections.abc import Sequence
 from string import ascii_uppercase
@@ -31,7 +35,10 @@ from grafana_foundation_sdk.models.xychart import SeriesMapping, XYShowMode
 from deploy.grafana.queries import Query
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-SECONDS, PER_SECOND, SHARE, NUMBER, BYTES = "s", "cps", "percentunit", "short", "bytes"
+SECONDS, REQUESTS, SHARE, NUMBER, BYTES = "s", "reqps", "percentunit", "short", "bytes"
+IMAGES, TOKENS, SEQUENCES, ENTRIES = (f"suffix: {unit}/s" for unit in ("images", "tokens", "sequences", "entries"))
+_AT_LEAST = {SHARE: 0.05, REQUESTS: 1.0, IMAGES: 1.0, TOKENS: 1.0, SEQUENCES: 1.0, ENTRIES: 1.0}
+"""The upper end of an axis whose values are all 0, by unit."""
 
 SEQUENTIAL_COLOUR, PARALLEL_COLOUR, GATEWAY_COLOUR = "#3D71D9", "#F2840D", "#8E8E9B"
 COLOURS = {"sequential": SEQUENTIAL_COLOUR, "parallel": PARALLEL_COLOUR, "gateway": GATEWAY_COLOUR}
@@ -43,6 +50,7 @@ PHASE_COLOURS = {
     "compute": "#73BF69",
     "encode": "#FADE2A",
     "backend_other": "#C0B9A8",
+    "sockets": "#5C4A72",
     "gateway": GATEWAY_COLOUR,
     "residual": "#44444D",
 }
@@ -65,7 +73,7 @@ def _target(query: Query, name: str) -> prometheus.Dataquery:
 
 def _coloured(panel: Drawn) -> Drawn:
     for word, colour in COLOURS.items():
-        panel.override_by_regexp(f"/^{word}\\b/", [_fixed(colour)])
+        panel.override_by_regexp(f"/^{word}( p\\d+| latency)?$/", [_fixed(colour)])
     return panel
 
 
@@ -79,20 +87,15 @@ def _dashes() -> list[DynamicConfigValue]:
 
 def _legend() -> common.VizLegendOptions:
     legend = common.VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.TABLE)
-    return legend.placement(LegendPlacement.BOTTOM).calcs(["mean", "lastNotNull"])
+    return legend.placement(LegendPlacement.RIGHT).calcs(["lastNotNull"]).sort_by("Last *").sort_desc(True)
 
 
 def _log() -> common.ScaleDistributionConfig:
     return common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
 
 
-def lines(
-    title: str, description: str, unit: str, queries: Sequence[Query], *, log: bool = False, shades_of: str = ""
-) -> timeseries.Panel:
-    """Return lines over time, coloured by the paradigm that their names begin with.
-
-    `shades_of`: all lines are of that paradigm, and differ by shades of its colour.
-    """
+def lines(title: str, description: str, unit: str, queries: Sequence[Query], *, log: bool = False) -> timeseries.Panel:
+    """Return lines over time; the largest stands first in the legend."""
     panel = _asked(timeseries.Panel(), title, description, unit, queries).span(12).height(8).line_width(2)
     panel.legend(_legend()).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
     panel.show_points(VisibilityMode.NEVER).override_by_regexp("/ p99$/", _dashes())
@@ -100,9 +103,9 @@ def lines(
         panel.scale_distribution(_log())
     else:
         panel.min(0)
-    if shades_of:
-        return panel.color_scheme(FieldColor().mode(FieldColorModeId.SHADES).fixed_color(COLOURS[shades_of]))
-    return _coloured(panel)
+        if unit in _AT_LEAST:
+            panel.axis_soft_max(_AT_LEAST[unit])
+    return _coloured(panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)))
 
 
 def stacked_phases(title: str, description: str, phases: Query, whole: Query) -> timeseries.Panel:
@@ -131,7 +134,7 @@ def numbers(title: str, description: str, unit: str, queries: Sequence[Query]) -
 def buckets(title: str, description: str, query: Query) -> heatmap.Panel:
     """Return how many requests fell into each bucket of a latency histogram, over time."""
     panel = heatmap.Panel().title(title).description(description).datasource(DATASOURCE).span(12).height(8)
-    panel.with_target(_target(query, "A").format(PromQueryFormat.HEATMAP)).unit(PER_SECOND)
+    panel.with_target(_target(query, "A").format(PromQueryFormat.HEATMAP)).unit(REQUESTS)
     panel.color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Viridis").steps(64))
     return panel.y_axis(heatmap.YAxisConfig().unit(SECONDS)).cell_gap(1).show_legend()
 
@@ -146,7 +149,7 @@ def against(
     panel.series([_series(paradigm, x[paradigm].legend, y[paradigm].legend) for paradigm in x])
     panel.legend(common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM))
     for query in x.values():
-        units = [DynamicConfigValue("unit", PER_SECOND), DynamicConfigValue("custom.axisLabel", x_label)]
+        units = [DynamicConfigValue("unit", IMAGES), DynamicConfigValue("custom.axisLabel", x_label)]
         panel.override_by_name(query.legend, units)
     return _coloured(panel)
 

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.layout import dashboard, some_models
-from deploy.grafana.panels import NUMBER, PER_SECOND, SECONDS, Panel, lines
+from deploy.grafana.panels import IMAGES, NUMBER, SECONDS, Panel, lines
 from deploy.grafana.queries import DURATION, FINISHED, PHASES, Query, mean, quantile, quantiles, rate, total
 
 MODEL = 'model=~"$model"'
@@ -23,10 +23,6 @@ def parallel() -> Dashboard:
     )
 
 
-def _panel(title: str, description: str, unit: str, queries: list[Query], *, log: bool = False) -> Panel:
-    return lines(title, description, unit, queries, log=log, shades_of="parallel")
-
-
 def _phase(phase: str) -> list[Query]:
     return quantiles(PHASES, "model", f'{OURS},phase="{phase}"', OF_MODEL)
 
@@ -34,27 +30,27 @@ def _phase(phase: str) -> list[Query]:
 def _callers() -> list[Panel]:
     images = rate("tandem_outputs_total", "model", f'{OURS},unit="image"')
     return [
-        _panel(
+        lines(
             "Latency",
             "Whole requests that ended well. It grows with the number of images asked for.",
             SECONDS,
             quantiles(DURATION, "model", f"{OURS},{FINISHED}", OF_MODEL),
             log=True,
         ),
-        _panel(
+        lines(
             "Images a second",
             "Images forwarded to callers; the gateway counts a request's when it ends.",
-            PER_SECOND,
+            IMAGES,
             [Query(images, OF_MODEL)],
         ),
-        _panel(
+        lines(
             "Queue",
             "Until the first of a request's images was taken into a batch.",
             SECONDS,
             _phase("queue"),
             log=True,
         ),
-        _panel(
+        lines(
             "Wait in the batch",
             "From there on, what a request waited with no image of its own in a pass: on its other images' turn, and on"
             " the results.",
@@ -67,7 +63,7 @@ def _callers() -> list[Panel]:
 
 def _batches() -> list[Panel]:
     return [
-        _panel(
+        lines(
             "Batch",
             "Images a pass: the mean, and quantiles from buckets of powers of two.",
             NUMBER,
@@ -77,22 +73,22 @@ def _batches() -> list[Panel]:
                 Query(quantile(0.99, "tandem_batch_size", "model", OURS), "{{model}} p99"),
             ],
         ),
-        _panel("Compute", "Seconds that a request's images were in passes.", SECONDS, _phase("compute"), log=True),
-        _panel(
+        lines("Compute", "Seconds that a request's images were in passes.", SECONDS, _phase("compute"), log=True),
+        lines(
             "Pass time",
             "Seconds of one pass of a network, whatever the batch. The discriminator judges images, on request.",
             SECONDS,
             quantiles("tandem_pass_seconds", "model, network", f'{NETWORK},network="generator"', OF_NETWORK),
             log=True,
         ),
-        _panel(
+        lines(
             "Instances at work",
             "Copies of a network that computed, mean of all replicas. As many as --num-instances: the generator is the"
             " limit.",
             NUMBER,
             [Query(f"avg by (model, network) (rate(tandem_pass_seconds_sum{{{NETWORK}}}[$window]))", OF_NETWORK)],
         ),
-        _panel(
+        lines(
             "Waiting",
             "Images that wait for a pass, and requests that wait or run.",
             NUMBER,
@@ -101,10 +97,10 @@ def _batches() -> list[Panel]:
                 Query(total("tandem_batcher_requests", "model, network", NETWORK), "{{model}} {{network}} requests"),
             ],
         ),
-        _panel(
+        lines(
             "Images ended",
             "By how their request ended, a second: finished, cancelled by its caller, or failed.",
-            PER_SECOND,
+            IMAGES,
             [
                 Query(
                     rate("tandem_images_total", "model, network, outcome", NETWORK), "{{model}} {{network}} {{outcome}}"
@@ -117,21 +113,21 @@ def _batches() -> list[Panel]:
 def _diversity() -> list[Panel]:
     by_class = "{{model}} {{class}}"
     return [
-        _panel(
+        lines(
             "Variance by class",
             "How much the last window of images varied, next to the released model's: 1 is as released, low means that"
             " images grow alike. A class has its window when enough of it was served.",
             NUMBER,
             [Query(f"min by (model, class) (tandem_diversity_variance_ratio{{{NETWORK}}})", by_class)],
         ),
-        _panel(
+        lines(
             "Closest pair by class",
             "How far apart the closest two images of a window were, next to the released model's: near 0 the same"
             " images come again and again.",
             NUMBER,
             [Query(f"min by (model, class) (tandem_diversity_nearest_ratio{{{NETWORK}}})", by_class)],
         ),
-        _panel(
+        lines(
             "Diversity alarms",
             "Windows that were poor after a poor one, in the last quarter of an hour. Any is worth a look.",
             NUMBER,
@@ -142,10 +138,10 @@ def _diversity() -> list[Panel]:
                 )
             ],
         ),
-        _panel(
+        lines(
             "Images watched",
             "Served images that were looked at, a second; dropped are those that the watch had no time for.",
-            PER_SECOND,
+            IMAGES,
             [Query(rate("tandem_diversity_images_total", "model, outcome", NETWORK), "{{model}} {{outcome}}")],
         ),
     ]

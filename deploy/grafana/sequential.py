@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.layout import dashboard, some_models
-from deploy.grafana.panels import NUMBER, PER_SECOND, SECONDS, SHARE, Panel, lines
+from deploy.grafana.panels import NUMBER, SECONDS, SEQUENCES, SHARE, TOKENS, Panel, lines
 from deploy.grafana.queries import DURATION, FINISHED, PHASES, Query, mean, quantile, quantiles, rate, total
 
 MODEL = 'model=~"$model"'
@@ -21,20 +21,16 @@ def sequential() -> Dashboard:
     )
 
 
-def _panel(title: str, description: str, unit: str, queries: list[Query], *, log: bool = False) -> Panel:
-    return lines(title, description, unit, queries, log=log, shades_of="sequential")
-
-
 def _callers() -> list[Panel]:
     return [
-        _panel(
+        lines(
             "Time to first token",
             "From the request's receipt at the gateway to the first message with a token; queue and prefill included.",
             SECONDS,
             quantiles("gen_ai_server_time_to_first_token_seconds", "model", OURS, OF_MODEL),
             log=True,
         ),
-        _panel(
+        lines(
             "Token gap",
             "Mean seconds between tokens of a finished stream, from its first message on; quantiles are over streams,"
             " not over tokens.",
@@ -42,14 +38,14 @@ def _callers() -> list[Panel]:
             quantiles("gen_ai_server_time_per_output_token_seconds", "model", OURS, OF_MODEL),
             log=True,
         ),
-        _panel(
+        lines(
             "Latency",
             "Whole requests that ended well. It grows with the number of tokens asked for.",
             SECONDS,
             quantiles(DURATION, "model", f"{OURS},{FINISHED}", OF_MODEL),
             log=True,
         ),
-        _panel(
+        lines(
             "Phases, p99",
             "The slowest requests' time in the queue, until the first token (prefill), and from there to the last"
             " (decode).",
@@ -68,7 +64,7 @@ def _callers() -> list[Panel]:
 def _queue() -> list[Panel]:
     used = f"{total('tandem_kv_blocks_used', 'model', MODEL)} / {total('tandem_kv_blocks', 'model', MODEL)}"
     return [
-        _panel(
+        lines(
             "Sequences",
             "In the batch, and waiting for a place in it.",
             NUMBER,
@@ -77,14 +73,14 @@ def _queue() -> list[Panel]:
                 Query(total("tandem_sequences_waiting", "model", MODEL), "{{model}} waiting"),
             ],
         ),
-        _panel("KV cache in use", "Share of the cache's blocks that sequences hold.", SHARE, [Query(used, OF_MODEL)]),
-        _panel(
+        lines("KV cache in use", "Share of the cache's blocks that sequences hold.", SHARE, [Query(used, OF_MODEL)]),
+        lines(
             "Preemptions",
             "Sequences sent back to the queue because no blocks were free, a second; their tokens are computed again.",
-            PER_SECOND,
+            SEQUENCES,
             [Query(rate("tandem_preemptions_total", "model", MODEL), OF_MODEL)],
         ),
-        _panel(
+        lines(
             "Prompt tokens found in the cache",
             "Share of the tokens of prompts that another sequence had computed before, so that prefill skips them.",
             SHARE,
@@ -96,10 +92,10 @@ def _queue() -> list[Panel]:
                 )
             ],
         ),
-        _panel(
+        lines(
             "Sequences ended",
             "By how they ended, a second: finished, cancelled by their caller, or failed.",
-            PER_SECOND,
+            SEQUENCES,
             [Query(rate("tandem_sequences_total", "model, outcome", MODEL), "{{model}} {{outcome}}")],
         ),
     ]
@@ -107,14 +103,14 @@ def _queue() -> list[Panel]:
 
 def _engine() -> list[Panel]:
     return [
-        _panel(
+        lines(
             "Step time",
             "Seconds of one step of the engine: every running sequence gets a token, or a piece of its prompt is read.",
             SECONDS,
             quantiles("tandem_step_seconds", "model", MODEL, OF_MODEL),
             log=True,
         ),
-        _panel(
+        lines(
             "Batch",
             "Sequences a step: the mean, and the 99th percentile from buckets of powers of two.",
             NUMBER,
@@ -123,24 +119,24 @@ def _engine() -> list[Panel]:
                 Query(quantile(0.99, "tandem_batch_size", "model", OURS), "{{model}} p99"),
             ],
         ),
-        _panel(
+        lines(
             "Tokens computed",
             "Tokens that went through the model a second: one of a sequence and what it tries ahead (decode) or several"
             " (prefill, and what a preemption made to be computed again).",
-            PER_SECOND,
+            TOKENS,
             [Query(rate("tandem_computed_tokens_total", "model, kind", MODEL), "{{model}} {{kind}}")],
         ),
-        _panel(
+        lines(
             "Drafted tokens",
             "Draft tokens a second, and those of them that were accepted; 0 without"
             " --speculative-tokens or, for images, MASK rows.",
-            PER_SECOND,
+            TOKENS,
             [
                 Query(rate("tandem_drafted_tokens_total", "model", MODEL), "{{model}} tried"),
                 Query(rate("tandem_drafted_accepted_tokens_total", "model", MODEL), "{{model}} held"),
             ],
         ),
-        _panel(
+        lines(
             "Engine busy",
             "Share of the time in which a step was being computed, mean of all replicas. At 1 the engine is the limit.",
             SHARE,

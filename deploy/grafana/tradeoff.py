@@ -4,10 +4,11 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.layout import dashboard, one_model
 from deploy.grafana.panels import (
+    IMAGES,
     NUMBER,
-    PER_SECOND,
     SECONDS,
     SHARE,
+    TOKENS,
     Panel,
     against,
     buckets,
@@ -36,7 +37,7 @@ CHOSEN = {
     "parallel": 'paradigm="parallel",model="$parallel"',
 }
 BOTH = 'model=~"$sequential|$parallel"'
-IMAGES = 'unit="image"'
+OF_IMAGES = 'unit="image"'
 OF_REQUESTS = " Of whole requests as the gateway sees them; one that asks for many images takes longer."
 AT_THE_END = " The gateway counts a request's outputs when it ends."
 
@@ -62,7 +63,7 @@ def tradeoff() -> Dashboard:
 
 
 def _images(match: str) -> str:
-    return rate("tandem_outputs_total", "paradigm", f"{match},{IMAGES}")
+    return rate("tandem_outputs_total", "paradigm", f"{match},{OF_IMAGES}")
 
 
 def _glance() -> list[Panel]:
@@ -73,7 +74,7 @@ def _glance() -> list[Panel]:
         numbers(
             "Images a second",
             "Images finished a second: the unit in which the paradigms match.",
-            PER_SECOND,
+            IMAGES,
             [Query(_images(BOTH), "{{paradigm}}")],
         ),
         numbers(
@@ -134,7 +135,7 @@ def _throughput() -> list[Panel]:
         lines(
             "Images a second",
             "Images finished a second, of either paradigm." + AT_THE_END,
-            PER_SECOND,
+            IMAGES,
             [Query(_images(BOTH), "{{paradigm}}")],
         ),
         lines(
@@ -146,9 +147,8 @@ def _throughput() -> list[Panel]:
         lines(
             "Tokens a second",
             "Tokens of every sequential model; those of image models are what images are made of." + AT_THE_END,
-            PER_SECOND,
+            TOKENS,
             [Query(rate("tandem_outputs_total", "model", 'unit="token"'), "{{model}}")],
-            shades_of="sequential",
         ),
         lines(
             "Batch",

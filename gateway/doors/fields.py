@@ -22,12 +22,13 @@ _WITHIN = "generate."
 
 def renamed(error: TandemError, names: Names) -> TandemError:
     """Return the error with the beginning of its field replaced as `names` say; one that names no field stays."""
-    field = field_of(error)
+    violation = violation_of(error)
+    field = violation.field
     new_name = _renamed(field, names)
     if new_name == field:
         return error
     message = str(error).replace(field, new_name, 1)
-    violation = error_details_pb2.BadRequest.FieldViolation(field=new_name, description=message)
+    violation.MergeFrom(error_details_pb2.BadRequest.FieldViolation(field=new_name, description=message))
     status = status_pb2.Status(code=3, message=message)
     status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     return UpstreamError(error.code, message, {DETAILS: status.SerializeToString()})

@@ -23,47 +23,54 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egateway/envoy/access_log.proto\x12\rgateway.envoy\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\x1a\n\x18StreamAccessLogsResponse\"\xb7\x01\n\x17StreamAccessLogsMessage\x12N\n\thttp_logs\x18\x02 \x01(\x0b\x32;.gateway.envoy.StreamAccessLogsMessage.HTTPAccessLogEntries\x1aL\n\x14HTTPAccessLogEntries\x12\x34\n\tlog_entry\x18\x01 \x03(\x0b\x32!.gateway.envoy.HTTPAccessLogEntry\"\xbf\x01\n\x12HTTPAccessLogEntry\x12\x39\n\x11\x63ommon_properties\x18\x01 \x01(\x0b\x32\x1e.gateway.envoy.AccessLogCommon\x12\x35\n\x07request\x18\x03 \x01(\x0b\x32$.gateway.envoy.HTTPRequestProperties\x12\x37\n\x08response\x18\x04 \x01(\x0b\x32%.gateway.envoy.HTTPResponseProperties\"\xa6\x06\n\x0f\x41\x63\x63\x65ssLogCommon\x12\x39\n\x19\x64ownstream_remote_address\x18\x02 \x01(\x0b\x32\x16.gateway.envoy.Address\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x14time_to_last_rx_byte\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\x1etime_to_first_upstream_tx_byte\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12@\n\x1dtime_to_last_upstream_tx_byte\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\x1etime_to_first_upstream_rx_byte\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12@\n\x1dtime_to_last_upstream_rx_byte\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x43\n time_to_first_downstream_tx_byte\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x42\n\x1ftime_to_last_downstream_tx_byte\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x17upstream_remote_address\x18\r \x01(\x0b\x32\x16.gateway.envoy.Address\x12\x18\n\x10upstream_cluster\x18\x0f \x01(\t\x12\x34\n\x0eresponse_flags\x18\x10 \x01(\x0b\x32\x1c.gateway.envoy.ResponseFlags\x12+\n\x08\x64uration\x18\x17 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x1eupstream_request_attempt_count\x18\x18 \x01(\r\"?\n\x07\x41\x64\x64ress\x12\x34\n\x0esocket_address\x18\x01 \x01(\x0b\x32\x1c.gateway.envoy.SocketAddress\"4\n\rSocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x12\n\nport_value\x18\x03 \x01(\r\"\x95\x05\n\rResponseFlags\x12 \n\x18\x66\x61iled_local_healthcheck\x18\x01 \x01(\x08\x12\x1b\n\x13no_healthy_upstream\x18\x02 \x01(\x08\x12 \n\x18upstream_request_timeout\x18\x03 \x01(\x08\x12\x13\n\x0blocal_reset\x18\x04 \x01(\x08\x12\x1d\n\x15upstream_remote_reset\x18\x05 \x01(\x08\x12#\n\x1bupstream_connection_failure\x18\x06 \x01(\x08\x12\'\n\x1fupstream_connection_termination\x18\x07 \x01(\x08\x12\x19\n\x11upstream_overflow\x18\x08 \x01(\x08\x12\x16\n\x0eno_route_found\x18\t \x01(\x08\x12)\n!downstream_connection_termination\x18\x0f \x01(\x08\x12%\n\x1dupstream_retry_limit_exceeded\x18\x10 \x01(\x08\x12\x1b\n\x13stream_idle_timeout\x18\x11 \x01(\x08\x12!\n\x19\x64ownstream_protocol_error\x18\x13 \x01(\x08\x12,\n$upstream_max_stream_duration_reached\x18\x14 \x01(\x08\x12\x18\n\x10\x64uration_timeout\x18\x17 \x01(\x08\x12\x1f\n\x17upstream_protocol_error\x18\x18 \x01(\x08\x12\x18\n\x10no_cluster_found\x18\x19 \x01(\x08\x12\x18\n\x10overload_manager\x18\x1a \x01(\x08\x12\x1e\n\x16\x64ns_resolution_failure\x18\x1b \x01(\x08\x12\x1f\n\x17\x64ownstream_remote_reset\x18\x1c \x01(\x08\"\xf2\x01\n\x15HTTPRequestProperties\x12\x11\n\tauthority\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x1a\n\x12request_body_bytes\x18\x0c \x01(\x04\x12Q\n\x0frequest_headers\x18\r \x03(\x0b\x32\x38.gateway.envoy.HTTPRequestProperties.RequestHeadersEntry\x1a\x35\n\x13RequestHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x03\n\x16HTTPResponseProperties\x12\x33\n\rresponse_code\x18\x01 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\x12\x1b\n\x13response_body_bytes\x18\x03 \x01(\x04\x12T\n\x10response_headers\x18\x04 \x03(\x0b\x32:.gateway.envoy.HTTPResponseProperties.ResponseHeadersEntry\x12V\n\x11response_trailers\x18\x05 \x03(\x0b\x32;.gateway.envoy.HTTPResponseProperties.ResponseTrailersEntry\x12\x1d\n\x15response_code_details\x18\x06 \x01(\t\x1a\x36\n\x14ResponseHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x37\n\x15ResponseTrailersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egateway/envoy/access_log.proto\x12\rgateway.envoy\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\x1a\n\x18StreamAccessLogsResponse\"\xb7\x01\n\x17StreamAccessLogsMessage\x12N\n\thttp_logs\x18\x02 \x01(\x0b\x32;.gateway.envoy.StreamAccessLogsMessage.HTTPAccessLogEntries\x1aL\n\x14HTTPAccessLogEntries\x12\x34\n\tlog_entry\x18\x01 \x03(\x0b\x32!.gateway.envoy.HTTPAccessLogEntry\"\xbf\x01\n\x12HTTPAccessLogEntry\x12\x39\n\x11\x63ommon_properties\x18\x01 \x01(\x0b\x32\x1e.gateway.envoy.AccessLogCommon\x12\x35\n\x07request\x18\x03 \x01(\x0b\x32$.gateway.envoy.HTTPRequestProperties\x12\x37\n\x08response\x18\x04 \x01(\x0b\x32%.gateway.envoy.HTTPResponseProperties\"\xd1\x06\n\x0f\x41\x63\x63\x65ssLogCommon\x12\x39\n\x19\x64ownstream_remote_address\x18\x02 \x01(\x0b\x32\x16.gateway.envoy.Address\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x14time_to_last_rx_byte\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\x1etime_to_first_upstream_tx_byte\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12@\n\x1dtime_to_last_upstream_tx_byte\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\x1etime_to_first_upstream_rx_byte\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12@\n\x1dtime_to_last_upstream_rx_byte\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x43\n time_to_first_downstream_tx_byte\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x42\n\x1ftime_to_last_downstream_tx_byte\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x17upstream_remote_address\x18\r \x01(\x0b\x32\x16.gateway.envoy.Address\x12\x18\n\x10upstream_cluster\x18\x0f \x01(\t\x12\x34\n\x0eresponse_flags\x18\x10 \x01(\x0b\x32\x1c.gateway.envoy.ResponseFlags\x12)\n\x08metadata\x18\x11 \x01(\x0b\x32\x17.gateway.envoy.Metadata\x12+\n\x08\x64uration\x18\x17 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x1eupstream_request_attempt_count\x18\x18 \x01(\r\"\xa0\x01\n\x08Metadata\x12\x44\n\x0f\x66ilter_metadata\x18\x01 \x03(\x0b\x32+.gateway.envoy.Metadata.FilterMetadataEntry\x1aN\n\x13\x46ilterMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct:\x02\x38\x01\"?\n\x07\x41\x64\x64ress\x12\x34\n\x0esocket_address\x18\x01 \x01(\x0b\x32\x1c.gateway.envoy.SocketAddress\"4\n\rSocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x12\n\nport_value\x18\x03 \x01(\r\"\x95\x05\n\rResponseFlags\x12 \n\x18\x66\x61iled_local_healthcheck\x18\x01 \x01(\x08\x12\x1b\n\x13no_healthy_upstream\x18\x02 \x01(\x08\x12 \n\x18upstream_request_timeout\x18\x03 \x01(\x08\x12\x13\n\x0blocal_reset\x18\x04 \x01(\x08\x12\x1d\n\x15upstream_remote_reset\x18\x05 \x01(\x08\x12#\n\x1bupstream_connection_failure\x18\x06 \x01(\x08\x12\'\n\x1fupstream_connection_termination\x18\x07 \x01(\x08\x12\x19\n\x11upstream_overflow\x18\x08 \x01(\x08\x12\x16\n\x0eno_route_found\x18\t \x01(\x08\x12)\n!downstream_connection_termination\x18\x0f \x01(\x08\x12%\n\x1dupstream_retry_limit_exceeded\x18\x10 \x01(\x08\x12\x1b\n\x13stream_idle_timeout\x18\x11 \x01(\x08\x12!\n\x19\x64ownstream_protocol_error\x18\x13 \x01(\x08\x12,\n$upstream_max_stream_duration_reached\x18\x14 \x01(\x08\x12\x18\n\x10\x64uration_timeout\x18\x17 \x01(\x08\x12\x1f\n\x17upstream_protocol_error\x18\x18 \x01(\x08\x12\x18\n\x10no_cluster_found\x18\x19 \x01(\x08\x12\x18\n\x10overload_manager\x18\x1a \x01(\x08\x12\x1e\n\x16\x64ns_resolution_failure\x18\x1b \x01(\x08\x12\x1f\n\x17\x64ownstream_remote_reset\x18\x1c \x01(\x08\"\xf2\x01\n\x15HTTPRequestProperties\x12\x11\n\tauthority\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x1a\n\x12request_body_bytes\x18\x0c \x01(\x04\x12Q\n\x0frequest_headers\x18\r \x03(\x0b\x32\x38.gateway.envoy.HTTPRequestProperties.RequestHeadersEntry\x1a\x35\n\x13RequestHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x03\n\x16HTTPResponseProperties\x12\x33\n\rresponse_code\x18\x01 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\x12\x1b\n\x13response_body_bytes\x18\x03 \x01(\x04\x12T\n\x10response_headers\x18\x04 \x03(\x0b\x32:.gateway.envoy.HTTPResponseProperties.ResponseHeadersEntry\x12V\n\x11response_trailers\x18\x05 \x03(\x0b\x32;.gateway.envoy.HTTPResponseProperties.ResponseTrailersEntry\x12\x1d\n\x15response_code_details\x18\x06 \x01(\t\x1a\x36\n\x14ResponseHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x37\n\x15ResponseTrailersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.envoy.access_log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_METADATA_FILTERMETADATAENTRY']._loaded_options = None
+  _globals['_METADATA_FILTERMETADATAENTRY']._serialized_options = b'8\001'
   _globals['_HTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._loaded_options = None
   _globals['_HTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_options = b'8\001'
   _globals['_HTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._loaded_options = None
   _globals['_HTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_options = b'8\001'
   _globals['_HTTPRESPONSEPROPERTIES_RESPONSETRAILERSENTRY']._loaded_options = None
   _globals['_HTTPRESPONSEPROPERTIES_RESPONSETRAILERSENTRY']._serialized_options = b'8\001'
-  _globals['_STREAMACCESSLOGSRESPONSE']._serialized_start=146
-  _globals['_STREAMACCESSLOGSRESPONSE']._serialized_end=172
-  _globals['_STREAMACCESSLOGSMESSAGE']._serialized_start=175
-  _globals['_STREAMACCESSLOGSMESSAGE']._serialized_end=358
-  _globals['_STREAMACCESSLOGSMESSAGE_HTTPACCESSLOGENTRIES']._serialized_start=282
-  _globals['_STREAMACCESSLOGSMESSAGE_HTTPACCESSLOGENTRIES']._serialized_end=358
-  _globals['_HTTPACCESSLOGENTRY']._serialized_start=361
-  _globals['_HTTPACCESSLOGENTRY']._serialized_end=552
-  _globals['_ACCESSLOGCOMMON']._serialized_start=555
-  _globals['_ACCESSLOGCOMMON']._serialized_end=1361
-  _globals['_ADDRESS']._serialized_start=1363
-  _globals['_ADDRESS']._serialized_end=1426
-  _globals['_SOCKETADDRESS']._serialized_start=1428
-  _globals['_SOCKETADDRESS']._serialized_end=1480
-  _globals['_RESPONSEFLAGS']._serialized_start=1483
-  _globals['_RESPONSEFLAGS']._serialized_end=2144
-  _globals['_HTTPREQUESTPROPERTIES']._serialized_start=2147
-  _globals['_HTTPREQUESTPROPERTIES']._serialized_end=2389
-  _globals['_HTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_start=2336
-  _globals['_HTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_end=2389
-  _globals['_HTTPRESPONSEPROPERTIES']._serialized_start=2392
-  _globals['_HTTPRESPONSEPROPERTIES']._serialized_end=2816
-  _globals['_HTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_start=2705
-  _globals['_HTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_end=2759
-  _globals['_HTTPRESPONSEPROPERTIES_RESPONSETRAILERSENTRY']._serialized_start=2761
-  _globals['_HTTPRESPONSEPROPERTIES_RESPONSETRAILERSENTRY']._serialized_end=2816
+  _globals['_STREAMACCESSLOGSRESPONSE']._serialized_start=176
+  _globals['_STREAMACCESSLOGSRESPONSE']._serialized_end=202
+  _globals['_STREAMACCESSLOGSMESSAGE']._serialized_start=205
+  _globals['_STREAMACCESSLOGSMESSAGE']._serialized_end=388
+  _globals['_STREAMACCESSLOGSMESSAGE_HTTPACCESSLOGENTRIES']._serialized_start=312
+  _globals['_STREAMACCESSLOGSMESSAGE_HTTPACCESSLOGENTRIES']._serialized_end=388
+  _globals['_HTTPACCESSLOGENTRY']._serialized_start=391
+  _globals['_HTTPACCESSLOGENTRY']._serialized_end=582
+  _globals['_ACCESSLOGCOMMON']._serialized_start=585
+  _globals['_ACCESSLOGCOMMON']._serialized_end=1434
+  _globals['_METADATA']._serialized_start=1437
+  _globals['_METADATA']._serialized_end=1597
+  _globals['_METADATA_FILTERMETADATAENTRY']._serialized_start=1519
+  _globals['_METADATA_FILTERMETADATAENTRY']._serialized_end=1597
+  _globals['_ADDRESS']._serialized_start=1599
+  _globals['_ADDRESS']._serialized_end=1662
+  _globals['_SOCKETADDRESS']._serialized_start=1664
+  _globals['_SOCKETADDRESS']._serialized_end=1716
+  _globals['_RESPONSEFLAGS']._serialized_start=1719
+  _globals['_RESPONSEFLAGS']._serialized_end=2380
+  _globals['_HTTPREQUESTPROPERTIES']._serialized_start=2383
+  _globals['_HTTPREQUESTPROPERTIES']._serialized_end=2625
+  _globals['_HTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_start=2572
+  _globals['_HTTPREQUESTPROPERTIES_REQUESTHEADERSENTRY']._serialized_end=2625
+  _globals['_HTTPRESPONSEPROPERTIES']._serialized_start=2628
+  _globals['_HTTPRESPONSEPROPERTIES']._serialized_end=3052
+  _globals['_HTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_start=2941
+  _globals['_HTTPRESPONSEPROPERTIES_RESPONSEHEADERSENTRY']._serialized_end=2995
+  _globals['_HTTPRESPONSEPROPERTIES_RESPONSETRAILERSENTRY']._serialized_start=2997
+  _globals['_HTTPRESPONSEPROPERTIES_RESPONSETRAILERSENTRY']._serialized_end=3052
 # @@protoc_insertion_point(module_scope)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import binascii
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.proxy.endpoints import Endpoint
+from gateway.proxy.sent_times import CLOCK, MODULE
 from runtime.deadlines import RESET_TOLERANCE_SECONDS
 from runtime.rpc.served.trailer import SERVED_METADATA
 from tandem.common.v1.served_pb2 import Served
@@ -33,7 +35,7 @@ _ROUNDING = 0.01
 
 
 class Times(NamedTuple):
-    """Seconds after the request's head began to arrive; 0 where that did not happen."""
+    """Seconds after the request's head arrived at the proxy's socket; 0 where that did not happen."""
 
     received: float
     """The request was here, to its last byte."""
@@ -44,6 +46,12 @@ class Times(NamedTuple):
     first_downstream: float
     last_downstream: float
     ended: float
+    unread: float = 0.0
+    """For how long the head stood in the socket before the proxy read it."""
+    reply_unread: float = 0.0
+    """For how long the end of the reply did."""
+    is_of_sockets: bool = False
+    """Whether that is known. Otherwise the clock begins when the proxy reads the head."""
 
     @property
     def total(self) -> float:
@@ -53,12 +61,33 @@ class Times(NamedTuple):
 
 _BYTES = ("last_rx", "first_upstream_tx", "first_upstream_rx", "last_upstream_rx", "first_downstream_tx")
 _TIMES = (*(f"time_to_{name}_byte" for name in (*_BYTES, "last_downstream_tx")), "duration")
+_BILLION = 1_000_000_000
 
 
 def times_of(raw: HTTPAccessLogEntry) -> Times:
     """Return when what happened."""
-    durations = [getattr(raw.common_properties, name) for name in _TIMES]
-    return Times(*(each.seconds + each.nanos * 1e-9 for each in durations))
+    common = raw.common_properties
+    durations = [getattr(common, name) for name in _TIMES]
+    seconds = [each.seconds + each.nanos * 1e-9 for each in durations]
+    metadata = common.metadata.filter_metadata
+    if MODULE not in metadata:
+        return Times(*seconds)
+    return _of_sockets(seconds, common.start_time, metadata[MODULE].fields[CLOCK].string_value)
+
+
+def _of_sockets(seconds: Sequence[float], start: Timestamp, clock: str) -> Times:
+    """Return the times with what socket_clock.cpp has noted: when head and reply arrived.
+
+    Those are nanoseconds since 1970, 0 where unknown. The wall clock may have been set meanwhile: nothing is below 0.
+    """
+    begun = start.seconds * _BILLION + start.nanos
+    arrived, replied, _ = map(int, clock.split())
+    unread = max(0, begun - arrived) * 1e-9
+    times = [each + unread if each else 0.0 for each in seconds]
+    _, asked, _, last_upstream, _, last_downstream, ended = times
+    times[-1] = max(ended, last_downstream)
+    reply_unread = last_upstream - unread - (replied - begun) * 1e-9 if replied else 0.0
+    return Times._make((*times, unread, max(0.0, min(reply_unread, last_upstream - asked)), True))
 
 
 def upstream_of(raw: HTTPAccessLogEntry) -> str:

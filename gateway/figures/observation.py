@@ -17,6 +17,9 @@ from tandem.phases import phase_seconds
 
 UNKNOWN_MODEL = "unknown"
 
+SOCKETS = "sockets"
+"""The phase in which what had come, request or reply, was not yet read by the proxy."""
+
 AT_ONCE_SECONDS = 0.001
 """A request that is whole so soon after its head came in one piece, and the proxy was reading it meanwhile."""
 
@@ -31,8 +34,8 @@ class Observation:
     code: str
     total_seconds: float
     gateway_seconds: float
-    """The proxy's own share of the total: until the request's first byte went upstream, earlier tries included but not
-    the time in which the client sent it, and from upstream's last byte to the client's."""
+    """The proxy's own share of the total: from reading the request until its first byte went upstream, earlier tries
+    included but not the time in which the client sent it, and from upstream's last byte to the client's."""
     num_outputs: int = 0
     """Units of the route of which the client saw at least the first."""
     num_images: int = 0
@@ -93,11 +96,16 @@ def observe(
 def gateway_seconds(times: Times) -> float:
     """Return the proxy's share. Until a request is whole the client is sending it; that is not the proxy's doing."""
     if not times.asked:
-        return times.total
-    before = times.asked - (times.received if times.received > AT_ONCE_SECONDS else 0.0)
+        return times.total - times.unread
+    before = times.asked - (times.received if is_sent_slowly(times) else times.unread)
     passed = times.last_upstream and times.last_downstream
     after = times.last_downstream - times.last_upstream if passed else 0.0
-    return min(times.total, max(0.0, before) + max(0.0, after))
+    return min(times.total - times.unread, max(0.0, before) + max(0.0, after))
+
+
+def is_sent_slowly(times: Times) -> bool:
+    """Return whether the proxy waited for the rest of a request whose head it had."""
+    return times.received - times.unread > AT_ONCE_SECONDS
 
 
 def phases(times: Times, gateway: float, served: Served) -> dict[str, float]:
@@ -107,12 +115,14 @@ def phases(times: Times, gateway: float, served: Served) -> dict[str, float]:
     proxy's, and what is more than there was room for is the difference of the clocks.
     """
     room = times.total - gateway
+    sockets = min(room, times.unread + times.reply_unread)
+    room -= sockets
     counted_twice = min(served.arrival_wait_seconds, times.asked)
     ahead = max(0.0, served.backend_seconds - counted_twice - room)
     too_much = counted_twice + min(ahead, max(0.0, served.arrival_wait_seconds - counted_twice))
     backend = _backend_parts(served.timings, too_much)
     backend["backend_other"] = served.backend_seconds - too_much - sum(backend.values())
-    parts = {}
+    parts = {SOCKETS: sockets} if times.is_of_sockets else {}
     for name, seconds in backend.items():
         parts[name] = min(max(0.0, seconds), room)
         room -= parts[name]

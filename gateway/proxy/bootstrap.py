@@ -13,6 +13,7 @@ from pathlib import Path
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from gateway.proxy import socket_clock
 from gateway.proxy.endpoints import Endpoint
 from gateway.proxy.sockets import Sockets
 from gateway.proxy.template import Json, Values, filled
@@ -41,10 +42,12 @@ def document(
     sockets: Sockets,
     limits: Values | None = None,
     tracing: TracingSettings | None = None,
+    module: Path | None = None,
 ) -> Json:
     """Return an envoy.config.bootstrap.v3.Bootstrap as plain values.
 
-    `limits` replace values that envoy.yaml has itself. Raises OSError if the host's name has no address.
+    `limits` replace values that envoy.yaml has itself; `module` is that of socket_clock. Raises OSError if the host's
+    name has no address.
     """
     found = filled(TEMPLATE, {**_values(settings, sockets), **(limits or {})})
     shared = found.pop("shared")
@@ -55,6 +58,8 @@ def document(
             _close(paradigm, shared)
     if tracing is not None:
         trace(found, shared, tracing)
+    if module is not None:
+        socket_clock.add(found, tuple(SERVICES), module, sockets)
     if tls := settings.server_tls():
         for listener, transport_socket in downstream_sockets(tls, sockets).items():
             [each] = [each for each in found["static_resources"]["listeners"] if each["name"] == listener]
@@ -69,7 +74,8 @@ def write(
     tracing: TracingSettings | None = None,
 ) -> None:
     """Write all files that Envoy starts with into the folder of `sockets`."""
-    sockets.bootstrap.write_text(json.dumps(document(settings, sockets, limits, tracing), indent=2))
+    module = None if settings.server_tls() else socket_clock.place(sockets)
+    sockets.bootstrap.write_text(json.dumps(document(settings, sockets, limits, tracing, module), indent=2))
     for name, secret in secrets(settings.server_tls(), settings.backend_tls(), sockets).items():
         sockets.secret(name).write_text(json.dumps(secret, indent=2))
 

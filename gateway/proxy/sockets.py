@@ -25,6 +25,8 @@ class Sockets:
         """Envoy's listener for the gRPC calls that the HTTP server and the doors make for their callers."""
         self.bootstrap = folder / "bootstrap.json"
         """The file that Envoy starts with."""
+        self.sent_times = folder / "sent_times"
+        """What the module in Envoy tells of replies, if there is one: see socket_clock.py."""
         self.reload = folder / "reload"
         """A folder that Envoy watches: a file that is moved into it makes Envoy read the certificates again."""
 

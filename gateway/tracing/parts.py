@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from gateway.figures.log_entry import Times
-from gateway.figures.observation import AT_ONCE_SECONDS, Observation
+from gateway.figures.observation import SOCKETS, Observation, is_sent_slowly
 from tandem.phases import BACKEND_PHASES
 
 GATEWAY, RESIDUAL = "gateway", "residual"
@@ -29,8 +29,8 @@ class Part(NamedTuple):
 def parts(start: int, times: Times, seen: Observation) -> list[Part]:
     """Return the parts of a request that arrived at `start`: without gaps, the last one's end is that of the request.
 
-    The seconds of one name add up to those in the metrics. The gateway has two parts, before the backend and after it;
-    what the client took to send the request, and the network, are the residual.
+    The seconds of one name add up to those in the metrics. The gateway and its sockets have two parts, before the
+    backend and after it; what the client took to send the request, and the network, are the residual.
     """
     phases = [(name, seconds) for name, seconds in _phases(times, seen) if seconds > 0.0]
     ends = [start + nanoseconds(seconds) for seconds in accumulate(seconds for _, seconds in phases)]
@@ -48,13 +48,16 @@ def nanoseconds(seconds: float) -> int:
 def _phases(times: Times, seen: Observation) -> Iterator[tuple[str, float]]:
     passed = times.last_upstream and times.last_downstream
     after = min(max(0.0, times.last_downstream - times.last_upstream), seen.gateway_seconds) if passed else 0.0
-    others, rest = seen.total_seconds - seen.gateway_seconds, BACKEND
+    unread = seen.phases.get(SOCKETS, times.unread)
+    others, rest = max(0.0, seen.total_seconds - unread - seen.gateway_seconds), BACKEND
     if seen.phases:
         others, rest = seen.phases[RESIDUAL], RESIDUAL
-    sending = min(times.received, others) if times.asked and times.received > AT_ONCE_SECONDS else 0.0
+    sending = min(times.received - times.unread, others) if times.asked and is_sent_slowly(times) else 0.0
+    yield SOCKETS, min(unread, times.unread)
     yield RESIDUAL, sending
     yield GATEWAY, seen.gateway_seconds - after
     for name in _IN_ORDER:
         yield name, seen.phases.get(name, 0.0)
     yield rest, others - sending
+    yield SOCKETS, unread - min(unread, times.unread)
     yield GATEWAY, after

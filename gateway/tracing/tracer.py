@@ -50,8 +50,9 @@ class Tracer:
 
     def record(self, raw: HTTPAccessLogEntry, seen: Observation, trace: RequestTrace) -> None:
         """Send the spans of a request that has ended, if there is room for them."""
-        start, state = raw.common_properties.start_time.ToNanoseconds(), _state(trace)
-        children = parts(start, times_of(raw), seen)
+        times, state = times_of(raw), _state(trace)
+        start = raw.common_properties.start_time.ToNanoseconds() - nanoseconds(times.unread)
+        children = parts(start, times, seen)
         if not self._queue.admits(1 + len(children)):
             return
         own = self._context(trace, trace.span_id, state)

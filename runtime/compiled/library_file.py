@@ -20,10 +20,7 @@ class BadLibrary(LibraryUnavailable):
 
 def open_library(path: Path) -> ctypes.CDLL:
     """Load a file that `build` has made. Raises BadLibrary if it is damaged, or others can have changed it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise BadLibrary(f"{path}: {error.strerror}") from None
+    descriptor = _open(path)
     try:
         _check(descriptor, path)
         # From here on the descriptor stays open: the loader knows a library by its name, so the same name must never
@@ -35,6 +32,21 @@ def open_library(path: Path) -> ctypes.CDLL:
     except OSError as error:
         os.close(descriptor)
         raise BadLibrary(f"{path}: cannot be loaded: {error}") from None
+
+
+def copy_library(path: Path, to: Path) -> None:
+    """Copy a file that `build` has made, for another program to load. Raises BadLibrary as `open_library` does."""
+    with open(_open(path), "rb") as file:
+        _check(file.fileno(), path)
+        file.seek(0)
+        to.write_bytes(file.read())
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise BadLibrary(f"{path}: {error.strerror}") from None
 
 
 def _check(descriptor: int, path: Path) -> None:

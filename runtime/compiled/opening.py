@@ -32,7 +32,11 @@ def open_compiled(folder: Path, recipe: Recipe, load: Callable[[Path], T]) -> T:
         except BadLibrary as error:
             logger.warning("%s is compiled again: %s", recipe.what, error)
             bad.append(path)
-    return _compiled_again(folder, recipe, load, bad)
+    with recipe.locked(folder):
+        for path in recipe.found(folder):
+            if path not in bad:
+                return load(path)  # another process has compiled it meanwhile
+        return _compiled_again(folder, recipe, load, bad)
 
 
 def _compiled_again(folder: Path, recipe: Recipe, load: Callable[[Path], T], bad: list[Path]) -> T:

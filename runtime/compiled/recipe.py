@@ -5,15 +5,18 @@ other sources make another library. CONTENT is the SHA-256 of the file, by which
 whether the file is whole. Knows nothing of what a library does; needs only the standard library.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.compiled.compiler import LIMIT_SECONDS, CompilerFailed, compile_sources, find_compiler
+from runtime.compiled.lock import COMPILING, hold_lock
 
 _SCRATCH = "building-"
 
@@ -52,8 +55,7 @@ class Recipe:
     def compiled(self, folder: Path) -> Path:
         """Compile into `folder`, whatever is there, and return the path. Raises LibraryUnavailable, CannotKeep.
 
-        The file appears under its name in one step, when it is whole. Two processes may do this at the same time: each
-        puts its own there, and the same content gets the same name.
+        The file appears under its name in one step, when it is whole.
         """
         try:
             compiler = find_compiler()
@@ -71,6 +73,14 @@ class Recipe:
         except OSError as error:
             raise CannotKeep(f"{self.what} can't be kept: {error}") from None
         return path
+
+    @contextlib.contextmanager
+    def locked(self, folder: Path) -> Iterator[None]:
+        """Let one process at a time compile this into `folder`, and none while one measures."""
+        with contextlib.suppress(OSError):
+            _make(folder)
+        with hold_lock(folder / f"{self._stem()}.lock"), hold_lock(folder / COMPILING, is_shared=True):
+            yield
 
     def _stem(self) -> str:
         digest = hashlib.sha256(" ".join((*self.flags, *self.libraries)).encode())
@@ -90,5 +100,6 @@ def _make(folder: Path) -> None:
 def _sweep(folder: Path) -> None:
     """Remove what processes have left that were killed while they compiled."""
     for scratch in folder.glob(f"{_SCRATCH}*"):
-        if time.time() - scratch.stat().st_mtime > 2 * LIMIT_SECONDS:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # its process has just removed it
+            if time.time() - scratch.stat().st_mtime > 2 * LIMIT_SECONDS:
+                shutil.rmtree(scratch, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""grpc.reflection.v1alpha, by which clients that have no stubs find out what a server serves.
+"""grpc.reflection, v1 and v1alpha, by which clients that have no stubs find out what a server serves.
 
 The library's servicer answers; here messages are read raw, as by `rpc.rpc`, so that a malformed one is the caller's
 INVALID_ARGUMENT and no exception of ours. A client that sends nothing more, or never ends its stream, gets
@@ -22,9 +22,11 @@ MAX_SECONDS = 10.0
 """What one call may take in all."""
 
 SERVICE_NAME: str = reflection.SERVICE_NAME
+_NAMES = (SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
+"""The messages of both versions are the same to the byte."""
 
 
-def reflection_handler(service_names: Iterable[str]) -> grpc.GenericRpcHandler:
+def reflection_handlers(service_names: Iterable[str]) -> list[grpc.GenericRpcHandler]:
     """Serve reflection of the services named; their descriptors must be in the default pool."""
     servicer = ReflectionServicer(service_names)
 
@@ -41,7 +43,7 @@ def reflection_handler(service_names: Iterable[str]) -> grpc.GenericRpcHandler:
     handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
         info, response_serializer=serialize
     )
-    return grpc.method_handlers_generic_handler(SERVICE_NAME, {"ServerReflectionInfo": handler})
+    return [grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler}) for name in _NAMES]
 
 
 @contextlib.asynccontextmanager

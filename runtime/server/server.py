@@ -16,7 +16,7 @@ from runtime.http2.server import Http2Server
 from runtime.loading_thread import in_loading_thread
 from runtime.server.grpcio import GrpcioServer
 from runtime.server.health import Health
-from runtime.server.reflection import SERVICE_NAME, reflection_handler
+from runtime.server.reflection import SERVICE_NAME, reflection_handlers
 from runtime.tls import ServerTls
 from tandem.expected_errors import ExpectedError
 
@@ -82,7 +82,7 @@ class RpcServer:
         """Bind and accept calls, health NOT_SERVING. Raises PortInUse, ValueError."""
         self._transport = self._transport or await new_transport(self._http2, self._tls)
         names = (*self._names, self.health.service_name, SERVICE_NAME)
-        own = (await self.health.handler(), reflection_handler(names))
+        own = (await self.health.handler(), *reflection_handlers(names))
         try:
             self.port = await self._transport.start(self._host, self.port, (*self._handlers, *own))
         except OSError as error:

@@ -78,8 +78,9 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
             settings,
             report,
             model.spec.kv_cache_dtype,
+            model.spec.dtype,
         )
-    description = model_message(model, modality, checkpoint.config, computation, hashes.of)
+    description = model_message(model, modality, checkpoint.config, computation, num_threads, hashes.of)
     engine = _engine(computation, modality, settings, metrics, model.name)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)

@@ -32,13 +32,13 @@ class ArSettings(BackendSettings):
     is a C++ compiler. On a GPU it is always torch."""
 
     dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto"
-    """What the weights are held as. auto: with the native kernel as their file holds them, with torch float32 on a CPU
-    and bfloat16 on a GPU. int8 and int4 are for the native kernel."""
+    """What the weights are held as. auto: with the native kernel what the model's model.toml recommends, else as their
+    file holds them; with torch float32 on a CPU and bfloat16 on a GPU. int8 and int4 are for the native kernel."""
 
     activation_bits: Literal["8", "16"] = "8"
     """Bits that the native kernel rounds activations to, in groups of 32, for products with weights of 8 bits or fewer.
     8 is as other servers do, but for a text's first 48 positions, which have 16 with the weights that the file has; 16
-    answers as float32 does with the same weights, as fast for a lone text, 30 to 35 % slower for eight at a time."""
+    answers as float32 does with the same weights, as fast for a lone text, slower for several at a time."""
 
     kv_cache_dtype: Literal["auto", "float16", "int8"] = "auto"
     """What the native kernel holds keys and values as. int8 takes half of the memory of float16, if heads have a

@@ -27,11 +27,15 @@ class ArWorker(ModelWorker[SequentialModel]):
             if model.watch is not None:
                 await asyncio.to_thread(model.watch.stop)
 
-    def get_for(self, name: str, kind: str | None) -> SequentialModel:
+    def get_for(self, name: str, kind: str | None, in_steps: bool = False) -> SequentialModel:
         """Return the model called `name`; if it is empty, the only one, or the only one that takes content of `kind`.
 
-        `kind` is the name of a prompt's or a content's field. Raises NotFound, Unavailable.
+        `kind` is the name of a prompt's or a content's field. Of several image models it is the only one that takes
+        steps, if the request is to be done `in_steps`, or else the only one that takes none. Raises NotFound,
+        Unavailable.
         """
         wanted = _MODALITIES.get(kind or "")
         fitting = [model for model in self.models if model.description.modality == wanted]
+        if wanted == "image" and len(fitting) > 1:
+            fitting = [model for model in fitting if model.takes_steps == in_steps]
         return fitting[0] if not name and len(fitting) == 1 else self.get(name)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.compiled.lock import COMPILING, hold_lock
 from runtime.file_hashes import sha256_of
 from runtime.model_spec import ImageSpec
 from runtime.models import Model, ModelError
@@ -97,7 +98,9 @@ def _on_cpu(path: Path, int8: Int8File | None, spec: ImageSpec, settings: GanSet
     def probe_for(session: Session) -> Feed:
         return Generator(session, spec).feed(probe(spec, count))
 
-    found = open_calibrated(path, wish, probe_for, CalibrationStore(cache_folder() / "calibrations"), int8)
+    store = CalibrationStore(cache_folder() / "calibrations")
+    with hold_lock(cache_folder() / "kernels" / COMPILING):  # the other service's compiler would disturb a calibration
+        found = open_calibrated(path, wish, probe_for, store, int8)
     return Generators(
         [Generator(each, spec) for each in found.sessions],
         found.configuration,

@@ -31,8 +31,8 @@ class GanSettings(BackendSettings):
 
     runtime: RuntimeChoice = "auto"
     """What runs the generators on the CPU: auto takes the fastest, found by a short calibration at the first start, of
-    those that draw the same bits in any batch. It is kept; the log and `tandem doctor` tell of one that was made while
-    other programs had the cores, and name its file. On a GPU it is ONNX Runtime."""
+    those that draw the same bits in any batch. It is kept; one that was made while other programs had the cores is made
+    again by a start on an idle machine. On a GPU it is ONNX Runtime."""
 
     precision: PrecisionChoice = "auto"
     """What the generators compute in: auto takes the fastest on this CPU. bfloat16 needs a processor with instructions

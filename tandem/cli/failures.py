@@ -1,6 +1,7 @@
 """How a command ends with an expected error: one line, and an exit code."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import typer
@@ -8,20 +9,30 @@ import typer
 from runtime.errors import TandemError
 from tandem.cli.packages import SERVER_PACKAGES, how_to_get
 from tandem.cli.terminal import Terminal
-from tandem.client import DeadlineExceeded, NotReachable, TandemRpcError, Unauthenticated, Unimplemented
+from tandem.client import (
+    DeadlineExceeded,
+    InvalidArgument,
+    NotReachable,
+    TandemRpcError,
+    Unauthenticated,
+    Unimplemented,
+)
 from tandem.client.credentials import API_KEY
 from tandem.expected_errors import EXPECTED
 
 FAILED = 1
+REFUSED = 2
 INTERRUPTED = 130
 
 
 @contextlib.contextmanager
 def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
-    """Turn expected errors into a line and exit code 1, Ctrl-C into 130; anything else keeps its traceback.
+    """Turn expected errors into a line; anything else keeps its traceback.
 
+    The exit code is 2 where the command asks for what is not accepted, whoever finds out; 130 after Ctrl-C; else 1.
     `address` is the gateway's.
     """
+    code = FAILED
     try:
         yield
     except KeyboardInterrupt:
@@ -29,6 +40,7 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
     except TandemRpcError as error:
         terminal.fail(_explain(error, address))
+        code = REFUSED if isinstance(error, InvalidArgument) else FAILED
     except ModuleNotFoundError as error:
         if error.name not in SERVER_PACKAGES:
             raise
@@ -39,7 +51,7 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
         terminal.fail(str(error))
     else:
         return
-    raise typer.Exit(FAILED)
+    raise typer.Exit(code)
 
 
 def _explain(error: TandemRpcError, address: str) -> str:
@@ -55,4 +67,19 @@ def _explain(error: TandemRpcError, address: str) -> str:
         return f"no reply in time ({error.message}): the server is busy, or the request needs a longer timeout"
     if isinstance(error, Unimplemented):
         return f"{address} does not offer this call: it is another kind of server, or the backend of other models"
-    return error.message or error.code
+    return _by_options(error.message) or error.code
+
+
+_OPTIONS = (  # how the command line calls fields of the contract
+    (re.compile(r"^chat\.messages\[\d+\]\.content"), "the prompt"),
+    (re.compile(r"^texts\.texts\[\d+\]"), "the text"),
+    (re.compile(r"^images\.images(\.\w+)?"), "the image"),
+    (re.compile(r"^class_label"), "--label"),
+)
+
+
+def _by_options(message: str) -> str:
+    """Return a refusal with the option that its field comes from."""
+    for field, option in _OPTIONS:
+        message = field.sub(option, message, count=1)
+    return re.sub(r"^sampling\.(\w+)", lambda found: "--" + found[1].replace("_", "-"), message)

@@ -19,6 +19,7 @@ class Terminal:
         # Without `emoji` a file or a text that contains ":x:" is shown as it is.
         self.out = Console(highlight=False, emoji=False)
         self.err = Console(stderr=True, highlight=False, emoji=False)
+        self._is_within_line = False
 
     @property
     def is_interactive(self) -> bool:
@@ -29,6 +30,7 @@ class Terminal:
         """Write generated text at once; to a terminal without the control characters it may contain."""
         sys.stdout.write(printable(text) if self.is_interactive else text)
         sys.stdout.flush()
+        self._is_within_line = not text.endswith("\n") if text else self._is_within_line
 
     def say(self, text: str) -> None:
         """Print a sentence of the result: wrapped between words on a terminal, one line anywhere else."""
@@ -46,5 +48,7 @@ class Terminal:
         return Progress(*columns, console=self.err, auto_refresh=auto_refresh, transient=True, disable=is_hidden)
 
     def fail(self, text: str) -> None:
-        """Print an error, wrapped likewise."""
+        """Print an error, wrapped likewise, on a line of its own."""
+        if self._is_within_line:
+            self.write("\n")
         self.err.print(Text.assemble(("error:", "bold red"), " ", text), soft_wrap=not self.err.is_terminal)

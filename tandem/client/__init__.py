@@ -1,7 +1,7 @@
 """The typed client, sync and asyncio: what an application imports to use Tandem.
 
     with TandemClient() as client:
-        for chunk in client.generate("Once upon a time", max_tokens=40):
+        for chunk in client.generate("Tell me a story.", max_tokens=40):
             print(chunk.text, end="")
 
 Everything that goes in or comes out is a plain Python value; protobuf and grpc stay inside.
@@ -27,9 +27,10 @@ from tandem.client.errors import (
     Unimplemented,
 )
 from tandem.client.images import ImageBatch, Images, Verdict
+from tandem.client.labels import Labels
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
-from tandem.client.prompts import ClassLabel, Message, Prompt
+from tandem.client.prompts import Message, Prompt
 from tandem.client.synchronous import Generation, TandemClient
 from tandem.client.text import Alternative, Choice, Completion, GenerateChunk, Score, TokenLogprob, Usage
 from tandem.client.timings import Timings
@@ -41,7 +42,6 @@ __all__ = [
     "AsyncTandemClient",
     "Cancelled",
     "Choice",
-    "ClassLabel",
     "Completion",
     "Credentials",
     "DeadlineExceeded",
@@ -54,6 +54,7 @@ __all__ = [
     "Images",
     "Internal",
     "InvalidArgument",
+    "Labels",
     "Message",
     "Models",
     "NotFound",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Self, Unpack, cast
 
 import grpc
@@ -17,6 +18,7 @@ from tandem.client.channels import DEFAULT_ADDRESS, open_async_channel
 from tandem.client.credentials import Credentials, address_of_environment
 from tandem.client.errors import CANCELLED_HERE, Cancelled, ReplyTooLarge, Unimplemented, typed_errors
 from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
+from tandem.client.labels import Labels, class_numbers, has_names
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
@@ -60,6 +62,29 @@ class AsyncGeneration:
         self._call.cancel()
 
 
+class _LateCall:
+    """A call that begins at its first read, once what its request needs is looked up."""
+
+    def __init__(self, look_up: Callable[[], Awaitable[None]], begin: Callable[[], Any]) -> None:
+        self._look_up = look_up
+        self._begin = begin
+        self._call: Any = None
+        self._is_cancelled = False
+
+    async def read(self) -> Any:
+        if self._call is None:
+            await self._look_up()
+            self._call = self._begin()
+            if self._is_cancelled:
+                self._call.cancel()
+        return await self._call.read()
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+        if self._call is not None:
+            self._call.cancel()
+
+
 class AsyncTandemClient:
     """A client of the gateway, or of one backend, at `address` (host:port). Make it where an event loop runs.
 
@@ -91,21 +116,30 @@ class AsyncTandemClient:
         self._is_closed = True
         await self._channel.close()
 
-    def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> AsyncGeneration:
-        """Stream the continuation of `prompt` as it is generated."""
-        request = requests.generate_request(prompt, options)
-        call = self._call(self._sequential.Generate, request, options.get("timeout_seconds"))
-        return AsyncGeneration(call, self.address)
+    def generate(self, prompt: Prompt | None = None, **options: Unpack[GenerateOptions]) -> AsyncGeneration:
+        """Stream the answer to `prompt`, or images of the class `label`, as they are generated."""
+        remaining_seconds = time_left(options.get("timeout_seconds"))
 
-    async def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
-        """Return the whole continuation of `prompt`, text or images, in one reply."""
+        def begin() -> Any:
+            request = requests.generate_request(prompt, options)
+            return self._call(self._sequential.Generate, request, remaining_seconds())
+
+        if not has_names(options.get("label")):
+            return AsyncGeneration(begin(), self.address)
+        look_up = partial(self._look_up, "label", options, self.list_sequential_models, remaining_seconds())
+        return AsyncGeneration(_LateCall(look_up, begin), self.address)
+
+    async def complete(self, prompt: Prompt | None = None, **options: Unpack[GenerateOptions]) -> Completion:
+        """Return the whole answer to `prompt`, or images of the class `label`, in one reply."""
+        remaining_seconds = time_left(options.get("timeout_seconds"))
+        await self._look_up("label", options, self.list_sequential_models, remaining_seconds())
         request = requests.complete_request(prompt, options)
-        return replies.completion(await self._unary(self._sequential.Complete, request, options.get("timeout_seconds")))
+        return replies.completion(await self._unary(self._sequential.Complete, request, remaining_seconds()))
 
     async def score(
         self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None
     ) -> Score:
-        """Return the exact log-likelihood of a text, or of token ids: at least two tokens."""
+        """Return the exact log-likelihood of a plain text, or of token ids: at least two tokens."""
         contents = cast("list[str]", [content])
         (score,) = await self.score_many(contents, model=model, timeout_seconds=timeout_seconds)
         return score
@@ -118,7 +152,7 @@ class AsyncTandemClient:
         steps: int | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Score]:
-        """Return the exact log-likelihoods of 1 to 256 texts, or lists of token ids, in one call.
+        """Return the exact log-likelihoods of 1 to 256 plain texts, or lists of token ids, in one call.
 
         `steps`: under generation in so many steps, of a model that `takes_steps`.
         """
@@ -128,7 +162,7 @@ class AsyncTandemClient:
     async def score_images(
         self,
         images: ImageBatch | NDArray[Any],
-        labels: int | Sequence[int] | None = None,
+        labels: Labels | None = None,
         *,
         model: str = "",
         steps: int | None = None,
@@ -139,13 +173,17 @@ class AsyncTandemClient:
         Images are [number, height, width(, channels)] of uint8, or float32 in the model's range; those that `sample`
         gave bring their labels with them. `steps`: under generation in so many steps, of a model that `takes_steps`.
         """
-        request = requests.score_images_request(images, labels, model, steps)
-        return replies.scores(await self._unary(self._sequential.Score, request, timeout_seconds))
+        remaining_seconds = time_left(timeout_seconds)
+        asked: dict[str, Any] = {"labels": labels, "model": model}
+        await self._look_up("labels", asked, self.list_sequential_models, remaining_seconds())
+        request = requests.score_images_request(images, asked["labels"], model, steps)
+        return replies.scores(await self._unary(self._sequential.Score, request, remaining_seconds()))
 
     async def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
         """Draw `count` images, 1 to 100,000 unless the server says otherwise; in parts where one reply is too small."""
-        request = requests.sample_request(count, options)
         remaining_seconds = time_left(options.get("timeout_seconds"))
+        await self._look_up("labels", options, self.list_parallel_models, remaining_seconds())
+        request = requests.sample_request(count, options)
         with contextlib.suppress(ReplyTooLarge):
             return replies.images(await self._unary(self._parallel.Sample, request, remaining_seconds()))
         parts = self._parts(SampleStreamRequest(sample=request), remaining_seconds())
@@ -155,8 +193,22 @@ class AsyncTandemClient:
         self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
     ) -> AsyncGenerator[Images, None]:
         """Draw `count` images, up to 100,000, in parts as they are made; close the generator to stop."""
+        if has_names(options.get("labels")):
+            return self._named_parts(count, images_per_message, options)
         request = requests.sample_stream_request(count, images_per_message, options)
         return self._parts(request, call_seconds(options.get("timeout_seconds")))
+
+    async def _named_parts(
+        self, count: int, images_per_message: int | None, options: SampleOptions
+    ) -> AsyncGenerator[Images, None]:
+        remaining_seconds = time_left(options.get("timeout_seconds"))
+        await self._look_up("labels", options, self.list_parallel_models, remaining_seconds())
+        options["timeout_seconds"] = remaining_seconds()
+        async with contextlib.aclosing(
+            self.sample_stream(count, images_per_message=images_per_message, **options)
+        ) as parts:
+            async for part in parts:
+                yield part
 
     async def _parts(self, request: Any, timeout_seconds: float | None) -> AsyncGenerator[Images, None]:
         call = self._call(self._parallel.SampleStream, request, timeout_seconds)
@@ -176,13 +228,16 @@ class AsyncTandemClient:
         self,
         images: ImageBatch | NDArray[Any],
         *,
-        labels: int | Sequence[int] | None = None,
+        labels: Labels | None = None,
         model: str = "",
         timeout_seconds: float | None = None,
     ) -> Verdict:
         """Return the discriminator's verdict on images, as `score_images` takes them."""
-        request = requests.discriminate_request(images, labels, model)
-        return replies.verdict(await self._unary(self._parallel.Discriminate, request, timeout_seconds))
+        remaining_seconds = time_left(timeout_seconds)
+        asked: dict[str, Any] = {"labels": labels, "model": model}
+        await self._look_up("labels", asked, self.list_parallel_models, remaining_seconds())
+        request = requests.discriminate_request(images, asked["labels"], model)
+        return replies.verdict(await self._unary(self._parallel.Discriminate, request, remaining_seconds()))
 
     async def list_models(self, *, timeout_seconds: float | None = None) -> Models:
         """Return the models of both paradigms; fails if either backend is away."""
@@ -204,6 +259,12 @@ class AsyncTandemClient:
         """Return the parallel models loaded."""
         message = await self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
         return replies.parallel_models(message)
+
+    async def _look_up(self, key: str, options: Any, list_models: Any, timeout_seconds: float | None) -> None:
+        """Put the numbers of classes in the place of their names."""
+        if has_names(options.get(key)):
+            models = await list_models(timeout_seconds=timeout_seconds)
+            options[key] = class_numbers(options[key], options.get("model", ""), models)
 
     async def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
         with typed_errors(self.address), _own_cancellation():

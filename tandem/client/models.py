@@ -34,6 +34,10 @@ class SequentialModel:
     """Whether images can be generated in fewer steps than they have tokens."""
     default_sampling: Mapping[str, float] = field(default_factory=dict)
     """What the model's authors recommend, by the names of sampling options; holds where a request sets none of them."""
+    runtime: str = ""
+    """What computes its steps: "native", "torch" or "cuda"; empty if the server does not report it."""
+    num_instances: int = 0
+    threads_per_instance: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from tandem.client.labels import Labels
+
 Encoding: TypeAlias = Literal["uint8", "float32", "png"]
 
 
@@ -64,6 +66,11 @@ class SamplingOptions(TypedDict, total=False):
 class GenerateOptions(SamplingOptions, total=False):
     """What `generate` and `complete` take besides the prompt."""
 
+    raw: bool
+    """True: the prompt is a plain text to go on with, and nothing is said to the model around it."""
+    label: int | str | None
+    """Image models, instead of a prompt: the class to draw, by number or name."""
+
     model: str
     """Name of a model; may be left out where only one takes such a prompt."""
     logprobs: bool
@@ -83,8 +90,8 @@ class SampleOptions(TypedDict, total=False):
 
     model: str
     """Name of a model; may be left out where there is only one."""
-    labels: int | Sequence[int] | None
-    """The class of all images, or one an image; absent: drawn from the seed."""
+    labels: Labels | None
+    """The class of all images, or one an image, by number or name; absent: drawn from the seed."""
     seed: int | None
     """Image i is drawn from (seed, i), the same under the same fingerprint (see Images); 0 to 2**64 - 1; absent: drawn
     by the server and reported."""

@@ -1,4 +1,4 @@
-"""What a sequential model can be asked to continue."""
+"""What a sequential model of texts can be asked to continue."""
 
 from __future__ import annotations
 
@@ -15,12 +15,6 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True)
-class ClassLabel:
-    """What an image model is to draw: the number of a class, 0 to the model's num_classes - 1."""
-
-    number: int
-
-
-Prompt: TypeAlias = str | Sequence[Message] | Sequence[int] | ClassLabel
-"""Plain text to go on with; a conversation, the oldest message first; token ids; or, for image models, a class."""
+Prompt: TypeAlias = str | Sequence[Message] | Sequence[int]
+"""What a user says, which a model without a chat template goes on with; a conversation, the oldest message first; or
+token ids. With the option `raw`, a str is plain text to go on with, whatever the model."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tandem.ar.v1 import ar_pb2
 from tandem.client.images import ImageBatch, Images
 from tandem.client.options import Encoding, GenerateOptions, SampleOptions, SamplingOptions
-from tandem.client.prompts import ClassLabel, Message, Prompt
+from tandem.client.prompts import Message, Prompt
 from tandem.common.v1 import images_pb2
 from tandem.expected_errors import ExpectedError
 from tandem.gan.v1 import gan_pb2
@@ -26,12 +26,12 @@ _CONSTRAINTS = ("json_schema", "json_object", "regex", "lark", "choice")
 _SCALARS = SamplingOptions.__annotations__.keys() - {"stop", "stop_token_ids", "logit_bias", *_CONSTRAINTS}
 
 
-def generate_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.GenerateRequest:
+def generate_request(prompt: Prompt | None, options: GenerateOptions) -> ar_pb2.GenerateRequest:
     """Raises ValueError if a value does not fit its field."""
     _refuse_unknown(options, GenerateOptions)
     request = ar_pb2.GenerateRequest()
     _put(request, "model", options.get("model"))
-    _put_prompt(request, prompt)
+    _put_prompt(request, prompt, options)
     _put_sampling(request.sampling, options)
     top_logprobs = options.get("top_logprobs") or 0
     _put(request, "logprobs", options.get("logprobs", False) or top_logprobs != 0)
@@ -42,7 +42,7 @@ def generate_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.Generat
     return request
 
 
-def complete_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.CompleteRequest:
+def complete_request(prompt: Prompt | None, options: GenerateOptions) -> ar_pb2.CompleteRequest:
     """Raises ValueError like `generate_request`."""
     return ar_pb2.CompleteRequest(generate=generate_request(prompt, options))
 
@@ -128,11 +128,19 @@ def _put_labels(message: Any, images: ImageBatch | NDArray[Any], labels: int | S
         _extend(message, "labels", [labels] * len(images) if np.ndim(labels) == 0 else np.asarray(labels).tolist())
 
 
-def _put_prompt(request: ar_pb2.GenerateRequest, prompt: Prompt) -> None:
-    if isinstance(prompt, str):
-        request.text = prompt
-    elif isinstance(prompt, ClassLabel):
-        _put(request, "class_label", prompt.number)
+def _put_prompt(request: ar_pb2.GenerateRequest, prompt: Prompt | None, options: GenerateOptions) -> None:
+    label, is_raw = options.get("label"), options.get("raw", False)
+    if (prompt is None) == (label is None):
+        raise ExpectedError("prompt and label: give one of them")
+    if is_raw and not isinstance(prompt, str):
+        raise ExpectedError("raw: this is for a prompt that is a text")
+    if prompt is None:
+        _put(request, "class_label", label)
+    elif is_raw:
+        _put(request, "text", prompt)
+    elif isinstance(prompt, str):
+        request.chat.messages.add(role="user", content=prompt)
+        request.chat.plain_without_template = True
     elif prompt and all(isinstance(item, Message) for item in prompt):
         for message in cast(Sequence[Message], prompt):
             request.chat.messages.add(role=message.role, content=message.content)

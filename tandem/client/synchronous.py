@@ -15,6 +15,7 @@ from tandem.client.channels import DEFAULT_ADDRESS, open_channel
 from tandem.client.credentials import Credentials, address_of_environment
 from tandem.client.errors import ReplyTooLarge, Unimplemented, typed_errors
 from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
+from tandem.client.labels import Labels, class_numbers, has_names
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
@@ -86,18 +87,22 @@ class TandemClient:
         self._is_closed = True
         self._channel.close()
 
-    def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Generation:
-        """Stream the continuation of `prompt` as it is generated."""
+    def generate(self, prompt: Prompt | None = None, **options: Unpack[GenerateOptions]) -> Generation:
+        """Stream the answer to `prompt`, or images of the class `label`, as they are generated."""
+        remaining_seconds = time_left(options.get("timeout_seconds"))
+        self._look_up("label", options, self.list_sequential_models, remaining_seconds())
         request = requests.generate_request(prompt, options)
-        return Generation(self._call(self._sequential.Generate, request, options.get("timeout_seconds")), self.address)
+        return Generation(self._call(self._sequential.Generate, request, remaining_seconds()), self.address)
 
-    def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
-        """Return the whole continuation of `prompt`, text or images, in one reply."""
+    def complete(self, prompt: Prompt | None = None, **options: Unpack[GenerateOptions]) -> Completion:
+        """Return the whole answer to `prompt`, or images of the class `label`, in one reply."""
+        remaining_seconds = time_left(options.get("timeout_seconds"))
+        self._look_up("label", options, self.list_sequential_models, remaining_seconds())
         request = requests.complete_request(prompt, options)
-        return replies.completion(self._unary(self._sequential.Complete, request, options.get("timeout_seconds")))
+        return replies.completion(self._unary(self._sequential.Complete, request, remaining_seconds()))
 
     def score(self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None) -> Score:
-        """Return the exact log-likelihood of a text, or of token ids: at least two tokens."""
+        """Return the exact log-likelihood of a plain text, or of token ids: at least two tokens."""
         contents = cast("list[str]", [content])
         (score,) = self.score_many(contents, model=model, timeout_seconds=timeout_seconds)
         return score
@@ -110,7 +115,7 @@ class TandemClient:
         steps: int | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Score]:
-        """Return the exact log-likelihoods of 1 to 256 texts, or lists of token ids, in one call.
+        """Return the exact log-likelihoods of 1 to 256 plain texts, or lists of token ids, in one call.
 
         `steps`: under generation in so many steps, of a model that `takes_steps`.
         """
@@ -120,7 +125,7 @@ class TandemClient:
     def score_images(
         self,
         images: ImageBatch | NDArray[Any],
-        labels: int | Sequence[int] | None = None,
+        labels: Labels | None = None,
         *,
         model: str = "",
         steps: int | None = None,
@@ -131,13 +136,17 @@ class TandemClient:
         Images are [number, height, width(, channels)] of uint8, or float32 in the model's range; those that `sample`
         gave bring their labels with them. `steps`: under generation in so many steps, of a model that `takes_steps`.
         """
-        request = requests.score_images_request(images, labels, model, steps)
-        return replies.scores(self._unary(self._sequential.Score, request, timeout_seconds))
+        remaining_seconds = time_left(timeout_seconds)
+        asked: dict[str, Any] = {"labels": labels, "model": model}
+        self._look_up("labels", asked, self.list_sequential_models, remaining_seconds())
+        request = requests.score_images_request(images, asked["labels"], model, steps)
+        return replies.scores(self._unary(self._sequential.Score, request, remaining_seconds()))
 
     def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
         """Draw `count` images, 1 to 100,000 unless the server says otherwise; in parts where one reply is too small."""
-        request = requests.sample_request(count, options)
         remaining_seconds = time_left(options.get("timeout_seconds"))
+        self._look_up("labels", options, self.list_parallel_models, remaining_seconds())
+        request = requests.sample_request(count, options)
         with contextlib.suppress(ReplyTooLarge):
             return replies.images(self._unary(self._parallel.Sample, request, remaining_seconds()))
         parts = self._parts(SampleStreamRequest(sample=request), remaining_seconds())
@@ -147,8 +156,10 @@ class TandemClient:
         self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
     ) -> Generator[Images, None, None]:
         """Draw `count` images, up to 100,000, in parts as they are made; close the generator to stop."""
+        remaining_seconds = time_left(options.get("timeout_seconds"))
+        self._look_up("labels", options, self.list_parallel_models, remaining_seconds())
         request = requests.sample_stream_request(count, images_per_message, options)
-        return self._parts(request, call_seconds(options.get("timeout_seconds")))
+        return self._parts(request, remaining_seconds())
 
     def _parts(self, request: Any, timeout_seconds: float | None) -> Generator[Images, None, None]:
         call = self._call(self._parallel.SampleStream, request, timeout_seconds)
@@ -168,13 +179,16 @@ class TandemClient:
         self,
         images: ImageBatch | NDArray[Any],
         *,
-        labels: int | Sequence[int] | None = None,
+        labels: Labels | None = None,
         model: str = "",
         timeout_seconds: float | None = None,
     ) -> Verdict:
         """Return the discriminator's verdict on images, as `score_images` takes them."""
-        request = requests.discriminate_request(images, labels, model)
-        return replies.verdict(self._unary(self._parallel.Discriminate, request, timeout_seconds))
+        remaining_seconds = time_left(timeout_seconds)
+        asked: dict[str, Any] = {"labels": labels, "model": model}
+        self._look_up("labels", asked, self.list_parallel_models, remaining_seconds())
+        request = requests.discriminate_request(images, asked["labels"], model)
+        return replies.verdict(self._unary(self._parallel.Discriminate, request, remaining_seconds()))
 
     def list_models(self, *, timeout_seconds: float | None = None) -> Models:
         """Return the models of both paradigms; fails if either backend is away."""
@@ -196,6 +210,12 @@ class TandemClient:
         """Return the parallel models loaded."""
         message = self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
         return replies.parallel_models(message)
+
+    def _look_up(self, key: str, options: Any, list_models: Any, timeout_seconds: float | None) -> None:
+        """Put the numbers of classes in the place of their names."""
+        if has_names(options.get(key)):
+            models = list_models(timeout_seconds=timeout_seconds)
+            options[key] = class_numbers(options[key], options.get("model", ""), models)
 
     def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
         with typed_errors(self.address):

@@ -9,6 +9,8 @@ NONE = "-"
 
 _UNITS = "x %Jmsµ"  # the characters of all units
 
+_A_SECOND = {" µs": 1e6, " ms": 1e3, " s": 1.0}
+
 Show = Callable[[float], str]
 
 
@@ -57,12 +59,15 @@ def known(value: float | None, show: Show) -> str:
 
 def ends(value: Value, show: Show, joint: str = "-") -> str:
     """Return how sure a value is, from low to high; empty where that is not known, or there was one value alone. A unit
-    that all three have in common stands at the value alone.
+    that all three have in common stands at the value alone; a duration's ends are in the unit of the value.
     """
     if value.low is None or value.high is None or (value.method == "range" and value.count < 2):
         return ""
     texts = [show(each) for each in (value.value, value.low, value.high)]
-    if len({text.removeprefix(text.rstrip(_UNITS)) for text in texts}) == 1:
+    unit = texts[0].removeprefix(texts[0].rstrip(_UNITS))
+    if unit in _A_SECOND:
+        texts = [number(each * _A_SECOND[unit]) for each in (value.value, value.low, value.high)]
+    elif len({text.removeprefix(text.rstrip(_UNITS)) for text in texts}) == 1:
         texts = [text.rstrip(_UNITS) for text in texts]
     return (joint if value.low >= 0 else " to ").join(texts[1:])
 

@@ -191,12 +191,8 @@ class Scenario(_Settings):
     first_number: int = Field(
         default=0, ge=0, description="Of its requests, which are drawn by seed and number: a study counts on."
     )
-    workloads_in_turn: bool = Field(
-        default=False,
-        description="Every round of requests has each workload once, for the same place; orders form Williams squares.",
-    )
     num_places: int | None = Field(
-        default=None, ge=1, description="Classes to ask for evenly: each once in so many requests, or rounds."
+        default=None, ge=1, description="Classes to ask for evenly: each once in so many requests."
     )
     keep_replies: bool = Field(default=False, description="Hand the reply messages back with the record.")
 

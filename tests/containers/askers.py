@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import httpx
 
-from tandem.client import AsyncTandemClient, ClassLabel, TandemRpcError
+from tandem.client import AsyncTandemClient, GenerateOptions, TandemRpcError
 from tests.containers.deployment import GATEWAY, WEB
 from tests.containers.load import Ask
 from tests.containers.waiting import PATIENCE_SECONDS
@@ -55,8 +55,8 @@ async def pictures_asker(count: int, timeout_seconds: float = 60.0) -> AsyncIter
 
         async def ask(number: int) -> None:
             ended, client = set(), clients[number % NUM_CLIENTS]
-            label = ClassLabel(number % 10)
-            async for chunk in client.generate(label, n=count, seed=number, timeout_seconds=timeout_seconds):
+            options = GenerateOptions(label=number % 10, n=count, seed=number, timeout_seconds=timeout_seconds)
+            async for chunk in client.generate(**options):
                 if chunk.finish_reason:
                     ended.add(chunk.choice_index)
             assert ended == set(range(count))

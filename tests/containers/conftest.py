@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.surroundings import surroundings
 from tests.containers.base_images import PACKAGES, debian_tarball, import_prometheus, import_python
 from tests.containers.deployment import SERVICES, Container, Deployment
 from tests.containers.engine import COMPOSE, DOCKER, Engine, docker_engine
@@ -16,6 +17,7 @@ from tests.containers.namespace import network_namespace
 from tests.containers.replicas import two_of
 
 NEEDED = ("dockerd", "iptables", "ip", "mmdebstrap", DOCKER, COMPOSE, "/usr/libexec/docker/cli-plugins/docker-buildx")
+FOLDER, PAGE = "tests/containers", Path(__file__).parents[2] / "docs" / "containers.md"
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 
 
@@ -45,13 +47,15 @@ def figures(pytestconfig: pytest.Config) -> list[tuple[str, str]]:
     return pytestconfig.stash.setdefault(FIGURES, [])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash.get(FIGURES, [])
-    if rows:
-        terminalreporter.section("figures")
-        width = max(len(what) for what, _ in rows)
-        for what, how_much in rows:
-            terminalreporter.write_line(f"{what:<{width}}  {how_much}")
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Print what was measured; if everything ran and passed, it is the page as well."""
+    rows = session.config.stash.get(FIGURES, [])
+    around = surroundings()
+    head = f"`make test-containers` passed on {around.date[:10]}, commit `{around.commit}`: {around.text}"
+    table = "".join(f"| {what} | {how_much} |\n" for what, how_much in rows)
+    print(f"\n{table}")
+    if exitstatus == 0 and session.config.args == [FOLDER]:
+        PAGE.write_text(f"# Containers\n\n{head}\n\n| | found |\n|---|---|\n{table}")
 
 
 @pytest.fixture(scope="session")

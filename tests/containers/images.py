@@ -13,6 +13,7 @@ from tests.containers.base_images import CACHE, DEBIAN_PYTHON, OWN_PYTHON
 from tests.containers.engine import DOCKER, Engine
 
 ROOT = Path(__file__).parents[2]
+CONSTRAINTS = ROOT / "constraints.txt"
 REVISION = "0123456789abcdef"
 # torch's CPU build may be at hand for the Python of the tests only.
 PYTHONS = {"gateway": DEBIAN_PYTHON, "gan": DEBIAN_PYTHON, "ar": OWN_PYTHON}
@@ -28,30 +29,29 @@ class Image:
 
 
 def wheels_of(role: str) -> Path:
-    """Return a folder with the wheels of a role, fetched once as pip is set up here."""
+    """Return a folder with the wheels of a role, fetched once as pip is set up here, in the versions of the images."""
     folder = CACHE / "wheels" / f"{role}-{PYTHONS[role]}"
     requirements = subprocess.run(
         [sys.executable, ROOT / "deploy" / "docker" / "requirements.py", role, "cpu"],
         cwd=ROOT, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    known = folder / "requirements.txt"
-    if not known.is_file() or known.read_text() != requirements:
+    fetched, wanted = folder / "fetched.txt", requirements + CONSTRAINTS.read_text()
+    if not fetched.is_file() or fetched.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / "wanted.txt").write_text(requirements)
-        _download(PYTHONS[role], folder)
-        (folder / "wanted.txt").rename(known)
+        _download(PYTHONS[role], folder, requirements.splitlines())
+        fetched.write_text(wanted)
     return folder
 
 
-def _download(python: str, folder: Path) -> None:
+def _download(python: str, folder: Path, requirements: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         interpreter = sys.executable
         if python != OWN_PYTHON:
             subprocess.run([f"/usr/bin/python{python}", "-m", "venv", scratch], check=True)
             interpreter = f"{scratch}/bin/python"
         command = [interpreter, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(folder)]
-        subprocess.run([*command, "--requirement", str(folder / "wanted.txt")], check=True)
+        subprocess.run([*command, "--constraint", str(CONSTRAINTS), *requirements], check=True)
 
 
 def build(engine: Engine, role: str, wheels: Path) -> Image:

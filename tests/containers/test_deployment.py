@@ -66,16 +66,6 @@ def test_a_backend_can_reach_nothing_outside_its_network(deployment: Deployment)
     assert all(destination != "00000000" for _, destination, *_ in routes), "there is a default route"
 
 
-@pytest.mark.parametrize(
-    ("service", "cores", "mebibytes", "pids"), [("gateway", 2, 1536, 128), ("ar", 2, 4096, 256), ("gan", 2, 1024, 256)]
-)
-def test_limits_are_those_of_the_file(deployment: Deployment, service: str, cores: int, mebibytes: int, pids: int):
-    [container] = deployment.containers(service)
-    limits = deployment.engine.inspect(container.id)["HostConfig"]
-    assert (limits["NanoCpus"], limits["Memory"], limits["PidsLimit"]) == (cores * 10**9, mebibytes * 2**20, pids)
-    assert limits["RestartPolicy"]["Name"] == "unless-stopped"
-
-
 @pytest.mark.parametrize("service", OURS)
 def test_at_rest_it_leaves_most_of_its_memory_for_requests(
     deployment: Deployment, service: str, figures: list[tuple[str, str]]

@@ -44,7 +44,7 @@ def test_nothing_of_the_building_stays(engine: Engine, images: dict[str, Image],
     found = engine.docker(
         "run", "--rm", "--user=0", "--network=none", "--entrypoint=find", images[role].name, "/", "-xdev"
     )
-    assert "/opt/tandem/app/runtime/server.py" in found
+    assert "/opt/tandem/app/runtime/server/server.py" in found
     files = [path for path in found.splitlines() if not path.startswith(("/proc/", "/sys/"))]
     assert [path for path in files if WASTE.search(path)] == []
 

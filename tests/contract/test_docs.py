@@ -67,7 +67,7 @@ def test_tandem_commands_exist_with_these_options(page: Path) -> None:
 
 
 # Commands that need neither a server nor weights: they are run as the pages have them. Those that ask a server are run
-# against fakes by tests/integration/tandem/cli/test_pages.py, which says what is left out.
+# against the real product by tests/e2e/test_pages.py, which says what is left out.
 ALONE = (["models", "list"], ["doctor"], ["settings"], ["keys", "new"], ["gateway", "config"], ["--version"])
 
 

@@ -45,9 +45,10 @@ TESTED_ELSEWHERE = {
     "integration/tandem/cli/bench/test_colocation.py": ("tandem/measure/studies/colocation/measuring",),
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
+        "tandem/measure/results/comparison",
+        "tandem/measure/studies/comparison/observer",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
-        "tandem/measure/studies/comparison/modes",
     ),
     "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
         "tandem/cli/bench/fit",
@@ -107,6 +108,7 @@ TESTED_ELSEWHERE = {
     "integration/tandem/measure/studies/steps/test_session.py": ("tandem/measure/studies/steps/subjects",),
     "integration/training/gan/test_export.py": ("training/gan/networks",),
     "integration/training/judge/test_judge.py": ("training/judge/",),
+    "integration/training/test_pair.py": ("training/onnx_files",),
     "integration/training/set_autoregressive": ("training/set_autoregressive/",),
     "integration/training/test_resumed.py": (
         "training/gan/train",

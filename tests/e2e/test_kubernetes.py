@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from benchmarks.harness.processes import free_port
-from tandem.client import ClassLabel, Credentials, TandemClient, Unauthenticated, Unavailable
+from tandem.client import Credentials, TandemClient, Unauthenticated, Unavailable
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tests.certificates import Authority
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, ROOT, VARIANTS, Manifests
@@ -117,7 +117,7 @@ def answering(client: TandemClient) -> TandemClient:
     while True:
         try:
             client.sample(1)
-            client.complete(ClassLabel(7))
+            client.complete(label=7)
             return client
         except Unavailable:
             assert time.monotonic() < ends_at
@@ -127,7 +127,7 @@ def answering(client: TandemClient) -> TandemClient:
 def test_both_paradigms_answer_a_caller_with_a_key(pods, authority):
     with TandemClient(f"localhost:{pods['gateway'].port}", Credentials(authority.ca, api_key=API_KEY)) as client:
         assert len(answering(client).sample(2, seed=1)) == 2
-        assert client.complete(ClassLabel(7), seed=1).choices
+        assert client.complete(label=7, seed=1).choices
 
 
 @pytest.mark.parametrize("key", [None, "tdm_of_nobody"])

@@ -20,9 +20,9 @@ REPORT = pytest.StashKey[Report]()
 
 
 @pytest.fixture
-def record(request: pytest.FixtureRequest) -> Record:
+def record(request: pytest.FixtureRequest, effort: Effort) -> Record:
     """Notes one row of the fault table: its name, its figure and whether that meets the bar."""
-    sheet = Sheet(_done(request.node))
+    sheet = Sheet(_done(request.node), effort.is_full)
     request.node.stash[SHEET] = sheet
     return sheet.record
 

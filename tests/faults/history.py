@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from tests.faults.scrape import Calls, Page, scrape
 from tests.faults.server import Server
 
-SETTLE_SECONDS = 15.0
+SETTLE_SECONDS = 60.0
 STRAGGLERS_SECONDS = 2.0
 POLL_SECONDS = 0.05
 # How a server may have counted a call that its client gave up.

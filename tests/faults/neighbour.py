@@ -23,7 +23,7 @@ from tests.faults.server import ROOT, environment
 # What a call may end in that no handler heard of; each counts as a failure of the row all the same.
 NEVER_HEARD = ("CANCELLED", "UNAVAILABLE")
 PAUSE_SECONDS = 0.01  # between calls: a light client
-CALL_SECONDS = 20.0
+CALL_SECONDS = 60.0
 QUIET_SECONDS = 0.5
 
 

@@ -19,7 +19,7 @@ from tandem.cli.servers.child import ChildSpec
 from tests.faults.readings import Reading, read
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 60.0
+READY_SECONDS = 240.0  # a guard against hanging: processes start slowly where cores are busy
 ASK_AGAIN_SECONDS = 0.05
 _FRESH = (("grpc.use_local_subchannel_pool", 1),)
 

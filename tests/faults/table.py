@@ -24,7 +24,8 @@ def _introduction(document: dict[str, Any]) -> str:
     return (
         "# Faults\n\n"
         "What Tandem does when something goes wrong, measured from outside on real processes. `make test-faults` runs"
-        " all rows and writes this page; the quick effort, which `make test` makes, has fewer rows and repetitions.\n\n"
+        " all rows and writes this page; the quick effort, which `make test` makes, has fewer rows and repetitions,"
+        " and holds no times against their bars.\n\n"
         f"Commit `{document['commit']}`, {document['date'][:10]}, {document['processor']}, {document['cores']} cores,"
         f" effort {document['effort']}: {counts['passed']} passed, {counts['failed']} failed,"
         f" {counts['expected failure']} known to fail.\n\n"

@@ -39,7 +39,8 @@ def record_drain(record: Record, row: str, ended: list[Ended], code: int, second
         figure=seconds,
         unit="s",
         bar=f"<= {DRAIN_SECONDS:g} (the drain limit), exit code 0",
-        passed=seconds <= DRAIN_SECONDS and code == 0,
+        passed=code == 0,
+        in_time=seconds <= DRAIN_SECONDS,
     )
 
 

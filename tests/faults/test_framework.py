@@ -1,5 +1,6 @@
 """The framework itself: a history that is not what the servers counted, and figures that miss their bars."""
 
+import contextlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -87,6 +88,14 @@ def test_a_missed_bar_fails() -> None:
     figure(sheet, "bad", passed=False)
     with pytest.raises(BarMissed, match="bad: 7 calls, bar: 0"):
         sheet.check()
+
+
+def test_what_comes_too_late_fails_where_times_are_held_alone() -> None:
+    for holds_times in (False, True):
+        sheet = Sheet("what was done", holds_times)
+        sheet.record(row="late", figure=7, unit="s", bar="<= 1", passed=True, in_time=False)
+        with pytest.raises(BarMissed, match="late: 7 s") if holds_times else contextlib.nullcontext():
+            sheet.check()
 
 
 def test_a_known_miss_is_told_and_must_go_once_it_passes() -> None:

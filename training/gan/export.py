@@ -2,10 +2,11 @@
 
 The averaged generator and the discriminator are first brought into the form that serves: batch norm becomes two tables
 of a row a class, spectral norm becomes plain weights. Both files are then compared with torch, and their SHA-256 goes
-into the model's model.toml. Knows nothing of how the files are served.
+into the model's model.toml, which is written if there is none. Knows nothing of how the files are served.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,12 +14,21 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import remove_parametrizations
 
-from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from training.gan.networks import LATENT_DIM, ConditionalBatchNorm, Discriminator, Generator
 from training.gan.train import write_samples
-from training.onnx_files import check_against_torch, record_digests, write_onnx
+from training.image_kind import ImageKind
+from training.model_toml import image_table, record_digests, write_if_missing
+from training.onnx_files import check_against_torch, write_onnx
 
 CHECKED_BATCH_SIZES = (1, 2, 7, 64)
+TOML = """kind = "gan"
+modality = "image"
+licence = "NOASSERTION"
+description = "Class-conditional GAN of {}"
+generator = "generator.onnx"
+discriminator = "discriminator.onnx"
+
+{}"""
 
 
 class FoldedNorm(nn.Module):
@@ -45,7 +55,7 @@ def served_generator(run: Path, step: int | None) -> tuple[int, Generator]:
     step = max(snapshots, default=None) if step is None else step
     if step is None or step not in snapshots:
         raise SystemExit(f"error: {run} has no snapshot of step {step}; there are: {sorted(snapshots)}")
-    generator = Generator()
+    generator = Generator(ImageKind.of(run))
     generator.load_state_dict(load_file(snapshots[step]))
     return step, generator.eval().requires_grad_(False)
 
@@ -60,7 +70,7 @@ def folded(generator: Generator) -> Generator:
 
 def served_discriminator(run: Path) -> Discriminator:
     """Return the run's last discriminator, as trained."""
-    discriminator = Discriminator()
+    discriminator = Discriminator(ImageKind.of(run))
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     discriminator.load_state_dict(state["discriminator"])
     return discriminator.eval().requires_grad_(False)
@@ -74,35 +84,38 @@ def baked(discriminator: Discriminator) -> Discriminator:
     return discriminator.requires_grad_(False)
 
 
-def example(inputs: tuple[str, ...], batch_size: int) -> tuple[Tensor, Tensor]:
+def example(kind: ImageKind, inputs: tuple[str, ...], batch_size: int) -> tuple[Tensor, Tensor]:
     """Return (latents or images, labels) of a batch, drawn from the batch size."""
     source = torch.Generator().manual_seed(batch_size)
-    shape = (batch_size, LATENT_DIM) if inputs[0] == "latent" else (batch_size, 1, 28, 28)
-    label = torch.randint(NUM_CLASSES, (batch_size,), generator=source)
+    shape = (batch_size, LATENT_DIM) if inputs[0] == "latent" else (batch_size, *kind.shape)
+    label = torch.randint(kind.num_classes, (batch_size,), generator=source)
     return torch.randn(shape, generator=source), label
 
 
 def export(run: Path, model: Path, step: int | None) -> None:
     """Write generator.onnx, discriminator.onnx and samples.png into `model`, the digests into its model.toml."""
+    kind = ImageKind.of(run)
     step, generator = served_generator(run, step)
     discriminator = served_discriminator(run)
     drawn = (("latent", "label"), ("image",), model / "generator.onnx")
     judged = (("image", "label"), ("score", "features"), model / "discriminator.onnx")
-    write_onnx(folded(served_generator(run, step)[1]), example(drawn[0], 2), *drawn)
-    write_onnx(baked(served_discriminator(run)), example(judged[0], 2), *judged)
+    model.mkdir(parents=True, exist_ok=True)
+    write_onnx(folded(served_generator(run, step)[1]), example(kind, drawn[0], 2), *drawn)
+    write_onnx(baked(served_discriminator(run)), example(kind, judged[0], 2), *judged)
     write_samples(generator, model / "samples.png")
     print(f"step {step}")
     for reference, (inputs, _, path) in ((generator, drawn), (discriminator, judged)):
-        check_against_torch(reference, [example(inputs, size) for size in CHECKED_BATCH_SIZES], path)
+        check_against_torch(reference, [example(kind, inputs, size) for size in CHECKED_BATCH_SIZES], path)
+    write_if_missing(model, TOML.format(kind.data_set, image_table(kind, LATENT_DIM)))
     record_digests(model / "model.toml", [drawn[2], judged[2]])
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
     parser.add_argument("--step", type=int, help="snapshot to serve; default: the newest")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     export(options.run, options.model, options.step)
 
 

@@ -1,4 +1,4 @@
-"""Train the GAN in resumable slices: `python -m training.gan.train --out runs/fashion-gan`.
+"""Train the GAN in resumable slices: `python -m training.gan.train --out runs/fashion-gan [--data FILE.npz]`.
 
 Hinge loss, one discriminator step per generator step, an exponential moving average of the generator (the weights that
 are served), a learning rate that falls linearly over the last 40 % of the steps. The log holds both losses and mean
@@ -6,20 +6,20 @@ scores; snapshots write the averaged generator and an image, a row a class.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from training import loop
-from training.dataset import load_tensors, shuffled_batches, to_model_range, to_pixels
+from training.averaging import decay_at
+from training.dataset import image_batches, load, to_pixels, write_sheet
 from training.gan.networks import LATENT_DIM, Discriminator, Generator, init_orthogonal
+from training.image_kind import ImageKind
 
 Player = TypeVar("Player", Generator, Discriminator)
 
@@ -38,12 +38,13 @@ class Recipe:
 class Trainer:
     """Both players, their optimisers and the moving average; implements `loop.Trainer`, a step is one round."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, kind: ImageKind) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self.kind = kind
         self.step_index = 0
-        self.generator = _channels_last(Generator().apply(init_orthogonal).to(loop.device()))
-        self.discriminator = _channels_last(Discriminator().apply(init_orthogonal).to(loop.device()))
+        self.generator = _channels_last(Generator(kind).apply(init_orthogonal).to(loop.device()))
+        self.discriminator = _channels_last(Discriminator(kind).apply(init_orthogonal).to(loop.device()))
         self.ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.generator_optimiser = self._optimiser(self.generator)
         self.discriminator_optimiser = self._optimiser(self.discriminator)
@@ -52,12 +53,12 @@ class Trainer:
         return torch.optim.Adam(module.parameters(), lr=self.recipe.learning_rate, betas=(0.0, 0.99))
 
     def step(self, *batch: Tensor) -> dict[str, float]:
-        """Play one round on real images [B, 1, 28, 28] in -1..1 and labels; return both losses and mean scores."""
+        """Play one round on real images [B, C, H, W] in -1..1 and labels; return both losses and mean scores."""
         image, label = batch
         self._set_learning_rate()
         noise = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step_index)
         latents = torch.randn(2, len(label), LATENT_DIM, generator=noise).to(label.device)
-        fake_label = torch.randint(NUM_CLASSES, (len(label),), generator=noise).to(label.device)
+        fake_label = torch.randint(self.kind.num_classes, (len(label),), generator=noise).to(label.device)
         with loop.mixed_precision():
             losses = self._discriminator_round(image, label, latents[0], fake_label)
             losses |= self._generator_round(latents[1], fake_label)
@@ -99,8 +100,7 @@ class Trainer:
 
     @torch.no_grad()
     def _update_ema(self) -> None:
-        # A short memory at the start, so that the average does not carry the random weights along.
-        decay = min(self.recipe.ema_decay, (1 + self.step_index) / (10 + self.step_index))
+        decay = decay_at(self.recipe.ema_decay, self.step_index)
         averaged: list[Tensor] = list(self.ema.parameters())
         current: list[Tensor] = list(self.generator.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)
@@ -123,29 +123,25 @@ def _channels_last(module: Player) -> Player:
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def batches(recipe: Recipe, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (images [B, 1, 28, 28] in -1..1, labels [B])."""
-    images, labels = load_tensors("train")
-    for chosen in shuffled_batches(len(labels), recipe.batch_size, recipe.seed, first_step):
-        yield to_model_range(images[chosen]).contiguous(memory_format=torch.channels_last), labels[chosen]
-
-
 @torch.no_grad()
 def write_samples(generator: Generator, path: Path) -> None:
-    """Write a grid: one row a class, ten fixed latents a row; drawn where the generator's weights are."""
+    """Write a sheet: one row a class, ten fixed latents a row; drawn where the generator's weights are."""
     device = next(generator.parameters()).device
-    latent = torch.randn(100, LATENT_DIM, generator=torch.Generator().manual_seed(1))
-    label = torch.arange(NUM_CLASSES).repeat_interleave(10)
-    pixels = to_pixels(generator(latent.to(device), label.to(device)))
-    grid = pixels.view(10, 10, 28, 28).permute(0, 2, 1, 3).reshape(280, 280)
-    Image.fromarray(grid.cpu().numpy()).resize((840, 840), Image.Resampling.NEAREST).save(path)
+    label = torch.arange(generator.kind.num_classes).repeat_interleave(10)
+    latent = torch.randn(len(label), LATENT_DIM, generator=torch.Generator().manual_seed(1))
+    write_sheet(to_pixels(generator(latent.to(device), label.to(device))), 10, path)
 
 
-def main() -> None:
-    options = loop.parser(__doc__, snapshot_every=2_000).parse_args()
-    recipe = Recipe(seed=options.seed)
-    limits = loop.Slice(options.slice_seconds, options.snapshot_every)
-    loop.train(Trainer(recipe), lambda first_step: batches(recipe, first_step), options.out, limits)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = loop.parse(loop.parser(__doc__, snapshot_every=2_000), argv)
+    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
+    data = load(options.data)
+    loop.train(
+        Trainer(recipe, data.kind),
+        lambda first_step: image_batches(data.train, recipe.batch_size, recipe.seed, first_step),
+        options.out,
+        loop.Slice(options.slice_seconds, options.snapshot_every),
+    )
 
 
 if __name__ == "__main__":

@@ -1,36 +1,56 @@
 """Export a trained judge to ONNX: `python -m training.judge.export --run RUN --model models/fashion-judge`.
 
-Writes judge.onnx (input `image` [B, 1, 28, 28] in -1..1; outputs `logits` [B, 10], `features` [B, 128]), compares it
-with torch and notes its SHA-256 in model.toml. From then on it is frozen: in other features all figures are others.
+Writes judge.onnx (input `image` [B, C, H, W] in -1..1; outputs `logits` [B, classes], `features` [B, 128]), compares it
+with torch and notes its SHA-256 in model.toml, which is written if there is none. From then on it is frozen: in other
+features all figures are others.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from training import loop
-from training.dataset import load_tensors, to_model_range
+from training.image_kind import ImageKind
 from training.judge.networks import Judge
-from training.onnx_files import check_against_torch, record_digests, write_onnx
+from training.model_toml import image_table, record_digests, write_if_missing
+from training.onnx_files import check_against_torch, write_onnx
+
+TOML = """kind = "judge"
+modality = "image"
+licence = "NOASSERTION"
+description = "Classifier of {}: its features measure generators; frozen"
+
+{}"""
 
 
-def main() -> None:
+def export(run: Path, folder: Path) -> None:
+    """Write the run's newest judge into a model's folder."""
+    kind = ImageKind.of(run)
+    judge = Judge(kind)
+    judge.load_state_dict(load_file(loop.newest(run, "judge-*.safetensors")))
+    judge.eval().requires_grad_(False)
+    source = torch.Generator().manual_seed(0)
+    examples: list[tuple[Tensor, ...]] = [
+        (torch.rand((count, *kind.shape), generator=source) * 2 - 1,) for count in (2, 1, 7, 100)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "judge.onnx"
+    write_onnx(judge, examples[0], ("image",), ("logits", "features"), path)
+    check_against_torch(judge, examples, path)
+    write_if_missing(folder, TOML.format(kind.data_set, image_table(kind)))
+    record_digests(folder / "model.toml", [path])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the training")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model repository")
-    options = parser.parse_args()
-    judge = Judge()
-    judge.load_state_dict(load_file(loop.newest(options.run, "judge-*.safetensors")))
-    judge.eval().requires_grad_(False)
-    examples: list[tuple[Tensor, ...]] = [
-        (to_model_range(load_tensors("test")[0][:count]),) for count in (2, 1, 7, 100)
-    ]
-    path = options.model / "judge.onnx"
-    write_onnx(judge, examples[0], ("image",), ("logits", "features"), path)
-    check_against_torch(judge, examples, path)
-    record_digests(options.model / "model.toml", [path])
+    options = parser.parse_args(argv)
+    export(options.run, options.model)
 
 
 if __name__ == "__main__":

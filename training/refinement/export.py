@@ -9,8 +9,8 @@ makes other tokens than the tokenizer's run is refused before anything is writte
 """
 
 import argparse
-import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,10 @@ import torch
 from safetensors.torch import load_file
 
 from training import loop
-from training.onnx_files import check_against_torch, record_digests, write_onnx
+from training.model_toml import record_digests
+from training.onnx_files import check_against_torch, write_onnx
 from training.refinement.networks import RefinedDecoder
-from training.tokenizer.networks import NUM_CODES, NUM_TOKENS
+from training.tokenizer.networks import NUM_CODES
 from training.tokenizer.train import Autoencoder, load_tokenizer
 from training.transformer.export import TokenDecoder, TokenEncoder
 
@@ -32,21 +33,10 @@ MIN_EQUAL_TOKENS = 0.99
 """Share from which on two encoders are the same: runtimes may round what lies between two levels differently."""
 
 
-def best_step(run: Path) -> int:
-    """Return the snapshot whose images are nearest to the validation images, restored and drawn ones together."""
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    measured: dict[int, float] = {
-        line["step"]: line["restored_fid"] + line["drawn_fid"] for line in log if "drawn_fid" in line
-    }
-    if not measured:
-        raise SystemExit(f"error: {run} has measured no snapshot yet")
-    return min(measured, key=lambda step: measured[step])
-
-
 @torch.no_grad()
 def check_tokens(tokenizer: Autoencoder, models: list[Path]) -> None:
     """End the command if one of the models has tokens of another tokenizer."""
-    image = torch.rand((NUM_COMPARED, 1, 28, 28), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    image = torch.rand((NUM_COMPARED, *tokenizer.kind.shape), generator=torch.Generator().manual_seed(0)) * 2 - 1
     expected = TokenEncoder(tokenizer)(image).numpy()
     for folder in models:
         file = folder / "token_encoder.onnx"
@@ -60,29 +50,29 @@ def check_tokens(tokenizer: Autoencoder, models: list[Path]) -> None:
 
 def export(tokenizer_run: Path, run: Path, models: list[Path]) -> None:
     """Write the decoder of the best snapshot into the models' folders."""
-    step = best_step(run)
+    weights = loop.best(run, "decoder-*.safetensors", "_fid")
     tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")).cpu()
     check_tokens(tokenizer, models)
     decoder = RefinedDecoder(tokenizer.decoder)
-    decoder.load_state_dict(load_file(run / f"decoder-{step:06d}.safetensors"))
-    served = TokenDecoder(decoder).cpu().eval().requires_grad_(False)
-    tokens = torch.randint(NUM_CODES, (64, NUM_TOKENS), generator=torch.Generator().manual_seed(0))
+    decoder.load_state_dict(load_file(weights))
+    served = TokenDecoder(decoder, decoder.kind.grid).cpu().eval().requires_grad_(False)
+    tokens = torch.randint(NUM_CODES, (64, decoder.kind.num_tokens), generator=torch.Generator().manual_seed(0))
     first = models[0] / FILE
     write_onnx(served, (tokens[:2],), ("tokens",), ("image",), first)
     check_against_torch(served, [(tokens[:size],) for size in (1, 2, 64)], first)
-    print(f"step {step}")
+    print(weights.name)
     for folder in models:
         if folder != models[0]:
             shutil.copyfile(first, folder / FILE)
         record_digests(folder / "model.toml", [folder / FILE])
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the decoder's first training")
     parser.add_argument("--run", type=Path, required=True, help="folder of the refinement's run")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models of these tokens")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     export(options.tokenizer, options.run, options.models)
 
 

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from runtime.models import Model
-from training.dataset import SplitName, load_tensors, shuffled_batches, to_model_range
+from training.dataset import DataSet, shuffled_batches, to_model_range
+from training.loop import share_of
 from training.release.own_images import tokens_by_class
 from training.tokenizer.train import Autoencoder
 from training.transformer.tokens import token_sequences
 
-NUM_DRAWN = 3_000
-NUM_DRAWN_TO_CHOOSE_BY = 500
+NUM_DRAWN = 30_000
+NUM_DRAWN_TO_CHOOSE_BY = 5_000
 SEED = 7  # not that of an evaluation
 
 
@@ -23,34 +24,40 @@ SEED = 7  # not that of an evaluation
 class Material:
     """What to learn from, or to choose by: images with their labels and tokens, and drawn tokens with theirs."""
 
-    images: Tensor  # [N, 1, 28, 28] uint8
+    images: Tensor  # [N, C, H, W] uint8
     labels: Tensor  # [N]
     tokens: Tensor  # [N, T]
     drawn_tokens: Tensor  # [M, T]
     drawn_labels: Tensor  # [M]
 
 
-def load(model: Model, tokenizer: Autoencoder, folder: Path) -> tuple[Material, Material]:
-    """Return what to learn from and what to choose by; drawn tokens are kept in `folder`. Raises ModelError."""
+def load(model: Model, tokenizer: Autoencoder, data: DataSet, folder: Path, effort: float) -> tuple[Material, Material]:
+    """Return what to learn from and what to choose by; drawn tokens, a share of NUM_DRAWN, are kept in `folder`.
+
+    Raises ModelError.
+    """
+    drawn_per_class, chosen_by = (
+        share_of(count, effort / data.kind.num_classes) for count in (NUM_DRAWN, NUM_DRAWN_TO_CHOOSE_BY)
+    )
     path = folder / "drawn.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(path, tokens_by_class(model, NUM_DRAWN + NUM_DRAWN_TO_CHOOSE_BY, SEED))
-    drawn = torch.from_numpy(np.load(path))  # [C, NUM_DRAWN + NUM_DRAWN_TO_CHOOSE_BY, T]
+        np.save(path, tokens_by_class(model, drawn_per_class + chosen_by, SEED))
+    drawn = torch.from_numpy(np.load(path))  # [C, drawn_per_class + chosen_by, T]
     return (
-        _material(tokenizer, "train", drawn[:, :NUM_DRAWN]),
-        _material(tokenizer, "validation", drawn[:, NUM_DRAWN:]),
+        _material(tokenizer, data.train, drawn[:, :drawn_per_class]),
+        _material(tokenizer, data.validation, drawn[:, drawn_per_class:]),
     )
 
 
-def _material(tokenizer: Autoencoder, split: SplitName, drawn: Tensor) -> Material:
-    images, labels = load_tensors(split)
+def _material(tokenizer: Autoencoder, split: tuple[Tensor, Tensor], drawn: Tensor) -> Material:
+    images, labels = split
     drawn_labels = torch.arange(len(drawn)).repeat_interleave(drawn.shape[1])
     return Material(images, labels, token_sequences(tokenizer, split)[:, 1:], drawn.flatten(0, 1), drawn_labels)
 
 
 def batches(material: Material, batch_size: int, seed: int, first_step: int) -> Iterator[tuple[Tensor, ...]]:
-    """Yield images [2 B, 1, 28, 28] in -1..1, their labels [2 B], the tokens [B, T] of the first half of them, and as
+    """Yield images [2 B, C, H, W] in -1..1, their labels [2 B], the tokens [B, T] of the first half of them, and as
     many drawn tokens [B, T] with their labels [B].
     """
     images = shuffled_batches(len(material.images), 2 * batch_size, seed, first_step)

@@ -4,6 +4,7 @@ Knows nothing of the data or the optimiser.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,19 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from tandem.measure.quality.fashion_mnist import NUM_CLASSES
-from training.tokenizer.networks import GRID, Decoder, Residual
+from training.gan.networks import Discriminator
+from training.image_kind import FASHION, ImageKind
+from training.tokenizer.networks import Decoder, Residual
 
 NUM_POWER_ITERATIONS = 50
 
 
 class Overview(nn.Module):
-    """Tells each cell what the whole grid holds; the garment decides how a seam looks."""
+    """Tells each cell what the whole grid holds; a garment decides how its seam looks."""
 
-    def __init__(self, width: int, summary: int = 8, hidden: int = 128) -> None:
+    def __init__(self, width: int, num_cells: int, summary: int = 8, hidden: int = 128) -> None:
         super().__init__()
         self.summarise = nn.Conv2d(width, summary, 1)
-        self.digest = nn.Linear(summary * GRID * GRID, hidden)
+        self.digest = nn.Linear(summary * num_cells, hidden)
         self.tell = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -33,7 +35,7 @@ class Overview(nn.Module):
 
 
 class RefinedDecoder(nn.Module):
-    """As `Decoder`, with an overview and one block more at 14x14 and at 28x28; at first it draws what `base` draws.
+    """As `Decoder`, with an overview and one block more at each larger size; at first it draws what `base` draws.
 
     Batch norm keeps the statistics of `base`: what is learnt is exactly what serves, and images of different kinds in a
     batch do not mix.
@@ -41,20 +43,23 @@ class RefinedDecoder(nn.Module):
 
     def __init__(self, base: Decoder) -> None:
         super().__init__()
-        self.coarse, self.middle, self.fine = base.body[:3], base.body[3:6], base.body[6:8]
-        self.last = base.last
-        self.overview = Overview(96)
-        self.more_middle = Residual(48, 3)
-        self.more_fine = Residual(16, 3)
-        for silent in (self.overview.tell, self.more_middle.body[-1], self.more_fine.body[-1]):
+        self.kind = base.kind
+        self.coarse, self.last = base.body[:3], base.last
+        # A convolution, its shuffle and, but for the last size, a block: [B, 48, 14, 14], [B, 16, 28, 28] of 28x28.
+        self.larger = nn.ModuleList(base.body[3 * level : 3 * level + 3] for level in range(1, len(base.widths) - 1))
+        self.larger.append(base.body[-3:-1])
+        self.overview = Overview(base.widths[0], base.kind.num_tokens)
+        more = [Residual(width, 3) for width in base.widths[1:]]
+        self.more = nn.ModuleList(more)
+        for silent in (self.overview.tell, *(block.body[-1] for block in more)):
             for parameter in silent.parameters():
                 nn.init.zeros_(parameter)
 
     def forward(self, quantised: Tensor) -> Tensor:
-        x = self.overview(self.coarse(quantised))  # [B, 96, 7, 7]
-        x = self.more_middle(self.middle(x))  # [B, 48, 14, 14]
-        x = self.more_fine(self.fine(x))  # [B, 16, 28, 28]
-        return torch.tanh(self.last(nn.functional.silu(x)))
+        x = self.overview(self.coarse(quantised))
+        for larger, more in zip(self.larger, self.more, strict=True):
+            x = more(larger(x))
+        return self.kind.cropped(torch.tanh(self.last(nn.functional.silu(x))))
 
     def train(self, mode: bool = True) -> "RefinedDecoder":
         super().train(mode)
@@ -64,44 +69,38 @@ class RefinedDecoder(nn.Module):
         return self
 
 
-class Opponent(nn.Module):
-    """Image [B, 1, 28, 28] and label [B] to (scores [B, ...] of each view, features [B, C, H, W] of each layer).
+class Opponent(Discriminator):
+    """Image [B, C, H, W] and label [B] to (scores [B, ...] of each view, features [B, C, H, W] of each layer).
 
-    Three views score: each patch by itself, the patches' sum with the class (both on the trunk of fashion-gan's
+    Three views score: each patch by itself, the patches' sum with the class (both on the trunk of the GAN's
     discriminator, from whose weights it starts), and the whole image in its arrangement with the class.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.down1 = spectral_norm(nn.Conv2d(1, 48, 4, stride=2, padding=1))
-        self.down2 = spectral_norm(nn.Conv2d(48, 96, 4, stride=2, padding=1))
-        self.mix = spectral_norm(nn.Conv2d(96, 160, 3, padding=1))
-        self.patch = spectral_norm(nn.Conv2d(160, 1, 1))
-        self.score = spectral_norm(nn.Linear(160, 1))
-        self.projection = spectral_norm(nn.Embedding(NUM_CLASSES, 160))
-        self.down3 = spectral_norm(nn.Conv2d(160, 160, 3, stride=2, padding=1))
-        self.arrange = spectral_norm(nn.Linear(160 * 4 * 4, 128))
-        self.whole = spectral_norm(nn.Linear(128, 1))
-        self.whole_projection = spectral_norm(nn.Embedding(NUM_CLASSES, 128))
+    def __init__(self, kind: ImageKind = FASHION, hidden: int = 128) -> None:
+        super().__init__(kind)
+        width = self.NUM_FEATURES
+        rows, columns = ((cells + 1) // 2 for cells in kind.grid)
+        self.patch = spectral_norm(nn.Conv2d(width, 1, 1))
+        self.halve = spectral_norm(nn.Conv2d(width, width, 3, stride=2, padding=1))
+        self.arrange = spectral_norm(nn.Linear(width * rows * columns, hidden))
+        self.whole = spectral_norm(nn.Linear(hidden, 1))
+        self.whole_projection = spectral_norm(nn.Embedding(kind.num_classes, hidden))
 
-    def forward(self, image: Tensor, label: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        first = nn.functional.leaky_relu(self.down1(image), 0.2)  # [B, 48, 14, 14]
-        second = nn.functional.leaky_relu(self.down2(first), 0.2)  # [B, 96, 7, 7]
-        third = nn.functional.leaky_relu(self.mix(second), 0.2)  # [B, 160, 7, 7]
-        pooled = third.sum(dim=(2, 3)) / 7.0
-        bag = self.score(pooled) + (self.projection(label) * pooled).sum(dim=1, keepdim=True)
-        arranged = nn.functional.leaky_relu(self.down3(third), 0.2).flatten(1)
-        arranged = nn.functional.leaky_relu(self.arrange(arranged), 0.2)  # [B, 128]
+    def forward(self, image: Tensor, label: Tensor) -> tuple[list[Tensor], list[Tensor]]:  # type: ignore[override]
+        layers = self.trunk(image)
+        bag, _ = self.sum_up(layers[-1], label)
+        arranged = nn.functional.leaky_relu(self.halve(layers[-1]), 0.2).flatten(1)
+        arranged = nn.functional.leaky_relu(self.arrange(arranged), 0.2)  # [B, hidden]
         whole = self.whole(arranged) + (self.whole_projection(label) * arranged).sum(dim=1, keepdim=True)
-        return [self.patch(third), bag, whole], [first, second, third]
+        return [self.patch(layers[-1]), bag.unsqueeze(1), whole], layers
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
-        """Take over fashion-gan's discriminator, as its ONNX file holds it: the same names."""
+        """Take over a GAN's discriminator, as its ONNX file holds it: the same names."""
+        layers: dict[str, Any] = {name: layer for name, layer in self.named_children() if f"{name}.weight" in weights}
         with torch.no_grad():
-            for name in ("down1", "down2", "mix", "score", "projection"):
-                layer = getattr(self, name)
+            for name, layer in layers.items():
                 layer.weight = weights[f"{name}.weight"]
-                if name != "projection":
+                if f"{name}.bias" in weights:
                     layer.bias.copy_(weights[f"{name}.bias"])
                 for _ in range(NUM_POWER_ITERATIONS):
                     _ = layer.weight  # each look improves the estimate of the spectral norm, while in training

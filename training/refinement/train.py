@@ -10,6 +10,7 @@ the opponent alone says how they should look. The log has, at each snapshot, how
 images in the judge's features, which nothing here learns from: the snapshot to export is chosen by that.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from runtime.models import ModelRepository
 from tandem.measure.quality.distances import Features, frechet_distance
 from tandem.measure.quality.judge import Judge
 from training import loop
-from training.dataset import to_pixels
-from training.refinement.material import Material, batches, load
+from training.averaging import average
+from training.dataset import load, to_pixels
+from training.refinement.material import Material, batches
+from training.refinement.material import load as load_material
 from training.refinement.networks import Opponent, RefinedDecoder, weights_of
 from training.tokenizer.networks import Decoder, from_tokens
 from training.tokenizer.train import load_tokenizer, restoration_loss
@@ -51,11 +53,12 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, decoder: Decoder, opponent: Opponent, chooser: "Chooser") -> None:
         self.recipe = recipe
+        self.kind = decoder.kind
         self.step_index = 0
         self._chooser = chooser
         self.decoder = _channels_last(RefinedDecoder(decoder).requires_grad_(True).train())
         self.opponent = _channels_last(opponent)
-        self.averaged = AveragedModel(self.decoder, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
+        self.averaged = average(self.decoder, recipe.ema_decay, use_buffers=False)
         self.optimiser, self.schedule = self._optimiser(self.decoder, recipe.learning_rate)
         self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.opponent, recipe.opponent_rate)
 
@@ -68,10 +71,10 @@ class Trainer:
         return min(1.0, 2 * (1 - step / self.recipe.steps))
 
     def step(self, *batch: Tensor) -> dict[str, float]:
-        """Learn from images [2 B, 1, 28, 28] with labels [2 B], tokens [B, T] of the first of them, and drawn ones."""
+        """Learn from images [2 B, C, H, W] with labels [2 B], tokens [B, T] of the first of them, and drawn ones."""
         image, label, tokens, drawn_tokens, drawn_label = batch
         fake_label = torch.cat([label[: len(tokens)], drawn_label])
-        fake = self.decoder(from_tokens(torch.cat([tokens, drawn_tokens])))
+        fake = self.decoder(from_tokens(torch.cat([tokens, drawn_tokens]), self.kind.grid))
         values = self._opponent_round(image, label, fake.detach(), fake_label)
         values |= self._decoder_round(image[: len(tokens)], fake, fake_label)
         self.averaged.update_parameters(self.decoder)
@@ -114,6 +117,7 @@ class Trainer:
     @torch.no_grad()
     def snapshot(self, folder: Path) -> dict[str, float]:
         served = self.averaged.module.eval()
+        assert isinstance(served, RefinedDecoder)
         state = {key: value.contiguous() for key, value in served.state_dict().items()}
         save_file(state, folder / f"decoder-{self.step_index:06d}.safetensors")
         measured = self._chooser.measure(served)
@@ -137,9 +141,9 @@ class Chooser:
     def __init__(self, judge: Judge, held_out: Material) -> None:
         self._judge = judge
         self._held_out = held_out
-        self._real = judge.look(held_out.images.squeeze(1).numpy())[1]
+        self._real = self._features(held_out.images)
 
-    def measure(self, decoder: nn.Module) -> dict[str, float]:
+    def measure(self, decoder: RefinedDecoder) -> dict[str, float]:
         """Return the Fréchet distances to the images held out: of themselves restored, and of drawn images."""
         restored, drawn = (self._look(decoder, each) for each in (self._held_out.tokens, self._held_out.drawn_tokens))
         return {
@@ -147,24 +151,30 @@ class Chooser:
             "drawn_fid": round(frechet_distance(drawn, self._real), 4),
         }
 
-    def _look(self, decoder: nn.Module, tokens: Tensor) -> Features:
-        parts = [to_pixels(decoder(from_tokens(part.to(loop.device())))).cpu() for part in tokens.split(500)]
-        return self._judge.look(torch.cat(parts).squeeze(1).numpy())[1]
+    def _look(self, decoder: RefinedDecoder, tokens: Tensor) -> Features:
+        parts = tokens.to(loop.device()).split(500)
+        images = [to_pixels(decoder(from_tokens(part, decoder.kind.grid))).cpu() for part in parts]
+        return self._features(torch.cat(images))
+
+    def _features(self, images: Tensor) -> Features:
+        """Return the judge's features of images [N, C, H, W]."""
+        return self._judge.look(images.permute(0, 2, 3, 1).numpy())[1]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = loop.parser(__doc__, snapshot_every=200)
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the decoder's first training")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model that draws tokens")
     parser.add_argument("--opponent", type=Path, default=Path("models/fashion-gan/discriminator.onnx"))
     parser.add_argument("--judge", type=Path, default=Path("models/fashion-judge/judge.onnx"))
-    options = parser.parse_args()
-    recipe = Recipe(seed=options.seed)
+    options = loop.parse(parser, argv)
+    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
+    data = load(options.data)
     torch.manual_seed(recipe.seed)
     model = ModelRepository(options.model.parent).get(options.model.name)
     tokenizer = load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors"))
-    material, held_out = load(model, tokenizer, options.out)
-    opponent = Opponent()
+    material, held_out = load_material(model, tokenizer, data, options.out, options.effort)
+    opponent = Opponent(data.kind)
     opponent.start_from(weights_of(options.opponent))
     trainer = Trainer(recipe, tokenizer.decoder, opponent, Chooser(Judge(options.judge), held_out))
     limits = loop.Slice(options.slice_seconds, options.snapshot_every)

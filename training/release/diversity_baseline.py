@@ -32,7 +32,7 @@ from services.common.diversity.watch import Look
 from services.common.diversity.windows import DiversityWindows, Features, squared_distances
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.gan.discriminator import Discriminator, discriminator_look
-from training.onnx_files import with_digest
+from training.model_toml import with_digest
 from training.release.own_images import features_by_class
 
 Y = TypeVar("Y", bound=Yardstick)

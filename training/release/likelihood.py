@@ -29,10 +29,12 @@ from runtime.models import ModelRepository
 from services.ar.compute.torch.transformer import Transformer
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
 from tandem.measure.quality.drawing import Sampling, draw, find_model
-from tandem.measure.quality.fashion_mnist import NUM_CLASSES
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES, load_split
 from tandem.measure.quality.model_verdict import bits_per_token
-from tandem.measure.quality.reference import Split, fashion_mnist
+from tandem.measure.quality.reference import Split
 from training import loop
+from training.dataset import load_tensors
+from training.image_kind import ImageKind
 from training.tokenizer.train import load_tokenizer
 from training.transformer import train
 from training.transformer.export import trained
@@ -47,13 +49,13 @@ Bits = npt.NDArray[np.float64]
 @torch.inference_mode()
 def training_bits(run: Path, tokenizer_run: Path) -> Bits:
     """Return bits a token [N] of every test image, as the training measures them."""
-    model = trained(load_file(loop.newest(run, "model-*.safetensors")))
-    sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), "test")
+    model = trained(load_file(loop.best(run, "model-*.safetensors", "validation_bits")), ImageKind.of(run))
+    sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), load_tensors("test"))
     return np.concatenate([_bits(model, part).numpy() for part in sequences.split(500)])
 
 
 def _bits(model: Transformer, sequences: Tensor) -> Tensor:
-    """Return what `train.bits_per_token` averages, for each of sequences [B, 1 + NUM_TOKENS]."""
+    """Return what `train.bits_per_token` averages, for each of sequences [B, 1 + T]."""
     logits = train.logits_of(model, sequences[:, :-1])
     losses = functional.cross_entropy(logits.transpose(1, 2), sequences[:, 1:], reduction="none")
     return losses.double().mean(dim=1) / math.log(2)
@@ -61,7 +63,7 @@ def _bits(model: Transformer, sequences: Tensor) -> Tensor:
 
 async def served_bits(address: str, name: str, rival: str) -> tuple[Bits, dict[str, Bits]]:
     """Return bits a token of every test image, in their order, and of each kind of images by its name."""
-    test = fashion_mnist().test
+    test = Split(*load_split("test"))
     chosen = test.balanced(NUM_PER_CLASS, NUM_CLASSES)
     noise = np.random.default_rng(SEED).integers(0, 256, chosen.images.shape, dtype=np.uint8)
     async with AsyncTandemClient(address) as client:

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
-from tandem.measure.quality.distances import frechet_distance
+from tandem.measure.quality.distances import distance, normals_of
 from tandem.measure.quality.drawing import Sampling, draw, find_model
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from tandem.measure.quality.judge import Judge
@@ -41,6 +41,7 @@ class Test:
     def __init__(self, judge: Judge, images: npt.NDArray[np.uint8]) -> None:
         self._judge = judge
         self._features = judge.look(images)[1]
+        self._normals = normals_of(self._features)
         self._manifold = Manifold(self._features)
 
     def compare(self, images: Split) -> dict[str, float]:
@@ -48,7 +49,7 @@ class Test:
         guesses, features = self._judge.look(images.images)
         found = self._manifold.overlap(features)
         return {
-            "fid": round(frechet_distance(features, self._features), 4),
+            "fid": round(distance(features, self._normals).value, 4),
             "accuracy": round(float((guesses == images.labels).mean()), 4),
             "precision": round(found.precision, 4),
             "recall": round(found.recall, 4),

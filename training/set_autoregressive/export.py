@@ -1,29 +1,36 @@
 """Export a trained set-autoregressive image model: `python -m training.set_autoregressive.export`, see --help.
 
 Writes what serves: config.json and model.safetensors under Hugging Face's names (a Llama), the token networks of the
-model whose tokens it has learnt, unchanged, and the digests in model.toml.
+model whose tokens it has learnt, unchanged, and the digests in model.toml, which is written if there is none.
 """
 
 import argparse
-import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from runtime.models import Model, ModelError, ModelRepository
 from training import loop
-from training.onnx_files import record_digests
-from training.set_autoregressive.train import CONFIG
-from training.transformer.export import huggingface_config, huggingface_tensors
+from training.image_kind import ImageKind
+from training.model_toml import record_digests, write_if_missing
+from training.set_autoregressive.order import halton_order
+from training.set_autoregressive.tokens import mask_token
+from training.set_autoregressive.train import config_of
+from training.transformer.export import toml_of, write_transformer
 
 
 def export(run: Path, tokenizer: Model, folder: Path) -> None:
-    """Write all that serves the newest snapshot of a run into a model's folder."""
-    state = load_file(loop.newest(run, "model-*.safetensors"))
-    save_file(huggingface_tensors(state, CONFIG), folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(huggingface_config(CONFIG), indent=2) + "\n")
-    record_digests(folder / "model.toml", [folder / "model.safetensors", *copied(tokenizer, folder)])
+    """Write all that serves the snapshot of a run that is best on validation images into a model's folder."""
+    kind = ImageKind.of(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = write_transformer(
+        load_file(loop.best(run, "model-*.safetensors", "validation_bits")), config_of(kind), folder
+    )
+    own = f"mask_token = {mask_token(kind)}\norder = {halton_order(*kind.grid)}\n"
+    write_if_missing(folder, toml_of(kind).replace("one after another", "in any number of steps") + own)
+    record_digests(folder / "model.toml", [weights, *copied(tokenizer, folder)])
 
 
 def copied(tokenizer: Model, folder: Path) -> list[Path]:
@@ -34,12 +41,12 @@ def copied(tokenizer: Model, folder: Path) -> list[Path]:
     return [shutil.copyfile(tokenizer.path(file), folder / file) for file in (tokens.encoder, tokens.decoder)]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
     parser.add_argument("--tokenizer", default="fashion-ar", help="released model whose token networks are copied")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     export(options.run, ModelRepository(options.model.parent).get(options.tokenizer), options.model)
 
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -22,8 +23,9 @@ from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.weights import open_checkpoint
 from training import loop
-from training.onnx_files import with_digest
-from training.set_autoregressive.tokens import NUM_TOKENS, token_sequences
+from training.dataset import load
+from training.model_toml import with_digest
+from training.set_autoregressive.tokens import token_sequences
 from training.set_autoregressive.train import losses
 
 FILE = "step_costs.json"
@@ -32,14 +34,14 @@ BATCH_SIZE = 50
 
 @torch.inference_mode()
 def measure(model: Transformer, sequences: Tensor) -> StepCostsFile:
-    """Return the mean losses of the tokens of sequences [B, 1 + NUM_TOKENS]."""
-    rows = []
-    for start in track(range(NUM_TOKENS), "measuring"):
+    """Return the mean losses of the tokens of sequences [B, 1 + T]."""
+    rows, num_tokens = [], sequences.shape[1] - 1
+    for start in track(range(num_tokens), "measuring"):
         # Two groups, of which the second is measured; only what comes before a token in its group matters to it.
-        starts = torch.zeros(NUM_TOKENS, dtype=torch.int64, device=sequences.device)
+        starts = torch.zeros(num_tokens, dtype=torch.int64, device=sequences.device)
         starts[start:] = start
         parts = [losses(model, part, starts.expand(len(part), -1)) for part in sequences.split(BATCH_SIZE)]
-        nats = torch.cat(parts)[:, NUM_TOKENS + start :].double().mean(dim=0)
+        nats = torch.cat(parts)[:, num_tokens + start :].double().mean(dim=0)
         rows.append(tuple(round(value / math.log(2), 4) for value in nats.tolist()))
     return StepCostsFile(num_images=len(sequences), bits=tuple(rows))
 
@@ -55,15 +57,16 @@ def write(model: Model, costs: StepCostsFile) -> None:
     model_toml.write_text(with_digest(toml, path))
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
+    parser.add_argument("--data", type=Path, help="the images that it was trained on; default: Fashion-MNIST")
     parser.add_argument("--num-images", type=int, default=2_000)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     model = ModelRepository(options.model.parent).get(options.model.name)
     transformer = load_transformer(open_checkpoint(model.transformer_path()), torch.float32, loop.device())
-    transformer.prepare(1 + NUM_TOKENS)
-    sequences = token_sequences(model, "validation")[: options.num_images].to(loop.device())
+    sequences = token_sequences(model, load(options.data).validation)[: options.num_images].to(loop.device())
+    transformer.prepare(sequences.shape[1])
     write(model, measure(transformer, sequences))
 
 

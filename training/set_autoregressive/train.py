@@ -2,16 +2,16 @@
 
     python -m training.set_autoregressive.train --tokenizer fashion-ar --out runs/fashion-sar
 
-The model is the serving code's own Transformer in fashion-ar's configuration with one more token, MASK, and learns from
-fashion-ar's tokens: those of real images, and those of images that fashion-ar has drawn, without which it learns the
-real ones by heart. Each image of a batch is cut into the groups of a number of steps of its own, drawn log-uniformly;
-the loss is the cross-entropy at the MASK rows plus that at the content rows (see `rows`). The log holds bits a token of
-training images, and at each snapshot of held-out images for several numbers of steps.
+The model is the serving code's own Transformer in the configuration of the released model whose tokens it learns, with
+one more token, MASK. It learns from those of real images, and from those of images that the other model has drawn,
+without which it learns the real ones by heart. Each image of a batch is cut into the groups of a number of steps of its
+own, drawn log-uniformly; the loss is the cross-entropy at the MASK rows plus that at the content rows (see `rows`). The
+log holds bits a token of training images, and at each snapshot of held-out images for several numbers of steps.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,25 @@ from torch.nn import functional
 
 from runtime.models import ModelRepository
 from services.ar.compute.torch.transformer import Transformer
+from services.ar.model.config import ModelConfig
 from training import loop
-from training.dataset import shuffled_batches
+from training.dataset import load, shuffled_batches
+from training.image_kind import ImageKind
 from training.set_autoregressive.rows import RowAttention, group_starts, rows_of, visible_rows
-from training.set_autoregressive.tokens import MASK_TOKEN, NUM_TOKENS, VOCAB_SIZE, drawn_sequences, token_sequences
+from training.set_autoregressive.tokens import NUM_DRAWN, drawn_sequences, mask_token, token_sequences
 from training.tokenizer.networks import NUM_CODES
-from training.transformer.train import CONFIG as NEXT_TOKEN_CONFIG
+from training.transformer.train import config_of as next_token_config
 from training.transformer.train import initialise
 
-CONFIG = dataclasses.replace(NEXT_TOKEN_CONFIG, vocab_size=VOCAB_SIZE)
-TESTED_STEPS = (49, 12, 8, 4, 1)
+WORTH_COMPILING = 500
+"""Steps: compiling takes a minute."""
+TESTED_PARTS = (1, 4, 6, 12)
+"""Of the number of tokens, so many steps are tested, and a single one."""
+
+
+def config_of(kind: ImageKind) -> ModelConfig:
+    """Return the shape of the transformer."""
+    return dataclasses.replace(next_token_config(kind), vocab_size=mask_token(kind) + 1)
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,11 @@ class Recipe:
     def steps(self) -> int:
         return sum(phase.steps for phase in self.phases)
 
+    def with_effort(self, effort: float) -> "Recipe":
+        """Return the recipe with a share of the steps of each phase."""
+        phases = (dataclasses.replace(each, steps=loop.share_of(each.steps, effort)) for each in self.phases)
+        return dataclasses.replace(self, phases=tuple(phases))
+
     def phase_of(self, step: int) -> Phase:
         """Return the phase of a step, the last one behind the end."""
         return self.phases[self._place_of(step)[0]]
@@ -99,17 +113,20 @@ class Recipe:
 
 
 def losses(model: Transformer, sequences: Tensor, starts: Tensor) -> Tensor:
-    """Return the cross-entropy [B, 2 T] in nats at all rows of sequences [B, 1 + T], grouped by `starts` [B, T]."""
-    ids, positions = rows_of(sequences, MASK_TOKEN)
+    """Return the cross-entropy [B, 2 T] in nats at all rows of sequences [B, 1 + T], grouped by `starts` [B, T].
+
+    MASK is the model's last token.
+    """
+    ids, positions = rows_of(sequences, model.embedding.num_embeddings - 1)
     hidden = model(ids.flatten(), positions.flatten(), RowAttention(visible_rows(starts)))
     logits = model.logits(hidden)[:, :NUM_CODES]
     targets = sequences[:, 1:].repeat(1, 2)
     return functional.cross_entropy(logits, targets.flatten(), reduction="none").view(ids.shape)
 
 
-def draw_steps(count: int, source: torch.Generator) -> Tensor:
-    """Return numbers of steps [count], 1 to NUM_TOKENS, uniform in their logarithm."""
-    return (NUM_TOKENS + 1.0) ** torch.rand(count, generator=source) // 1
+def draw_steps(count: int, num_tokens: int, source: torch.Generator) -> Tensor:
+    """Return numbers of steps [count], 1 to `num_tokens`, uniform in their logarithm."""
+    return (num_tokens + 1.0) ** torch.rand(count, generator=source) // 1
 
 
 class Trainer:
@@ -117,13 +134,15 @@ class Trainer:
 
     _KEPT = ("model", "muon", "adamw", "muon_schedule", "adamw_schedule")
 
-    def __init__(self, recipe: Recipe, validation: Tensor, compiles: bool = True) -> None:
+    def __init__(self, recipe: Recipe, kind: ImageKind, validation: Tensor, compiles: bool = True) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self.kind = kind
         self.step_index = 0
-        self.model = Transformer(CONFIG).to(loop.device())
+        config = config_of(kind)
+        self.model = Transformer(config).to(loop.device())
         self.model.apply(initialise)
-        self.model.prepare(CONFIG.max_context_tokens)
+        self.model.prepare(config.max_context_tokens)
         matrices = [p for p in self.model.layers.parameters() if p.ndim == 2]
         vectors = [p for p in self.model.parameters() if p.ndim != 2]
         others = [
@@ -138,7 +157,7 @@ class Trainer:
             torch.optim.lr_scheduler.LambdaLR(each, recipe.rate) for each in (self.muon, self.adamw)
         )
         self._losses = torch.compile(losses) if compiles else losses
-        self._starts = group_starts(NUM_TOKENS).to(loop.device())
+        self._starts = group_starts(kind.num_tokens).to(loop.device())
         self._validation = validation.to(loop.device())
 
     def step(self, *batch: Tensor) -> dict[str, float]:
@@ -158,7 +177,9 @@ class Trainer:
     def snapshot(self, folder: Path) -> dict[str, float]:
         state = {key: value for key, value in self.model.state_dict().items() if key != "head.weight"}
         save_file(state, folder / f"model-{self.step_index:06d}.safetensors")
-        return {f"validation_bits_per_token_{k}": bits_per_token(self.model, self._validation, k) for k in TESTED_STEPS}
+        num_tokens = self.kind.num_tokens
+        tested = dict.fromkeys((*(num_tokens // part for part in TESTED_PARTS if part <= num_tokens), 1))
+        return {f"validation_bits_per_token_{k}": bits_per_token(self.model, self._validation, k) for k in tested}
 
 
 @torch.no_grad()
@@ -167,14 +188,15 @@ def bits_per_token(model: Transformer, sequences: Tensor, steps: int) -> float:
 
     As in serving, content rows give the tokens where each has a step of its own, and MASK rows where steps are fewer.
     """
-    rows = slice(NUM_TOKENS) if steps == NUM_TOKENS else slice(NUM_TOKENS, None)
-    starts = group_starts(NUM_TOKENS).to(sequences.device)[steps]
+    num_tokens = sequences.shape[1] - 1
+    rows = slice(num_tokens) if steps == num_tokens else slice(num_tokens, None)
+    starts = group_starts(num_tokens).to(sequences.device)[steps]
     parts = [losses(model, part, starts.expand(len(part), -1))[:, rows] for part in sequences.split(250)]
     return torch.cat(parts).double().mean().item() / math.log(2)
 
 
 def batches(recipe: Recipe, real: Tensor, drawn: Tensor, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield token sequences [batch_size, 1 + NUM_TOKENS] and the number of steps of each; both depend on the step.
+    """Yield token sequences [batch_size, 1 + T] and the number of steps of each; both depend on the step.
 
     A batch begins with sequences of `real` images, as many as its phase says, and ends with `drawn` ones.
     """
@@ -183,19 +205,26 @@ def batches(recipe: Recipe, real: Tensor, drawn: Tensor, first_step: int) -> Ite
         num_real = round(recipe.batch_size * recipe.phase_of(step).real_share)
         source = torch.Generator().manual_seed(recipe.seed * 7919 + step)
         sequences = torch.cat([real[own[:num_real]], drawn[others[num_real:]]])
-        yield sequences, draw_steps(len(sequences), source).long()
+        yield sequences, draw_steps(len(sequences), sequences.shape[1] - 1, source).long()
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = loop.parser(__doc__, snapshot_every=500)
     parser.add_argument("--tokenizer", default="fashion-ar", help="released model that makes tokens, and draws images")
     parser.add_argument("--models-dir", type=Path, default=Path("models"))
-    options = parser.parse_args()
-    recipe = Recipe(seed=options.seed)
+    options = loop.parse(parser, argv)
+    recipe = Recipe(seed=options.seed).with_effort(options.effort)
+    data = load(options.data)
     tokenizer = ModelRepository(options.models_dir).get(options.tokenizer)
-    real, drawn = token_sequences(tokenizer, "train"), drawn_sequences(tokenizer, options.out)
+    real = token_sequences(tokenizer, data.train)
+    drawn = drawn_sequences(tokenizer, options.out, loop.share_of(NUM_DRAWN, options.effort / data.kind.num_classes))
     loop.train(
-        Trainer(recipe, token_sequences(tokenizer, "validation")[:1000]),
+        Trainer(
+            recipe,
+            data.kind,
+            token_sequences(tokenizer, data.validation)[:1000],
+            compiles=recipe.steps >= WORTH_COMPILING,
+        ),
         lambda first_step: batches(recipe, real, drawn, first_step),
         options.out,
         loop.Slice(options.slice_seconds, options.snapshot_every),

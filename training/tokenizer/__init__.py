@@ -1,1 +1,1 @@
-"""The image tokenizer: 28x28 pixels to 49 tokens of 512 and back, by finite scalar quantisation."""
+"""The image tokenizer: pixels to tokens of 512 and back, 49 for 28x28, by finite scalar quantisation."""

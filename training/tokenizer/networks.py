@@ -1,15 +1,18 @@
 """The tokenizer's networks: an encoder, finite scalar quantisation (Mentzer et al. 2023) and a decoder.
 
-An image of 28x28 becomes 7x7 tokens, each of which stands for about 4x4 pixels and what lies around them. A token is
-three numbers of eight levels each. Knows nothing of the data or the optimiser.
+An image of 28x28 becomes 7x7 tokens, each of which stands for about 4x4 pixels and what lies around them; for other
+sizes see `training.image_kind`. A token is three numbers of eight levels each. Knows nothing of the data or the
+optimiser.
 """
+
+import itertools
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-GRID = 7
-NUM_TOKENS = GRID * GRID
+from training.image_kind import FASHION, ImageKind
+
 LEVELS = 8
 NUM_DIMS = 3
 NUM_CODES = LEVELS**NUM_DIMS
@@ -34,49 +37,49 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Image [B, 1, 28, 28] in -1..1 to unbounded numbers [B, NUM_DIMS, 7, 7].
+    """Image [B, C, H, W] in -1..1 to unbounded numbers [B, NUM_DIMS, *grid].
 
-    Each cell sees 11x11 pixels and no more. One that sees the whole image learns to hide what it knows of the rest in
-    the cells of the empty background; such tokens restore better, but are much harder to predict.
+    A cell of 4x4 pixels sees 11x11 of them and no more. One that sees the whole image learns to hide what it knows of
+    the rest in the cells of the empty background; such tokens restore better, but are much harder to predict.
     """
 
-    def __init__(self, width: int = 96) -> None:
+    WIDTHS = (24, 48, 96)
+
+    def __init__(self, kind: ImageKind = FASHION) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(1, 48, 5, stride=2, padding=2),  # [B, 48, 14, 14]
-            Residual(48, 1),
-            nn.Conv2d(48, width, 4, stride=2, padding=1),  # [B, width, 7, 7]
-            Residual(width, 1),
-            Residual(width, 1),
-            nn.BatchNorm2d(width),
-            nn.SiLU(),
-            nn.Conv2d(width, NUM_DIMS, 1),
-        )
+        self.kind = kind
+        widths = (kind.num_channels, *self.WIDTHS[-kind.num_halvings :])
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):  # [B, 48, 14, 14], [B, 96, 7, 7] of 28x28
+            layers += [nn.Conv2d(before, after, 4 if layers else 5, stride=2, padding=1 if layers else 2)]
+            layers += [Residual(after, 1)]
+        last = widths[-1]
+        layers += [Residual(last, 1), nn.BatchNorm2d(last), nn.SiLU(), nn.Conv2d(last, NUM_DIMS, 1)]
+        self.body = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.body(image)  # type: ignore[no-any-return]
+        return self.body(self.kind.padded(image))  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
-    """Quantised numbers [B, NUM_DIMS, 7, 7] in -1..1 to an image [B, 1, 28, 28] in -1..1."""
+    """Quantised numbers [B, NUM_DIMS, *grid] in -1..1 to an image [B, C, H, W] in -1..1."""
 
-    def __init__(self, width: int = 96) -> None:
+    WIDTHS = (96, 48, 32)
+    LAST_WIDTH = 16
+
+    def __init__(self, kind: ImageKind = FASHION) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(NUM_DIMS, width, 3, padding=1),
-            Residual(width, 3),
-            Residual(width, 3),
-            nn.Conv2d(width, 4 * 48, 3, padding=1),
-            nn.PixelShuffle(2),  # [B, 48, 14, 14]
-            Residual(48, 3),
-            nn.Conv2d(48, 4 * 16, 3, padding=1),
-            nn.PixelShuffle(2),  # [B, 16, 28, 28]
-            nn.SiLU(),
-        )
-        self.last = nn.Conv2d(16, 1, 3, padding=1)
+        self.kind = kind
+        self.widths = (*self.WIDTHS[: kind.num_halvings], self.LAST_WIDTH)
+        first = self.widths[0]
+        layers: list[nn.Module] = [nn.Conv2d(NUM_DIMS, first, 3, padding=1), Residual(first, 3)]
+        for before, after in itertools.pairwise(self.widths):  # [B, 48, 14, 14], [B, 16, 28, 28] of 28x28
+            layers += [Residual(before, 3), nn.Conv2d(before, 4 * after, 3, padding=1), nn.PixelShuffle(2)]
+        self.body = nn.Sequential(*layers, nn.SiLU())
+        self.last = nn.Conv2d(self.LAST_WIDTH, kind.num_channels, 3, padding=1)
 
     def forward(self, quantised: Tensor) -> Tensor:
-        return torch.tanh(self.last(self.body(quantised)))
+        return self.kind.cropped(torch.tanh(self.last(self.body(quantised))))
 
 
 def quantise(x: Tensor) -> Tensor:
@@ -87,16 +90,16 @@ def quantise(x: Tensor) -> Tensor:
 
 
 def to_tokens(quantised: Tensor) -> Tensor:
-    """Return the tokens [B, NUM_TOKENS] of quantised numbers [B, NUM_DIMS, 7, 7], row by row."""
+    """Return the tokens [B, T] of quantised numbers [B, NUM_DIMS, rows, columns], row by row."""
     digits = (quantised * (LEVELS / 2 - 0.5) + (LEVELS / 2 - 0.5)).round().long()  # 0..LEVELS - 1
     place = LEVELS ** torch.arange(NUM_DIMS, device=digits.device)
     return (digits * place.view(1, -1, 1, 1)).sum(dim=1).flatten(1)
 
 
-def from_tokens(tokens: Tensor) -> Tensor:
+def from_tokens(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """Return the inverse of `to_tokens`."""
     place = LEVELS ** torch.arange(NUM_DIMS, device=tokens.device)
-    digits = tokens.view(-1, 1, GRID, GRID).div(place.view(1, -1, 1, 1), rounding_mode="floor") % LEVELS
+    digits = tokens.view(-1, 1, *grid).div(place.view(1, -1, 1, 1), rounding_mode="floor") % LEVELS
     return digits.float() / (LEVELS / 2 - 0.5) - 1.0
 
 
@@ -118,7 +121,7 @@ class Prior(nn.Module):
         self.out = nn.Conv2d(width, 2 * NUM_DIMS, 1)
 
     def forward(self, quantised: Tensor) -> Tensor:
-        """Return the bits a token [B, 7, 7] that quantised numbers [B, NUM_DIMS, 7, 7] cost."""
+        """Return the bits a token [B, rows, columns] that quantised numbers [B, NUM_DIMS, rows, columns] cost."""
         weight = self.before.weight * self.mask
         seen = nn.functional.silu(nn.functional.conv2d(quantised, weight, self.before.bias, padding=2))
         mean, log_scale = self.out(nn.functional.silu(self.mix(seen))).chunk(2, dim=1)
@@ -131,14 +134,14 @@ class Prior(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Image [B, 1, 28, 28] to scores [B, 1, 7, 7]: is each patch from a photograph? (Isola et al. 2017)."""
+    """Image [B, C, H, W] to scores [B, 1, H / 4, W / 4]: is each patch from a photograph? (Isola et al. 2017)."""
 
-    def __init__(self, width: int = 48) -> None:
+    def __init__(self, num_channels: int = 1, width: int = 48) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            spectral_norm(nn.Conv2d(1, width, 4, stride=2, padding=1)),  # [B, width, 14, 14]
+            spectral_norm(nn.Conv2d(num_channels, width, 4, stride=2, padding=1)),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),  # [B, 2 * width, 7, 7]
+            spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),
             nn.LeakyReLU(0.2),
             spectral_norm(nn.Conv2d(2 * width, 2 * width, 3, padding=1)),
             nn.LeakyReLU(0.2),

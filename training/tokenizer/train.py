@@ -1,4 +1,5 @@
-"""Train the image tokenizer in resumable slices: `python -m training.tokenizer.train --out runs/fashion-tokenizer`.
+"""Train the image tokenizer in resumable slices: `python -m training.tokenizer.train --out runs/fashion-tokenizer`, see
+--help.
 
 Encoder and decoder learn together to give the image back (squared error plus a quarter of absolute error) from tokens
 that are easy to predict (bits a token under a small prior). The log says how far they are, each snapshot on the
@@ -6,19 +7,20 @@ validation images: PSNR, bits, codes used; and it writes an image, originals abo
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from training import loop
-from training.dataset import load_tensors, shuffled_batches, to_model_range, to_pixels
+from training.averaging import average
+from training.dataset import DataSet, image_batches, load, to_model_range, to_pixels, write_sheet
+from training.image_kind import ImageKind
 from training.tokenizer.networks import NUM_CODES, Decoder, Encoder, Prior, quantise, to_tokens
 
 
@@ -37,10 +39,11 @@ class Recipe:
 class Autoencoder(nn.Module):
     """Encoder, quantisation, decoder."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: ImageKind) -> None:
         super().__init__()
-        self.encoder = Encoder()
-        self.decoder = Decoder()
+        self.kind = kind
+        self.encoder = Encoder(kind)
+        self.decoder = Decoder(kind)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return (the image as it comes back, the quantised numbers)."""
@@ -51,14 +54,15 @@ class Autoencoder(nn.Module):
 class Trainer:
     """Implements `loop.Trainer`; the averaged weights are the ones to serve."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, data: DataSet) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self.kind = data.kind
         self.step_index = 0
-        self.model = Autoencoder().to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._validation = first_of(data.validation)
+        self.model = Autoencoder(data.kind).to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prior = Prior().to(loop.device())
-        decay = get_ema_multi_avg_fn(recipe.ema_decay)
-        self.averaged = AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+        self.averaged = average(self.model, recipe.ema_decay)
         self._trained = [*self.model.parameters(), *self.prior.parameters()]
         self.optimiser = torch.optim.AdamW(self._trained, recipe.learning_rate, (0.9, 0.99), weight_decay=0.01)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -66,7 +70,7 @@ class Trainer:
         )
 
     def step(self, *batch: Tensor) -> dict[str, float]:
-        (image,) = batch
+        image, _ = batch
         with loop.mixed_precision():
             restored, quantised = self.model(image)
         bits = self.prior(quantised).mean()
@@ -84,9 +88,8 @@ class Trainer:
 
     @torch.no_grad()
     def snapshot(self, folder: Path) -> dict[str, float]:
-        measured = write_snapshot(self.averaged, folder, self.step_index)
-        images = to_model_range(load_tensors("validation")[0][:2000]).to(loop.device())
-        _, quantised = self.averaged.module(images)
+        measured = write_snapshot(self.averaged, self._validation, folder, self.step_index)
+        _, quantised = self.averaged.module(self._validation)
         return {"validation_bits_per_token": self.prior(quantised).mean().item(), **measured}
 
 
@@ -95,11 +98,15 @@ def restoration_loss(restored: Tensor, image: Tensor) -> Tensor:
     return error.square().mean() + 0.25 * error.abs().mean()
 
 
+def first_of(images: tuple[Tensor, Tensor], count: int = 2000) -> Tensor:
+    """Return the first images of a split in -1..1."""
+    return to_model_range(images[0][:count]).to(loop.device())
+
+
 @torch.no_grad()
-def write_snapshot(averaged: AveragedModel, folder: Path, step: int) -> dict[str, float]:
-    """Write the averaged tokenizer's weights and an image; return how well it restores 2,000 validation images."""
-    served = averaged.module.eval()
-    image = to_model_range(load_tensors("validation")[0][:2000]).to(loop.device())
+def write_snapshot(averages: AveragedModel, image: Tensor, folder: Path, step: int) -> dict[str, float]:
+    """Write the averaged tokenizer's weights and a sheet; return how well it restores images [B, C, H, W]."""
+    served = averages.module.eval()
     restored, quantised = served(image)
     _write_image(image, restored, folder / f"samples-{step:06d}.png")
     save_file({k: v.contiguous() for k, v in served.state_dict().items()}, folder / f"ema-{step:06d}.safetensors")
@@ -109,31 +116,28 @@ def write_snapshot(averaged: AveragedModel, folder: Path, step: int) -> dict[str
 
 
 def load_tokenizer(weights: Path) -> Autoencoder:
-    """Return a trained tokenizer, frozen."""
-    tokenizer = Autoencoder()
+    """Return a trained tokenizer, a snapshot in the folder of its run, frozen."""
+    tokenizer = Autoencoder(ImageKind.of(weights.parent))
     tokenizer.load_state_dict(load_file(weights))
     return tokenizer.eval().requires_grad_(False).to(loop.device())
 
 
 def _write_image(image: Tensor, restored: Tensor, path: Path) -> None:
-    rows = torch.cat([torch.cat([image[i : i + 16], restored[i : i + 16]]) for i in range(0, 64, 16)])
-    grid = to_pixels(rows).view(8, 16, 28, 28).permute(0, 2, 1, 3).reshape(224, 448)
-    Image.fromarray(grid.cpu().numpy()).resize((1344, 672), Image.Resampling.NEAREST).save(path)
+    columns = min(16, len(image))
+    starts = range(0, min(64, len(image) - columns + 1), columns)
+    rows = [torch.cat([image[i : i + columns], restored[i : i + columns]]) for i in starts]
+    write_sheet(to_pixels(torch.cat(rows)), columns, path)
 
 
-def batches(batch_size: int, seed: int, first_step: int) -> Iterator[tuple[Tensor]]:
-    """Yield images [B, 1, 28, 28] in -1..1."""
-    images, _ = load_tensors("train")
-    for chosen in shuffled_batches(len(images), batch_size, seed, first_step):
-        yield (to_model_range(images[chosen]).contiguous(memory_format=torch.channels_last),)
-
-
-def main() -> None:
-    options = loop.parser(__doc__, snapshot_every=1_000).parse_args()
-    recipe = Recipe(seed=options.seed)
-    limits = loop.Slice(options.slice_seconds, options.snapshot_every)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = loop.parse(loop.parser(__doc__, snapshot_every=1_000), argv)
+    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
+    data = load(options.data)
     loop.train(
-        Trainer(recipe), lambda first_step: batches(recipe.batch_size, recipe.seed, first_step), options.out, limits
+        Trainer(recipe, data),
+        lambda first_step: image_batches(data.train, recipe.batch_size, recipe.seed, first_step),
+        options.out,
+        loop.Slice(options.slice_seconds, options.snapshot_every),
     )
 
 

@@ -7,16 +7,17 @@ plays against a discriminator of patches (hinge loss), weighed so that both loss
 et al. 2021). The encoder is frozen, so a sequential model can learn the tokens at the same time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training import loop
+from training.averaging import average
+from training.dataset import DataSet, image_batches, load
 from training.tokenizer import train as base
 from training.tokenizer.networks import PatchDiscriminator, quantise
 
@@ -36,16 +37,18 @@ class Recipe:
 class Trainer:
     """Implements `loop.Trainer`; the averaged weights are the ones to serve."""
 
-    def __init__(self, recipe: Recipe, tokenizer: base.Autoencoder) -> None:
+    def __init__(self, recipe: Recipe, tokenizer: base.Autoencoder, data: DataSet) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self.kind = tokenizer.kind
+        self._validation = base.first_of(data.validation)
         self.step_index = 0
         self.model = tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.encoder.eval().requires_grad_(False)
         self.model.decoder.train().requires_grad_(True)
-        self.discriminator = PatchDiscriminator().to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        decay = get_ema_multi_avg_fn(recipe.ema_decay)
-        self.averaged = AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+        opponent = PatchDiscriminator(self.kind.num_channels)
+        self.discriminator = opponent.to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = average(self.model, recipe.ema_decay)
         self.optimiser, self.schedule = self._optimiser(self.model.decoder)
         self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.discriminator)
 
@@ -54,7 +57,7 @@ class Trainer:
         return optimiser, torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, self.recipe.steps)
 
     def step(self, *batch: Tensor) -> dict[str, float]:
-        (image,) = batch
+        image, _ = batch
         with loop.mixed_precision():
             with torch.no_grad():
                 quantised = quantise(self.model.encoder(image))
@@ -96,22 +99,21 @@ class Trainer:
         return {name: getattr(self, name) for name in (*names, "schedule", "opponent_schedule")}
 
     def snapshot(self, folder: Path) -> dict[str, float]:
-        return base.write_snapshot(self.averaged, folder, self.step_index)
+        return base.write_snapshot(self.averaged, self._validation, folder, self.step_index)
 
 
-def batches(recipe: Recipe, first_step: int) -> Iterator[tuple[Tensor]]:
-    """Yield images [B, 1, 28, 28] in -1..1."""
-    return base.batches(recipe.batch_size, recipe.seed + 1, first_step)
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = loop.parser(__doc__, snapshot_every=500)
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
-    options = parser.parse_args()
-    recipe = Recipe(seed=options.seed)
-    trainer = Trainer(recipe, base.load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors")))
-    limits = loop.Slice(options.slice_seconds, options.snapshot_every)
-    loop.train(trainer, lambda first_step: batches(recipe, first_step), options.out, limits)
+    options = loop.parse(parser, argv)
+    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
+    data = load(options.data)
+    loop.train(
+        Trainer(recipe, base.load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors")), data),
+        lambda first_step: image_batches(data.train, recipe.batch_size, recipe.seed + 1, first_step),
+        options.out,
+        loop.Slice(options.slice_seconds, options.snapshot_every),
+    )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 Writes what serves: config.json and model.safetensors under Hugging Face's names (a Llama), token_encoder.onnx (image to
 tokens) and token_decoder.onnx (tokens to image), and samples.png. Both ONNX files are compared with torch; digests go
-into model.toml.
+into model.toml, which is written if there is none.
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,14 +17,32 @@ from torch import Tensor, nn
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
 from training import loop
-from training.onnx_files import check_against_torch, record_digests, write_onnx
-from training.tokenizer.networks import NUM_CODES, NUM_TOKENS, from_tokens, quantise, to_tokens
+from training.image_kind import ImageKind
+from training.model_toml import image_table, record_digests, write_if_missing
+from training.onnx_files import check_against_torch, write_onnx
+from training.tokenizer.networks import NUM_CODES, from_tokens, quantise, to_tokens
 from training.tokenizer.train import Autoencoder, load_tokenizer
-from training.transformer.train import CONFIG, write_samples
+from training.transformer.tokens import FIRST_CLASS_TOKEN
+from training.transformer.train import config_of, write_samples
+
+TOML = """kind = "transformer"
+modality = "image"
+licence = "NOASSERTION"
+description = "Class-conditional {data_set} in {tokens} tokens, one after another"
+huggingface = "."
+
+{image}
+[image_tokens]
+grid = [{grid[0]}, {grid[1]}]
+num_codes = {codes}
+first_class_token = {first_class_token}
+decoder = "token_decoder.onnx"
+encoder = "token_encoder.onnx"
+"""
 
 
 class TokenEncoder(nn.Module):
-    """Image [B, 1, 28, 28] in -1..1 to tokens [B, NUM_TOKENS]."""
+    """Image [B, C, H, W] in -1..1 to tokens [B, T]."""
 
     def __init__(self, tokenizer: Autoencoder) -> None:
         super().__init__()
@@ -34,14 +53,15 @@ class TokenEncoder(nn.Module):
 
 
 class TokenDecoder(nn.Module):
-    """Tokens [B, NUM_TOKENS] to an image [B, 1, 28, 28] in -1..1."""
+    """Tokens [B, T] to an image [B, C, H, W] in -1..1."""
 
-    def __init__(self, decoder: nn.Module) -> None:
+    def __init__(self, decoder: nn.Module, grid: tuple[int, int]) -> None:
         super().__init__()
         self.decoder = decoder
+        self.grid = grid
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.decoder(from_tokens(tokens))  # type: ignore[no-any-return]
+        return self.decoder(from_tokens(tokens, self.grid))  # type: ignore[no-any-return]
 
 
 def huggingface_config(config: ModelConfig) -> dict[str, object]:
@@ -87,12 +107,12 @@ def huggingface_tensors(state: dict[str, Tensor], config: ModelConfig) -> dict[s
 
 def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
     """Write both halves of the tokenizer and return their files."""
-    tokenizer = tokenizer.cpu()
-    encoder, decoder = TokenEncoder(tokenizer).eval(), TokenDecoder(tokenizer.decoder).eval()
+    tokenizer, kind = tokenizer.cpu(), tokenizer.kind
+    encoder, decoder = TokenEncoder(tokenizer).eval(), TokenDecoder(tokenizer.decoder, kind.grid).eval()
     encoder_file, decoder_file = folder / "token_encoder.onnx", folder / "token_decoder.onnx"
     source = torch.Generator().manual_seed(0)
-    image = torch.rand((64, 1, 28, 28), generator=source) * 2 - 1
-    tokens = torch.randint(NUM_CODES, (64, NUM_TOKENS), generator=source)
+    image = torch.rand((64, *kind.shape), generator=source) * 2 - 1
+    tokens = torch.randint(NUM_CODES, (64, kind.num_tokens), generator=source)
     write_onnx(encoder, (image[:2],), ("image",), ("tokens",), encoder_file)
     write_onnx(decoder, (tokens[:2],), ("tokens",), ("image",), decoder_file)
     check_against_torch(encoder, [(image[:size],) for size in (1, 2, 64)], encoder_file)
@@ -100,31 +120,54 @@ def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
     return [encoder_file, decoder_file]
 
 
-def trained(state: dict[str, Tensor]) -> Transformer:
+def trained(state: dict[str, Tensor], kind: ImageKind) -> Transformer:
     """Return the transformer of a snapshot."""
-    model = Transformer(CONFIG)
+    config = config_of(kind)
+    model = Transformer(config)
     model.load_state_dict(state, strict=False)  # the head is the embedding
-    model.prepare(CONFIG.max_context_tokens)
+    model.prepare(config.max_context_tokens)
     return model
 
 
+def write_transformer(state: dict[str, Tensor], config: ModelConfig, folder: Path) -> Path:
+    """Write config.json and the weights; return the weights' file."""
+    path = folder / "model.safetensors"
+    save_file(huggingface_tensors(state, config), path, {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(huggingface_config(config), indent=2) + "\n")
+    return path
+
+
+def toml_of(kind: ImageKind) -> str:
+    """Return the model.toml of a transformer of such images."""
+    return TOML.format(
+        data_set=kind.data_set,
+        tokens=kind.num_tokens,
+        image=image_table(kind),
+        grid=kind.grid,
+        codes=NUM_CODES,
+        first_class_token=FIRST_CLASS_TOKEN,
+    )
+
+
 def export(run: Path, tokenizer_run: Path, folder: Path) -> None:
-    """Write all that serves the newest snapshots of both runs into a model's folder."""
-    state = load_file(loop.newest(run, "model-*.safetensors"))
-    save_file(huggingface_tensors(state, CONFIG), folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(huggingface_config(CONFIG), indent=2) + "\n")
+    """Write what serves into a model's folder: the best snapshot on validation images and the newest tokenizer."""
+    kind = ImageKind.of(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = load_file(loop.best(run, "model-*.safetensors", "validation_bits"))
+    weights = write_transformer(state, config_of(kind), folder)
     tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors"))
-    write_samples(trained(state).to(loop.device()), tokenizer, folder / "samples.png")
+    write_samples(trained(state, kind).to(loop.device()), tokenizer, folder / "samples.png")
     halves = export_tokenizer(tokenizer, folder)
-    record_digests(folder / "model.toml", [folder / "model.safetensors", *halves])
+    write_if_missing(folder, toml_of(kind))
+    record_digests(folder / "model.toml", [weights, *halves])
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the transformer's training run")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     export(options.run, options.tokenizer, options.model)
 
 

@@ -1,21 +1,19 @@
-"""Fashion-MNIST as sequences of tokens: the class first, then the 49 tokens of the frozen tokenizer."""
+"""Images as sequences of tokens: the class first, then the tokens of the frozen tokenizer, 49 of Fashion-MNIST's."""
 
 import torch
 from torch import Tensor
 
-from tandem.measure.quality.fashion_mnist import NUM_CLASSES
-from training.dataset import SplitName, load_tensors, to_model_range
+from training.dataset import to_model_range
 from training.loop import device
 from training.tokenizer.networks import NUM_CODES, quantise, to_tokens
 from training.tokenizer.train import Autoencoder
 
-FIRST_CLASS_TOKEN = NUM_CODES
-VOCAB_SIZE = NUM_CODES + NUM_CLASSES
+FIRST_CLASS_TOKEN: int = NUM_CODES
 
 
 @torch.no_grad()
-def token_sequences(tokenizer: Autoencoder, split: SplitName) -> Tensor:
-    """Return [N, 1 + NUM_TOKENS] token ids of a split of the data."""
-    images, labels = load_tensors(split)
+def token_sequences(tokenizer: Autoencoder, split: tuple[Tensor, Tensor]) -> Tensor:
+    """Return [N, 1 + T] token ids of a split of the data: images [N, C, H, W] uint8 and labels [N]."""
+    images, labels = split
     parts = [to_tokens(quantise(tokenizer.encoder(to_model_range(p).to(device())))).cpu() for p in images.split(1000)]
     return torch.cat([labels.unsqueeze(1) + FIRST_CLASS_TOKEN, torch.cat(parts)], dim=1)

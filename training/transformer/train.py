@@ -3,43 +3,48 @@
     python -m training.transformer.train --tokenizer runs/fashion-tokenizer --out runs/fashion-ar
 
 The model is the serving code's own Transformer in a Llama configuration of a million parameters. It learns to predict
-each of an image's 49 tokens from the class and the tokens before it (cross-entropy). The log holds the loss in bits per
-token, on the training and, at each snapshot, on the validation images; snapshots write an image of samples, a row a
-class.
+each of an image's tokens (49 of 28x28 pixels) from the class and the tokens before it (cross-entropy). The log holds
+the loss in bits per token, on the training and, at each snapshot, on the validation images; snapshots write an image
+of samples, a row a class.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
-from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from training import loop
-from training.dataset import shuffled_batches, to_pixels
-from training.tokenizer.networks import NUM_CODES, NUM_TOKENS, from_tokens
+from training.dataset import load, shuffled_batches, to_pixels, write_sheet
+from training.image_kind import ImageKind
+from training.tokenizer.networks import NUM_CODES, from_tokens
 from training.tokenizer.train import Autoencoder, load_tokenizer
-from training.transformer.tokens import FIRST_CLASS_TOKEN, VOCAB_SIZE, token_sequences
+from training.transformer.tokens import FIRST_CLASS_TOKEN, token_sequences
 
-CONFIG = ModelConfig(
-    vocab_size=VOCAB_SIZE,
-    hidden_size=128,
-    intermediate_size=352,
-    num_layers=4,
-    num_heads=4,
-    num_kv_heads=2,
-    head_dim=32,
-    max_context_tokens=1 + NUM_TOKENS,
-    ties_embeddings=True,
-)
+USUAL_IMAGES = 55_000
+"""What the recipe's steps are for: of fewer images it takes fewer, as those seen more often are learnt by heart."""
+
+
+def config_of(kind: ImageKind) -> ModelConfig:
+    """Return the shape of the transformer: a token for each code and class, context for a class and an image."""
+    return ModelConfig(
+        vocab_size=FIRST_CLASS_TOKEN + kind.num_classes,
+        hidden_size=128,
+        intermediate_size=352,
+        num_layers=4,
+        num_heads=4,
+        num_kv_heads=2,
+        head_dim=32,
+        max_context_tokens=1 + kind.num_tokens,
+        ties_embeddings=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,6 @@ class Recipe:
     batch_size: int = 64
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
-    dropout: float = 0.0
     seed: int = 0
 
 
@@ -77,7 +81,7 @@ def logits_of(model: Transformer, tokens: Tensor) -> Tensor:
 
 
 def bits_per_token(model: Transformer, sequences: Tensor) -> Tensor:
-    """Return the mean of -log2 p over the tokens of sequences [B, 1 + NUM_TOKENS], given their classes."""
+    """Return the mean of -log2 p over the tokens of sequences [B, 1 + T], given their classes."""
     logits = logits_of(model, sequences[:, :-1])
     return functional.cross_entropy(logits.flatten(0, 1), sequences[:, 1:].flatten()) / math.log(2)
 
@@ -85,24 +89,27 @@ def bits_per_token(model: Transformer, sequences: Tensor) -> Tensor:
 class Trainer:
     """Implements `loop.Trainer`."""
 
-    def __init__(self, recipe: Recipe, tokenizer: Autoencoder) -> None:
+    def __init__(self, recipe: Recipe, tokenizer: Autoencoder, validation: Tensor) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self.kind = tokenizer.kind
         self.step_index = 0
-        self.model = Transformer(CONFIG).to(loop.device())
+        config = config_of(tokenizer.kind)
+        self.model = Transformer(config).to(loop.device())
         self.model.apply(initialise)
-        self.model.prepare(CONFIG.max_context_tokens)
+        self.model.prepare(config.max_context_tokens)
         matrices = [p for p in self.model.parameters() if p.ndim == 2]
         vectors = [p for p in self.model.parameters() if p.ndim != 2]
         groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
         self._tokenizer = tokenizer
-        self._validation = token_sequences(tokenizer, "validation")[:2000].to(loop.device())
+        self._validation = validation.to(loop.device())
 
     def _rate(self, step: int) -> float:
-        """Rise over 200 steps, then fall like a cosine to a hundredth."""
-        return min(1.0, (step + 1) / 200) * (0.505 + 0.495 * math.cos(math.pi * min(1.0, step / self.recipe.steps)))
+        """Rise over the first fiftieth of the steps, then fall like a cosine to a hundredth."""
+        risen = min(1.0, (step + 1) * 50 / self.recipe.steps)
+        return risen * (0.505 + 0.495 * math.cos(math.pi * min(1.0, step / self.recipe.steps)))
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         (sequences,) = batch
@@ -134,40 +141,41 @@ def initialise(module: nn.Module) -> None:
 
 
 @torch.no_grad()
-def draw(model: Transformer, labels: Tensor, source: torch.Generator) -> Tensor:
-    """Return tokens [B, NUM_TOKENS] of images of the classes, sampled one after another without a cache."""
+def draw(model: Transformer, labels: Tensor, num_tokens: int, source: torch.Generator) -> Tensor:
+    """Return tokens [B, num_tokens] of images of the classes, sampled one after another without a cache."""
     tokens = (labels + FIRST_CLASS_TOKEN).unsqueeze(1)
-    for _ in range(NUM_TOKENS):
+    for _ in range(num_tokens):
         probabilities = logits_of(model, tokens)[:, -1].softmax(dim=-1)
         tokens = torch.cat([tokens, torch.multinomial(probabilities, 1, generator=source)], dim=1)
-    return tokens[:, 1:]  # type: ignore[no-any-return]
+    return tokens[:, 1:]
 
 
 @torch.no_grad()
 def write_samples(model: Transformer, tokenizer: Autoencoder, path: Path) -> None:
-    """Write a grid: one row a class, ten images a row; the same ones for the same weights."""
-    labels = torch.arange(NUM_CLASSES, device=loop.device()).repeat_interleave(10)
-    tokens = draw(model, labels, torch.Generator(loop.device()).manual_seed(1))
-    pixels = to_pixels(tokenizer.decoder(from_tokens(tokens)))
-    grid = pixels.view(10, 10, 28, 28).permute(0, 2, 1, 3).reshape(280, 280)
-    Image.fromarray(grid.cpu().numpy()).resize((840, 840), Image.Resampling.NEAREST).save(path)
+    """Write a sheet: one row a class, ten images a row; the same ones for the same weights."""
+    kind = tokenizer.kind
+    labels = torch.arange(kind.num_classes, device=loop.device()).repeat_interleave(10)
+    tokens = draw(model, labels, kind.num_tokens, torch.Generator(loop.device()).manual_seed(1))
+    write_sheet(to_pixels(tokenizer.decoder(from_tokens(tokens, kind.grid))), 10, path)
 
 
 def batches(recipe: Recipe, sequences: Tensor, first_step: int) -> Iterator[tuple[Tensor]]:
-    """Yield token sequences [batch_size, 1 + NUM_TOKENS]."""
+    """Yield token sequences [batch_size, 1 + T]."""
     for chosen in shuffled_batches(len(sequences), recipe.batch_size, recipe.seed, first_step):
         yield (sequences[chosen],)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = loop.parser(__doc__, snapshot_every=1_000)
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
-    options = parser.parse_args()
-    recipe = Recipe(seed=options.seed)
+    options = loop.parse(parser, argv)
+    data = load(options.data)
     tokenizer = load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors"))
-    sequences = token_sequences(tokenizer, "train")
+    sequences = token_sequences(tokenizer, data.train)
+    effort = min(options.effort, len(sequences) / USUAL_IMAGES)
+    recipe = Recipe(loop.share_of(Recipe.steps, effort), seed=options.seed)
     loop.train(
-        Trainer(recipe, tokenizer),
+        Trainer(recipe, tokenizer, token_sequences(tokenizer, data.validation)[:2000]),
         lambda first_step: batches(recipe, sequences, first_step),
         options.out,
         loop.Slice(options.slice_seconds, options.snapshot_every),

@@ -28,7 +28,7 @@ def model_parameters(request: ModelInferRequest, names: Collection[str]) -> Mapp
     found = {name: plain(value) for name, value in request.parameters.items() if not _is_reserved(name)}
     for name, value in found.items():
         if name not in names:
-            raise InvalidArgument(f"parameters.{name}", value, f"none; there are: {', '.join(sorted(names))}")
+            raise InvalidArgument(f"parameters.{name}", value, f"one of the parameters {', '.join(sorted(names))}")
     return found
 
 

@@ -48,19 +48,22 @@ class OpenAiDoor:
         listing, tokens = Listing(catalogue, time.time()), Tokens(catalogue)
         about = document()
         return [
-            Route("/v1/models", Endpoint(self._around, listing.every)),
-            Route("/v1/models/{id:path}", Endpoint(self._around, listing.one)),
+            self._get("/v1/models", listing.every),
+            self._get("/v1/models/{id:path}", listing.one),
             self._post("/v1/completions", CompletionBody, Completions(catalogue), "Generate"),
             self._post("/v1/chat/completions", ChatBody, Chat(catalogue), "Generate"),
             self._post("/v1/responses", ResponseBody, Responses(catalogue), "Generate"),
             self._post("/v1/images/generations", ImageBody, Generations(catalogue), "Sample"),
             self._post("/tokenize", TokenizeBody, tokens.tokenize, "Tokenize"),
             self._post("/detokenize", DetokenizeBody, tokens.detokenize, "Detokenize"),
-            Route("/tokenizer_info", Endpoint(self._around, tokens.describe, ROUTES["DescribeTokenizer"])),
+            self._get("/tokenizer_info", tokens.describe, "DescribeTokenizer"),
             Route("/health", self._health),
             Route("/openapi.json", lambda _: JSONResponse(about)),
             Route("/docs", lambda _: HTMLResponse(page(about))),
         ]
+
+    def _get(self, path: str, operation: Operation, rpc: str = "") -> BaseRoute:
+        return Route(path, Endpoint(self._around, operation, ROUTES.get(rpc)), methods=["GET"])
 
     def _post(self, path: str, body_class: type[Body], operation: Operation, rpc: str) -> BaseRoute:
         return Route(path, Endpoint(self._around, operation, ROUTES[rpc], body_class), methods=["POST"])

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.doors.fields import field_of
+from gateway.doors.fields import field_of, violation_of
 from gateway.http.errors import error_body, error_headers, http_status
-from runtime.errors import TandemError
+from runtime.errors import PromptTooLong, TandemError
 
 _KINDS: Mapping[int, tuple[str, str | None]] = {
     400: ("invalid_request_error", None),
@@ -29,6 +29,8 @@ _OURS = ("server_error", None)
 def openai_body(error: TandemError) -> dict[str, Any]:
     """Return {"error": {message, type, param, code}}."""
     kind, code = _KINDS.get(http_status(error), _OURS)
+    if violation_of(error).reason == PromptTooLong.reason:
+        code = "context_length_exceeded"
     field = field_of(error)
     param = "model" if code == "model_not_found" else field or None
     return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}

@@ -23,17 +23,18 @@ export function drawEmpty(count, { tokens_per_image: tokensPerImage = 49, takes_
 
 const inks = () => ({ paper: color("--card"), line: color("--line"), ink: color("--soft") });
 
-// `seconds` after the start, Infinity for the end; `still`: the watches show nothing before it.
-export function paint(run, seconds, still = false) {
-  const count = run.tokens.filter((token) => token.seconds <= seconds).length;
+// `secondsOf(paradigm)` after that side's start, Infinity for the end; `still`: the watches show nothing before it.
+export function paint(run, secondsOf, still = false) {
+  const count = run.tokens.filter((token) => token.seconds <= secondsOf("sequential")).length;
   if (count && count !== shown.count) showImage(run, count);
-  if (run.wallSeconds <= seconds && !shown.wall) showWall(run);
+  if (run.wallSeconds <= secondsOf("parallel") && !shown.wall) showWall(run);
   for (const paradigm of ["sequential", "parallel"]) {
+    const seconds = secondsOf(paradigm);
     const until = Math.min(seconds, run.ended[paradigm] ?? seconds);
     const hasWatch = run.takesPart[paradigm] && Number.isFinite(until) && !(still && until === seconds);
     byId(`${paradigm}-watch`).textContent = hasWatch ? duration(until) : "–";
   }
-  timeline.show(run, seconds);
+  timeline.show(run, secondsOf);
 }
 
 function showImage(run, count) {

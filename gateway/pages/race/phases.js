@@ -11,9 +11,13 @@ const PHASES = {
   encode_seconds: "turned into images",
 };
 
+const ELSEWHERE = "elsewhere in the backend";
+const CLOCK = "all of these, by the gateway's clock";
+const OUTSIDE = "HTTP, network and this browser, beside it";
+
 export function showPhases(run) {
   const columns = ["sequential", "parallel"].map((paradigm) => column(run, paradigm));
-  const names = [...Object.values(PHASES), "elsewhere in the backend", "gateway, network, browser", "all"];
+  const names = [...Object.values(PHASES), ELSEWHERE, CLOCK, OUTSIDE];
   const rows = names.filter((name) => columns.some((each) => each?.[name] !== undefined));
   const cell = (each, name) => element("td", { class: "number" }, duration(each?.[name]));
   byId("race-phases").replaceChildren(
@@ -41,9 +45,8 @@ function column(run, paradigm) {
     if (timings[field]) found[name] = timings[field];
   }
   const sum = Object.values(found).reduce((total, each) => total + each, 0);
-  const all = run.ended[paradigm];
-  found["elsewhere in the backend"] = Math.max(0, timings.total_seconds - sum);
-  found["gateway, network, browser"] = Math.max(0, all - timings.total_seconds);
-  found.all = all;
+  found[ELSEWHERE] = Math.max(0, timings.total_seconds - sum);
+  found[CLOCK] = timings.total_seconds;
+  found[OUTSIDE] = run.outside[paradigm];
   return found;
 }

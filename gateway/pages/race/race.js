@@ -1,4 +1,4 @@
-// The race: one order to both paradigms at the same instant, and a record of what arrived when.
+// The race: one order to both paradigms, one after the other, and a record of what arrived when.
 
 import { ApiError, explained, stream } from "../api.js";
 import { byId, prefersStillness, say } from "../dom.js";
@@ -12,6 +12,7 @@ import { drawing, halfway, verdict } from "./verdict.js";
 
 const PAUSE_MS = 700; // between races when they go on by themselves
 const SEEN_SECONDS = 3; // in slow motion a race takes at least this long
+const AT_END = () => Infinity;
 const SOON_SECONDS = 0.5; // a race that is over by then is seen in slow motion alone
 
 const sides = { sequential: {}, parallel: {} }; // {model, problem}
@@ -111,22 +112,25 @@ async function race(order) {
   const tiles = sides.sequential.model?.tokens_per_image;
   const total = tiles && tiles * order.count;
   const steps = sides.sequential.model?.takes_steps ? chosenSteps() : undefined;
-  const run = { ...order, tiles, total, steps, startedAt: performance.now(), tokens: [], takesPart: {}, ended: {}, errors: {} };
+  const run = { ...order, tiles, total, steps, startedAt: {}, tokens: [], takesPart: {}, ended: {}, outside: {}, errors: {} };
   say(byId("race-verdict"), drawing(Object.keys(sides).filter(canRun)));
+  const startedAt = performance.now();
   let isOver = false;
   const still = prefersStillness();
   const isSlow = byId("race-slow").checked && !still;
   requestAnimationFrame(function frame() {
     if (isOver) return;
-    if (!isSlow || elapsed(run) > SOON_SECONDS) paint(run, elapsed(run), still);
+    if (!isSlow || performance.now() - startedAt > SOON_SECONDS * 1000) paint(run, (paradigm) => elapsed(run, paradigm), still);
     requestAnimationFrame(frame);
   });
-  await Promise.all([side(run, "sequential", inSequence, signal), side(run, "parallel", inParallel, signal)]);
+  // One after the other: at once, each would slow the other down on the same cores.
+  await side(run, "parallel", inParallel, signal);
+  await side(run, "sequential", inSequence, signal);
   isOver = true;
   run.wasStopped = signal.aborted;
   last = run;
   if (isSlow && slowness(run) > 1 && !run.wasStopped && !Object.keys(run.errors).length) await replayed(signal);
-  paint(run, Infinity);
+  paint(run, AT_END);
   end();
 }
 
@@ -135,12 +139,14 @@ const lasted = (run) => Math.max(...Object.values(run.ended));
 // As many times slower a replay is.
 const slowness = (run) => Math.max(1, Math.round(SEEN_SECONDS / lasted(run)));
 
-const elapsed = (run) => (performance.now() - run.startedAt) / 1000;
+const elapsed = (run, paradigm) => (performance.now() - (run.startedAt[paradigm] ?? performance.now())) / 1000;
 
 async function side(run, paradigm, work, signal) {
   say(byId(`${paradigm}-problem`), sides[paradigm].problem);
   if (!canRun(paradigm)) return;
   run.takesPart[paradigm] = true;
+  if (signal.aborted) return;
+  run.startedAt[paradigm] = performance.now();
   try {
     await work(run, sides[paradigm].model, signal);
   } catch (error) {
@@ -148,7 +154,18 @@ async function side(run, paradigm, work, signal) {
     run.errors[paradigm] = error;
     say(byId(`${paradigm}-problem`), explained(error));
   }
-  run.ended[paradigm] ??= elapsed(run);
+  run.ended[paradigm] ??= elapsed(run, paradigm);
+  if (run[`${paradigm}Timings`]) goByTheGateway(run, paradigm);
+}
+
+// Puts all instants of a side on the gateway's clock, which starts when the request arrives there. What this browser
+// measured more lies outside: HTTP, the network, the browser itself.
+function goByTheGateway(run, paradigm) {
+  const seconds = run[`${paradigm}Timings`].total_seconds;
+  const outside = (run.outside[paradigm] = Math.max(0, run.ended[paradigm] - seconds));
+  run.ended[paradigm] = seconds;
+  if (paradigm === "parallel") run.wallSeconds = seconds;
+  else for (const token of run.tokens) token.seconds = Math.max(0, token.seconds - outside);
 }
 
 async function inSequence(run, model, signal) {
@@ -156,7 +173,7 @@ async function inSequence(run, model, signal) {
   const sampling = { n: run.count, steps: run.steps };
   const message = { model: model.name, ...prompt, sampling, logprobs: true, partial_images: true };
   for await (const { result } of stream("sequential", "Generate", message, signal)) {
-    const seconds = elapsed(run);
+    const seconds = elapsed(run, "sequential");
     const { choice_index: choice = 0, token_ids: ids = [], logprobs = [], image, timings } = result ?? {};
     ids.forEach((_, index) => run.tokens.push({ seconds, choice, logprob: logprobs[index]?.logprob ?? 0, image }));
     if (timings) run.sequentialTimings = timings;
@@ -167,17 +184,17 @@ async function inParallel(run, model, signal) {
   const labels = run.label === null ? {} : { labels: [labelFor(model, run)] };
   const message = { model: model.name, count: run.count, ...labels };
   const reply = await sampled(message, signal);
-  run.wallSeconds = run.ended.parallel = elapsed(run);
+  run.wallSeconds = run.ended.parallel = elapsed(run, "parallel");
   // The judge, who may be asked about them, is the sequential model: the labels are as that has them.
   Object.assign(run, { wall: reply.images, labels: (reply.labels ?? []).map((label) => run.label ?? label) });
   run.parallelTimings = reply.timings;
-  if (elapsed(run) > SOON_SECONDS) say(byId("race-verdict"), halfway(run));
+  say(byId("race-verdict"), halfway(run));
 }
 
 // What was seen, once more and slower; nothing is computed.
 async function replay() {
   await replayed(begin());
-  paint(last, Infinity);
+  paint(last, AT_END);
   end();
 }
 
@@ -189,6 +206,6 @@ async function replayed(signal) {
   for (let seconds = 0; seconds < until && !signal.aborted;) {
     await new Promise(requestAnimationFrame);
     seconds = (performance.now() - startedAt) / 1000 / slower;
-    paint(last, seconds);
+    paint(last, () => seconds);
   }
 }

@@ -1,4 +1,5 @@
-// One axis of time for both lanes: a block up to where the wall arrived, a tick for each tile.
+// One axis of time for both lanes, from each one's start: a block up to where the wall was done, a tick for each tile,
+// and hatched what HTTP, the network and the browser took beside the gateway's clock.
 
 import { duration, plural, svgElement } from "../dom.js";
 
@@ -6,7 +7,7 @@ const BAR = 20;
 const WALL_TOP = 8;
 const TILES_TOP = 36;
 const AXIS = 64;
-const STEPS_SECONDS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
+const STEPS_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
 
 export class Timeline {
   constructor(svg) {
@@ -15,27 +16,49 @@ export class Timeline {
     new ResizeObserver(() => this.shown && this.show(...this.shown)).observe(svg);
   }
 
-  // Shows what had arrived after so many seconds, Infinity for all of it.
-  show(run, seconds) {
-    this.shown = [run, seconds];
+  // Shows what had arrived `secondsOf(paradigm)` after the start, Infinity for all of it.
+  show(run, secondsOf) {
+    this.shown = [run, secondsOf];
     const width = this.svg.clientWidth || 600;
-    const end = lastInstant(run, seconds);
+    const end = lastInstant(run, secondsOf);
     const x = (at) => 1 + (at / end) * (width - 2);
-    const arrived = run.tokens.filter((token) => token.seconds <= seconds);
+    const arrived = run.tokens.filter((token) => token.seconds <= secondsOf("sequential"));
     this.svg.replaceChildren(
+      hatching(),
       ...axis(end, x, width),
-      ...wall(run, seconds, x, width),
-      ...tiles(run, seconds, arrived, x),
+      ...outside(run, secondsOf, x),
+      ...wall(run, secondsOf("parallel"), x, width),
+      ...tiles(run, secondsOf("sequential"), arrived, x),
     );
     this.svg.setAttribute("aria-label", inWords(run, arrived));
   }
 }
 
 // A race that goes on has room to its right; one that is over fills the axis.
-function lastInstant(run, seconds) {
-  const ended = Object.keys(run.takesPart).map((paradigm) => run.ended[paradigm] ?? Infinity);
-  const over = Math.max(0.01, ...ended);
-  return Number.isFinite(over) ? over : Math.max(0.5, seconds * 1.25);
+function lastInstant(run, secondsOf) {
+  const ended = Object.keys(run.takesPart).map((paradigm) => run.ended[paradigm] + (run.outside[paradigm] ?? 0));
+  const over = Math.max(0.001, ...ended);
+  return over >= 0 ? over : Math.max(0.5, secondsOf("sequential") * 1.25);
+}
+
+function hatching() {
+  const pattern = svgElement("pattern", { id: "hatching", width: 6, height: 6, patternUnits: "userSpaceOnUse" });
+  pattern.append(svgElement("path", { d: "M0 6L6 0", class: "hatch" }));
+  return pattern;
+}
+
+// What a side took beside the gateway's clock, behind it.
+function outside(run, secondsOf, x) {
+  const tops = { parallel: WALL_TOP, sequential: TILES_TOP };
+  return Object.keys(tops)
+    .filter((paradigm) => run.outside[paradigm] && run.ended[paradigm] <= secondsOf(paradigm))
+    .map((paradigm) => {
+      const [from, to] = [x(run.ended[paradigm]), x(run.ended[paradigm] + run.outside[paradigm])];
+      const title = svgElement("title", {}, `HTTP, network and this browser: ${duration(run.outside[paradigm])} more`);
+      const rest = svgElement("rect", { x: from, y: tops[paradigm], width: to - from, height: BAR, class: "outside" });
+      rest.append(title);
+      return rest;
+    });
 }
 
 function axis(end, x, width) {
@@ -58,9 +81,10 @@ function wall(run, seconds, x, width) {
   const bar = svgElement("rect", { ...place, class: isThere ? "wall" : "wall waiting" });
   if (!isThere) return [bar];
   const text = `${run.count} ${plural(run.noun, run.count)}, ${duration(run.wallSeconds)}`;
-  const fits = until + 8 + text.length * 7 < width;
+  const behind = x(run.wallSeconds + (run.outside.parallel ?? 0)) + 8;
+  const fits = behind + text.length * 7 < width;
   const where = fits
-    ? { x: until + 8, class: "label" }
+    ? { x: behind, class: "label" }
     : { x: until - 8, class: "label inside", "text-anchor": "end" };
   return [bar, svgElement("text", { ...where, y: WALL_TOP + 15 }, text)];
 }

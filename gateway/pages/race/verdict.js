@@ -1,4 +1,4 @@
-// A race in one sentence.
+// A race in one sentence, by the gateway's clock.
 
 import { duration, number, plural } from "../dom.js";
 
@@ -15,7 +15,7 @@ const missing = (run, paradigm) => (run.takesPart[paradigm] ? "did not finish" :
 
 // What is said while all that can take part draw.
 export const drawing = (paradigms) =>
-  paradigms.length === 1 ? `Only the ${paradigms[0]} side is drawing …` : "Both are drawing …";
+  paradigms.length === 1 ? `Only the ${paradigms[0]} side is drawing …` : "The parallel side draws first …";
 
 // What is said while one side still draws.
 export function halfway(run) {

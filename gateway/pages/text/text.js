@@ -85,6 +85,7 @@ async function run(work) {
   } catch (error) {
     if (!(error instanceof ApiError)) console.error(error);
     fail(explained(error));
+    if (!figures.count) byId("text-output").hidden = true;
     say(byId("text-summary"), figures.count ? `${tokens(figures.count)} had come.` : "");
   }
   running = null;

@@ -32,7 +32,7 @@ def refuse_constraint(sampling: ar_pb2.SamplingParams) -> None:
     """Raises InvalidArgument if an image is asked to match a text."""
     kind = sampling.WhichOneof("constraint")
     if kind is not None:
-        raise InvalidArgument(f"sampling.{kind}", "a constraint", "none: images hold no text")
+        raise InvalidArgument(f"sampling.{kind}", "a constraint", "nothing: images hold no text")
 
 
 def _choice(choice: ar_pb2.TextChoice) -> tuple[str, ...]:

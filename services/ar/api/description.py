@@ -14,9 +14,14 @@ from tandem.ar.v1 import ar_pb2
 
 
 def model_message(
-    model: Model, modality: Modality, config: ModelConfig, computation: Computation, hash_of: Callable[[Path], str]
+    model: Model,
+    modality: Modality,
+    config: ModelConfig,
+    computation: Computation,
+    num_threads: int,
+    hash_of: Callable[[Path], str],
 ) -> ar_pb2.Model:
-    """Return the entry of a loaded model."""
+    """Return the entry of a loaded model, whose arithmetic has so many threads."""
     max_context_tokens = modality.codec.max_context_tokens
     description = ar_pb2.Model(
         name=model.name,
@@ -27,6 +32,9 @@ def model_message(
         vocab_size=config.vocab_size,
         device=computation.device,
         dtype=computation.dtype,
+        runtime=computation.kernel,
+        num_instances=1,
+        threads_per_instance=num_threads,
         fingerprint=model_fingerprint(model, config, max_context_tokens, computation, hash_of),
     )
     if model.spec.sampling is not None:

@@ -35,7 +35,9 @@ class ArServicer:
     async def _generate(
         self, request: ar_pb2.GenerateRequest, call: Call, in_one_message: bool
     ) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
-        model = self._worker.get_for(request.model, request.WhichOneof("prompt"))
+        model = self._worker.get_for(
+            request.model, request.WhichOneof("prompt"), in_steps=request.sampling.HasField("steps")
+        )
         call.model = model.name
         prompt = await model.modality.prompt(request, call)
         params = sampling_params(
@@ -74,7 +76,7 @@ class ArServicer:
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
         """Return the exact log-likelihood of texts, token ids or images."""
-        model = self._worker.get_for(request.model, request.WhichOneof("content"))
+        model = self._worker.get_for(request.model, request.WhichOneof("content"), in_steps=request.HasField("steps"))
         call.model = model.name
         token_lists = await model.modality.scored(request, call)
         top_logprobs = check_top_logprobs(request.top_logprobs, model.modality.num_output_tokens)

@@ -32,7 +32,8 @@ async def tokenized(model: SequentialModel, request: ar_pb2.TokenizeRequest, cal
     if kind == "text":
         encode = partial(codec.encode, request.text, with_bos=with_bos)
     else:
-        encode = partial(codec.encode_chat, turns_of(request.chat, codec.max_context_tokens), with_bos)
+        turns, is_plain = turns_of(request.chat, codec.max_context_tokens), request.chat.plain_without_template
+        encode = partial(codec.encode_chat, turns, with_bos, is_plain_without=is_plain)
     return await thread.run(partial(_tokens, kind, codec, encode), call.deadline, call.owner)
 
 

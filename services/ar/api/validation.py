@@ -4,7 +4,7 @@ import math
 import secrets
 from collections.abc import Iterable
 
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, PromptTooLong
 from runtime.model_spec import ImageSpec
 from services.ar.api.constraint import refuse_constraint
 from services.ar.engine.sampling_params import SamplingParams
@@ -29,7 +29,7 @@ def check_prompt(field: str, token_ids: list[int], vocab_size: int, max_context_
     if not token_ids:
         raise InvalidArgument(field, [], "at least one token")
     if len(token_ids) >= max_context_tokens:
-        raise InvalidArgument(field, f"{len(token_ids)} tokens", f"at most {max_context_tokens - 1} tokens")
+        raise PromptTooLong(field, f"{len(token_ids)} tokens", f"at most {max_context_tokens - 1} tokens")
     check_token_ids(field, token_ids, vocab_size)
 
 
@@ -101,7 +101,7 @@ def checked_steps(field: str, steps: int | None, num_tokens: int, takes_steps: b
     if steps is None:
         return num_tokens if takes_steps else 0
     if not takes_steps:
-        raise InvalidArgument(field, steps, "none: this model generates one token a step")
+        raise InvalidArgument(field, steps, "nothing: this model generates one token per step")
     return check_int(field, steps, 1, num_tokens)
 
 
@@ -113,7 +113,7 @@ def check_top_logprobs(top_logprobs: int, num_output_tokens: int) -> int:
 def image_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encoding:
     """Return how an image model is to encode its images. Raises InvalidArgument, also for options of texts."""
     if request.sampling.stop:
-        raise InvalidArgument("sampling.stop", list(request.sampling.stop), "none: images hold no text")
+        raise InvalidArgument("sampling.stop", list(request.sampling.stop), "nothing: images hold no text")
     refuse_constraint(request.sampling)
     return checked_encoding("image_encoding", request.image_encoding, spec)
 
@@ -127,7 +127,7 @@ def refuse_partial_images(request: ar_pb2.GenerateRequest) -> None:
 def refuse_image_options(request: ar_pb2.GenerateRequest) -> None:
     """Raises InvalidArgument if a text model is asked for images."""
     if request.image_encoding:
-        raise InvalidArgument("image_encoding", request.image_encoding, "none: this model makes text")
+        raise InvalidArgument("image_encoding", request.image_encoding, "nothing: this model makes text")
     if request.partial_images:
         raise InvalidArgument("partial_images", True, "false: this model makes text")
 

@@ -49,7 +49,7 @@ class ImageCodec:
         self.step_costs = step_costs
         self._cells = np.array(tokens.cells)
         self._grid = tokens.grid
-        self._cell = np.ones((image.shape[0] // tokens.grid[0], image.shape[1] // tokens.grid[1]), bool)  # pixels
+        self._cell = np.ones([-(-size // cells) for size, cells in zip(image.shape, tokens.grid, strict=False)], bool)
         self._decoder = decoder
         self._encoder = encoder
 
@@ -114,7 +114,8 @@ class ImageCodec:
         """Return [H, W]: which pixels are in cells that the first `num_codes` codes do not cover."""
         is_blank = np.ones(self.num_tokens, bool)
         is_blank[self._cells[:num_codes]] = False
-        return np.kron(is_blank.reshape(self._grid), self._cell)
+        height, width, _ = self.image.shape
+        return np.kron(is_blank.reshape(self._grid), self._cell)[:height, :width]
 
     async def encode(self, images: Images, deadline: Deadline, caller: str = "") -> list[list[int]]:
         """Return the num_tokens codes of each of images [N, H, W, C]; only if `can_encode`.

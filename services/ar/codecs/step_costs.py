@@ -32,6 +32,11 @@ class StepCosts:
             self._costs[start, start + 1 :] = list(itertools.accumulate(losses))
         self.group_ends = lru_cache(_MAX_CACHED)(self._group_ends)
 
+    def bits(self, first: int, num_tokens: int, steps: int) -> float:
+        """Return what the `num_tokens` tokens from `first` on cost in `group_ends`."""
+        ends = (0, *self.group_ends(first, num_tokens, steps))
+        return float(sum(self._costs[first + start, first + end] for start, end in itertools.pairwise(ends)))
+
     def _group_ends(self, first: int, num_tokens: int, steps: int) -> tuple[int, ...]:
         """Return how many of the `num_tokens` tokens from `first` on are there after each of `steps` steps.
 

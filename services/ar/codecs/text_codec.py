@@ -8,7 +8,7 @@ from itertools import islice
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from runtime.errors import InvalidArgument, NoChatTemplate
+from runtime.errors import InvalidArgument, NoChatTemplate, PromptTooLong
 from runtime.models import ModelError
 from services.ar.codecs.chat.prompt import ChatPrompt
 from services.ar.codecs.chat.template import ChatTemplate
@@ -53,7 +53,7 @@ class TextCodec:
             raise InvalidArgument(field, text, "a text that is not empty")
         num_bytes = len(text.encode(errors="surrogatepass"))
         if num_bytes > self._max_prompt_bytes:
-            raise InvalidArgument(
+            raise PromptTooLong(
                 field, f"{num_bytes} bytes", f"a prompt and an output of {self.max_context_tokens} tokens together"
             )
         ids = token_ids(self._tokenizer, text)
@@ -70,12 +70,17 @@ class TextCodec:
     def _with_bos(self, ids: list[int]) -> list[int]:
         return ids if self.bos_token_id is None else [self.bos_token_id, *ids]
 
-    def encode_chat(self, messages: Sequence[tuple[str, str]], with_bos: bool = True) -> list[int]:
+    def encode_chat(
+        self, messages: Sequence[tuple[str, str]], with_bos: bool = True, *, is_plain_without: bool = False
+    ) -> list[int]:
         """Return the tokens of a conversation of (role, content), up to where the assistant's answer begins.
 
-        Control tokens are the template's alone; in a content they are ordinary text. Raises InvalidArgument.
+        Control tokens are the template's alone; in a content they are ordinary text. `is_plain_without` a template: an
+        only message is a plain text. Raises InvalidArgument.
         """
         if self._chat is None:
+            if is_plain_without and len(messages) == 1:
+                return self.encode(messages[0][1], "chat.messages[0].content", with_bos)
             raise NoChatTemplate
         ids = self._chat.encode(messages)
         return self._with_bos(ids) if with_bos else ids

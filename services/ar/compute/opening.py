@@ -33,16 +33,17 @@ def open_computation(
     settings: ArSettings,
     report: Callable[[float], None],
     kv_cache_dtype: CacheDtype | None = None,
+    dtype: str | None = None,
 ) -> Computation:
     """Read the weights into what computes with them; `report` is told the share read, 0 to 1.
 
-    `kv_cache_dtype`: what the model's entry recommends. Raises ModelError.
+    `kv_cache_dtype` and `dtype`: what the model's entry recommends. Raises ModelError.
     """
     with _enough_memory(settings):
         has_gpu = _has_gpu(settings)
         if not has_gpu and settings.kernel != "torch":
             try:
-                return _native(checkpoint, max_context_tokens, num_threads, settings, report, kv_cache_dtype)
+                return _native(checkpoint, max_context_tokens, num_threads, settings, report, kv_cache_dtype, dtype)
             except LibraryUnavailable as error:
                 needs_kernel = settings.dtype in ("int8", "int4") or settings.kv_cache_dtype != "auto"
                 if settings.kernel == "native" or needs_kernel:
@@ -111,8 +112,9 @@ def _native(
     settings: ArSettings,
     report: Callable[[float], None],
     recommended_cache_dtype: CacheDtype | None,
+    recommended_dtype: str | None,
 ) -> Computation:
-    dtype = checkpoint.dtype if settings.dtype == "auto" else settings.dtype
+    dtype = (recommended_dtype or checkpoint.dtype) if settings.dtype == "auto" else settings.dtype
     if dtype == "int4" != checkpoint.dtype:
         checkpoint = in_four_bits(checkpoint)
     packed_as = STORED if dtype == checkpoint.dtype else dtype

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.common.fingerprint import fingerprint
+from services.common.idle import is_idle
 from services.common.machine import Machine, this_machine
 from services.common.runtimes import onnx_session, openvino_session
 from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, difference
@@ -104,19 +105,22 @@ def _calibration(
     int8_difference: float,
 ) -> Calibration:
     int8_digest = "" if forms.int8 is None else forms.int8.original.digest
-    path = store.path(forms.original.digest, machine, wish, int8_digest)
-    calibration, file = store.load(path), forms.original.path
-    if calibration is None or not forms.can_run(calibration.configuration):
-        logger.info("calibrating %s, once for this machine", file)
-        output_name = reference.outputs[0].name
-        calibrator = Calibrator(forms, wish, machine.cores, probe, output_name, int8_difference)
-        calibration = calibrator.calibrate(reference)
-        _report(file, calibration)
-        store.save(path, calibration)
-    if calibration.disturbance:
-        again = "delete %s once the machine is quiet, and the next start calibrates again"
-        logger.warning(f"%s: %s; {again}", file, calibration.disturbance, path)
-    return calibration
+    path, file = store.path(forms.original.digest, machine, wish, int8_digest), forms.original.path
+    kept = store.load(path)
+    if kept is not None and not forms.can_run(kept.configuration):
+        kept = None
+    if kept is not None and not (kept.disturbance and is_idle()):
+        return kept
+    logger.info("calibrating %s, once for this machine", file)
+    output_name = reference.outputs[0].name
+    made = Calibrator(forms, wish, machine.cores, probe, output_name, int8_difference).calibrate(reference)
+    _report(file, made)
+    if kept is not None and made.core_share <= kept.core_share:
+        return kept
+    store.save(path, made)
+    if made.disturbance:
+        logger.warning("%s: %s; a start on an idle machine calibrates again", file, made.disturbance)
+    return made
 
 
 def _report(path: Path, calibration: Calibration) -> None:

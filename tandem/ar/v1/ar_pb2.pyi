@@ -59,10 +59,12 @@ class CompleteResponse(_message.Message):
     def __init__(self, choices: _Optional[_Iterable[_Union[GenerateResponse, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
 
 class ChatPrompt(_message.Message):
-    __slots__ = ("messages",)
+    __slots__ = ("messages", "plain_without_template")
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    PLAIN_WITHOUT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     messages: _containers.RepeatedCompositeFieldContainer[ChatMessage]
-    def __init__(self, messages: _Optional[_Iterable[_Union[ChatMessage, _Mapping]]] = ...) -> None: ...
+    plain_without_template: bool
+    def __init__(self, messages: _Optional[_Iterable[_Union[ChatMessage, _Mapping]]] = ..., plain_without_template: _Optional[bool] = ...) -> None: ...
 
 class ChatMessage(_message.Message):
     __slots__ = ("role", "content")
@@ -264,7 +266,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "modality", "licence", "num_parameters", "max_context_tokens", "vocab_size", "num_classes", "device", "dtype", "image_shape", "class_names", "tokens_per_image", "value_range", "can_score_images", "fingerprint", "special_token_ids", "takes_steps", "default_sampling")
+    __slots__ = ("name", "modality", "licence", "num_parameters", "max_context_tokens", "vocab_size", "num_classes", "device", "dtype", "image_shape", "class_names", "tokens_per_image", "value_range", "can_score_images", "fingerprint", "special_token_ids", "takes_steps", "default_sampling", "runtime", "num_instances", "threads_per_instance")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
@@ -283,6 +285,9 @@ class Model(_message.Message):
     SPECIAL_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     TAKES_STEPS_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    NUM_INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    THREADS_PER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     modality: str
     licence: str
@@ -301,7 +306,10 @@ class Model(_message.Message):
     special_token_ids: _containers.RepeatedScalarFieldContainer[int]
     takes_steps: bool
     default_sampling: SamplingParams
-    def __init__(self, name: _Optional[str] = ..., modality: _Optional[str] = ..., licence: _Optional[str] = ..., num_parameters: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., num_classes: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., class_names: _Optional[_Iterable[str]] = ..., tokens_per_image: _Optional[int] = ..., value_range: _Optional[_Iterable[float]] = ..., can_score_images: _Optional[bool] = ..., fingerprint: _Optional[str] = ..., special_token_ids: _Optional[_Iterable[int]] = ..., takes_steps: _Optional[bool] = ..., default_sampling: _Optional[_Union[SamplingParams, _Mapping]] = ...) -> None: ...
+    runtime: str
+    num_instances: int
+    threads_per_instance: int
+    def __init__(self, name: _Optional[str] = ..., modality: _Optional[str] = ..., licence: _Optional[str] = ..., num_parameters: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., num_classes: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., class_names: _Optional[_Iterable[str]] = ..., tokens_per_image: _Optional[int] = ..., value_range: _Optional[_Iterable[float]] = ..., can_score_images: _Optional[bool] = ..., fingerprint: _Optional[str] = ..., special_token_ids: _Optional[_Iterable[int]] = ..., takes_steps: _Optional[bool] = ..., default_sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., runtime: _Optional[str] = ..., num_instances: _Optional[int] = ..., threads_per_instance: _Optional[int] = ...) -> None: ...
 
 class TokenizeRequest(_message.Message):
     __slots__ = ("model", "text", "chat", "without_bos")

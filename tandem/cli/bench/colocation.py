@@ -11,7 +11,6 @@ from tandem.cli.bench.folder import ResultFolder
 from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, folder_option, timestamp
 from tandem.cli.bench.progress import stages
 from tandem.cli.bench.showing import show_colocation
-from tandem.cli.bench.steps import chosen_models
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
@@ -55,8 +54,7 @@ def colocation(
     with friendly_errors(terminal, address):
         fit = None if fit_file is None else read_as(fit_file, Crossover)
         folder = ResultFolder(out_dir or RESULTS_DIR / f"colocation-{timestamp()}", terminal)
-        names = chosen_models(address, *models.names)
-        code = asyncio.run(colocated(address, names, vars(options), fit, folder, terminal))
+        code = asyncio.run(colocated(address, models.names, vars(options), fit, folder, terminal))
         terminal.note(f"document: {folder.path / FILE_NAME}")
     raise typer.Exit(code)
 

@@ -9,13 +9,13 @@ from typing import Self
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tandem.cli.terminal import Terminal
+from tandem.measure.formats import counted
 from tandem.measure.generator.generator import Generator, stopped_by_hand
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.workers import Progress as Counts
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.rounds import Round
 
 _LEAST_SECONDS = 0.2  # between two drawings of a comparison
 
@@ -99,7 +99,6 @@ class ProgressBar(Observer):
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
         self._progress = terminal.progress(*columns, auto_refresh=False)
         self._task = self._progress.add_task("connecting", total=None)
-        self._num_rounds = 0
         self._drawn_at = 0.0
 
     def __enter__(self) -> Self:
@@ -109,12 +108,8 @@ class ProgressBar(Observer):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def round_done(self, done: Round) -> None:
-        self._num_rounds += 1
-        self._say(f"alone, round {self._num_rounds}: an image of class {done.label} in each mode")
-
     def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
-        self._say(f"under load, round {number + 1}: {mode.name}, {concurrency} at a time")
+        self._say(f"round {number + 1}: {mode.name}, {counted(concurrency, 'caller')}")
 
     def judging(self, model: str) -> None:
         self._say(f"quality: {model}", is_urgent=True)

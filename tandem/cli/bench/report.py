@@ -45,6 +45,7 @@ def written(sources: Sources, out: Path, png_dir: Path, terminal: Terminal) -> b
     need_packages("report", *REPORT_PACKAGES)
     from tandem.measure.report.report import write_report
     from tandem.measure.report.story import tell
+    from tandem.measure.report.tables.writers import terminal_table
 
     if not sources.documents:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in sources.rejected) or "no .json files there"
@@ -53,6 +54,8 @@ def written(sources: Sources, out: Path, png_dir: Path, terminal: Terminal) -> b
     story = tell(sources)
     for sentence in story.sentences:
         terminal.say(formats.printable(str(sentence)))
+    if story.gains is not None:
+        terminal.out.print(terminal_table(story.gains))
     for warning in story.warnings:
         terminal.fail(formats.printable(warning))
     for each in sources.rejected:

@@ -10,21 +10,14 @@ from tandem.cli.bench.showing import show_steps
 from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
+from tandem.measure.results.comparison import ALONE
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.steps.subjects import Subjects, find_subjects, usual_sequential
+from tandem.measure.studies.steps.subjects import Subjects, find_subjects
 
 FILE_NAME = "steps.json"
-# Of nine modes, not four: fewer images alone, and instead of the load of one caller one between the others.
-_CHANGES: dict[str, Any] = {"num_pairs": 40, "concurrencies": (8, 24, 64), "control": False}
+# Of more modes than a comparison has: two loads.
+_CHANGES: dict[str, Any] = {"concurrencies": (ALONE, 64), "control": False}
 _NUM_SCORED = 500
-
-
-def chosen_models(address: str, sequential: str, parallel: str) -> tuple[str, str]:
-    """Return the pair to compare: of several sequential models, and none named, the one that takes no steps.
-
-    Raises TandemRpcError.
-    """
-    return sequential or asyncio.run(usual_sequential(address)), parallel
 
 
 def step_subjects(address: str, sequential: str, parallel: str, steps: str, terminal: Terminal) -> Subjects | None:
@@ -56,7 +49,7 @@ def stepped(terminal: Terminal, request: Request, subjects: Subjects, folder: Re
     from tandem.measure.generator.generator import BROKEN_OFF
     from tandem.measure.studies.steps.session import measure_steps
 
-    own = replace(request, settings=request.settings.model_copy(update=_CHANGES))
+    own = replace(request, beside="", settings=request.settings.model_copy(update=_CHANGES))
     with friendly_errors(terminal, request.address):
         with ProgressBar(terminal) as observer:
             document = measure_steps(own, subjects, _NUM_SCORED, observer)

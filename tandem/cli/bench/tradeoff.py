@@ -12,16 +12,17 @@ from tandem.cli.bench.colocation import colocated
 from tandem.cli.bench.comparison.comparing import compared, settings_of
 from tandem.cli.bench.fit import fitted
 from tandem.cli.bench.folder import PICTURES, REPORT, ResultFolder
-from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
+from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.progress import ProgressBar
 from tandem.cli.bench.report import written
-from tandem.cli.bench.steps import chosen_models, step_subjects, stepped
+from tandem.cli.bench.steps import step_subjects, stepped
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.results.comparison import Comparison
+from tandem.measure.studies.comparison.modes import Pair, find_pair
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.steps.subjects import Subjects
 
@@ -64,6 +65,7 @@ def tradeoff(
     quality: JudgeOptions,
     meters: MeterOptions,
     extent: Extent,
+    beside: Beside = "",
     out_dir: Annotated[
         Path,
         typer.Option("--out", file_okay=False, help="Folder of all results; replaces those of an earlier tradeoff."),
@@ -75,27 +77,32 @@ def tradeoff(
     Compares the two models on the same workload, fits service curves, finds the capacity of each in open loops, runs
     both services at once, and writes report.html and PNGs: some 4 minutes. Where a sequential model is served that
     draws in any number of steps, such as fashion-sar, it is measured over these beside both, which takes longer than
-    all the rest. Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
+    all the rest. Of two models that do different work it compares only what each costs.
+
+    Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
     folder = ResultFolder(out_dir, terminal)
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
         unjudged = quality.problem(terminal)
-        names = chosen_models(address, *models.names)
-        subjects = step_subjects(address, *names, extent.steps, terminal)
+        pair = asyncio.run(find_pair(address, *models.names))
+        subjects = step_subjects(address, *models.names, extent.steps, terminal) if pair.is_matched else None
+        if not pair.is_matched:
+            terminal.note(f"{pair.unmatched}: quality, steps and the crossover are left out")
         folder.clear()  # only now that there is something to measure
-    stages = iter(_stages(subjects is not None, extent.together))
+    stages = iter(_stages(subjects is not None, pair.is_matched, extent.together))
     terminal.note(f"{next(stages)}: both models in turn")
     changes = {"slo_seconds": extent.slo, "quality_images": 0 if unjudged else None}
     settings = settings_of("thorough" if extent.thorough else "short", **changes)
-    request = Request(address, *names, settings, quality.judge, quality.reference, meters.pages, unjudged=unjudged)
+    judges = (quality.judge, quality.reference)
+    request = Request(address, *models.names, settings, *judges, meters.pages, beside=beside, unjudged=unjudged)
     comparison, code = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
     folder.sources.add(COMPARISON, comparison)
     codes = [code]
     try:
         if not comparison.is_partial:
-            codes += _further_parts(request, extent, subjects, comparison, stages, folder, terminal)
+            codes += _further_parts(request, extent, pair, subjects, comparison, stages, folder, terminal)
     finally:  # whatever the fit raises: what was measured by then is worth a report
         *_, last = stages
         terminal.note(last)
@@ -110,6 +117,7 @@ def tradeoff(
 def _further_parts(
     request: Request,
     extent: Extent,
+    pair: Pair,
     subjects: Subjects | None,
     comparison: Comparison,
     stages: Iterator[str],
@@ -123,7 +131,7 @@ def _further_parts(
         code = stepped(terminal, request, subjects, folder)
         yield code
     with friendly_errors(terminal, request.address):
-        if code != INTERRUPTED:
+        if pair.is_matched and code != INTERRUPTED:
             terminal.note(f"{next(stages)}: service curves, and the capacity of both")
             settings = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
             code = asyncio.run(fitted(request.address, names, settings, comparison, folder, terminal))
@@ -131,11 +139,13 @@ def _further_parts(
         if extent.together and code != INTERRUPTED:
             terminal.note(f"{next(stages)}: each service alone, and both at once")
             settings = {} if extent.thorough else SHORT_TOGETHER
+            if pair.sequential.modality == "text":
+                names, settings = ("", names[1]), {**settings, "text_model": pair.sequential.name}
             fit = folder.sources.crossover
             yield asyncio.run(colocated(request.address, names, settings, fit, folder, terminal))
 
 
-def _stages(has_steps: bool, has_colocation: bool) -> list[str]:
-    are_there = {"compare": True, "steps": has_steps, "fit": True, "co-location": has_colocation, "report": True}
+def _stages(has_steps: bool, is_matched: bool, has_colocation: bool) -> list[str]:
+    are_there = {"compare": True, "steps": has_steps, "fit": is_matched, "co-location": has_colocation, "report": True}
     names = [name for name, is_there in are_there.items() if is_there]
     return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]

@@ -202,10 +202,8 @@ def calibrations(folder: Path) -> Iterator[Finding]:
         for name, speeds in _fastest_by_configuration(found.values()).items():
             fast = f": up to {max(speeds):,.0f} images/s" if speeds else ""
             yield Finding(model.name, f"{name}{fast}", True)
-        for path, each in found.items():
-            if each.disturbance:
-                again = f"delete {path} once the machine is quiet, and the next start calibrates again"
-                yield Finding(model.name, f"{each.disturbance}; {again}")
+        if disturbed := [each.disturbance for each in found.values() if each.disturbance]:
+            yield Finding(model.name, f"{disturbed[0]}; a start on an idle machine calibrates again")
 
 
 def _fastest_by_configuration(calibrations: Iterable[Calibration]) -> dict[str, list[float]]:

@@ -9,7 +9,6 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from runtime.errors import NotFound
 from runtime.models import Model, ModelError, ModelRepository
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import FAILED, friendly_errors
@@ -23,6 +22,7 @@ from tandem.cli.models.weights import fetch, weight_paths, weights_state
 from tandem.cli.options import ADDRESS, MODELS_DIR, ModelsDir
 from tandem.cli.terminal import Terminal
 from tandem.client.credentials import address_of_environment
+from tandem.expected_errors import ExpectedError
 
 app = CommandLine(
     help="The model repository: list what is there, add a model, fetch weights, check and evaluate them.",
@@ -129,7 +129,7 @@ def _check_files(model: Model, terminal: Terminal) -> None:
 def _repository(folder: Path) -> ModelRepository:
     repository = ModelRepository(folder)
     if not repository.names():
-        raise NotFound(str(folder), [])
+        raise ExpectedError(f"{folder}: no models here; run this where models/ is, or name a folder by --models-dir")
     return repository
 
 

@@ -8,7 +8,9 @@ import signal
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +19,8 @@ import typer
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_version
-from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
+from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, replica_ports
+from tandem.cli.servers.ports import free_ports
 from tandem.cli.servers.restarts import NEVER
 from tandem.cli.servers.supervise import run_plan
 from tandem.cli.terminal import Terminal
@@ -29,6 +32,8 @@ DRAIN_SECONDS = 5.0
 METRICS_TIMEOUT_SECONDS = 5.0
 NUM_METRIC_LINES = 8
 _INTERRUPTED_CODES = (INTERRUPTED, -signal.SIGINT)
+STEPS = "1,4,8,24"  # and all
+PAIRED, IMAGE_MODELS = ("fashion-ar",), ("fashion-ar", "fashion-sar")
 RACE_STAGE, REPORT_STAGE, REPORT_FOLDER = "race", "report", "tradeoff"
 METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_time_to_first_token", "tandem_outputs")
 
@@ -44,31 +49,51 @@ def demo(
     with friendly_errors(terminal):
         envoy_version()  # all that is shown goes through the gateway
         plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
-        tour = Tour(plan, out, terminal, report)
+        tour = Tour(out, terminal)
         # A measurement that lost a process in the middle is none.
-        code = run_plan(plan, terminal, verbose, tour.run, NEVER)
+        code = run_plan(plan, terminal, verbose, partial(tour.run, plan), NEVER)
+        if report and tour.is_complete:
+            measured = replace(image_plan(models_dir, IMAGE_MODELS), beside=image_plan(models_dir, PAIRED, "float32"))
+            terminal.note("\nnow the image models alone, with all cores for each, and the pair in float32 beside them")
+            code = run_plan(measured, terminal, verbose, partial(tour.measure, measured), NEVER)
         tour.ended()
         raise typer.Exit(code if tour.is_complete or code else INTERRUPTED)
 
 
-class Tour:
-    """The stages, and how long each took."""
+def image_plan(models_dir: Path, sequential_models: Sequence[str], precision: str = "") -> Plan:
+    """Return servers of image models alone, on free ports."""
+    ports = Ports(*free_ports(len(fields(Ports))))
+    more = replica_ports(models_dir, sequential_models)
+    pair = (sequential_models, PARALLEL_MODELS)
+    return Plan(ports, models_dir, *pair, DRAIN_SECONDS, precision=precision, more_ports=more)
 
-    def __init__(self, plan: Plan, out: Path, terminal: Terminal, has_report: bool) -> None:
+
+class Tour:
+    """The stages, and how long each took. `is_complete`: those of the last call have all ended well."""
+
+    def __init__(self, out: Path, terminal: Terminal) -> None:
         self.is_complete = False
-        self._has_report = has_report
-        self._plan = plan
         self._out = out
         self._terminal = terminal
         self._seconds: dict[str, float] = {}
         self._since = time.monotonic()
 
-    async def run(self) -> int:
-        """Run the stages; 0, or 1 as soon as one of them fails, 130 if Ctrl-C reached it rather than us."""
-        self._took("start")
+    async def run(self, plan: Plan) -> int:
+        """Show everything; 0, or 1 as soon as a stage fails, 130 if Ctrl-C reached it rather than us."""
         self._race.unlink(missing_ok=True)  # an earlier tour's says nothing of this one
-        for name, arguments in self._stages().items():
-            code = await self._command(arguments)
+        return await self._run(plan, self._stages())
+
+    async def measure(self, plan: Plan) -> int:
+        """Measure the image models of a plan, with what is beside it; returns as `run` does."""
+        self._took("stop and start")
+        return await self._run(plan, {REPORT_STAGE: self._tradeoff(plan)})
+
+    async def _run(self, plan: Plan, stages: Mapping[str, Sequence[str]]) -> int:
+        self.is_complete = False
+        if not self._seconds:
+            self._took("start")
+        for name, arguments in stages.items():
+            code = await self._command([*arguments, "--address", plan.address])
             self._took(name)
             if code in _INTERRUPTED_CODES:
                 return INTERRUPTED
@@ -76,7 +101,7 @@ class Tour:
                 self._terminal.fail(f"the stage {name!r} failed with exit code {code}")
                 return FAILED
             if name == RACE_STAGE:
-                await asyncio.to_thread(self._show_metrics)
+                await asyncio.to_thread(self._show_metrics, plan)
                 self._took("metrics")
         self.is_complete = True
         return 0
@@ -95,7 +120,6 @@ class Tour:
             "image": ["generate", "--label", "sneaker", "--n", "4", "--partial", "--seed", "1", "--out", image],
             "images": ["sample", "--count", "16", "--seed", "1", "--out", grid],
             RACE_STAGE: ["race", "--json", str(self._race)],
-            **({REPORT_STAGE: self._tradeoff()} if self._has_report else {}),
         }
 
     def _is_only_flawed(self, name: str) -> bool:
@@ -112,18 +136,19 @@ class Tour:
     def _report(self) -> Path:
         return self._out / REPORT_FOLDER / "report.html"
 
-    def _tradeoff(self) -> list[str]:
-        """Return the command that measures; not all that it could, since a tour is to take four minutes."""
-        return ["bench", "tradeoff", "--no-colocation", "--out", str(self._out / REPORT_FOLDER)]
+    def _tradeoff(self, plan: Plan) -> list[str]:
+        """Return the command that measures; not all that it could, since a tour is to take five minutes."""
+        beside = [] if plan.beside is None else ["--beside", plan.beside.address]
+        out = str(self._out / REPORT_FOLDER)
+        return ["bench", "tradeoff", "--no-colocation", "--steps", STEPS, *beside, "--out", out]
 
     async def _command(self, arguments: Sequence[str]) -> int:
-        words = [*arguments, "--address", self._plan.address]
-        self._terminal.out.print(f"\n$ tandem {shlex.join(words)}", style="bold", markup=False, soft_wrap=True)
+        self._terminal.out.print(f"\n$ tandem {shlex.join(arguments)}", style="bold", markup=False, soft_wrap=True)
         # What was printed so far must come before what the command prints.
         sys.stdout.flush()
         # In a session of its own, Ctrl-C in the terminal is for us to pass on.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tandem.cli", *words, start_new_session=True
+            sys.executable, "-m", "tandem.cli", *arguments, start_new_session=True
         )
         try:
             return await process.wait()
@@ -134,8 +159,8 @@ class Tour:
             self._terminal.err.show_cursor(True)
             raise
 
-    def _show_metrics(self) -> None:
-        url = f"{self._plan.web_address}/metrics"
+    def _show_metrics(self, plan: Plan) -> None:
+        url = f"{plan.web_address}/metrics"
         self._terminal.out.print(f"\nmetrics are at {url}, for example", style="bold", markup=False, soft_wrap=True)
         with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_SECONDS) as response:  # noqa: S310  always http
             lines = response.read().decode().splitlines()

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from runtime.cores import usable_cores
 from runtime.models import ModelError, ModelRepository
 from tandem.cli.models.weights import fetch
 from tandem.cli.servers.child import ChildSpec
 from tandem.cli.servers.ports import HOST, free_ports, is_free, listener
 from tandem.expected_errors import ExpectedError
 
+MOST_REPLICAS = 8
 SEQUENTIAL, PARALLEL, GATEWAY = "sequential", "parallel", "gateway"
-SEQUENTIAL_MODELS, PARALLEL_MODELS = ("smollm2-135m-instruct", "fashion-ar"), ("fashion-gan",)
+SEQUENTIAL_MODELS, PARALLEL_MODELS = ("smollm2-135m-instruct", "fashion-ar", "fashion-sar"), ("fashion-gan",)
 
 
 class PortTaken(ExpectedError):
@@ -54,7 +56,8 @@ class Ports:
 class Plan:
     """What to start: ports, the model repository, the models of each backend, and whether there is a gateway.
 
-    A backend without models is not started.
+    A backend without models is not started. `precision`: what both backends compute in, empty: as their settings say.
+    `more_ports`: gRPC and metrics ports of more replicas of the sequential backend. `beside`: what else to start.
     """
 
     ports: Ports
@@ -63,6 +66,9 @@ class Plan:
     parallel_models: Sequence[str]
     drain_seconds: float
     has_gateway: bool = True
+    precision: str = ""
+    more_ports: Sequence[tuple[int, int]] = ()
+    beside: "Plan | None" = None
 
     @property
     def sequential_address(self) -> str:
@@ -85,33 +91,41 @@ class Plan:
         return f"http://{HOST}:{self.ports.http_port}"
 
     def layers(self) -> list[list[ChildSpec]]:
-        """Return the processes: the backends, and the gateway in front of them, if there is one."""
-        return [self._backends(), *([[self._gateway()]] if self.has_gateway else [])]
+        """Return the processes: the backends, the gateway in front of them, if there is one, and what is beside."""
+        own = [self._backends(), *([[self._gateway()]] if self.has_gateway else [])]
+        return [*own, *(self.beside.layers() if self.beside else [])]
 
     def _backends(self) -> list[ChildSpec]:
         ports, found = self.ports, []
         if self.sequential_models:
-            addresses = ports.ar_port, ports.ar_metrics_port
-            found.append(self._backend(SEQUENTIAL, "services.ar", *addresses, self.sequential_models))
+            for number, both in enumerate(((ports.ar_port, ports.ar_metrics_port), *self.more_ports), 1):
+                own = {"--dtype": self.precision} if self.precision else {}
+                name = SEQUENTIAL if number == 1 else f"{SEQUENTIAL}-{number}"
+                found.append(self._backend(name, "services.ar", *both, self.sequential_models, own))
         if self.parallel_models:
             addresses = ports.gan_port, ports.gan_metrics_port
-            found.append(self._backend(PARALLEL, "services.gan", *addresses, self.parallel_models))
+            own = {"--precision": self.precision} if self.precision else {}
+            found.append(self._backend(PARALLEL, "services.gan", *addresses, self.parallel_models, own))
         return found
 
-    def _backend(self, name: str, module: str, port: int, metrics_port: int, models: Sequence[str]) -> ChildSpec:
+    def _backend(
+        self, name: str, module: str, port: int, metrics_port: int, models: Sequence[str], own: dict[str, str]
+    ) -> ChildSpec:
         flags = {
             "--port": str(port),
             "--metrics-port": str(metrics_port),
             "--models-dir": str(self.models_dir),
             "--models": json.dumps(list(models)),
+            **own,
         }
         return self._spec(name, module, port, flags)
 
     def _gateway(self) -> ChildSpec:
+        targets = [self.sequential_address, *(f"{HOST}:{port}" for port, _ in self.more_ports)]
         flags = {
             "--port": str(self.ports.port),
             "--http-port": str(self.ports.http_port),
-            "--ar-targets": self.sequential_address if self.sequential_models else "",
+            "--ar-targets": ",".join(targets) if self.sequential_models else "",
             "--gan-targets": self.parallel_address if self.parallel_models else "",
         }
         return self._spec(GATEWAY, "gateway", self.ports.port, flags)
@@ -119,6 +133,7 @@ class Plan:
     def _spec(self, name: str, module: str, port: int, flags: dict[str, str]) -> ChildSpec:
         flags |= {"--drain-seconds": f"{self.drain_seconds:g}"}
         words = [word for flag in flags.items() for word in flag]
+        name = f"{name}-{self.precision}" if self.precision else name
         return ChildSpec(name, (sys.executable, "-m", module, *words), f"{HOST}:{port}")
 
     def fetch_weights(self, report: Callable[[str], None]) -> None:
@@ -128,6 +143,17 @@ class Plan:
             raise ModelError(f"{self.models_dir}: no models there; --models-dir says where they are")
         for name in (*self.sequential_models, *self.parallel_models):
             fetch(repository.get(name), report)
+
+
+def replica_ports(models_dir: Path, sequential_models: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Return free ports of more replicas of the sequential backend: one a core where it serves image models alone, each
+    of which computes in one thread. A text model has a thread for each core. Raises NotFound.
+    """
+    repository = ModelRepository(models_dir)
+    if not sequential_models or any(repository.get(name).spec.modality == "text" for name in sequential_models):
+        return ()
+    ports = free_ports(2 * (min(usable_cores(), MOST_REPLICAS) - 1))
+    return tuple(zip(ports[::2], ports[1::2], strict=True))
 
 
 def chosen_models(

@@ -1,13 +1,16 @@
 """TCP ports of this machine's loopback: which are free, and who listens on one that is not."""
 
 import contextlib
+import itertools
 import os
+import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 HOST = "127.0.0.1"
 _LISTEN = "0A"
+_PORTS = range(10_000, 32_768)
 
 
 def is_free(port: int) -> bool:
@@ -24,12 +27,12 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different free ports."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Return `count` different free ports.
+
+    They are below those that systems give to outgoing connections, one of which could take a port before its server.
+    """
+    candidates = random.SystemRandom().sample(_PORTS, len(_PORTS))
+    return list(itertools.islice(filter(is_free, candidates), count))
 
 
 def listener(port: int) -> str | None:

@@ -11,7 +11,7 @@ from runtime.models import ModelRepository
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_problem
-from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, chosen_models
+from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, chosen_models, replica_ports
 from tandem.cli.servers.ports import HOST
 from tandem.cli.servers.restarts import RestartPolicy
 from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
@@ -55,7 +55,8 @@ def up(
 ) -> None:
     """Start the gateway and both backends, and keep them until Ctrl-C.
 
-    Where Envoy does not run there is no gateway, and the backends serve alone. A process that dies is started again, up
+    Where Envoy does not run there is no gateway, and the backends serve alone. Behind a gateway a sequential backend of
+    image models alone has a replica for each core. A process that dies is started again, up
     to five times in a row. Missing weights are downloaded first. Other settings of the processes: TANDEM_* variables
     and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
     """
@@ -66,7 +67,8 @@ def up(
         problem = envoy_problem()
         if problem:
             terminal.note(f"without a gateway, the backends alone: {problem}")
-        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=problem is None)
+        more = () if problem else replica_ports(models_dir, models[0])
+        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=problem is None, more_ports=more)
 
         async def until_stopped() -> int:
             announce(plan, terminal, is_secure=_gateway_has_tls())
@@ -117,21 +119,27 @@ def _address_for(words: str, plan: Plan) -> str:
 
 
 def suggestions(plan: Plan) -> list[str]:
-    """Return a command for each sort of model that is served: a text, an image in sequence, one in parallel."""
+    """Return a command for each sort of model that is served: a text, an image in sequence, in steps, in parallel."""
     repository = ModelRepository(plan.models_dir)
     sequential = [repository.get(name) for name in plan.sequential_models]
     commands: dict[str, str] = {}
-    for model in sequential:
-        drawn = f"generate --label {_first_class(model.spec)} --partial"
-        command = drawn if model.spec.modality == "image" else "generate 'Why is the sky blue?'"
-        is_one_of_several = sum(each.spec.modality == model.spec.modality for each in sequential) > 1
-        commands.setdefault(model.spec.modality, f"{command} --model {model.name}" if is_one_of_several else command)
+    kinds = [_kind(model.spec) for model in sequential]
+    for kind, model in zip(kinds, sequential, strict=True):
+        drawn = f"generate --label {_first_class(model.spec)} {'--steps 8' if kind == 'steps' else '--partial'}"
+        command = "generate 'Why is the sky blue?'" if kind == "text" else drawn
+        commands.setdefault(kind, f"{command} --model {model.name}" if kinds.count(kind) > 1 else command)
     if plan.parallel_models:
         first, *others = plan.parallel_models
         spec = repository.get(first).spec
         drawn = f"sample --label {_first_class(spec)}" if spec.image and spec.image.class_names else "sample"
         commands["parallel"] = f"{drawn} --model {first}" if others else drawn
     return list(commands.values())
+
+
+def _kind(spec: ModelSpec) -> str:
+    """Return what a request needs to say of a model: a request without a name finds the only one of its kind."""
+    has_mask = spec.image_tokens is not None and spec.image_tokens.mask_token is not None
+    return "steps" if has_mask else spec.modality
 
 
 def _first_class(spec: ModelSpec) -> str:

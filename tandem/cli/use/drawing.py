@@ -6,14 +6,13 @@ from pathlib import Path
 import typer
 
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.class_names import class_number, sequential_image_model
 from tandem.cli.use.growing_image import GrowingImage
 from tandem.cli.use.image_file import save_image
 from tandem.cli.use.stopwatch import Stopwatch
 from tandem.cli.use.summary import generation_summary
 from tandem.cli.use.terminal_images import show_image
 from tandem.cli.use.token_view import token_line
-from tandem.client import ClassLabel, GenerateChunk, GenerateOptions, TandemClient
+from tandem.client import GenerateChunk, GenerateOptions, TandemClient
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,9 @@ class Drawing:
 def draw(terminal: Terminal, address: str, drawing: Drawing, options: GenerateOptions) -> None:
     """Write a PNG grid of the images that the options ask for, and show it."""
     with TandemClient(address) as client:
-        model = sequential_image_model(client, options["model"], options["timeout_seconds"])
-        label = ClassLabel(class_number(drawing.label, model.class_names))
-        options |= {"model": model.name, "image_encoding": "uint8", "partial_images": drawing.partial}
+        options |= {"label": drawing.label, "image_encoding": "uint8", "partial_images": drawing.partial}
         stopwatch, last = Stopwatch(), None
-        with GrowingImage(terminal.out) as images, client.generate(label, **options) as generation:
+        with GrowingImage(terminal.out) as images, client.generate(**options) as generation:
             for last in generation:
                 stopwatch.tokens(len(last.token_ids))
                 _show(terminal, images, last)

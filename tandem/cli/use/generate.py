@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from runtime.errors import NoChatTemplate
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
@@ -14,7 +13,7 @@ from tandem.cli.use.generate_options import IMAGE_FILE, ConstraintOptions, Image
 from tandem.cli.use.image_file import checked_image_file
 from tandem.cli.use.right_command import right_command_named
 from tandem.cli.use.texts import text_of_input, write_text
-from tandem.client import GenerateOptions, InvalidArgument, Message, Prompt
+from tandem.client import GenerateOptions, Message, Prompt
 
 NUM_ALTERNATIVES = 3
 
@@ -48,6 +47,7 @@ def generate(
         steps=images.steps,
         logprobs=logprobs,
         top_logprobs=NUM_ALTERNATIVES if logprobs else 0,
+        raw=raw,
         timeout_seconds=timeout,
     )
     options |= sampling.as_asked() | constraint.as_asked()
@@ -60,21 +60,7 @@ def generate(
             draw(terminal, address, Drawing(images.label, file, images.partial, verbose), options)
         else:
             _refuse_images(images)
-            _write(terminal, address, _prompt(prompt, raw, system), options, is_verbose=verbose)
-
-
-def _write(terminal: Terminal, address: str, prompt: Prompt, options: GenerateOptions, *, is_verbose: bool) -> None:
-    """Write the reply; a model without a chat template continues a prompt of one message."""
-    try:
-        write_text(terminal, address, prompt, options, is_verbose=is_verbose)
-    except InvalidArgument as error:
-        has_no_template = any(each.reason == NoChatTemplate.reason for each in error.violations)
-        match prompt:
-            case [Message(content=text)] if has_no_template:
-                terminal.note("the model has no chat template, so it continues the prompt, as with --raw")
-                write_text(terminal, address, text, options, is_verbose=is_verbose)
-            case _:
-                raise
+            write_text(terminal, address, _prompt(prompt, raw, system), options, is_verbose=verbose)
 
 
 def _refuse_words(prompt: str | None, raw: bool, system: str) -> None:
@@ -92,8 +78,6 @@ def _prompt(text: str | None, raw: bool, system: str) -> Prompt:
     if text is None:
         raise typer.BadParameter("give a prompt, or --label for an image", param_hint="PROMPT")
     text = text_of_input() if text == "-" else text
-    if raw:
-        if system:
-            raise typer.BadParameter("a system message needs the chat template: leave out --raw", param_hint="--system")
-        return text
-    return [*([Message("system", system)] if system else []), Message("user", text)]
+    if raw and system:
+        raise typer.BadParameter("a system message needs the chat template: leave out --raw", param_hint="--system")
+    return [Message("system", system), Message("user", text)] if system else text

@@ -8,12 +8,11 @@ import typer
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.class_names import class_number
 from tandem.cli.use.image_file import checked_image_file, save_image
 from tandem.cli.use.right_command import right_command_named
 from tandem.cli.use.stopwatch import Stopwatch
 from tandem.cli.use.terminal_images import show_image
-from tandem.client import Images, ParallelModel, SampleOptions, TandemClient
+from tandem.client import Images, SampleOptions, TandemClient
 from tandem.measure import formats
 
 
@@ -40,9 +39,13 @@ def sample(
     terminal = Terminal()
     named = right_command_named(address, model, is_sequential=False)
     with friendly_errors(terminal, address), named, TandemClient(address) as client:
-        labels = _labels(client, model, label or [], timeout)
         options = SampleOptions(
-            model=model, labels=labels, seed=seed, truncation=truncation, encoding="uint8", timeout_seconds=timeout
+            model=model,
+            labels=label or None,
+            seed=seed,
+            truncation=truncation,
+            encoding="uint8",
+            timeout_seconds=timeout,
         )
         stopwatch = Stopwatch()
         images = client.sample(count, **options)
@@ -52,20 +55,6 @@ def sample(
         show_image(terminal.out, grid)
         typer.echo(out)
         terminal.note(_summary(images, seconds))
-
-
-def _labels(client: TandemClient, model: str, wanted: list[str], timeout: float | None) -> list[int] | None:
-    """Return the class numbers of names or numbers; names are the model's own."""
-    if not wanted:
-        return None
-    if all(each.isdecimal() for each in wanted):
-        return [int(each) for each in wanted]
-    names = _class_names(client.list_parallel_models(timeout_seconds=timeout), model)
-    return [class_number(each, names) for each in wanted]
-
-
-def _class_names(models: tuple[ParallelModel, ...], name: str) -> tuple[str, ...]:
-    return next((model.class_names for model in models if name in ("", model.name)), ())
 
 
 def _summary(images: Images, seconds: float) -> str:

@@ -11,10 +11,9 @@ from PIL import Image
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.class_names import class_number, sequential_image_model
 from tandem.cli.use.texts import text_of_input
 from tandem.cli.use.token_view import token_line
-from tandem.client import Score, TandemClient
+from tandem.client import Score, SequentialModel, TandemClient
 from tandem.measure import formats
 
 _IMAGES = "Images"
@@ -60,11 +59,22 @@ def score(
 def _score_image(
     client: TandemClient, file: Path, label: str, name: str, steps: int | None, timeout: float | None
 ) -> Score:
-    model = sequential_image_model(client, name, timeout)
+    model = _image_model(client, name, timeout, steps)
     pixels = _pixels(file, model.image_shape[2])
-    number = class_number(label, model.class_names)
-    (result,) = client.score_images(pixels, number, model=model.name, steps=steps, timeout_seconds=timeout)
+    (result,) = client.score_images(pixels, label, model=model.name, steps=steps, timeout_seconds=timeout)
     return result
+
+
+def _image_model(client: TandemClient, name: str, timeout: float | None, steps: int | None) -> SequentialModel:
+    """Return the image model called `name`; if it is empty, the one that the server takes. Raises BadParameter."""
+    models = [model for model in client.list_sequential_models(timeout_seconds=timeout) if model.modality == "image"]
+    chosen = [model for model in models if name in ("", model.name)]
+    if len(chosen) > 1:
+        chosen = [model for model in models if model.takes_steps == (steps is not None)]
+    if len(chosen) == 1:
+        return chosen[0]
+    there_are = ", ".join(model.name for model in models) or "none"
+    raise typer.BadParameter(f"name one of the sequential image models; there are: {there_are}", param_hint="--model")
 
 
 def _pixels(file: Path, num_channels: int) -> NDArray[np.uint8]:

@@ -52,6 +52,10 @@ class CpuMeter:
         self.sources = tuple(sources)
         self._pages = pages
 
+    def num_replicas(self, paradigm: str) -> int:
+        """Return how many backends of a paradigm are read; 1 where nobody knows."""
+        return len(self._pages.get(paradigm, ())) or 1
+
     async def read(self, paradigm: str) -> CpuReading:
         """Raises OSError if a process that was there is gone."""
         gateway, backend = await asyncio.gather(*(self._of(name) for name in ("gateway", paradigm)))

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import InvalidArgument, NotFound
-from tandem.client import AsyncTandemClient, ClassLabel, NotReachable, ParallelModel, SequentialModel, TandemRpcError
+from tandem.client import AsyncTandemClient, NotReachable, ParallelModel, SequentialModel, TandemRpcError
+from tandem.measure.quality.reference import without_grey_axis
 
 Pixels = npt.NDArray[np.uint8]
 Advance = Callable[[int], object]
@@ -89,15 +90,10 @@ def settings_of(model: ImageModel, sampling: Sampling) -> dict[str, float | None
 async def draw(
     client: AsyncTandemClient, model: ImageModel, labels: npt.NDArray[np.int64], sampling: Sampling, advance: Advance
 ) -> Pixels:
-    """Return one image [N, H, W] for each of `labels` [N]; `advance` is told how many more there are."""
+    """Return one image, as a `Split` has it, for each of `labels` [N]; `advance` is told how many more there are."""
     settings_of(model, sampling)
     drawing = _draw_sequential if isinstance(model, SequentialModel) else _draw_parallel
-    pixels = await drawing(client, model.name, labels.tolist(), sampling, advance)  # [N, H, W, C]
-    if pixels.shape[-1] != 1:
-        raise InvalidArgument(
-            "model", model.name, f"a model of grey images; its images have {pixels.shape[-1]} channels"
-        )
-    return pixels[..., 0]
+    return without_grey_axis(await drawing(client, model.name, labels.tolist(), sampling, advance))
 
 
 async def _draw_parallel(
@@ -121,7 +117,7 @@ async def _draw_sequential(
         async with turnstile:
             seed = sampling.seed * SEEDS_A_RUN + index
             completion = await client.complete(
-                ClassLabel(label),
+                label=label,
                 model=name,
                 seed=seed,
                 temperature=sampling.temperature,

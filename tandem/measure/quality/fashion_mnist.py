@@ -7,7 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 DEFAULT_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-NUM_CLASSES = 10
+CLASS_NAMES = (
+    "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"
+)  # fmt: skip
+NUM_CLASSES = len(CLASS_NAMES)
 _FILES = {"train": "train", "test": "t10k"}
 
 

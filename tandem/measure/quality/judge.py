@@ -8,15 +8,17 @@ import onnxruntime
 
 from runtime.errors import InvalidArgument
 from runtime.models import Model, ModelRepository
+from tandem.measure.quality.reference import with_channels
 
 _BATCH_SIZE = 500
 _FOLDER = 'the folder of a model of kind "judge", with one file'
 
 
 class Judge:
-    """Runs judge.onnx; images are [N, H, W] uint8, so that everybody is judged on what is really served.
+    """Runs judge.onnx; images are [N, H, W] or, in colour, [N, H, W, 3] uint8: everybody is judged on what is served.
 
-    The file's input is image [batch, 1, H, W] in -1..1; its outputs are logits [batch, classes], features [batch, F].
+    The file's input is image [batch, 1 or 3, H, W] in -1..1; its outputs are logits [batch, classes] and features
+    [batch, F].
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,18 +27,20 @@ class Judge:
         inputs, outputs = self._session.get_inputs(), {each.name for each in self._session.get_outputs()}
         shape = inputs[0].shape
         if [each.name for each in inputs] != ["image"] or len(shape) != 4 or not {"logits", "features"} <= outputs:
-            accepted = "an ONNX file with input image [batch, 1, height, width] and outputs logits and features"
+            accepted = "an ONNX file with input image [batch, channels, height, width] and outputs logits and features"
             raise InvalidArgument("judge", str(path), accepted)
-        self.image_size: tuple[int, int] = (shape[2], shape[3])
+        self.image_shape: tuple[int, int, int] = (shape[2], shape[3], shape[1])
+        """Height, width, channels."""
 
     def look(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """Return (guessed labels [N], features [N, F]). Raises InvalidArgument if the images are of another size."""
-        if images.shape[1:] != self.image_size:
-            height, width = self.image_size
-            raise InvalidArgument("images", list(images.shape), f"[number, {height}, {width}], as the judge takes them")
+        """Return (guessed labels [N], features [N, F]). Raises InvalidArgument if the images are of another shape."""
+        pixels = with_channels(images)
+        if pixels.shape[1:] != self.image_shape:
+            accepted = f"{['number', *self.image_shape]}, as the judge takes them".replace("'", "")
+            raise InvalidArgument("images", list(pixels.shape), accepted)
         guesses, features = [], []
         for start in range(0, len(images), _BATCH_SIZE):
-            part = images[start : start + _BATCH_SIZE, None].astype(np.float32) / 127.5 - 1
+            part = np.moveaxis(pixels[start : start + _BATCH_SIZE], 3, 1).astype(np.float32) / 127.5 - 1
             logits, part_features = self._session.run(["logits", "features"], {"image": part})
             guesses.append(logits.argmax(axis=1))
             features.append(part_features.astype(np.float64))

@@ -21,7 +21,7 @@ class Nearest:
 
 
 def nearest(images: Pixels, others: Pixels) -> Nearest:
-    """Find the nearest of `others` [M, H, W] for each of `images` [N, H, W]; exact, so the same on every machine."""
+    """Find the nearest of `others` [M, ...] for each of `images` [N, ...]; exact, so the same on every machine."""
     a, b = _flat(images), _flat(others)
     # The squares are whole numbers far below 2^53: no order of summation can change them.
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2.0 * (a @ b.T)

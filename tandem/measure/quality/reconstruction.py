@@ -8,6 +8,7 @@ from services.ar.codecs.token_decoder import TokenDecoder
 from services.ar.codecs.token_encoder import TokenEncoder
 from services.common.images.encoding import from_uint8, to_uint8
 from services.common.runtimes.onnx_session import OnnxSession, choose_providers, open_session
+from tandem.measure.quality.reference import with_channels, without_grey_axis
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -15,7 +16,7 @@ _BATCH_SIZE = 500
 
 
 def reconstructed(model: Model, images: Pixels) -> Pixels | None:
-    """Return grey images [N, H, W] as the model's tokenizer gives them back; None if the model has no encoder."""
+    """Return images as the model's tokenizer gives them back; None if the model has no encoder."""
     image, tokens = model.spec.image, model.spec.image_tokens
     if image is None or tokens is None or tokens.encoder is None:
         return None
@@ -23,9 +24,9 @@ def reconstructed(model: Model, images: Pixels) -> Pixels | None:
     decoder = TokenDecoder(_session(model, tokens.decoder), image, tokens)
     restored = []
     for start in range(0, len(images), _BATCH_SIZE):
-        part = from_uint8(images[start : start + _BATCH_SIZE, :, :, None], image.value_range)
-        restored.append(to_uint8(decoder.decode(encoder.encode(part)), image.value_range)[..., 0])
-    return np.concatenate(restored)
+        part = from_uint8(with_channels(images[start : start + _BATCH_SIZE]), image.value_range)
+        restored.append(to_uint8(decoder.decode(encoder.encode(part)), image.value_range))
+    return without_grey_axis(np.concatenate(restored))
 
 
 def psnr(images: Pixels, others: Pixels) -> float:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tandem.measure.quality.distances import Features, frechet_distance, kernel_distance, variance
+from tandem.measure.quality.distances import Features, distance, kernel_distance, normals_of, variance
 from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.manifold import Manifold
 from tandem.measure.quality.memorisation import UNSEEN_SHARE, Nearest, nearest, unseen_threshold
@@ -30,6 +30,7 @@ class Yardstick:
         self._judge = judge
         self._reference = reference
         self._test_features = judge.look(reference.test.images)[1]
+        self._normals = normals_of(self._test_features)
         self._manifold = Manifold(self._test_features)
         unseen = self.nearest_training_images(reference.test)
         self._distances = Distances(lambda images: judge.look(images)[1], reference.train.images, reference.test.images)
@@ -65,7 +66,7 @@ class Yardstick:
         return Floor(images, self._quality(images, [UNSEEN_SHARE] * num_classes), self.views(images.images))
 
     def views(self, images: npt.NDArray[np.uint8]) -> Views:
-        """Return the distances of images [N, H, W] in each view; in the order of their classes, or in a random one."""
+        """Return the distances of images in each view; in the order of their classes."""
         return self._distances.to(images)
 
     def _quality(self, images: Split, memorised: list[float]) -> Quality:
@@ -79,7 +80,7 @@ class Yardstick:
         sizes = [int((images.labels == label).sum()) for label in range(len(classes))]
         return Quality(
             num_images=len(hits),
-            fid=frechet_distance(features, self._test_features),
+            fid=distance(features, self._normals).value,
             kid=kid,
             kid_std=kid_std,
             accuracy=float(hits.mean()),
@@ -95,7 +96,7 @@ class Yardstick:
     ) -> ClassQuality:
         real = self._test_features[self._reference.test.labels == label]
         return ClassQuality(
-            fid=frechet_distance(features, real),
+            fid=distance(features, normals_of(real)).value,
             accuracy=float(hits.mean()),
             variance_ratio=variance(features) / variance(real),
             memorised=memorised,

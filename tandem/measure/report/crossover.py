@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from tandem.measure.formats import NONE, count, known, milliseconds, number, ranged, seconds, share
+from tandem.measure.formats import NONE, count, counted, known, milliseconds, number, ranged, seconds, share
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series
 from tandem.measure.report.sentences.audits import LOCAL
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
@@ -91,15 +91,15 @@ def _length(found: Crossover) -> str:
     sequential, parallel = found.services
     parts = []
     for each in found.break_even:
-        callers, part = each.num_in_flight, f"it could take {ranged(each.num_steps, number)}"
+        callers, part = each.num_in_flight, f"could take {ranged(each.num_steps, number)} to break even"
         if each.num_steps.value < 1:
+            around, whole = (seconds(curve_of(curve)(callers)) for curve in (sequential.rest, parallel.whole))
             part = (
-                "no length would do, as what it spends around its steps (t0"
-                f" {seconds(curve_of(sequential.rest)(callers))}) leaves no time for one within parallel's whole"
-                f" {seconds(curve_of(parallel.whole)(callers))}"
+                f"breaks even at no length: what it spends around its steps, {around}, leaves no time for one in the"
+                f" {whole} of the parallel model"
             )
-        parts.append(f"at {callers} in flight {part}")
-    return f"The sequential model takes {sequential.num_steps:.0f} steps an image. To break even {', '.join(parts)}."
+        parts.append(f"With {counted(callers, 'request')} in flight it {part}.")
+    return f"The sequential model takes {sequential.num_steps:.0f} steps for an image. {' '.join(parts)}"
 
 
 def _cost(found: Crossover) -> str:

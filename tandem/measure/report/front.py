@@ -1,23 +1,26 @@
-"""What was measured of each model and number of steps, and its Pareto front: what nothing beats in time and quality."""
+"""What was measured of each model and number of steps, and its Pareto front: what nothing surely beats in both."""
 
 from collections.abc import Iterable
 
 from tandem.measure.formats import counted
 from tandem.measure.report.sources import Sources
+from tandem.measure.report.verdict import Verdict
 from tandem.measure.results.comparison import JudgedImages
+from tandem.measure.results.quality import Distance
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
+from tandem.measure.statistics.intervals import is_surely_below
 
 
 def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
-    """Return the points of a measurement over steps if there is one, else the unary modes of a comparison."""
+    """Return the points of a measurement over steps if there is one, else the unary modes of a matched pair."""
     if sources.steps is not None:
         return sources.steps.points
-    if sources.comparison is None:
+    if sources.comparison is None or not sources.comparison.is_matched:
         return ()
     served = {each.paradigm: each for each in sources.comparison.served}
     unary = [each for each in sources.comparison.modes if each.delivery == "unary" and each.paradigm in served]
-    nothing = {"steps": None, "bits_per_token": None, "bits_over_most": None}
+    nothing = {"steps": None, "bits_per_token": None, "bits_over_most": None, "predicted_over_most": None}
     pairs = [(mode, served[mode.paradigm]) for mode in unary]
     return tuple(
         StepsPoint(mode=mode, num_images=own.num_images, quality=own.quality, **nothing) for mode, own in pairs
@@ -30,7 +33,7 @@ def name_of(point: StepsPoint) -> str:
 
 
 def wait_of(point: StepsPoint) -> Value | None:
-    """Return the median seconds of one image asked for alone."""
+    """Return the median seconds of one image with one caller."""
     return None if point.mode.alone is None else point.mode.alone.latency.p50
 
 
@@ -39,11 +42,7 @@ def cpu_of(point: StepsPoint) -> Value | None:
     return point.mode.curve[-1].cpu_seconds_per_image.servers if point.mode.curve else None
 
 
-def fid_of(point: StepsPoint) -> float | None:
-    return None if point.quality is None else point.quality.model.fid
-
-
-def sure_fid_of(point: StepsPoint) -> Value | None:
+def fid_of(point: StepsPoint) -> Distance | None:
     """Return the FID with its interval."""
     return None if point.quality is None else point.quality.views.model.judge
 
@@ -54,17 +53,13 @@ def tokenizer_fid(judged: JudgedImages | None) -> float | None:
 
 
 def front(points: Iterable[StepsPoint]) -> list[StepsPoint]:
-    """Return those than which none is both faster and better by FID, or as fast and better; the fastest first. Points
-    without a time or an FID are left out.
+    """Return those than which none is both surely faster and surely better by FID; the fastest first. Points without a
+    time or an FID are left out.
     """
-    known = [
-        (wait.value, fid, point)
-        for point in points
-        if (wait := wait_of(point)) is not None and (fid := fid_of(point)) is not None
+    known = [(wait, fid, point) for point in points if (wait := wait_of(point)) and (fid := fid_of(point))]
+    known.sort(key=lambda each: (each[0].value, each[1].value))
+    return [
+        point
+        for wait, fid, point in known
+        if not any(is_surely_below(faster, wait) and Verdict(better, fid).is_better for faster, better, _ in known)
     ]
-    best, chosen = float("inf"), []
-    for _, fid, point in sorted(known, key=lambda each: each[:2]):
-        if fid < best:
-            best = fid
-            chosen.append(point)
-    return chosen

@@ -184,7 +184,7 @@ def modes_between(growth: Growth, comparison: Comparison | None) -> list[Generat
 
 
 def _image_modes(comparison: Comparison) -> list[GenerationMode]:
-    """Return the two modes of making an image, asked for alone; none if the comparison does not hold both."""
+    """Return the two modes of making an image, asked for by one caller; none if the comparison does not hold both."""
     steps = next((model.tokens_per_image for model in comparison.models if model.tokens_per_image), None)
     waits: dict[Paradigm, float] = {
         mode.paradigm: mode.alone.latency.p50.value

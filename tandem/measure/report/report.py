@@ -4,6 +4,7 @@ import base64
 import binascii
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
@@ -63,7 +64,13 @@ def template(name: str) -> Template:
     """Return a template of the folder `page`; whatever it is given is escaped."""
     loader = PackageLoader("tandem.measure.report", "page")
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters["with_code"] = _with_code
     return found.get_template(name)
+
+
+def _with_code(text: str) -> Markup:
+    """Return the text escaped, and what stands between backticks as code."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped
 
 
 def _own(name: str) -> Markup:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tandem.measure.formats import count, known, number, seconds
+from tandem.measure.formats import NONE, count, known, number, seconds
 from tandem.measure.report import colocation, crossover, growth, steps
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.growth import growth_charts
@@ -15,7 +15,7 @@ from tandem.measure.report.load import run_table
 from tandem.measure.report.sentences import comparison as comparison_texts
 from tandem.measure.report.sentences.audits import LOCAL, audit_text
 from tandem.measure.report.sources import Rejected, Sources, matched_runs
-from tandem.measure.report.tables.comparison import phase_table, quality_tables
+from tandem.measure.report.tables.comparison import comparison_tables, phase_table, quality_tables, terms_table
 from tandem.measure.report.tables.table import Columns, Row, Table, table_of
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
@@ -31,9 +31,9 @@ METHOD = (
     " figures say more of the generator than of the server: they are shown with a cross, and nothing rests on them.",
     "A PARTIAL run was broken off; what it measured until then is shown.",
 )
-SMALL_FID = (
-    "FID depends on the number of images: below 10,000 it is too high, for real images as well. Compare it with"
-    " that of as many real ones, and with no FID from elsewhere: the features are a small classifier's of these images."
+OWN_FID = (
+    "FID is extrapolated to infinitely many images (that of few is too high, for real images as well: Chong and Forsyth"
+    " 2020). Compare it with no FID from elsewhere: the features are a small classifier's of these images."
 )
 
 
@@ -63,7 +63,9 @@ def sections(sources: Sources) -> list[Section]:
 
 def _all(sources: Sources) -> Iterator[Section]:
     runs, comparison = matched_runs(sources.runs), sources.comparison
-    load, stack = load_charts(runs, comparison), phase_stack(runs, comparison)
+    is_matched = comparison is None or comparison.is_matched
+    load = load_charts(runs, comparison if is_matched else None)
+    stack = phase_stack(runs, comparison)
     yield _quality(sources)
     yield _load(sources, load[:1])
     if sources.colocation is not None:
@@ -111,10 +113,13 @@ def _load(sources: Sources, charts: Sequence[Chart]) -> Section:
     answers = [] if sources.crossover is None else crossover.answers(sources.crossover)
     if comparison is None:
         return Section("load", "Under load", answers=answers, charts=charts)
+    if not comparison.is_matched:
+        return Section("load", "Under load", tables=comparison_tables(comparison))
     # Whose CPU is not known, unless the first screen says so.
     unknown = [each for each in comparison.cpu_sources if not each.is_known and sources.steps is not None]
     texts = [f"CPU of the {each.process} is not known: {each.note}." for each in unknown]
-    return Section("load", "Under load", texts, answers, [*charts, *cost_charts(comparison)])
+    tables = [] if comparison.beside is None else [terms_table(comparison, comparison.beside)]
+    return Section("load", "Under load", texts, answers, [*charts, *cost_charts(comparison)], tables)
 
 
 def _capacity(document: Crossover) -> Section:
@@ -149,7 +154,8 @@ def _method(sources: Sources) -> list[str]:
         (sources.steps, steps.METHOD),
         (sources.colocation, colocation.METHOD),
     )
-    return [*METHOD, *(text for document, texts in methods if document is not None for text in texts)]
+    is_matched = sources.comparison is None or sources.comparison.is_matched
+    return [*METHOD[not is_matched :], *(text for document, texts in methods if document is not None for text in texts)]
 
 
 def _caveats(sources: Sources) -> Iterator[str]:
@@ -157,7 +163,7 @@ def _caveats(sources: Sources) -> Iterator[str]:
         yield LOCAL
     if (document := sources.comparison) is not None:
         if any(each.quality is not None for each in document.served):
-            yield SMALL_FID
+            yield OWN_FID
         yield from comparison_texts.caveats(document)
         yield f"Quality: {comparison_texts.quality_text(document)}."
         yield f"Energy: {document.energy.note}."
@@ -194,7 +200,11 @@ _MODELS: Columns[ServedModel] = {
     "model": lambda model: model.name,
     "paradigm": lambda model: model.paradigm,
     "modality": lambda model: model.modality,
-    "runs on": lambda model: ", ".join(filter(None, (model.device, model.dtype, *model.providers))),
+    "runs on": lambda model: ", ".join(filter(None, (model.device, *model.providers))),
+    "computed in": lambda model: model.dtype or NONE,
+    "by": lambda model: model.runtime or NONE,
+    "instances": lambda model: known(model.num_instances, count),
+    "threads of each": lambda model: known(model.threads_per_instance, count),
     "parameters": lambda model: known(model.num_parameters, count),
     "steps an image": lambda model: known(model.tokens_per_image, count),
     "licence": lambda model: model.licence,

@@ -1,53 +1,48 @@
-"""What a measurement over steps says, in sentences and in tables: what each costs and buys, the law of the bits."""
+"""What a measurement over steps says, in sentences and in tables: what each costs and buys, and the bits foretold."""
 
 from collections.abc import Iterator
 
-from tandem.measure.formats import NONE, counted, decimals, ends, known, number, ranged, seconds, share
-from tandem.measure.report.front import cpu_of, front, sure_fid_of, tokenizer_fid, wait_of
+from tandem.measure.formats import NONE, counted, decimals, known, number, ranged, seconds
+from tandem.measure.report.front import cpu_of, fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.report.sentences.answer import AS_GOOD, no_rate
 from tandem.measure.report.tables.comparison import highest_rate
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.report.tables.views import views_tables
-from tandem.measure.results.steps import Steps, StepsLaw, StepsPoint
+from tandem.measure.results.comparison import Point
+from tandem.measure.results.steps import Steps, StepsPoint
 
 METHOD = (
-    "Over steps: every model is asked in unary calls, in the same rounds in random order, alone and under load; a step"
-    " generates several of an image's tokens, independently of each other given those of earlier steps.",
+    "Over steps: every model is asked in unary calls, in the same rounds in random order, with one caller and with"
+    " more; a step generates several of an image's tokens, independently of each other given those of earlier steps.",
     "Over steps: bits a token are asked of `Score` for each number of steps, of the same test images. The likelihood is"
     " exact: it is that of what such a number of steps draws.",
-    "Over steps: of the numbers of steps that surely cost bits, the law is fitted to every second one, and the others"
-    " check it.",
-    f"Over steps: fewer steps do as well as all if their FID is at most {AS_GOOD - 1:.0%} larger.",
+    "Over steps: bits are predicted by the sum of the measured costs of the steps (the Riemann sum of an information"
+    " curve: Chen, Cong and Li 2025, arXiv 2511.04647); nothing is fitted.",
+    "Over steps: computing is the steps, or the pass of a parallel model, without the queue, the token decoder, the"
+    " gateway and the client. Under load it is the time of the steps divided by the images that shared them, which is"
+    " their processor time where one thread computes.",
+    f"Over steps: fewer steps do as well as all if their FID is at most {AS_GOOD - 1:.0%} larger, and no test of the"
+    " difference finds them worse in any view.",
 )
 _bits, _share = decimals(3), decimals(3)
 
 
 def explanation(document: Steps) -> tuple[str, ...]:
-    """Return what the bits come to, or why that is not known."""
-    steps = document.settings.steps
-    if document.law is not None:
-        return (law_text(document.law, steps[-1]),)
-    text = f"No law of bits was fitted: that takes three numbers of steps that surely cost more bits than {steps[-1]}."
+    """Return how far the predicted bits are from the measured ones, or why that is not known."""
     if not document.num_scored:
-        text = f"Bits a token were not measured: {document.judgement.reason or 'the server gave no likelihoods'}."
-    return (text,)
-
-
-def law_text(law: StepsLaw, most: int) -> str:
-    """Return the law, and how far off it is where it was not fitted."""
-    checks = "; ".join(
-        f"{each.predicted_bits:.3f} for {each.steps}, where {ranged(each.measured_bits, _bits)} was measured"
-        for each in law.checks
-    )
-    misses = [(abs(each.predicted_bits - each.measured_bits.value), each.measured_bits.value) for each in law.checks]
-    shares = [miss / measured for miss, measured in misses if measured > 0.0]
-    sure = ends(law.exponent, number, " to ")
-    relative = f", and by up to {share(max(shares))} of what was measured" if shares else ""
+        return (f"Bits a token were not measured: {document.judgement.reason or 'the server gave no likelihoods'}.",)
+    checks = [
+        (point.steps, point.predicted_over_most, point.bits_over_most)
+        for point in document.points
+        if point.predicted_over_most is not None and point.bits_over_most is not None
+    ]
+    if not checks:
+        return ("Bits a token were not predicted: the costs of the model's steps were not at hand.",)
+    each = (f"{_bits(told)} in {steps}, where {ranged(seen, _bits)} was measured" for steps, told, seen in checks)
     return (
-        f"The price in bits a token: bits(K) - bits({most}) = {ranged(law.factor_bits, number)} *"
-        f" K^-{number(law.exponent.value)}{f' (exponent {sure})' if sure else ''}, fitted to K ="
-        f" {', '.join(map(str, law.fitted_steps))}. Of what was held out it says {checks}: it is off by up to"
-        f" {max(miss for miss, _ in misses):.3f} bits{relative}."
+        f"The price in bits a token, over {document.settings.steps[-1]} steps, is the sum of the measured costs of the"
+        f" steps, with nothing fitted: {'; '.join(each)}. It is off by up to"
+        f" {max(abs(told - seen.value) for _, told, seen in checks):.3f} bits.",
     )
 
 
@@ -59,7 +54,7 @@ def caveats(document: Steps) -> Iterator[str]:
     if judged is not None:
         yield (
             f"Over steps: quality is of {counted(judged.model.num_images, 'image')} of each model and number of"
-            f" steps; as many real ones have FID {judged.floor.fid:.2f}."
+            f" steps; as many real ones have FID {judged.floor.fid:.2f}, extrapolated as all are."
         )
     if document.num_scored:
         yield f"Over steps: bits are of {counted(document.num_scored, 'test image')}."
@@ -78,15 +73,18 @@ def steps_tables(document: Steps) -> list[Table]:
     slo = seconds(document.settings.load.slo_seconds)
     costs: Columns[StepsPoint] = {
         "": _name,
-        "alone": lambda point: value_cell(wait_of(point), seconds),
+        "one caller": lambda point: value_cell(wait_of(point), seconds),
+        "of it computing": lambda point: known(_computing(point.mode.alone), seconds),
         f"images/s, p99 within {slo}": lambda point: highest_rate(point.mode),
-        "servers' CPU an image": lambda point: value_cell(cpu_of(point), seconds),
+        "servers' CPU per image": lambda point: value_cell(cpu_of(point), seconds),
+        "of it computing ": lambda point: known(_share_of_batch(point), seconds),
     }
     quality: Columns[StepsPoint] = {
         "": _name,
         "bits": lambda point: NONE if point.bits_per_token is None else _bits(point.bits_per_token.value),
         "over the most steps": lambda point: value_cell(point.bits_over_most, _bits),
-        "FID": lambda point: value_cell(sure_fid_of(point), number),
+        "predicted": lambda point: known(point.predicted_over_most, _bits),
+        "FID": lambda point: value_cell(fid_of(point), number),
         "of real images through its tokenizer": lambda point: known(tokenizer_fid(point.quality), number),
         "recall": lambda point: NONE if point.quality is None else _share(point.quality.model.recall),
         "right class": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
@@ -98,6 +96,20 @@ def steps_tables(document: Steps) -> list[Table]:
         table_of("What it buys: bits a token, quality", document.points, quality),
         *views_tables([(_name(point), point.mode.model, point.quality) for point in document.points]),
     ]
+
+
+def _computing(point: Point | None) -> float | None:
+    """Return the mean seconds of an image in steps, or in the pass of a parallel model."""
+    parts = {} if point is None or point.phases is None else point.phases.parts
+    found = [parts[name].mean_seconds for name in ("prefill", "decode", "compute") if name in parts]
+    return sum(found) if found else None
+
+
+def _share_of_batch(point: StepsPoint) -> float | None:
+    """Return an image's share of the steps that it took at the greatest load together with others."""
+    last = point.mode.curve[-1] if point.mode.curve else None
+    computing, batch = _computing(last), None if last is None else last.batch_size.mean
+    return None if computing is None or not batch else computing / batch
 
 
 def _name(point: StepsPoint) -> str:

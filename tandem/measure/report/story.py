@@ -7,8 +7,14 @@ from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.quality import KEY
 from tandem.measure.report.crossover import capacity_verdict
 from tandem.measure.report.front import points_of
-from tandem.measure.report.sentences.answer import Sentence, answer, missing
+from tandem.measure.report.sentences.answer import Sentence, answer, missing, of_paradigm
+from tandem.measure.report.sentences.comparison import headlines
+from tandem.measure.report.sentences.terms import terms
 from tandem.measure.report.sources import Sources
+from tandem.measure.report.tables.comparison import work_table
+from tandem.measure.report.tables.gains import gains_table
+from tandem.measure.report.tables.table import Table
+from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.steps import Steps
 
 _NOTHING = (
@@ -22,11 +28,14 @@ QUESTION = "What does it cost to draw an image in sequence, and what does it buy
 
 @dataclass(frozen=True)
 class Story:
-    """`sentences` answer the question, `missing` says what they lack, and why; `warnings` come before both, loudly."""
+    """`sentences` answer the question, `gains` shows what sequence buys, `missing` says what they lack, and why;
+    `warnings` come before all, loudly.
+    """
 
     sentences: tuple[Sentence, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
+    gains: Table | None = None
 
 
 def tell(sources: Sources) -> Story:
@@ -35,6 +44,11 @@ def tell(sources: Sources) -> Story:
     document = sources.steps or sources.comparison
     if document is None:
         return Story((), (_NOTHING,), tuple(warnings(sources)))
+    if isinstance(document, Comparison) and not document.is_matched:
+        text, *_ = headlines(document)
+        told = Sentence("What each costs", text)
+        left_out = f"Left out are quality and the crossover: {document.judgement.reason}."
+        return Story((told,), (left_out,), tuple(warnings(sources)), work_table(document))
     load = document.settings.load if isinstance(document, Steps) else document.settings
     machine = document.machine if document.is_local else None
     capacities = [] if sources.crossover is None else sources.crossover.capacities
@@ -45,6 +59,8 @@ def tell(sources: Sources) -> Story:
         if each.slo_seconds == load.slo_seconds
     }
     sentences = tuple(answer(points, machine, load.slo_seconds, brackets))
+    if sentences and sources.comparison is not None and (text := terms(sources.comparison)):
+        sentences = (sentences[0], Sentence("On what terms", text), *sentences[1:])
     lacking = [] if sentences else [_TOO_LITTLE]
     lacking += missing(points, document.judgement, document.cpu_sources)
     lacking += [
@@ -52,7 +68,9 @@ def tell(sources: Sources) -> Story:
         for each in capacities
         if each.low_per_second is None and each.high_per_second is None
     ]
-    return Story(sentences, tuple(lacking), tuple(warnings(sources)))
+    first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
+    gains = None if first is None or second is None else gains_table(first, second, document, sources.comparison)
+    return Story(sentences, tuple(lacking), tuple(warnings(sources)), gains)
 
 
 def warnings(sources: Sources) -> list[str]:

@@ -6,7 +6,7 @@ The modes are {sequential, parallel} x {streamed, unary}. Everything is per requ
 from typing import Literal
 
 from tandem.measure.results.distributions import Distribution, Phases, Summary
-from tandem.measure.results.header import Header
+from tandem.measure.results.header import Header, ServedModel
 from tandem.measure.results.load import ErrorText
 from tandem.measure.results.quality import Nearness, Quality
 from tandem.measure.results.value import Part, Value
@@ -21,17 +21,19 @@ Metric = Literal[
 ]
 
 
+ALONE = 1
+"""Callers of what is called alone everywhere."""
+
+
 class Settings(Part):
     """What was asked for. A comparison can be repeated from it: classes, seeds and the order all come from `seed`.
 
-    `num_pairs`: how often each mode was to be asked alone, one request at a time. `concurrencies`: callers of the
-    curve, each of which asks again when it has its image; empty: no curve. Every round trials every concurrency in
-    every mode, for `trial_seconds` at least. `control`: the unary modes are in every round once more, see
-    Comparison.controls. `slo_seconds`: the whole image within this time, at p99. `confidence`: of all intervals.
-    `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
+    `concurrencies`: callers, each of which asks again when it has its image; the least is one, an image alone. Every
+    round trials every concurrency in every mode, for `trial_seconds` at least. `control`: the unary modes are in every
+    round once more, see Comparison.controls. `slo_seconds`: the whole image within this time, at p99. `confidence`: of
+    all intervals. `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
     """
 
-    num_pairs: int
     concurrencies: tuple[int, ...]
     num_rounds: int
     trial_seconds: float
@@ -43,23 +45,15 @@ class Settings(Part):
 
 
 class Timed(Part):
-    """A duration of requests that ended well: its distribution, and how sure its quantiles are."""
-
-    distribution: Distribution
-    p50: Value | None  # None without a request
-    p99: Value | None  # None where fewer than one value lies beyond it
-
-
-class Alone(Part):
-    """Load 1: one request at a time, the four modes in turn in random spec.
+    """A duration of requests that ended well: its distribution, and how sure its quantiles are.
 
     first_output: until the first message that carries an output: a token, or the image. latency: until the image is
     there, and the call at its end.
     """
 
-    latency: Timed
-    first_output: Timed
-    phases: Phases | None
+    distribution: Distribution
+    p50: Value | None  # None without a request
+    p99: Value | None  # None where fewer than one value lies beyond it
 
 
 class Cpu(Part):
@@ -127,25 +121,27 @@ class ModeResult(Part):
     delivery: Delivery
     rpc: str
     model: str
-    alone: Alone | None  # None if not one round was complete
     curve: tuple[Point, ...]  # by concurrency
     capacity: Capacity | None  # None without a curve
     codes: dict[str, int]  # by gRPC status, of all requests that were to be counted
     errors: tuple[ErrorText, ...]
 
+    @property
+    def alone(self) -> Point | None:
+        """An image alone: one caller, who asks again when it has its image. None if no round was complete."""
+        return next((point for point in self.curve if point.concurrency == ALONE), None)
+
 
 class Contrast(Part):
     """Two modes on the same footing: in the same rounds, next to each other in time. `difference` is first - second,
     `ratio` first / second, with intervals that resample rounds, so what disturbed a round disturbs both. Both are the
-    medians of what single rounds say, where each round tells the metric; else, as at load 1 and of a p99 of few
-    requests, they are of `first_value` and `second_value`, which are of all rounds together.
-
-    concurrency None: load 1, where a round is one request of each mode for the same class.
+    medians of what single rounds say, where each round tells the metric; else, as of a p99 of few requests, they are of
+    `first_value` and `second_value`, which are of all rounds together.
     """
 
     first: str  # names of modes
     second: str
-    concurrency: int | None
+    concurrency: int
     metric: Metric
     first_value: float
     second_value: float
@@ -156,9 +152,8 @@ class Contrast(Part):
 class JudgedImages(Part):
     """How good what was served is: `model` of the served images, `floor` of as many real ones (training images).
 
-    Of the images served, the first of each class, as many of each class and of both models. Below 10,000 images FID is
-    biased upwards, and so is its floor. `views`: FID again, and the distances by pixels and gradients, each with the
-    95 % interval of drawing other images.
+    Of the images served, the first of each class, as many of each class and of both models. `views`: FID again, and the
+    distances by pixels and gradients, each with the 95 % interval of drawing other images.
     """
 
     model: Quality
@@ -219,17 +214,42 @@ class ForeignResult(Part):
     contrasts: tuple[Contrast, ...]  # of each to ours of the same delivery
 
 
+class BesideResult(Part):
+    """The same two models in another form, of one precision, served at `address` and asked in unary calls in the same
+    rounds. Its images are not judged.
+    """
+
+    address: str
+    form: str
+    models: tuple[ServedModel, ...]  # sequential, parallel
+    modes: tuple[ModeResult, ...]
+    contrasts: tuple[Contrast, ...]
+
+
+class Work(Part):
+    """What one request is, such as "a text of 64 tokens": it brings so many outputs, each a `unit`."""
+
+    name: str
+    unit: Literal["token", "image"]
+    num_outputs: int
+
+
 class Comparison(Header):
-    """One comparison. `seconds`: how long it took."""
+    """One comparison. `seconds`: how long it took. `work` by paradigm. is_matched: both do the same; if not, an "image"
+    in the figures is such a request, no paradigm is held against the other, and `class_names` is empty.
+    """
 
     kind: Literal["comparison"] = "comparison"
     seconds: float
     class_names: tuple[str, ...]
+    is_matched: bool = True
+    work: dict[Paradigm, Work] = {}
     settings: Settings
     modes: tuple[ModeResult, ...]
     contrasts: tuple[Contrast, ...]
     controls: tuple[Contrast, ...] = ()  # of a mode to the same one: how far equal things differ here
     foreign: ForeignResult | None = None
+    beside: BesideResult | None = None
     served: tuple[Served, ...]  # sequential, parallel
     judgement: Judgement
     energy: Energy

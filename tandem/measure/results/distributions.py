@@ -5,9 +5,9 @@ from tandem.phases import BACKEND_PHASES
 
 # Where a request's time went, in the order of its life. `lateness` is the generator's own: from the intended start to
 # the actual one. `queue` begins with the arrival at the gateway's proxy, or at a backend that is asked alone.
-# `backend_other` is what the backend spent outside its phases, `residual` what it does not account for: the proxy's
+# `backend_other` is what the backend spent outside its phases, `outside` all that is not the backend: the proxy's
 # own work, the network, and the client itself.
-PHASES = ("lateness", *BACKEND_PHASES, "backend_other", "residual")
+PHASES = ("lateness", *BACKEND_PHASES, "backend_other", "outside")
 
 
 class Summary(Part):

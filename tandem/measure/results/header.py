@@ -11,7 +11,7 @@ from tandem.measure.results.audits import Audits
 from tandem.measure.results.value import Part
 from tandem.measure.scenario import Paradigm
 
-SCHEMA_VERSION: Literal[7] = 7
+SCHEMA_VERSION: Literal[8] = 8
 """Of all documents. Only additions keep it."""
 
 
@@ -36,7 +36,10 @@ class ServedModel(Part):
     modality: str
     licence: str
     device: str | None  # sequential: where it runs
-    dtype: str | None
+    dtype: str | None  # what most of the work is done in
+    runtime: str | None = None  # what computes: "native", "torch", "cuda", "onnxruntime" or "openvino"
+    num_instances: int | None = None  # that compute at a time
+    threads_per_instance: int | None = None
     providers: tuple[str, ...]  # parallel: execution providers that really run it
     fingerprint: str | None = None  # of what it makes: weights, runtime or kernel, precision, processor
     num_parameters: int | None
@@ -58,7 +61,7 @@ class Header(Part):
     """
 
     kind: str
-    schema_version: Literal[7] = SCHEMA_VERSION
+    schema_version: Literal[8] = SCHEMA_VERSION
     tool_version: str
     command: str
     address: str

@@ -25,6 +25,9 @@ class StepsPoint(Part):
 
     `bits_per_token`: of test images given their classes, by `Score`, as what draws in so many steps has it; None if the
     model cannot say. `bits_over_most`: how much more that is than in the most steps; of the same images, so much surer.
+    `predicted_over_most`: the same as the sum of the measured costs of the steps, of other images, with nothing fitted
+    (the Riemann sum of an information curve: Chen, Cong and Li 2025, arXiv 2511.04647); None if the repository has no
+    costs of the model.
     """
 
     steps: int | None
@@ -33,32 +36,13 @@ class StepsPoint(Part):
     quality: JudgedImages | None
     bits_per_token: Value | None
     bits_over_most: Value | None
-
-
-class LawCheck(Part):
-    """A number of steps that the fit has not seen: bits a token over the most steps, as predicted and as measured."""
-
-    steps: int
-    predicted_bits: float
-    measured_bits: Value
-
-
-class StepsLaw(Part):
-    """bits(K) - bits(most) = factor_bits * K ** -exponent, fitted in logarithms to `fitted_steps`.
-
-    The intervals are of drawing other test images. How far the law itself holds, `checks` say.
-    """
-
-    factor_bits: Value
-    exponent: Value
-    fitted_steps: tuple[int, ...]
-    checks: tuple[LawCheck, ...]
+    predicted_over_most: float | None
 
 
 class Steps(Header):
     """One measurement of `models[0]`; the parallel model is `models[1]`, a sequential one without steps `models[2]`.
 
-    `law` is None where too few numbers of steps, or no likelihoods, were measured. `seconds`: how long it took.
+    `seconds`: how long it took.
     """
 
     kind: Literal["steps"] = "steps"
@@ -66,7 +50,6 @@ class Steps(Header):
     class_names: tuple[str, ...]
     settings: Settings
     points: tuple[StepsPoint, ...]
-    law: StepsLaw | None
     judgement: Judgement
     num_scored: int
     cpu_sources: tuple[CpuSource, ...]

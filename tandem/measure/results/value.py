@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Method = Literal["bca", "order", "percentile", "range", "t"]
+Method = Literal["bca", "percentile", "range", "t"]
 
 
 class Part(BaseModel):
@@ -16,7 +16,7 @@ class Part(BaseModel):
 class Value(Part):
     """`low` and `high` are the ends of what `method` says, of `count` values, rounds or resamples.
 
-    "bca", "percentile": a confidence interval by bootstrap. "order": one by order statistics. "t": one by Student's t.
+    "bca", "percentile": a confidence interval by bootstrap. "t": one by Student's t.
     "range": the least and the greatest value, where there are too few for an interval. None: not even that can be said,
     as of a p99 of too few requests. No number is NaN or infinite: JSON has neither, and what is written could not be
     read.

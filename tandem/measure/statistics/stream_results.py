@@ -185,5 +185,5 @@ def _parts(workload: Workload, rows: Table) -> dict[str, NDArray[np.float64]]:
         "lateness": lateness,
         **told,
         "backend_other": rows["backend_total"] - sum(told.values()),
-        "residual": rows["ended"] - rows["sent"] - rows["backend_total"],
+        "outside": rows["ended"] - rows["sent"] - rows["backend_total"],
     }

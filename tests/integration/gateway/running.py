@@ -56,7 +56,7 @@ class RunningGateway:
         name = SERVICES[paradigm].full_name if paradigm else ""
         wanted = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         check, request = health_pb2_grpc.HealthStub(self.channel).Check, health_pb2.HealthCheckRequest(service=name)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await check(request)).status != wanted:
                 await self.poll()
 
@@ -67,14 +67,14 @@ class RunningGateway:
 
     async def until_replicas_serve(self, paradigm: str, count: int) -> None:
         """Wait until so many replicas are healthy."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while sum(replica.is_serving for replica in self.gateway.replicas.of(paradigm)) != count:
                 await self.poll()
 
     async def until_idle(self) -> None:
         """Wait until nothing is under way, and all that has ended is counted."""
         admin = self.gateway.envoy.admin
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await admin.counters()).requests_active:
                 await asyncio.sleep(0.01)
             await self.poll()

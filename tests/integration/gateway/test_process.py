@@ -83,7 +83,7 @@ async def serving_process(ar: FakeBackend) -> AsyncIterator[tuple[Process, grpc.
     flags = ("--port", str(port), "--http-port", "0", "--ar-targets", ar.target, "--gan-targets", "")
     process = await gateway_process(*flags)
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(30):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(60):
             await channel.unary_unary(SCORE)(b"", wait_for_ready=True)
             # Envoy answers some milliseconds before the gateway has started; a stop until then waits for no request.
             await _logged(process, b"serving on port")

@@ -37,7 +37,7 @@ async def test_a_refusal_names_the_field(text: FakeSequential, http: httpx.Async
     [
         (b"{", "a JSON object, the tandem.ar.v1.GenerateRequest"),
         (b'{"sampling": {"max_tokens": "many"}}', "sampling.max_tokens: 'many' is not accepted"),
-        (b'{"prompt": "a"}', "there are: model, text, chat"),
+        (b'{"prompt": "a"}', "one of the fields model, text, chat"),
     ],
 )
 async def test_bad_json_is_explained_and_counted(

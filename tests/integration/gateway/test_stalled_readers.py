@@ -50,11 +50,11 @@ async def received(gateway: RunningGateway, cluster: str) -> int:
 
 
 async def sample(gateway: RunningGateway) -> None:
-    await gateway.unary(SAMPLE, SMALL, timeout=5)
+    await gateway.unary(SAMPLE, SMALL, timeout=60)
 
 
 async def infer(gateway: RunningGateway) -> None:
-    call = gateway.channel.stream_stream(STREAM_INFER)(iter([TENSORS]), timeout=5)
+    call = gateway.channel.stream_stream(STREAM_INFER)(iter([TENSORS]), timeout=60)
     assert len([reply async for reply in call]) == 1
 
 

@@ -39,6 +39,8 @@ class FakeSequential:
         """Serves fake-steps as well, which draws in any number of steps."""
         self.end_token = b""
         """Ends each text by a token that is no part of it."""
+        self.total_seconds = 0.03
+        """Of each text or image, by its timings."""
         self.hold = asyncio.Event()
         self.hold.set()
         self.holding = asyncio.Event()
@@ -67,7 +69,9 @@ class FakeSequential:
                 last.image.CopyFrom(_image(count))
             if choice == choices - 1:
                 last.usage.CopyFrom(ar_pb2.Usage(prompt_tokens=3, output_tokens=count * choices, seed=7))
-                last.timings.CopyFrom(Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=0.03))
+                last.timings.CopyFrom(
+                    Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=self.total_seconds)
+                )
             yield last
 
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
@@ -77,7 +81,7 @@ class FakeSequential:
         self.requests.append(request)
         if self.error is not None:
             raise self.error
-        if request.HasField("chat") and not self.has_chat_template:
+        if request.HasField("chat") and not (self.has_chat_template or request.chat.plain_without_template):
             raise NoChatTemplate
 
     def _token(self, request: ar_pb2.GenerateRequest, choice: int, place: int) -> ar_pb2.GenerateResponse:
@@ -128,6 +132,9 @@ class FakeSequential:
             image_shape=[SIDE, SIDE, 1],
             value_range=[-1, 1],
             tokens_per_image=4,
+            dtype="float32",
+            num_instances=1,
+            threads_per_instance=1,
         )
         steps = ar_pb2.Model()
         steps.CopyFrom(image)
@@ -191,6 +198,7 @@ class FakeParallel:
             class_names=CLASS_NAMES,
             value_range=[-1, 1],
             providers=["CPUExecutionProvider"],
+            runtime=gan_pb2.Runtime(name="onnxruntime", precision="float32", num_instances=2, threads_per_instance=1),
         )
         return gan_pb2.ListModelsResponse(models=[model])
 

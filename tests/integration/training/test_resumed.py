@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from training import dataset, loop
+from training import loop
+from training.dataset import DataSet, image_batches
 from training.gan import train as gan
+from training.image_kind import FASHION
 from training.judge import train as judge
 from training.tokenizer import train as tokenizer
 from training.tokenizer import tune_decoder
@@ -18,67 +19,71 @@ from training.transformer import tokens
 from training.transformer import train as transformer
 
 STEPS, BATCH_SIZE = 4, 2
-NUM_IMAGES, NUM_HELD_OUT = 120, 100
 
 Training = tuple[Callable[[], loop.Trainer], Callable[[int], Iterator[loop.Batch]]]
 
 
 @pytest.fixture(autouse=True)
-def images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise in place of Fashion-MNIST, as many of each class, most of them held out.
-
-    The transformer draws no samples: that takes longer than all else here, and is a part of its export's test.
-    """
-    pixels = np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, 28, 28), dtype=np.uint8)
-    monkeypatch.setattr(dataset, "load_split", lambda split: (pixels, np.arange(NUM_IMAGES) % 10))
-    monkeypatch.setattr(dataset, "NUM_HELD_OUT", NUM_HELD_OUT)
+def no_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transformer draws no samples: that takes longer than all else here, and is a part of its export's test."""
     monkeypatch.setattr(transformer, "write_samples", lambda *_: None)
+
+
+def noise(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return noise in place of Fashion-MNIST, as many of each class."""
+    source = torch.Generator().manual_seed(count)
+    images = torch.randint(256, (count, 1, 28, 28), dtype=torch.uint8, generator=source)
+    return images, torch.arange(count) % 10
+
+
+DATA = DataSet(FASHION, noise(20), noise(100), noise(10))
+
+
+def batches(first_step: int) -> Iterator[loop.Batch]:
+    return image_batches(DATA.train, BATCH_SIZE, 0, first_step)
 
 
 def of_gan() -> Training:
     recipe = gan.Recipe(STEPS, BATCH_SIZE)
-    return lambda: gan.Trainer(recipe), lambda first: gan.batches(recipe, first)
+    return lambda: gan.Trainer(recipe, FASHION), batches
 
 
 def of_judge() -> Training:
     recipe = judge.Recipe(steps=STEPS, batch_size=BATCH_SIZE)
-    return lambda: judge.Trainer(recipe), lambda first: judge.batches(recipe, first)
+    return lambda: judge.Trainer(recipe, DATA), batches
 
 
 def of_tokenizer() -> Training:
     recipe = tokenizer.Recipe(STEPS, BATCH_SIZE)
-    return lambda: tokenizer.Trainer(recipe), lambda first: tokenizer.batches(BATCH_SIZE, recipe.seed, first)
+    return lambda: tokenizer.Trainer(recipe, DATA), batches
 
 
 def of_decoder() -> Training:
     recipe, start = tune_decoder.Recipe(STEPS, BATCH_SIZE), random_tokenizer()
-    return (
-        lambda: tune_decoder.Trainer(recipe, copy.deepcopy(start)),
-        lambda first: tune_decoder.batches(recipe, first),
-    )
+    return lambda: tune_decoder.Trainer(recipe, copy.deepcopy(start), DATA), batches
 
 
 def of_transformer() -> Training:
     recipe, frozen = transformer.Recipe(STEPS, BATCH_SIZE), random_tokenizer()
-    sequences = tokens.token_sequences(frozen, "train")
+    sequences = tokens.token_sequences(frozen, DATA.train)
     return (
-        lambda: transformer.Trainer(recipe, frozen),
+        lambda: transformer.Trainer(recipe, frozen, tokens.token_sequences(frozen, DATA.validation)),
         lambda first: transformer.batches(recipe, sequences, first),
     )
 
 
 def random_tokenizer() -> tokenizer.Autoencoder:
     torch.manual_seed(5)
-    return tokenizer.Autoencoder().eval().to(loop.device())
+    return tokenizer.Autoencoder(FASHION).eval().to(loop.device())
 
 
 def state_after(training: Training, folder: Path, until: int) -> dict[str, Any]:
     """Train in `folder` up to a step, leave a snapshot, and return all that a checkpoint holds."""
-    make, batches = training
+    make, batches_from = training
     trainer = make()
 
     def limited(first: int) -> Iterator[loop.Batch]:
-        for step, batch in enumerate(batches(first), first):
+        for step, batch in enumerate(batches_from(first), first):
             if step == until:
                 return
             yield batch

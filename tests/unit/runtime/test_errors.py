@@ -15,7 +15,12 @@ def test_the_message_names_field_value_and_range():
     assert str(error) == "sampling.top_p: 2.0 is not accepted; accepted: above 0 to 1"
 
 
-WITHIN = [errors.InvalidArgument("chat", 1, "text"), errors.ReplyTooLarge("n", 9, "less"), errors.NoChatTemplate()]
+WITHIN = [
+    errors.InvalidArgument("chat", 1, "text"),
+    errors.ReplyTooLarge("n", 9, "less"),
+    errors.PromptTooLong("text", 9, "less"),
+    errors.NoChatTemplate(),
+]
 
 
 @pytest.mark.parametrize("error", WITHIN, ids=lambda error: type(error).__name__)

@@ -1,12 +1,15 @@
-"""The order of training."""
+"""What is trained on, what is held out, and in which order."""
 
 import itertools
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 
-import training.dataset
-from training.dataset import NUM_HELD_OUT, load_tensors, shuffled_batches, to_model_range, to_pixels
+from tandem.measure.quality.fashion_mnist import DEFAULT_FOLDER, load_split
+from training.dataset import load, shuffled_batches, to_model_range, to_pixels, write_sheet
+from training.image_kind import FASHION
 
 
 def first(count: int, first_step: int = 0, seed: int = 0) -> list[list[int]]:
@@ -32,16 +35,44 @@ def test_pixels_survive_the_model_range():
     assert to_pixels(torch.tensor([-7.0, 7.0])).tolist() == [0, 255]
 
 
-def test_what_is_held_out_is_no_part_of_the_training_and_test_images_are_of_neither(monkeypatch):
-    sizes = {"train": NUM_HELD_OUT + 7, "test": 3}
+def test_a_batch_of_more_than_there_are_has_all_of_them():
+    assert sorted(next(shuffled_batches(2, 3, 0, 5)).tolist()) == [0, 1]
 
-    def load_split(split):
-        numbers = np.arange(sizes[split])
-        return np.zeros((len(numbers), 2, 2), np.uint8), numbers + (0 if split == "train" else 100_000)
 
-    monkeypatch.setattr(training.dataset, "load_split", load_split)
-    train, validation, test = (load_tensors(split)[1].tolist() for split in ("train", "validation", "test"))
-    assert train == list(range(7))
-    assert validation == list(range(7, NUM_HELD_OUT + 7))
-    assert test == [100_000, 100_001, 100_002]
-    assert load_tensors("validation")[0].shape == (NUM_HELD_OUT, 1, 2, 2)
+def test_what_is_held_out_is_no_part_of_the_training_and_has_each_class_as_often(tmp_path):
+    labels = np.repeat([0, 1, 2], [360, 180, 180])
+    images = np.arange(720).reshape(-1, 1, 1, 1).repeat(8, 1).repeat(9, 2) // np.array([3, 1, 1])
+    path = tmp_path / "numbers.npz"
+    np.savez(path, images=images.astype(np.uint8), labels=labels)
+    data = load(path)
+    assert (data.kind.data_set, data.kind.shape, data.kind.class_names) == ("numbers", (3, 8, 9), ("0", "1", "2"))
+    counts = [torch.bincount(split[1]).tolist() for split in (data.train, data.validation, data.test)]
+    assert counts == [[275, 138, 137], [25, 12, 13], [60, 30, 30]]
+    first_and_others = [split[0].flatten(1)[:, [0, -1]].tolist() for split in (data.train, data.validation, data.test)]
+    seen = [{tuple(each) for each in part} for part in first_and_others]
+    assert not seen[0] & seen[1] | seen[0] & seen[2] | seen[1] & seen[2]
+
+
+@pytest.mark.skipif(not DEFAULT_FOLDER.exists(), reason="needs the package dataset-fashion-mnist")
+def test_of_fashion_mnist_the_last_5000_are_held_out():
+    data, (images, labels) = load(), load_split("train")
+    assert data.kind == FASHION
+    assert np.array_equal(data.validation[0].squeeze(1).numpy(), images[-5000:])
+    assert np.array_equal(data.train[1].numpy(), labels[:-5000])
+    assert data.test[0].shape == (10_000, 1, 28, 28)
+
+
+@pytest.mark.parametrize(("shape", "message"), [((720, 7, 9), r"\(7, 9\); accepted: 8 to 64"), ((720, 9), "images")])
+def test_images_that_networks_cannot_be_sized_for_are_refused(tmp_path, shape, message):
+    np.savez(tmp_path / "odd.npz", images=np.zeros(shape, np.uint8), labels=np.arange(720) % 3)
+    with pytest.raises(SystemExit, match=message):
+        load(tmp_path / "odd.npz")
+
+
+def test_a_sheet_has_the_images_row_by_row_enlarged_in_their_colours(tmp_path):
+    pixels = torch.arange(6 * 3 * 8 * 9).view(6, 3, 8, 9).byte()
+    write_sheet(pixels, 3, tmp_path / "sheet.png")
+    sheet = np.array(Image.open(tmp_path / "sheet.png"))
+    scale = 84 // 9
+    assert sheet.shape == (2 * 8 * scale, 3 * 9 * scale, 3)
+    assert np.array_equal(sheet[8 * scale :: scale, 9 * scale : 18 * scale : scale], pixels[4].permute(1, 2, 0))

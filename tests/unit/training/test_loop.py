@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from services.common.machine import this_machine
 from training import loop
+from training.image_kind import FASHION, ImageKind
 from training.loop import Slice
 
 
@@ -23,19 +26,23 @@ class Recipe:
 
 
 class Line:
-    """Fits a line; implements `loop.Trainer`. Breaks down before step `breaks_at`."""
+    """Fits a line; implements `loop.Trainer`. In step `breaks_at` it gets a signal, or it raises one."""
 
-    def __init__(self, recipe: Recipe, breaks_at: int = -1) -> None:
+    kind = FASHION
+
+    def __init__(self, recipe: Recipe, breaks_at: int = -1, fault: int | BaseException = signal.SIGINT) -> None:
         torch.manual_seed(0)
         self.recipe = recipe
         self.step_index = 0
         self.model = torch.nn.Linear(1, 1)
         self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.rate)
-        self._breaks_at = breaks_at
+        self._breaks_at, self._fault = breaks_at, fault
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         if self.step_index == self._breaks_at:
-            raise KeyboardInterrupt
+            if isinstance(self._fault, BaseException):
+                raise self._fault
+            os.kill(os.getpid(), self._fault)
         (x,) = batch
         loss = (self.model(x) - 3 * x).square().mean()
         self.optimiser.zero_grad()
@@ -62,24 +69,40 @@ def run(folder: Path, trainer: Line, snapshot_every: int = 60) -> Line:
 
 def logged(folder: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "slice_seconds"} for line in lines]
+    return [{key: value for key, value in line.items() if key != "processor_seconds"} for line in lines]
 
 
-def test_after_a_break_it_goes_on_from_the_checkpoint_as_if_nothing_had_happened(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_the_step_kept_that_it_came_in(tmp_path, number):
+    usual = signal.getsignal(number)
+    interrupted = Line(Recipe(), breaks_at=33, fault=number)
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path, interrupted)
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) is usual
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step_index"] == 34
+    assert torch.equal(state["model"]["weight"], interrupted.model.weight)
+
+
+@pytest.mark.parametrize("fault", [signal.SIGINT, RuntimeError("a fault")])
+def test_after_a_break_it_goes_on_from_the_checkpoint_as_if_nothing_had_happened(tmp_path, fault):
     whole = run(tmp_path / "whole", Line(Recipe()))
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "parts", Line(Recipe(), breaks_at=230))
+    with pytest.raises((SystemExit, RuntimeError)):
+        run(tmp_path / "parts", Line(Recipe(), 230, fault))
     resumed = run(tmp_path / "parts", Line(Recipe()))
     assert torch.equal(whole.model.weight, resumed.model.weight)
     assert logged(tmp_path / "parts") == logged(tmp_path / "whole")
-    assert [line["step"] for line in logged(tmp_path / "whole")] == [100, 200, 250]
+    assert [line["step"] for line in logged(tmp_path / "whole")] == [60, 100, 120, 180, 200, 240, 250]
 
 
 def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, Line(Recipe(), breaks_at=230), snapshot_every=90)  # the last checkpoint is at 180, the log at 200
+    with pytest.raises(RuntimeError):
+        run(
+            tmp_path, Line(Recipe(), 230, RuntimeError("a fault")), snapshot_every=90
+        )  # the last checkpoint is at 180, the log at 200
     run(tmp_path, Line(Recipe()), snapshot_every=90)
-    assert [line["step"] for line in logged(tmp_path)] == [100, 200, 250]
+    assert [line["step"] for line in logged(tmp_path)] == [90, 100, 180, 200, 250]
 
 
 def test_a_slice_ends_by_time_and_leaves_a_checkpoint(tmp_path):
@@ -95,11 +118,33 @@ def test_two_recipes_do_not_mix(tmp_path):
         run(tmp_path, Line(Recipe(steps=6)))
 
 
+def test_two_data_sets_do_not_mix(tmp_path):
+    run(tmp_path, Line(Recipe(steps=5)))
+    other = Line(Recipe(steps=5))
+    other.kind = ImageKind("others", (3, 12, 9), ("a", "b"))
+    with pytest.raises(SystemExit, match="trained on other images"):
+        run(tmp_path, other)
+    assert ImageKind.of(tmp_path) == FASHION
+
+
 def test_newest_is_the_last_snapshot(tmp_path):
     run(tmp_path, Line(Recipe()))
     assert loop.newest(tmp_path, "model-*.safetensors").name == "model-000250.safetensors"
     with pytest.raises(SystemExit, match="no snapshots"):
         loop.newest(tmp_path, "ema-*.safetensors")
+
+
+def test_the_best_snapshot_has_the_least_figures_together_of_those_measured(tmp_path):
+    figures = {60: (0.9, 1.0), 70: (0.6, 0.9), 80: (0.5, 1.1), 90: (0.1, 0.1)}
+    lines = [{"step": step, "restored_fid": r, "drawn_fid": d} for step, (r, d) in figures.items()]
+    (tmp_path / "log.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in [{"step": 50, "loss": 0.1}, *lines])
+    )
+    for step in (50, 60, 70, 80):
+        (tmp_path / f"model-{step:06d}.safetensors").touch()
+    assert loop.best(tmp_path, "model-*.safetensors", "_fid").name == "model-000070.safetensors"
+    with pytest.raises(SystemExit, match="measured no snapshot"):
+        loop.best(tmp_path, "model-*.safetensors", "_bits")
 
 
 @pytest.mark.parametrize(("instructions", "native"), [(("avx2", "avx512f"), False), (("avx512f", "amx_bf16"), True)])

@@ -101,7 +101,7 @@ class HttpRoutes:
 
     async def _ready(self, _: Request) -> Response:
         is_ready = self._repository.is_ready() and not self._under_way.is_draining
-        return Response(status_code=200 if is_ready else 503)
+        return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 
     def _is_ready(self, request: Request) -> Response:
         return Response(status_code=200 if self._repository.has(*_named(request)) else 400)
@@ -151,7 +151,7 @@ class _Infer:
 
 
 async def _live(_: Request) -> Response:
-    return Response()
+    return JSONResponse({"live": True})
 
 
 def _named(request: Request) -> tuple[str, str]:

@@ -41,7 +41,7 @@ def fill_sampling(request: ar_pb2.GenerateRequest, values: Mapping[str, Any]) ->
     """
     for name, value in values.items():
         if name != LOGPROBS and name not in _FILL:
-            raise InvalidArgument(f"{FIELD}.{name}", value, f"none; there are: {', '.join(sorted(NAMES))}")
+            raise InvalidArgument(f"{FIELD}.{name}", value, f"one of the parameters {', '.join(sorted(NAMES))}")
         try:
             if name == LOGPROBS:
                 request.logprobs, request.top_logprobs = True, whole(value)

@@ -25,7 +25,7 @@ def class_of(prompt: str, model: Any) -> int | None:
 
 def _accepted(model: Any) -> str:
     if not model.num_classes:
-        return "none: this model has no classes"
+        return "nothing: this model has no classes"
     names = f", or a name: {', '.join(model.class_names)}" if model.class_names else ""
     return f"a class, 0 to {model.num_classes - 1}{names}"
 

@@ -57,7 +57,7 @@ def _check_options(body: ImageBody, model: Served) -> None:
         accepted = "0 to 3, with stream, of a model that draws in sequence; else 0"
         raise InvalidArgument("partial_images", body.partial_images, accepted)
     if body.steps is not None and model.paradigm != SEQUENTIAL:
-        raise InvalidArgument("steps", body.steps, "none: this model draws in one pass")
+        raise InvalidArgument("steps", body.steps, "nothing: this model draws in one pass")
     if body.stream and body.n not in (None, 1):
         raise InvalidArgument("n", body.n, "1 with stream")
 

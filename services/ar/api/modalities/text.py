@@ -68,7 +68,8 @@ class TextModality:
             return await self._off_loop(partial(self.codec.encode, request.text), len(request.text), call)
         if kind == "chat":
             turns = turns_of(request.chat, self.codec.max_context_tokens)
-            return await self.text_thread.run(partial(self.codec.encode_chat, turns), call.deadline, call.owner)
+            encode = partial(self.codec.encode_chat, turns, is_plain_without=request.chat.plain_without_template)
+            return await self.text_thread.run(encode, call.deadline, call.owner)
         if kind == "tokens":
             return list(request.tokens.ids)
         accepted = "text, chat or tokens"
@@ -81,7 +82,7 @@ class TextModality:
         if constraint is None:
             return None
         if self._compilations is None:
-            raise InvalidArgument(constraint.field, "a constraint", "none: this model has no end token")
+            raise InvalidArgument(constraint.field, "a constraint", "nothing: this model has no end token")
         return await self._compilations.masks(constraint, count, call.deadline, call.owner)
 
     async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:

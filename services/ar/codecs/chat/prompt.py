@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, PromptTooLong
 from services.ar.codecs.chat.content_mask import ContentMask
 from services.ar.codecs.chat.control_tokens import ControlTokens
 from services.ar.codecs.chat.template import ChatTemplate, check_messages
@@ -51,7 +51,7 @@ class ChatPrompt:
     def _check_size(self, text: str) -> None:
         num_bytes = len(text.encode(errors="surrogatepass"))
         if num_bytes > self._max_bytes:
-            raise InvalidArgument("chat", f"{num_bytes} bytes", f"at most {self._max_bytes} bytes")
+            raise PromptTooLong("chat", f"{num_bytes} bytes", f"at most {self._max_bytes} bytes")
 
     def _masked(self, messages: Messages, text: str) -> str:
         """Return the rendered text with its contents masked. Raises InvalidArgument if the template acts upon the mask.

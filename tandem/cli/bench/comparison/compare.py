@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.bench.comparison.comparing import CONTROL_HELP, MAX_SEED, SEED_HELP, compared, settings_of
-from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
+from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.progress import ProgressBar
 from tandem.cli.bench.showing import show_comparison, tell_problems
 from tandem.cli.grouped import grouped
@@ -29,10 +29,11 @@ _foreign = partial(typer.Option, rich_help_panel="A foreign server")
 class Amounts:
     """Fields of tandem.measure.results.comparison.Settings that are to be other than the preset's; None: as there."""
 
-    num_pairs: Annotated[int | None, _how("--pairs", min=1, help="How often to ask each mode alone.")] = None
     concurrencies: Annotated[
         list[int] | None,
-        _how("--callers", min=1, max=400, help=r"Callers at a time; repeat it for a curve. \[default: 1, 8, 64]"),
+        _how(
+            "--callers", min=1, max=400, help=r"Callers at a time beside one; repeat it for a curve. \[default: 8, 64]"
+        ),
     ] = None
     num_rounds: Annotated[int | None, _how("--rounds", min=1, help="How often to try each load.")] = None
     trial_seconds: Annotated[
@@ -86,20 +87,21 @@ def compare(
         bool,
         _how(
             "--thorough",
-            help="400 pairs, 8 rounds, 10,000 images for quality: several times as long as the usual 100 s.",
+            help="8 rounds of 1 s, 10,000 images for quality: several times as long as the usual 100 s.",
         ),
     ] = False,
     amounts: Amounts,
     quality: JudgeOptions,
     meters: MeterOptions,
+    beside: Beside = "",
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the document here.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table instead.")] = False,
     address: Address = ADDRESS,
 ) -> None:
     """Compare a sequential and a parallel model on the same workload: one image of a class.
 
-    The four modes {sequential, parallel} x {streamed, unary} take turns in random order, alone and under load, so that
-    a noisy machine hurts all alike. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is kept.
+    The four modes {sequential, parallel} x {streamed, unary} take turns in random order, with one caller and more, so
+    that a noisy machine hurts all alike. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is kept.
     """
     terminal = Terminal()
     settings = settings_of("thorough" if thorough else "short", **vars(amounts))
@@ -107,7 +109,8 @@ def compare(
     if unjudged:
         settings = settings.model_copy(update={"quality_images": 0})
     judges = (quality.judge, quality.reference)
-    request = Request(address, *models.names, settings, *judges, meters.pages, foreign.request, unjudged)
+    pages = meters.pages
+    request = Request(address, *models.names, settings, *judges, pages, foreign.request, beside, unjudged)
     document, code = compared(terminal, ProgressBar(terminal), request, json_file)
     if markdown:
         typer.echo(readme_text(document))

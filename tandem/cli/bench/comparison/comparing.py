@@ -8,7 +8,7 @@ from tandem.cli.bench.folder import exit_code, keep_document
 from tandem.cli.failures import friendly_errors
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
-from tandem.measure.results.comparison import Comparison, Settings
+from tandem.measure.results.comparison import ALONE, Comparison, Settings
 from tandem.measure.results.files import check_writable
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
@@ -18,7 +18,6 @@ SEED_HELP, MAX_SEED = "Of classes, seeds and the order.", 2**63 - 1
 
 Preset = Literal["race", "short", "thorough"]
 _SHORT = Settings(
-    num_pairs=60,
     concurrencies=(1, 8, 64),
     num_rounds=3,
     trial_seconds=0.5,
@@ -28,10 +27,10 @@ _SHORT = Settings(
     seed=1,
     control=True,
 )
-_NO_LOAD: dict[str, Any] = {"concurrencies": (), "num_rounds": 0, "trial_seconds": 0.0, "quality_images": 0}
-_THOROUGH: dict[str, Any] = {"num_pairs": 400, "num_rounds": 8, "trial_seconds": 1.0, "quality_images": 10_000}
+_ALONE: dict[str, Any] = {"concurrencies": (ALONE,), "trial_seconds": 0.25, "quality_images": 0}
+_THOROUGH: dict[str, Any] = {"num_rounds": 8, "trial_seconds": 1.0, "quality_images": 10_000}
 PRESETS: dict[Preset, Settings] = {
-    "race": _SHORT.model_copy(update={"num_pairs": 40, **_NO_LOAD}),
+    "race": _SHORT.model_copy(update=_ALONE),
     "short": _SHORT,
     "thorough": _SHORT.model_copy(update=_THOROUGH),
 }
@@ -41,7 +40,7 @@ def settings_of(preset: Preset, **changes: Any) -> Settings:
     """Return a preset's settings with those changes that are not None."""
     given = {name: value for name, value in changes.items() if value is not None}
     if "concurrencies" in given:
-        given["concurrencies"] = tuple(sorted(set(given["concurrencies"])))
+        given["concurrencies"] = tuple(sorted({ALONE, *given["concurrencies"]}))
     return PRESETS[preset].model_copy(update=given)
 
 

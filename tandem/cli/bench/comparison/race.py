@@ -1,8 +1,5 @@
 """`tandem race`: the same image from both models, side by side and live; a short comparison without load."""
 
-import statistics
-import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -20,54 +17,48 @@ from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.terminal_images import image_lines
-from tandem.measure import formats
 from tandem.measure.generator.requests.replies import Pixels
-from tandem.measure.studies.comparison.modes import AGAIN
+from tandem.measure.scenario import Paradigm
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.rounds import Round
 
-_LEAST_SECONDS = 0.1  # between two drawings
-_IMAGES = (("sequential unary", "in sequence"), ("parallel unary", "in parallel"))
-ROUNDS = PRESETS["race"].num_pairs
+_TITLES: dict[Paradigm, str] = {"sequential": "in sequence", "parallel": "in parallel"}
+ROUNDS = PRESETS["race"].num_rounds
 
 
 @grouped
 def race(
     models: ModelOptions,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each of the four modes is asked.")] = ROUNDS,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each of the four modes has its turn.")] = ROUNDS,
     control: Annotated[bool, typer.Option("--control/--no-control", help=CONTROL_HELP)] = True,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help=SEED_HELP)] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures here.")] = None,
     address: Address = ADDRESS,
 ) -> None:
-    """Ask both paradigms for the same image, again and again, and time them: the same workload, one request at a
-    time.
+    """Ask both paradigms for the same images, again and again, and time them: the same workload, by one caller.
 
-    Each round asks in four modes, in random order, for an image of one class: in sequence and in parallel, streamed
-    and in one reply. `tandem bench compare` goes on from here: under load, with costs and quality.
+    In each round four modes take turns in random order, for a quarter of a second each: in sequence and in parallel,
+    streamed and in one reply. `tandem bench compare` goes on from here: under load, with quality.
     """
     terminal = Terminal()
-    settings = settings_of("race", num_pairs=rounds, seed=seed, control=control)
+    settings = settings_of("race", num_rounds=rounds, seed=seed, control=control)
     request = Request(address, *models.names, settings)
-    document, code = compared(terminal, RaceDisplay(terminal, rounds), request, json_file)
+    document, code = compared(terminal, RaceDisplay(terminal), request, json_file)
     show_race(document, terminal)
     tell_problems(document, terminal)
     raise typer.Exit(code)
 
 
 class RaceDisplay(Observer):
-    """The newest image of both models, and what each mode took so far: on a terminal redrawn in place, gone at the end;
-    elsewhere nothing is shown. Draws only between two loads, never while something is measured.
+    """The newest image of both models: on a terminal redrawn in place, gone at the end; elsewhere nothing is shown.
+    Draws only between two loads, never while something is measured.
     """
 
-    def __init__(self, terminal: Terminal, num_rounds: int) -> None:
+    def __init__(self, terminal: Terminal) -> None:
         self._console = terminal.out
         self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
-        self._num_rounds = num_rounds
-        self._num_done = 0
-        self._seconds: dict[str, list[float]] = defaultdict(list)
-        self._drawn_at = 0.0
+        self._images: dict[Paradigm, Pixels] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -77,32 +68,18 @@ class RaceDisplay(Observer):
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def round_done(self, done: Round) -> None:
-        self._num_done += 1
-        if not self._console.is_terminal or not done.is_complete:
-            return
-        for name, reply in done.replies.items():
-            if AGAIN not in name:
-                self._seconds[name].append(reply.latency_seconds)
-        if time.monotonic() - self._drawn_at >= _LEAST_SECONDS:
-            self._drawn_at = time.monotonic()
-            self._live.update(self.drawn(done), refresh=True)
+    def trial_done(self, mode: Mode, image: Pixels | None) -> None:
+        if image is not None and self._console.is_terminal:
+            self._images[mode.paradigm] = image
+            self._live.update(self.drawn(), refresh=True)
 
-    def drawn(self, done: Round) -> RenderableType:
-        """Return what is to be seen after a round."""
+    def drawn(self) -> RenderableType:
+        """Return the images that there are so far, side by side."""
         images = Table.grid(padding=(0, 3))
-        images.add_row(*(Text(f"{title}, {_took(done, name)}") for name, title in _IMAGES))
-        images.add_row(*(Group(*self._lines(done.replies[name].image)) for name, _ in _IMAGES))
-        medians = "   ".join(
-            f"{name} {formats.seconds(statistics.median(values))}" for name, values in sorted(self._seconds.items())
-        )
-        return Group(images, Text(f"round {self._num_done} of {self._num_rounds}; medians: {medians}"))
+        shown = [(_TITLES[paradigm], self._lines(self._images[paradigm])) for paradigm in sorted(self._images)]
+        images.add_row(*(Text(title) for title, _ in shown))
+        images.add_row(*(Group(*lines) for _, lines in shown))
+        return images
 
-    def _lines(self, image: Pixels | None) -> list[Text]:
-        if image is None:
-            return []
+    def _lines(self, image: Pixels) -> list[Text]:
         return image_lines(self._console, Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image))
-
-
-def _took(done: Round, name: str) -> str:
-    return formats.seconds(done.replies[name].latency_seconds)

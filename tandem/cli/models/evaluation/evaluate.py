@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other comman
 
 OUT = Path("out", "evaluation")
 FEW_SAMPLES = 2000
-"""Below this the bias of FID outweighs most differences between models."""
+"""Recall and coverage grow with the number of images, and an FID of few is unsure."""
 _DRAW, _MEASURE = "How to draw", "What to measure against"
 
 
@@ -62,8 +62,8 @@ def evaluate(
     reference: Annotated[
         Path | None,
         typer.Option(
-            help="Other images than Fashion-MNIST: an .npz file with train_images, train_labels, test_images,"
-            " test_labels; uint8 [N, H, W].",
+            help="Other images than Fashion-MNIST: an .npz file with images and labels, or train_images, train_labels,"
+            " test_images, test_labels; uint8 [N, H, W] or [N, H, W, 3].",
             rich_help_panel=_MEASURE,
         ),
     ] = None,
@@ -90,7 +90,7 @@ def evaluate(
         found = _run(protocol, address, folder, terminal)
         if drawing.num_samples < FEW_SAMPLES:
             terminal.note(
-                f"of fewer than {FEW_SAMPLES:,} images FID is too high; do not compare these figures with others"
+                f"of fewer than {FEW_SAMPLES:,} images recall and coverage are too low; compare at equal numbers only"
             )
         terminal.out.print(evaluation_text(found), markup=False, soft_wrap=True)
         typer.echo(f"{folder / 'evaluation.json'}\n{folder / 'evaluation.png'}")

@@ -101,6 +101,6 @@ def _small_print(found: dict[str, Any]) -> str:
         f" {settings or 'nothing truncated'}; against {found['num_test_images']:,} test images of"
         f" {found['data_set']} in the features of {found['judge']['name']} ({found['judge']['sha256'][:12]})."
         f" Real images: {found['floor']['num_images']:,} training images; through the tokenizer: the test images."
-        " Distances: with the 95 % intervals of drawing other images (jackknife)."
+        " Distances: extrapolated to infinitely many images, with the 95 % intervals of drawing others (jackknife)."
         f" Memorised: {found['notes']['memorised']}."
     )

@@ -12,7 +12,6 @@ import numpy as np
 from tandem.cli.models.seeds.agreement import Output
 from tandem.client import (
     AsyncTandemClient,
-    ClassLabel,
     GenerateOptions,
     ImageBatch,
     ParallelModel,
@@ -56,6 +55,7 @@ class TextSubject:
         prompt = self._text(np.random.default_rng(seed), max_parts=4)
         completion = await client.complete(
             prompt,
+            raw=True,
             model=self.model.name,
             seed=seed,
             temperature=temperature,
@@ -68,7 +68,7 @@ class TextSubject:
 
     async def send_other(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
         options = _random_sampling(dice, 2 * NUM_TOKENS) | {"model": self.model.name}
-        options["logprobs"] = bool(dice.integers(2))
+        options |= {"logprobs": bool(dice.integers(2)), "raw": True}
         await _generate_and_leave(client, self._text(dice, max_parts=16), cast(GenerateOptions, options), dice)
 
     def _text(self, dice: np.random.Generator, max_parts: int) -> str:
@@ -87,16 +87,15 @@ class SequentialImageSubject:
 
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         encoding = cast(Encoding, kind)
-        completion = await client.complete(
-            ClassLabel(seed % self.model.num_classes), model=self.model.name, seed=seed, image_encoding=encoding
-        )
+        label = seed % self.model.num_classes
+        completion = await client.complete(label=label, model=self.model.name, seed=seed, image_encoding=encoding)
         return _output(completion.images, encoding, completion.choices[0].token_ids)
 
     async def send_other(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
         options = _random_sampling(dice, self.model.tokens_per_image) | {"model": self.model.name}
         options["partial_images"] = bool(dice.integers(2))
-        label = ClassLabel(int(dice.integers(self.model.num_classes)))
-        await _generate_and_leave(client, label, cast(GenerateOptions, options), dice)
+        options["label"] = int(dice.integers(self.model.num_classes))
+        await _generate_and_leave(client, None, cast(GenerateOptions, options), dice)
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def _random_sampling(dice: np.random.Generator, max_tokens: int) -> dict[str, ob
 
 
 async def _generate_and_leave(
-    client: AsyncTandemClient, prompt: Prompt, options: GenerateOptions, dice: np.random.Generator
+    client: AsyncTandemClient, prompt: Prompt | None, options: GenerateOptions, dice: np.random.Generator
 ) -> None:
     """Take all chunks, or leave after some: what is left of the request is then cancelled."""
     chunks_left = int(dice.integers(1, NUM_TOKENS)) if dice.random() < SHARE_CANCELLED else None

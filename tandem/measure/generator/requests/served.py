@@ -26,16 +26,24 @@ async def served_models(address: str, paradigms: Iterable[Paradigm]) -> tuple[Se
 
 def _served(paradigm: Paradigm, model: Any) -> ServedModel:
     told = {name: getattr(model, name, None) or None for name in ServedModel.model_fields}
+    if (runtime := getattr(model, "runtime", None)) and paradigm == "parallel":
+        told |= {name: getattr(runtime, name) for name in ("num_instances", "threads_per_instance")}
+        told |= {"runtime": runtime.name, "dtype": runtime.precision}
     always = {"modality": told["modality"] or "image", "licence": model.licence, "num_classes": model.num_classes}
     several = {name: tuple(told[name] or ()) for name in ("providers", "image_shape", "class_names")}
     return ServedModel(**{**told, "paradigm": paradigm, **always, **several})
 
 
 def with_model(workload: Workload, models: Sequence[ServedModel]) -> Workload:
-    """Return the workload with the name of the model that does it. Raises ValueError that names those there are."""
+    """Return the workload with the name of the model that does it: where none is named, of several image models the
+    only one that takes steps, or none, as the workload. Raises ValueError that names those there are.
+    """
     modality = "text" if workload.kind == "text" else "image"
-    fitting = [each.name for each in models if each.paradigm == workload.paradigm and each.modality == modality]
+    served = [each for each in models if each.paradigm == workload.paradigm and each.modality == modality]
+    fitting = [each.name for each in served]
     chosen = [name for name in fitting if workload.model in ("", name)]
+    if len(chosen) > 1:
+        chosen = [each.name for each in served if bool(each.takes_steps) == (workload.steps is not None)]
     if len(chosen) == 1:
         return workload.model_copy(update={"model": chosen[0]})
     what = f"{workload.paradigm} {modality} model"

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.scenario import Scenario, Workload
-from tandem.measure.statistics.interleaving import williams_square
 
 SPECS_STREAM = 1  # of the seed; see tandem.measure.generator.schedule.arrivals for another
-PLACES_STREAM, TURNS_STREAM = 2, 3
+PLACES_STREAM = 2
 _BLOCK = 64  # 0.3 ms to draw: a request that is due meanwhile must not wait long
 
 
@@ -55,34 +54,21 @@ class RequestSequence:
         found = np.empty(len(numbers), np.int64)
         for block in np.unique(blocks).tolist():
             is_here = blocks == block
-            found[is_here] = self._workloads(block, self._random(SPECS_STREAM, block))[places[is_here]]
+            found[is_here] = self._workloads(self._random(SPECS_STREAM, block))[places[is_here]]
         return found
 
     def _random(self, stream: int, block: int) -> np.random.Generator:
         return np.random.default_rng((self._scenario.seed, stream, block))
 
-    def _workloads(self, block: int, random: np.random.Generator) -> NDArray[np.int64]:
-        drawn = np.searchsorted(self._cumulated_shares, random.random(_BLOCK), side="right")
-        return self._workloads_in_turn(block) if self._scenario.workloads_in_turn else drawn
-
-    def _workloads_in_turn(self, block: int) -> NDArray[np.int64]:
-        count = len(self._scenario.workloads)
-        first, end = block * _BLOCK // count, -(-(block + 1) * _BLOCK // count)  # rounds that the block touches
-        squares = {
-            number: williams_square(count, self._random(TURNS_STREAM, number))
-            for number in range(first // count, (end - 1) // count + 1)
-        }
-        workloads = [workload for number in range(first, end) for workload in squares[number // count][number % count]]
-        begin = block * _BLOCK - first * count
-        return np.array(workloads[begin : begin + _BLOCK], np.int64)
+    def _workloads(self, random: np.random.Generator) -> NDArray[np.int64]:
+        return np.searchsorted(self._cumulated_shares, random.random(_BLOCK), side="right")
 
     def _places(self, block: int, random: np.random.Generator) -> list[float]:
         drawn: list[float] = random.random(_BLOCK).tolist()
         count = self._scenario.num_places
         if count is None:
             return drawn
-        size = len(self._scenario.workloads) if self._scenario.workloads_in_turn else 1
-        rows = [(block * _BLOCK + i) // size for i in range(_BLOCK)]
+        rows = range(block * _BLOCK, (block + 1) * _BLOCK)
         bags = {
             number: self._random(PLACES_STREAM, number).permutation(count).tolist()
             for number in range(rows[0] // count, rows[-1] // count + 1)
@@ -91,7 +77,7 @@ class RequestSequence:
 
     def _draw(self, block: int) -> list[RequestSpec]:
         random = self._random(SPECS_STREAM, block)
-        workloads = self._workloads(block, random).tolist()
+        workloads = self._workloads(random).tolist()
         places = self._places(block, random)
         seeds = random.integers(0, 2**63, _BLOCK).tolist()
         details = [_details(workload, random) for workload in self._scenario.workloads]

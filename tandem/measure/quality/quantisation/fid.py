@@ -13,7 +13,7 @@ from services.gan.latents import draw_latents
 from tandem.measure.quality.distances import Features, frechet_distance
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import balanced_labels
-from tandem.measure.quality.reference import reference_of
+from tandem.measure.quality.reference import reference_of, without_grey_axis
 
 BATCH_SIZE = 64
 JUDGE = Path("models/fashion-judge")
@@ -45,4 +45,4 @@ def _drawn(
     for start in range(0, len(labels), BATCH_SIZE):
         part = labels[start : start + BATCH_SIZE]
         latents = Latents(draw_latents(seed, start, len(part), spec.latent_dim), part if spec.class_names else None)
-        yield to_uint8(generator.draw(latents), spec.value_range)[..., 0]
+        yield without_grey_axis(to_uint8(generator.draw(latents), spec.value_range))

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from tandem.measure.quality.reference import with_channels
+
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
@@ -15,7 +17,10 @@ _SLICE = 1_000
 
 
 def histograms(images: Pixels) -> npt.NDArray[np.float64]:
-    """Return the features of grey images [N, H, W]: blocks of 2x2 cells, NUM_BINS unsigned orientations a cell."""
+    """Return the features of images [N, H, W] or [N, H, W, 3].
+
+    They are blocks of 2x2 cells, NUM_BINS unsigned orientations a cell.
+    """
     parts = [_blocks(images[start : start + _SLICE]) for start in range(0, len(images), _SLICE)]
     return np.concatenate(parts).astype(np.float64)
 
@@ -31,18 +36,21 @@ def _blocks(images: Pixels) -> Floats:
 def _cells(images: Pixels) -> Floats:
     """Return a histogram of each cell [N, NUM_CELLS, NUM_CELLS, NUM_BINS].
 
-    A pixel's gradient counts with its length, and is shared by the two bins that its orientation lies between.
+    A pixel's gradient counts with its length, and is shared by the two bins that its orientation lies between. In
+    colour, it is that of the channel in which it is longest.
     """
-    grey = images.astype(np.float32) / 255
-    down, right = np.zeros_like(grey), np.zeros_like(grey)
-    down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
-    right[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
+    values = with_channels(images).astype(np.float32) / 255
+    down, right = np.zeros_like(values), np.zeros_like(values)
+    down[:, 1:-1] = values[:, 2:] - values[:, :-2]
+    right[:, :, 1:-1] = values[:, :, 2:] - values[:, :, :-2]
+    longest = np.hypot(down, right).argmax(axis=-1, keepdims=True)
+    down, right = (np.take_along_axis(each, longest, axis=-1)[..., 0] for each in (down, right))
     length = np.hypot(down, right)
     place = np.arctan2(down, right) * np.float32(NUM_BINS / np.pi) - np.float32(0.5)
     lower = np.floor(place)
     upper_part = place - lower
     bins = lower.astype(np.int64)
-    count, height, width = grey.shape
+    count, height, width = length.shape
     cell = (np.arange(height) * NUM_CELLS // height)[:, None] * NUM_CELLS + np.arange(width) * NUM_CELLS // width
     first = (np.arange(count)[:, None, None] * NUM_CELLS**2 + cell) * NUM_BINS
     weights = np.concatenate([(length * (1 - upper_part)).ravel(), (length * upper_part).ravel()])

@@ -57,9 +57,9 @@ PARTS = {
     "compute": "#d55e00",
     "encode": "#cc79a7",
     "backend_other": "#009e73",
-    "residual": "#8c8c8c",
+    "outside": "#8c8c8c",
 }
-HATCHED = ("residual",)
+HATCHED = ("outside",)
 _MOST_DECADES = 3
 
 

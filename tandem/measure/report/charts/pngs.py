@@ -56,7 +56,8 @@ def _curves(axes: Axes, chart: Chart) -> None:
         looks["va"] = "bottom" if at == min(chart.levels)[0] else "top"
         axes.annotate(name, (1, at), ha="right", **looks)
     axes.grid(color=LIGHT["line"], linewidth=0.6)
-    axes.legend(frameon=False, fontsize=8.5)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8.5)
 
 
 def _axis(drawn: Any, set_scale: Any, title: str, ticks: Sequence[float] | None) -> None:

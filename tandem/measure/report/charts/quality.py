@@ -2,27 +2,23 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from tandem.measure.formats import count, counted, rounded
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
-from tandem.measure.report.front import front, sure_fid_of, tokenizer_fid, wait_of
+from tandem.measure.report.front import fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.steps import Steps, StepsPoint
 from tandem.measure.results.value import Value
-from tandem.measure.statistics.power_law import PowerLaw
 
 KEY = "cost-quality"
 _NOTE = (
-    "Further left is faster, further down is nearer to real images. Bars: 95 % intervals; where they overlap, the order"
-    " may be chance. Dotted: the Pareto fronts, which nothing measured beats in both. Dashed: real images, and real"
-    " images that a tokenizer has merely encoded and decoded."
+    "Further left is faster, further down is nearer to real images. Bars: 95 % intervals. FID is"
+    " extrapolated to infinitely many images: real ones have 0. Dotted: the Pareto fronts, which nothing measured beats"
+    " in both. Dashed: real images that a tokenizer has merely encoded and decoded."
 )
 _LAW_NOTE = (
-    "Bits a token of test images in K steps, over those in the most steps. The line is fitted to the full points alone;"
-    " the hollow ones were held out and check it. Bars: 95 % intervals over test images."
+    "Bits a token of test images in K steps, over those in the most steps. The line is the sum of the measured costs of"
+    " the steps; nothing is fitted. Bars: 95 % intervals over test images."
 )
-_NUM_POINTS = 60
 
 
 def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
@@ -32,7 +28,7 @@ def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
         return None
     stepped = [point for point in known if point.steps is not None]
     sequential = [point for point in known if point.mode.paradigm == "sequential"]
-    series = [_marks(f"{stepped[0].mode.model} in K steps" if stepped else "", "sequential", "points", stepped)]
+    series = [_marks(f"{stepped[0].mode.model} in K steps" if stepped else "", "sequential", "line", stepped)]
     for point in known:
         if point.steps is None:
             style: Style = "hollow" if point.mode.paradigm == "sequential" else "points"
@@ -41,19 +37,18 @@ def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
     series.append(_staircase("of the sequential", "sequential", front(sequential), known))
     judged = [(point.mode.model, point.quality) for point in known if point.quality is not None]
     sizes = sorted({quality.model.num_images for _, quality in judged})
-    y_title = f"FID of {' or '.join(map(count, sizes))} images"
+    y_title = f"FID, from {' or '.join(map(count, sizes))} images"
     title = "Cost against quality: lower left is better"
-    return Chart(KEY, title, _NOTE, "ms for one image, alone", y_title, series, levels=_levels(judged))
+    return Chart(KEY, title, _NOTE, "ms for one image, one caller", y_title, series, levels=_levels(judged))
 
 
 def _places(points: Sequence[StepsPoint]) -> list[tuple[Value, Value]]:
     """Return the time and the FID of those that have both."""
-    return [(wait, fid) for each in points if (wait := wait_of(each)) and (fid := sure_fid_of(each))]
+    return [(wait, fid) for each in points if (wait := wait_of(each)) and (fid := fid_of(each))]
 
 
 def _levels(judged: Sequence[tuple[str, JudgedImages]]) -> list[tuple[float, str]]:
-    """Return what real images have, and what each tokenizer leaves of them; one line where several leave the same."""
-    floor = judged[0][1].floor.fid
+    """Return what each tokenizer leaves of real images; one line where several leave the same."""
     lost: dict[float, list[str]] = {}
     for model, quality in judged:
         fid = tokenizer_fid(quality)
@@ -61,7 +56,7 @@ def _levels(judged: Sequence[tuple[str, JudgedImages]]) -> list[tuple[float, str
             lost[fid].append(model)
     whose = {fid: f" of {' and '.join(models)}" if len(lost) > 1 else "" for fid, models in lost.items()}
     names = [(fid, f"real images through the tokenizer{whose[fid]}: {rounded(fid)}") for fid in lost]
-    return [(floor, f"real images: {rounded(floor)}"), *names]
+    return [(fid, name) for fid, name in names if fid > 0.0]  # the axis is logarithmic
 
 
 def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) -> Series:
@@ -91,11 +86,13 @@ def _label(point: StepsPoint, is_end: bool) -> str:
 
 def _staircase(name: str, role: Role, steps: Sequence[StepsPoint], points: Sequence[StepsPoint]) -> Series:
     """Return the edge of what a front beats, as far as anything was measured."""
-    if not steps:
+    if len(steps) < 2:  # of a single point nothing can be seen
         return Series(name, role, "fit", [], [])
     stairs, all_waits, all_fids = _places(steps), *zip(*_places(points), strict=True)
     xs, ys = [stairs[0][0].value], [max(fid.value for fid in all_fids)]
     for wait, fid in stairs:
+        if fid.value >= ys[-1]:  # not surely beaten, yet no corner
+            continue
         xs += [wait.value] * 2
         ys += [ys[-1], fid.value]
     xs.append(max(wait.value for wait in all_waits))
@@ -104,17 +101,12 @@ def _staircase(name: str, role: Role, steps: Sequence[StepsPoint], points: Seque
 
 
 def law_chart(document: Steps) -> Chart:
-    """Return what each step costs in bits, and the law that it follows."""
-    rows = [(float(point.steps), point.bits_over_most, "") for point in document.points if point.steps is not None]
-    fitted = () if document.law is None else document.law.fitted_steps
+    """Return what each step costs in bits, as measured and as its costs foretell."""
+    points = [point for point in document.points if point.steps is not None]
+    measured = [(float(point.steps or 0), point.bits_over_most, "") for point in points]
+    told = [(float(point.steps or 0), each) for point in points if (each := point.predicted_over_most) is not None]
     series = [
-        value_series("fitted", "sequential", "points", [row for row in rows if row[0] in fitted]),
-        value_series("held out", "sequential", "hollow", [row for row in rows if row[0] not in fitted]),
+        value_series("measured", "sequential", "points", measured),
+        Series("sum of the steps' costs", "neutral", "fit", [steps for steps, _ in told], [bits for _, bits in told]),
     ]
-    if document.law is not None:
-        steps = [number for number, bits, _ in rows if bits is not None]
-        grid = np.geomspace(min(steps), max(steps), _NUM_POINTS)
-        factor, exponent = document.law.factor_bits.value, document.law.exponent.value
-        name = f"K to the power of -{exponent:.2f}"
-        series.append(Series(name, "neutral", "fit", grid.tolist(), PowerLaw(factor, exponent)(grid).tolist()))
     return Chart("steps-law", "Bits a token over those in the most steps", _LAW_NOTE, "steps", "bits a token", series)

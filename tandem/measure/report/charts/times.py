@@ -2,34 +2,39 @@
 
 from collections.abc import Sequence
 
-from tandem.measure.formats import number
+from tandem.measure.formats import counted, number
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Row, Series, Stack, Style, value_series
 from tandem.measure.report.charts.load import STYLES
 from tandem.measure.report.crossover import between
 from tandem.measure.report.sources import Run
-from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.comparison import Comparison, ModeResult, Point
 from tandem.measure.results.distributions import PHASES, Histogram, Phases
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Paradigm
 
 
 def phase_stack(runs: Sequence[Run], comparison: Comparison | None) -> Stack:
-    """Return means by part: of each mode alone, and at the highest load of each paradigm."""
+    """Return means by part: of each mode with one caller, and with the most."""
     rows = []
     if comparison is not None:
         for mode in comparison.modes:
-            if mode.alone is not None and mode.alone.phases is not None:
-                rows.append(_row(f"{mode.name}, alone", mode.paradigm, mode.alone.phases))
-            if mode.curve and mode.curve[-1].phases is not None:
-                label = f"{mode.name}, {mode.curve[-1].concurrency} at a time"
-                rows.append(_row(label, mode.paradigm, mode.curve[-1].phases))
+            for point in _ends(mode):
+                if point.phases is not None:
+                    rows.append(
+                        _row(f"{mode.name}, {counted(point.concurrency, 'caller')}", mode.paradigm, point.phases)
+                    )
     else:
         rows = [row for paradigm in PARADIGMS for row in _run_rows(runs, paradigm)]
     note = (
-        "Means of all requests, so the parts sum to what the client waited; the total stands at each row. residual:"
-        " what the backend does not account for: proxy, network and the client itself. A part that a paradigm does not"
+        "Means of all requests, so the parts sum to what the client waited; the total stands at each row. outside:"
+        " all that is not the backend: proxy, network and the client itself. A part that a paradigm does not"
         " have is left out."
     )
     return Stack("phases", "Where the time goes", note, rows)
+
+
+def _ends(mode: ModeResult) -> Sequence[Point]:
+    """Return the least and the greatest load."""
+    return [*mode.curve[:1], *mode.curve[1:][-1:]]
 
 
 def _run_rows(runs: Sequence[Run], paradigm: Paradigm) -> list[Row]:
@@ -54,11 +59,9 @@ def cdf_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart
     loaded: list[Series] = []
     for mode in () if comparison is None else comparison.modes:
         style = STYLES[mode.delivery]
-        if mode.alone is not None:
-            alone.append(_cdf(mode.name, mode.paradigm, style, mode.alone.latency.distribution.histogram))
-        if mode.curve:
-            name = f"{mode.name}, {mode.curve[-1].concurrency} at a time"
-            callers.append(_cdf(name, mode.paradigm, style, mode.curve[-1].latency.distribution.histogram))
+        for point, curves in zip(_ends(mode), (alone, callers), strict=False):
+            name = f"{mode.name}, {counted(point.concurrency, 'caller')}"
+            curves.append(_cdf(name, mode.paradigm, style, point.latency.distribution.histogram))
     for paradigm in PARADIGMS:
         own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.outcomes.ok]
         own.sort(key=lambda run: run.stream.rates.requests)
@@ -66,7 +69,7 @@ def cdf_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart
             style = "dash" if len(loaded) % 2 else "line"
             loaded.append(_cdf(f"{paradigm}, {_load_text(run)}", paradigm, style, run.stream.latency.histogram))
     return [
-        _cdf_chart("cdf-alone", "How latency is spread, one request at a time", alone),
+        _cdf_chart("cdf-alone", "How latency is spread with one caller", alone),
         _cdf_chart("cdf-callers", "How latency is spread under load", callers),
         _cdf_chart("cdf-load", "How latency is spread at the least and the highest rate", loaded),
     ]
@@ -96,7 +99,7 @@ def _cdf_chart(key: str, title: str, series: Sequence[Series]) -> Chart:
 
 
 def first_output_chart(comparison: Comparison) -> Chart:
-    """Return first output against whole result, of the four modes alone."""
+    """Return first output against whole result, of the four modes with one caller."""
     counts = [mode.alone.latency.distribution.seconds.count for mode in comparison.modes if mode.alone]
     series = []
     for paradigm in PARADIGMS:
@@ -107,8 +110,8 @@ def first_output_chart(comparison: Comparison) -> Chart:
         series.append(value_series(f"{paradigm}: whole image", paradigm, "points", whole, MILLISECONDS))
     num_requests = between(min(counts, default=0), max(counts, default=0))
     note = (
-        f"Medians of {num_requests} requests of each mode, one at a time, with"
-        f" {comparison.settings.confidence:.0%} intervals. Streaming brings something early only where something is"
+        f"Medians of {num_requests} requests of each mode, by one caller."
+        " Streaming brings something early only where something is"
         " there early: a token of an image is not yet an image, and a GAN's image comes whole."
     )
     title = f"First output and whole image: {len(comparison.modes)} modes of asking for one image"

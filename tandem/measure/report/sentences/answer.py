@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tandem.measure.formats import counted, rounded, seconds
-from tandem.measure.report.front import cpu_of, fid_of, name_of, sure_fid_of, tokenizer_fid, wait_of
+from tandem.measure.report.front import cpu_of, fid_of, name_of, tokenizer_fid, wait_of
+from tandem.measure.report.verdict import VIEWS, Verdict, verdicts
 from tandem.measure.results.comparison import CpuSource, JudgedImages, Judgement
 from tandem.measure.results.header import Machine
+from tandem.measure.results.quality import Distance
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Paradigm
 
-# As good as all steps: an FID that is at most so much larger.
+# As good as all steps: an FID that is at most so much larger, and surely worse in no view.
 AS_GOOD = 1.15
 # Of the difference in FID: what makes up so much of it is most of it, what makes up less than so much is little.
 _MOST, _LITTLE = 0.5, 0.2
@@ -101,62 +103,61 @@ def _highest_rate(point: StepsPoint) -> str:
 
 
 def _gain(first: StepsPoint, second: StepsPoint) -> str:
-    fids = sure_fid_of(first), sure_fid_of(second)
-    if fids[0] is None or fids[1] is None or first.quality is None:
+    found = verdicts(first.quality, second.quality)
+    if first.quality is None or not found:
         return ""
-    verdict = "images as good, within chance"
-    if _is_below(fids[0], fids[1]):
-        verdict = "better images"
-    elif _is_below(fids[1], fids[0]):
-        verdict = "no better images here"
+    views: dict[str, list[str]] = {}
+    for view, verdict in found.items():
+        word = verdict.word if verdict.is_better or verdict.is_worse else f"with {verdict.word}"
+        views.setdefault(word, []).append(VIEWS[view])
+    told = "; ".join(f"{word} by {' and '.join(names)}" for word, names in views.items())
     return (
-        f"{verdict}, FID {rounded(fids[0].value)} against {rounded(fids[1].value)} (lower is better;"
-        f" real images {rounded(first.quality.floor.fid)}).{_tokenizer(first.quality, fids[0], fids[1])}"
+        f"images {told}.{_tokenizer(first.quality, found['judge'])}"
         " Only the sequential model can say how likely an image is."
     )
 
 
-def _is_below(one: Value, other: Value) -> bool:
-    """Return whether the interval of one value, or the value where there is none, lies below that of the other."""
-    high, low = (one.value if one.high is None else one.high), (other.value if other.low is None else other.low)
-    return high < low
-
-
-def _tokenizer(quality: JudgedImages, own: Value, other: Value) -> str:
+def _tokenizer(quality: JudgedImages, verdict: Verdict) -> str:
     """Return what of an FID is the tokenizer's, and of its distance to another's; empty if nobody knows."""
     lost = tokenizer_fid(quality)
     if lost is None:
         return ""
-    text = f" Real images that merely pass through its tokenizer have {rounded(lost)} already"
-    if not _is_below(other, own):
+    text = f" Real images that merely pass through its tokenizer have an FID of {rounded(lost)} already"
+    if not verdict.is_worse:
         return f"{text}."
-    part = (lost - other.value) / (own.value - other.value)
+    part = (lost - verdict.second.value) / (verdict.first.value - verdict.second.value)
     if part >= _MOST:
         return f"{text}, so most of the gap is not the price of sequence."
     return f"{text}, so {'little' if part < _LITTLE else 'some'} of the gap is the tokenizer's."
 
 
 def _between(points: Sequence[StepsPoint]) -> str:
-    known = [(point, wait, fid) for point in points if (wait := wait_of(point)) and (fid := fid_of(point)) is not None]
+    known = [(point, wait, fid) for point in points if (wait := wait_of(point)) and (fid := fid_of(point))]
     if len(known) < 2:
         return ""
     first, last = known[0], known[-1]
-    few = next(each for each in known if each[2] <= AS_GOOD * last[2])
+    few = next((each for each in known if _is_as_good(each[0], last[0])), last)
     model, all_steps = last[0].mode.model, last[0].steps
     if few is last:
         text = f"{model} needs all of its {all_steps} steps ({_told(last)})"
     else:
-        how = "at least" if few[2] <= last[2] else "nearly"
         text = (
-            f"in {few[0].steps} of its {all_steps} steps {model} does {how} as well as in all ({_told(few)}, against"
-            f" {_told(last)})"
+            f"in {few[0].steps} of its {all_steps} steps {model} does about as well as in all ({_told(few)}, against"
+            f" {_told(last)}; difference {Verdict(few[2], last[2]).figures or 'unsure'})"
         )
     return f"{text}." if few is first else f"{text}; in {counted(first[0].steps or 0, 'step')} it has {_told(first)}."
 
 
-def _told(row: tuple[StepsPoint, Value, float]) -> str:
+def _is_as_good(few: StepsPoint, most: StepsPoint) -> bool:
+    """Return whether fewer steps do as well as the most."""
+    found = verdicts(few.quality, most.quality)
+    is_near = bool(found) and found["judge"].first.value <= AS_GOOD * found["judge"].second.value
+    return is_near and not any(each.is_worse for each in found.values())
+
+
+def _told(row: tuple[StepsPoint, Value, Distance]) -> str:
     _, wait, fid = row
-    return f"FID {rounded(fid)} in {rounded(wait.value, seconds)}"
+    return f"FID {rounded(fid.value)} in {rounded(wait.value, seconds)}"
 
 
 def no_rate(point: StepsPoint) -> str:

@@ -1,14 +1,38 @@
 """Tables of a comparison: a column a mode, a row a figure; the quality of the images; where the time goes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, milliseconds, number, seconds
+from tandem.measure.formats import (
+    NONE,
+    Show,
+    count,
+    counted,
+    decimals,
+    ends,
+    factor,
+    known,
+    milliseconds,
+    number,
+    seconds,
+)
 from tandem.measure.report.charts.chart import Stack
 from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.views import views_tables
-from tandem.measure.results.comparison import Alone, Comparison, ForeignResult, JudgedImages, ModeResult, Point
+from tandem.measure.results.comparison import (
+    ALONE,
+    BesideResult,
+    Comparison,
+    ForeignResult,
+    JudgedImages,
+    Metric,
+    ModeResult,
+    Point,
+    Work,
+)
+from tandem.measure.results.header import ServedModel
 from tandem.measure.results.value import Value
 
 # metric of quality: how it is called, how it is written
@@ -22,7 +46,7 @@ _QUALITY = {
 _LOST = "FID of real images through its tokenizer"
 _Pick = Callable[[Point], Value | None]
 # metric: how it is called below a name, how it is written, where it is
-_TIMES: dict[str, tuple[str, Show, Callable[[Alone | Point], Value | None]]] = {
+_TIMES: dict[str, tuple[str, Show, _Pick]] = {
     "first_output_p50_seconds": ("first output", seconds, lambda found: found.first_output.p50),
     "latency_p50_seconds": ("whole image", seconds, lambda found: found.latency.p50),
     "latency_p99_seconds": ("p99", seconds, lambda found: found.latency.p99),
@@ -32,6 +56,13 @@ _LOAD: dict[str, tuple[str, Show, _Pick]] = {
     **_TIMES,
     "cpu_seconds_per_image": ("servers' CPU/image", seconds, lambda point: point.cpu_seconds_per_image.servers),
     "client": ("client's CPU/image", seconds, lambda point: point.cpu_seconds_per_image.client),
+}
+_TERMS: tuple[Metric, ...] = ("latency_p50_seconds", "images_per_second", "cpu_seconds_per_image")
+# What the figures of a model rest on.
+_FORMS: dict[str, Callable[[ServedModel], str]] = {
+    "computed in": lambda model: model.dtype or NONE,
+    "by": lambda model: model.runtime or model.device or NONE,
+    "instances x threads": lambda model: f"{model.num_instances or NONE} x {model.threads_per_instance or NONE}",
 }
 # What is known of a foreign server.
 _FOREIGN: dict[str, tuple[str, Show]] = {
@@ -43,19 +74,15 @@ _FOREIGN: dict[str, tuple[str, Show]] = {
 
 
 def comparison_tables(document: Comparison) -> list[Table]:
-    """Return the modes alone and under load, and the quality of the images if it was measured."""
-    rows = [
-        _row(f"  {name}" if name == "p99" else f"alone: {name}", values, advantage(document, None, metric))
-        for metric, name, values in _alone(document)
-        if any(values)
-    ]
-    for concurrency in document.settings.concurrencies:
-        rows += _load(document, concurrency)
-    if document.settings.concurrencies:
-        name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
-        rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
-        rows += _energy(document)
-    found = [_modes_table(document, rows, "one image at a time, and under load")]
+    """Return the modes at each load, what comes beside them, and the quality of the images if it was measured."""
+    rows = [row for concurrency in document.settings.concurrencies for row in _load(document, concurrency)]
+    name = f"{_named(document, 'images/s')}, p99 within\n {seconds(document.settings.slo_seconds)}"
+    rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
+    rows += _energy(document)
+    found = [] if document.is_matched else [work_table(document)]
+    found.append(_modes_table(document, [*_forms(document), *rows], "with one caller, and under load"))
+    if document.beside:
+        found.append(terms_table(document, document.beside))
     if document.foreign:
         found.append(_foreign(document, document.foreign))
     return [*found, *quality_tables(document)]
@@ -64,8 +91,8 @@ def comparison_tables(document: Comparison) -> list[Table]:
 def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
     """Return a foreign server's modes, and how many times as much as ours each figure is."""
     rows = []
-    for concurrency in (None, *document.settings.concurrencies):
-        where = "alone" if concurrency is None else f"{concurrency} callers"
+    for concurrency in document.settings.concurrencies:
+        where = counted(concurrency, "caller")
         for metric, (name, show) in _FOREIGN.items():
             cells: list[str | Cell] = []
             for each in foreign.contrasts:
@@ -78,15 +105,50 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
 
 
 def race_table(document: Comparison) -> Table:
-    """Return the table of a comparison at load 1."""
-    rows = [
-        _row(f"{name} p50", values, advantage(document, None, metric))
-        for metric, name, values in _alone(document)
-        if name != "p99"
-    ]
+    """Return the table of a comparison with one caller."""
+    rows = list(_load(document, ALONE))
     totals = [(sum(mode.codes.values()), mode.codes.get("OK", 0)) for mode in document.modes]
     cells = [f"{count(total)}, {count(total - ok)}" for total, ok in totals]
-    return _modes_table(document, [*rows, Row(("requests, failed", *cells, ""))], "race: one image of a class")
+    rows = [*_forms(document), *rows, Row(("requests, failed", *cells, ""))]
+    what = "one image of a class" if document.is_matched else "one request"
+    return _modes_table(document, rows, f"race: {what}, one caller")
+
+
+def work_table(document: Comparison) -> Table:
+    """Return what each of two models costs that do different work, by request and by output, of unary calls."""
+    works = [document.work[model.paradigm] for model in document.models]
+    unary = [mode for mode in document.modes if mode.delivery == "unary"]
+    rows = [Row(("a request", *(work.name for work in works)))]
+    for load in dict.fromkeys((ALONE, max(document.settings.concurrencies))):
+        points = [next((each for each in mode.curve if each.concurrency == load), None) for mode in unary]
+        waits = [value_cell(point.latency.p50 if point else None, seconds) for point in points]
+        rows.append(Row((f"{counted(load, 'caller')}: a request, p50", *waits), begins_part=True))
+        for name, pick in (("outputs a second", _rate), ("outputs a server's CPU-second", _per_cpu)):
+            pairs = zip(works, points, strict=True)
+            cells = [_outputs(work, pick(work, point) if point else None) for work, point in pairs]
+            rows.append(Row((f"  {name}", *cells)))
+    heads = ("", *(f"{model.name}\n{model.paradigm}" for model in document.models))
+    return Table(heads, rows, "different work: what each costs, not which is better")
+
+
+def _outputs(work: Work, value: Value | None) -> Cell:
+    return Cell(NONE) if value is None else Cell(f"{number(value.value)} {work.unit}s", ends(value, number))
+
+
+def _rate(work: Work, point: Point) -> Value:
+    return _changed(point.images_per_second, lambda rate: rate * work.num_outputs)
+
+
+def _per_cpu(work: Work, point: Point) -> Value | None:
+    servers = point.cpu_seconds_per_image.servers
+    return _changed(servers, lambda cpu: work.num_outputs / cpu) if servers and servers.value else None
+
+
+def _changed(value: Value, change: Callable[[float], float]) -> Value:
+    """Return a value in another unit, with the ends of its interval."""
+    changed = sorted(change(end) for end in (value.low, value.high) if end)
+    low, high = changed if len(changed) == 2 else (None, None)
+    return value.model_copy(update={"value": change(value.value), "low": low, "high": high})
 
 
 def readme_table(document: Comparison) -> Table:
@@ -99,12 +161,19 @@ def readme_table(document: Comparison) -> Table:
         rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
     if any(map(tokenizer_fid, found)):
         rows.append(Row((_LOST, *map(_lost, found), "")))
-    return _modes_table(document, rows)
+    return _modes_table(document, [*_forms(document), *rows])
 
 
 def _modes_table(document: Comparison, rows: Sequence[Row], title: str = "") -> Table:
-    heads = ("", *(f"{mode.paradigm}\n{mode.delivery}" for mode in document.modes), "parallel\nbetter by")
-    return Table(heads, rows, title)
+    heads = ("", *(f"{mode.paradigm}\n{mode.delivery}" for mode in document.modes))
+    if document.is_matched:
+        return Table((*heads, "parallel\nbetter by"), rows, title)
+    return Table(heads, [replace(row, cells=row.cells[:-1]) for row in rows], title)
+
+
+def _named(document: Comparison, name: str) -> str:
+    """Return a figure's name, where a request may be for no image, too."""
+    return name if document.is_matched else name.replace("whole image", "whole answer").replace("image", "request")
 
 
 def _row(
@@ -115,10 +184,36 @@ def _row(
     return Row((name, *cells, "" if better is None else value_cell(better, factor)), begins_part=begins_part)
 
 
-def _alone(document: Comparison) -> Iterator[tuple[str, str, list[Value | None]]]:
-    """Yield the metrics of load 1, their names, and their values by mode."""
-    for metric, (name, _, pick) in _TIMES.items():
-        yield metric, name, [pick(mode.alone) if mode.alone else None for mode in document.modes]
+def _forms(document: Comparison) -> Iterator[Row]:
+    """Yield what each mode's model computes in, and on what share of the cores."""
+    models = {model.paradigm: model for model in document.models}
+    for name, of in _FORMS.items():
+        yield Row((name, *(of(models[mode.paradigm]) for mode in document.modes), ""))
+
+
+def terms_table(document: Comparison, beside: BesideResult) -> Table:
+    """Return the pair as it is served, and in one precision, both of the same rounds."""
+    unary = [mode for mode in document.modes if mode.delivery == "unary"]
+    loads = dict.fromkeys((ALONE, max(document.settings.concurrencies)))
+    rows = []
+    for title, models, modes, contrasts in (
+        ("as served", document.models, unary, document.contrasts),
+        (beside.form, beside.models, beside.modes, beside.contrasts),
+    ):
+        forms = [" ".join(of(model) for of in _FORMS.values()) for model in models]
+        rows.append(Row((title, *forms, ""), begins_part=True))
+        pair = (modes[0].name, modes[1].name)
+        ratios = {
+            (each.concurrency, each.metric): each.ratio for each in contrasts if (each.first, each.second) == pair
+        }
+        for load in loads:
+            points = [next((each for each in mode.curve if each.concurrency == load), None) for mode in modes]
+            for metric in _TERMS:
+                name, show, pick = _LOAD[metric]
+                cells = [value_cell(pick(point) if point else None, show) for point in points]
+                ratio = value_cell(ratios.get((load, metric)), factor)
+                rows.append(Row((f"  {counted(load, 'caller')}: {name}", *cells, ratio)))
+    return Table(("", *(mode.paradigm for mode in unary), "sequential /\nparallel"), rows, "on what terms")
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
@@ -126,6 +221,7 @@ def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
         values = _values(document, concurrency, pick)
         if not (place or any(values)):
             return
+        name = _named(document, name)
         label = f"  {name}" if place else f"{counted(concurrency, 'caller')}: {name}"
         yield _row(label, values, advantage(document, concurrency, metric), show, begins_part=not place)
 
@@ -148,7 +244,7 @@ def _energy(document: Comparison) -> Iterator[Row]:
     for concurrency in document.settings.concurrencies if document.energy.meters else ():
         values = _values(document, concurrency, lambda point: point.joules_per_image)
         cells = [value_cell(each, lambda joules: f"{number(joules)} J") for each in values]
-        yield Row((f"energy an image, {concurrency} callers", *cells, ""))
+        yield Row((f"energy {_named(document, 'an image').replace('an r', 'a r')}, {concurrency} callers", *cells, ""))
 
 
 def quality_tables(document: Comparison) -> list[Table]:

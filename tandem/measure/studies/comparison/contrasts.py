@@ -8,37 +8,17 @@ from numpy.typing import NDArray
 
 from tandem.measure.results.comparison import Contrast, Metric
 from tandem.measure.results.value import Value
-from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate, least_count
-from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.sample import Figure, TrialSample, single_quantile
+from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate
+from tandem.measure.studies.comparison.sample import Figure, TrialSample
 from tandem.measure.studies.comparison.trials import Trial
 
 _METRICS: tuple[Metric, ...] = get_args(Metric)
-_ALONE: dict[Metric, tuple[str, float]] = {
-    "latency_p50_seconds": ("latency_seconds", 0.5),
-    "latency_p99_seconds": ("latency_seconds", 0.99),
-    "first_output_p50_seconds": ("first_output_seconds", 0.5),
-}
 
 Pairs = Sequence[tuple[str, str]]
 Numbered = Sequence[tuple[int, Trial]]
 
 
-def contrasts_alone(pairs: Pairs, rounds: Sequence[Round], confidence: float) -> Iterator[Contrast]:
-    """Yield what load 1 tells of these pairs of modes, of complete rounds."""
-    complete = [each for each in rounds if each.is_complete]
-    for pair in pairs:
-        if not all(mode in each.replies for each in complete for mode in pair):
-            continue
-        for metric, (duration, q) in _ALONE.items():
-            figures = [
-                single_quantile(np.array([getattr(each.replies[mode], duration) for each in complete]), q)
-                for mode in pair
-            ]
-            yield from _contrast(pair, None, metric, figures, confidence, least_count(q, confidence))
-
-
-def contrasts_under_load(
+def contrasts_of(
     pairs: Pairs, concurrency: int, trials: Mapping[str, Numbered], confidence: float
 ) -> Iterator[Contrast]:
     """Yield what the trials at one concurrency tell of these pairs of modes; trials are given by mode."""
@@ -50,16 +30,15 @@ def contrasts_under_load(
         if both:
             for metric in _METRICS:
                 figures = [sample.figure(metric) for sample in samples]
-                yield from _contrast(pair, concurrency, metric, figures, confidence, MIN_ROUNDS)
+                yield from _contrast(pair, concurrency, metric, figures, confidence)
 
 
 def _contrast(
     pair: tuple[str, str],
-    concurrency: int | None,
+    concurrency: int,
     metric: Metric,
     figures: Sequence[Figure | None],
     confidence: float,
-    least: int,
 ) -> Iterator[Contrast]:
     first, second = figures
     if first is None or second is None:
@@ -72,8 +51,8 @@ def _contrast(
         metric=metric,
         first_value=first.of(rows),
         second_value=second.of(rows),
-        difference=_held(first, second, np.subtract, confidence, least),
-        ratio=ratio_of(first, second, confidence, least),
+        difference=_held(first, second, np.subtract, confidence, MIN_ROUNDS),
+        ratio=ratio_of(first, second, confidence, MIN_ROUNDS),
     )
 
 

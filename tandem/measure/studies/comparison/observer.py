@@ -2,8 +2,8 @@
 
 from typing import Self
 
+from tandem.measure.generator.requests.replies import Pixels
 from tandem.measure.studies.comparison.modes import Mode
-from tandem.measure.studies.comparison.rounds import Round
 
 
 class Observer:
@@ -15,11 +15,11 @@ class Observer:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def round_done(self, done: Round) -> None:
-        """One more round of all modes alone is over."""
-
     def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
         """A trial of round `number` begins."""
+
+    def trial_done(self, mode: Mode, image: Pixels | None) -> None:
+        """A trial is over; `image` [H, W, C] is one that it brought, None if it brought none that is kept."""
 
     def judging(self, what: str) -> None:
         """The quality of these images is about to be measured."""

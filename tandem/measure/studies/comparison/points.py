@@ -1,44 +1,19 @@
-"""From what was seen to the points of a latency-throughput curve, to the figures of load 1, and to a capacity."""
+"""From what was seen to the points of a latency-throughput curve, and to a capacity."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from tandem.measure.results.comparison import Alone, Capacity, Cpu, Point, Timed, TrialResult
+from tandem.measure.results.comparison import Capacity, Cpu, Point, Timed, TrialResult
 from tandem.measure.results.distributions import Distribution
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Record, merged
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import ClosedLoop, Scenario
-from tandem.measure.statistics.intervals import of_quantile
-from tandem.measure.statistics.quantiles import can_show, distribution
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.comparison.modes import Mode
-from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.sample import Figure, TrialSample, durations
+from tandem.measure.studies.comparison.sample import Figure, TrialSample
 from tandem.measure.studies.comparison.trials import Trial
-
-
-def alone(mode: Mode, rounds: Sequence[Round], confidence: float) -> Alone | None:
-    """Return the figures of load 1, of complete rounds; None if there is none."""
-    records = [each.replies[mode.name].record for each in rounds if each.is_complete]
-    if not records:
-        return None
-    record = merged(records)
-    return Alone(
-        latency=_timed_alone(record, "ended", confidence),
-        first_output=_timed_alone(record, "first_output", confidence),
-        phases=stream_result(mode, record, 1).phases,
-    )
-
-
-def _timed_alone(record: Record, end: str, confidence: float) -> Timed:
-    values = durations(record.requests, end)
-    quantiles = {
-        name: of_quantile(values, q, confidence) if can_show(q, len(values)) else None
-        for name, q in (("p50", 0.5), ("p99", 0.99))
-    }
-    return Timed(distribution=distribution(values), **quantiles)
 
 
 def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Trial]], confidence: float) -> Point:

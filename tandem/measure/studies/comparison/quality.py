@@ -9,7 +9,7 @@ from runtime.models import ModelRepository
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import class_names
 from tandem.measure.quality.reconstruction import reconstructed
-from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of
+from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of, without_grey_axis
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.quality import Views
@@ -49,7 +49,7 @@ class Assessor:
         for drawer, album in albums.items():
             observer.judging(f"images: {drawer}")
             drawn, labels = album.balanced(per_class)
-            images = Split(drawn[..., 0], labels)
+            images = Split(without_grey_axis(drawn), labels)
             tokenizer = lost.get(drawn_by.get(drawer, ""))
             found[drawer] = measure.judged(images, measure.nearest_training_images(images), floor, tokenizer)
         return found, self._judgement("")
@@ -83,7 +83,7 @@ def assessor(judge_folder: Path, reference_file: Path | None, pair: Pair) -> Ass
     weights, digest = weights_of(model)
     judge = Judge(weights)
     reference = reference_of(reference_file)
-    drawn, size = tuple(pair.sequential.image_shape), (*judge.image_size, 1)
+    drawn, size = tuple(pair.sequential.image_shape), judge.image_shape
     if drawn != size:
         raise InvalidArgument("judge", model.name, f"a judge of {list(drawn)} images; it takes {list(size)}")
     if pair.sequential.num_classes != reference.num_classes:

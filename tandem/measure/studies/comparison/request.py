@@ -17,8 +17,9 @@ class ForeignRequest:
 
 @dataclass(frozen=True)
 class Request:
-    """What to compare and how. Empty model names: the only image model of each paradigm. `reference` None:
-    Fashion-MNIST. `metrics`: see tandem.measure.meters.cpu. `unjudged`: why quality is not measured, where it would be
+    """What to compare and how. Empty model names: see modes.pair_of. `reference` None:
+    Fashion-MNIST. `metrics`: see tandem.measure.meters.cpu. `beside`: address of the same models in
+    another form; empty: none. `unjudged`: why quality is not measured, where it would be
     otherwise."""
 
     address: str
@@ -29,4 +30,5 @@ class Request:
     reference: Path | None = None
     metrics: Addresses = field(default_factory=dict)
     foreign: ForeignRequest | None = None
+    beside: str = ""
     unjudged: str = ""

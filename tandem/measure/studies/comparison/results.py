@@ -8,6 +8,7 @@ import numpy as np
 from tandem.measure.formats import counted
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import (
+    BesideResult,
     Comparison,
     Contrast,
     Energy,
@@ -17,39 +18,49 @@ from tandem.measure.results.comparison import (
     Served,
     Settings,
 )
+from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Record, merged
-from tandem.measure.studies.comparison.contrasts import Pairs, contrasts_alone, contrasts_under_load
+from tandem.measure.studies.comparison.contrasts import Pairs, contrasts_of
 from tandem.measure.studies.comparison.foreign import CONTRASTS as FOREIGN_CONTRASTS
-from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair
-from tandem.measure.studies.comparison.points import alone, capacity_of, point, stream_result
+from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair, work_of
+from tandem.measure.studies.comparison.points import capacity_of, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
-from tandem.measure.studies.comparison.trials import Trial
+from tandem.measure.studies.comparison.trials import Meters, Trial
 
 # Statuses that are an answer of a server under load: they are told, but nothing is wrong.
 _ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
+# Of models that do different work: within each.
+_OWN_CONTRASTS = tuple(each for each in CONTRASTS if each[0].split()[0] == each[1].split()[0])
 
 
 def comparison(address: str, pair: Pair, settings: Settings, findings: Findings) -> Comparison:
     """Return the document."""
-    meters, foreign = findings.meters, findings.foreign
-    modes, again, beside = (
+    meters, foreign, beside = findings.meters, findings.foreign, findings.beside
+    modes, again, theirs, alike = (
         tuple(mode_result(mode, settings, findings) for mode in each)
-        for each in (pair.modes(), pair.controls() if settings.control else (), foreign.modes() if foreign else ())
+        for each in (
+            pair.modes(),
+            pair.controls() if settings.control else (),
+            foreign.modes() if foreign else (),
+            beside.modes() if beside else (),
+        )
     )
     return Comparison(
         **header_of(
             address,
-            pair.models,
+            _with_replicas(pair, meters),
             findings.started_at,
             findings.audited_runs.summary(),
-            tuple(problems_of(findings, (*modes, *again, *beside))),
+            tuple(problems_of(findings, (*modes, *again, *theirs, *alike))),
             is_partial=bool(findings.stop_reason),
         ),
         seconds=findings.seconds,
         class_names=pair.class_names,
+        is_matched=pair.is_matched,
+        work={model.paradigm: work_of(model) for model in pair.models},
         settings=settings,
         modes=modes,
-        contrasts=tuple(_contrasts(CONTRASTS, settings, findings)),
+        contrasts=tuple(_contrasts(CONTRASTS if pair.is_matched else _OWN_CONTRASTS, settings, findings)),
         controls=tuple(_contrasts(CONTROLS, settings, findings)),
         foreign=None
         if foreign is None
@@ -57,13 +68,32 @@ def comparison(address: str, pair: Pair, settings: Settings, findings: Findings)
             address=foreign.source.address,
             model=foreign.model,
             num_tokens=foreign.num_tokens,
-            modes=beside,
+            modes=theirs,
             contrasts=tuple(_contrasts(FOREIGN_CONTRASTS, settings, findings)),
+        ),
+        beside=None
+        if beside is None
+        else BesideResult(
+            address=beside.source.address,
+            form=beside.form,
+            models=_with_replicas(beside.pair, beside.meters),
+            modes=alike,
+            contrasts=tuple(_contrasts(beside.contrasts(), settings, findings)),
         ),
         served=tuple(_served(model.paradigm, model.name, findings) for model in pair.models),
         judgement=findings.judgement,
         energy=Energy(meters=meters.energy.names, idle_watts=findings.idle_watts, note=meters.energy.note),
         cpu_sources=meters.cpu.sources,
+    )
+
+
+def _with_replicas(pair: Pair, meters: Meters) -> tuple[ServedModel, ...]:
+    """Return the models with the instances of all replicas."""
+    return tuple(
+        model.model_copy(update={"num_instances": model.num_instances * meters.cpu.num_replicas(model.paradigm)})
+        if model.num_instances
+        else model
+        for model in pair.models
     )
 
 
@@ -78,7 +108,6 @@ def mode_result(mode: Mode, settings: Settings, findings: Findings) -> ModeResul
         delivery=mode.workload.delivery,
         rpc=mode.workload.rpc,
         model=mode.workload.model,
-        alone=alone(mode, findings.rounds, settings.confidence),
         curve=curve,
         capacity=capacity_of(curve, settings.slo_seconds) if curve else None,
         codes={} if ended is None else ended.codes,
@@ -103,14 +132,12 @@ def _trials(findings: Findings, concurrency: int) -> dict[str, list[tuple[int, T
 
 
 def _contrasts(pairs: Pairs, settings: Settings, findings: Findings) -> Iterator[Contrast]:
-    yield from contrasts_alone(pairs, findings.rounds, settings.confidence)
     for concurrency in sorted(settings.concurrencies):
-        yield from contrasts_under_load(pairs, concurrency, _trials(findings, concurrency), settings.confidence)
+        yield from contrasts_of(pairs, concurrency, _trials(findings, concurrency), settings.confidence)
 
 
 def _records(mode: Mode, findings: Findings) -> list[Record]:
-    of_rounds = [done.replies[mode.name].record for done in findings.rounds if mode.name in done.replies]
-    return of_rounds + [trial.record for _, trial in findings.trials if trial.mode.name == mode.name]
+    return [trial.record for _, trial in findings.trials if trial.mode.name == mode.name]
 
 
 def problems_of(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A whole comparison: warm up, ask alone, try every load, and keep all that was seen. Computes no figure.
+"""A whole comparison: warm up, try every load, and keep all that was seen. Computes no figure.
 
 It can be stopped at any time, and ends by itself when a server is gone; what was seen until then is kept.
 """
@@ -14,32 +14,31 @@ import numpy as np
 
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import BrokenOff, Generator
-from tandem.measure.generator.requests.replies import images_by_number
+from tandem.measure.generator.requests.replies import Pixels, images_by_number
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
-from tandem.measure.results.comparison import JudgedImages, Judgement, Settings
+from tandem.measure.results.comparison import ALONE, JudgedImages, Judgement, Settings
 from tandem.measure.scenario import Scenario
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.beside import Beside
 from tandem.measure.studies.comparison.foreign import Foreign
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, Mode
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.rounds import Round, rounds_of, side_by_side
 from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
 
-WARM_UP_ROUNDS = 5
+WARM_UP_REQUESTS = 5
 # A trial lasts at least so many times as long as the first requests took.
 LEAST_LATENCIES = 3.0
-FAILED_ROUNDS_IN_A_ROW = 3
-BLOCK_SECONDS = 0.25
-_SHORTEST_SECONDS = 1e-6
+# Of texts, which take many times as long as an image.
+LEAST_TEXT_LATENCIES = 1.0
 SAMPLES_PER_CLASS = 10
 # Rounds are added until quality has its images, but at most so many times as many as there were to be.
 MOST_EXTRA_ROUNDS = 4
 
 
 # What a load draws from: the classes and seeds of each are its own.
-ALONE, SEQUENTIAL, PARALLEL, UNCOUNTED, FOREIGN = range(5)
+SEQUENTIAL, PARALLEL, UNCOUNTED, FOREIGN = range(1, 5)
 _DRAIN_SECONDS = DEADLINE_SECONDS + 5.0
 NOT_ASKED = "it was not asked for"
 
@@ -58,13 +57,13 @@ class Findings:
     started_at: datetime
     meters: Meters
     albums: dict[str, Album]
-    rounds: list[Round] = field(default_factory=list)
     trials: list[tuple[int, Trial]] = field(default_factory=list)
     audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
     stop_reason: str = ""
     seconds: float = 0.0
     idle_watts: float | None = None
     foreign: Foreign | None = None
+    beside: Beside | None = None
     quality: dict[str, JudgedImages] = field(default_factory=dict)
     judgement: Judgement = field(default_factory=lambda: unjudged(NOT_ASKED))
 
@@ -76,11 +75,15 @@ async def conduct(
     meters: Meters,
     observer: Observer,
     foreign: Foreign | None = None,
+    beside: Beside | None = None,
 ) -> Findings:
     """Compare these modes, controls among them; the generator's `stop` breaks it off. Raises ChildProcessError."""
-    most_per_class = max(SAMPLES_PER_CLASS, settings.quality_images // modes[0].model.num_classes)
-    albums = {mode.drawer: Album(mode.model.num_classes, most_per_class) for mode in modes}
-    findings = Findings(datetime.now(UTC), meters, albums, foreign=foreign)
+    classes = {mode.drawer: mode.model.num_classes or 1 for mode in modes}
+    albums = {
+        drawer: Album(count, max(SAMPLES_PER_CLASS, settings.quality_images // count))
+        for drawer, count in classes.items()
+    }
+    findings = Findings(datetime.now(UTC), meters, albums, foreign=foreign, beside=beside)
     since = time.monotonic()
     findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
     try:
@@ -105,59 +108,30 @@ class _Work:
     observer: Observer
 
     def __post_init__(self) -> None:
-        self.foreign = self.findings.foreign
-        self.foreign_modes = self.foreign.modes() if self.foreign else ()
-        self.num_classes = self.modes[0].model.num_classes
+        findings = self.findings
+        others = [(mode, each.source) for each in (findings.foreign, findings.beside) if each for mode in each.modes()]
+        self.all_modes = (*self.modes, *(mode for mode, _ in others))
+        self.other_sources = {mode.name: source for mode, source in others}
         self.random = np.random.default_rng(self.settings.seed)
 
     async def run(self) -> None:
-        everybody = [(self.source, self.modes), *([(self.foreign.source, self.foreign_modes)] if self.foreign else [])]
-        for source, modes in everybody:
-            warm_up = in_turn(modes, WARM_UP_ROUNDS, self.settings.seed, UNCOUNTED)
-            self._check(await self.findings.audited_runs.once(source, warm_up))
-        await self._alone()
+        for mode in self.all_modes:
+            await self._uncounted(mode, ALONE, WARM_UP_REQUESTS)
         await self._curve()
 
-    async def _alone(self) -> None:
-        """Ask in rounds; one after another, if they take long, so that it is seen how far this is."""
-        left, count, failed_in_a_row = self.settings.num_pairs, 1, 0
-        while left:
-            scenario = in_turn(self.modes, count, self.settings.seed)
-            run_result = await self.findings.audited_runs.run(self.source, "alone", scenario)
-            if run_result.document.audit.valid or not run_result.document.is_partial:
-                for done in await self._beside(rounds_of(run_result, self.modes, self.num_classes)):
-                    self._keep(done)
-                    failed_in_a_row = 0 if done.is_complete else failed_in_a_row + 1
-            self._check(run_result)
-            if failed_in_a_row >= FAILED_ROUNDS_IN_A_ROW:
-                raise BrokenOff(f"{failed_in_a_row} rounds in a row had requests that failed")
-            left -= count
-            num_rounds = int(BLOCK_SECONDS * count / max(run_result.document.window.seconds, _SHORTEST_SECONDS))
-            count = min(left, len(self.modes), max(1, num_rounds))
+    def _source(self, mode: Mode) -> Generator:
+        return self.other_sources.get(mode.name, self.source)
 
-    async def _beside(self, rounds: list[Round]) -> list[Round]:
-        """Ask the foreign server as often, right after ours; return the rounds with what it answered."""
-        if self.foreign is None or not rounds:
-            return rounds
-        scenario = in_turn(self.foreign_modes, len(rounds), self.settings.seed, FOREIGN)
-        run_result = await self.findings.audited_runs.run(self.foreign.source, "foreign, alone", scenario)
+    async def _uncounted(self, mode: Mode, concurrency: int, num_requests: int) -> float:
+        """Have so many callers ask so often in all, which nobody counts; return how long it took."""
+        scenario = uncounted(mode, concurrency, self.settings.seed, num_requests)
+        run_result = await self.findings.audited_runs.once(self._source(mode), scenario)
         self._check(run_result)
-        return side_by_side(rounds, rounds_of(run_result, self.foreign_modes, self.num_classes))
-
-    def _keep(self, done: Round) -> None:
-        self.findings.rounds.append(done)
-        for mode in self.modes:
-            reply = done.replies[mode.name]
-            if reply.image is not None and not mode.is_control:
-                self.findings.albums[mode.drawer].add(done.label, reply.image)
-        self.observer.round_done(done)
+        return run_result.document.window.seconds
 
     async def _curve(self) -> None:
         settings = self.settings
-        if not settings.concurrencies:
-            return
-        modes = (*self.modes, *self.foreign_modes)
-        orders = {number: turns(modes, self.random) for number in settings.concurrencies}
+        orders = {number: turns(self.all_modes, self.random) for number in settings.concurrencies}
         for number in range(settings.num_rounds):
             for concurrency in self.random.permutation(settings.concurrencies).tolist():
                 await self._trials(number, concurrency, next(orders[concurrency]))
@@ -176,7 +150,7 @@ class _Work:
             self.observer.trial_begins(number, concurrency, mode)
             run_result = await self._trial(concurrency, mode)
             self._check(run_result)
-            self._add_images(mode, run_result)
+            self.observer.trial_done(mode, self._add_images(mode, run_result))
             trial = trial_of(mode, concurrency, run_result)
             trials.append((number, trial))
             if trial.failure:
@@ -186,26 +160,28 @@ class _Work:
 
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:
         """Run a trial at one load. Each caller has asked once before, so that the server is as busy as it stays."""
-        audited_runs, settings = self.findings.audited_runs, self.settings
-        source = self.foreign.source if self.foreign and mode.is_foreign else self.source
-        first = await audited_runs.once(source, once_each(mode, concurrency, settings.seed))
-        self._check(first)
-        seconds = max(settings.trial_seconds, LEAST_LATENCIES * first.document.window.seconds)
-        return await audited_runs.run(
-            source,
+        findings, settings = self.findings, self.settings
+        least = LEAST_TEXT_LATENCIES if mode.is_text and not mode.is_foreign else LEAST_LATENCIES
+        seconds = max(settings.trial_seconds, least * await self._uncounted(mode, concurrency, concurrency))
+        meters = findings.beside.meters if findings.beside and mode.form else findings.meters
+        return await findings.audited_runs.run(
+            self._source(mode),
             f"{mode.name}, {concurrency} at a time",
             steady(mode, concurrency, seconds, settings.seed),
-            meter=lambda: self.findings.meters.read(mode),
+            meter=lambda: meters.read(mode),
         )
 
-    def _add_images(self, mode: Mode, run_result: RunResult) -> None:
-        if mode.is_control or mode.is_foreign:
-            return
+    def _add_images(self, mode: Mode, run_result: RunResult) -> Pixels | None:
+        """Keep the images of a trial; return the last one."""
+        if not mode.has_images:
+            return None
+        image = None
         scenario = run_result.document.scenario
         sequence = RequestSequence(scenario)
         for number, image in images_by_number(run_result.record, [mode.workload.rpc]).items():
-            label = int(sequence[number - scenario.first_number].place * self.num_classes)
+            label = int(sequence[number - scenario.first_number].place * mode.model.num_classes)
             self.findings.albums[mode.drawer].add(label, image)
+        return image
 
     def _check(self, run_result: RunResult) -> None:
         """Raises BrokenOff if a load did not go to its end."""
@@ -214,30 +190,25 @@ class _Work:
             raise BrokenOff(run_result.document.problems[0])
 
 
-def in_turn(modes: Sequence[Mode], num_rounds: int, seed: int, source: int = ALONE) -> Scenario:
-    """Return rounds of one request of each mode, all for the same class."""
-    return _scenario(modes, 1, seed, source, num_requests=num_rounds * len(modes), workloads_in_turn=True)
-
-
-def once_each(mode: Mode, concurrency: int, seed: int) -> Scenario:
-    """Return one request of each of so many callers at once, which nobody counts."""
-    return _scenario([mode], concurrency, seed, UNCOUNTED, num_requests=concurrency)
+def uncounted(mode: Mode, concurrency: int, seed: int, num_requests: int) -> Scenario:
+    """Return requests of so many callers, which nobody counts."""
+    return _scenario(mode, concurrency, seed, UNCOUNTED, num_requests=num_requests)
 
 
 def steady(mode: Mode, concurrency: int, seconds: float, seed: int) -> Scenario:
     """Return a trial of so many callers."""
     source = FOREIGN if mode.is_foreign else SEQUENTIAL if mode.paradigm == "sequential" else PARALLEL
-    return _scenario([mode], concurrency, seed, source, duration_seconds=seconds)
+    return _scenario(mode, concurrency, seed, source, duration_seconds=seconds)
 
 
-def _scenario(modes: Sequence[Mode], concurrency: int, seed: int, source: int, **values: Any) -> Scenario:
+def _scenario(mode: Mode, concurrency: int, seed: int, source: int, **values: Any) -> Scenario:
     usual = {
-        "workloads": tuple(mode.workload for mode in modes),
+        "workloads": (mode.workload,),
         "load": {"loop": "closed", "concurrency": concurrency},
         "warm_up_seconds": 0.0,
         "drain_seconds": _DRAIN_SECONDS,
-        "num_places": modes[0].model.num_classes or None,
+        "num_places": mode.model.num_classes or None,
         "seed": int(np.random.SeedSequence((seed, source)).generate_state(1, np.uint64)[0] >> 1),
-        "keep_replies": source not in (UNCOUNTED, FOREIGN),
+        "keep_replies": source != UNCOUNTED and not mode.is_text,
     }
     return Scenario.model_validate({**usual, **values})

@@ -52,11 +52,6 @@ def pooled_quantile(rounds: Sequence[Values], q: float) -> Figure | None:
     return Figure(of, len(rounds), tuple(nearest_rank(values, q) for values in rounds) if is_told else ())
 
 
-def single_quantile(values: Values, q: float) -> Figure | None:
-    """Return a quantile of rounds of one value each; None if there are too few to show it."""
-    return Figure(lambda rows: nearest_rank(values[rows], q), len(values), ()) if can_show(q, len(values)) else None
-
-
 def ratio_of_sums(over: Sequence[float], under: Sequence[float]) -> Figure:
     """Return how many `over` there are for each of `under`, such as images for each second."""
     first, second = np.array(over, np.float64), np.array(under, np.float64)

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.meters.header import header_of
-from tandem.measure.results.steps import Settings, Steps, StepsLaw, StepsPoint
-from tandem.measure.statistics.power_law import fit_law, mean_value
+from tandem.measure.results.steps import Settings, Steps, StepsPoint
+from tandem.measure.results.value import Value
+from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.results import mode_result, problems_of
 from tandem.measure.studies.comparison.run import Findings
@@ -17,12 +18,19 @@ Floats = NDArray[np.float64]
 
 
 def steps_document(
-    address: str, subjects: Subjects, settings: Settings, findings: Findings, bits: Mapping[str, Floats]
+    address: str,
+    subjects: Subjects,
+    settings: Settings,
+    findings: Findings,
+    bits: Mapping[str, Floats],
+    predicted: Mapping[int, float],
 ) -> Steps:
-    """Return the document. `bits`: bits a token of the same N images, by mode: [N]."""
+    """Return the document. `bits`: bits a token of the same N images, by mode: [N]; `predicted`: those that the costs
+    of steps come to, by the number of steps.
+    """
     modes = subjects.modes()
     most = bits.get(modes[len(subjects.steps) - 1].name)
-    points = tuple(_point(mode, settings, findings, bits.get(mode.name), most) for mode in modes)
+    points = tuple(_point(mode, settings, findings, bits.get(mode.name), most, predicted) for mode in modes)
     return Steps(
         **header_of(
             address,
@@ -36,29 +44,35 @@ def steps_document(
         class_names=subjects.pair.class_names,
         settings=settings,
         points=points,
-        law=None if most is None else _law(subjects, bits, most),
         judgement=findings.judgement,
         num_scored=max(map(len, bits.values()), default=0),
         cpu_sources=findings.meters.cpu.sources,
     )
 
 
-def _point(mode: Mode, settings: Settings, findings: Findings, bits: Floats | None, most: Floats | None) -> StepsPoint:
+def _point(
+    mode: Mode,
+    settings: Settings,
+    findings: Findings,
+    bits: Floats | None,
+    most: Floats | None,
+    predicted: Mapping[int, float],
+) -> StepsPoint:
     steps = mode.workload.steps
-    over = None if bits is None or most is None or steps in (None, settings.steps[-1]) else mean_value(bits - most)
+    is_fewer = steps is not None and steps < settings.steps[-1]
+    over = _mean(bits - most) if bits is not None and most is not None and is_fewer else None
+    told = predicted[steps] - predicted[settings.steps[-1]] if steps and steps in predicted and is_fewer else None
     return StepsPoint(
         steps=steps,
         mode=mode_result(mode, settings.load, findings),
         num_images=len(findings.albums[mode.drawer]),
         quality=findings.quality.get(mode.drawer),
-        bits_per_token=None if bits is None else mean_value(bits),
+        bits_per_token=None if bits is None else _mean(bits),
         bits_over_most=over,
+        predicted_over_most=told,
     )
 
 
-def _law(subjects: Subjects, bits: Mapping[str, Floats], most: Floats) -> StepsLaw | None:
-    fewer = [mode for mode in subjects.modes() if mode.workload.steps is not None][:-1]
-    if not fewer:
-        return None
-    excess = np.stack([bits[mode.name] - most for mode in fewer], axis=1)
-    return fit_law(subjects.steps[:-1], excess)
+def _mean(values: Floats) -> Value:
+    """Return the mean of values [N] with its 95 % interval by bootstrap."""
+    return estimate(lambda rows: float(values[rows].mean()), len(values), 0.95, MIN_ROUNDS)

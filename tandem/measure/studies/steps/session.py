@@ -11,6 +11,7 @@ from tandem.measure.results.steps import Settings, Steps
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.session import measured
+from tandem.measure.studies.steps.prediction import predicted_bits
 from tandem.measure.studies.steps.results import Floats, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 
@@ -34,7 +35,8 @@ def measure_steps(request: Request, subjects: Subjects, num_scored: int, observe
         except TandemRpcError as error:
             findings.stop_reason = f"likelihoods: {error}"
     settings = Settings(steps=subjects.steps, num_scored=num_scored, load=request.settings)
-    return steps_document(request.address, subjects, settings, findings, bits)
+    predicted = predicted_bits(request.judge.parent, subjects.pair.sequential.name, subjects.steps) if bits else {}
+    return steps_document(request.address, subjects, settings, findings, bits, predicted)
 
 
 async def scores(

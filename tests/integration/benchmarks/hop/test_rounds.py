@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.bars import Results
+from benchmarks.harness.bars import Results, bar_cells
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import plan
 from benchmarks.harness.servers import DIRECT, NOW, ROOT, Hop, earlier_tree, gateway, model_less
@@ -25,6 +25,7 @@ SHORT = Durations(
     lone=0.3,
     many_callers=0.3,
     open_loop=0.4,
+    limit=1.0,
 )
 
 
@@ -35,14 +36,25 @@ def behind(ready_backend: Path) -> Iterator[list[Hop]]:
         yield [Hop(DIRECT, port), hop]
 
 
-def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, behind: list[Hop]) -> None:
+@pytest.fixture
+def delayed(ready_backend: Path) -> Iterator[int]:
+    """The backend that the floor is measured against."""
+    with model_less(ready_backend, plan(1, 1000.0, [clock.FLOOR_DELAY_SECONDS])) as port:
+        yield port
+
+
+def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, behind: list[Hop], delayed: int) -> None:
     figures = Figures()
     costs.measure_round(load_client, behind, SHORT, figures)
+    costs.measure_limit(load_client, behind[1], SHORT, figures)
+    clock.measure_floor(load_client, delayed, SHORT, figures)
     clock.measure_round(load_client, behind[1:], SHORT, figures, seed=0)
     spreads = figures.spreads()
     assert [bar.what for bar in BARS if bar.is_met(spreads, NOW) is None] == []
     miscounted = next(bar for bar in BARS if "miscounted" in bar.figures[0])
-    assert miscounted.is_met(spreads, NOW)
+    assert miscounted.is_met(spreads, NOW), bar_cells(miscounted, spreads, NOW)
+    assert spreads["limit_dropped"][NOW].value == 0
+    assert spreads["ratio.lone.floor_ms"][NOW].value > 0
     assert (
         spreads["unary_32_connections_cpu_ms"][NOW].value > spreads["unary_32_connections_python_cpu_ms"][NOW].value > 0
     )

@@ -69,7 +69,7 @@ async def test_it_is_closed_when_every_stream_is(log: Log) -> None:
     calls = [log.stream(), log.stream()]
     for number, call in enumerate(calls):
         await call.write(batch(str(number)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(log.taken) < 2:
             await asyncio.sleep(0.005)
     assert not await log.service.until_closed(0.01)

@@ -31,7 +31,7 @@ class Watched:
         self.changes.append((paradigm, is_serving))
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 await asyncio.sleep(0.01)
                 await self.replicas.poll(self.admin)
@@ -108,7 +108,7 @@ async def test_what_was_known_stays_while_envoy_does_not_answer(
         await here.until(lambda: here.replicas.is_serving("sequential"))
         await here.proxy.envoy.stop()
         task = asyncio.create_task(here.replicas.run(here.admin))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while caplog.text.count("does not report") < 2:
                 await asyncio.sleep(0.005)
         assert here.replicas.is_serving("sequential")

@@ -32,7 +32,11 @@ async def test_a_race_by_keyboard_alone(
     await keyboard.press("Tab")
     await expect(page.at("#race-go")).to_be_focused()
     await keyboard.press("Enter")
-    await page.says("#race-verdict", "In parallel: 1 bag in ")
+    await page.says(
+        "#race-verdict", "In parallel: 1 bag in 5 ms. In sequence: 1 bag in 30 ms. The sequential model took 6 "
+    )
+    await expect(page.at("#sequential-watch")).to_have_text("30 ms")
+    await expect(page.at("#parallel-watch")).to_have_text("5 ms")
     await page.says("#sequential-count", f"{NUM_TILES} of {NUM_TILES} tiles of one bag")
     assert ar.servicer.requests[-1].class_label == 1
     assert list(gan.servicer.requests[-1].labels) == [1]
@@ -96,6 +100,13 @@ async def test_a_wall_that_fits_no_reply_comes_in_parts(browser: Browser, gan: F
         assert len(judged.labels) == 16
 
 
+async def test_what_the_browser_measured_beside_the_clock_is_hatched(ar: FakeBackend, page: Watched) -> None:
+    ar.servicer.total_seconds = 1e-4
+    await page.race()
+    await page.says("#sequential-watch", "100 µs")
+    await expect(page.at("#race-timeline .outside").last).to_contain_text("HTTP, network and this browser: ")
+
+
 async def test_a_replay_asks_nobody(ar: FakeBackend, page: Watched) -> None:
     await page.race()
     num_requests = len(ar.servicer.requests)
@@ -113,7 +124,7 @@ async def test_stop_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page
     await page.at("#race-go").click()
     await page.says("#sequential-problem", "Stopped. The gateway has cancelled")
     await page.says("#race-verdict", f"Stopped after 1 of {NUM_TILES} tiles in sequence, 1 sneaker in parallel")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ar.servicer.cancelled.wait()
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", transport="http", code="CANCELLED") == 1
@@ -154,7 +165,7 @@ async def test_a_closed_tab_ends_the_work(gateway: RunningGateway, ar: FakeBacke
     await page.at("#race-go").click()
     await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
     await page.page.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ar.servicer.cancelled.wait()
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", transport="http", code="CANCELLED") == 1
@@ -191,11 +202,8 @@ async def test_a_race_that_was_seen_as_slowly_is_replayed_on_request_alone(ar: F
             new MutationObserver(() => said.push(verdict.textContent)).observe(verdict, {childList: true});
         }"""
     )
-    ar.servicer.hold.clear()
+    ar.servicer.total_seconds = 4.0
     await page.at("#race-go").click()
-    await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
-    await asyncio.sleep(2.5)
-    ar.servicer.hold.set()
     await page.says("#race-verdict", "times as long")
     assert not any("how it went" in each for each in await page.page.evaluate("said"))
     await page.at("#race-replay").click()

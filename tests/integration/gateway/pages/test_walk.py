@@ -52,7 +52,8 @@ async def test_one_walk_at_a_time_and_one_clock_for_it(gan: FakeBackend, page: W
     may_pass.set()
     await page.says("#walk-caption", "From seed 3 ")
     await page.at("#walk-slider").fill("5")
-    await asyncio.sleep(0.3)  # time for several steps, if a timer still moved the slider
+    # A timer that still moved the slider would come several times before this one.
+    await page.page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 500))")
     assert await page.at("#walk-slider").input_value() == "5"
     assert page.complaints == []
 

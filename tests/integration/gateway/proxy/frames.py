@@ -49,7 +49,7 @@ class Connection:
 
     async def until(self, *kinds: int) -> tuple[int, int, bytes]:
         """Return the next frame of one of these kinds: kind, stream and payload. Raises EOFError, TimeoutError."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 head = await self.reader.readexactly(9)
                 payload = await self.reader.readexactly(int.from_bytes(head[:3]))
@@ -58,7 +58,7 @@ class Connection:
 
     async def until_closed(self) -> None:
         """Wait until the other side has closed."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionError):
                 while await self.reader.read(65_536):
                     pass

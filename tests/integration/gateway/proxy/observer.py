@@ -49,7 +49,7 @@ class Observer:
 
     async def entry(self, count: int = 1) -> Any:
         """Return the `count`-th entry, waiting for it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.entries) < count:
                 self._arrived.clear()
                 await self._arrived.wait()

@@ -55,13 +55,13 @@ class Proxy:
 
     async def until_serving(self, count: int) -> None:
         """Wait until Envoy takes so many replicas for healthy."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while sum(each.is_serving for each in await self.envoy.admin.replicas()) != count:
                 await asyncio.sleep(0.01)
 
     async def until_active(self, count: int) -> None:
         """Wait until so many requests are under way."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await self.envoy.admin.counters()).requests_active != count:
                 await asyncio.sleep(0.01)
 

@@ -126,7 +126,7 @@ async def test_a_body_that_does_not_end_is_told(ar: Backend) -> None:
     async with proxy([ar], limits={**QUICK, "request": "0.3s"}) as running:
         reader, writer = await asyncio.open_connection(HOST, running.envoy.ports["http"])
         writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\na")
-        reply = await asyncio.wait_for(reader.read(), 20)
+        reply = await asyncio.wait_for(reader.read(), 60)
         writer.close()
     body = json.loads(reply.partition(b"\r\n\r\n")[2])
     told = {

@@ -58,7 +58,7 @@ async def test_a_head_that_does_not_end_is_cut_off(ar: Backend, port: str) -> No
         else:
             reader, writer = await asyncio.open_connection("127.0.0.1", running.envoy.ports[port])
             writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
-            assert b"408" in await asyncio.wait_for(reader.read(), 20)
+            assert b"408" in await asyncio.wait_for(reader.read(), 60)
             writer.close()
         assert not ar.calls
 
@@ -161,7 +161,7 @@ async def test_one_connection_too_many_is_closed(ar: Backend) -> None:
             async with connected(port) as another:
                 await another.until_closed()
             await running.envoy.admin.counters()  # the administration is not among those that are counted
-        async with asyncio.timeout(20):  # a place is free when Envoy has seen that its connection is closed
+        async with asyncio.timeout(60):  # a place is free when Envoy has seen that its connection is closed
             while (await running.call(SCORE)).code is not grpc.StatusCode.OK:
                 await asyncio.sleep(0.01)
 
@@ -173,7 +173,7 @@ async def test_a_peer_that_vanishes_is_noticed(ar: Backend) -> None:
     async with proxy([ar], limits=quick) as running, connected(running.envoy.ports["grpc"]) as connection:
         request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
         await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), frames.END_HEADERS), request)
-        await asyncio.wait_for(ar.cancelled.wait(), 20)
+        await asyncio.wait_for(ar.cancelled.wait(), 60)
 
 
 async def test_connections_end_with_their_age_and_requests_do_not(ar: Backend) -> None:
@@ -187,11 +187,13 @@ async def test_connections_end_with_their_age_and_requests_do_not(ar: Backend) -
     ar.answer = slow
     async with proxy([ar], limits={**QUICK, "connection_age": "0.2s"}) as running:
         stream = asyncio.create_task(running.call(GENERATE))
-        codes = [(await running.call(SCORE)).code for _ in range(30)]
-        assert set(codes) == {grpc.StatusCode.OK}
+        ports = set[int]()
+        async with asyncio.timeout(60):
+            while len(ports) < 2:
+                assert (await running.call(SCORE)).code is grpc.StatusCode.OK
+                peers = [entry.common_properties.downstream_remote_address for entry in running.observer.entries]
+                ports = {peer.socket_address.port_value for peer in peers}
         assert len((await stream).replies) == 50
-        peers = [entry.common_properties.downstream_remote_address for entry in running.observer.entries]
-        assert len({peer.socket_address.port_value for peer in peers}) > 1
 
 
 async def test_many_streams_share_a_connection(single: Proxy) -> None:

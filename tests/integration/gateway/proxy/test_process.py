@@ -65,7 +65,7 @@ async def test_the_last_entries_of_its_log_can_be_awaited(ar: Backend) -> None:
 async def until_refused(address: str) -> None:
     """Wait until no new connection gets in."""
     host, _, port = address.rpartition(":")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))
@@ -82,7 +82,7 @@ async def test_what_is_not_over_in_time_is_cut_off(single: Proxy, ar: Backend) -
     assert not await single.envoy.drain(0.1)
     await single.envoy.stop()
     assert (await ended(call)).code is grpc.StatusCode.UNAVAILABLE
-    await asyncio.wait_for(ar.cancelled.wait(), 20)
+    await asyncio.wait_for(ar.cancelled.wait(), 60)
 
 
 async def test_who_is_connected_learns_of_a_drain_with_the_next_reply(single: Proxy, ar: Backend) -> None:
@@ -120,7 +120,7 @@ async def test_a_configuration_that_it_does_not_take_is_told(tmp_path: Path) -> 
 
 async def test_its_death_is_noticed(single: Proxy) -> None:
     os.kill(single.envoy.pid, signal.SIGKILL)
-    reason = await asyncio.wait_for(single.envoy.wait_dead(), 20)
+    reason = await asyncio.wait_for(single.envoy.wait_dead(), 60)
     assert str(reason).startswith("envoy ended with -9")
 
 
@@ -149,7 +149,7 @@ asyncio.run(main())
     owner.kill()
     await owner.communicate()
     await until_refused(f"127.0.0.1:{port}")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ProcessLookupError):
             while True:
                 os.kill(int(pid), 0)

@@ -36,7 +36,7 @@ class Collector(service.TraceServiceServicer):
 
     async def requests(self, count: int) -> list[Any]:
         """Return the spans of requests once there are so many; those of one request come together."""
-        async with asyncio.timeout(20), self._arrived:
+        async with asyncio.timeout(60), self._arrived:
             await self._arrived.wait_for(lambda: len(self._of_requests()) >= count)
         return self._of_requests()
 

@@ -31,11 +31,18 @@ static void start_a_child() {
     for (;;) pause();
 }
 
+// Do nothing until the writer of this pipe has gone, as Python does that is busy.
+static void stand_still(const std::string& pipe) {
+    FILE* alarm = fopen(pipe.c_str(), "r");
+    while (fgetc(alarm) != EOF) continue;
+    fclose(alarm);
+}
+
 static void answer(Server& server, const RecordHead& record, std::string_view path, std::string_view payload) {
     if (path == "/echo/Many")
         for (int turn = 0; turn < 50; ++turn) server.send(record.call, payload);
     if (path == "/echo/Child") start_a_child();
-    if (path == "/echo/Asleep") usleep(3'000'000);  // as Python does that is busy
+    if (path == "/echo/Asleep") stand_still(std::string(payload));
     if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
     else if (path == "/echo/Full") {
         server.turn_away(record.call, busy, busy, 0);

@@ -20,7 +20,7 @@ from tests.faults.attacks.grpc_stream import call_headers, framed
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
 
-LIMIT_SECONDS = 20
+LIMIT_SECONDS = 60
 ECHO, HELD, BAD = (f"/test.Service/{name}" for name in ("Echo", "Held", "Bad"))
 LARGE = 4 << 20
 

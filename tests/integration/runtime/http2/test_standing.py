@@ -22,7 +22,7 @@ from tandem.gan.v1 import gan_pb2
 
 DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
 SAMPLE, DISCRIMINATE = (f"/{DESCRIPTOR.full_name}/{rpc}" for rpc in ("Sample", "Discriminate"))
-LIMIT_SECONDS = 20
+LIMIT_SECONDS = 60
 SHORT_SECONDS = 5
 # Python begins that many calls before it looks for more, and as many again before its first refusal is known.
 MOST_BEGUN_AT_ONCE = 2 * 64

@@ -65,7 +65,7 @@ async def test_a_signal_drains_and_exits_with_zero(number):
     running = asyncio.create_task(serve(server, worker, 1.0))
     await worker.started.wait()
     os.kill(os.getpid(), number)
-    assert await asyncio.wait_for(running, 10) == 0
+    assert await asyncio.wait_for(running, 60) == 0
     assert worker.events[0] == "start"
     assert worker.events[-1] == "stop"
     assert "drain" in worker.events[1]
@@ -77,14 +77,14 @@ async def test_a_dead_worker_exits_with_one():
     running = asyncio.create_task(serve(Server(worker), worker, 1.0))
     await worker.started.wait()
     worker.death.set_result(RuntimeError("out of order"))
-    assert await asyncio.wait_for(running, 10) == 1
+    assert await asyncio.wait_for(running, 60) == 1
     assert worker.events[-1] == "stop"
 
 
 async def test_what_loading_raises_comes_out_after_a_clean_stop():
     worker = Worker(fails=ValueError("no weights"))
     with pytest.raises(ValueError, match="no weights"):
-        await asyncio.wait_for(serve(Server(worker), worker, 1.0), 10)
+        await asyncio.wait_for(serve(Server(worker), worker, 1.0), 60)
     assert worker.events == ["drain, serving False", "stop"]
 
 

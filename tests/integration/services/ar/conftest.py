@@ -47,7 +47,7 @@ class Backend:
     async def assert_idle(self) -> None:
         """Wait until cancellations have arrived, then look: nothing is open, no block in use."""
         for model in self.worker.models:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while model.engine.num_open_sequences:
                     await asyncio.sleep(0)
                 # A whole request after the last one: the engine has obeyed all commands before it.

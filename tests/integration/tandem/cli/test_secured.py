@@ -102,7 +102,7 @@ async def test_asyncio_client_with_all(secured: Secured) -> None:
 @pytest.mark.parametrize("what", LACKING)
 async def test_asyncio_client_without(secured: Secured, what: str) -> None:
     async with AsyncTandemClient(secured.address, lacking(secured, what)) as client:
-        for call in (client.sample(1, timeout_seconds=10), client.generate("x", timeout_seconds=10).__anext__()):
+        for call in (client.sample(1, timeout_seconds=60), client.generate("x", timeout_seconds=60).__anext__()):
             with pytest.raises(TandemRpcError) as caught:
                 await call
             check(caught.value, what)
@@ -118,7 +118,7 @@ async def test_synchronous_client(secured: Secured) -> None:
         for what in LACKING:
             with TandemClient(secured.address, lacking(secured, what)) as client:
                 with pytest.raises(TandemRpcError) as caught:
-                    client.sample(1, timeout_seconds=10)
+                    client.sample(1, timeout_seconds=60)
                 check(caught.value, what)
 
     await asyncio.to_thread(use)

@@ -90,7 +90,7 @@ async def test_refusals_keep_their_details(client: AsyncTandemClient, whole: Tan
 
 async def test_leaving_a_stream_reaches_the_backend(client: AsyncTandemClient, whole: Tandem) -> None:
     whole.sequential.hold.clear()
-    async with asyncio.timeout(20), client.generate("x") as generation:
+    async with asyncio.timeout(60), client.generate("x") as generation:
         assert (await anext(generation)).text == "Hello"
         generation.cancel()
         await whole.sequential.cancelled.wait()
@@ -104,12 +104,12 @@ async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) ->
     assert "no Tandem gateway" not in ended.err
 
 
-async def test_what_a_race_waited_outside_the_backends_is_the_residual(whole: Tandem, tmp_path: Path) -> None:
+async def test_what_a_race_waited_outside_the_backends_is_a_part(whole: Tandem, tmp_path: Path) -> None:
     file = tmp_path / "race.json"
-    ended = await run(*tandem("race", "--rounds", "6", "--json", str(file), "--address", whole.address))
+    ended = await run(*tandem("race", "--rounds", "1", "--json", str(file), "--address", whole.address))
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
-    told = {mode["name"]: mode["alone"]["phases"] for mode in document["modes"]}
+    told = {mode["name"]: mode["curve"][0]["phases"] for mode in document["modes"]}
     assert len(told) == 4
     for phases in told.values():
         seconds = {name: part["mean_seconds"] for name, part in phases["parts"].items()}

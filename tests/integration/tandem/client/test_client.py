@@ -14,7 +14,7 @@ from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from runtime.server.server import RpcServer
 from tandem import client as tandem
 from tandem.cli.servers.ports import free_ports
-from tandem.client import AsyncTandemClient, ClassLabel, Message, TandemClient
+from tandem.client import AsyncTandemClient, Message, TandemClient
 from tandem.common.v1 import images_pb2
 from tests.integration.gateway.fakes import serving
 from tests.integration.tandem.client.conftest import Caller
@@ -98,7 +98,7 @@ async def test_images_bring_their_labels_to_be_scored(call: Caller, gateway: Fak
 
 async def test_a_picture_grows(call: Caller, gateway: FakeGateway) -> None:
     options = {"partial_images": True, "image_encoding": "uint8", "model": "fake-image"}
-    chunks = await call("generate", ClassLabel(2), max_tokens=4, **options)
+    chunks = await call("generate", label="Coat", max_tokens=4, **options)
     assert [chunk.image.pixels[0, 0, 0, 0] for chunk in chunks] == [1, 2, 3, 4, 4]
     assert [chunk.text for chunk in chunks] == [""] * 5
     request = gateway.sequential.requests[0]
@@ -107,7 +107,7 @@ async def test_a_picture_grows(call: Caller, gateway: FakeGateway) -> None:
 
 
 async def test_the_pictures_of_all_choices_come_together(call: Caller) -> None:
-    completion = await call("complete", ClassLabel(0), n=3, max_tokens=4)
+    completion = await call("complete", label=0, n=3, max_tokens=4)
     assert completion.images.shape == (3, 4, 4, 1)
     assert completion.images.to_grid().size == (10, 10)
     assert completion.choices[1].image.pixels.shape == (1, 4, 4, 1)
@@ -121,6 +121,27 @@ async def test_sample_returns_pixels(call: Caller, encoding: str) -> None:
     assert images.pixels[:, 0, 0, 0].tolist() == [10, 11, 12]
     assert (images.labels, images.seed) == ((2, 2, 2), 10)
     assert images.timings.compute_seconds == 0.004
+
+
+async def test_classes_have_names(call: Caller, gateway: FakeGateway) -> None:
+    images = await call("sample", 2, labels=["coat", "BAG"], seed=3)
+    await call("sample_stream", 2, labels="bag", timeout_seconds=60)
+    await call("complete", label="bag")
+    await call("score_images", np.zeros((2, 4, 4), np.uint8), "bag")
+    await call("discriminate", images, labels=["sneaker", "1"])
+    sampled, streamed, judged = gateway.parallel.requests
+    assert (list(sampled.labels), list(streamed.sample.labels), list(judged.labels)) == ([2, 1], [1], [0, 1])
+    assert gateway.sequential.requests[0].class_label == 1
+    assert list(gateway.sequential.scored[0].images.labels) == [1, 1]
+
+
+async def test_an_unknown_class_is_told_with_those_there_are(call: Caller, gateway: FakeGateway) -> None:
+    for method, options in (("sample", {"labels": ["hat"]}), ("generate", {"label": "hat"})):
+        with pytest.raises(ValueError, match="there is no class 'hat'; there are: sneaker, bag, coat"):
+            await call(method, **options)
+    with pytest.raises(tandem.NotFound, match="there is no 'other'; there are: fake-gan"):
+        await call("sample", model="other", labels="bag")
+    assert not gateway.parallel.requests + gateway.sequential.requests
 
 
 async def test_sample_stream_returns_parts_in_order(call: Caller) -> None:

@@ -61,12 +61,21 @@ async def test_a_client_that_is_closed_says_so(gateway: FakeGateway, words: tupl
         list(getattr(blocking, method)(*arguments))
 
 
-async def test_leaving_an_async_generation_cancels_it(gateway: FakeGateway) -> None:
+@pytest.mark.parametrize("what", [{"prompt": "Hi"}, {"label": "bag"}])
+async def test_leaving_an_async_generation_cancels_it(gateway: FakeGateway, what: Any) -> None:
     gateway.sequential.hold.clear()
     async with AsyncTandemClient(gateway.address) as client:
-        async with client.generate("Hi") as generation:
-            assert (await anext(generation)).text == "Hello"
+        async with client.generate(**what) as generation:
+            assert (await anext(generation)).token_ids == (0,)
         await gateway.sequential.cancelled.wait()
+        with pytest.raises(tandem.Cancelled):
+            await anext(generation)
+
+
+async def test_a_generation_that_is_cancelled_while_its_class_is_looked_up_does_not_begin(gateway: FakeGateway) -> None:
+    async with AsyncTandemClient(gateway.address) as client:
+        generation = client.generate(label="bag")
+        generation.cancel()
         with pytest.raises(tandem.Cancelled):
             await anext(generation)
 

@@ -16,22 +16,6 @@ from training.gan.export import export
 from training.gan.networks import Discriminator, Generator
 from training.onnx_files import MAX_ERROR
 
-MODEL_TOML = """
-kind = "gan"
-modality = "image"
-licence = "MIT"
-generator = "generator.onnx"
-discriminator = "discriminator.onnx"
-
-[files]
-"generator.onnx" = "an older digest"
-
-[image]
-shape = [28, 28, 1]
-latent_dim = 64
-class_names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
-"""
-
 
 @pytest.fixture
 def run(tmp_path):
@@ -54,8 +38,6 @@ def run(tmp_path):
 def test_export_is_checked_recorded_and_loads(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(loop, "device", lambda: torch.device("meta"))  # a machine that trains elsewhere than on the CPU
     folder = tmp_path / "models" / "new"
-    folder.mkdir(parents=True)
-    (folder / "model.toml").write_text(MODEL_TOML)
     export(run, folder, step=None)
     said = capsys.readouterr().out
     assert "step 200" in said

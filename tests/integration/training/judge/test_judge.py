@@ -1,7 +1,6 @@
 """The judge on the real data set: a slice of training, the export, and the committed one's accuracy."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from tandem.measure.quality.fashion_mnist import DEFAULT_FOLDER
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.reference import fashion_mnist
 from training import loop
-from training.dataset import load_tensors
+from training.dataset import image_batches, load
 from training.judge import export, train
 
 MODELS = Path(__file__).parents[4] / "models"
@@ -27,20 +26,20 @@ def test_the_committed_judge_is_as_good_as_its_gate():
     assert np.mean(guesses == test.labels) >= 0.92
 
 
-def test_a_few_steps_teach_something_and_their_export_is_a_judge(tmp_path, monkeypatch):
+def test_a_few_steps_teach_something_and_their_export_is_a_judge(tmp_path):
     run, model = tmp_path / "run", tmp_path / "judge"
     recipe = train.Recipe(steps=20, batch_size=32)
-    loop.train(train.Trainer(recipe), lambda first: train.batches(recipe, first), run, loop.Slice(60, 1000))
+    data = load()
+    loop.train(
+        train.Trainer(recipe, data), lambda first: image_batches(data.train, 32, 0, first), run, loop.Slice(60, 1000)
+    )
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
     assert last["validation_accuracy"] > 2 * TEN_CLASSES_AT_RANDOM
     assert (run / "mistakes-000020.png").exists()
-    model.mkdir()
-    shutil.copy(MODELS / "fashion-judge" / "model.toml", model)
-    monkeypatch.setattr("sys.argv", ["export", "--run", str(run), "--model", str(model)])
-    export.main()
+    export.main(["--run", str(run), "--model", str(model)])
     path, digest = weights_of(judge_model(model))
     assert digest != weights_of(judge_model(MODELS / "fashion-judge"))[1]
-    images, labels = load_tensors("validation")
+    images, labels = data.validation
     guesses, features = Judge(path).look(images.squeeze(1).numpy())
     assert np.mean(guesses == labels.numpy()) == pytest.approx(last["validation_accuracy"], abs=1e-3)
     assert features.shape == (len(images), 128)

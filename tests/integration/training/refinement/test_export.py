@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from runtime.file_hashes import sha256_of
+from training.image_kind import FASHION
 from training.onnx_files import write_onnx
 from training.refinement.export import FILE, export
 from training.refinement.networks import RefinedDecoder
@@ -32,7 +33,7 @@ def runs(tmp_path_factory):
     """The runs of a tokenizer with random weights, "tokens", and of its refinement, "refined"; its encoder's file."""
     folder = tmp_path_factory.mktemp("runs")
     torch.manual_seed(0)
-    tokenizer = Autoencoder().eval()
+    tokenizer = Autoencoder(FASHION).eval()
     save(tokenizer, folder / "tokens/ema-000001.safetensors")
     save(RefinedDecoder(tokenizer.decoder), folder / "refined/decoder-000001.safetensors")
     line = {"step": 1, "restored_fid": 1.0, "drawn_fid": 1.0}

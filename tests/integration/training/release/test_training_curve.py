@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from training import dataset
+from tandem.measure.quality import reference
 from training.gan.networks import Generator
 from training.release import training_curve
 
@@ -15,9 +15,8 @@ MODELS = Path(__file__).parents[4] / "models"
 
 
 def test_each_snapshot_is_a_point_of_the_curve(tmp_path, monkeypatch):
-    pixels = np.random.default_rng(0).integers(0, 256, (240, 28, 28), dtype=np.uint8)
-    monkeypatch.setattr(dataset, "load_split", lambda split: (pixels, np.arange(240) % 10))
-    monkeypatch.setattr(dataset, "NUM_HELD_OUT", 120)
+    pixels = np.random.default_rng(0).integers(0, 256, (1440, 28, 28), dtype=np.uint8)
+    monkeypatch.setattr(reference, "load_split", lambda split: (pixels, np.arange(1440) % 10))
     monkeypatch.setattr(training_curve, "NUM_SAMPLES", 100)
     torch.manual_seed(0)
     for step in (1000, 2000):

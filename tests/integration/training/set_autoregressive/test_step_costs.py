@@ -10,12 +10,14 @@ from runtime.models import ModelRepository, sha256_of
 from services.ar.codecs.step_costs import load_step_costs
 from services.ar.compute.torch.transformer import Transformer
 from tests.integration.training.set_autoregressive.test_train import MODELS, bare_toml
+from training.image_kind import FASHION
 from training.set_autoregressive.step_costs import measure, write
-from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN, NUM_TOKENS
-from training.set_autoregressive.train import CONFIG, losses
+from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN
+from training.set_autoregressive.train import config_of, losses
 from training.tokenizer.networks import NUM_CODES
 from training.transformer.train import initialise
 
+CONFIG, NUM_TOKENS = config_of(FASHION), FASHION.num_tokens
 ENDS = (1, 2, 6, 13, 31, 49)
 
 

@@ -7,9 +7,10 @@ import torch
 from runtime.models import ModelRepository
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.model.weights import open_checkpoint
-from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN, NUM_TOKENS, drawn_sequences
+from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN, drawn_sequences
 from training.set_autoregressive.train import bits_per_token
 
+NUM_TOKENS = 49
 REPOSITORY = ModelRepository(Path(__file__).parents[4] / "models")
 
 

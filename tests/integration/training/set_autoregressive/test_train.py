@@ -10,9 +10,10 @@ from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tests.integration.services.ar.conftest import serving
 from training import loop
+from training.image_kind import FASHION
 from training.set_autoregressive import train
 from training.set_autoregressive.export import export
-from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN, NUM_TOKENS
+from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN
 from training.tokenizer.networks import NUM_CODES
 
 MODELS = Path(__file__).parents[4] / "models"
@@ -23,12 +24,12 @@ RECIPE = train.Recipe((train.Phase(2, 1.0, 0.5), train.Phase(2, 1.0, 0.75, 1.5))
 def sequences() -> torch.Tensor:
     source = torch.Generator().manual_seed(0)
     labels = torch.randint(10, (12, 1), generator=source) + FIRST_CLASS_TOKEN
-    return torch.cat([labels, torch.randint(NUM_CODES, (12, NUM_TOKENS), generator=source)], dim=1)
+    return torch.cat([labels, torch.randint(NUM_CODES, (12, FASHION.num_tokens), generator=source)], dim=1)
 
 
 def trained(sequences: torch.Tensor, folder: Path, until: int) -> train.Trainer:
     """Train up to a step as `main` does, uncompiled, and leave a snapshot."""
-    trainer = train.Trainer(RECIPE, sequences, compiles=False)
+    trainer = train.Trainer(RECIPE, FASHION, sequences, compiles=False)
 
     def batches(first_step: int):
         for step, batch in enumerate(train.batches(RECIPE, sequences[:8], sequences[8:], first_step), first_step):
@@ -52,7 +53,7 @@ def test_a_training_that_was_interrupted_ends_where_one_in_one_go_ends(sequences
 def bare_toml() -> str:
     """Return the model.toml of a model of which nothing has been measured yet."""
     toml = (MODELS / "fashion-sar/model.toml").read_text().partition("\n[files]")[0]
-    measured = ("diversity", "step_costs")
+    measured = ("diversity", "step_costs", "dtype")
     return "".join(line for line in toml.splitlines(True) if not line.startswith(measured))
 
 

@@ -13,27 +13,31 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tests.integration.services.ar.conftest import serving
 from training.dataset import to_model_range
+from training.image_kind import FASHION
 from training.tokenizer.networks import quantise, to_tokens
 from training.tokenizer.train import Autoencoder
 from training.transformer.export import export
 from training.transformer.tokens import FIRST_CLASS_TOKEN
-from training.transformer.train import CONFIG, bits_per_token
+from training.transformer.train import bits_per_token, config_of
 
 COMMITTED = (Path(__file__).parents[4] / "models/fashion-ar/model.toml").read_text()
-MODEL_TOML = COMMITTED.partition("\n[files]")[0].replace('diversity = "diversity.json"\n', "")  # measured later
+MEASURED = ("diversity", "dtype")  # later
+LINES = COMMITTED.partition("\n[files]")[0].splitlines(keepends=True)
+MODEL_TOML = "".join(line for line in LINES if not line.startswith(MEASURED))
 
 
 @pytest.fixture
 def networks(tmp_path):
     """A tokenizer and a transformer with random weights, as the trainings leave them."""
     torch.manual_seed(0)
-    tokenizer, model = Autoencoder().eval(), Transformer(CONFIG)
+    tokenizer, model = Autoencoder(FASHION).eval(), Transformer(config_of(FASHION))
     torch.nn.init.normal_(model.embedding.weight, std=0.2)
-    model.prepare(CONFIG.max_context_tokens)
+    model.prepare(1 + FASHION.num_tokens)
     for folder, name, module in (("tokens", "ema-000001", tokenizer), ("ar", "model-000001", model)):
         (tmp_path / folder).mkdir()
         state = {key: value.contiguous() for key, value in module.state_dict().items() if key != "head.weight"}
         save_file(state, tmp_path / folder / f"{name}.safetensors")
+    (tmp_path / "ar/log.jsonl").write_text('{"step": 1, "validation_bits_per_token": 9.0}\n')
     return tokenizer, model
 
 

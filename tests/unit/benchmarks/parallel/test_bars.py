@@ -6,12 +6,11 @@ import pytest
 
 from benchmarks.parallel.bars import (
     DIRECT,
-    DIRECT_BEFORE,
+    EQUAL,
     MOSEC,
+    MOSEC_INT8,
     NATIVE,
     PLAIN,
-    PRODUCT,
-    PRODUCT_BEFORE,
     TRITON,
     bars,
     compared,
@@ -19,7 +18,7 @@ from benchmarks.parallel.bars import (
 
 _ROUND = {
     "1x64.images_per_second": {DIRECT: 3000.0, PLAIN: 1000.0, MOSEC: 2000.0, TRITON: 500.0, NATIVE: 4000.0},
-    "1x16.images_per_second": {PRODUCT: 900.0, PRODUCT_BEFORE: 300.0, DIRECT: 1000.0, DIRECT_BEFORE: 800.0},
+    "1x16.images_per_second": {DIRECT: 1000.0, EQUAL: 600.0, MOSEC: 500.0, MOSEC_INT8: 800.0, NATIVE: 400.0},
     "1x1.p50_ms": {DIRECT: 1.0, PLAIN: 2.0, MOSEC: 4.0, NATIVE: 0.5},
     "64x4.images_per_second": {DIRECT: 3800.0},
     "1x64.cpu_ms": {DIRECT: 0.75},
@@ -38,8 +37,14 @@ def test_the_others_are_compared_one_to_one() -> None:
     found = compared(_ROUND, "onnxruntime")
     assert found["1x64.to_native"] == 0.75
     assert found["p50_to_native"] == 2.0
-    assert found["1x16.to_before"] == 1.25
-    assert found["1x16.product"] == 3.0
+
+
+def test_equal_terms_are_compared_beside_what_each_chooses() -> None:
+    found = compared(_ROUND, "onnxruntime")
+    assert found["1x16.to_python_peer"] == 2.0
+    assert found["1x16.to_python_peer_float32"] == 1.2
+    assert found["1x16.to_python_peer_int8"] == 1.25
+    assert found["1x16.to_native_float32"] == 1.5
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def test_the_bare_loop_is_that_of_the_runtime_in_use(
 def test_a_comparison_with_one_that_is_missing_is_no_figure() -> None:
     found = compared(_ROUND, "onnxruntime")
     assert math.isnan(found["64x4.to_python_peer"])
-    assert math.isnan(found["64x4.product"])
+    assert math.isnan(found["64x4.to_native_float32"])
     assert all(math.isnan(value) for value in compared({}, "onnxruntime").values())
 
 

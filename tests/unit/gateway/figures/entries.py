@@ -61,9 +61,14 @@ def entry(
     duration: float = 0.113,
     upstream: tuple[str, int] | None = ("127.0.0.1", 50051),
     headers: Mapping[str, str] | None = None,
+    sockets: tuple[float, float] | None = None,
+    number: int = 0,
     **times: float | None,
 ) -> HTTPAccessLogEntry:
-    """Return an entry: of a call that ended well, but for what is said; `None` as a time leaves it out."""
+    """Return an entry: of a call that ended well, but for what is said; `None` as a time leaves it out.
+
+    `sockets`: when head and reply arrived in their sockets, in seconds after the head was read.
+    """
     raw = HTTPAccessLogEntry()
     common, request, response = raw.common_properties, raw.request, raw.response
     common.start_time.FromNanoseconds(START)
@@ -73,6 +78,9 @@ def entry(
             getattr(common, f"time_to_{name}_byte").CopyFrom(duration_of(seconds))
     for flag in flags:
         setattr(common.response_flags, flag, True)
+    if sockets is not None:
+        clock = " ".join(str(START + round(each * 1e9)) if each else "0" for each in sockets)
+        common.metadata.filter_metadata["tandem"].fields["clock"].string_value = f"{clock} {number}"
     common.upstream_request_attempt_count = attempts
     if upstream:
         common.upstream_remote_address.socket_address.address, port = upstream

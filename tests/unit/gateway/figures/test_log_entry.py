@@ -20,6 +20,17 @@ def test_the_times_of_a_whole_entry() -> None:
     )
 
 
+def test_the_sockets_clock_begins_earlier_and_ends_later() -> None:
+    found = times_of(entry(last_downstream_tx=0.115, sockets=(-0.004, 0.105)))
+    assert found[:7] == pytest.approx((0.0051, 0.006, 0.014, 0.114, 0.015, 0.119, 0.119))
+    assert (found.unread, found.reply_unread, found.total) == pytest.approx((0.004, 0.005, 0.119))
+
+
+def test_of_what_did_not_pass_the_sockets_clock_says_nothing() -> None:
+    found = times_of(entry(sockets=(-0.004, 0.0)))
+    assert (found.reply_unread, found.last_downstream, found.ended) == pytest.approx((0.0, 0.116, 0.117))
+
+
 def test_what_did_not_happen_is_nothing() -> None:
     raw = refused("14")
     assert (upstream_of(raw), times_of(raw).asked, served_of(raw)) == ("", 0.0, None)

@@ -46,6 +46,16 @@ def test_a_whole_life() -> None:
     assert (observation.code, observation.transport, observation.model) == ("OK", "grpc", "m")
 
 
+def test_what_stood_in_sockets_is_a_phase_of_its_own() -> None:
+    """The backend was told of the arrival .004 before Envoy's clock began, and waited .03 for its handler."""
+    told = served(backend_seconds=0.09, arrival_wait_seconds=0.03)
+    observation = seen(entry(told=told, last_downstream_tx=0.115, sockets=(-0.004, 0.105)))
+    assert observation.total_seconds == pytest.approx(0.119)
+    assert observation.phases["sockets"] == pytest.approx(0.009)
+    assert observation.phases["gateway"] == pytest.approx(0.0009 + 0.005)
+    assert observation.phases["residual"] == pytest.approx(0.119 - 0.009 - 0.0059 - (0.09 - 0.006))
+
+
 def test_a_queue_that_the_proxy_did_not_tell_of_is_left_as_it_is() -> None:
     told = served(backend_seconds=0.085, arrival_wait_seconds=0.0)
     assert seen(entry(told=told)).phases["queue"] == pytest.approx(0.01)
@@ -138,6 +148,7 @@ SOME_SECONDS = st.one_of(st.none(), st.floats(0, 100), st.floats(0, 0.2))
     times=st.fixed_dictionaries(dict.fromkeys(TIMES, SOME_SECONDS)),
     duration=st.floats(0, 200),
     attempts=st.integers(0, 4),
+    sockets=st.none() | st.tuples(*[st.floats(-100, 200)] * 2),
 )
 def test_parts_add_up_and_nothing_is_negative(
     timings: Timings,
@@ -148,6 +159,7 @@ def test_parts_add_up_and_nothing_is_negative(
     times: dict[str, float | None],
     duration: float,
     attempts: int,
+    sockets: tuple[float, float] | None,
 ) -> None:
     outputs, first, images = counts
     told = served(
@@ -159,7 +171,7 @@ def test_parts_add_up_and_nothing_is_negative(
         first_outputs=first,
         images=images,
     )
-    observation = seen(entry(told=told, duration=duration, attempts=attempts, **times))
+    observation = seen(entry(told=told, duration=duration, attempts=attempts, sockets=sockets, **times))
     total = observation.total_seconds
     assert sum(observation.phases.values()) == pytest.approx(total, rel=1e-9, abs=1e-12)
     assert all(seconds >= 0.0 for seconds in observation.phases.values())

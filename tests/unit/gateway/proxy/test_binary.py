@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy.binary import NoEnvoy, find_envoy
+from gateway.proxy.binary import NoEnvoy, find_envoy, packaged_version
 
 
 def test_the_packages_binary_is_taken_before_the_one_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,7 +14,7 @@ def test_the_packages_binary_is_taken_before_the_one_in_path(tmp_path: Path, mon
 def test_without_the_package_it_is_the_one_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     binary = own(tmp_path, monkeypatch)
-    assert find_envoy() == binary
+    assert (find_envoy(), packaged_version()) == (binary, "")
 
 
 def test_without_any_the_operator_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

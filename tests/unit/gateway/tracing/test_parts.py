@@ -58,10 +58,23 @@ def test_an_image_s_parts_in_order() -> None:
     assert names == ["gateway", "queue", "batch_wait", "compute", "encode", "backend_other", "residual", "gateway"]
 
 
+def test_what_stood_in_sockets_is_before_each_part_of_the_gateway() -> None:
+    seen, found = taken_apart(
+        entry(SAMPLE, told=served(), last_rx=0.0002, last_downstream_tx=0.115, sockets=(-0.004, 0.105))
+    )
+    check(seen, found)
+    names = [part.name for part in found if part.name in ("sockets", "gateway")]
+    assert names == ["sockets", "gateway", "sockets", "gateway"]
+    assert found[0].end - START == pytest.approx(4_000_000, abs=1)
+
+
 def test_what_never_came_to_a_backend_is_the_gateway_s() -> None:
     seen, found = taken_apart(refused("8"))
     check(seen, found)
     assert [part.name for part in found] == ["gateway"]
+    seen, found = taken_apart(refused("8", duration=0.0337, sockets=(-0.00417, 0.0)))
+    check(seen, found)
+    assert [part.name for part in found] == ["sockets", "gateway"]
 
 
 def test_a_backend_that_told_nothing_has_one_part() -> None:
@@ -78,11 +91,17 @@ def test_a_backend_that_told_nothing_has_one_part() -> None:
     ),
     backend=SECONDS,
     has_told=st.booleans(),
+    sockets=st.none() | st.tuples(*[st.floats(-100, 200)] * 2),
 )
 def test_the_parts_are_the_whole_whatever_the_clocks_say(
-    times: dict[str, float | None], duration: float, phases: dict[str, float], backend: float, has_told: bool
+    times: dict[str, float | None],
+    duration: float,
+    phases: dict[str, float],
+    backend: float,
+    has_told: bool,
+    sockets: tuple[float, float] | None,
 ) -> None:
     told = served(timings=Timings(**phases, total_seconds=1.0), backend_seconds=backend) if has_told else None
-    seen, found = taken_apart(entry(told=told, duration=duration, **times))
+    seen, found = taken_apart(entry(told=told, duration=duration, sockets=sockets, **times))
     if seen.total_seconds:
         check(seen, found)

@@ -13,11 +13,13 @@ from tandem.ar.v1 import ar_pb2
 TEXT, IMAGE = ("words", "text"), ("pictures", "image")
 
 
-def worker(*models: tuple[str, str]) -> ArWorker:
+def worker(*models: tuple[str, str], stepped: str = "") -> ArWorker:
     """Return a worker with models of these names and modalities, as if they had been loaded."""
     worker = ArWorker(ArSettings(models_dir=Path("none"), models=["none"]), ArMetrics(CollectorRegistry()))
     worker._models = {
-        name: SimpleNamespace(name=name, description=ar_pb2.Model(name=name, modality=modality))
+        name: SimpleNamespace(
+            name=name, description=ar_pb2.Model(name=name, modality=modality), takes_steps=name == stepped
+        )
         for name, modality in models
     }
     return worker
@@ -53,6 +55,12 @@ def test_without_a_name_the_content_tells(models, kind, expected):
 def test_where_several_would_do_a_name_is_needed(models, kind):
     with pytest.raises(NotFound, match="name one of: "):
         worker(*models).get_for("", kind)
+
+
+@pytest.mark.parametrize(("in_steps", "expected"), [(False, "pictures"), (True, "stepped")])
+def test_of_several_image_models_steps_tell(in_steps, expected):
+    loaded = worker(TEXT, IMAGE, ("stepped", "image"), stepped="stepped")
+    assert loaded.get_for("", "class_label", in_steps).name == expected
 
 
 def test_a_name_counts_before_the_content():

@@ -110,8 +110,8 @@ async def test_nobody_waits_for_a_queue_that_is_closed():
     add(queue, "a", 4)
     tasks = [await waiting(line, queue, "b", 2) for _ in range(3)]
     line.close()
-    await asyncio.wait_for(asyncio.gather(*tasks), 20)
-    await asyncio.wait_for(line.wait("b", 2), 20)
+    await asyncio.wait_for(asyncio.gather(*tasks), 60)
+    await asyncio.wait_for(line.wait("b", 2), 60)
 
 
 async def test_what_has_begun_gets_its_turn_while_newcomers_keep_a_batcher_s_queue_full():

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.client import ClassLabel, Message
+from tandem.client import Message
 from tandem.client.requests import (
     discriminate_request,
     generate_request,
@@ -18,19 +18,40 @@ from tandem.common.v1 import images_pb2
 
 
 @pytest.mark.parametrize(
-    ("prompt", "kind"),
+    ("prompt", "options", "kind"),
     [
-        ("text", "text"),
-        ("", "text"),
-        ([Message("user", "x")], "chat"),
-        ([1, 2], "tokens"),
-        ([], "tokens"),
-        (ClassLabel(3), "class_label"),
-        (ClassLabel(0), "class_label"),
+        ("text", {"raw": True}, "text"),
+        ("", {"raw": True}, "text"),
+        ("text", {}, "chat"),
+        ([Message("user", "x")], {}, "chat"),
+        ([1, 2], {}, "tokens"),
+        ([], {}, "tokens"),
+        (None, {"label": 3}, "class_label"),
+        (None, {"label": 0}, "class_label"),
     ],
 )
-def test_each_prompt_goes_to_its_field(prompt: Any, kind: str) -> None:
-    assert generate_request(prompt, {}).WhichOneof("prompt") == kind
+def test_each_prompt_goes_to_its_field(prompt: Any, options: Any, kind: str) -> None:
+    assert generate_request(prompt, options).WhichOneof("prompt") == kind
+
+
+def test_a_text_is_what_a_user_says_or_plain_where_a_model_has_no_template() -> None:
+    chat = generate_request("Hi", {}).chat
+    assert [(each.role, each.content) for each in chat.messages] == [("user", "Hi")]
+    assert chat.plain_without_template
+    assert not generate_request([Message("user", "Hi")], {}).chat.plain_without_template
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "message"),
+    [
+        (None, {}, "prompt and label: give one of them"),
+        ("x", {"label": 1}, "prompt and label: give one of them"),
+        ([1], {"raw": True}, "raw: this is for a prompt that is a text"),
+    ],
+)
+def test_what_is_no_prompt_is_refused(prompt: Any, options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        generate_request(prompt, options)
 
 
 def test_what_is_left_out_is_left_to_the_server() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tandem.measure.results.comparison import JudgedImages
-from tandem.measure.results.quality import Nearness, Quality, Views
-from tandem.measure.results.value import Value
+from tandem.measure.results.quality import Distance, Nearness, Quality, Views
+from tandem.measure.statistics.intervals import of_tenths
 
 NUM_IMAGES = 2_000
 
@@ -15,9 +17,19 @@ def figures(fid: float, **others: float) -> Quality:
     return Quality.model_validate({**usual, "num_images": NUM_IMAGES, "classes": (), **others, "fid": fid})
 
 
+def distance(value: float, seed: int, margin: float = 0.1) -> Distance:
+    """Return a distance whose tenths come to this value, give or take the margin, which is independent of others'."""
+    noise = np.random.default_rng(seed).normal(size=10)
+    noise = (noise - noise.mean()) / noise.std(ddof=1) * margin * 10**0.5 / 2.2622
+    tenths = tuple((value + noise).tolist())
+    found = of_tenths(tenths, NUM_IMAGES).model_copy(update={"value": value})
+    return Distance(**vars(found), of_these=value + 0.2, tenths=tenths)
+
+
 def views(fid: float) -> Views:
-    sure = Value(value=fid, low=fid - 0.1, high=fid + 0.1, method="t", count=NUM_IMAGES)
-    return Views(judge=sure, pixels=Value(value=0.25, count=50), gradients=Value(value=0.5, count=50))
+    """Return views whose pixels and gradients are the same whatever the FID."""
+    seed = int(fid * 1_000)
+    return Views(judge=distance(fid, seed), pixels=distance(0.25, seed + 1), gradients=distance(0.5, seed + 2))
 
 
 def judged_images(fid: float, floor: float, tokenizer: float | None = None, **others: float) -> JudgedImages:

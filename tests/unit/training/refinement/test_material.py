@@ -2,14 +2,15 @@
 
 import torch
 
+from training.image_kind import FASHION
 from training.refinement.material import Material, batches
-from training.tokenizer.networks import NUM_CODES, NUM_TOKENS
+from training.tokenizer.networks import NUM_CODES
 
 
 def material(count=12):
     source = torch.Generator().manual_seed(0)
     images = torch.randint(256, (count, 1, 28, 28), generator=source, dtype=torch.uint8)
-    tokens, drawn = (torch.randint(NUM_CODES, (count, NUM_TOKENS), generator=source) for _ in range(2))
+    tokens, drawn = (torch.randint(NUM_CODES, (count, FASHION.num_tokens), generator=source) for _ in range(2))
     labels = torch.arange(count) % 10
     return Material(images, labels, tokens, drawn, labels)
 

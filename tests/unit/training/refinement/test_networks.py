@@ -41,7 +41,7 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch_while_training(base
 @torch.no_grad()
 def test_the_overview_lets_each_cell_know_the_whole_grid():
     torch.manual_seed(0)
-    overview = Overview(width=5)
+    overview = Overview(5, 49)
     x = torch.randn(1, 5, 7, 7)
     other = x.clone()
     other[..., 6, 6] += 1

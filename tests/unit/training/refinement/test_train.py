@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from tests.unit.training.refinement.test_material import material
+from training.image_kind import FASHION
 from training.refinement.material import Material, batches
-from training.refinement.networks import Opponent
+from training.refinement.networks import Opponent, RefinedDecoder
 from training.refinement.train import Chooser, Recipe, Trainer, matching_loss
 from training.tokenizer.networks import Decoder, from_tokens
 
@@ -48,8 +49,8 @@ def test_a_snapshot_measures_the_average_and_keeps_it(trainer, tmp_path):
 @torch.no_grad()
 def test_a_decoder_that_restores_the_images_held_out_is_at_no_distance():
     held_out = material()
-    decoder = Decoder().eval()
-    image = decoder(from_tokens(held_out.tokens)).add(1).mul(127.5).round().clamp(0, 255).byte()
+    decoder = RefinedDecoder(Decoder()).eval()
+    image = decoder(from_tokens(held_out.tokens, FASHION.grid)).add(1).mul(127.5).round().clamp(0, 255).byte()
     same = Material(image, held_out.labels, held_out.tokens, held_out.drawn_tokens, held_out.drawn_labels)
     measured = Chooser(PixelJudge(), same).measure(decoder)
     assert measured["restored_fid"] == 0.0

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from training.set_autoregressive.tokens import NUM_TOKENS
+from training.image_kind import FASHION
 from training.set_autoregressive.train import Phase, Recipe, batches, draw_steps
 
+NUM_TOKENS = FASHION.num_tokens
 RECIPE = Recipe((Phase(400, 1.0, 0.5), Phase(100, 1.0, 0.75), Phase(300, 0.5, 0.25), Phase(50, 0.5, 1.0, 1.5)))
 
 
@@ -24,6 +25,10 @@ RECIPE = Recipe((Phase(400, 1.0, 0.5), Phase(100, 1.0, 0.75), Phase(300, 0.5, 0.
 )
 def test_learning_rates_rise_stay_and_fall_twice(step, rate):
     assert RECIPE.rate(step) == pytest.approx(rate, abs=0.001)
+
+
+def test_a_share_of_the_effort_is_a_share_of_each_phase():
+    assert [phase.steps for phase in RECIPE.with_effort(0.1).phases] == [40, 10, 30, 5]
 
 
 def test_the_default_recipe_ends_with_a_rate_of_zero():
@@ -56,6 +61,6 @@ def test_batches_depend_on_the_step_alone():
 
 
 def test_half_of_the_images_have_few_steps():
-    steps = draw_steps(4000, torch.Generator().manual_seed(0))
+    steps = draw_steps(4000, NUM_TOKENS, torch.Generator().manual_seed(0))
     assert (int(steps.min()), int(steps.max())) == (1, NUM_TOKENS)
     assert 0.45 < float((steps <= 6).float().mean()) < 0.55

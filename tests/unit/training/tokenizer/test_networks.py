@@ -2,18 +2,20 @@
 
 import torch
 
+from training.image_kind import FASHION
 from training.tokenizer.networks import (
-    GRID,
     LEVELS,
     NUM_CODES,
     NUM_DIMS,
-    NUM_TOKENS,
     Encoder,
     Prior,
     from_tokens,
     quantise,
     to_tokens,
 )
+
+GRID = FASHION.grid[0]
+NUM_TOKENS = FASHION.num_tokens
 
 
 def numbers(count: int = 4) -> torch.Tensor:
@@ -37,15 +39,15 @@ def test_tokens_and_numbers_are_two_names_of_the_same():
     quantised = quantise(numbers())
     tokens = to_tokens(quantised)
     assert tokens.shape == (4, NUM_TOKENS)
-    torch.testing.assert_close(from_tokens(tokens), quantised)
+    torch.testing.assert_close(from_tokens(tokens, FASHION.grid), quantised)
     everything = torch.arange(NUM_CODES).repeat_interleave(NUM_TOKENS).view(-1, NUM_TOKENS)
-    assert torch.equal(to_tokens(from_tokens(everything)), everything)
+    assert torch.equal(to_tokens(from_tokens(everything, FASHION.grid)), everything)
 
 
 def test_tokens_run_row_by_row():
     tokens = torch.zeros(1, NUM_TOKENS, dtype=torch.int64)
     tokens[0, GRID + 2] = NUM_CODES - 1
-    assert from_tokens(tokens)[0, :, 1, 2].tolist() == [1.0] * NUM_DIMS
+    assert from_tokens(tokens, FASHION.grid)[0, :, 1, 2].tolist() == [1.0] * NUM_DIMS
 
 
 def test_a_cell_of_the_encoder_sees_no_further_than_its_surroundings():
@@ -68,5 +70,5 @@ def test_the_prior_looks_back_only_and_its_bits_are_those_of_a_distribution():
     # The chances of all codes that could stand in the first cell add up to one.
     codes = torch.zeros(NUM_CODES, NUM_TOKENS, dtype=torch.int64)
     codes[:, 0] = torch.arange(NUM_CODES)
-    chances = 2 ** -prior(from_tokens(codes))[:, 0, 0]
+    chances = 2 ** -prior(from_tokens(codes, FASHION.grid))[:, 0, 0]
     torch.testing.assert_close(chances.sum(), torch.tensor(1.0), atol=1e-3, rtol=0)

@@ -140,7 +140,7 @@ BAD_MESSAGES: dict[str, tuple[bytes, str]] = {
     ),
     "misspelled parameter": (
         changed(lambda m: m.parameters["sed"].CopyFrom(service_pb2.InferParameter(int64_param=3))),
-        "parameters.sed: 3 is not accepted; accepted: none; there are: seed",
+        "parameters.sed: 3 is not accepted; accepted: one of the parameters seed",
     ),
     "timeout": (
         changed(lambda m: m.parameters["timeout"].CopyFrom(service_pb2.InferParameter(int64_param=-1))),

@@ -23,7 +23,7 @@ from tests.integration.gateway.doors.oip.inputs import (
     seeds,
     text_inputs,
 )
-from tests.integration.gateway.fakes import HOLD, FakeBackend
+from tests.integration.gateway.fakes import HOLD, SAMPLE, FakeBackend
 from tests.integration.gateway.running import QUICK, RunningGateway, running_gateway
 
 SAMPLING = {"max_tokens": 20, "seed": 3, "ignore_eos": True}
@@ -128,7 +128,7 @@ async def test_an_error_bears_the_id_of_its_request(gateway: RunningGateway) -> 
     call = gateway.channel.stream_stream(STREAM_INFER)()
     await call.write(service_pb2.ModelInferRequest(model_name="nothing", id="9").SerializeToString())
     await call.write(b"\xff\xff")
-    async with asyncio.timeout(20):  # a proxy that waits for the end of the request would wait for ever
+    async with asyncio.timeout(60):  # a proxy that waits for the end of the request would wait for ever
         replies = [service_pb2.ModelStreamInferResponse.FromString(await call.read()) for _ in range(2)]
     await call.done_writing()
     told = {reply.infer_response.id: reply.error_message.partition(" ")[0] for reply in replies}
@@ -183,7 +183,7 @@ async def held(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[RunningGatewa
 
 
 async def until_open(ar: FakeBackend, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ar.servicer.open_calls != count:
             await asyncio.sleep(0.01)
 
@@ -214,7 +214,8 @@ async def test_an_idle_call_outlives_the_time_that_a_request_has(ar: FakeBackend
         await running.until(serving=True)
         call = running.channel.stream_stream(STREAM_INFER)()
         await call.initial_metadata()
-        await asyncio.sleep(1.0)  # longer than the limit, which would have ended the call
+        # A request that does not come is ended at the limit, and it began after the call.
+        assert await running.channel.stream_unary(SAMPLE)().code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await call.write(service_pb2.ModelInferRequest(model_name="nothing").SerializeToString())
         reply = service_pb2.ModelStreamInferResponse.FromString(await call.read())
         assert reply.error_message.startswith("[NOT_FOUND]")

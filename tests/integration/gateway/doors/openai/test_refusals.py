@@ -104,6 +104,18 @@ async def test_a_bad_value_is_refused_by_name(http: httpx.AsyncClient, path: str
             assert response.headers["x-should-retry"] == "false", asked
 
 
+async def test_a_prompt_beyond_the_context_has_openai_s_code(http: httpx.AsyncClient) -> None:
+    for prompt in ("a " * 5_000, "a" * 200_000):  # of too many tokens, and of too many bytes for any
+        for path, asked in ((COMPLETIONS, {"prompt": prompt}), (CHAT, {"messages": [{**USER[0], "content": prompt}]})):
+            error = check_shape(await http.post(path, json=asked))
+            assert (error["code"], error["type"]) == ("context_length_exceeded", "invalid_request_error")
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/tokenizer_info"])
+async def test_what_is_read_takes_no_other_method(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.request("TRACE", path)).status_code == 405
+
+
 NOTHING_WANTED = {
     COMPLETIONS: {"best_of": 1, "suffix": None, "use_beam_search": False, "response_format": {"type": "text"}},
     CHAT: {"tools": [], "tool_choice": "none", "modalities": ["text"], "store": False, "top_logprobs": None},

@@ -104,7 +104,7 @@ class Backend:
 
     async def take_once_ended(self, request_id: str) -> served_pb2.Served:
         """Ask until the call is there: its handler ends a moment after its client has left."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (found := await self.take(request_id)):
                 await asyncio.sleep(0)
         return found[request_id]

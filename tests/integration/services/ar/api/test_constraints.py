@@ -183,7 +183,7 @@ async def test_pictures_refuse_a_constraint_in_words(both):
     message = ar_pb2.GenerateRequest(model="tiny-image", class_label=1, sampling=sampling)
     assert await refused(both, message) == (
         grpc.StatusCode.INVALID_ARGUMENT,
-        "sampling.json_object: 'a constraint' is not accepted; accepted: none: images hold no text",
+        "sampling.json_object: 'a constraint' is not accepted; accepted: nothing: images hold no text",
     )
 
 

@@ -196,7 +196,7 @@ BAD_REQUESTS = [
     (token_prompt(512, *range(49)), "tokens: '49 codes' is not accepted; accepted: at most 48"),
     (picture(max_tokens=50), "sampling.max_tokens: 50 is not accepted; accepted: 1 to 49"),
     (picture(max_tokens=0), "sampling.max_tokens: 0"),
-    (picture(stop=["a"]), "sampling.stop: ['a'] is not accepted; accepted: none"),
+    (picture(stop=["a"]), "sampling.stop: ['a'] is not accepted; accepted: nothing"),
     (picture(stop_token_ids=[512]), "sampling.stop_token_ids: 512 is not accepted; accepted: token ids 0 to 511"),
     (picture(logit_bias={521: 1.0}), "sampling.logit_bias: 521"),
     (picture(image_encoding=17), "image_encoding: 17"),

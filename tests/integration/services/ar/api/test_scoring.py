@@ -182,7 +182,7 @@ async def test_the_parts_of_the_time_add_up(both):
 async def test_a_full_queue_refuses_at_once(both):
     pictures = ar_pb2.GenerateRequest(class_label=1, sampling=ar_pb2.SamplingParams(n=16))
     drawn = [asyncio.create_task(both.generate(pictures)) for _ in range(4)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while both.worker.get("tiny-image").engine.num_open_sequences < 64:  # 32 may run and 32 may wait
             await asyncio.sleep(0)
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -206,7 +206,7 @@ async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_d
             gate.open()
         assert [len((await call).scores) for call in (held, other)] == [30, 10]
         memory = running.worker.get("tiny").received_images._memory
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while memory.num_held:
                 await asyncio.sleep(0)
         again = running.stub.Discriminate(exhibits(30, bytes(30 * 16)), metadata=caller("hog"))

@@ -29,7 +29,7 @@ async def served_of(call: grpc.aio.Call) -> served_pb2.Served:
 
 async def taken(backend, request_id: str) -> served_pb2.Served:
     stub = served_pb2_grpc.ServedServiceStub(backend.channel)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := (await stub.TakeServed(served_pb2.TakeServedRequest(request_ids=[request_id]))).served):
             await asyncio.sleep(0)
     return found[request_id]

@@ -14,15 +14,15 @@ import pytest
 from runtime.errors import ResourceExhausted
 from tandem.ar.v1 import ar_pb2
 from tandem.cli.servers.ports import free_ports
+from tandem.measure import formats
+from tandem.measure.report.tables.comparison import work_table
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.files import read_as
 from tests.integration.tandem.cli.commands import Ended, assert_all_went_well, run, run_each, started, tandem
 from tests.integration.tandem.fakes import FakeGateway, FakeSequential, fake_gateway
 from tests.integration.tandem.measure.generator.servers import serving
 
 SHORT = (
-    "--pairs",
-    "6",
-    "--callers",
-    "1",
     "--callers",
     "3",
     "--rounds",
@@ -51,20 +51,21 @@ async def test_every_mode_is_measured_alone_and_under_load(gateway: FakeGateway,
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
     assert (document["is_partial"], document["class_names"]) == (False, ["sneaker", "bag", "coat"])
-    # Besides blocks of rounds: each of two loads twice in each of four modes.
-    assert document["audits"]["num_runs"] >= 2 + 2 * 2 * 4
+    # Each of two loads twice in each of four modes.
+    assert document["audits"]["num_runs"] == 2 * 2 * 4
     for mode in document["modes"]:
-        assert mode["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
         assert [point["concurrency"] for point in mode["curve"]] == [1, 3]
         assert [len(point["trials"]) for point in mode["curve"]] == [2, 2]
-        assert mode["codes"] == {"OK": 6 + sum(point["num_images"] for point in mode["curve"])}
+        assert mode["codes"] == {"OK": sum(point["num_images"] for point in mode["curve"])}
     served = {each["paradigm"]: each["num_images"] for each in document["served"]}
     for paradigm, number in served.items():
         assert number == sum(mode["codes"]["OK"] for mode in document["modes"] if mode["paradigm"] == paradigm)
     for part in (
         "fake-image",
         "fake-gan",
-        "alone: whole image",
+        "1 caller: images/s",
+        "whole image",
+        "computed in",
         "3 callers: images/s",
         "images/s, p99 within",
         "250 ms",
@@ -81,34 +82,31 @@ async def test_a_control_asks_the_unary_modes_once_more(gateway: FakeGateway, tm
     assert_all_went_well(ended, document)
     pairs = {(each["first"], each["second"], each["concurrency"]) for each in document["controls"]}
     unary = ("sequential unary", "parallel unary")
-    assert pairs == {(mode, f"{mode}, again", number) for mode in unary for number in (None, 1, 3)}
+    assert pairs == {(mode, f"{mode}, again", number) for mode in unary for number in (1, 3)}
     assert len(document["modes"]) == 4
-    assert all(
-        mode["codes"] == {"OK": 6 + sum(each["num_images"] for each in mode["curve"])} for mode in document["modes"]
-    )
+    assert all(mode["codes"] == {"OK": sum(each["num_images"] for each in mode["curve"])} for mode in document["modes"])
     assert "Control: two series of the same unary call differ by up to" in " ".join(ended.out.split())
 
 
-async def test_classes_are_asked_for_as_often(gateway: FakeGateway) -> None:
-    """Within one: where a model has had its turn in the middle of a row of all classes."""
+async def test_no_request_is_sent_twice(gateway: FakeGateway) -> None:
     await compare(gateway)
-    warm_up = 2 * 5
-    labels = [request.class_label for request in gateway.sequential.requests][warm_up : warm_up + 12]
-    assert sorted(labels) == sorted([0, 1, 2] * 4)
+    assert {request.class_label for request in gateway.sequential.requests} == {0, 1, 2}
     assert len({request.sampling.seed for request in gateway.sequential.requests}) == len(gateway.sequential.requests)
 
 
 async def test_markdown_is_for_a_readme(gateway: FakeGateway) -> None:
     ended = await compare(gateway, "--markdown")
     lines = [line for line in ended.out.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 2 * 6
+    assert len(lines) == 2 + 3 + 2 * 6
     assert "sequential, streamed" in lines[0]
 
 
 async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    command = tandem("bench", "compare", *SHORT, "--pairs", "100000", "--json", str(file), "--address", gateway.address)
-    async with asyncio.timeout(40), started(*command) as process:
+    command = tandem(
+        "bench", "compare", *SHORT, "--rounds", "100000", "--json", str(file), "--address", gateway.address
+    )
+    async with asyncio.timeout(60), started(*command) as process:
         await _until(lambda: len(gateway.sequential.requests) > 60)
         gateway.sequential.hold.clear()  # so that a request is under way that never ends
         await gateway.sequential.holding.wait()
@@ -120,14 +118,14 @@ async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) 
     assert "broken off by hand" in err.decode()
     document = json.loads(file.read_text())
     assert document["is_partial"]
-    assert document["modes"][0]["alone"]["latency"]["distribution"]["seconds"]["count"] >= 10
+    assert document["modes"][0]["curve"]
 
 
 async def test_a_server_that_dies_in_the_middle_is_told_and_the_rest_kept(tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    async with asyncio.timeout(40), fake_gateway() as gateway:
+    async with asyncio.timeout(60), fake_gateway() as gateway:
         command = tandem(
-            "bench", "compare", *SHORT, "--pairs", "100000", "--json", str(file), "--address", gateway.address
+            "bench", "compare", *SHORT, "--rounds", "100000", "--json", str(file), "--address", gateway.address
         )
         async with started(*command) as process:
             await _until(lambda: len(gateway.sequential.requests) > 60)
@@ -136,7 +134,7 @@ async def test_a_server_that_dies_in_the_middle_is_told_and_the_rest_kept(tmp_pa
     assert process.returncode == 1
     assert "Traceback" not in err.decode()
     assert "PARTIAL" in out.decode()
-    assert "rounds in a row had requests that failed" in err.decode()
+    assert "ended well" in err.decode()
     assert "UNAVAILABLE" in err.decode()
     assert json.loads(file.read_text())["modes"][0]["codes"]["OK"] >= 10
 
@@ -147,7 +145,7 @@ async def test_a_model_that_fails_under_load_alone_is_told(gateway: FakeGateway,
     ended = await compare(gateway, "--json", str(file))
     assert ended.code == 1
     assert "none of" in ended.err
-    assert json.loads(file.read_text())["modes"][0]["alone"] is not None
+    assert json.loads(file.read_text())["is_partial"]
 
 
 def refuse_once_two_ask_at_a_time(fake: FakeSequential) -> None:
@@ -200,7 +198,7 @@ async def test_what_is_wrong_is_named_in_one_line(gateway: FakeGateway) -> None:
 async def test_wrong_words_are_named(gateway: FakeGateway) -> None:
     wrong = [
         ("--callers", "0"),
-        ("--pairs", "0"),
+        ("--rounds", "0"),
         ("--trial", "0"),
         ("--slo", "0"),
         ("--capacity", "search"),
@@ -211,37 +209,40 @@ async def test_wrong_words_are_named(gateway: FakeGateway) -> None:
         assert words[0] in ended.err, words
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "part"),
-    [
-        ("image_shape", [8, 8, 1], "image shape"),
-        ("num_classes", 7, "number of classes"),
-        ("class_names", ["a", "b", "c"], "names of the classes"),
-    ],
-)
-async def test_models_that_do_not_match_are_refused(
-    monkeypatch: pytest.MonkeyPatch, field: str, value: Any, part: str
+@pytest.mark.parametrize("command", [("race", "--rounds", "2"), ("bench", "compare", *SHORT)])
+async def test_different_work_is_measured_each_for_itself(
+    gateway: FakeGateway, tmp_path: Path, command: Sequence[str]
 ) -> None:
-    listed = FakeSequential.list_models
+    file = tmp_path / "comparison.json"
+    words = ("--sequential-model", "fake-text", "--json", str(file), "--address", gateway.address)
+    ended = await run(*tandem(*command, *words))
+    document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
+    assert (document["is_matched"], document["class_names"], document["controls"]) == (False, [], [])
+    assert {request.sampling.max_tokens for request in gateway.sequential.requests} == {64}
+    assert document["work"]["sequential"] == {"name": "a text of 64 tokens", "unit": "token", "num_outputs": 64}
+    assert document["work"]["parallel"]["name"] == "an image of 4x4 of a class"
+    assert document["judgement"]["reason"] == "unmatched work: a text of 64 tokens and an image of 4x4 of a class"
+    # No paradigm is held against the other.
+    assert document["contrasts"]
+    assert all(each["first"].split()[0] == each["second"].split()[0] for each in document["contrasts"])
+    told = " ".join(ended.out.split())
+    assert "this is what each costs, not which is better" in told
+    assert "docs/your-own-pair.md" in told
+    assert "requests/s" in told
+    assert "better by" not in told
 
-    async def other(self: FakeSequential, request: object, call: Any) -> ar_pb2.ListModelsResponse:
-        response = await listed(self, request, call)
-        model = response.models[1]
-        if isinstance(value, list):
-            del getattr(model, field)[:]
-            getattr(model, field).extend(value)
-        else:
-            setattr(model, field, value)
-        return response
 
-    monkeypatch.setattr(FakeSequential, "list_models", other)
-    async with fake_gateway() as gateway:
-        ended = await compare(gateway)
-        assert not gateway.sequential.requests
-    assert ended.code == 1
-    assert part in ended.err
-    assert "fake-image and fake-gan" in ended.err
-    assert "a matched pair" in ended.err
+async def test_what_the_work_is_told_of_comes_from_the_figures(gateway: FakeGateway, tmp_path: Path) -> None:
+    """A text of so many tokens brings so many outputs a second."""
+    file = tmp_path / "race.json"
+    words = ("--sequential-model", "fake-text", "--rounds", "1", "--json", str(file), "--address", gateway.address)
+    await run(*tandem("race", *words))
+    document = read_as(file, Comparison)
+    by_name = {mode.name: mode.curve[0] for mode in document.modes}
+    (_, *rows) = work_table(document).rows
+    assert str(rows[1].cells[1]) == f"{formats.number(64 * by_name['sequential unary'].images_per_second.value)} tokens"
+    assert str(rows[1].cells[2]) == f"{formats.number(by_name['parallel unary'].images_per_second.value)} images"
 
 
 async def test_a_disk_that_is_full_loses_nothing(gateway: FakeGateway) -> None:
@@ -267,15 +268,31 @@ async def test_a_foreign_server_stands_beside_ours(gateway: FakeGateway, tmp_pat
     assert foreign["model"] == "known"
     assert [mode["name"] for mode in foreign["modes"]] == ["foreign streamed", "foreign unary"]
     for mode in foreign["modes"]:
-        assert mode["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
         assert [len(point["trials"]) for point in mode["curve"]] == [2, 2]
         assert all(point["cpu_seconds_per_image"]["servers"] is None for point in mode["curve"])
-        assert mode["alone"]["phases"] is None
+        assert mode["curve"][0]["phases"] is None
     pairs = {(each["first"], each["second"], each["concurrency"]) for each in foreign["contrasts"]}
-    assert {("foreign unary", "sequential unary", None), ("foreign streamed", "sequential streamed", 3)} <= pairs
+    assert {("foreign unary", "sequential unary", 1), ("foreign streamed", "sequential streamed", 3)} <= pairs
     assert [mode["name"] for mode in document["modes"]][:2] == ["sequential streamed", "sequential unary"]
-    assert "alone: first token" in ended.out
+    assert "1 caller: first token" in ended.out
     assert "is asked for text, not for images" in " ".join(ended.out.split())
+
+
+async def test_the_pair_in_one_precision_stands_beside(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "comparison.json"
+    async with fake_gateway() as other:
+        ended = await compare(gateway, "--beside", other.address, "--json", str(file))
+        assert other.sequential.requests
+    document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
+    assert [mode["name"] for mode in document["beside"]["modes"]] == [
+        "sequential unary, both in float32",
+        "parallel unary, both in float32",
+    ]
+    assert {each["concurrency"] for each in document["beside"]["contrasts"]} == {1, 3}
+    served = {each["paradigm"]: each["num_images"] for each in document["served"]}
+    assert served["parallel"] == sum(m["codes"]["OK"] for m in document["modes"] if m["paradigm"] == "parallel")
+    assert "both in float32" in ended.out
 
 
 async def test_a_foreign_server_that_is_not_there_is_told_before_anything_is_measured(gateway: FakeGateway) -> None:

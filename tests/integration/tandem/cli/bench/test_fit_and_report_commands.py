@@ -119,7 +119,7 @@ async def test_servers_that_tell_no_batches_are_no_crash(gateway: FakeGateway, t
 
 async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) -> None:
     command = tandem("bench", "fit", "--climb-seconds", "60", "--out", str(tmp_path), "--address", gateway.address)
-    async with asyncio.timeout(40), started(*command) as process:
+    async with asyncio.timeout(60), started(*command) as process:
         while len(gateway.sequential.requests) < 20:  # it is under way
             await asyncio.sleep(0.01)
         process.send_signal(signal.SIGINT)

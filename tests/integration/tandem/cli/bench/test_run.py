@@ -38,7 +38,7 @@ async def test_run_prints_a_table_and_keeps_a_document_and_its_requests(backend:
     words = ("-w", "images", "-w", "text,tokens=4,slo=5", "--rate", "100", "--requests", "60", *FAST, *files)
     ended = await run(*bench(backend, *words))
     assert without_verdict(ended) == 0
-    for part in ("images fake-gan unary", "text fake-text streamed", "latency p50", "within the objective", "residual"):
+    for part in ("images fake-gan unary", "text fake-text streamed", "latency p50", "within the objective", "outside"):
         assert part in ended.out
     assert "of CPU a request" in ended.err
     document = read_as(tmp_path / "run.json", Document)

@@ -32,7 +32,7 @@ async def test_ready_with_tls_or_without(tmp_path: Path, monkeypatch: pytest.Mon
     waiting = asyncio.create_task(Child(spec, tmp_path / "log", ignored, ignored).wait_ready())
     try:
         await server.health.set_serving(True)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await waiting
     finally:
         await server.stop(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,12 @@ from tests.unit.tandem.measure.studies.comparison.seen import findings
 from tests.unit.tandem.measure.studies.comparison.test_results import made
 
 
-def tour(gateway: FakeGateway, http_port: int, folder: Path) -> Tour:
+def plan(gateway: FakeGateway, http_port: int) -> Plan:
     ports = Ports(port=gateway.server.port, http_port=http_port)
-    return Tour(Plan(ports, Path("models"), ["text"], ["image"], 1), folder, Terminal(), has_report=False)
+    return Plan(ports, Path("models"), ["text"], ["image"], 1)
+
+
+NOWHERE = Plan(Ports(), Path("models"), [], [], 1)
 
 
 async def test_the_tour_goes_through_every_stage(
@@ -32,8 +36,8 @@ async def test_the_tour_goes_through_every_stage(
     Counter("tandem_outputs", "Outputs.", registry=registry).inc(5)
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     try:
-        stages = tour(gateway, server.server_port, tmp_path)
-        assert await stages.run() == 0
+        stages = Tour(tmp_path, Terminal())
+        assert await stages.run(plan(gateway, server.server_port)) == 0
     finally:
         server.shutdown()
         server.server_close()
@@ -52,7 +56,7 @@ class Scripted(Tour):
     """Its commands end as they are told; the last one, which measures, writes a report or does not."""
 
     def __init__(self, folder: Path, *, writes_report: bool) -> None:
-        super().__init__(Plan(Ports(), Path("models"), [], [], 1), folder, Terminal(), has_report=True)
+        super().__init__(folder, Terminal())
         self._writes_report = writes_report
         self.commands: list[Sequence[str]] = []
 
@@ -65,7 +69,7 @@ class Scripted(Tour):
             self._report.touch()
         return 1
 
-    def _show_metrics(self) -> None:
+    def _show_metrics(self, plan: Plan) -> None:
         pass
 
 
@@ -74,7 +78,8 @@ async def test_a_measurement_with_a_flaw_is_no_failure_but_one_without_a_report_
     tmp_path: Path, writes_report: bool
 ) -> None:
     stages = Scripted(tmp_path, writes_report=writes_report)
-    assert await stages.run() == (0 if writes_report else 1)
+    assert await stages.measure(replace(NOWHERE, beside=NOWHERE)) == (0 if writes_report else 1)
+    assert "--beside" in stages.commands[-1]
     assert stages.is_complete == writes_report
 
 
@@ -95,22 +100,22 @@ class Raced(Scripted):
 @pytest.mark.parametrize("stop_reason", ["", "the server is gone"])
 async def test_a_race_with_a_flaw_is_no_failure_but_one_that_was_cut_short_is(tmp_path: Path, stop_reason: str) -> None:
     stages = Raced(tmp_path, stop_reason)
-    assert await stages.run() == (1 if stop_reason else 0)
+    assert await stages.run(NOWHERE) == (1 if stop_reason else 0)
 
 
 async def test_the_tour_ends_with_the_first_stage_that_fails(gateway: FakeGateway, tmp_path: Path) -> None:
     gateway.sequential.error = Unavailable("gone")
-    stages = tour(gateway, 1, tmp_path)
-    assert await stages.run() == 1
+    stages = Tour(tmp_path, Terminal())
+    assert await stages.run(plan(gateway, 1)) == 1
     assert not stages.is_complete
     assert not gateway.parallel.requests
 
 
 async def test_cancelling_the_tour_ends_its_command(gateway: FakeGateway, tmp_path: Path) -> None:
     gateway.sequential.hold.clear()
-    stages = tour(gateway, 1, tmp_path)
-    running = asyncio.create_task(stages.run())
-    async with asyncio.timeout(30):
+    stages = Tour(tmp_path, Terminal())
+    running = asyncio.create_task(stages.run(plan(gateway, 1)))
+    async with asyncio.timeout(60):
         await gateway.sequential.holding.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -14,6 +14,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+LATE = [0.0]
 BEHAVIOUR = {"first": 0.0, "gap": 0.0, "usage": True, "status": 200, "tokens": 1}
 
 
@@ -22,7 +23,10 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
-        self._whole(200, {"data": [{"id": "known", "object": "model"}, {"id": "another", "object": "model"}]})
+        if self.path == "/late":  # the most seconds, since this was asked last
+            late, LATE[0] = LATE[0], 0.0
+            return self._whole(200, late)
+        return self._whole(200, {"data": [{"id": "known", "object": "model"}, {"id": "another", "object": "model"}]})
 
     def do_POST(self):
         began_at = time.monotonic()
@@ -79,6 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     @staticmethod
     def _sleep_until(instant):
         time.sleep(max(0.0, instant - time.monotonic()))
+        LATE[0] = max(LATE[0], time.monotonic() - instant)
 
     def log_message(self, *_):
         pass

@@ -100,9 +100,9 @@ async def test_a_closed_loop_of_a_number(backend: str) -> None:
     assert run_result.document.audit.max_outstanding <= 5
 
 
-async def test_callers_of_a_ramp_join_one_after_another(backend: str) -> None:
+async def test_callers_of_a_ramp_join_one_after_another(known_delays) -> None:
     load = ClosedLoop(concurrency=1, end_concurrency=4)
-    run_result = await conducted(backend, load, "images", duration_seconds=1.2)
+    run_result = await conducted(known_delays({"fixed": 0.05}).address, load, "images", duration_seconds=1.2)
     rows = run_result.record.requests
     instants = np.sort(np.concatenate((rows["sent"], rows["ended"])))
     under_way = [int(np.sum((rows["sent"] <= at) & (rows["ended"] > at))) for at in instants]

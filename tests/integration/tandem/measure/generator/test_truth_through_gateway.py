@@ -19,7 +19,7 @@ from tests.integration.tandem.measure.generator.test_truth import open_scenario,
 
 FAST, SLOW, SHARE_SLOW = 0.5, 1.0, 0.3
 NUM_REQUESTS = 150
-MAX_RESIDUAL = 0.02
+MAX_OUTSIDE = 0.02
 DURATION = "gen_ai_server_request_duration_seconds"
 
 
@@ -48,7 +48,7 @@ async def test_parts_sum_to_the_whole_and_the_gateway_agrees(known_delays: Calla
 
 async def counted(page: str, count: int) -> dict[float, float]:
     """Return the histogram once so many requests are in it: the gateway learns of them a moment after their clients."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             histogram = cumulative((await asyncio.to_thread(httpx.get, page)).text)
             if histogram.get(float("inf"), 0.0) >= count:
@@ -63,7 +63,7 @@ def assert_parts_make_up_the_whole(stream: StreamResult) -> None:
     assert whole is not None
     assert sum(parts.values()) == pytest.approx(whole, rel=1e-6)
     assert parts["compute"] == pytest.approx(FAST, rel=0.02)
-    assert 0.0 <= parts["residual"] / whole < MAX_RESIDUAL
+    assert 0.0 <= parts["outside"] / whole < MAX_OUTSIDE
 
 
 def cumulative(page: str) -> dict[float, float]:

@@ -46,4 +46,4 @@ def test_any_other_is_refused_by_name(name: str) -> None:
     made.parameters[name].double_param = 0.5
     with pytest.raises(InvalidArgument) as caught:
         model_parameters(made, ("top_k", "seed"))
-    assert str(caught.value) == f"parameters.{name}: 0.5 is not accepted; accepted: none; there are: seed, top_k"
+    assert str(caught.value) == f"parameters.{name}: 0.5 is not accepted; accepted: one of the parameters seed, top_k"

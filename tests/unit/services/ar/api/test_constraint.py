@@ -59,5 +59,5 @@ def test_the_largest_that_is_taken():
 
 def test_pictures_match_no_text():
     refuse_constraint(sampling())
-    with pytest.raises(InvalidArgument, match=r"sampling\.regex: 'a constraint' is not accepted; .*: none: images"):
+    with pytest.raises(InvalidArgument, match=r"sampling\.regex: 'a constraint' is not accepted; .*: nothing: images"):
         refuse_constraint(sampling(regex="a"))

@@ -37,6 +37,7 @@ def test_no_other_groups_cost_less(seed, first):
             ways = every_way(num_tokens, steps)
             found = costs.group_ends(first, num_tokens, steps)
             assert found in ways
+            assert costs.bits(first, num_tokens, steps) == pytest.approx(price(bits, first, found))
             assert price(bits, first, found) == pytest.approx(min(price(bits, first, way) for way in ways))
 
 

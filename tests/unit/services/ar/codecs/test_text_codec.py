@@ -116,6 +116,14 @@ def test_chat_is_laid_out_by_the_template(codec):
     assert decode(codec, token_ids)[0] == ""  # special tokens give no text
 
 
+def test_a_message_is_plain_text_where_that_is_asked_and_there_is_no_template(codec):
+    plain = make_codec(None)
+    assert plain.encode_chat([("user", "hi")], is_plain_without=True) == plain.encode("hi")
+    assert codec.encode_chat([("user", "hi")], is_plain_without=True) == codec.encode_chat([("user", "hi")])
+    with pytest.raises(InvalidArgument, match="this model has no chat template"):
+        plain.encode_chat([("system", "be brief"), ("user", "hi")], is_plain_without=True)
+
+
 @pytest.mark.parametrize(
     ("template", "turns", "message"),
     [

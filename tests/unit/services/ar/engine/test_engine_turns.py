@@ -17,7 +17,7 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, Sequence
 
-LIMIT_SECONDS = 20
+LIMIT_SECONDS = 60
 NUM_PLACES = 16
 NEVER = Deadline.after(None)
 

@@ -14,7 +14,7 @@ from services.common.batching.batcher import Batcher
 from tests.unit.services.common.batching.fakes import Doubler, Recorder, Stepwise
 
 NEVER = Deadline(math.inf)
-LIMIT_SECONDS = 20
+LIMIT_SECONDS = 60
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ from services.common.batching.instance_thread import InstanceThread
 from services.common.batching.request import BatchRequest
 from tests.unit.services.common.batching.rig import NEVER
 
-LIMIT_SECONDS = 20
+LIMIT_SECONDS = 60
 
 
 class Payload:

@@ -39,7 +39,7 @@ def test_a_tradeoff_that_cannot_begin_keeps_the_earlier_one(used: Path, monkeypa
     def no_server(*_: object) -> None:
         raise ExpectedError("no gateway")
 
-    monkeypatch.setattr(tradeoff, "chosen_models", no_server)
+    monkeypatch.setattr(tradeoff, "step_subjects", no_server)
     with pytest.raises(typer.Exit):
         tradeoff.tradeoff(out_dir=used)
     assert left(used) == {*OWN, *OTHERS}

@@ -47,7 +47,7 @@ def test_the_table_has_what_was_measured_and_leaves_out_what_says_nothing():
         "latency p99",
         "  batch wait",
         "2 ms",
-        "residual",
+        "outside",
     ):
         assert part in text
     for part in ("first output", "gap", "dropped", "prefill", "p99.9", "objective", "gateway", "hop"):

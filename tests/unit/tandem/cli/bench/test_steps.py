@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from tandem.cli.bench.folder import ResultFolder
-from tandem.cli.bench.steps import FILE_NAME, chosen_models, step_numbers, step_subjects, stepped
+from tandem.cli.bench.steps import FILE_NAME, step_numbers, step_subjects, stepped
 from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
@@ -36,22 +36,6 @@ def test_steps_are_numbers_with_commas_between(text: str, numbers: tuple[int, ..
 def test_others_are_named(text: str) -> None:
     with pytest.raises(ExpectedError, match="is not accepted; accepted: whole numbers"):
         step_numbers(text)
-
-
-@pytest.mark.parametrize(
-    ("served", "named", "chosen"),
-    [
-        ([("ar", False), ("sar", True)], "", "ar"),
-        ([("ar", False), ("sar", True)], "sar", "sar"),
-        ([("sar", True)], "", ""),
-        ([("one", False), ("two", False)], "", ""),
-    ],
-)
-def test_of_several_models_the_plain_one_is_compared(
-    monkeypatch: pytest.MonkeyPatch, served: list[tuple[str, bool]], named: str, chosen: str
-) -> None:
-    serve(monkeypatch, *served)
-    assert chosen_models("127.0.0.1:1", named, "gan") == (chosen, "gan")
 
 
 def test_without_a_model_that_takes_steps_there_is_no_curve(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,6 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     monkeypatch.setattr(tradeoff, "compared", lambda *_: (a_comparison(), 0))
     monkeypatch.setattr(tradeoff, "fitted", fitted)
     monkeypatch.setattr(tradeoff, "colocated", fitted)
-    monkeypatch.setattr(tradeoff, "chosen_models", lambda *_: ("ar", "gan"))
     monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: SUBJECTS)
     monkeypatch.setattr(session, "measure_steps", lambda *_: document())
     with pytest.raises(ends_with or type(error)):
@@ -91,7 +90,6 @@ def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_w
     monkeypatch.setattr(tradeoff, "compared", lambda *_: (a_comparison(), 0))
     monkeypatch.setattr(tradeoff, "fitted", fitted)
     monkeypatch.setattr(tradeoff, "colocated", colocated)
-    monkeypatch.setattr(tradeoff, "chosen_models", lambda *_: ("ar", "gan"))
     monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: None)
     tradeoff.tradeoff(out_dir=tmp_path, together=is_wanted)
     assert asked == ([(("ar", "gan"), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])

@@ -7,7 +7,7 @@ import pytest
 
 from runtime.errors import NotFound
 from runtime.models import ModelError
-from tandem.cli.servers.plan import Plan, Ports, chosen_models
+from tandem.cli.servers.plan import Plan, Ports, chosen_models, replica_ports
 from tandem.cli.servers.up import announce, suggestions
 from tandem.cli.terminal import Terminal
 
@@ -78,7 +78,19 @@ def test_what_to_try_fits_the_models_that_are_served() -> None:
     ]
     assert suggestions(replace(both, sequential_models=["fashion-ar"]))[0] == "generate --label t-shirt --partial"
     several = suggestions(replace(both, sequential_models=["fashion-ar", "fashion-sar"]))
-    assert several[0] == "generate --label t-shirt --partial --model fashion-ar"
+    assert several[:2] == ["generate --label t-shirt --partial", "generate --label t-shirt --steps 8"]
+    alike = suggestions(replace(both, sequential_models=["fashion-ar", "fashion-ar"]))
+    assert alike[0] == "generate --label t-shirt --partial --model fashion-ar"
+
+
+def test_a_plan_beside_computes_in_one_precision_with_more_replicas() -> None:
+    beside = replace(plan(Path("m")), precision="float32", more_ports=((7, 8),))
+    (first, second, parallel), [gateway] = replace(plan(Path("m")), beside=beside).layers()[2:]
+    assert [each.name for each in (first, second)] == ["sequential-float32", "sequential-2-float32"]
+    assert second.address == "127.0.0.1:7"
+    assert all("--dtype float32" in " ".join(each.command) for each in (first, second))
+    assert "--precision float32" in " ".join(parallel.command)
+    assert gateway.command[gateway.command.index("--ar-targets") + 1] == "127.0.0.1:3,127.0.0.1:7"
 
 
 def test_a_repository_of_ones_own_needs_no_model_that_comes_with_tandem(tmp_path: Path) -> None:
@@ -103,3 +115,10 @@ def test_a_backend_without_models_is_not_started(capsys: pytest.CaptureFixture[s
     assert "sample" not in told
     [parallel], _ = replace(text_alone, sequential_models=[], parallel_models=["fashion-gan"]).layers()
     assert parallel.name == "parallel"
+
+
+def test_image_models_alone_have_a_replica_for_each_core_and_texts_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.cli.servers.plan.usable_cores", lambda: 3)
+    assert len({port for both in replica_ports(MODELS, ["fashion-ar", "fashion-sar"]) for port in both}) == 4
+    assert replica_ports(MODELS, ["fashion-ar", "smollm2-135m-instruct"]) == ()
+    assert replica_ports(MODELS, []) == ()

@@ -14,6 +14,7 @@ def test_free_ports_are_different_and_free() -> None:
     ports = free_ports(6)
     assert len(set(ports)) == 6
     assert all(is_free(port) for port in ports)
+    assert max(ports) < 32_768  # the first that Linux gives to an outgoing connection
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")

@@ -95,10 +95,11 @@ async def test_no_gateway_is_an_error_of_its_own() -> None:
             await find_model(client, "small-gan")
 
 
-async def test_images_with_colours_are_refused(gateway: SmallGateway) -> None:
+async def test_images_with_colours_keep_their_channels(gateway: SmallGateway) -> None:
+    grey, _ = await drawn(gateway, "small-gan", Sampling(1))
     gateway.parallel.num_channels = 3
-    with pytest.raises(InvalidArgument, match="3 channels"):
-        await drawn(gateway, "small-gan", Sampling(1))
+    colour, _ = await drawn(gateway, "small-gan", Sampling(1))
+    assert (colour == np.repeat(grey[..., None], 3, axis=-1)).all()
 
 
 def test_both_paradigms_say_where_seeds_come_from() -> None:

@@ -23,7 +23,7 @@ def test_it_tells_classes_and_gives_features(judge_folder: Path) -> None:
 
 
 def test_images_of_another_size_are_refused(judge_folder: Path) -> None:
-    with pytest.raises(InvalidArgument, match=r"\[2, 28, 28\].*\[number, 4, 4\]"):
+    with pytest.raises(InvalidArgument, match=r"\[2, 28, 28, 1\].*\[number, 4, 4, 1\]"):
         Judge(judge_folder / "judge.onnx").look(np.zeros((2, 28, 28), np.uint8))
 
 

@@ -10,8 +10,7 @@ from runtime.models import ModelRepository
 from services.common.images.encoding import to_uint8
 from tandem.measure.quality.protocol import tokenizer_verdict
 from tandem.measure.quality.reconstruction import psnr, reconstructed
-from tandem.measure.results.quality import Views
-from tandem.measure.results.value import Value
+from tandem.measure.results.quality import Distance, Views
 from tests.tiny_models import NUM_CODES, NUM_TOKENS, add_image_model, painted
 
 
@@ -37,7 +36,7 @@ def test_a_model_without_encoder_has_no_way_back(tmp_path: Path) -> None:
 
 
 def test_a_lossless_tokenizer_has_no_signal_to_noise_ratio() -> None:
-    images, one = painted_images(), Value(value=1.0, count=3)
+    images, one = painted_images(), Distance(value=1.0, count=3, of_these=1.0, tenths=())
     views = Views(judge=one, pixels=one, gradients=one)
     assert tokenizer_verdict(images, images, views) == {"reconstruction_fid": 1.0}
     changed = images ^ np.uint8(1)

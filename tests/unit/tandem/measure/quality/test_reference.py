@@ -29,11 +29,24 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert reference.train.labels.dtype == np.int64
 
 
+def test_of_images_in_colour_that_are_not_divided_every_sixth_of_each_class_is_for_testing(tmp_path: Path) -> None:
+    labels = np.tile(np.arange(2), 60)
+    images = np.zeros((120, 3, 5, 3), np.uint8) + np.arange(120, dtype=np.uint8)[:, None, None, None]
+    np.savez(tmp_path / "all.npz", images=images, labels=labels, names=np.array(["even", "odd"]))
+    reference = from_file(tmp_path / "all.npz")
+    assert reference.class_names == ("even", "odd")
+    assert reference.test.images[:, 0, 0, 0].tolist() == [*range(10, 120, 12), *range(11, 120, 12)]
+    assert reference.test.labels.tolist() == [0] * 10 + [1] * 10
+    assert reference.train.images.shape == (100, 3, 5, 3)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"train_images": np.zeros((20, 3, 5))}, "train_images"),
-        ({"test_images": np.zeros((20, 3, 5, 1), np.uint8)}, "test_images"),
+        ({"test_images": np.zeros((20, 3, 5, 2), np.uint8)}, "test_images"),
+        ({"train_images": np.zeros((20, 3, 5, 3), np.uint8)}, "test_images"),
+        ({"names": np.array(["a", "b", "c"])}, "names"),
         ({"test_images": np.zeros((20, 4, 5), np.uint8)}, "test_images"),
         ({"test_labels": np.zeros(20)}, "test_labels"),
         ({"test_labels": np.zeros(19, int)}, "test_labels"),

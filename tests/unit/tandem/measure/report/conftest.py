@@ -20,7 +20,7 @@ from tandem.measure.scenario import Paradigm, Scenario
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.crossover.crossover import crossover
 from tests.unit.tandem.measure.imagined_quality import judged_images
-from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, round_of, settings, trial
+from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, settings, trial
 from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE, usual
 
 
@@ -36,7 +36,6 @@ def png() -> str:
 
 def a_comparison() -> Comparison:
     times = {"sequential_streamed": 0.064, "sequential_unary": 0.063, "parallel_streamed": 0.0017}
-    rounds = [round_of(number % 3, **times, parallel_unary=0.0016) for number in range(41)]
     trials = [
         (number, trial(name.replace("_", " "), callers, [seconds * callers**0.5] * 20))
         for number in range(2)
@@ -49,7 +48,7 @@ def a_comparison() -> Comparison:
         "127.0.0.1:1",
         PAIR,
         settings(),
-        findings(rounds=rounds, trials=trials, quality=judged, judgement=note),
+        findings(trials=trials, quality=judged, judgement=note),
     )
     served = tuple(each.model_copy(update={"samples_png": png()}) for each in made.served)
     modes = tuple(_with_phases(mode) for mode in made.modes)
@@ -58,16 +57,16 @@ def a_comparison() -> Comparison:
 
 def _with_phases(mode: ModeResult) -> ModeResult:
     """Return the mode with what its servers told of the time; made by hand, those of `seen` do not."""
-    assert mode.alone is not None
-    whole = mode.alone.latency.distribution.seconds.mean or 0.0
+    first, *others = mode.curve
+    whole = first.latency.distribution.seconds.mean or 0.0
     work = "decode" if mode.paradigm == "sequential" else "compute"
-    shares = {"lateness": 0.0, "queue": 0.1, work: 0.6, "residual": 0.3}
+    shares = {"lateness": 0.0, "queue": 0.1, work: 0.6, "outside": 0.3}
     parts = {
         name: Phase(mean_seconds=share * whole, median_seconds=share * whole, around_p50_seconds=share * whole)
         for name, share in shares.items()
     }
     phases = Phases(count=41, latency_mean_seconds=whole, latency_around_p50_seconds=whole, parts=parts)
-    return mode.model_copy(update={"alone": mode.alone.model_copy(update={"phases": phases})})
+    return mode.model_copy(update={"curve": (first.model_copy(update={"phases": phases}), *others)})
 
 
 def fill(folder: Path) -> None:

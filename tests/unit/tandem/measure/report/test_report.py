@@ -59,7 +59,9 @@ def test_the_first_screen_has_the_answer_with_the_numbers_of_these_runs(results:
         for each in (sequential, parallel)
     ]
     assert costs.text.endswith(f"2 cores of Imagined CPU serve {rates[0]} images a second against {rates[1]}.")
-    assert buys.text.startswith("no better images here, FID 1.4 against 0.68 (lower is better; real images 0.5).")
+    assert buys.text.startswith("images worse by FID")
+    assert story.gains is not None
+    assert [each.text for each in story.gains.rows[0].whole_cells][1:] == ["1.44", "0.68", "worse"]
     for sentence in story.sentences:
         assert sentence.text in page.text
     assert all(text in page.text for text in story.missing)
@@ -119,8 +121,8 @@ def test_parts_sum_to_what_the_client_waited(page: Page) -> None:
     rows = page.figures["phases"]["data"]
     for place in range(4):
         assert sum(trace["x"][place] for trace in rows) == pytest.approx(100.0)
-    assert "sequential unary, alone<br>63 ms" in rows[0]["y"]
-    assert "residual" in [trace["name"] for trace in rows]
+    assert "sequential unary, 1 caller<br>63 ms" in rows[0]["y"]
+    assert "outside" in [trace["name"] for trace in rows]
 
 
 def test_curves_hold_what_was_measured(results: Path, page: Page) -> None:
@@ -243,8 +245,8 @@ def test_a_partial_comparison_is_marked(own: Path) -> None:
         ("", "Expecting value"),
         ("[1]", "not a JSON object"),
         ('{"kind": "comparison"}', "it has no schema version"),
-        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 7 alone"),
-        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 7 alone"),
+        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 8 alone"),
+        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 8 alone"),
         ("[" * 100_000, "recursion"),
         ("\x00\x01", "Expecting value"),
     ],

@@ -53,13 +53,11 @@ def test_beside_the_others_they_have_a_section_of_their_own(steps: Steps, result
     assert others == list(tell(read_sources([tmp_path / "own" / "steps.json"])).sentences[1:])
 
 
-def test_the_line_of_the_law_goes_through_what_follows_it(steps: Steps) -> None:
-    series = {each.name: each for each in law_chart(steps).series}
-    assert list(series["fitted"].x) == [1.0, 4.0, 12.0]
-    assert list(series["held out"].x) == [2.0, 8.0, 24.0]
-    (line,) = (each for name, each in series.items() if name.startswith("K to the power"))
-    assert line.y[0] == pytest.approx(series["fitted"].y[0])
-    assert line.y[-1] == pytest.approx(series["held out"].y[-1])
+def test_the_line_is_what_the_costs_foretell_and_the_points_what_was_measured(steps: Steps) -> None:
+    measured, foretold = law_chart(steps).series
+    assert list(measured.x) == list(map(float, STEPS[:-1]))
+    assert list(foretold.x) == [1.0, 2.0, 4.0, 8.0]
+    assert list(foretold.y) == pytest.approx([1.1 * bits for bits in list(measured.y)[:4]])
 
 
 def test_the_tables_have_a_row_each_and_mark_the_front(steps: Steps) -> None:
@@ -71,19 +69,19 @@ def test_the_tables_have_a_row_each_and_mark_the_front(steps: Steps) -> None:
     assert [str(row.cells[-1]) for row in quality.rows] == [""] * 8 + ["yes"]
 
 
-def test_the_text_says_how_far_the_law_holds(steps: Steps) -> None:
-    (law,) = explanation(steps)
-    assert "fitted to K = 1, 4, 12" in law
-    assert law.endswith("off by up to 0.000 bits, and by up to 0.0% of what was measured.")
+def test_the_text_says_how_far_the_prediction_is_off(steps: Steps) -> None:
+    """At one step 1.98 bits are foretold, of 1.8."""
+    (text,) = explanation(steps)
+    assert "1.980 in 1, where 1.800" in text
+    assert "up to 0.180 bits" in text
 
 
-def test_where_there_is_no_law_the_text_says_why(steps: Steps) -> None:
-    lawless = steps.model_copy(update={"law": None})
-    assert explanation(lawless) == (
-        "No law of bits was fitted: that takes three numbers of steps that surely cost more bits than 49.",
-    )
-    unscored = lawless.model_copy(update={"num_scored": 0})
-    assert explanation(unscored) == ("Bits a token were not measured: the server gave no likelihoods.",)
+def test_where_nothing_is_foretold_the_text_says_why(steps: Steps) -> None:
+    points = tuple(each.model_copy(update={"predicted_over_most": None}) for each in steps.points)
+    (unforetold,) = explanation(steps.model_copy(update={"points": points}))
+    (unscored,) = explanation(steps.model_copy(update={"num_scored": 0}))
+    assert "costs of the model's steps were not at hand" in unforetold
+    assert "the server gave no likelihoods" in unscored
 
 
 def test_a_model_that_meets_the_objective_at_no_load_tried_is_told_of(steps: Steps) -> None:
@@ -105,10 +103,10 @@ def test_a_partial_measurement_is_marked(steps: Steps, tmp_path: Path) -> None:
 
 def test_nothing_judged_and_nothing_measured_is_no_crash(steps: Steps, tmp_path: Path) -> None:
     bare = [
-        point.model_copy(update={"quality": None, "mode": point.mode.model_copy(update={"alone": None})})
+        point.model_copy(update={"quality": None, "mode": point.mode.model_copy(update={"curve": ()})})
         for point in steps.points
     ]
-    empty = steps.model_copy(update={"points": tuple(bare), "law": None})
+    empty = steps.model_copy(update={"points": tuple(bare)})
     write_document(tmp_path / "steps.json", empty)
     assert set(page(tmp_path, tmp_path / "steps.json").figures) == {"steps-law"}
     assert steps_tables(empty) == []
@@ -120,6 +118,7 @@ def test_strings_of_a_document_are_only_text(steps: Steps, tmp_path: Path) -> No
     content["models"][0]["name"] = hostile
     for point in content["points"]:
         point["mode"]["model"] = hostile
+        point["quality"]["views"]["tokenizer"] = point["quality"]["views"]["model"]
     (tmp_path / "steps.json").write_text(json.dumps(content))
     found = page(tmp_path, tmp_path / "steps.json")
     assert hostile in found.text

@@ -124,7 +124,7 @@ def test_phases_sum_to_what_the_client_saw():
         assert sum(getattr(each, f"{kind}_seconds") for each in phases.parts.values()) == pytest.approx(whole)
     assert phases.latency_mean_seconds == pytest.approx(stream.latency.seconds.mean)
     assert phases.latency_around_p50_seconds == pytest.approx(stream.latency.seconds.p50, rel=0.05)
-    for name in ("lateness", "queue", "backend_other", "residual"):
+    for name in ("lateness", "queue", "backend_other", "outside"):
         assert phases.parts[name].mean_seconds == pytest.approx(0.01, rel=0.2), name
     assert stream.batch_size.p50 == 3.0
 

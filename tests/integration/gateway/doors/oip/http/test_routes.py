@@ -53,8 +53,8 @@ def error_of(response: httpx.Response) -> str:
 
 
 async def test_what_the_server_says(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/v2/health/live")).status_code == 200
-    assert (await http.get("/v2/health/ready")).status_code == 200
+    assert (await http.get("/v2/health/live")).json() == {"live": True}
+    assert (await http.get("/v2/health/ready")).json() == {"ready": True}
     assert (await http.get("/v2")).json()["name"] == "tandem"
     for model in (TEXT, PICTURES, IMAGES):
         for path in (f"/v2/models/{model}", f"/v2/models/{model}/versions/1"):
@@ -176,7 +176,7 @@ async def test_a_deadline_and_a_client_that_leaves(ar: FakeBackend, gan: FakeBac
         await ar.servicer.started.wait()
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await ar.servicer.all_closed.wait()
         await gateway.until_idle()
         for code in ("DEADLINE_EXCEEDED", "CANCELLED"):

@@ -28,7 +28,7 @@ METADATA = (
 def program(tmp_path_factory) -> Path:
     made, sources = tmp_path_factory.mktemp("reader") / "reader", gan_recipe().sources
     own = Path(__file__).with_name("read_calls.cpp")
-    flags = ["-std=c++20", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-std=c++20", "-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     try:
         command = [find_compiler(), *flags, own, sources / "quick_calls.cpp", "-o", made]
     except CompilerFailed as error:

@@ -52,8 +52,6 @@ async def test_a_unary_method_with_a_deadline(stranger, tmp_path: Path) -> None:
     await called(stranger, tmp_path, "stranger.v1.Counter/Wait,deadline=2", [{"count": 0}, {"count": 9}])
     (stream,) = read_as(tmp_path / "run.json", Document).streams
     assert (stream.outcomes.ok, stream.outcomes.deadline) == (20, 20)
-    assert stream.latency.seconds.max is not None
-    assert stream.latency.seconds.max < 2.0
 
 
 def test_protobuf_s_own_types_may_be_written_without_an_object() -> None:

@@ -21,7 +21,7 @@ def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     made = tmp_path_factory.mktemp("runner") / "runner"
     recipe = sender_recipe()
     sources = [Path(__file__).with_name("runner.cpp"), *(recipe.sources / unit for unit in recipe.units)]
-    flags = ["-std=c++20", "-O1", "-g", "-pthread", SANITISERS[request.param], "-fno-sanitize-recover=all"]
+    flags = ["-std=c++20", "-O1", "-g1", "-pthread", SANITISERS[request.param], "-fno-sanitize-recover=all"]
     try:
         command = [find_compiler(), *flags, f"-I{recipe.sources}", *map(str, sources), "-o", str(made), "-lnghttp2"]
     except CompilerFailed as error:

@@ -16,7 +16,7 @@ def test_loops_are_shared_without_a_race_and_each_place_is_done_once(tmp_path):
     if compiler is None:
         pytest.skip("no C++ compiler")
     program, source = tmp_path / "team", Path(__file__).with_name("team.cpp")
-    flags = ("-std=c++20", "-O1", "-g", "-fsanitize=thread", "-pthread")
+    flags = ("-std=c++20", "-O1", "-g1", "-fsanitize=thread", "-pthread")
     subprocess.run([compiler, *flags, f"-I{SOURCES}", "-o", str(program), str(source)], check=True, timeout=300)
     # Without a fixed layout of addresses, old sanitisers do not start on new kernels.
     command = [*(("setarch", "-R") if shutil.which("setarch") else ()), str(program)]

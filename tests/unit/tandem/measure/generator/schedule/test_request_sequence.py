@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 
@@ -64,30 +62,7 @@ def test_lengths_that_make_no_sense_are_refused_with_what_is_accepted(text):
         Lengths.model_validate(text)
 
 
-def in_turn(num_workloads, **settings):
-    workloads = tuple(changed(IMAGES, label=str(number)) for number in range(num_workloads))
-    return RequestSequence(open_scenario(workloads=workloads, workloads_in_turn=True, **settings))
-
-
-@pytest.mark.parametrize("num_workloads", [1, 4, 6])
-def test_workloads_in_turn_have_each_workload_once_a_round_for_one_place(num_workloads):
-    sequence = in_turn(num_workloads, num_places=10)
-    rounds = [[sequence[place * num_workloads + i] for i in range(num_workloads)] for place in range(50)]
-    assert all(sorted(spec.workload for spec in each) == list(range(num_workloads)) for each in rounds)
-    assert all(len({spec.place for spec in each}) == 1 for each in rounds)
-    places = [each[0].place for each in rounds]
-    assert all(len(set(places[begin : begin + 10])) == 10 for begin in range(0, 50, 10))
-
-
-def test_a_square_of_rounds_is_balanced():
-    sequence = in_turn(4)
-    for square in range(30):
-        rounds = [[sequence[(square * 4 + place) * 4 + i].workload for i in range(4)] for place in range(4)]
-        assert all(len({each[place] for each in rounds}) == 4 for place in range(4))
-        assert len({pair for each in rounds for pair in itertools.pairwise(each)}) == 12
-
-
-@pytest.mark.parametrize("settings", [{}, {"workloads_in_turn": True, "num_places": 3}])
+@pytest.mark.parametrize("settings", [{}, {"num_places": 3}])
 def test_a_scenario_that_counts_on_goes_on_where_another_ended(settings):
     workloads = (IMAGES, TEXT)
     whole = RequestSequence(open_scenario(workloads=workloads, **settings))
@@ -97,7 +72,7 @@ def test_a_scenario_that_counts_on_goes_on_where_another_ended(settings):
     np.testing.assert_array_equal(later.workloads(numbers), [later[number].workload for number in range(150)])
 
 
-def test_places_are_even_without_turns():
+def test_places_are_even():
     sequence = RequestSequence(open_scenario(num_places=7))
     labels = [int(sequence[number].place * 7) for number in range(70)]
     assert all(sorted(labels[begin : begin + 7]) == list(range(7)) for begin in range(0, 70, 7))

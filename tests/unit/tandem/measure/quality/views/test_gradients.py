@@ -46,6 +46,11 @@ def test_blocks_are_of_length_one_and_plain_images_have_none() -> None:
     assert not histograms(np.full((2, SIZE, SIZE), 77, np.uint8)).any()
 
 
+def test_in_colour_the_longest_gradient_of_the_channels_counts() -> None:
+    colour = np.stack([ramp(0.2, 0.3), ramp(1.3, 5.0), ramp(2.4, 0.5)], axis=-1)
+    assert histograms(colour) == pytest.approx(histograms(ramp(1.3, 5.0)), abs=1e-6)
+
+
 def test_each_image_by_itself_and_of_any_size() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1_005, 9, 8), dtype=np.uint8)
     assert histograms(noise)[[0, 1_003]] == pytest.approx(histograms(noise[[0, 1_003]]))

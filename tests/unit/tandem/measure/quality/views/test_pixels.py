@@ -23,6 +23,12 @@ def test_components_are_those_of_another_implementation_but_for_the_sign() -> No
     assert np.abs(found) == pytest.approx(np.abs(expected), abs=1e-9)
 
 
+def test_of_large_images_the_means_of_four_pixels_are_taken_in_each_channel() -> None:
+    small = images(200, 20).repeat(3, axis=0).reshape(200, 3, 20, 20).transpose(0, 2, 3, 1)
+    large = small.repeat(2, axis=1).repeat(2, axis=2)
+    assert PixelComponents(large).of(large) == pytest.approx(PixelComponents(small).of(small))
+
+
 def test_with_all_components_the_distance_is_that_of_the_pixels() -> None:
     real, others = images(500, 4), images(300, 4, seed=1)
     components = PixelComponents(real)

@@ -13,15 +13,15 @@ from tandem.measure.report.tables.comparison import phase_table
 from tandem.measure.results.distributions import PHASES, Histogram
 from tests.unit.tandem.measure.report.conftest import a_comparison
 
-STACK = Stack("phases", "t", "n", [Row("a", "sequential", {"decode": 0.06, "queue": 0.01, "residual": 0.03})])
+STACK = Stack("phases", "t", "n", [Row("a", "sequential", {"decode": 0.06, "queue": 0.01, "outside": 0.03})])
 
 
 def test_parts_stand_in_the_order_of_a_request_s_life_and_sum_to_the_whole() -> None:
     figure = figure_of(STACK)
-    assert [trace["name"] for trace in figure["data"]] == ["queue", "decode", "residual"]
+    assert [trace["name"] for trace in figure["data"]] == ["queue", "decode", "outside"]
     assert sum(trace["x"][0] for trace in figure["data"]) == pytest.approx(100.0)
     table = phase_table(STACK)
-    assert table.heads == ("mean, ms", "queue", "decode", "residual", "sum")
+    assert table.heads == ("mean, ms", "queue", "decode", "outside", "sum")
     assert table.rows[0].cells == ("a", "10", "60", "30", "100")
 
 
@@ -98,6 +98,6 @@ def test_intervals_in_both_directions_and_labels_beside_the_points() -> None:
 
 def test_the_note_of_first_outputs_has_the_number_of_requests_that_were_measured() -> None:
     found = a_comparison()
-    planned = found.settings.model_copy(update={"num_pairs": 999})
+    planned = found.settings.model_copy(update={"num_rounds": 999})
     chart = first_output_chart(found.model_copy(update={"settings": planned}))
-    assert chart.note.startswith("Medians of 41 requests of each mode")
+    assert chart.note.startswith("Medians of 40 requests of each mode")

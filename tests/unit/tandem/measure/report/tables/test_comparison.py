@@ -12,14 +12,13 @@ from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.comparison import Comparison, Judgement
 from tandem.measure.studies.comparison.results import comparison
 from tests.unit.tandem.measure.imagined_quality import judged_images
-from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, round_of, settings, trial
+from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, settings, trial
 
 TIMES = {"sequential unary": 0.2, "sequential streamed": 0.4, "parallel unary": 0.01, "parallel streamed": 0.02}
 
 
 @pytest.fixture(scope="module")
 def document() -> Comparison:
-    rounds = [round_of(0, **{name.replace(" ", "_"): seconds for name, seconds in TIMES.items()}) for _ in range(8)]
     trials = [
         (number, trial(mode, callers, [seconds] * 120, lasted=seconds * 120 / callers))
         for number in range(2)
@@ -28,7 +27,7 @@ def document() -> Comparison:
     ]
     quality = {"sequential": judged_images(4.0, 0.3), "parallel": judged_images(2.0, 0.3)}
     judgement = Judgement(reason="", data_set="d", num_test_images=9, judge="j", judge_sha256="0")
-    found = findings(rounds=rounds, trials=trials, quality=quality, judgement=judgement)
+    found = findings(trials=trials, quality=quality, judgement=judgement)
     return comparison("127.0.0.1:1", PAIR, settings(), found)
 
 
@@ -48,19 +47,19 @@ def row(text: str, name: str) -> list[str]:
 def test_every_figure_is_in_its_place(document: Comparison) -> None:
     tables = map(terminal_table, comparison_tables(document))
     text = text_of(Group(*tables, *headlines(document), *small_print(document)))
-    assert row(text, "alone: whole image") == ["400 ms", "200 ms", "20 ms", "10 ms", "20x"]
+    assert row(text, "whole image") == ["400 ms", "200 ms", "20 ms", "10 ms", "20x"]
     assert row(text, "1 caller: images/s") == ["2.5", "5", "50", "100", "20x"]
     assert row(text, "4 callers: images/s") == ["10", "20", "200", "400", "20x"]
     assert row(text, "images/s, p99 within") == ["none", "≥ 20", "≥ 200", "≥ 400"]
     assert row(text, "FID (lower is better)") == ["4.00", "2.00", "0.30"]
-    assert "Quality: of 2,000 images of each model, the same number of each class." in text
+    assert "Quality: of 2,000 images of each model, the same number of each class;" in text
     assert "With 4 callers at a time: 400 images/s in parallel, 20 in sequence." in text
 
 
 def test_markdown_has_the_least_and_the_greatest_load(document: Comparison) -> None:
     text = readme_text(document)
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 2 * 6 + 5
+    assert len(lines) == 2 + 3 + 2 * 6 + 5
     assert {line.count("|") for line in lines} == {7}
     assert row(text, "whole image") == [
         "400 ms (400-400)",

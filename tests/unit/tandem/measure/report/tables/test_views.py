@@ -20,7 +20,7 @@ def test_images_then_what_each_tokenizer_loses_once_then_real_ones() -> None:
         "real images through sar's tokenizer",
         "as many real images",
     ]
-    assert rows[1] == ["8 steps", "2.5 (2.4-2.6)", "0.25", "0.5"]
+    assert rows[1] == ["8 steps", "2.5 (2.4-2.6)", "0.25 (0.15-0.35)", "0.5 (0.4-0.6)"]
     assert rows[-1][1] == "0.3 (0.2-0.4)"
 
 

@@ -6,22 +6,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.meters.energy import EnergyMeter
-from tandem.measure.results.comparison import Settings
+from tandem.measure.results.comparison import ALONE, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome, Record, Use
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
-from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.trials import Meters, Spent, Trial
 from tests.unit.tandem.measure.records import NOT_REPORTED, Ended, Recorder
 
 NUM_CLASSES = 3
-IMAGE = np.zeros((4, 4, 1), np.uint8)
 METERS = Meters(CpuMeter((), {}), EnergyMeter((), "none"))
 
 
@@ -39,7 +35,7 @@ ALL_MODES = MODES | {mode.name: mode for mode in PAIR.controls()}
 
 
 def settings(**given: Any) -> Settings:
-    fields: dict[str, Any] = {"num_pairs": 3, "concurrencies": (1, 4), "num_rounds": 2, "trial_seconds": 0.5}
+    fields: dict[str, Any] = {"concurrencies": (1, 4), "num_rounds": 2, "trial_seconds": 0.5}
     fields |= {"slo_seconds": 0.25, "quality_images": 0, "confidence": 0.95, "seed": 1}
     return Settings.model_validate({**fields, **given})
 
@@ -60,20 +56,17 @@ def trial(mode: str, concurrency: int, seconds: Sequence[float], lasted: float =
     spent: dict[str, Any] = {"gateway_cpu_seconds": 0.1, "backend_cpu_seconds": 0.4, "client_cpu_seconds": 0.2}
     failed = given.pop("failed", 0)
     spent |= {"joules": None, "seconds": lasted, **given}
-    return Trial(ALL_MODES[mode], concurrency, record(seconds, failed=failed), Spent(**spent))
+    firsts = [took / 2 for took in seconds] if mode == "sequential streamed" else None
+    return Trial(ALL_MODES[mode], concurrency, record(seconds, firsts, failed), Spent(**spent))
 
 
-def round_of(label: int, **seconds: float | None) -> Round:
-    """Return a round; keys are modes with _ for the blank; None: it failed. Of a stream the first output is at half."""
-    replies = {}
-    for key, took in seconds.items():
-        name = key.replace("_", " ")
-        if took is None:
-            replies[name] = Reply(record([], failed=1), None)
-        else:
-            firsts = [took / 2 if name == "sequential streamed" else took]
-            replies[name] = Reply(record([took], firsts), IMAGE)
-    return Round(label, replies)
+def one_caller(num_rounds: int, count: int = 20, **seconds: float) -> list[tuple[int, Trial]]:
+    """Return trials of one caller whose images took so long; keys are modes with _ for the blank."""
+    return [
+        (number, trial(name.replace("_", " "), ALONE, [took] * count))
+        for number in range(num_rounds)
+        for name, took in seconds.items()
+    ]
 
 
 def findings(**given: Any) -> Findings:

@@ -1,4 +1,4 @@
-"""A foreign text counts if it is as long as was asked for, in rounds and in trials; a shorter one is a problem."""
+"""A foreign text counts if it is as long as was asked for; a shorter one is a problem."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.comparison.foreign import Foreign, whole_texts
 from tandem.measure.studies.comparison.results import mode_result, problems_of
-from tandem.measure.studies.comparison.rounds import rounds_of
-from tandem.measure.studies.comparison.run import FOREIGN, in_turn, steady
+from tandem.measure.studies.comparison.run import steady
 from tandem.measure.studies.comparison.trials import trial_of
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.comparison.seen import MODES, NAN, findings, settings
@@ -28,7 +27,7 @@ class Source:
 
 
 BESIDE = Foreign(Source(), "other", NUM_TOKENS)  # type: ignore[arg-type]
-STREAMED, UNARY = BESIDE.modes()
+_, UNARY = BESIDE.modes()
 NOBODY = (CpuReading(None, None), None)
 
 
@@ -53,14 +52,12 @@ def answered(scenario: Scenario, *nums_tokens: int) -> RunResult:
 
 
 @pytest.mark.parametrize("num_tokens", [0, 5, NUM_TOKENS - 1])
-def test_a_round_with_a_shorter_text_is_not_complete_and_says_how_many_tokens_came(num_tokens: int) -> None:
-    scenario = in_turn(BESIDE.modes(), 2, 1, FOREIGN)
-    found = rounds_of(answered(scenario, *[NUM_TOKENS] * 3, num_tokens), BESIDE.modes(), 10)
-    assert [each.is_complete for each in found] == [True, False]
-    seen = findings(rounds=found)
-    result = mode_result(UNARY, settings(concurrencies=()), seen)
+def test_a_shorter_text_is_a_problem_that_says_how_many_tokens_came(num_tokens: int) -> None:
+    scenario = steady(UNARY, 1, 0.5, 1)
+    seen = findings(trials=[(0, trial_of(UNARY, 1, answered(scenario, NUM_TOKENS, num_tokens)))])
+    result = mode_result(UNARY, settings(concurrencies=(1,)), seen)
     assert result.alone is not None
-    assert result.alone.latency.distribution.seconds.count == 1
+    assert (result.alone.num_images, result.alone.num_errors) == (1, 1)
     (problem,) = problems_of(seen, [result])
     assert problem == f"foreign unary: 1 request ended in INTERNAL: {num_tokens} tokens came instead of 49 tokens"
 

@@ -11,72 +11,20 @@ from tandem.measure.report.sentences.comparison import caveats, least_difference
 from tandem.measure.results.comparison import Comparison, Contrast
 from tandem.measure.results.files import read_as
 from tandem.measure.studies.comparison.results import comparison
-from tests.unit.tandem.measure.studies.comparison.seen import MODES, PAIR, findings, round_of, settings, trial
+from tests.unit.tandem.measure.studies.comparison.seen import MODES, PAIR, findings, one_caller, settings, trial
 
 
 def made(found: Any, **changes: Any) -> Comparison:
     return comparison("127.0.0.1:1", PAIR, settings(**changes), found)
 
 
-def rounds(count: int) -> list[Any]:
-    """Return rounds in which the sequential calls take 50 and 40 times as long, plus what disturbs a round."""
-    random = np.random.default_rng(1)
-    found = []
-    for number in range(count):
-        slow = float(random.lognormal(0.0, 0.5))
-        times = {"sequential_streamed": 0.1, "sequential_unary": 0.08, "parallel_streamed": 0.002}
-        times |= {"parallel_unary": 0.002}
-        found.append(round_of(number % 3, **{name: seconds * slow for name, seconds in times.items()}))
-    return found
-
-
-def the(document: Comparison, first: str, second: str, concurrency: int | None, metric: str) -> Contrast:
+def the(document: Comparison, first: str, second: str, concurrency: int, metric: str) -> Contrast:
     (found,) = (
         each
         for each in document.contrasts
         if (each.first, each.second, each.concurrency, each.metric) == (first, second, concurrency, metric)
     )
     return found
-
-
-def test_load_1_is_of_the_rounds() -> None:
-    document = made(findings(rounds=rounds(41)), concurrencies=())
-    unary = the(document, "sequential unary", "parallel unary", None, "latency_p50_seconds")
-    assert unary.ratio is not None
-    assert unary.ratio.value == pytest.approx(40.0)
-    assert unary.difference.value == pytest.approx(unary.first_value - unary.second_value)
-    # What disturbs a round disturbs both, so the ratio is sure although the times are not.
-    assert unary.ratio.low == pytest.approx(40.0)
-    assert unary.ratio.high == pytest.approx(40.0)
-    (alone,) = (mode.alone for mode in document.modes if mode.name == "sequential unary")
-    assert alone is not None
-    assert alone.latency.p50 is not None
-    assert alone.latency.p50.high is not None
-    assert alone.latency.p50.high > alone.latency.p50.value
-    assert alone.latency.p99 is None
-    streamed = the(document, "sequential streamed", "sequential unary", None, "first_output_p50_seconds")
-    assert streamed.ratio is not None
-    assert streamed.ratio.value == pytest.approx(0.05 / 0.08)
-
-
-def test_p99_has_an_interval_only_of_enough_rounds() -> None:
-    few, many = (made(findings(rounds=rounds(count)), concurrencies=()).modes[0].alone for count in (120, 400))
-    assert few is not None
-    assert few.latency.p99 is not None
-    assert few.latency.p99.method is None
-    assert many is not None
-    assert many.latency.p99 is not None
-    assert many.latency.p99.method == "order"
-
-
-def test_only_complete_rounds_are_compared_and_all_requests_are_counted() -> None:
-    broken = round_of(0, sequential_streamed=9.0, sequential_unary=9.0, parallel_streamed=None, parallel_unary=9.0)
-    document = made(findings(rounds=[*rounds(10), broken]), concurrencies=())
-    assert document.modes[0].alone is not None
-    assert document.modes[0].alone.latency.distribution.seconds.count == 10
-    assert document.modes[0].codes == {"OK": 11}
-    assert document.modes[2].codes == {"OK": 10, "UNAVAILABLE": 1}
-    assert document.problems == ("parallel streamed: 1 request ended in UNAVAILABLE: gone",)
 
 
 def test_a_point_is_made_of_its_trials() -> None:
@@ -165,25 +113,18 @@ def test_what_a_reader_must_know_is_said() -> None:
         "The client itself was the limit",
         "parallel unary with 1 callers",
         "of 2 rounds",
-        "`tandem bench fit` finds how many in open loops",
     ):
         assert part in text
 
 
 def controlled(*shares: float) -> Comparison:
     """Return the document of rounds in which the second of equal calls takes so many times as long as the first."""
-    seen = [
-        round_of(
-            0,
-            sequential_streamed=0.1,
-            sequential_unary=0.08,
-            parallel_streamed=0.002,
-            parallel_unary=0.002,
-            **{"sequential_unary,_again": 0.08 * share, "parallel_unary,_again": 0.002},
-        )
-        for share in shares
-    ]
-    return made(findings(rounds=seen), concurrencies=(), control=True)
+    times = {"sequential_streamed": 0.1, "sequential_unary": 0.08, "parallel_streamed": 0.002, "parallel_unary": 0.002}
+    seen = []
+    for number, share in enumerate(shares):
+        again = {"sequential_unary,_again": 0.08 * share, "parallel_unary,_again": 0.002}
+        seen += [(number, one) for _, one in one_caller(1, **times, **again)]
+    return made(findings(trials=seen), concurrencies=(1,), control=True)
 
 
 def test_a_control_tells_how_far_equal_things_differ() -> None:
@@ -191,23 +132,23 @@ def test_a_control_tells_how_far_equal_things_differ() -> None:
     assert [mode.name for mode in document.modes] == list(MODES)
     assert {each.second for each in document.controls} == {"sequential unary, again", "parallel unary, again"}
     assert not any("again" in each.second for each in document.contrasts)
-    found = least_difference(document.controls, None, "latency_p50_seconds")
+    found = least_difference(document.controls, 1, "latency_p50_seconds")
     assert found == pytest.approx(0.25)
     assert least_difference(document.controls, 64, "images_per_second") is None
-    assert least_difference(made(findings(rounds=rounds(9))).controls, None, "latency_p50_seconds") is None
+    assert least_difference(made(findings()).controls, 1, "latency_p50_seconds") is None
 
 
 def test_the_sides_of_a_control_count_alike() -> None:
     """Half as long is as far off as twice as long."""
     for share in (0.5, 2.0):
-        found = least_difference(controlled(*[share] * 20).controls, None, "latency_p50_seconds")
+        found = least_difference(controlled(*[share] * 20).controls, 1, "latency_p50_seconds")
         assert found == pytest.approx(1.0)
 
 
 def test_runs_in_which_the_generator_was_not_good_enough_are_a_problem() -> None:
-    found = findings(rounds=rounds(10))
+    found = findings()
     found.audited_runs.invalid.append("alone: event loop late")
-    document = made(found, concurrencies=())
+    document = made(found)
     assert document.audits.invalid == ("alone: event loop late",)
     assert not document.is_sound
     assert next(problems(document)).startswith("INVALID")
@@ -225,7 +166,7 @@ def test_nothing_seen_is_a_document_too() -> None:
 
 def test_a_document_goes_to_a_file_and_back(tmp_path: Path) -> None:
     trials = [(0, trial(mode, number, [0.1, 0.2])) for mode in MODES for number in (1, 4)]
-    document = made(findings(rounds=rounds(10), trials=trials))
+    document = made(findings(trials=trials))
     file = tmp_path / "comparison.json"
     file.write_text(document.model_dump_json(indent=2))
     assert read_as(file, Comparison) == document

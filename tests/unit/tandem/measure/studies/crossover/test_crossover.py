@@ -76,7 +76,7 @@ def test_answers_are_of_what_was_measured(of_the_usual: Crossover) -> None:
     assert f"{number(factors[0])} at {ends[0]}" in texts["p50"]
     assert capacity_verdict(sequential) in texts["capacity"]
     # n in flight: (4 + 0.5 + 0.5 n - 4) / (1 + 0.1 n) steps.
-    ((in_flight, steps),) = re.findall(r", at (\d+) in flight it could take ([0-9.]+)", texts["length"])
+    ((in_flight, steps),) = re.findall(r"(\d+) requests in flight it could take ([0-9.]+)", texts["length"])
     assert 20 < int(in_flight) <= 64
     assert float(steps) == pytest.approx((0.5 + 0.5 * int(in_flight)) / (1 + 0.1 * int(in_flight)), rel=0.1)
     assert texts["cost"].startswith("Not known here; `tandem bench compare` measures it")

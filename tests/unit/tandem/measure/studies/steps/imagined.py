@@ -12,19 +12,18 @@ from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Mode, Pair
-from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.trials import Spent, Trial
 from tandem.measure.studies.steps.results import steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 from tests.unit.tandem.measure.imagined_quality import judged_images
-from tests.unit.tandem.measure.studies.comparison.seen import IMAGE, METERS, NUM_CLASSES, model, record, settings
+from tests.unit.tandem.measure.studies.comparison.seen import METERS, NUM_CLASSES, model, record, settings
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 MODEL = model("sequential", "sar", tokens_per_image=49, takes_steps=True)
 PAIR = Pair(MODEL, model("parallel", "gan"), ("left", "right", "top"))
 SUBJECTS = Subjects(PAIR, model("sequential", "ar", tokens_per_image=49), STEPS)
-NUM_ROUNDS, NUM_SCORED = 20, 40
+NUM_SCORED = 40
 NOTE = Judgement(reason="", data_set="d", num_test_images=9, judge="judge", judge_sha256="0")
 
 
@@ -60,10 +59,6 @@ def quality_of(mode: Mode) -> JudgedImages:
 
 def findings(subjects: Subjects, **given: Any) -> Findings:
     modes = subjects.modes()
-    rounds = [
-        Round(number % NUM_CLASSES, {mode.name: Reply(record([seconds_of(mode)]), IMAGE) for mode in modes})
-        for number in range(NUM_ROUNDS)
-    ]
     spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2, joules=None)
     trials = [
         (number, Trial(mode, callers, record([seconds_of(mode) * callers] * 20), spent))
@@ -72,7 +67,7 @@ def findings(subjects: Subjects, **given: Any) -> Findings:
         for mode in modes
     ]
     albums = {mode.drawer: Album(NUM_CLASSES, 10) for mode in modes}
-    return Findings(datetime.now(UTC), METERS, albums, rounds, trials, **given)
+    return Findings(datetime.now(UTC), METERS, albums, trials, **given)
 
 
 @cache
@@ -83,4 +78,5 @@ def document(subjects: Subjects = SUBJECTS, **given: Any) -> Steps:
     quality = {mode.drawer: quality_of(mode) for mode in modes}
     found = findings(subjects, quality=quality, judgement=NOTE, **given)
     asked = Settings(steps=subjects.steps, num_scored=NUM_SCORED, load=settings())
-    return steps_document("127.0.0.1:1", subjects, asked, found, bits)
+    predicted = {steps: 2.5 + 1.1 * excess_bits(steps) for steps in (1, 2, 4, 8)}
+    return steps_document("127.0.0.1:1", subjects, asked, found, bits, {**predicted, subjects.steps[-1]: 2.5})

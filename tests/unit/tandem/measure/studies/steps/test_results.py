@@ -54,17 +54,15 @@ def test_bits_over_the_most_steps_are_of_pairs_and_much_surer_than_the_bits() ->
     assert parallel.bits_per_token is None
 
 
-def test_the_law_is_of_the_steps_below_the_most() -> None:
-    law = document().law
-    assert law is not None
-    assert law.exponent.value == pytest.approx(1.6)
-    assert {*law.fitted_steps, *(check.steps for check in law.checks)} == set(STEPS[:-1])
+def test_predictions_stand_beside_what_was_measured_where_there_are_some() -> None:
+    found = [point.predicted_over_most for point in document().points]
+    assert found[:4] == pytest.approx([1.1 * excess_bits(steps) for steps in STEPS[:4]])
+    assert found[4:] == [None] * 5
 
 
 def test_without_likelihoods_and_quality_the_rest_is_there() -> None:
     asked = Settings(steps=STEPS, num_scored=0, load=settings())
-    found = steps_document("127.0.0.1:1", SUBJECTS, asked, findings(SUBJECTS), {})
-    assert found.law is None
+    found = steps_document("127.0.0.1:1", SUBJECTS, asked, findings(SUBJECTS), {}, {})
     assert found.num_scored == 0
     assert {point.bits_per_token for point in found.points} == {None}
     assert all(point.mode.alone is not None for point in found.points)
@@ -73,7 +71,6 @@ def test_without_likelihoods_and_quality_the_rest_is_there() -> None:
 def test_one_number_of_steps_and_no_plain_model_are_enough() -> None:
     found = document(Subjects(PAIR, None, (49,)))
     assert [point.steps for point in found.points] == [49, None]
-    assert found.law is None
     assert len(found.models) == 2
 
 

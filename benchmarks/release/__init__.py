@@ -1,0 +1,1 @@
+"""The figures that the pages state: which command measures each, and the pages that are rendered from them."""

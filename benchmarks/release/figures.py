@@ -1,0 +1,103 @@
+"""All figures of the pages, measured anew one after another, and the pages rendered from them.
+
+    python -m benchmarks.release.figures [NAME ...]
+
+Without names it measures those whose code has changed since their result was measured, so a run that was broken off
+goes on where it stopped; with names it measures these. Results go to benchmarks/results. Takes hours on a machine that
+has nothing else to do. Exit code 1: a command wrote no result, or ended with an error; a missed bar is one, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.harness.printing import dumped
+from benchmarks.harness.servers import ROOT
+from benchmarks.harness.surroundings import surroundings
+from benchmarks.release import pages
+from tandem.measure.results.files import whole
+
+TEXT = ("services/ar", "models/smollm2-135m-instruct")
+IMAGES = ("services/gan", "services/common", "runtime", "models/fashion-gan")
+SERVED = ("services", "runtime", "gateway/proxy")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`module` and its flags write the result, or print it as their last line. `code`: the folders that it is of."""
+
+    module: str
+    code: Sequence[str]
+    flags: Sequence[str] = ()
+    is_printed: bool = False
+
+
+MEASUREMENTS = {
+    "pair": Measurement("release.pair", (*SERVED, "models")),
+    "hop": Measurement("hop", ("gateway", "runtime"), ("--rounds", "5")),
+    "parallel": Measurement("parallel", IMAGES, ("--rounds", "4")),
+    "runtimes": Measurement("runtimes", ("services/common/runtimes", "models/fashion-gan")),
+    "runtime_quality": Measurement("runtimes.quality", ("services/common/runtimes", "models/fashion-gan")),
+    "text_peers": Measurement("side_by_side", TEXT),
+    "text_perplexity": Measurement("perplexity", TEXT, ("--windows", "64")),
+    "text_parity": Measurement("parity", TEXT),
+    "streams": Measurement("streams", TEXT, is_printed=True),
+    "loading": Measurement("loading", TEXT, ("--speeds",), is_printed=True),
+    "growth": Measurement("growth", IMAGES),
+    "oip": Measurement("oip", ("gateway", *IMAGES), is_printed=True),
+    "truth": Measurement("truth", ("tandem/measure/generator", "gateway/proxy"), is_printed=True),
+}
+"""By the name of the result's file, in the order in which they are measured."""
+
+
+def num_newer(name: str) -> int | None:
+    """Return how many commits have changed a result's code since it was measured.
+
+    None: there is no result, or it is of code that is in no commit here.
+    """
+    path = pages.RESULTS / f"{name}.json"
+    commit = json.loads(path.read_text())["surroundings"]["commit"] if path.exists() else ""
+    command = ["git", "rev-list", "--count", f"{commit}..HEAD", "--", *MEASUREMENTS[name].code]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return int(found.stdout) if commit and found.returncode == 0 else None
+
+
+def measure(name: str) -> bool:
+    """Run the command of a result, and return whether it wrote one and ended well."""
+    chosen = MEASUREMENTS[name]
+    command = [sys.executable, "-m", f"benchmarks.{chosen.module}", *chosen.flags]
+    path = pages.RESULTS / f"{name}.json"
+    if not chosen.is_printed:
+        return subprocess.run([*command, "--out", str(path.parent)], cwd=ROOT).returncode == 0
+    around = surroundings()
+    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    lines = ended.stdout.splitlines()
+    print("\n".join(lines[:-1]))
+    if not lines or not lines[-1].startswith("{"):
+        return False
+    with whole(path) as target:
+        target.write_text(dumped({"surroundings": around, **json.loads(lines[-1])}, indent=1) + "\n")
+    return ended.returncode == 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *MEASUREMENTS], metavar="NAME", help=", ".join(MEASUREMENTS))
+    chosen = parser.parse_args().names or [name for name in MEASUREMENTS if num_newer(name) != 0]
+    failed = []
+    for place, name in enumerate(chosen, start=1):
+        print(f"{name} ({place} of {len(chosen)})", file=sys.stderr, flush=True)
+        if not measure(name):
+            failed.append(name)
+    pages.write()
+    if failed:
+        raise SystemExit(f"failed, or missed a bar: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

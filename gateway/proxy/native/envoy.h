@@ -1,0 +1,30 @@
+// What socket_clock.cpp uses of the interface of Envoy 1.40 for dynamic modules; Envoy names and defines all of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+struct Bytes {
+    const char* at;
+    size_t size;
+};
+
+struct IoResult {
+    int closes;  // 0: the connection stays open, 1: it is closed
+    uint64_t num_bytes;
+    bool has_ended;  // the peer will send no more
+};
+
+extern "C" {
+int envoy_dynamic_module_callback_transport_socket_get_fd(void* socket);
+void envoy_dynamic_module_callback_transport_socket_raise_event(void* socket, int event);
+void envoy_dynamic_module_callback_transport_socket_read_buffer_add(void* socket, const char* at, size_t size);
+bool envoy_dynamic_module_callback_transport_socket_should_drain_read_buffer(void* socket);
+void envoy_dynamic_module_callback_transport_socket_set_is_readable(void* socket);
+void envoy_dynamic_module_callback_transport_socket_write_buffer_get_slices(void* socket, Bytes* slices, size_t* count);
+size_t envoy_dynamic_module_callback_transport_socket_write_buffer_length(void* socket);
+void envoy_dynamic_module_callback_transport_socket_write_buffer_drain(void* socket, size_t size);
+void envoy_dynamic_module_callback_transport_socket_io_shutdown_write(void* socket);
+bool envoy_dynamic_module_callback_http_set_header(void* stream, int kind, Bytes name, Bytes value);
+bool envoy_dynamic_module_callback_http_set_dynamic_metadata_string(void* stream, Bytes name, Bytes key, Bytes value);
+}

@@ -1,0 +1,103 @@
+"""The clock of the proxy's sockets, in a real Envoy: it begins when bytes arrive, not when Envoy comes to read them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.figures.log_entry import times_of
+from gateway.proxy import socket_clock
+from gateway.proxy.sent_times import SentTimes
+from gateway.proxy.sockets import Sockets
+from runtime.compiled import recipe
+from runtime.compiled.compiler import CompilerFailed
+from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, first_then_never
+from tests.integration.gateway.proxy.running import Proxy, proxy
+
+STANDS_SECONDS = 0.4
+
+
+async def stands_still(envoy: int, seconds: float) -> None:
+    """Stop Envoy, and let it go on after these seconds."""
+    os.kill(envoy, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        os.kill(envoy, signal.SIGCONT)
+
+
+async def test_a_request_that_waits_unread_is_counted_from_its_arrival(single: Proxy) -> None:
+    await single.call(SCORE)  # the connection is there
+    began, stopped = time.monotonic(), asyncio.create_task(stands_still(single.envoy.pid, STANDS_SECONDS))
+    while not is_stopped(single.envoy.pid):
+        await asyncio.sleep(0.001)
+    await single.call(SCORE)
+    seen = time.monotonic() - began
+    await stopped
+    entry = await single.observer.entry(2)
+    handed_over = times_of(entry)
+    SentTimes(single.sockets.sent_times).put_into(entry)
+    times = times_of(entry)
+    assert times.is_of_sockets
+    assert STANDS_SECONDS / 2 < times.unread < handed_over.total < times.total < seen
+
+
+async def test_a_reply_that_waits_unread_is_counted_from_its_arrival(single: Proxy, ar: Backend) -> None:
+    """The backend answers while Envoy stands still; it was asked before, so the head did not wait."""
+    pid, is_asked = single.envoy.pid, asyncio.Event()
+
+    async def wait(request: bytes, _: Call) -> AsyncIterator[bytes]:
+        is_asked.set()
+        while not is_stopped(pid):
+            await asyncio.sleep(0.001)
+        yield request
+
+    ar.answer = wait
+    call = asyncio.create_task(single.call(SCORE))
+    await is_asked.wait()
+    await stands_still(pid, STANDS_SECONDS)
+    await call
+    times = times_of(await single.observer.entry())
+    assert times.reply_unread > STANDS_SECONDS / 2 > times.unread
+
+
+def is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+async def test_what_a_client_gives_up_has_an_arrival_and_no_end(single: Proxy, ar: Backend) -> None:
+    ar.answer = first_then_never
+    call = single.stream(GENERATE)
+    await anext(aiter(call))
+    call.cancel()
+    times = times_of(await single.observer.entry())
+    assert times.is_of_sockets
+    assert times.reply_unread == 0.0 < times.ended
+
+
+async def test_without_a_compiler_the_clock_is_envoy_s_own(
+    ar: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> str:
+        raise CompilerFailed("no compiler")
+
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path))
+    monkeypatch.setattr(recipe, "find_compiler", fail)
+    async with proxy(ar=[ar]) as running:
+        await running.until_serving(1)
+        await running.call(SCORE)
+        times = times_of(await running.observer.entry())
+    assert (times.is_of_sockets, times.unread) == (False, 0.0)
+    assert "times in the proxy's sockets are not measured" in caplog.text
+
+
+def test_another_envoy_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_clock, "packaged_version", lambda: "1.41.0")
+    assert socket_clock.place(Sockets(tmp_path)) is None
+    assert list(tmp_path.iterdir()) == []
