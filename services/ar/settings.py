@@ -37,8 +37,8 @@ class ArSettings(BackendSettings):
 
     activation_bits: Literal["8", "16"] = "8"
     """Bits that the native kernel rounds activations to, in groups of 32, for products with weights of 8 bits or fewer.
-    8 is as other servers do; 16 answers as float32 does with the same weights, as fast for a lone text, slower for
-    several at a time."""
+    8 is as other servers do, but for a text's first 48 positions, which have 16 with the weights that the file has; 16
+    answers as float32 does with the same weights, as fast for a lone text, slower for several at a time."""
 
     kv_cache_dtype: Literal["auto", "float16", "int8"] = "auto"
     """What the native kernel holds keys and values as. int8 takes half of the memory of float16, if heads have a
