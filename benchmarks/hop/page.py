@@ -81,7 +81,7 @@ _CLOCK_NOTE = (
 )
 _RATIO_NOTE = (
     "Loopback and client alone: what the client waits at p50 beyond the 3 ms after which a compiled backend answers it"
-    " directly. No server's clock can know that part."
+    " directly, that backend's late timer included. No server's clock can know that part."
 )
 
 Columns = Mapping[str, tuple[str, int, int]]

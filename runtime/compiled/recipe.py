@@ -100,5 +100,6 @@ def _make(folder: Path) -> None:
 def _sweep(folder: Path) -> None:
     """Remove what processes have left that were killed while they compiled."""
     for scratch in folder.glob(f"{_SCRATCH}*"):
-        if time.time() - scratch.stat().st_mtime > 2 * LIMIT_SECONDS:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # its process has just removed it
+            if time.time() - scratch.stat().st_mtime > 2 * LIMIT_SECONDS:
+                shutil.rmtree(scratch, ignore_errors=True)

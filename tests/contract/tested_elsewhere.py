@@ -49,7 +49,6 @@ TESTED_ELSEWHERE = {
         "tandem/measure/studies/comparison/observer",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
-        "tandem/measure/studies/comparison/modes",
     ),
     "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
         "tandem/cli/bench/fit",

@@ -31,7 +31,7 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 20_000),  # how long an attempt may take, in spite of its name
     ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.enable_retries", 0),
 )
@@ -149,14 +149,19 @@ def images(count: int = 1, seed: int = 1) -> gan_pb2.SampleRequest:
 
 
 async def closed_loop(
-    make: Callable[[int], Awaitable[Ended]], *, num_callers: int, max_calls: int, max_seconds: float
+    make: Callable[[int], Awaitable[Ended]],
+    *,
+    num_callers: int,
+    max_calls: int,
+    max_seconds: float,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> list[Ended]:
-    """Have `num_callers` call one after another, `make(number)` each time, until either bound is met."""
+    """Have `num_callers` call one after another, `make(number)` each time, until a bound is met or it is over."""
     until, numbers, results = time.monotonic() + max_seconds, iter(range(max_calls)), list[Ended]()
 
     async def caller() -> None:
         for number in numbers:
-            if time.monotonic() > until:
+            if time.monotonic() > until or is_over():
                 return
             results.append(await make(number))
 

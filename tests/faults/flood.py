@@ -1,6 +1,7 @@
 """Load from a process of its own, so that it takes no time from the event loop of the clients beside it.
 
-`python -m tests.faults.flood hog ADDRESS PARADIGM STREAMS SECONDS` keeps so many streams open on one connection;
+`python -m tests.faults.flood hog ADDRESS PARADIGM STREAMS SECONDS` keeps so many streams open on one connection, until
+its input ends;
 `python -m tests.faults.flood rate ADDRESS PARADIGM PER_SECOND SECONDS` begins heavy unary calls at a steady rate, each
 with a deadline. Both print what came of it as one line of JSON.
 """
@@ -9,8 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+import threading
 import time
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,9 +42,16 @@ class Flood:
 
 
 async def _hog(address: str, paradigm: Paradigm, num_streams: int, seconds: float) -> list[Ended]:
+    ending = threading.Thread(target=os.read, args=(sys.stdin.fileno(), 1), daemon=True)
+    ending.start()
     async with Client(address) as client:
-        call = partial(paradigm.stream.call, client)
-        return await closed_loop(call, num_callers=num_streams, max_calls=MAX_CALLS, max_seconds=seconds)
+        return await closed_loop(
+            partial(paradigm.stream.call, client),
+            num_callers=num_streams,
+            max_calls=MAX_CALLS,
+            max_seconds=seconds,
+            is_over=lambda: not ending.is_alive(),
+        )
 
 
 async def _rate(address: str, paradigm: Paradigm, per_second: float, seconds: float) -> list[Ended]:
@@ -56,9 +67,7 @@ async def flooding(kind: str, address: str, paradigm: Paradigm, size: float, sec
     Its calls are in the flood once the block is left.
     """
     command = (sys.executable, "-m", "tests.faults.flood", kind, address, paradigm.name, f"{size:g}", f"{seconds:g}")
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, env=environment(), cwd=ROOT
-    )
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=environment(), cwd=ROOT)
     flood = Flood()
     try:
         yield flood

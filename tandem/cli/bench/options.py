@@ -117,10 +117,10 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which pair of models draws the images."""
+    """Which two models are asked; if they draw the same images of the same classes, they are a matched pair."""
 
-    sequential_model: Annotated[str, _what(help=r"A sequential image model. \[default: the only one]")] = ""
-    parallel_model: Annotated[str, _what(help=r"A parallel one of the same images. \[default: the only one]")] = ""
+    sequential_model: Annotated[str, _what(help=r"A sequential model. \[default: the matched, or the only one]")] = ""
+    parallel_model: Annotated[str, _what(help=r"A parallel one. \[default: likewise]")] = ""
 
     @property
     def names(self) -> tuple[str, str]:

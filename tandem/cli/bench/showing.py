@@ -11,7 +11,7 @@ from tandem.measure.report.load import result_table
 from tandem.measure.report.sentences import comparison
 from tandem.measure.report.sentences.audits import audit_text, problems
 from tandem.measure.report.steps import steps_tables
-from tandem.measure.report.tables.comparison import comparison_tables, race_table
+from tandem.measure.report.tables.comparison import comparison_tables, race_table, work_table
 from tandem.measure.report.tables.table import Table
 from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.colocation import Colocation
@@ -23,9 +23,8 @@ from tandem.measure.results.load import Document
 from tandem.measure.results.steps import Steps
 
 _RACE_NOTE = (
-    "Medians of the client's own times, one caller who asks again when it has its image; below them the range of the"
-    " rounds. Better by: of the unary calls, where only the paradigm differs."
-    "\n`tandem bench compare` measures the same under load, with CPU time and quality."
+    "Medians of the client's own times, one caller who asks again when it has its answer; below them the range of the"
+    " rounds.{better}\n`tandem bench compare` measures the same under load, with CPU time{quality}."
 )
 
 
@@ -52,8 +51,13 @@ def show_comparison(document: Comparison, terminal: Terminal) -> None:
 
 def show_race(document: Comparison, terminal: Terminal) -> None:
     show(terminal, texts=comparison.headlines(document))
-    show(terminal, [race_table(document)])
-    _note(terminal, _RACE_NOTE, audit_text(document.audits))
+    better, quality = " Better by: of the unary calls, where only the paradigm differs.", " and quality"
+    if document.is_matched:
+        tables, note = [race_table(document)], _RACE_NOTE.format(better=better, quality=quality)
+    else:
+        tables, note = [work_table(document), race_table(document)], _RACE_NOTE.format(better="", quality="")
+    show(terminal, tables)
+    _note(terminal, note, audit_text(document.audits))
 
 
 def show_growth(document: Growth, terminal: Terminal) -> None:

@@ -22,6 +22,7 @@ from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.results.comparison import Comparison
+from tandem.measure.studies.comparison.modes import Pair, find_pair
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.steps.subjects import Subjects
 
@@ -76,16 +77,21 @@ def tradeoff(
     Compares the two models on the same workload, fits service curves, finds the capacity of each in open loops, runs
     both services at once, and writes report.html and PNGs: some 4 minutes. Where a sequential model is served that
     draws in any number of steps, such as fashion-sar, it is measured over these beside both, which takes longer than
-    all the rest. Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
+    all the rest. Of two models that do different work it compares only what each costs.
+
+    Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
     folder = ResultFolder(out_dir, terminal)
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
         unjudged = quality.problem(terminal)
-        subjects = step_subjects(address, *models.names, extent.steps, terminal)
+        pair = asyncio.run(find_pair(address, *models.names))
+        subjects = step_subjects(address, *models.names, extent.steps, terminal) if pair.is_matched else None
+        if not pair.is_matched:
+            terminal.note(f"{pair.unmatched}: quality, steps and the crossover are left out")
         folder.clear()  # only now that there is something to measure
-    stages = iter(_stages(subjects is not None, extent.together))
+    stages = iter(_stages(subjects is not None, pair.is_matched, extent.together))
     terminal.note(f"{next(stages)}: both models in turn")
     changes = {"slo_seconds": extent.slo, "quality_images": 0 if unjudged else None}
     settings = settings_of("thorough" if extent.thorough else "short", **changes)
@@ -96,7 +102,7 @@ def tradeoff(
     codes = [code]
     try:
         if not comparison.is_partial:
-            codes += _further_parts(request, extent, subjects, comparison, stages, folder, terminal)
+            codes += _further_parts(request, extent, pair, subjects, comparison, stages, folder, terminal)
     finally:  # whatever the fit raises: what was measured by then is worth a report
         *_, last = stages
         terminal.note(last)
@@ -111,6 +117,7 @@ def tradeoff(
 def _further_parts(
     request: Request,
     extent: Extent,
+    pair: Pair,
     subjects: Subjects | None,
     comparison: Comparison,
     stages: Iterator[str],
@@ -124,7 +131,7 @@ def _further_parts(
         code = stepped(terminal, request, subjects, folder)
         yield code
     with friendly_errors(terminal, request.address):
-        if code != INTERRUPTED:
+        if pair.is_matched and code != INTERRUPTED:
             terminal.note(f"{next(stages)}: service curves, and the capacity of both")
             settings = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
             code = asyncio.run(fitted(request.address, names, settings, comparison, folder, terminal))
@@ -132,11 +139,13 @@ def _further_parts(
         if extent.together and code != INTERRUPTED:
             terminal.note(f"{next(stages)}: each service alone, and both at once")
             settings = {} if extent.thorough else SHORT_TOGETHER
+            if pair.sequential.modality == "text":
+                names, settings = ("", names[1]), {**settings, "text_model": pair.sequential.name}
             fit = folder.sources.crossover
             yield asyncio.run(colocated(request.address, names, settings, fit, folder, terminal))
 
 
-def _stages(has_steps: bool, has_colocation: bool) -> list[str]:
-    are_there = {"compare": True, "steps": has_steps, "fit": True, "co-location": has_colocation, "report": True}
+def _stages(has_steps: bool, is_matched: bool, has_colocation: bool) -> list[str]:
+    are_there = {"compare": True, "steps": has_steps, "fit": is_matched, "co-location": has_colocation, "report": True}
     names = [name for name, is_there in are_there.items() if is_there]
     return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]

@@ -13,10 +13,10 @@ from tandem.measure.statistics.intervals import is_surely_below
 
 
 def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
-    """Return the points of a measurement over steps if there is one, else the unary modes of a comparison."""
+    """Return the points of a measurement over steps if there is one, else the unary modes of a matched pair."""
     if sources.steps is not None:
         return sources.steps.points
-    if sources.comparison is None:
+    if sources.comparison is None or not sources.comparison.is_matched:
         return ()
     served = {each.paradigm: each for each in sources.comparison.served}
     unary = [each for each in sources.comparison.modes if each.delivery == "unary" and each.paradigm in served]

@@ -15,7 +15,7 @@ from tandem.measure.report.load import run_table
 from tandem.measure.report.sentences import comparison as comparison_texts
 from tandem.measure.report.sentences.audits import LOCAL, audit_text
 from tandem.measure.report.sources import Rejected, Sources, matched_runs
-from tandem.measure.report.tables.comparison import phase_table, quality_tables, terms_table
+from tandem.measure.report.tables.comparison import comparison_tables, phase_table, quality_tables, terms_table
 from tandem.measure.report.tables.table import Columns, Row, Table, table_of
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
@@ -63,7 +63,9 @@ def sections(sources: Sources) -> list[Section]:
 
 def _all(sources: Sources) -> Iterator[Section]:
     runs, comparison = matched_runs(sources.runs), sources.comparison
-    load, stack = load_charts(runs, comparison), phase_stack(runs, comparison)
+    is_matched = comparison is None or comparison.is_matched
+    load = load_charts(runs, comparison if is_matched else None)
+    stack = phase_stack(runs, comparison)
     yield _quality(sources)
     yield _load(sources, load[:1])
     if sources.colocation is not None:
@@ -111,6 +113,8 @@ def _load(sources: Sources, charts: Sequence[Chart]) -> Section:
     answers = [] if sources.crossover is None else crossover.answers(sources.crossover)
     if comparison is None:
         return Section("load", "Under load", answers=answers, charts=charts)
+    if not comparison.is_matched:
+        return Section("load", "Under load", tables=comparison_tables(comparison))
     # Whose CPU is not known, unless the first screen says so.
     unknown = [each for each in comparison.cpu_sources if not each.is_known and sources.steps is not None]
     texts = [f"CPU of the {each.process} is not known: {each.note}." for each in unknown]
@@ -150,7 +154,8 @@ def _method(sources: Sources) -> list[str]:
         (sources.steps, steps.METHOD),
         (sources.colocation, colocation.METHOD),
     )
-    return [*METHOD, *(text for document, texts in methods if document is not None for text in texts)]
+    is_matched = sources.comparison is None or sources.comparison.is_matched
+    return [*METHOD[not is_matched :], *(text for document, texts in methods if document is not None for text in texts)]
 
 
 def _caveats(sources: Sources) -> Iterator[str]:

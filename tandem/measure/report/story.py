@@ -8,10 +8,13 @@ from tandem.measure.report.charts.quality import KEY
 from tandem.measure.report.crossover import capacity_verdict
 from tandem.measure.report.front import points_of
 from tandem.measure.report.sentences.answer import Sentence, answer, missing, of_paradigm
+from tandem.measure.report.sentences.comparison import headlines
 from tandem.measure.report.sentences.terms import terms
 from tandem.measure.report.sources import Sources
+from tandem.measure.report.tables.comparison import work_table
 from tandem.measure.report.tables.gains import gains_table
 from tandem.measure.report.tables.table import Table
+from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.steps import Steps
 
 _NOTHING = (
@@ -41,6 +44,11 @@ def tell(sources: Sources) -> Story:
     document = sources.steps or sources.comparison
     if document is None:
         return Story((), (_NOTHING,), tuple(warnings(sources)))
+    if isinstance(document, Comparison) and not document.is_matched:
+        text, *_ = headlines(document)
+        told = Sentence("What each costs", text)
+        left_out = f"Left out are quality and the crossover: {document.judgement.reason}."
+        return Story((told,), (left_out,), tuple(warnings(sources)), work_table(document))
     load = document.settings.load if isinstance(document, Steps) else document.settings
     machine = document.machine if document.is_local else None
     capacities = [] if sources.crossover is None else sources.crossover.capacities

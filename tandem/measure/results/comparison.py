@@ -226,12 +226,24 @@ class BesideResult(Part):
     contrasts: tuple[Contrast, ...]
 
 
+class Work(Part):
+    """What one request is, such as "a text of 64 tokens": it brings so many outputs, each a `unit`."""
+
+    name: str
+    unit: Literal["token", "image"]
+    num_outputs: int
+
+
 class Comparison(Header):
-    """One comparison. `seconds`: how long it took."""
+    """One comparison. `seconds`: how long it took. `work` by paradigm. is_matched: both do the same; if not, an "image"
+    in the figures is such a request, no paradigm is held against the other, and `class_names` is empty.
+    """
 
     kind: Literal["comparison"] = "comparison"
     seconds: float
     class_names: tuple[str, ...]
+    is_matched: bool = True
+    work: dict[Paradigm, Work] = {}
     settings: Settings
     modes: tuple[ModeResult, ...]
     contrasts: tuple[Contrast, ...]

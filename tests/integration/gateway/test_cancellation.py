@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -73,35 +72,6 @@ async def test_client_that_reads_no_more_does_not_hold_the_stop(gateway: Running
     await stream.read()
     async with asyncio.timeout(60):
         await gateway.stop(0)
-
-
-async def test_random_cancels_leave_nothing_and_are_counted_exactly(
-    gateway: RunningGateway, text: FakeSequential
-) -> None:
-    chance = random.Random(5)
-    short = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=5)).SerializeToString()
-    # The long ones stop for good at their last token, so that each of them can only end by its client's cancel.
-    text.before_message = lambda index: asyncio.Event().wait() if index == 20 else None
-
-    async def finish() -> None:
-        assert len([_ async for _ in gateway.stream(GENERATE, short)]) == 7
-
-    async def leave() -> None:
-        stream = gateway.stream(GENERATE, REQUEST)
-        for _ in range(chance.randrange(1, 20)):
-            await stream.read()
-        stream.cancel()
-
-    for _ in range(10):
-        await asyncio.gather(*(chance.choice([finish, leave])() for _ in range(30)))
-    async with asyncio.timeout(60):
-        await text.all_closed.wait()
-    await gateway.until_idle()
-    counts = {code: gateway.value("tandem_requests_total", code=code) for code in ("OK", "CANCELLED")}
-    assert sum(counts.values()) == gateway.value("tandem_requests_total") == 300
-    assert min(counts.values()) > 100
-    assert gateway.value("tandem_requests_in_flight") == 0
-    assert gateway.value("tandem_replica_requests_in_flight") == 0
 
 
 async def test_calls_cancelled_as_they_begin_leave_nothing(gateway: RunningGateway, text: FakeSequential) -> None:

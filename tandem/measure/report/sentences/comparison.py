@@ -17,6 +17,9 @@ def headlines(document: Comparison) -> Iterator[str]:
     sequential, parallel = (model.name for model in document.models)
     if document.is_partial:
         yield "PARTIAL: this comparison did not go to its end."
+    if not document.is_matched:
+        yield from _unmatched(document)
+        return
     height, width, *_ = document.models[0].image_shape
     what = f"One {height}x{width} image of a class, one caller"
     found = contrast(document, _UNARY, ALONE, "latency_p50_seconds")
@@ -39,6 +42,21 @@ def headlines(document: Comparison) -> Iterator[str]:
                 f"With {rates.concurrency} callers at a time: {number(rates.second_value)} images/s in parallel,"
                 f" {number(rates.first_value)} in sequence."
             )
+    yield from control_text(document)
+
+
+def _unmatched(document: Comparison) -> Iterator[str]:
+    """Yield what each model's own work costs, and the way to a pair that can be held against each other."""
+    told = []
+    for model in document.models:
+        unary = next(mode for mode in document.modes if mode.name == f"{model.paradigm} unary")
+        wait = None if unary.alone is None else unary.alone.latency.p50
+        took = "not measured" if wait is None else seconds(wait.value)
+        told.append(f"{document.work[model.paradigm].name} from {model.name} ({model.paradigm}) {took}")
+    yield (
+        f"One request, one caller: {', '.join(told)}. This is different work: this is what each costs, not which is"
+        " better. docs/your-own-pair.md names the way to a matched pair."
+    )
     yield from control_text(document)
 
 
@@ -89,12 +107,15 @@ def control_text(document: Comparison) -> Iterator[str]:
 
 def small_print(document: Comparison) -> Iterator[str]:
     """Yield how to read it, and what to keep in mind."""
+    better = (
+        " Better by: of the unary calls, the median of what each round says by itself, so that it need not be the"
+        " quotient of the two columns."
+    )
     yield (
         f"Medians of the client's own times, of {count(document.settings.num_rounds)} rounds of the four modes in"
-        " random order. Better by: of the unary calls, the median of what each round says by itself, so that it need"
-        " not be the quotient of the two columns."
+        f" random order.{better if document.is_matched else ''}"
     )
-    served = " and ".join(f"{count(each.num_images)} of {each.model}" for each in document.served)
+    served = " and ".join(f"{count(each.num_images)} of {each.model}" for each in document.served if each.num_images)
     yield f"Images served: {served}. Quality: {quality_text(document)}."
     for source in document.cpu_sources:
         if not source.is_known:

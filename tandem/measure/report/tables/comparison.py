@@ -1,8 +1,21 @@
 """Tables of a comparison: a column a mode, a row a figure; the quality of the images; where the time goes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, milliseconds, number, seconds
+from tandem.measure.formats import (
+    NONE,
+    Show,
+    count,
+    counted,
+    decimals,
+    ends,
+    factor,
+    known,
+    milliseconds,
+    number,
+    seconds,
+)
 from tandem.measure.report.charts.chart import Stack
 from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
@@ -17,6 +30,7 @@ from tandem.measure.results.comparison import (
     Metric,
     ModeResult,
     Point,
+    Work,
 )
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.value import Value
@@ -62,10 +76,11 @@ _FOREIGN: dict[str, tuple[str, Show]] = {
 def comparison_tables(document: Comparison) -> list[Table]:
     """Return the modes at each load, what comes beside them, and the quality of the images if it was measured."""
     rows = [row for concurrency in document.settings.concurrencies for row in _load(document, concurrency)]
-    name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
+    name = f"{_named(document, 'images/s')}, p99 within\n {seconds(document.settings.slo_seconds)}"
     rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
     rows += _energy(document)
-    found = [_modes_table(document, [*_forms(document), *rows], "with one caller, and under load")]
+    found = [] if document.is_matched else [work_table(document)]
+    found.append(_modes_table(document, [*_forms(document), *rows], "with one caller, and under load"))
     if document.beside:
         found.append(terms_table(document, document.beside))
     if document.foreign:
@@ -95,7 +110,45 @@ def race_table(document: Comparison) -> Table:
     totals = [(sum(mode.codes.values()), mode.codes.get("OK", 0)) for mode in document.modes]
     cells = [f"{count(total)}, {count(total - ok)}" for total, ok in totals]
     rows = [*_forms(document), *rows, Row(("requests, failed", *cells, ""))]
-    return _modes_table(document, rows, "race: one image of a class, one caller")
+    what = "one image of a class" if document.is_matched else "one request"
+    return _modes_table(document, rows, f"race: {what}, one caller")
+
+
+def work_table(document: Comparison) -> Table:
+    """Return what each of two models costs that do different work, by request and by output, of unary calls."""
+    works = [document.work[model.paradigm] for model in document.models]
+    unary = [mode for mode in document.modes if mode.delivery == "unary"]
+    rows = [Row(("a request", *(work.name for work in works)))]
+    for load in dict.fromkeys((ALONE, max(document.settings.concurrencies))):
+        points = [next((each for each in mode.curve if each.concurrency == load), None) for mode in unary]
+        waits = [value_cell(point.latency.p50 if point else None, seconds) for point in points]
+        rows.append(Row((f"{counted(load, 'caller')}: a request, p50", *waits), begins_part=True))
+        for name, pick in (("outputs a second", _rate), ("outputs a server's CPU-second", _per_cpu)):
+            pairs = zip(works, points, strict=True)
+            cells = [_outputs(work, pick(work, point) if point else None) for work, point in pairs]
+            rows.append(Row((f"  {name}", *cells)))
+    heads = ("", *(f"{model.name}\n{model.paradigm}" for model in document.models))
+    return Table(heads, rows, "different work: what each costs, not which is better")
+
+
+def _outputs(work: Work, value: Value | None) -> Cell:
+    return Cell(NONE) if value is None else Cell(f"{number(value.value)} {work.unit}s", ends(value, number))
+
+
+def _rate(work: Work, point: Point) -> Value:
+    return _changed(point.images_per_second, lambda rate: rate * work.num_outputs)
+
+
+def _per_cpu(work: Work, point: Point) -> Value | None:
+    servers = point.cpu_seconds_per_image.servers
+    return _changed(servers, lambda cpu: work.num_outputs / cpu) if servers and servers.value else None
+
+
+def _changed(value: Value, change: Callable[[float], float]) -> Value:
+    """Return a value in another unit, with the ends of its interval."""
+    changed = sorted(change(end) for end in (value.low, value.high) if end)
+    low, high = changed if len(changed) == 2 else (None, None)
+    return value.model_copy(update={"value": change(value.value), "low": low, "high": high})
 
 
 def readme_table(document: Comparison) -> Table:
@@ -112,8 +165,15 @@ def readme_table(document: Comparison) -> Table:
 
 
 def _modes_table(document: Comparison, rows: Sequence[Row], title: str = "") -> Table:
-    heads = ("", *(f"{mode.paradigm}\n{mode.delivery}" for mode in document.modes), "parallel\nbetter by")
-    return Table(heads, rows, title)
+    heads = ("", *(f"{mode.paradigm}\n{mode.delivery}" for mode in document.modes))
+    if document.is_matched:
+        return Table((*heads, "parallel\nbetter by"), rows, title)
+    return Table(heads, [replace(row, cells=row.cells[:-1]) for row in rows], title)
+
+
+def _named(document: Comparison, name: str) -> str:
+    """Return a figure's name, where a request may be for no image, too."""
+    return name if document.is_matched else name.replace("whole image", "whole answer").replace("image", "request")
 
 
 def _row(
@@ -161,6 +221,7 @@ def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
         values = _values(document, concurrency, pick)
         if not (place or any(values)):
             return
+        name = _named(document, name)
         label = f"  {name}" if place else f"{counted(concurrency, 'caller')}: {name}"
         yield _row(label, values, advantage(document, concurrency, metric), show, begins_part=not place)
 
@@ -183,7 +244,7 @@ def _energy(document: Comparison) -> Iterator[Row]:
     for concurrency in document.settings.concurrencies if document.energy.meters else ():
         values = _values(document, concurrency, lambda point: point.joules_per_image)
         cells = [value_cell(each, lambda joules: f"{number(joules)} J") for each in values]
-        yield Row((f"energy an image, {concurrency} callers", *cells, ""))
+        yield Row((f"energy {_named(document, 'an image').replace('an r', 'a r')}, {concurrency} callers", *cells, ""))
 
 
 def quality_tables(document: Comparison) -> list[Table]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.generator import Generator
-from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
+from tandem.measure.studies.comparison.modes import Mode, Pair, find_pair
 from tandem.measure.studies.comparison.trials import Meters
 
 
@@ -30,8 +30,10 @@ class Beside:
 
 
 async def served_beside(source: Generator, pair: Pair, meters: Meters) -> Beside:
-    """Return what `source` sends to. Raises TandemRpcError, ValueError, and InvalidArgument if it is another pair."""
-    found = await matched_pair(source.address, pair.sequential.name, pair.parallel.name)
+    """Return what `source` sends to. Raises TandemRpcError, ValueError."""
+    found = await find_pair(source.address, pair.sequential.name, pair.parallel.name)
+    if found.is_matched != pair.is_matched:
+        raise ExpectedError(f"{source.address}: {found.unmatched or 'serves a matched pair'}; expected the same pair")
     first, second = (model.dtype for model in found.models)
     if first is None or first != second:
         raise ExpectedError(f"{source.address}: computes in {first} and {second}; expected one precision for both")

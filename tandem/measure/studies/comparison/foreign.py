@@ -16,7 +16,7 @@ from tandem.measure.generator.sending.statuses import INTERNAL
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import CODE_NAMES, Outcome, Record
 from tandem.measure.scenario import Workload
-from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, Mode, Pair
+from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, OUTPUT_TOKENS, Mode, Pair
 
 CONTRASTS = (("foreign streamed", "sequential streamed"), ("foreign unary", "sequential unary"))
 
@@ -40,7 +40,7 @@ async def foreign_beside(source: Generator, model: str, pair: Pair) -> Foreign:
 
     Raises ExpectedError, ConnectionError.
     """
-    num_tokens = pair.sequential.tokens_per_image or 1
+    num_tokens = pair.sequential.tokens_per_image or OUTPUT_TOKENS
     workload = await named(source.address, _workload("unary", model, num_tokens))
     return Foreign(source, workload.model, num_tokens)
 

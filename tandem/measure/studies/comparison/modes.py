@@ -1,15 +1,22 @@
-"""The four modes in which one image of a class is asked for, and the two models that are asked. Knows no clock."""
+"""The four modes in which one image of a class is asked for, and the two models that are asked. Knows no clock.
 
+Models that do different work are asked each for its own: a text, or an image.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runtime.errors import InvalidArgument
+from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import counted
-from tandem.measure.generator.requests.served import model_of, served_models, with_model
+from tandem.measure.generator.requests.served import served_models
+from tandem.measure.results.comparison import Work
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Delivery, Paradigm, Workload
 
 # Far beyond any latency worth comparing: a server that hangs must not hold the comparison for ever.
 DEADLINE_SECONDS = 60.0
+# Of a text, where the sequential model draws no images.
+OUTPUT_TOKENS, PROMPT_TOKENS = 64, 32
 
 _KINDS = {"sequential": "image", "parallel": "images"}
 DELIVERIES: tuple[Delivery, ...] = ("streamed", "unary")
@@ -62,9 +69,13 @@ class Mode:
         return not self.workload.is_own
 
     @property
+    def is_text(self) -> bool:
+        return self.workload.kind == "text"
+
+    @property
     def has_images(self) -> bool:
         """Whether its images are kept: those of the pair itself."""
-        return not (self.is_foreign or self.is_control or self.form)
+        return not (self.is_text or self.is_control or self.form)
 
     @property
     def is_control(self) -> bool:
@@ -73,11 +84,18 @@ class Mode:
 
 @dataclass(frozen=True)
 class Pair:
-    """A sequential and a parallel model of the same images; `class_names` may be their numbers."""
+    """A sequential and a parallel model. `class_names` of a matched pair, whose images are the same, may be their
+    numbers. `unmatched`: in what others differ.
+    """
 
     sequential: ServedModel
     parallel: ServedModel
     class_names: tuple[str, ...]
+    unmatched: str = ""
+
+    @property
+    def is_matched(self) -> bool:
+        return not self.unmatched
 
     @property
     def models(self) -> tuple[ServedModel, ServedModel]:
@@ -85,11 +103,7 @@ class Pair:
 
     def modes(self) -> tuple[Mode, ...]:
         """Return the four modes, as tables show them."""
-        return tuple(
-            Mode(workload_of(model.paradigm, model.name, delivery), model)
-            for model in self.models
-            for delivery in DELIVERIES
-        )
+        return tuple(Mode(_workload(model, delivery), model) for model in self.models for delivery in DELIVERIES)
 
     def controls(self) -> tuple[Mode, ...]:
         """Return the unary modes once more, to be held against themselves."""
@@ -100,37 +114,76 @@ class Pair:
         )
 
 
-async def matched_pair(address: str, sequential: str, parallel: str) -> Pair:
-    """Return the pair of these names; an empty one means the only image model of its paradigm.
+async def find_pair(address: str, sequential: str, parallel: str) -> Pair:
+    """Return the pair of these names; see `pair_of`. Raises TandemRpcError, ValueError."""
+    return pair_of(await served_models(address, ("sequential", "parallel")), sequential, parallel)
 
-    Raises TandemRpcError, ValueError if a model is not served, and InvalidArgument if the two do not match.
+
+def pair_of(models: Sequence[ServedModel], sequential: str, parallel: str) -> Pair:
+    """Return the matched pair of these names, empty ones being any model, or else the only pair there is.
+
+    Of several matched pairs it is the one whose sequential model takes no steps. Raises ValueError if a model is not
+    served, or if more than one pair would do.
     """
-    models = await served_models(address, ("sequential", "parallel"))
-    workloads = [
-        with_model(workload_of(*each), models) for each in (("sequential", sequential), ("parallel", parallel))
+    firsts, seconds = _candidates(models, "sequential", sequential), _candidates(models, "parallel", parallel)
+    pairs = [_pair(first, second) for first in firsts for second in seconds]
+    matched = [pair for pair in pairs if pair.is_matched]
+    plain = [pair for pair in matched if not pair.sequential.takes_steps]
+    for found in (pairs, matched, plain):
+        if len(found) == 1:
+            return found[0]
+    ways = [
+        f"--{paradigm}-model ({', '.join(dict.fromkeys(model.name for model in there))})"
+        for paradigm, there in (("sequential", firsts), ("parallel", seconds))
+        if len(there) > 1
     ]
-    first, second = (model_of(workload, models) for workload in workloads)
-    _check(first, second)
+    raise ExpectedError(f"model: more than one pair can be compared; give {' and '.join(ways)}")
+
+
+def _candidates(models: Sequence[ServedModel], paradigm: Paradigm, name: str) -> list[ServedModel]:
+    served = [model for model in models if model.paradigm == paradigm]
+    if not served:
+        raise ExpectedError(f"model: no {paradigm} model is served there")
+    found = [model for model in served if name in ("", model.name)]
+    if not found:
+        there = ", ".join(model.name for model in served)
+        raise ExpectedError(f"model: {name!r} is not served; {paradigm} models there: {there}")
+    return found
+
+
+def _pair(first: ServedModel, second: ServedModel) -> Pair:
+    works = [work_of(model).name for model in (first, second)]
+    unmatched = ""
+    if works[0] != works[1]:
+        unmatched = f"{works[0]} and {works[1]}"
+    elif not first.num_classes or first.num_classes != second.num_classes:
+        unmatched = f"of {first.num_classes} and of {second.num_classes} classes"
+    elif first.class_names != second.class_names:
+        names = [", ".join(model.class_names) or "without names" for model in (first, second)]
+        unmatched = f"classes {names[0]} and {names[1]}"
+    if unmatched:
+        return Pair(first, second, (), f"unmatched work: {unmatched}")
     return Pair(first, second, first.class_names or tuple(str(label) for label in range(first.num_classes)))
+
+
+def work_of(model: ServedModel) -> Work:
+    """Return what one request to a model is."""
+    if model.modality == "text":
+        return Work(name=f"a text of {OUTPUT_TOKENS} tokens", unit="token", num_outputs=OUTPUT_TOKENS)
+    height, width, *channels = model.image_shape
+    size = "x".join(map(str, (height, width, *(each for each in channels if each != 1))))
+    return Work(name=f"an image of {size}{' of a class' if model.num_classes else ''}", unit="image", num_outputs=1)
+
+
+def _workload(model: ServedModel, delivery: Delivery) -> Workload:
+    workload = workload_of(model.paradigm, model.name, delivery)
+    if model.modality != "text":
+        return workload
+    lengths = {"output_tokens": OUTPUT_TOKENS, "prompt_tokens": PROMPT_TOKENS}
+    return Workload.model_validate({**workload.model_dump(exclude_unset=True), "kind": "text", **lengths})
 
 
 def workload_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Workload:
     """Return the workload of one image of a class; `steps` None: as the model draws by itself."""
     settings = {"kind": _KINDS[paradigm], "delivery": delivery, "model": model, "deadline_seconds": DEADLINE_SECONDS}
     return Workload.model_validate({**settings, "steps": steps})
-
-
-def _check(first: ServedModel, second: ServedModel) -> None:
-    """Raises InvalidArgument unless both models draw images of one shape, of the same classes."""
-    pair = f"{first.name} and {second.name}"
-    for what, values in (
-        ("image shape", (list(first.image_shape), list(second.image_shape))),
-        ("number of classes", (first.num_classes, second.num_classes)),
-        ("names of the classes", (list(first.class_names), list(second.class_names))),
-    ):
-        if values[0] != values[1]:
-            raise InvalidArgument(
-                what, f"{values[0]} and {values[1]}, of {pair}", "a matched pair, in which both are the same"
-            )
-    if not first.num_classes:
-        raise InvalidArgument("number of classes", f"0, of {pair}", "models that draw an image of a class")

@@ -17,7 +17,7 @@ class ForeignRequest:
 
 @dataclass(frozen=True)
 class Request:
-    """What to compare and how. Empty model names: the only image model of each paradigm. `reference` None:
+    """What to compare and how. Empty model names: see modes.pair_of. `reference` None:
     Fashion-MNIST. `metrics`: see tandem.measure.meters.cpu. `beside`: address of the same models in
     another form; empty: none. `unjudged`: why quality is not measured, where it would be
     otherwise."""

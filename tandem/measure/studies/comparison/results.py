@@ -22,13 +22,15 @@ from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Record, merged
 from tandem.measure.studies.comparison.contrasts import Pairs, contrasts_of
 from tandem.measure.studies.comparison.foreign import CONTRASTS as FOREIGN_CONTRASTS
-from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair
+from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair, work_of
 from tandem.measure.studies.comparison.points import capacity_of, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
 from tandem.measure.studies.comparison.trials import Meters, Trial
 
 # Statuses that are an answer of a server under load: they are told, but nothing is wrong.
 _ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
+# Of models that do different work: within each.
+_OWN_CONTRASTS = tuple(each for each in CONTRASTS if each[0].split()[0] == each[1].split()[0])
 
 
 def comparison(address: str, pair: Pair, settings: Settings, findings: Findings) -> Comparison:
@@ -54,9 +56,11 @@ def comparison(address: str, pair: Pair, settings: Settings, findings: Findings)
         ),
         seconds=findings.seconds,
         class_names=pair.class_names,
+        is_matched=pair.is_matched,
+        work={model.paradigm: work_of(model) for model in pair.models},
         settings=settings,
         modes=modes,
-        contrasts=tuple(_contrasts(CONTRASTS, settings, findings)),
+        contrasts=tuple(_contrasts(CONTRASTS if pair.is_matched else _OWN_CONTRASTS, settings, findings)),
         controls=tuple(_contrasts(CONTROLS, settings, findings)),
         foreign=None
         if foreign is None

@@ -30,6 +30,8 @@ from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
 WARM_UP_REQUESTS = 5
 # A trial lasts at least so many times as long as the first requests took.
 LEAST_LATENCIES = 3.0
+# Of texts, which take many times as long as an image.
+LEAST_TEXT_LATENCIES = 1.0
 SAMPLES_PER_CLASS = 10
 # Rounds are added until quality has its images, but at most so many times as many as there were to be.
 MOST_EXTRA_ROUNDS = 4
@@ -76,8 +78,11 @@ async def conduct(
     beside: Beside | None = None,
 ) -> Findings:
     """Compare these modes, controls among them; the generator's `stop` breaks it off. Raises ChildProcessError."""
-    most_per_class = max(SAMPLES_PER_CLASS, settings.quality_images // modes[0].model.num_classes)
-    albums = {mode.drawer: Album(mode.model.num_classes, most_per_class) for mode in modes}
+    classes = {mode.drawer: mode.model.num_classes or 1 for mode in modes}
+    albums = {
+        drawer: Album(count, max(SAMPLES_PER_CLASS, settings.quality_images // count))
+        for drawer, count in classes.items()
+    }
     findings = Findings(datetime.now(UTC), meters, albums, foreign=foreign, beside=beside)
     since = time.monotonic()
     findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
@@ -107,7 +112,6 @@ class _Work:
         others = [(mode, each.source) for each in (findings.foreign, findings.beside) if each for mode in each.modes()]
         self.all_modes = (*self.modes, *(mode for mode, _ in others))
         self.other_sources = {mode.name: source for mode, source in others}
-        self.num_classes = self.modes[0].model.num_classes
         self.random = np.random.default_rng(self.settings.seed)
 
     async def run(self) -> None:
@@ -157,7 +161,8 @@ class _Work:
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:
         """Run a trial at one load. Each caller has asked once before, so that the server is as busy as it stays."""
         findings, settings = self.findings, self.settings
-        seconds = max(settings.trial_seconds, LEAST_LATENCIES * await self._uncounted(mode, concurrency, concurrency))
+        least = LEAST_TEXT_LATENCIES if mode.is_text and not mode.is_foreign else LEAST_LATENCIES
+        seconds = max(settings.trial_seconds, least * await self._uncounted(mode, concurrency, concurrency))
         meters = findings.beside.meters if findings.beside and mode.form else findings.meters
         return await findings.audited_runs.run(
             self._source(mode),
@@ -174,7 +179,7 @@ class _Work:
         scenario = run_result.document.scenario
         sequence = RequestSequence(scenario)
         for number, image in images_by_number(run_result.record, [mode.workload.rpc]).items():
-            label = int(sequence[number - scenario.first_number].place * self.num_classes)
+            label = int(sequence[number - scenario.first_number].place * mode.model.num_classes)
             self.findings.albums[mode.drawer].add(label, image)
         return image
 
@@ -204,6 +209,6 @@ def _scenario(mode: Mode, concurrency: int, seed: int, source: int, **values: An
         "drain_seconds": _DRAIN_SECONDS,
         "num_places": mode.model.num_classes or None,
         "seed": int(np.random.SeedSequence((seed, source)).generate_state(1, np.uint64)[0] >> 1),
-        "keep_replies": source not in (UNCOUNTED, FOREIGN),
+        "keep_replies": source != UNCOUNTED and not mode.is_text,
     }
     return Scenario.model_validate({**usual, **values})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tandem.measure.generator.generator import BROKEN_OFF, generator, stopped_by_hand
@@ -13,7 +14,7 @@ from tandem.measure.meters.energy import energy_meter
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
 from tandem.measure.studies.comparison.beside import served_beside
 from tandem.measure.studies.comparison.foreign import foreign_beside
-from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
+from tandem.measure.studies.comparison.modes import Mode, Pair, find_pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.results import comparison
@@ -31,7 +32,10 @@ def compare(request: Request, observer: Observer) -> Comparison:
     Raises TandemRpcError, TandemError, ModelError, ValueError or OSError if it can't even begin.
     """
     # Not on uvloop: it forks to start the generator's processes, of which grpc complains.
-    pair = asyncio.run(matched_pair(request.address, request.sequential, request.parallel))
+    pair = asyncio.run(find_pair(request.address, request.sequential, request.parallel))
+    if not pair.is_matched:
+        settings = request.settings.model_copy(update={"quality_images": 0, "control": False})
+        request = replace(request, settings=settings, unjudged=pair.unmatched)
     controls = pair.controls() if request.settings.control else ()
     findings, _ = measured(request, pair, pair.modes(), observer, controls)
     return comparison(request.address, pair, request.settings, findings)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runtime.errors import InvalidArgument
 from tandem.measure.generator.requests.served import served_models
 from tandem.measure.results.header import ServedModel
-from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair, workload_of
+from tandem.measure.studies.comparison.modes import Mode, Pair, find_pair, workload_of
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 
@@ -36,10 +36,10 @@ class Subjects:
 
 async def find_subjects(address: str, sequential: str, parallel: str, steps: Sequence[int] = ()) -> Subjects | None:
     """Return who is measured at `address`: the sequential model of this name if it takes steps, or the first one that
-    does; None if there is none. Without `steps` they are STEPS, as far as an image has tokens.
+    does; None if none matches the parallel one. Without `steps` they are STEPS, as far as an image has tokens.
 
     Raises TandemRpcError, ValueError if a model that is named is not served, and InvalidArgument for steps that an
-    image has too few tokens for, or if the models do not match.
+    image has too few tokens for.
     """
     images = [each for each in await served_models(address, ("sequential",)) if each.modality == "image"]
     stepped = [each for each in images if each.takes_steps]
@@ -47,7 +47,9 @@ async def find_subjects(address: str, sequential: str, parallel: str, steps: Seq
     if model is None:
         return None
     numbers = _numbers(model, steps)
-    pair = await matched_pair(address, model.name, parallel)
+    pair = await find_pair(address, model.name, parallel)
+    if not pair.is_matched:
+        return None
     plain = [each for each in images if not each.takes_steps]
     named = [each for each in plain if each.name == sequential] or plain
     return Subjects(pair, await _matching(address, named, pair), numbers)
@@ -66,8 +68,5 @@ async def _matching(address: str, plain: Sequence[ServedModel], pair: Pair) -> S
     """Return the model if there is exactly one, and it draws the same images of the same classes."""
     if len(plain) != 1:
         return None
-    try:
-        other = await matched_pair(address, plain[0].name, pair.parallel.name)
-    except InvalidArgument:
-        return None
-    return plain[0] if other.class_names == pair.class_names else None
+    other = await find_pair(address, plain[0].name, pair.parallel.name)
+    return plain[0] if other.is_matched else None

@@ -14,6 +14,10 @@ import pytest
 from runtime.errors import ResourceExhausted
 from tandem.ar.v1 import ar_pb2
 from tandem.cli.servers.ports import free_ports
+from tandem.measure import formats
+from tandem.measure.report.tables.comparison import work_table
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.files import read_as
 from tests.integration.tandem.cli.commands import Ended, assert_all_went_well, run, run_each, started, tandem
 from tests.integration.tandem.fakes import FakeGateway, FakeSequential, fake_gateway
 from tests.integration.tandem.measure.generator.servers import serving
@@ -205,37 +209,40 @@ async def test_wrong_words_are_named(gateway: FakeGateway) -> None:
         assert words[0] in ended.err, words
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "part"),
-    [
-        ("image_shape", [8, 8, 1], "image shape"),
-        ("num_classes", 7, "number of classes"),
-        ("class_names", ["a", "b", "c"], "names of the classes"),
-    ],
-)
-async def test_models_that_do_not_match_are_refused(
-    monkeypatch: pytest.MonkeyPatch, field: str, value: Any, part: str
+@pytest.mark.parametrize("command", [("race", "--rounds", "2"), ("bench", "compare", *SHORT)])
+async def test_different_work_is_measured_each_for_itself(
+    gateway: FakeGateway, tmp_path: Path, command: Sequence[str]
 ) -> None:
-    listed = FakeSequential.list_models
+    file = tmp_path / "comparison.json"
+    words = ("--sequential-model", "fake-text", "--json", str(file), "--address", gateway.address)
+    ended = await run(*tandem(*command, *words))
+    document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
+    assert (document["is_matched"], document["class_names"], document["controls"]) == (False, [], [])
+    assert {request.sampling.max_tokens for request in gateway.sequential.requests} == {64}
+    assert document["work"]["sequential"] == {"name": "a text of 64 tokens", "unit": "token", "num_outputs": 64}
+    assert document["work"]["parallel"]["name"] == "an image of 4x4 of a class"
+    assert document["judgement"]["reason"] == "unmatched work: a text of 64 tokens and an image of 4x4 of a class"
+    # No paradigm is held against the other.
+    assert document["contrasts"]
+    assert all(each["first"].split()[0] == each["second"].split()[0] for each in document["contrasts"])
+    told = " ".join(ended.out.split())
+    assert "this is what each costs, not which is better" in told
+    assert "docs/your-own-pair.md" in told
+    assert "requests/s" in told
+    assert "better by" not in told
 
-    async def other(self: FakeSequential, request: object, call: Any) -> ar_pb2.ListModelsResponse:
-        response = await listed(self, request, call)
-        model = response.models[1]
-        if isinstance(value, list):
-            del getattr(model, field)[:]
-            getattr(model, field).extend(value)
-        else:
-            setattr(model, field, value)
-        return response
 
-    monkeypatch.setattr(FakeSequential, "list_models", other)
-    async with fake_gateway() as gateway:
-        ended = await compare(gateway)
-        assert not gateway.sequential.requests
-    assert ended.code == 1
-    assert part in ended.err
-    assert "fake-image and fake-gan" in ended.err
-    assert "a matched pair" in ended.err
+async def test_what_the_work_is_told_of_comes_from_the_figures(gateway: FakeGateway, tmp_path: Path) -> None:
+    """A text of so many tokens brings so many outputs a second."""
+    file = tmp_path / "race.json"
+    words = ("--sequential-model", "fake-text", "--rounds", "1", "--json", str(file), "--address", gateway.address)
+    await run(*tandem("race", *words))
+    document = read_as(file, Comparison)
+    by_name = {mode.name: mode.curve[0] for mode in document.modes}
+    (_, *rows) = work_table(document).rows
+    assert str(rows[1].cells[1]) == f"{formats.number(64 * by_name['sequential unary'].images_per_second.value)} tokens"
+    assert str(rows[1].cells[2]) == f"{formats.number(by_name['parallel unary'].images_per_second.value)} images"
 
 
 async def test_a_disk_that_is_full_loses_nothing(gateway: FakeGateway) -> None:

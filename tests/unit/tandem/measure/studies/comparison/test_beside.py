@@ -46,9 +46,9 @@ def test_its_modes_are_contrasted_with_each_other_and_keep_no_images() -> None:
 async def test_a_pair_in_two_precisions_is_refused(
     monkeypatch: pytest.MonkeyPatch, first: str | None, second: str | None
 ) -> None:
-    async def matched_pair(*_: object) -> Pair:
+    async def find_pair(*_: object) -> Pair:
         return pair_in(first, second)
 
-    monkeypatch.setattr(beside, "matched_pair", matched_pair)
+    monkeypatch.setattr(beside, "find_pair", find_pair)
     with pytest.raises(ExpectedError, match="expected one precision for both"):
         await served_beside(Source(), PAIR, METERS)  # type: ignore[arg-type]

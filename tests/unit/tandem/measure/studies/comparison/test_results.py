@@ -113,7 +113,6 @@ def test_what_a_reader_must_know_is_said() -> None:
         "The client itself was the limit",
         "parallel unary with 1 callers",
         "of 2 rounds",
-        "`tandem bench fit` finds how many in open loops",
     ):
         assert part in text
 
