@@ -14,7 +14,7 @@ TESTS_ALONE := $(addprefix tests/integration/tandem/measure/generator/test_,apis
 # More than cores: a test that waits for its servers leaves its core to the others.
 WORKERS := 3
 
-.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar train-pair gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -110,12 +110,15 @@ export-refined: setup  ## export the refined decoder into both models of these t
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-sar
 
 train-sar: setup  ## train fashion-sar, which draws in any number of steps, on fashion-ar's tokens
-	$(BIN)/python -m training.set_autoregressive.train --tokenizer fashion-ar --out runs/fashion-sar
+	$(BIN)/python -m training.set_autoregressive.train --threads 2 --tokenizer fashion-ar --out runs/fashion-sar
 
 export-sar: setup  ## export the trained fashion-sar into models/, measure the costs of its groups and its diversity baseline
 	$(BIN)/python -m training.set_autoregressive.export --run runs/fashion-sar --model models/fashion-sar
 	$(BIN)/python -m training.set_autoregressive.step_costs --model models/fashion-sar
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-sar
+
+train-pair: setup  ## train a pair of your own: DATA=images.npz [MODELS=my-models] [EFFORT=1]
+	$(BIN)/python -m training.pair --data $(DATA) --models $(or $(MODELS),my-models) --effort $(or $(EFFORT),1)
 
 gates: setup  ## what the committed models must reach, and whether they do
 	$(BIN)/python -m tandem.measure.quality.gates

@@ -1,10 +1,9 @@
-"""The matched pair, served as `tandem up` serves it and measured as `tandem bench tradeoff` does.
+"""The matched pair, served and measured as `tandem demo` does it, and both services beside each other.
 
     python -m benchmarks.release.pair [--out benchmarks/results]
 
 Writes pair.json, the documents of one run by their kinds without what no page states (single trials, distributions,
-pictures), and pair.png, the chart of cost against quality. Takes about seven minutes, several times as long where
-`tandem up` serves a model that takes steps.
+pictures), and pair.png, the chart of cost against quality. Takes about eight minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +22,14 @@ from benchmarks.harness.processes import free_port, serving
 from benchmarks.harness.servers import ROOT
 from benchmarks.harness.surroundings import surroundings
 from tandem.cli.bench.folder import PICTURES
+from tandem.cli.servers.demo import REPORT_FOLDER
 from tandem.measure.report.charts.quality import KEY as CHART
 from tandem.measure.results.files import whole
 
-DOCUMENTS = ("comparison", "same_precision", "steps", "crossover", "colocation")
+DOCUMENTS = ("comparison", "steps", "crossover", "colocation")
 LEFT_OUT = frozenset({"samples_png", "trials", "distribution", "phases", "batch_size", "packages", "services", "runs"})
 LEFT_OUT |= {"difference", "first_value", "second_value", "alone_of_rounds", "together_of_rounds", "cpu_sources"}
+MODELS = ("--sequential-model", "smollm2-135m-instruct", "--sequential-model", "fashion-ar")
 PORTS = ("port", "http-port", "ar-port", "ar-metrics-port", "gan-port", "gan-metrics-port")
 
 
@@ -41,28 +41,26 @@ def slim(document: Any) -> Any:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Measure the pair as it is served and then with both models in float32; return the documents by kind.
+    """Run the demo and the co-location; return the documents by kind.
 
     Raises FileNotFoundError if a measurement broke off before its document was whole.
     """
-    paths = {kind: folder / f"{kind}.json" for kind in DOCUMENTS}
-    tradeoff = ("tradeoff", "--no-colocation", "--out", str(folder))
-    bench({}, tradeoff, ("colocation", "--fit", str(paths["crossover"]), "--out", str(folder)))
-    same = ("compare", "--quality-images", "0", "--json", str(paths["same_precision"]))
-    bench({"TANDEM_GAN_PRECISION": "float32"}, same)
-    if missing := [kind for kind in DOCUMENTS if kind != "steps" and not paths[kind].exists()]:
-        raise FileNotFoundError(f"no document of {', '.join(missing)}")
-    return {kind: slim(json.loads(path.read_text())) for kind, path in paths.items() if path.exists()}
-
-
-def bench(variables: Mapping[str, str], *commands: Sequence[str]) -> None:
-    """Serve the pair on free ports, with `variables` in the environment, while commands of `tandem bench` run."""
+    run("demo", "--out", str(folder))
+    measured = folder / REPORT_FOLDER
     ports = {name: free_port() for name in PORTS}
     flags = [f"--{name}={port}" for name, port in ports.items()]
-    with serving("tandem.cli", "up", *flags, port=ports["port"], cwd=ROOT, variables=variables):
-        for words in commands:
-            command = [sys.executable, "-m", "tandem.cli", "bench", *words, "--address", f"127.0.0.1:{ports['port']}"]
-            subprocess.run(command, cwd=ROOT, check=False)  # 1: something is wrong, and stands in the documents
+    with serving("tandem.cli", "up", *flags, *MODELS, port=ports["port"], cwd=ROOT):
+        fit = ("--fit", str(measured / "crossover.json"), "--address", f"127.0.0.1:{ports['port']}")
+        run("bench", "colocation", *fit, "--sequential", "fashion-ar", "--out", str(measured))
+    paths = {kind: measured / f"{kind}.json" for kind in DOCUMENTS}
+    if missing := [kind for kind in DOCUMENTS if not paths[kind].exists()]:
+        raise FileNotFoundError(f"no document of {', '.join(missing)}")
+    return {kind: slim(json.loads(path.read_text())) for kind, path in paths.items()}
+
+
+def run(*words: str) -> None:
+    """Run a command of `tandem`. Where it ends with 1 something is wrong, and stands in its document."""
+    subprocess.run([sys.executable, "-m", "tandem.cli", *words], cwd=ROOT, check=False)
 
 
 def main() -> None:
@@ -71,7 +69,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tandem-pair-") as folder:
         results = {"bench": "release.pair", "surroundings": around, **measure(Path(folder))}
-        shutil.copy(Path(folder) / PICTURES / f"{CHART}.png", options.out / "pair.png")
+        shutil.copy(Path(folder) / REPORT_FOLDER / PICTURES / f"{CHART}.png", options.out / "pair.png")
     with whole(options.out / "pair.json") as target:
         target.write_text(dumped(results) + "\n")
 
