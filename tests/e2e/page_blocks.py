@@ -12,7 +12,7 @@ from tests.contract.pages import FENCE, ROOT
 
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 
-ANSWER = r"(?i)\b(sky|blue|light)\b"
+ANSWER = r"(?i)\b(sky|blue|light|colou?r|atmosphere|scatter\w*)\b"
 SENTENCE = r"\w+ \w+ \w+"
 TEXT = r"\w.+\w"
 UP = r"stop +Ctrl-C"

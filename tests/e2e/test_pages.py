@@ -142,7 +142,9 @@ def put_files(folder: Path) -> None:
     """Write what the blocks read of the reader's own."""
     for name in ("models", "deploy"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "person.json").write_text('{"type": "object", "properties": {"name": {"const": "Ada"}}}')
+    (folder / "person.json").write_text(
+        '{"type": "object", "properties": {"name": {"const": "Ada"}}, "additionalProperties": false}'
+    )
     (folder / "request.json").write_text("{}")
 
 

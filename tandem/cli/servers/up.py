@@ -11,7 +11,7 @@ from runtime.models import ModelRepository
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_problem
-from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, chosen_models, replica_ports
+from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, chosen_models
 from tandem.cli.servers.ports import HOST
 from tandem.cli.servers.restarts import RestartPolicy
 from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
@@ -55,8 +55,7 @@ def up(
 ) -> None:
     """Start the gateway and both backends, and keep them until Ctrl-C.
 
-    Where Envoy does not run there is no gateway, and the backends serve alone. Behind a gateway a sequential backend of
-    image models alone has a replica for each core. A process that dies is started again, up
+    Where Envoy does not run there is no gateway, and the backends serve alone. A process that dies is started again, up
     to five times in a row. Missing weights are downloaded first. Other settings of the processes: TANDEM_* variables
     and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
     """
@@ -67,8 +66,7 @@ def up(
         problem = envoy_problem()
         if problem:
             terminal.note(f"without a gateway, the backends alone: {problem}")
-        more = () if problem else replica_ports(models_dir, models[0])
-        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=problem is None, more_ports=more)
+        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=problem is None)
 
         async def until_stopped() -> int:
             announce(plan, terminal, is_secure=_gateway_has_tls())
