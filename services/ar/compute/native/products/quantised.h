@@ -142,7 +142,7 @@ TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const A
       if constexpr (kFine) {
         add_group<kRows, kFormat>(data, upper, stride, sums);
         TANDEM_UNROLL for (int r = 0; r < kRows; r++)
-          for (Ints& sum : sums[r]) sum <<= kLowBits;
+          TANDEM_UNROLL for (int chain = 0; chain < kChains<kRows, kFormat>; chain++) sums[r][chain] <<= kLowBits;
       }
       if constexpr (kHasOffset)
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][0] += x.offsets[place + r * num_groups + group];
