@@ -112,6 +112,9 @@ class Tour:
         total = sum(self._seconds.values())
         stages = ", ".join(f"{name} {formats.seconds(seconds)}" for name, seconds in self._seconds.items())
         self._terminal.out.print(f"\n{formats.seconds(total)} in all: {stages}", markup=False, soft_wrap=True)
+        if self.is_complete and self._report.is_file():
+            next_step = "`make up` serves the same models, with a page at http://127.0.0.1:8080/"
+            self._terminal.out.print(f"open {self._report}; {next_step}", markup=False, soft_wrap=True)
 
     def _stages(self) -> dict[str, list[str]]:
         image, grid = (str(self._out / name) for name in ("image.png", "sample.png"))
