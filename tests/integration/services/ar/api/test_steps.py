@@ -261,9 +261,9 @@ async def test_a_model_without_a_mask_token_refuses_steps(models_dir):
         assert not any(model.takes_steps for model in models.values())
         for request in (ar_pb2.GenerateRequest(model="tiny-image", class_label=1), ar_pb2.GenerateRequest(text="The")):
             request.sampling.steps = 4
-            with pytest.raises(grpc.aio.AioRpcError, match=r"sampling.steps.*this model generates one token a step"):
+            with pytest.raises(grpc.aio.AioRpcError, match=r"sampling.steps.*this model generates one token per step"):
                 await others.generate(request)
-        with pytest.raises(grpc.aio.AioRpcError, match=r"steps.*this model generates one token a step"):
+        with pytest.raises(grpc.aio.AioRpcError, match=r"steps.*this model generates one token per step"):
             await others.stub.Score(ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=["The clocks"]), steps=2))
 
 
