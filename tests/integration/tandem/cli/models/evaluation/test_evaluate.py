@@ -57,7 +57,7 @@ async def test_it_prints_tables_and_writes_files(small: SmallGateway, models_dir
     assert "seed 3" in ended.out
     assert "truncation 2" in ended.out
     assert "out/evaluation/small-gan/evaluation.json" in ended.out
-    assert ended.err.startswith("of fewer than 2,000 images FID is too high")
+    assert ended.err.startswith("of fewer than 2,000 images recall and coverage are too low")
 
 
 async def test_a_model_of_another_machine_has_no_digests(small: SmallGateway, models_dir: Path, tmp_path: Path) -> None:
