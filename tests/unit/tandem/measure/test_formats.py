@@ -47,7 +47,7 @@ def test_no_control_character_reaches_a_terminal() -> None:
     ("low", "high", "expected"),
     [
         (0.001, 0.002, "1.5 ms (1 to 2)"),
-        (0.0005, 0.002, "1.5 ms (500 µs to 2 ms)"),
+        (0.0005, 0.002, "1.5 ms (0.5 to 2)"),
         (None, None, "1.5 ms"),
     ],
 )

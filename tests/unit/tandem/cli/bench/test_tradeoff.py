@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from rich.console import Console
@@ -20,12 +21,16 @@ from tests.unit.tandem.measure.studies.colocation.imagined import document as co
 from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document
 
 
+async def matched_pair(*_):
+    return SUBJECTS.pair
+
+
 @pytest.mark.parametrize("is_installed", [True, False])
 def test_missing_images_are_no_obstacle_but_are_told_of(monkeypatch, is_installed):
     def load_split(name):
         if not is_installed:
             raise FileNotFoundError(f"{name} is missing: install it")
-        return [], []
+        return np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.int64)
 
     monkeypatch.setattr(reference, "load_split", load_split)
     terminal, shown = Terminal(), io.StringIO()
@@ -46,6 +51,7 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     async def fitted(*_):
         raise error
 
+    monkeypatch.setattr(tradeoff, "find_pair", matched_pair)
     monkeypatch.setattr(tradeoff, "compared", lambda *_: (a_comparison(), 0))
     monkeypatch.setattr(tradeoff, "fitted", fitted)
     monkeypatch.setattr(tradeoff, "colocated", fitted)
@@ -68,7 +74,7 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     ],
 )
 def test_stages_are_counted_as_many_as_there_are(has_steps, has_colocation, first, last):
-    stages = tradeoff._stages(has_steps, has_colocation)
+    stages = tradeoff._stages(has_steps, True, has_colocation)
     assert (stages[0], stages[-1]) == (first, last)
 
 
@@ -87,10 +93,11 @@ def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_w
         folder.keep("colocation.json", colocation())
         return 0
 
+    monkeypatch.setattr(tradeoff, "find_pair", matched_pair)
     monkeypatch.setattr(tradeoff, "compared", lambda *_: (a_comparison(), 0))
     monkeypatch.setattr(tradeoff, "fitted", fitted)
     monkeypatch.setattr(tradeoff, "colocated", colocated)
     monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: None)
     tradeoff.tradeoff(out_dir=tmp_path, together=is_wanted)
-    assert asked == ([(("ar", "gan"), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])
+    assert asked == ([(("", ""), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])
     assert ('id="section-colocation"' in (tmp_path / "report.html").read_text()) is is_wanted

@@ -7,11 +7,12 @@ from tandem.measure.quality.gates import GATED_NUM_IMAGES, verdicts
 
 
 def views(fid: float) -> dict[str, Any]:
-    return {
+    found = {
         "judge": {"value": fid, "low": fid - 0.05, "high": fid + 0.05, "method": "t", "count": 10_000},
         "pixels": {"value": fid / 10, "count": 10_000},
         "gradients": {"value": fid / 100, "count": 10_000},
     }
+    return {name: {**each, "of_these": each["value"], "tenths": ()} for name, each in found.items()}
 
 
 def figures(fid: float) -> dict[str, Any]:
