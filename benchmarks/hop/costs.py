@@ -56,7 +56,7 @@ def measure_limit(client: Client, hop: Hop, durations: Durations, figures: Figur
 
 
 def num_uncounted(hop: Hop, before: Page, num_sent: int) -> float:
-    """Return how many of so many requests the metrics do not count, after they had the time to."""
+    """Return how many of the requests sent the metrics lack, once they had time to count them."""
     deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS
     while True:
         counted = read(f"127.0.0.1:{hop.http_port}").since(before).total("tandem_requests_total")

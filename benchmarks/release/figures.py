@@ -1,4 +1,4 @@
-"""All figures of the pages, measured anew one after another, and the pages rendered from them.
+"""Measures all figures of the pages again, one after another, and renders the pages from them.
 
     python -m benchmarks.release.figures [NAME ...]
 

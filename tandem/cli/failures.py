@@ -29,7 +29,7 @@ INTERRUPTED = 130
 def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
     """Turn expected errors into a line; anything else keeps its traceback.
 
-    The exit code is 2 where the command asks for what is not accepted, whoever finds out; 130 after Ctrl-C; else 1.
+    The exit code is 2 where a server refuses the request as invalid, 130 after Ctrl-C, else 1.
     `address` is the gateway's.
     """
     code = FAILED

@@ -21,7 +21,7 @@ def model_message(
     num_threads: int,
     hash_of: Callable[[Path], str],
 ) -> ar_pb2.Model:
-    """Return the entry of a loaded model, whose arithmetic has so many threads."""
+    """Return the entry of a loaded model; `num_threads` are those of its arithmetic."""
     max_context_tokens = modality.codec.max_context_tokens
     description = ar_pb2.Model(
         name=model.name,

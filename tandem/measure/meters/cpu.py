@@ -53,7 +53,7 @@ class CpuMeter:
         self._pages = pages
 
     def num_replicas(self, paradigm: str) -> int:
-        """Return how many backends of a paradigm are read; 1 where nobody knows."""
+        """Return how many backends of a paradigm are read; 1 where that is not known."""
         return len(self._pages.get(paradigm, ())) or 1
 
     async def read(self, paradigm: str) -> CpuReading:
