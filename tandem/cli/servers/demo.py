@@ -41,7 +41,7 @@ METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_t
 def demo(
     out: Annotated[Path, typer.Option(file_okay=False, help="Where the images and the figures go.")] = Path("out"),
     models_dir: ModelsDir = MODELS_DIR,
-    report: Annotated[bool, typer.Option(help="End with a measurement of 3 minutes, and its report.")] = True,
+    report: Annotated[bool, typer.Option(help="End with a measurement of 6 minutes, and its report.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs.")] = False,
 ) -> None:
     """Start everything, stream a text, draw images of both kinds, race the two, measure and report, stop."""
@@ -140,7 +140,7 @@ class Tour:
         return self._out / REPORT_FOLDER / "report.html"
 
     def _tradeoff(self, plan: Plan) -> list[str]:
-        """Return the command that measures; not all that it could, since a tour is to take five minutes."""
+        """Return the command that measures; not all that it could, since a tour is to take few minutes."""
         beside = [] if plan.beside is None else ["--beside", plan.beside.address]
         out = str(self._out / REPORT_FOLDER)
         return ["bench", "tradeoff", "--no-colocation", "--steps", STEPS, *beside, "--out", out]
