@@ -22,9 +22,9 @@ def test_code_and_output_of_one_that_ends():
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "out\n", "err \ufffd")
 
 
-def test_one_that_cannot_be_started():
+def test_one_that_cannot_be_started(tmp_path):
     with pytest.raises(FileNotFoundError):
-        run_in_group(["/nonexistent"], LIMIT_SECONDS)
+        run_in_group([str(tmp_path / "no such program")], LIMIT_SECONDS)
 
 
 def test_at_its_limit_the_whole_group_ends(pipe):

@@ -173,9 +173,9 @@ def test_a_kernel_or_type_that_can_not_be_had(repository, settings, message):
         attempt(repository[0] / "tiny", device="cpu", **settings)
 
 
-def test_without_a_compiler_torch_computes_and_the_log_says_so(repository, monkeypatch, caplog):
+def test_without_a_compiler_torch_computes_and_the_log_says_so(repository, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("shutil.which", lambda name: None)
-    monkeypatch.setenv("TANDEM_CACHE", "/nonexistent")
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path))
     attempt(repository[0] / "tiny", device="cpu")
     assert "no native kernel, no C++ compiler (g++, clang++, c++); on Debian: apt-get install g++" in caplog.text
     with pytest.raises(ModelError, match=r"no native kernel: no C\+\+ compiler"):
