@@ -1,11 +1,29 @@
 """`python -m gateway`: reads the settings and runs the process to its end."""
 
+import sys
+
 from gateway.gateway import Gateway
 from gateway.proxy.sockets import private_sockets
 from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
+from runtime.process.open_files import raise_limit
+from tandem.expected_errors import ExpectedError
+
+_FILES_OF_CONNECTION = 2  # the client's and, over HTTP, the one to the gateway's own server
+_OTHER_FILES = 256
+
+
+def check_files(settings: GatewaySettings) -> None:
+    """Raises ExpectedError if the process may not open as many files as its connections take."""
+    needed = _FILES_OF_CONNECTION * settings.max_connections + _OTHER_FILES
+    if (allowed := raise_limit()) < needed:
+        raise ExpectedError(
+            f"max_connections: {settings.max_connections} connections take up to {needed} open files, and only"
+            f" {allowed} are allowed; raise the limit (ulimit -Hn), or set max_connections to"
+            f" {max(1, (allowed - _OTHER_FILES) // _FILES_OF_CONNECTION)} or less"
+        )
 
 
 async def run(settings: GatewaySettings, tracing: TracingSettings | None) -> int:
@@ -19,6 +37,10 @@ def main() -> None:
     settings, tracing = GatewaySettings.from_command_line("gateway"), TracingSettings.from_environment("gateway")
     configure_logging(settings.log_level)
     settings.warn()
+    try:
+        check_files(settings)
+    except ExpectedError as error:
+        sys.exit(f"gateway: {error}")
     run_process(run(settings, tracing))
 
 

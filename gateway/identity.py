@@ -8,7 +8,7 @@ from typing import NamedTuple
 from starlette.datastructures import Headers
 
 from gateway.tracing.request_trace import PARENT_METADATA, context_to_pass_on
-from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA
+from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA, Owner
 from runtime.rpc.traceparent import TRACEPARENT_METADATA
 
 
@@ -24,8 +24,8 @@ class Identity(NamedTuple):
 
     @property
     def caller(self) -> str:
-        """Who counts as one caller, as backends have it: a key, or else a connection."""
-        return self.caller_id or self.peer
+        """Who counts as one caller, as backends have it: a key, or else an address."""
+        return Owner.of(self.caller_id, self.peer)
 
     @classmethod
     def of_metadata(cls, metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
@@ -41,7 +41,6 @@ class Identity(NamedTuple):
         return cls(caller_id, headers.get(PEER_METADATA, ""), context_to_pass_on(headers.items(), TRACEPARENT_METADATA))
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return the metadata that identifies a caller to backends (key, or else the address), and the trace."""
-        if self.caller_id:
-            return ((CALLER_METADATA, self.caller_id), *self.trace)
-        return (*(((PEER_METADATA, self.peer),) if self.peer else ()), *self.trace)
+        """Return the metadata that identifies a caller to backends, by key and address, and the trace."""
+        own = ((CALLER_METADATA, self.caller_id), (PEER_METADATA, self.peer))
+        return (*((key, value) for key, value in own if value), *self.trace)

@@ -28,6 +28,10 @@ class GatewaySettings(ProcessSettings):
     http_port: int = Field(8080, ge=0, le=65535)
     """Port of the web page, the RPCs as JSON, /metrics, /livez and /readyz; 0 takes a free one."""
 
+    probe_port: int | None = Field(None, ge=0, le=65535)
+    """One more port for /livez, /readyz and /metrics, which answers when the public ones have all connections that they
+    may; none by default."""
+
     http_hosts: Annotated[list[str], NoDecode] = []
     """Host names under which browsers may ask for the page, besides localhost and IP addresses; separated by commas."""
 
@@ -43,6 +47,10 @@ class GatewaySettings(ProcessSettings):
 
     max_connections: int = Field(1024, ge=1, le=1_000_000)
     """Connections of clients, to both ports together; one more is closed at once."""
+
+    max_caller_share: float = Field(0.75, gt=0, le=1)
+    """Of the requests in flight, their bytes and the connections, the part that one caller may hold. A caller is an API
+    key, without keys an address. At 1, one caller may hold all."""
 
     workers: int = Field(1, ge=1, le=256)
     """Threads of the proxy."""

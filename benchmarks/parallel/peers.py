@@ -94,7 +94,7 @@ class Peers:
         rewritten_file = self.folder / "int8.onnx"
         rewritten_file.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(rewritten(file.model) or file.model, rewritten_file)
-        python = self._python("mosec", f"protobuf=={version('protobuf')}", f"openvino=={VERSIONS['openvino']}")
+        python = self._python("mosec", f"protobuf=={version('protobuf')}", f"openvino=={version('openvino')}")
         flags = ("--address", "127.0.0.1", "--log-level", "error", "--generator", str(rewritten_file))
         command = (str(python), "-m", "benchmarks.peers.gan.mosec", *flags, "--openvino", "--batch", "16")
         return _contender(MOSEC_INT8, OVER_HTTP, lambda port: [*command, "--port", str(port)])

@@ -82,7 +82,7 @@ def _of_sockets(seconds: Sequence[float], start: Timestamp, clock: str) -> Times
     """
     begun = start.seconds * _BILLION + start.nanos
     arrived, replied, _ = map(int, clock.split())
-    unread = max(0, begun - arrived) * 1e-9
+    unread = max(0, begun - (arrived or begun)) * 1e-9
     times = [each + unread if each else 0.0 for each in seconds]
     _, asked, _, last_upstream, _, last_downstream, ended = times
     times[-1] = max(ended, last_downstream)

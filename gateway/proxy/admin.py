@@ -23,8 +23,8 @@ GRPC, HTTP, INTERNAL = "grpc", "http", "internal"
 # What `Counters` is made of; Envoy has some hundred more.
 _LOG = "access_logs.grpc_access_log"
 _ACTIVE = tuple(f"http.{listener}.downstream_rq_active" for listener in (GRPC, INTERNAL))
-_OWN_ACTIVE = "cluster.self.upstream_rq_active"
-_WANTED = (*_ACTIVE, _OWN_ACTIVE, f"{_LOG}.logs_written", f"{_LOG}.logs_dropped")
+_OWN_ACTIVE = ("cluster.self.upstream_rq_active", "cluster.watches.upstream_rq_active")
+_WANTED = (*_ACTIVE, *_OWN_ACTIVE, f"{_LOG}.logs_written", f"{_LOG}.logs_dropped")
 _FILTER = "^(" + "|".join(re.escape(name) for name in _WANTED) + ")$"
 
 
@@ -89,7 +89,7 @@ class Admin:
         """Return the numbers that figures need."""
         found = await self._json(f"/stats?format=json&filter={_FILTER}")
         values = {each["name"]: int(each["value"]) for each in found["stats"] if "name" in each}
-        active = sum(values.get(name, 0) for name in _ACTIVE) - values.get(_OWN_ACTIVE, 0)
+        active = sum(values.get(name, 0) for name in _ACTIVE) - sum(values.get(name, 0) for name in _OWN_ACTIVE)
         return Counters(
             requests_active=max(0, active),
             log_entries_written=values.get(f"{_LOG}.logs_written", 0),

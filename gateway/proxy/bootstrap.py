@@ -13,7 +13,7 @@ from pathlib import Path
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from gateway.proxy import socket_clock
+from gateway.proxy import caller_shares, socket_clock
 from gateway.proxy.endpoints import Endpoint
 from gateway.proxy.sockets import Sockets
 from gateway.proxy.template import Json, Values, filled
@@ -35,6 +35,7 @@ RETRY_SECONDS = 1
 _IP_ADDRESSES = (r"[0-9]{1,3}(\.[0-9]{1,3}){3}", r"\[[0-9a-f:.]+\]")
 _FULL = "the gateway has as many requests in flight as it may"
 _OUT_OF_MEMORY = "the gateway is out of memory for further requests"
+_SHARE = "this caller has as much at the gateway as one may"
 
 
 def document(
@@ -42,15 +43,18 @@ def document(
     sockets: Sockets,
     limits: Values | None = None,
     tracing: TracingSettings | None = None,
-    module: Path | None = None,
+    clock: Path | None = None,
+    shares: Path | None = None,
 ) -> Json:
     """Return an envoy.config.bootstrap.v3.Bootstrap as plain values.
 
-    `limits` replace values that envoy.yaml has itself; `module` is that of socket_clock. Raises OSError if the host's
-    name has no address.
+    `limits` replace values that envoy.yaml has itself; `clock` and `shares` are the modules of socket_clock and
+    caller_shares. Raises OSError if the host's name has no address.
     """
     found = filled(TEMPLATE, {**_values(settings, sockets), **(limits or {})})
     shared = found.pop("shared")
+    if settings.probe_port is not None:
+        found["static_resources"]["listeners"].append(shared["probes"])
     for paradigm, targets in {SEQUENTIAL: settings.ar_targets, PARALLEL: settings.gan_targets}.items():
         if targets:
             found["static_resources"]["clusters"].append(_cluster(paradigm, targets, shared, settings, sockets))
@@ -58,8 +62,10 @@ def document(
             _close(paradigm, shared)
     if tracing is not None:
         trace(found, shared, tracing)
-    if module is not None:
-        socket_clock.add(found, tuple(SERVICES), module, sockets)
+    if clock is not None:
+        socket_clock.add(found, tuple(SERVICES), clock, sockets)
+    if shares is not None:
+        caller_shares.add(found, settings, shares)
     if tls := settings.server_tls():
         for listener, transport_socket in downstream_sockets(tls, sockets).items():
             [each] = [each for each in found["static_resources"]["listeners"] if each["name"] == listener]
@@ -74,8 +80,10 @@ def write(
     tracing: TracingSettings | None = None,
 ) -> None:
     """Write all files that Envoy starts with into the folder of `sockets`."""
-    module = None if settings.server_tls() else socket_clock.place(sockets)
-    sockets.bootstrap.write_text(json.dumps(document(settings, sockets, limits, tracing, module), indent=2))
+    clock = None if settings.server_tls() else socket_clock.place(sockets)
+    shares = caller_shares.place(sockets) if settings.max_caller_share < 1 else None
+    found = document(settings, sockets, limits, tracing, clock, shares)
+    sockets.bootstrap.write_text(json.dumps(found, indent=2))
     for name, secret in secrets(settings.server_tls(), settings.backend_tls(), sockets).items():
         sockets.secret(name).write_text(json.dumps(secret, indent=2))
 
@@ -97,10 +105,10 @@ def _values(settings: GatewaySettings, sockets: Sockets) -> Values:
         "is_any_ipv6": host == "::",
         "port": settings.port,
         "http_port": settings.http_port,
+        "probe_port": settings.probe_port or 0,
         "max_connections": settings.max_connections,
         "max_in_flight": settings.max_in_flight,
         "is_open": is_open,
-        "peer": "%DOWNSTREAM_REMOTE_ADDRESS%" if is_open else "",
         "max_message_bytes": MAX_MESSAGE_BYTES,
         "max_request_bytes": MAX_MESSAGE_BYTES + GRPC_PREFIX_BYTES,
         "own_names": _own_names(settings.http_hosts),
@@ -108,6 +116,7 @@ def _values(settings: GatewaySettings, sockets: Sockets) -> Values:
         "full_details": _details(_FULL),
         "out_of_memory": _OUT_OF_MEMORY,
         "out_of_memory_details": _details(_OUT_OF_MEMORY),
+        "share_details": _details(_SHARE),
         **{f"{paradigm}_methods": _methods(paradigm) for paradigm in SERVICES},
     }
 
@@ -160,4 +169,4 @@ def _close(paradigm: str, shared: Json) -> None:
     [host] = shared["grpc_manager"]["route_config"]["virtual_hosts"]
     [route] = [each for each in host["routes"] if each.get("name") == paradigm]
     del route["route"]
-    route["direct_response"] = {"status": 503, "body": {"inline_string": f"{paradigm} backend is not configured"}}
+    route["direct_response"] = {"status": 502, "body": {"inline_string": f"{paradigm} backend is not configured"}}

@@ -24,6 +24,8 @@ SETTLE_SECONDS = 0.3
 of the drain with its next reply only."""
 
 _POLL_SECONDS = 0.02
+_LOOK_SECONDS, _LOOK_TIMEOUT_SECONDS, _MAX_MISSED = 1.0, 3.0, 3
+"""How often Envoy is asked whether it is there, and how many answers may be missing."""
 _END_SECONDS = 5.0
 _TAIL_LINES = 5
 _CANNOT_BIND = re.compile(r"cannot bind '?([^']+?)'?: ")
@@ -40,6 +42,7 @@ class Envoy:
 
     def __init__(self, binary: Path, sockets: Sockets, workers: int = 1) -> None:
         self.admin = Admin(sockets.admin)
+        self._watch = Admin(sockets.admin, _LOOK_TIMEOUT_SECONDS)
         self.ports: Mapping[str, int] = {}
         """The ports of the public listeners by their names, once started."""
         self._command = (
@@ -73,9 +76,29 @@ class Envoy:
         self.ports = await self.admin.ports()
 
     async def wait_dead(self) -> Exception:
-        """Return why it ended, if it does so of itself."""
-        await self._started().wait()
+        """Return why it ended, if it does so of itself, or is killed because it hangs."""
+        process = self._started()
+        ended, hangs = asyncio.create_task(process.wait()), asyncio.create_task(self._wait_hanging())
+        try:
+            await asyncio.wait((ended, hangs), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                logger.error("envoy does not answer any more: it is killed")
+                process.kill()
+            await ended
+        finally:
+            hangs.cancel()
         return await self._why()
+
+    async def _wait_hanging(self) -> None:
+        """Return when several answers of its main thread are missing, one after another."""
+        num_missed = 0
+        while num_missed < _MAX_MISSED:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self._watch.is_ready()
+                num_missed = 0
+            except AdminError:
+                num_missed += 1
 
     async def drain(self, seconds: float) -> bool:
         """Send clients elsewhere and wait for requests in flight; return whether all ended within `seconds`."""

@@ -1,9 +1,13 @@
 """The private folder of one gateway: the Unix sockets between its two processes, and Envoy's files."""
 
 import contextlib
+import fcntl
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+_PREFIX, _LOCK = "tandem-gateway-", "lock"
 
 
 class Sockets:
@@ -37,8 +41,17 @@ class Sockets:
 
 @contextlib.contextmanager
 def private_sockets() -> Iterator[Sockets]:
-    """Make a folder that only this user can enter (mode 0700), and remove it with all that is in it at the end."""
-    with tempfile.TemporaryDirectory(prefix="tandem-gateway-", ignore_cleanup_errors=True) as name:
+    """Make a folder that only this user can enter (mode 0700), and remove it with all that is in it at the end.
+
+    Folders that gateways have left which were killed are removed as well: nobody holds their locks.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), (left / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
         sockets = Sockets(Path(name))
-        sockets.reload.mkdir()
-        yield sockets
+        with (sockets.folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            sockets.reload.mkdir()
+            yield sockets

@@ -19,6 +19,7 @@ import uvloop
 from runtime.errors import TandemError
 from runtime.loading_thread import LoadingThread
 from runtime.process.collector import resting_collector
+from runtime.process.open_files import raise_limit
 from runtime.process.process_group import kill_children
 from runtime.server.server import PortInUse, RpcServer
 from tandem.expected_errors import EXPECTED
@@ -150,6 +151,7 @@ def run_process(main: Coroutine[Any, Any, int]) -> None:
 
     Any other exception keeps its traceback.
     """
+    raise_limit()
     try:
         sys.exit(uvloop.run(main))
     except StoppedWhileLoading:

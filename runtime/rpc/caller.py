@@ -1,9 +1,9 @@
 """Who calls, as the gateway says in the metadata of a call.
 
 With API keys: one opaque identifier a key. A backend keeps apart by it what callers must not learn of each other, such
-as whose prompts are in a cache, and lets callers take turns. Without keys: the peer's address and port, one connection,
-for turns alone, as a connection may be shared and one caller may have several. Neither says anything about rights.
-Anyone who reaches a backend's port directly can send either: see SECURITY.md.
+as whose prompts are in a cache. Besides, each call names its peer, an address and a port, which are one connection.
+Callers take turns and have a share each of what is bounded: a key, else an address. Within a caller, its connections
+take turns. Neither says anything about rights. Who reaches a backend's port directly can send either: see SECURITY.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CALLER_METADATA = "tandem-caller"
 """Metadata key, and HTTP header, of the identifier. Only what stands in front of a backend may set it."""
 
 PEER_METADATA = "tandem-peer"
-"""Metadata key of the address and port that the request came from, where no identifier is known."""
+"""Metadata key of the address and port that the request came from."""
 
 NOBODY = ""
 """The caller of a call that carries no identifier: all such calls count as one caller's."""
@@ -26,6 +26,29 @@ _ACCEPTED = "one value of 1 to 64 characters: letters, digits, _ and -"
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # IPv4, or IPv6 in brackets, perhaps with a zone, and a port. No identifier has a colon, so none is taken for a peer.
 _PEER = re.compile(r"([0-9.]{7,15}|\[[0-9A-Fa-f.:]{2,45}(%[A-Za-z0-9_.-]{1,16})?\]):[0-9]{1,5}")
+
+
+class Owner(str):
+    """Whose work it is, for turns and shares: the name of a caller. Equal names are one caller's, whatever the peer."""
+
+    __slots__ = ("connection",)
+    connection: str
+    """The peer, one of the caller's connections; empty if it is not known."""
+
+    def __new__(cls, name: str, connection: str = "") -> Owner:
+        own = super().__new__(cls, name)
+        own.connection = connection
+        return own
+
+    @classmethod
+    def of(cls, identifier: str, peer: str) -> Owner:
+        """Return the owner with an identifier, else the peer's address."""
+        return cls(identifier or peer.rpartition(":")[0], peer)
+
+
+def connection_of(caller: str) -> str:
+    """Return the connection that a caller's name came with; empty if that is not known."""
+    return caller.connection if isinstance(caller, Owner) else ""
 
 
 def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:

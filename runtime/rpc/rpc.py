@@ -26,7 +26,7 @@ from google.rpc import error_details_pb2, status_pb2
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, TandemError
 from runtime.rpc.arrival import arrival_wait_seconds
-from runtime.rpc.caller import caller_of, peer_of
+from runtime.rpc.caller import Owner, caller_of, peer_of
 from runtime.rpc.fast_path import FastPath
 from runtime.rpc.message import Context, parse, read_message, write
 from runtime.rpc.routes import Route, route_of
@@ -61,9 +61,9 @@ class Call:
         return caller_of(self._metadata)
 
     @property
-    def owner(self) -> str:
-        """Whose work it is when callers take turns: the caller, else the peer's connection. Raises InvalidArgument."""
-        return self.caller or peer_of(self._metadata)
+    def owner(self) -> Owner:
+        """Whose work it is when callers take turns: the caller, else the peer's address. Raises InvalidArgument."""
+        return Owner.of(self.caller, peer_of(self._metadata))
 
     @property
     def request_id(self) -> str:

@@ -1,12 +1,16 @@
 """A queue in which callers take turns: one that sends many waits behind itself, not before others.
 
-Round robin over the callers that wait, first come first served within each (Nagle 1987, fair queueing). Knows nothing
-of what waits but whose it is.
+Round robin over the callers that wait (Nagle 1987, fair queueing), within a caller over its connections, and first come
+first served within each of those. Knows nothing of what waits but whose it is.
 """
+
+from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
+
+from runtime.rpc.caller import connection_of
 
 
 class Owned(Hashable, Protocol):
@@ -24,7 +28,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._ahead: dict[T, None] = {}  # those added first, in the opposite order
-        self._of_caller: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()  # whose turn is next comes first
+        self._of_caller: OrderedDict[str, _Turns[T]] = OrderedDict()  # whose turn is next comes first
         self._size = 0
 
     def __len__(self) -> int:
@@ -32,15 +36,15 @@ class FairQueue(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         yield from reversed(self._ahead)
-        for items in self._of_caller.values():
-            yield from items
+        for turns in self._of_caller.values():
+            yield from turns
 
     def __contains__(self, item: T) -> bool:
-        return item in self._ahead or item in self._of_caller.get(item.caller, ())
+        return item in self._ahead or (item.caller in self._of_caller and item in self._of_caller[item.caller])
 
     def sizes(self) -> Counter[str]:
         """Return how many items each caller has here."""
-        sizes = Counter({caller: len(items) for caller, items in self._of_caller.items()})
+        sizes = Counter({caller: turns.size for caller, turns in self._of_caller.items()})
         sizes.update(item.caller for item in self._ahead)
         return sizes
 
@@ -49,17 +53,17 @@ class FairQueue(Generic[T]):
         """What is next; the queue must not be empty."""
         if self._ahead:
             return next(reversed(self._ahead))
-        return next(iter(next(iter(self._of_caller.values()))))
+        return next(iter(self._of_caller.values())).first
 
     def add(self, item: T) -> None:
-        """Add an item behind all others of its caller."""
-        self._of_caller.setdefault(item.caller, OrderedDict())[item] = None
+        """Add an item behind all others of its connection."""
+        self._turns(item).add(item)
         self._size += 1
 
     def add_first_of_caller(self, item: T) -> None:
         """Add an item before all others of its caller."""
-        self.add(item)
-        self._of_caller[item.caller].move_to_end(item, last=False)
+        self._turns(item).add_first(item)
+        self._size += 1
 
     def add_first(self, item: T) -> None:
         """Add an item before all others; taking it costs its caller no turn."""
@@ -73,7 +77,7 @@ class FairQueue(Generic[T]):
         """
         if self._ahead:
             return self.first
-        return next(iter(self._of_caller[min(self._of_caller, key=lambda caller: load.get(caller, 0))]))
+        return self._of_caller[min(self._of_caller, key=lambda caller: load.get(caller, 0))].first
 
     def pop(self) -> T:
         """Take what is next."""
@@ -82,22 +86,67 @@ class FairQueue(Generic[T]):
         return item
 
     def take(self, item: T) -> None:
-        """Take an item that is here to be served; the turn passes on to the next caller."""
+        """Take an item that is here to be served; the turn passes on to the next caller, and to its next connection."""
         has_turn = item not in self._ahead
         self.remove(item)
         if has_turn and item.caller in self._of_caller:
             self._of_caller.move_to_end(item.caller)
+            self._of_caller[item.caller].pass_on(item)
 
     def remove(self, item: T) -> bool:
         """Take an item out, wherever it stands; return whether it was here."""
-        own = self._of_caller.get(item.caller, OrderedDict())
         if item in self._ahead:
             del self._ahead[item]
-        elif item in own:
-            del own[item]
-            if not own:
+        elif item in self:
+            turns = self._of_caller[item.caller]
+            turns.remove(item)
+            if not turns.size:
                 del self._of_caller[item.caller]
         else:
             return False
         self._size -= 1
         return True
+
+    def _turns(self, item: T) -> _Turns[T]:
+        return self._of_caller.setdefault(item.caller, _Turns())
+
+
+class _Turns(Generic[T]):
+    """What one caller has in the queue: its connections take turns."""
+
+    def __init__(self) -> None:
+        self._of_connection: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
+        self.size = 0
+
+    def __iter__(self) -> Iterator[T]:
+        for items in self._of_connection.values():
+            yield from items
+
+    def __contains__(self, item: T) -> bool:
+        return item in self._of_connection.get(connection_of(item.caller), ())
+
+    @property
+    def first(self) -> T:
+        return next(iter(next(iter(self._of_connection.values()))))
+
+    def add(self, item: T) -> None:
+        self._of_connection.setdefault(connection_of(item.caller), OrderedDict())[item] = None
+        self.size += 1
+
+    def add_first(self, item: T) -> None:
+        self.add(item)
+        connection = connection_of(item.caller)
+        self._of_connection[connection].move_to_end(item, last=False)
+        self._of_connection.move_to_end(connection, last=False)
+
+    def remove(self, item: T) -> None:
+        connection = connection_of(item.caller)
+        del self._of_connection[connection][item]
+        if not self._of_connection[connection]:
+            del self._of_connection[connection]
+        self.size -= 1
+
+    def pass_on(self, item: T) -> None:
+        """Let the other connections have the next turns before that of an item that was taken."""
+        if (connection := connection_of(item.caller)) in self._of_connection:
+            self._of_connection.move_to_end(connection)

@@ -1,4 +1,4 @@
-"""How the module is compiled; `python -m gateway.proxy.native.build FOLDER` does it in advance, with Python alone."""
+"""How the modules are compiled; `python -m gateway.proxy.native.build FOLDER` does it in advance, with Python alone."""
 
 import platform
 import sys
@@ -10,16 +10,20 @@ _SOURCES = Path(__file__).parent
 _FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-fno-exceptions")
 
 
+def _recipe(what: str, unit: str) -> Recipe:
+    return Recipe(what, f"{unit.replace('_', '-')}-{platform.machine()}", _SOURCES, (f"{unit}.cpp",), _FLAGS)
+
+
 def socket_clock_recipe() -> Recipe:
-    """Return the recipe of the module."""
-    return Recipe(
-        "the clock of the proxy's sockets",
-        f"socket-clock-{platform.machine()}",
-        _SOURCES,
-        ("socket_clock.cpp",),
-        _FLAGS,
-    )
+    """Return the recipe of the module that times sockets."""
+    return _recipe("the clock of the proxy's sockets", "socket_clock")
+
+
+def caller_shares_recipe() -> Recipe:
+    """Return the recipe of the module that bounds what one caller takes."""
+    return _recipe("the callers' shares of the proxy", "caller_shares")
 
 
 if __name__ == "__main__":
-    print(socket_clock_recipe().kept(Path(sys.argv[1])))
+    for recipe in (socket_clock_recipe(), caller_shares_recipe()):
+        print(recipe.kept(Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-// What socket_clock.cpp uses of the interface of Envoy 1.40 for dynamic modules; Envoy names and defines all of it.
+// What the modules use of the interface of Envoy 1.40 for dynamic modules; Envoy names and defines all of it.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,13 @@ void envoy_dynamic_module_callback_transport_socket_write_buffer_get_slices(void
 size_t envoy_dynamic_module_callback_transport_socket_write_buffer_length(void* socket);
 void envoy_dynamic_module_callback_transport_socket_write_buffer_drain(void* socket, size_t size);
 void envoy_dynamic_module_callback_transport_socket_io_shutdown_write(void* socket);
+bool envoy_dynamic_module_callback_network_filter_get_remote_address(void* filter, Bytes* address, uint32_t* port);
+void envoy_dynamic_module_callback_network_filter_close(void* filter, int how);
+bool envoy_dynamic_module_callback_http_get_header(void* stream, int kind, Bytes name, Bytes* value, size_t index,
+                                                   size_t* count);
+size_t envoy_dynamic_module_callback_http_get_body_size(void* stream, int kind);
+void envoy_dynamic_module_callback_http_send_response(void* stream, uint32_t status, void* headers, size_t num_headers,
+                                                      Bytes body, Bytes details);
 bool envoy_dynamic_module_callback_http_set_header(void* stream, int kind, Bytes name, Bytes value);
 bool envoy_dynamic_module_callback_http_set_dynamic_metadata_string(void* stream, Bytes name, Bytes key, Bytes value);
 }

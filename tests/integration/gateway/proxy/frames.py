@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from hpack import Decoder
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 7, 8, 9
@@ -42,6 +44,7 @@ class Connection:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    decoder: Decoder = field(default_factory=Decoder)
 
     async def send(self, *frames: bytes) -> None:
         self.writer.write(b"".join(frames))
@@ -56,6 +59,13 @@ class Connection:
                 if head[3] in kinds:
                     return head[3], int.from_bytes(head[5:9]), payload
 
+    async def status(self) -> str:
+        """Return the grpc-status that comes next, if no other head was left unread."""
+        while True:
+            fields = dict(self.decoder.decode((await self.until(HEADERS))[2]))
+            if "grpc-status" in fields:
+                return str(fields["grpc-status"])
+
     async def until_closed(self) -> None:
         """Wait until the other side has closed."""
         async with asyncio.timeout(60):
@@ -65,12 +75,15 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def connected(to: int | Path, window: int | None = None) -> AsyncIterator[Connection]:
-    """Connect to a port of loopback or a Unix socket; `window` is how much of a stream may come unasked."""
+async def connected(to: int | Path, window: int | None = None, source: str = "127.0.0.1") -> AsyncIterator[Connection]:
+    """Connect to a port of loopback or a Unix socket; `window` is how much of a stream may come unasked.
+
+    `source` is an address of loopback to connect from, another caller's.
+    """
     if isinstance(to, Path):
         reader, writer = await asyncio.open_unix_connection(to)
     else:
-        reader, writer = await asyncio.open_connection("127.0.0.1", to)
+        reader, writer = await asyncio.open_connection("127.0.0.1", to, local_addr=(source, 0))
     try:
         connection = Connection(reader, writer)
         settings = b"" if window is None else struct.pack(">HI", 4, window)

@@ -52,7 +52,7 @@ async def test_the_check_sees_the_key_and_the_path_and_says_whose_it_is(guarded:
     assert (asked.path, dict(asked.headers)["authorization"]) == (SCORE, "Bearer abc")
     assert "other" not in asked.headers
     assert ar.calls[0].headers["tandem-caller"] == "alice"
-    assert "tandem-peer" not in ar.calls[0].headers
+    assert ar.calls[0].headers["tandem-peer"].startswith("127.0.0.1:")
     assert "authorization" not in ar.calls[0].headers, "a backend has no use for the key itself"
     assert dict((await guarded.observer.entry()).request.request_headers)["tandem-caller"] == "alice"
 

@@ -19,7 +19,7 @@ from tests.integration.gateway.proxy.running import QUICK, Proxy, client, proxy
 
 async def test_one_request_too_many_is_told_when_to_come_back(ar: Backend) -> None:
     ar.answer = never
-    async with proxy([ar], max_in_flight=2) as running:
+    async with proxy([ar], max_in_flight=2, max_caller_share=1) as running:
         calls = [running.stream(GENERATE) for _ in range(2)]
         await running.until_active(2)
         ended = await running.call(SCORE)
@@ -64,7 +64,7 @@ async def test_a_head_that_does_not_end_is_cut_off(ar: Backend, port: str) -> No
 
 
 async def test_a_request_that_does_not_end_is_cut_off_and_takes_no_place(ar: Backend) -> None:
-    async with proxy([ar], limits={**QUICK, "request": "0.3s"}, max_in_flight=1) as running:
+    async with proxy([ar], limits={**QUICK, "request": "0.3s"}, max_in_flight=1, max_caller_share=1) as running:
         async with connected(running.envoy.ports["grpc"]) as connection:
             head = frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS)
             await connection.send(head, frame(frames.DATA, 1, message(b"a" * 100)[:50]))
