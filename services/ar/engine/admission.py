@@ -10,7 +10,8 @@ from functools import partial
 
 from runtime.deadlines import Deadline
 from runtime.errors import ResourceExhausted
-from runtime.rpc.caller import NOBODY
+from runtime.rpc.caller import NOBODY, connection_of
+from services.common.caller_share import most_of_caller
 from services.common.waiting_line import WaitingLine
 from services.common.waiting_time import check_wait
 
@@ -40,6 +41,7 @@ class Admission:
     def __init__(self, limits: AdmissionLimits) -> None:
         self.limits = limits
         self._open: Counter[str] = Counter()
+        self._of_connection: dict[str, Counter[str]] = {}  # of each caller that has some open
         self._running_seconds = 0.0  # of a sequence, on average; 0 until one has ended
         self.line = WaitingLine(self)
 
@@ -56,7 +58,15 @@ class Admission:
 
     def has_room_of_caller(self, caller: str, count: int) -> bool:
         """Return whether `count` more sequences are within the part of the queue that one caller may hold."""
-        return self._open[caller] + count <= self.limits.max_open_of_caller
+        return count <= self._room_of_caller(caller)
+
+    def _room_of_caller(self, caller: str) -> int:
+        num_of_connection = self._connections(caller)[connection_of(caller)]
+        most = most_of_caller(caller, num_of_connection, self.limits.max_open_of_caller, self.limits.max_open)
+        return most - self._open[caller]
+
+    def _connections(self, caller: str) -> Counter[str]:
+        return self._of_connection.get(caller, Counter())
 
     def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
         """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.
@@ -83,7 +93,7 @@ class Admission:
         """
         free = min(self.limits.max_open - self.num_open, self.line.places(caller))
         if caller != NOBODY:
-            free = min(free, self.limits.max_open_of_caller - self._open[caller])
+            free = min(free, self._room_of_caller(caller))
         wait = self.wait_seconds(caller)
         if wait:
             left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._running_seconds) - wait
@@ -115,7 +125,10 @@ class Admission:
 
     def wait_seconds(self, caller: str, count: int = 1) -> float:
         """Return how long the last of `count` further sequences of the caller would wait before it runs."""
-        own = self._open[caller]
+        of_connection = self._connections(caller)
+        own_connection = connection_of(caller)
+        mine = of_connection[own_connection]
+        own = mine + sum(min(open_, mine + count) for each, open_ in of_connection.items() if each != own_connection)
         others = sum(min(open_, own + count) for name, open_ in self._open.items() if name != caller)
         num_without_place = own + others + count - self.limits.max_running
         return max(0, num_without_place) * self._running_seconds / self.limits.max_running
@@ -125,12 +138,15 @@ class Admission:
         if not is_begun:
             self.line.passed(caller, count)
         self._open[caller] += count
+        self._of_connection.setdefault(caller, Counter())[connection_of(caller)] += count
 
     def ended(self, caller: str, running_seconds: float | None) -> None:
         """Note that a sequence has ended, after it had run so long; None if it never did."""
+        self._of_connection[caller][connection_of(caller)] -= 1
+        self._of_connection[caller] += Counter()  # without zeros
         self._open[caller] -= 1
         if not self._open[caller]:
-            del self._open[caller]
+            del self._open[caller], self._of_connection[caller]
         self.line.look()
         if running_seconds is not None:
             weight = _WEIGHT if self._running_seconds else 1.0

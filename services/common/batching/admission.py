@@ -146,7 +146,7 @@ class BatchAdmission(Generic[Payload, Result]):
         queue = self._queue
         free = min(queue.max_samples - queue.num_samples, self._line.places(caller))
         if caller != NOBODY:
-            free = min(free, queue.max_samples_of_caller - queue.num_of_caller(caller))
+            free = min(free, queue.room_of_caller(caller))
         if len(self._in_hand) >= self._num_instances:
             free = min(free, self._samples_in_time(caller, seconds))
         return max(0, int(free / queue.mean_samples(caller)))

@@ -23,11 +23,11 @@ struct QuickCall {  // quick_calls.py has the same
     double deadline;
     double arrived;  // at the proxy, seconds since the epoch; 0: not told
     uint64_t seed;
-    Text record, model, owner, request_id;
+    Text record, model, caller, peer, request_id;
     int32_t label = -1;  // of all images; -1: none is asked for
     uint32_t count = 1, has_seed = 0, unused = 0;
 };
-static_assert(sizeof(QuickCall) == 80);
+static_assert(sizeof(QuickCall) == 88);
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -113,10 +113,10 @@ public:
                 call_.request_id = place(value);
             } else if (key == "tandem-caller") {
                 if (!first(has_caller) || !is_identifier(value)) return false;
-                call_.owner = place(value);
+                call_.caller = place(value);
             } else if (key == "tandem-peer") {
                 if (!first(has_peer) || !is_peer(value)) return false;
-                if (!has_caller) call_.owner = place(value);
+                call_.peer = place(value);
             } else if (key == "traceparent") {
                 if (!first(has_trace) || !is_unrecorded(value)) return false;
             }
@@ -194,7 +194,7 @@ uint64_t tandem_gan_quick_calls(const char* records, uint64_t size, const char* 
         std::string_view rest = all.substr(at + sizeof head, head.size - sizeof head);
         if (!rest.starts_with(wanted) || head.path_size != path_size) continue;
         rest.remove_prefix(path_size);
-        QuickCall call{head.call, head.deadline, 0, 0, {uint32_t(at), head.size}, {}, {}, {}};
+        QuickCall call{head.call, head.deadline, 0, 0, {uint32_t(at), head.size}, {}, {}, {}, {}};
         Parser parser(all, call);
         if (parser.metadata(rest.substr(0, head.metadata_size)) &&
             parser.message(rest.substr(head.metadata_size, head.payload_size)))

@@ -35,6 +35,17 @@ async def test_port_in_use_is_one_clear_line(flag: str) -> None:
     assert "Traceback" not in errors.decode()
 
 
+async def test_more_connections_than_files_are_refused_by_name() -> None:
+    shell = f"ulimit -n 600 && exec {sys.executable} -m gateway --max-connections 500"
+    process = await asyncio.create_subprocess_exec("sh", "-c", shell, stderr=PIPE)
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert errors.decode().splitlines()[-1] == (
+        "gateway: max_connections: 500 connections take up to 1256 open files, and only 600 are allowed; raise the"
+        " limit (ulimit -Hn), or set max_connections to 172 or less"
+    )
+
+
 async def test_bad_setting_names_its_key() -> None:
     process = await gateway_process("--ar-targets", "nonsense")
     _, errors = await process.communicate()

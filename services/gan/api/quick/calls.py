@@ -7,7 +7,9 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_FOUND = struct.Struct("=QddQIIIIIIIIi3I")
+from runtime.rpc.caller import Owner
+
+_FOUND = struct.Struct("=QddQ10Ii3I")
 # The server gives at most as many calls at a time.
 _MOST = 64
 
@@ -22,7 +24,7 @@ class QuickCall(NamedTuple):
     seed: int | None
     label: int | None  # of all images
     model: bytes
-    owner: str
+    owner: Owner
     request_id: str
     record: slice
 
@@ -41,8 +43,8 @@ class QuickCalls:
         if not count:
             return
         for row in _FOUND.iter_unpack(self._found.raw[: count * _FOUND.size]):
-            call_id, deadline, arrived, seed, at, size, model, model_size, owner, owner_size, *rest = row
-            request_id, request_id_size, label, num_images, has_seed, _ = rest
+            call_id, deadline, arrived, seed, at, size, model, model_size, *rest = row
+            caller, caller_size, peer, peer_size, request_id, request_id_size, label, num_images, has_seed, _ = rest
             yield QuickCall(
                 call_id,
                 deadline,
@@ -51,7 +53,11 @@ class QuickCalls:
                 seed if has_seed else None,
                 label if label >= 0 else None,
                 records[model : model + model_size],
-                records[owner : owner + owner_size].decode("latin-1"),
-                records[request_id : request_id + request_id_size].decode("latin-1"),
+                Owner.of(_text(records, caller, caller_size), _text(records, peer, peer_size)),
+                _text(records, request_id, request_id_size),
                 slice(at, at + size),
             )
+
+
+def _text(records: bytes, at: int, size: int) -> str:
+    return records[at : at + size].decode("latin-1")

@@ -8,8 +8,10 @@ import socket
 from collections.abc import AsyncIterator
 
 import grpc
+import httpx
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
@@ -209,3 +211,53 @@ async def test_plain_text_to_the_grpc_port_is_closed(single: Proxy) -> None:
         while await asyncio.to_thread(connection.recv, 1000):
             pass
     assert (await single.call(SCORE)).code is grpc.StatusCode.OK
+
+
+async def test_without_memory_for_more_a_call_is_told_when_to_come_back(ar: Backend) -> None:
+    """Envoy calls it UNAVAILABLE, which clients repeat at once."""
+    async with proxy([ar], limits={**QUICK, "heap": "1000"}) as running:
+        async with asyncio.timeout(60):
+            while (ended := await running.call(SCORE)).code is grpc.StatusCode.OK:
+                await asyncio.sleep(0.02)
+        assert (ended.code, ended.details) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "the gateway is out of memory for further requests",
+        )
+        assert "grpc-status-details-bin" in ended.trailers
+        async with httpx.AsyncClient() as http:
+            found = await http.get(f"http://127.0.0.1:{running.envoy.ports['http']}/livez")
+        assert (found.status_code, found.json()["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")
+        assert found.headers["retry-after"] == "1"
+
+
+async def test_watches_of_health_are_bounded_and_checks_come_through(single: Proxy, ar: Backend) -> None:
+    async with proxy([ar], limits={**QUICK, "max_watches": "2"}) as running:
+        stub = health_pb2_grpc.HealthStub(running.channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(2)]
+        for each in watches:
+            await anext(aiter(each))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await anext(aiter(stub.Watch(health_pb2.HealthCheckRequest())))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_probes_have_a_port_of_their_own(ar: Backend) -> None:
+    """It answers while the public ports have all connections that they may, and serves nothing else."""
+    quick = {**QUICK, "first_byte": "0.3s"}
+    async with (
+        proxy([ar], limits=quick, max_connections=1, max_caller_share=1, probe_port=0) as running,
+        connected(running.envoy.ports["http"]) as taken,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.envoy.ports['probes']}") as http,
+    ):
+        await taken.until(frames.SETTINGS)
+        assert (await http.get("/livez")).status_code == 503, "nobody serves HTTP behind this Envoy"
+        assert (await http.get("/")).status_code == 404
+
+
+@pytest.mark.parametrize("listener", ["http", "probes"])
+async def test_a_connection_that_says_nothing_is_closed(ar: Backend, listener: str) -> None:
+    async with proxy([ar], limits={**QUICK, "first_byte": "0.3s"}, probe_port=0) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.envoy.ports[listener])
+        assert await asyncio.wait_for(reader.read(), 60) == b""
+        writer.close()

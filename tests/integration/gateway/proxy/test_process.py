@@ -15,7 +15,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from gateway.proxy import bootstrap
+from gateway.proxy import bootstrap, process
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.process import Envoy, EnvoyEnded
 from gateway.proxy.sockets import private_sockets
@@ -124,10 +124,19 @@ async def test_its_death_is_noticed(single: Proxy) -> None:
     assert str(reason).startswith("envoy ended with -9")
 
 
+async def test_one_that_hangs_is_killed(ar: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(process, "_LOOK_TIMEOUT_SECONDS", 0.5)
+    async with proxy([ar]) as running:
+        os.kill(running.envoy.pid, signal.SIGSTOP)
+        reason = await asyncio.wait_for(running.envoy.wait_dead(), 60)
+    assert str(reason).startswith("envoy ended with -9")
+
+
 async def test_it_does_not_outlive_who_started_it() -> None:
     program = """
 import asyncio
-from gateway.proxy import bootstrap
+from gateway.proxy import bootstrap, process
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.process import Envoy
 from gateway.proxy.sockets import private_sockets
@@ -157,10 +166,18 @@ asyncio.run(main())
     shutil.rmtree(folder)  # nobody was left to do it
 
 
-async def test_the_folder_is_private_and_is_removed() -> None:
-    with private_sockets() as sockets:
+def test_the_folder_is_private_and_is_removed_and_so_are_those_of_gateways_that_were_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, strange = tmp_path / "tandem-gateway-left", tmp_path / "tandem-gateway-strange"
+    for folder in (left, strange):
+        folder.mkdir()
+    (left / "lock").touch()
+    with private_sockets() as sockets, private_sockets() as other:
         assert sockets.folder.stat().st_mode & 0o777 == 0o700
-    assert not sockets.folder.exists()
+        assert {sockets.folder, other.folder, strange} == set(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == [strange]
 
 
 async def test_stopping_twice_or_before_the_start_is_nothing(single: Proxy) -> None:

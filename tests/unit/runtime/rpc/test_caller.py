@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from runtime.rpc.caller import CALLER_METADATA, NOBODY, PEER_METADATA, caller_of, peer_of
+from runtime.rpc.caller import CALLER_METADATA, NOBODY, PEER_METADATA, Owner, caller_of, connection_of, peer_of
 
 
 @pytest.mark.parametrize("value", ["a", "0123456789abcdef" * 2, "A-z_9", "x" * 64])
@@ -46,3 +46,18 @@ def test_what_is_no_address_is_nobody(values: list[str | bytes]) -> None:
 @given(name=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
 def test_no_identifier_is_taken_for_an_address(name: str) -> None:
     assert peer_of([(PEER_METADATA, name)]) == NOBODY
+
+
+@pytest.mark.parametrize(
+    ("identifier", "peer", "name"),
+    [("alice", "1.2.3.4:5", "alice"), ("", "1.2.3.4:5", "1.2.3.4"), ("", "[::1]:5", "[::1]"), ("", "", NOBODY)],
+)
+def test_an_owner_is_the_key_or_the_address_and_knows_its_connection(identifier: str, peer: str, name: str) -> None:
+    owner = Owner.of(identifier, peer)
+    assert owner == name
+    assert hash(owner) == hash(name)
+    assert connection_of(owner) == peer
+
+
+def test_a_bare_name_tells_no_connection() -> None:
+    assert connection_of("alice") == ""

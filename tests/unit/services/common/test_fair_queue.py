@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from runtime.rpc.caller import Owner
 from services.common.fair_queue import FairQueue
 
 
@@ -40,6 +41,18 @@ def test_within_a_caller_the_first_comes_first():
     for item in items:
         queue.add(item)
     assert [queue.pop() for _ in range(5)] == items
+
+
+def test_within_a_caller_its_connections_take_turns():
+    queue: FairQueue[Item] = FairQueue()
+    for connection in "xxxxyyz":
+        queue.add(Item(Owner("a", connection)))
+    queue.add(Item(Owner("b", "w")))
+    preempted = Item(Owner("a", "y"))
+    queue.add_first_of_caller(preempted)
+    assert queue.sizes() == {"a": 8, "b": 1}
+    assert queue.first is preempted
+    assert "".join(queue.pop().caller.connection for _ in range(9)) == "ywxzyxyxx"
 
 
 def test_who_comes_back_after_its_queue_was_empty_waits_for_its_turn():

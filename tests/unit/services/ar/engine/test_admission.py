@@ -1,3 +1,4 @@
+import math
 import time
 from types import SimpleNamespace
 
@@ -5,6 +6,7 @@ import pytest
 
 from runtime.deadlines import Deadline
 from runtime.errors import ResourceExhausted, WaitTooLong
+from runtime.rpc.caller import Owner
 from services.ar.engine.admission import Admission, AdmissionLimits
 from services.ar.loading import admission_limits
 from services.ar.settings import ArSettings
@@ -139,3 +141,19 @@ def test_as_many_as_there_is_room_for_are_taken_and_no_more(seconds):
     for _ in range(3):
         found.ended("a", 2.0)
     assert refusal.value.room() in (1, 2)
+
+
+def test_a_new_connection_of_a_caller_has_room_beyond_its_share_and_waits_for_its_turn_only():
+    found = admission(max_open=20, max_open_of_caller=12)
+    found.opened(Owner("a", "a:1"))
+    found.ended(Owner("a", "a:1"), 2.0)
+    for _ in range(12):
+        found.opened(Owner("a", "a:1"))
+    assert not found.has_room_of_caller(Owner("a", "a:1"), 1)
+    assert found.has_room_of_caller(Owner("a", "a:2"), 4)
+    assert not found.has_room_of_caller(Owner("a", "a:2"), 5)
+    assert found.wait_seconds(Owner("a", "a:1")) == 4.5
+    assert found.wait_seconds(Owner("a", "a:2")) == 0.0  # four run at a time, and one of the others comes first
+    found.opened(Owner("a", "a:2"))
+    found.ended(Owner("a", "a:2"), 2.0)
+    assert found.room(Owner("a", "a:1"), math.inf) == 0

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.deadlines import Deadline
+from runtime.rpc.caller import Owner
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import BatchRequest
 
@@ -63,6 +64,18 @@ def test_room_is_counted_in_samples(loop):
     queue.add(request(loop, "a", 3))
     assert queue.has_room(1)
     assert not queue.has_room(2)
+
+
+def test_a_new_connection_of_a_caller_has_room_beyond_its_share(loop):
+    queue = BatchQueue(max_samples=10, max_samples_of_caller=6)
+    old, new = Owner("a", "a:1"), Owner("a", "a:2")
+    queue.add(request(loop, "first", 6, caller=old))
+    assert (queue.room_of_caller(old), queue.room_of_caller(new), queue.room_of_caller("b")) == (0, 2, 6)
+    queue.add(request(loop, "second", 2, caller=new))
+    assert queue.room_of_caller(new) == -2
+    queue.check_integrity()
+    queue.take(8, now=1.0)
+    assert queue.room_of_caller(old) == 8
 
 
 def test_removing_gives_the_room_back_and_is_harmless_twice(loop):

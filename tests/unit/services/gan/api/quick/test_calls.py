@@ -11,7 +11,7 @@ from runtime.errors import InvalidArgument
 from runtime.http2.events import Flag, Kind
 from runtime.http2.metadata import decoded
 from runtime.rpc.arrival import ARRIVED_METADATA, arrival_wait_seconds
-from runtime.rpc.caller import caller_of, peer_of
+from runtime.rpc.caller import Owner, caller_of, peer_of
 from runtime.rpc.traceparent import sampled_trace_id
 from services.gan.api.quick.calls import QuickCalls
 from services.gan.native.library import gan_library
@@ -155,7 +155,8 @@ def test_whatever_is_taken_is_read_as_the_methods_read_it(calls, metadata):
     if found is None:
         return
     entries = decoded("".join(f"{key}\0{value}\0" for key, value in metadata).encode())
-    assert found.owner == (caller_of(entries) or peer_of(entries))
+    assert found.owner == Owner.of(caller_of(entries), peer_of(entries))
+    assert found.owner.connection == peer_of(entries)
     assert sampled_trace_id(entries) == ""
     wait = arrival_wait_seconds(entries, NOW)
     assert wait == (min(max(0.0, NOW - found.arrived), 600.0) if found.arrived else 0.0)
