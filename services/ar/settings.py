@@ -86,7 +86,7 @@ class ArSettings(BackendSettings):
 
     max_caller_share: float = Field(0.75, gt=0, le=1)
     """Of the sequences that may run and wait, the part that one caller may hold, at least as many as run at a time.
-    Callers are distinguished by API key, without keys by connection."""
+    Callers are distinguished by API key, without keys by address."""
 
     max_constraint_bytes: int = Field(8 * 2**30, ge=40_000_000)
     """Memory that the constraints of all open requests of a model may take: each counts as 40 MB, the most that one can

@@ -57,7 +57,7 @@ class GanSettings(BackendSettings):
 
     max_caller_share: float = Field(0.75, gt=0, le=1)
     """Of the images that may wait, the part that one caller may hold, at least those of one request. Callers are
-    distinguished by API key, without keys by connection."""
+    distinguished by API key, without keys by address."""
 
     max_images_per_request: int = Field(1024, ge=1)
     """Images that one Sample or Discriminate may ask for, if their reply fits `max_reply_bytes`."""
