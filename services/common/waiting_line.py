@@ -5,7 +5,8 @@ entries would take each place that becomes free, so that there would never be ro
 Therefore the two take turns: new requests get as many places as the first waiting part needs, and then none until that
 part has joined the queue. New requests have their turn because several calls may always have a part that waits.
 
-A part that waits only because its caller's share of the queue is full delays no other caller.
+A part that waits only because its caller's share of the queue is full delays no other caller, and none delays a caller
+who holds less of the queue than the part's own does.
 """
 
 import asyncio
@@ -29,6 +30,9 @@ class Queue(Protocol):
 
     def has_room_of_caller(self, caller: str, count: int) -> bool:
         """Return whether `count` more entries are within the share of the queue that one caller may hold."""
+
+    def num_of_caller(self, caller: str) -> int:
+        """Return how many entries of the caller are in the queue."""
 
 
 @dataclass(eq=False, slots=True)
@@ -95,10 +99,11 @@ class WaitingLine:
 
     def _first(self, caller: str) -> _Waiting | None:
         """Return the first waiting part that comes before what the caller adds now."""
-        return next((each for each in self._line if each.caller == caller or self._waits_for_all(each)), None)
+        return next((each for each in self._line if each.caller == caller or self._delays(each, caller)), None)
 
-    def _waits_for_all(self, one: _Waiting) -> bool:
-        return self._has_room_of_caller(one.caller, one.count)
+    def _delays(self, one: _Waiting, other: str) -> bool:
+        holds_less = self._queue.num_of_caller(other) < self._queue.num_of_caller(one.caller)
+        return self._has_room_of_caller(one.caller, one.count) and not holds_less
 
     def _has_room_of_caller(self, caller: str, count: int) -> bool:
         return caller == NOBODY or self._queue.has_room_of_caller(caller, count)

@@ -60,6 +60,10 @@ class Admission:
         """Return whether `count` more sequences are within the part of the queue that one caller may hold."""
         return count <= self._room_of_caller(caller)
 
+    def num_of_caller(self, caller: str) -> int:
+        """Return how many sequences of the caller are open."""
+        return self._open[caller]
+
     def _room_of_caller(self, caller: str) -> int:
         num_of_connection = self._connections(caller)[connection_of(caller)]
         most = most_of_caller(caller, num_of_connection, self.limits.max_open_of_caller, self.limits.max_open)

@@ -54,6 +54,10 @@ class BatchQueue(Generic[Payload, Result]):
         """Return whether `count` more samples are within the part of the queue that one caller may hold."""
         return count <= self.room_of_caller(caller)
 
+    def num_of_caller(self, caller: str) -> int:
+        """Return how many samples of the caller wait."""
+        return self._num_of_caller[caller]
+
     def room_of_caller(self, caller: str) -> int:
         """Return how many more samples are within that part; it may be below 0."""
         num_of_connection = self._num_of_connection[connection_of(caller)]

@@ -204,11 +204,15 @@ class Connection:
 
 @contextlib.asynccontextmanager
 async def connected(
-    address: str, window: int = OPEN_WINDOW, tls: ssl.SSLContext | None = None
+    address: str, window: int = OPEN_WINDOW, tls: ssl.SSLContext | None = None, source: str = ""
 ) -> AsyncIterator[Connection]:
-    """Open a connection to `host:port` and drop it at the end. Raises OSError, ssl.SSLError."""
+    """Open a connection to `host:port`, from `source` if it is given, and drop it at the end.
+
+    Raises OSError, ssl.SSLError.
+    """
     host, _, port = address.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port), ssl=tls)
+    local = (source, 0) if source else None
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=tls, local_addr=local)
     connection = Connection(reader, writer, window)
     try:
         await connection.start()

@@ -1,0 +1,225 @@
+"""What one caller can do to take from the others: attacks that go on until their process is ended, from one address.
+
+`python -m tests.faults.attacks.one_caller NAME ADDRESS WEB_ADDRESS` runs one. What it is refused it asks for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+
+import h2.exceptions
+from grpc_health.v1 import health_pb2
+
+from runtime.process.open_files import raise_limit
+from tandem.common.v1 import images_pb2
+from tandem.gan.v1 import gan_pb2
+from tests.faults.attacks.connection import OPEN_WINDOW, Connection, connected
+from tests.faults.attacks.grpc_stream import begin, call_headers, framed
+from tests.faults.clients import GENERATE, SAMPLE, SAMPLE_STREAM, images
+
+ATTACKER = "127.0.0.2"
+LARGEST_BYTES = 4 * 1024 * 1024
+WATCH = "/grpc.health.v1.Health/Watch"
+FLOATS = images_pb2.ENCODING_RAW_FLOAT32
+
+Attack = Callable[[str, str], Awaitable[None]]
+Act = Callable[[Connection], Awaitable[None]]
+
+
+def _endless_stream() -> bytes:
+    sample = gan_pb2.SampleRequest(count=100_000, encoding=FLOATS)
+    return gan_pb2.SampleStreamRequest(sample=sample).SerializeToString()
+
+
+async def _repeat(count: int, one: Callable[[], Awaitable[None]], pause_seconds: float = 0.1) -> None:
+    """Let so many go on, each again and again whatever comes of it."""
+
+    async def endlessly() -> None:
+        while True:
+            with contextlib.suppress(OSError, RuntimeError, h2.exceptions.ProtocolError):
+                await one()
+            await asyncio.sleep(pause_seconds)
+
+    await asyncio.gather(*(endlessly() for _ in range(count)))
+
+
+async def _from_connections(count: int, address: str, window: int, act: Act) -> None:
+    """Let `act` go on over so many connections; one that is closed is opened again."""
+
+    async def one() -> None:
+        async with connected(address, window, source=ATTACKER) as connection:
+            while not connection.closed.is_set():
+                await act(connection)
+
+    await _repeat(count, one)
+
+
+async def stall_streams(address: str, _: str) -> None:
+    """Open endless streams on one connection without reading any."""
+
+    async def act(connection: Connection) -> None:
+        for _ in range(64):
+            await begin(connection, SAMPLE_STREAM, _endless_stream())
+        await asyncio.sleep(0.2)
+
+    await _from_connections(1, address, 0, act)
+
+
+async def leave_replies_unread(address: str, _: str) -> None:
+    """Ask for large replies on four connections without reading any."""
+    message = gan_pb2.SampleRequest(count=1024, encoding=FLOATS).SerializeToString()
+
+    async def act(connection: Connection) -> None:
+        for _ in range(16):
+            await begin(connection, SAMPLE, message)
+        await asyncio.sleep(0.2)
+
+    await _from_connections(4, address, 0, act)
+
+
+async def send_empty_messages(address: str, _: str) -> None:
+    """Send unary calls of 838,000 empty messages each, on two connections."""
+    body = framed(b"") * (LARGEST_BYTES // 5 - 8)
+
+    async def act(connection: Connection) -> None:
+        number = connection.open_stream(call_headers(SAMPLE))
+        await connection.send(number, body)
+        with contextlib.suppress(TimeoutError):
+            await connection.answer(number, 10)
+
+    await _from_connections(2, address, OPEN_WINDOW, act)
+
+
+async def send_what_inflates(address: str, _: str) -> None:
+    """Send 300 small messages at a time that inflate to 16 MiB each, on two connections."""
+    bomb = framed(gzip.compress(bytes(16 << 20)), compressed=True)
+
+    async def act(connection: Connection) -> None:
+        numbers = [connection.open_stream(call_headers(SAMPLE, ("grpc-encoding", "gzip"))) for _ in range(300)]
+        for number in numbers:
+            await connection.send(number, bomb)
+        for number in numbers:
+            with contextlib.suppress(TimeoutError):
+                await connection.answer(number, 10)
+
+    await _from_connections(2, address, OPEN_WINDOW, act)
+
+
+async def connect_and_say_nothing(_: str, web_address: str) -> None:
+    """Hold 1,100 connections to the HTTP port that say nothing."""
+    host, _, port = web_address.rpartition("/")[2].rpartition(":")
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection(host, int(port), local_addr=(ATTACKER, 0))
+        with contextlib.closing(writer):
+            await reader.read()
+
+    await _repeat(1100, one, pause_seconds=1.0)
+
+
+async def watch_health(address: str, _: str) -> None:
+    """Watch the health of the gateway by a thousand streams on each of twenty connections."""
+    message = health_pb2.HealthCheckRequest().SerializeToString()
+
+    async def act(connection: Connection) -> None:
+        for _ in range(1000):
+            await begin(connection, WATCH, message)
+        await connection.closed.wait()
+
+    await _from_connections(20, address, OPEN_WINDOW, act)
+
+
+async def leave_bodies_incomplete(address: str, _: str) -> None:
+    """Send 240 requests but for their last byte, on eight connections."""
+    body = framed(bytes(LARGEST_BYTES))[:-1]
+
+    async def act(connection: Connection) -> None:
+        numbers = [connection.open_stream(call_headers(SAMPLE)) for _ in range(30)]
+        for number in numbers:
+            await connection.send(number, body, end_stream=False)
+        for number in numbers:
+            with contextlib.suppress(TimeoutError):
+                await connection.answer(number, 60)
+
+    await _from_connections(8, address, OPEN_WINDOW, act)
+
+
+async def hog(address: str, _: str) -> None:
+    """Keep 200 streams of images open over 50 connections."""
+    sample = images(64)
+    message = gan_pb2.SampleStreamRequest(sample=sample, images_per_message=8).SerializeToString()
+
+    async def act(connection: Connection) -> None:
+        numbers = [await begin(connection, SAMPLE_STREAM, message) for _ in range(4)]
+        for number in numbers:
+            await connection.answer(number, 60)
+
+    await _from_connections(50, address, OPEN_WINDOW, act)
+
+
+async def give_up(address: str, _: str) -> None:
+    """Begin some 2,000 requests a second on one connection, and reset each at its deadline of 50 ms."""
+
+    async def act(connection: Connection) -> None:
+        numbers = [await begin(connection, SAMPLE, images(64).SerializeToString(), timeout="50m") for _ in range(100)]
+        await asyncio.sleep(0.05)
+        for number in numbers:
+            connection.reset(number)
+        await connection.flush()
+
+    await _from_connections(1, address, OPEN_WINDOW, act)
+
+
+async def read_over_http(_: str, web_address: str) -> None:
+    """Draw pictures in sequence as JSON over 512 connections of HTTP/1.1, one after another on each."""
+    host, _, port = web_address.rpartition("/")[2].rpartition(":")
+    body = json.dumps({"classLabel": 1, "sampling": {"n": 4}, "partialImages": True}).encode()
+    head = f"POST {GENERATE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n"
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection(host, int(port), local_addr=(ATTACKER, 0))
+        with contextlib.closing(writer):
+            writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            await reader.read()
+
+    await _repeat(512, one)
+
+
+async def show_unknown_keys(address: str, _: str) -> None:
+    """Ask with keys that nobody has, as fast as two connections carry it."""
+    counter = iter(range(10**9))
+
+    async def act(connection: Connection) -> None:
+        keys = [("authorization", f"Bearer {next(counter)}") for _ in range(100)]
+        numbers = [await begin(connection, SAMPLE, images().SerializeToString(), key) for key in keys]
+        for number in numbers:
+            with contextlib.suppress(TimeoutError):
+                await connection.answer(number, 10)
+
+    await _from_connections(2, address, OPEN_WINDOW, act)
+
+
+ATTACKS: tuple[Attack, ...] = (
+    stall_streams,
+    leave_replies_unread,
+    send_empty_messages,
+    send_what_inflates,
+    connect_and_say_nothing,
+    watch_health,
+    leave_bodies_incomplete,
+    hog,
+    give_up,
+    read_over_http,
+)
+
+
+if __name__ == "__main__":
+    os.nice(5)  # one on another machine would take no time of this one
+    raise_limit()
+    asyncio.run(globals()[sys.argv[1]](*sys.argv[2:]))
