@@ -2,14 +2,11 @@
 
     python -m benchmarks.perplexity [--dtypes auto] [--peers llama-q8_0,llama-q4_1] [--windows 197] [--out out]
 
-All score the same 50,235 tokens: of 197 windows of 512 tokens the second half each. llama.cpp by its own tool, on the
-text, whose tokens are checked to be the same; ours by `Score`, on token ids. Writes text_perplexity.json and
-text_perplexity.md.
+All score the same 50,235 tokens, given as ids: of 197 windows of 512 tokens the second half each. llama.cpp's release
+library in this process, ours by `Score`. Writes text_perplexity.json and text_perplexity.md.
 """
 
 import argparse
-import json
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -28,10 +25,10 @@ from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.peers.engine import Need
 from benchmarks.peers.engines import write_weights
 from benchmarks.peers.installing import CannotSetUp
-from benchmarks.peers.llama_cpp import build
+from benchmarks.peers.llama_cpp_server import install, load
 from benchmarks.peers.weights import load_dense
 from benchmarks.side_by_side import perplexity
-from benchmarks.side_by_side.held_text import PACKAGE, HeldText, fetch
+from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.perplexity import SCORED_TOKENS, WINDOW_TOKENS, Losses
 from benchmarks.side_by_side.tandem_engine import tandem
 from runtime.file_hashes import sha256_of
@@ -48,13 +45,16 @@ Windows = list[list[int]]
 @torch.inference_mode()
 def by_transformers(gguf: Path, dtype: str, texts: Windows) -> Losses:
     model = load_dense(gguf, dtype)
-    losses = []
+    losses: Losses = []
     for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=f"transformers {dtype}"):
         ids = torch.tensor(texts[start : start + WINDOWS_AT_A_TIME])
-        for row, logits in zip(ids, model(ids).logits, strict=True):
-            logprobs = torch.log_softmax(logits[:-1].float(), dim=-1)
-            losses.append(perplexity.loss(logprobs.gather(1, row[1:, None])[:, 0].double().tolist()))
+        losses += map(_loss, model(ids).logits, ids)
     return losses
+
+
+def _loss(logits: torch.Tensor, ids: torch.Tensor) -> float:
+    logprobs = torch.log_softmax(logits[:-1].float(), dim=-1)
+    return perplexity.loss(logprobs.gather(1, ids[1:, None])[:, 0].double().tolist())
 
 
 def by_ours(dtype: str, texts: Windows) -> Losses:
@@ -70,23 +70,11 @@ def by_ours(dtype: str, texts: Windows) -> Losses:
     return losses
 
 
-def by_llama_cpp(cache: Path, weights: Path, text: HeldText, count: int) -> Losses:
-    """Score the text with llama-perplexity. Raises CannotSetUp if it sees other tokens."""
-    programs = build(cache)
-    file = cache / "held_text.txt"
-    file.write_text(text.text)
-    common = ["-m", str(weights), "-f", str(file), "--no-escape"]
-    tokenized = subprocess.run(
-        [programs / "llama-tokenize", *common, "--ids", "--log-disable"], capture_output=True, text=True, check=True
-    )
-    if json.loads(tokenized.stdout) != text.ids:
-        raise CannotSetUp("llama.cpp cuts the text into other tokens; perplexities would not compare")
-    size = ["-c", str(WINDOW_TOKENS), "--chunks", str(count)]
-    found = subprocess.run([programs / "llama-perplexity", *common, *size], capture_output=True, text=True, check=True)
-    losses = perplexity.losses_from_running(found.stdout + found.stderr)
-    if len(losses) != count:
-        raise CannotSetUp(f"llama-perplexity scored {len(losses)} windows of {count}")
-    return losses
+def by_llama_cpp(cache: Path, weights: Path, texts: Windows) -> Losses:
+    """Score with llama.cpp's library, each window in an empty sequence. Raises CannotSetUp."""
+    context = load(install(cache), weights, 1, WINDOW_TOKENS)
+    watched = track(texts, description=f"llama.cpp on {weights.name}")
+    return [_loss(torch.from_numpy(context.all_logits(ids)), torch.tensor(ids)) for ids in watched]
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -99,14 +87,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for name, file in (("llama-q8_0", weights / "q8_0.gguf"), ("llama-q4_1", gguf)):
         if name in options.peers:
             label = f"llama.cpp {name.removeprefix('llama-').upper()}"
-            scorers[label] = partial(by_llama_cpp, options.cache, file, text, options.windows)
+            scorers[label] = partial(by_llama_cpp, options.cache, file, texts)
     for dtype in options.dtypes:
         scorers[f"Tandem {dtype}"] = partial(by_ours, dtype, texts)
     found, left_out = {REFERENCE: perplexity.compare(reference, reference)}, {}
     for name, score in scorers.items():
         try:
             found[name] = perplexity.compare(score(), reference)
-        except (CannotSetUp, RuntimeError, subprocess.CalledProcessError, TandemRpcError) as error:
+        except (CannotSetUp, RuntimeError, TandemRpcError) as error:
             left_out[name] = without_places(str(error))
             print(f"left out: {name}: {error}", file=sys.stderr)
     return {

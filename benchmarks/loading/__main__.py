@@ -2,11 +2,11 @@
 
     python -m benchmarks.loading [--rounds 5] [--file model.gguf] [--cache FOLDER] [--speeds]
 
-Without a file it writes one of 1.1 billion random weights in Q4_0. The sequential backend and llama.cpp's server, if it
-was built in FOLDER (see benchmarks.side_by_side), start in turns, with one sequence of 2,048 tokens. Memory is the
-kernel's own count: the peak of all pages until the server is ready. With --speeds the servers hold eight sequences;
-ten seconds later, when Tandem has its weights in large pages, they generate one text and eight at a time, and read long
-prompts, of random tokens. The last line of stdout is JSON.
+Without a file it writes one of 1.1 billion random weights in Q4_0. The sequential backend and llama.cpp's library, if
+it was installed in FOLDER (see benchmarks.side_by_side), behind a server in Python, start in turns, with one sequence
+of 2,048 tokens. Memory is the kernel's own count: the peak of all pages until the server is ready. With --speeds the
+servers hold eight sequences; ten seconds later, when Tandem has its weights in large pages, they generate one text and
+eight at a time, and read long prompts, of random tokens. The last line of stdout is JSON.
 """
 
 import asyncio
@@ -22,7 +22,8 @@ from benchmarks.harness.printing import show, spread_table
 from benchmarks.harness.processes import free_port, peak_mebibytes, running
 from benchmarks.loading.random_llama import LlamaShape, write_random_llama
 from benchmarks.peers.engine import Engine, Need
-from benchmarks.peers.llama_cpp import PROGRAMS, llama_cpp
+from benchmarks.peers.engines import llama_cpp
+from benchmarks.peers.llama_cpp_server import LIBRARIES
 from benchmarks.side_by_side.asker import Asker
 from benchmarks.side_by_side.tandem_engine import tandem
 from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, WORKLOADS
@@ -79,7 +80,7 @@ def engines(file: Path, folder: Path, peers: Path) -> list[Engine]:
         return (*ours.command(need, port), "--models-dir", str(folder), "--kv-cache-tokens", str(num_tokens))
 
     found = [replace(ours, name="tandem", command=command)]
-    if (peers / PROGRAMS / "llama-server").exists():
+    if (peers / LIBRARIES).exists():
         found.append(replace(llama_cpp(peers, file, ""), name="llama.cpp"))
     return found
 

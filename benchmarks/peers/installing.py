@@ -1,4 +1,4 @@
-"""Installs what a peer needs into a folder of its own, once; knows pip and Debian's archive, and no peer."""
+"""Installs what a peer needs into a folder of its own, once; knows pip, npm and Debian's archive, and no peer."""
 
 import shutil
 import subprocess
@@ -54,3 +54,14 @@ def unpack_debian_package(name: str, folder: Path, log: Path) -> None:
     (archive,) = folder.glob(f"{name}_*.deb")
     run(["dpkg", "-x", archive, folder], log)
     archive.unlink()
+
+
+def npm_package(folder: Path, name: str) -> None:
+    """Fetch a package of npm, without what it needs, and unpack it in `folder`, once."""
+
+    def install(folder: Path) -> None:
+        run(["npm", "pack", name], folder / "log", folder)
+        (archive,) = folder.glob("*.tgz")
+        run(["tar", "-xzf", archive], folder / "log", folder)
+
+    once(folder, name, install)

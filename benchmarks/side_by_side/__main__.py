@@ -1,10 +1,10 @@
 """Our token engine beside the best that a CPU offers, in one run.
 
-The peers: llama.cpp, its fork ik_llama.cpp, OpenVINO GenAI, vLLM and transformers.
+The peers: llama.cpp's release, its fork ik_llama.cpp, OpenVINO GenAI, vLLM and transformers.
 
     python -m benchmarks.side_by_side [--peers llama-q8_0,vllm] [--dtypes auto] [--rounds 3] [--out out]
 
-Sets each peer up in a folder of its own (the first time takes minutes), checks everyone's greedy tokens against a
+Sets each peer up in a folder of its own (the first time takes a minute), checks everyone's greedy tokens against a
 float32 reference, and measures in rounds: in each, every engine does every workload in turn, over HTTP or gRPC, while
 the servers of the others stand still. `--rounds 0` only checks outputs and times nothing; with `--dtypes float32`
 Tandem must produce exactly the reference's tokens. Rewrites text_peers.json and text_peers.md after each round. What
@@ -25,7 +25,7 @@ from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.kernel import TEXT_MODEL
 from benchmarks.harness.printing import save
 from benchmarks.harness.surroundings import surroundings
-from benchmarks.peers.engines import PEERS, transformers, write_weights
+from benchmarks.peers.engines import DEFAULT_PEERS, PEERS, transformers, write_weights
 from benchmarks.side_by_side.fleet import Fleet
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.results import Results
@@ -69,8 +69,8 @@ async def measure(options: argparse.Namespace) -> Results:
 
 def main() -> None:
     flags, workloads = parser(__doc__, rounds=3, out="text_peers", has_peers=True), [each.name for each in WORKLOADS]
-    names = f"of {', '.join(PEERS)}; default: all"
-    flags.add_argument("--peers", type=some_of(PEERS), default=list(PEERS), help=names)
+    names = f"of {', '.join(PEERS)}; default: {','.join(DEFAULT_PEERS)}"
+    flags.add_argument("--peers", type=some_of(PEERS), default=DEFAULT_PEERS, help=names)
     flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="of ours; default: auto")
     flags.add_argument("--workloads", type=some_of(workloads), default=workloads, help="default: all")
     try:

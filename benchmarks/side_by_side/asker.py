@@ -73,9 +73,7 @@ class Asker:
     audited_runs: AuditedRuns | None = None
     name: str = ""
 
-    async def ask(
-        self, prompts: Sequence[Prompt], num_tokens: int | Sequence[int], *, at_a_time: int = 1, use_cache: bool = False
-    ) -> Asked:
+    async def ask(self, prompts: Sequence[Prompt], num_tokens: int | Sequence[int], *, at_a_time: int = 1) -> Asked:
         """Send the prompts in turn, so many at a time: an engine of static batches gets those in one request.
 
         Raises WrongOutput if an output has another length.
@@ -83,13 +81,12 @@ class Asker:
         size = at_a_time if self.engine.is_static_batch else 1
         lengths = [num_tokens] * len(prompts) if isinstance(num_tokens, int) else num_tokens
         batches = [list(prompts[begin : begin + size]) for begin in range(0, len(prompts), size)]
-        questions = [Question(batch, length, use_cache) for batch, length in zip(batches, lengths[::size], strict=True)]
+        questions = [Question(batch, length) for batch, length in zip(batches, lengths[::size], strict=True)]
         return await self._asked(questions, at_a_time // size, keeps_replies=False)
 
     async def outputs(self, prompts: Sequence[Prompt], num_tokens: Sequence[int]) -> list[list[int]]:
         """Return the output of each prompt, so many tokens of it. Raises WrongOutput."""
-        pairs = zip(prompts, num_tokens, strict=True)
-        questions = [Question([prompt], count, names_tokens=True) for prompt, count in pairs]
+        questions = [Question([prompt], count) for prompt, count in zip(prompts, num_tokens, strict=True)]
         at_a_time = 1 if self.engine.is_static_batch else len(questions)
         asked = await self._asked(questions, at_a_time, keeps_replies=True)
         kept = asked.record.kept()

@@ -1,12 +1,10 @@
 """Perplexity of held text, the same tokens for every engine: windows, and what their losses come to.
 
-As llama.cpp's tool counts: the text is cut into windows of 512 tokens, and of each the second half is scored, so that
+As llama-perplexity counts: the text is cut into windows of 512 tokens, and of each the second half is scored, so that
 every scored token has at least 257 tokens before it. Knows no engine.
 """
 
-import itertools
 import math
-import re
 import statistics
 from collections.abc import Sequence
 
@@ -29,15 +27,6 @@ def loss(logprobs: Sequence[float]) -> float:
     if len(logprobs) != WINDOW_TOKENS - 1:
         raise ValueError(f"logprobs: {len(logprobs)}, must be {WINDOW_TOKENS - 1}")
     return -statistics.fmean(logprobs[FIRST_SCORED - 1 :])
-
-
-def losses_from_running(output: str) -> Losses:
-    """Return the windows' losses from what llama-perplexity prints, `[1]15.2,[2]16.1,...`: the perplexity so far."""
-    running = re.findall(r"\[(\d+)\]([0-9.]+),", output)
-    if [int(number) for number, _ in running] != list(range(1, len(running) + 1)):
-        raise ValueError(f"windows are missing in what llama-perplexity printed: {output[-300:]!r}")
-    sums = [0.0, *(int(number) * math.log(float(perplexity)) for number, perplexity in running)]
-    return [b - a for a, b in itertools.pairwise(sums)]
 
 
 def compare(losses: Losses, reference: Losses) -> dict[str, float]:

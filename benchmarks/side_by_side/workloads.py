@@ -70,7 +70,6 @@ async def shared_prefix(asker: Asker, passage: Passages) -> Figures:
             [[*shared, *passage(NUM_OWN)] for _ in range(NUM_SHARING)],
             NUM_AFTER_SHARED,
             at_a_time=NUM_AT_A_TIME,
-            use_cache=True,
         )
         for _ in range(2)
     ]

@@ -29,7 +29,8 @@ def test_needs_that_differ_only_in_what_a_server_ignores_share_one():
     assert len({tandem("model", "auto").command(workload.need, 0) for workload in WORKLOADS}) == 2
 
 
-def test_llama_cpp_has_a_slot_a_request():
-    command = PEERS["llama-q4_1"](HOME, GGUF).command(Need(32, 256), 1)
-    assert command[command.index("-np") + 1] == "32"
-    assert command[command.index("-c") + 1] == str(32 * 256)
+@pytest.mark.parametrize("name", ["llama-q4_1", "ik-q4_0"])
+def test_llama_cpp_has_a_slot_a_request(name):
+    command = PEERS[name](HOME, GGUF).command(Need(32, 256), 1)
+    assert command[command.index("--slots") + 1] == "32"
+    assert command[command.index("--slot-tokens") + 1] == "256"

@@ -34,9 +34,7 @@ class ScriptedAsker:
         self._rule = rule
         self.prompts: list[Prompt] = []
 
-    async def ask(
-        self, prompts: Sequence[Prompt], num_tokens: int | Sequence[int], *, at_a_time: int = 1, use_cache: bool = False
-    ) -> Asked:
+    async def ask(self, prompts: Sequence[Prompt], num_tokens: int | Sequence[int], *, at_a_time: int = 1) -> Asked:
         self.prompts += prompts
         lengths = [num_tokens] * len(prompts) if isinstance(num_tokens, int) else num_tokens
         now, times = [0.0] * at_a_time, []

@@ -7,7 +7,6 @@ from benchmarks.side_by_side.perplexity import (
     WINDOW_TOKENS,
     compare,
     loss,
-    losses_from_running,
     windows,
 )
 
@@ -31,20 +30,6 @@ def test_of_a_window_the_second_half_counts():
     assert loss(logprobs) == 2.0
     with pytest.raises(ValueError, match="logprobs: 510, must be 511"):
         loss(logprobs[1:])
-
-
-def test_the_running_perplexity_tells_each_window():
-    losses = [2.5, 3.0, 2.0]
-    running = [math.exp(sum(losses[: n + 1]) / (n + 1)) for n in range(3)]
-    printed = "perplexity: 1.2 seconds per pass\n" + "".join(
-        f"[{n + 1}]{value:.4f}," for n, value in enumerate(running)
-    )
-    assert losses_from_running(printed + "\nFinal estimate: PPL = 12.1825 +/- 0.1") == pytest.approx(losses, abs=1e-4)
-
-
-def test_output_with_a_gap_is_refused():
-    with pytest.raises(ValueError, match="windows are missing"):
-        losses_from_running("[1]12.0,[3]13.0,")
 
 
 def test_the_error_is_of_the_difference_not_of_the_text():

@@ -1,0 +1,128 @@
+"""What llama.cpp's library and its fork's have in common: batches of several sequences, and a server around them."""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers.batching_thread import BatchingThread
+from benchmarks.peers.completions_server import serve
+from benchmarks.peers.slots import Chunk, Slots
+
+MAX_BATCH_TOKENS = 2048  # the default of both servers
+
+
+def sized(params: Any, num_sequences: int, num_sequence_tokens: int) -> Any:
+    """Set what the parameters of a context say of its size and threads; return them."""
+    params.n_ctx = num_sequences * num_sequence_tokens
+    params.n_batch = MAX_BATCH_TOKENS
+    params.n_seq_max = num_sequences
+    params.n_threads = params.n_threads_batch = os.cpu_count() or 1
+    return params
+
+
+def loaded(library: Any, weights: Path, model_params: Any, context_params: Sequence[Any]) -> tuple[list[Any], int]:
+    """Return contexts with one set of weights, and how many logits a token has."""
+    library.llama_backend_init()
+    model = library.llama_model_load_from_file(os.fsencode(weights), model_params)
+    if not model:
+        raise RuntimeError(f"{weights}: the model was not loaded")
+    contexts = [library.llama_init_from_model(model, params) for params in context_params]
+    if not all(contexts):
+        raise RuntimeError("a context was not made")
+    return contexts, library.llama_vocab_n_tokens(library.llama_model_get_vocab(model))
+
+
+class Context:
+    """See `benchmarks.peers.slots.Context`. Several of the library's, of `num_sharing` sequences each; `remove` is its
+    function that forgets.
+    """
+
+    def __init__(self, library: Any, remove: Any, num_sharing: int, contexts: Sequence[Any], num_logits: int) -> None:
+        self._library = library
+        self._remove = remove
+        self._num_sharing = num_sharing
+        self._contexts = contexts
+        self._num_logits = num_logits
+        self._batch = _Batch(library.llama_batch)
+
+    def decode(self, chunks: Sequence[Chunk]) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for number, context in enumerate(self._contexts):
+            own = [chunk for chunk in chunks if chunk.sequence // self._num_sharing == number]
+            asking = [chunk.sequence for chunk in own if chunk.wants_next]
+            self._batch.fill([(chunk.sequence % self._num_sharing, chunk) for chunk in own])
+            found |= zip(asking, map(int, self._logits(context).argmax(axis=1)), strict=True)
+        return found
+
+    def all_logits(self, tokens: list[int]) -> NDArray[np.float32]:
+        """Return the logits after each token of a sequence, until the next call."""
+        self.forget(0, 0)
+        self._batch.fill([(0, Chunk(0, 0, tokens, wants_next=True))])
+        self._batch.wants_logits[: len(tokens)] = 1
+        return self._logits(self._contexts[0])
+
+    def forget(self, sequence: int, position: int) -> None:
+        number, own_sequence = divmod(sequence, self._num_sharing)
+        self._remove(self._contexts[number], own_sequence, position, -1)
+
+    def _logits(self, context: Any) -> NDArray[np.float32]:
+        """Compute what is in the batch; return a row for each token that wants one."""
+        batch = self._batch.struct
+        if batch.n_tokens and (status := self._library.llama_decode(context, batch)):
+            raise RuntimeError(f"llama_decode returned {status}")
+        places = np.flatnonzero(self._batch.wants_logits[: batch.n_tokens])
+        if not places.size:
+            return np.empty((0, self._num_logits), np.float32)
+        first = self._library.llama_get_logits_ith(context, int(places[0]))  # the others' rows follow it
+        return np.ctypeslib.as_array(first, shape=(len(places), self._num_logits))
+
+
+class _Batch:
+    """A llama_batch, which every step fills again."""
+
+    def __init__(self, kind: Any) -> None:
+        self._tokens, self._positions, self._sequences, self._ones = np.ones((4, MAX_BATCH_TOKENS), np.int32)
+        self.wants_logits = np.zeros(MAX_BATCH_TOKENS, np.int8)
+        # The library wants a pointer to the list of sequences of each token: here, to the token's only one.
+        places = np.arange(MAX_BATCH_TOKENS, dtype=np.uintp) * self._sequences.itemsize
+        self._pointers = places + self._sequences.ctypes.data
+        arrays: dict[str, NDArray[Any]] = {
+            "token": self._tokens,
+            "pos": self._positions,
+            "n_seq_id": self._ones,
+            "seq_id": self._pointers,
+        }
+        kinds: dict[str, Any] = dict(kind._fields_)
+        pointers = {name: array.ctypes.data_as(kinds[name]) for name, array in arrays.items()}
+        self.struct = kind(**pointers, logits=self.wants_logits.ctypes.data_as(kinds["logits"]))
+
+    def fill(self, chunks: Sequence[tuple[int, Chunk]]) -> None:
+        """Put chunks in, each with its sequence in the library's context."""
+        end = 0
+        for sequence, chunk in chunks:
+            begin, end = end, end + len(chunk.tokens)
+            self._tokens[begin:end] = chunk.tokens
+            self._positions[begin:end] = np.arange(chunk.position, chunk.position + len(chunk.tokens))
+            self._sequences[begin:end] = sequence
+            self.wants_logits[begin:end] = 0
+            self.wants_logits[end - 1] = chunk.wants_next
+        self.struct.n_tokens = end
+
+
+def serve_context(doc: str | None, load: Callable[[argparse.Namespace], Context], *more: str) -> None:
+    """Serve what `load` makes of the command line; `more` are flags, paths, that it has besides."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--port", type=int, required=True)
+    for flag in ("--weights", *more):
+        parser.add_argument(flag, type=Path, required=True)
+    parser.add_argument("--slots", type=int, required=True, help="sequences at a time")
+    parser.add_argument("--slot-tokens", type=int, required=True, help="prompt and output of one sequence")
+    parser.add_argument("--prefix-cache", action="store_true", help="a slot keeps its tokens for the next request")
+    options = parser.parse_args()
+    slots = Slots(load(options), options.slots, MAX_BATCH_TOKENS, options.prefix_cache)
+    serve(options.port, lambda loop: BatchingThread(loop, slots))
