@@ -7,9 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tandem.client.errors import NotFound
+from tandem.client.errors import InvalidArgument, NotFound
 from tandem.client.models import ParallelModel, SequentialModel
-from tandem.expected_errors import ExpectedError
 
 Labels: TypeAlias = int | str | Sequence[int] | Sequence[str]
 """One class for all images, or one an image. Names count whatever their case; to look them up takes one more call."""
@@ -23,8 +22,8 @@ def has_names(labels: Labels | None) -> bool:
 def class_numbers(labels: Labels, model: str, models: Sequence[SequentialModel | ParallelModel]) -> int | list[int]:
     """Return the numbers of classes. `model`: the one that is asked, empty for any with classes in `models`.
 
-    Raises NotFound if it is not among `models` or, without one, if those differ in their classes; ValueError for a name
-    that is none.
+    Raises NotFound if it is not among `models` or, without one, if those differ in their classes; InvalidArgument for
+    a name that is none.
     """
     asked = [each for each in models if (each.name == model if model else each.num_classes)]
     there_are = ", ".join(each.name for each in models)
@@ -43,5 +42,5 @@ def _number(wanted: str, names: tuple[str, ...]) -> int:
     known = [name.casefold() for name in names]
     if wanted.casefold() not in known:
         there_are = ", ".join(names) or "none by name"
-        raise ExpectedError(f"label: there is no class {wanted!r}; there are: {there_are}")
+        raise InvalidArgument("INVALID_ARGUMENT", f"label: there is no class {wanted!r}; there are: {there_are}")
     return known.index(wanted.casefold())

@@ -137,7 +137,7 @@ async def test_classes_have_names(call: Caller, gateway: FakeGateway) -> None:
 
 async def test_an_unknown_class_is_told_with_those_there_are(call: Caller, gateway: FakeGateway) -> None:
     for method, options in (("sample", {"labels": ["hat"]}), ("generate", {"label": "hat"})):
-        with pytest.raises(ValueError, match="there is no class 'hat'; there are: sneaker, bag, coat"):
+        with pytest.raises(tandem.InvalidArgument, match="there is no class 'hat'; there are: sneaker, bag, coat"):
             await call(method, **options)
     with pytest.raises(tandem.NotFound, match="there is no 'other'; there are: fake-gan"):
         await call("sample", model="other", labels="bag")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.client.errors import NotFound
+from tandem.client.errors import InvalidArgument, NotFound
 from tandem.client.labels import class_numbers, has_names
 
 TEXT = SimpleNamespace(name="text", num_classes=0, class_names=())
@@ -32,8 +32,8 @@ def test_numbers_need_no_looking_up(labels: Any) -> None:
     [
         ("", NotFound, "name one of: text, clothes, others"),
         ("no", NotFound, "there is no 'no'; there are: text, clothes, others"),
-        ("text", ValueError, "there is no class 'hat'; there are: none by name"),
-        ("clothes", ValueError, "there is no class 'hat'; there are: Coat, Bag"),
+        ("text", InvalidArgument, "there is no class 'hat'; there are: none by name"),
+        ("clothes", InvalidArgument, "there is no class 'hat'; there are: Coat, Bag"),
     ],
 )
 def test_what_there_is_not_is_told_with_what_there_is(model: str, error: type[Exception], told: str) -> None:
