@@ -13,7 +13,6 @@ import grpc
 
 from runtime.errors import MessageTooLarge
 from runtime.http2.events import Event, Flag, Kind, too_large_size
-from runtime.http2.inflation import inflated
 from runtime.http2.metadata import Entry, decoded, trailers
 from runtime.http2.standing import Room
 from runtime.limits import MAX_MESSAGE_BYTES
@@ -23,7 +22,6 @@ from runtime.rpc.message import WholeWrites
 HIGH_BACKLOG_BYTES = 256 << 10
 # Messages that a call may write before others get their turn, if nothing else makes it wait.
 _MAX_BURST = 8
-_ENCODING = "grpc-encoding"
 # What a message that waits to be read takes besides its bytes, about.
 _EVENT_BYTES = 512
 
@@ -99,7 +97,7 @@ class Http2Context(WholeWrites):
         return bool(self._messages)
 
     async def read(self) -> Any:
-        """Return the next message, raw, or grpc.aio.EOF. Raises MessageTooLarge, InvalidArgument."""
+        """Return the next message, raw, or grpc.aio.EOF. Raises MessageTooLarge."""
         while not self._messages:
             if self._is_half_closed:
                 return grpc.aio.EOF
@@ -108,9 +106,6 @@ class Http2Context(WholeWrites):
         self._waiting_bytes -= len(event.payload) + _EVENT_BYTES
         if event.flags & Flag.IS_TOO_LARGE:
             raise MessageTooLarge(too_large_size(event.payload), MAX_MESSAGE_BYTES)
-        if event.flags & Flag.IS_COMPRESSED:
-            encoding = next((str(value) for key, value in self._metadata if key == _ENCODING), "identity")
-            return inflated(encoding, event.payload, MAX_MESSAGE_BYTES)
         return event.payload
 
     async def write(self, message: Any) -> None:

@@ -24,11 +24,10 @@ class Flag:
     HAS_MESSAGE = 1
     IS_HALF_CLOSED = 2
     IS_TOO_LARGE = 4
-    IS_COMPRESSED = 8
 
 
 class Event(NamedTuple):
-    """One record. Of a message that is too large, `payload` is its size; a compressed one is as it came."""
+    """One record. Of a message that is too large, `payload` is its size."""
 
     kind: int
     flags: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import resource
 from collections.abc import Sequence
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_uint32, c_uint64, c_void_p
 from typing import Any
@@ -13,6 +14,9 @@ from runtime.limits import MAX_MESSAGE_BYTES
 _LARGE_BYTES = 256 << 10
 # Taken at a time: those that are not can still be refused by the server's thread.
 _MAX_CALLS = 64
+_MAX_CONNECTIONS = 4096
+# Files of a process that are no connections of its server.
+_OTHER_FILES = 256
 
 
 class Limits(ctypes.Structure):
@@ -28,6 +32,9 @@ class Limits(ctypes.Structure):
         ("handshake_seconds", c_double),
         ("max_connections", c_uint32),
         ("max_unbegun_calls", c_uint32),
+        ("unread_seconds", c_double),
+        ("max_unsent_bytes", c_int64),
+        ("max_owner_share", c_double),
     ]
 
 
@@ -52,9 +59,13 @@ def default_limits() -> Limits:
 
     Requests that are not whole, of all connections together, hold at most 256 MiB. Calls that the event loop has not
     come to are at most 1,024, about 100 ms of its time: more are refused before it hears of them. Old connections end,
-    so that clients behind round-robin DNS meet new replicas; open calls get the grace.
+    so that clients behind round-robin DNS meet new replicas; open calls get the grace. Connections leave some of the
+    process's files to others. Replies that were not read hold at most 128 MiB, those of one owner half of it, and each
+    at most for 30 s.
     """
-    return Limits(MAX_MESSAGE_BYTES, 1024, 16 << 10, 256 << 20, 60.0, 600.0, 3.0, 4096, 1024)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(1, min(_MAX_CONNECTIONS, files - _OTHER_FILES))
+    return Limits(MAX_MESSAGE_BYTES, 1024, 16 << 10, 256 << 20, 60.0, 600.0, 3.0, most, 1024, 30.0, 128 << 20, 0.5)
 
 
 class Library:
@@ -64,7 +75,7 @@ class Library:
         """Both are the same file: see `runtime.http2.opening`."""
         self.listen = _typed(slow, "listen", c_int, c_char_p, c_int)
         self.port = _typed(quick, "port", c_int, c_int)
-        self.open = _typed(quick, "open", c_void_p, c_int, POINTER(Limits), c_char_p, c_uint64)
+        self.open = _typed(quick, "open", c_void_p, c_int, POINTER(Limits), *3 * (c_char_p, c_uint64))
         self.start = _typed(quick, "start", None, c_void_p)
         self.descriptor = _typed(quick, "descriptor", c_int, c_void_p)
         self.num_connections = _typed(quick, "connections", c_int64, c_void_p)

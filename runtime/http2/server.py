@@ -21,11 +21,11 @@ from runtime.http2.library import Finished, Library, Limits, default_limits
 from runtime.http2.metadata import trailers
 from runtime.http2.standing import Room, Standings
 from runtime.rpc.fast_path import FastPath
+from runtime.rpc.message import ManyMessages
 from runtime.rpc.rpc import ServiceHandler, status_details
 
 UNIX = "unix:"
 
-_BUSY_RETRY_SECONDS = 0.1
 _BACKLOG = 1024
 _INTERNAL = str(Internal())
 
@@ -62,8 +62,12 @@ class Http2Server:
         for fast_path in self._fast_paths:
             fast_path.connect(self)
         listener, bound = self._listen(host, port)
-        busy = _busy_trailers(self._limits.max_unbegun_calls)
-        self._server = self._library.open(listener, self._limits, busy, len(busy))
+        busy = _full("the queue of calls that the server has not begun", self._limits.max_unbegun_calls, 0.1)
+        unread = _full("the memory for replies that were not read", self._limits.max_unsent_bytes, 1.0)
+        paths = [path for each in self._handlers if isinstance(each, ManyMessages) for path in each.paths]
+        many = "".join(f"{path}\0" for path in paths).encode()
+        texts = (part for text in (busy, unread, many) for part in (text, len(text)))
+        self._server = self._library.open(listener, self._limits, *texts)
         self._descriptor = self._library.descriptor(self._server)
         # Kept, as to ask for it costs a system call.
         self._loop = asyncio.get_running_loop()
@@ -211,9 +215,9 @@ def _unix_listener(path: str) -> int:
         return listener.detach()
 
 
-def _busy_trailers(max_calls: int) -> bytes:
-    """Return how the server refuses a call that Python does not even hear of."""
-    error = ResourceExhausted("the queue of calls that the server has not begun", max_calls, _BUSY_RETRY_SECONDS)
+def _full(what: str, limit: int, retry_seconds: float) -> bytes:
+    """Return the trailers with which the server's thread refuses a call by itself."""
+    error = ResourceExhausted(what, limit, retry_seconds)
     return trailers(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], str(error), status_details(error).items())
 
 

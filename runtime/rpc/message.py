@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -17,6 +18,17 @@ CANCELLATION_DELAY_SECONDS = 0.05
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 M = TypeVar("M", bound=Message)
+
+
+class ManyMessages(grpc.GenericRpcHandler):
+    """A service whose methods take any number of messages; those of every other take exactly one."""
+
+    def __init__(self, service: str, methods: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        self._methods = {f"/{service}/{name}": method for name, method in methods.items()}
+        self.paths = tuple(self._methods)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        return self._methods.get(handler_call_details.method)
 
 
 class WholeWrites:

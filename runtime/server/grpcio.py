@@ -16,10 +16,11 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     # usual oversized message is refused, and counted, by runtime.rpc.message.read_message.
     ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
-    # What a connection can make a server hold before anything is admitted: so many messages of at most 8 MiB, whether
-    # compressed or not, each for MESSAGE_TIMEOUT_SECONDS: at most 8 GiB, and no more than arrives in two seconds. Far
-    # fewer would do for calls, but the core counts those that were cancelled until it has cleaned up behind them, and
-    # refuses others meanwhile.
+    # Messages must not be compressed: bit 0 stands for those that are not.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
+    # What a connection can make a server hold before anything is admitted: so many messages of at most 8 MiB, each for
+    # MESSAGE_TIMEOUT_SECONDS: at most 8 GiB, and no more than arrives in two seconds. Far fewer would do for calls, but
+    # the core counts those that were cancelled until it has cleaned up behind them, and refuses others meanwhile.
     ("grpc.max_concurrent_streams", 1024),
     ("grpc.server_handshake_timeout_ms", 3_000),
     # Old connections end, so that clients behind round-robin DNS meet new replicas; open calls get the grace.

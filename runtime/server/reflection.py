@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from runtime.errors import DeadlineExceeded, TandemError
-from runtime.rpc.message import Context, next_message, parse, write
+from runtime.rpc.message import Context, ManyMessages, next_message, parse, write
 from runtime.rpc.rpc import abort
 
 MAX_SECONDS = 10.0
@@ -43,7 +43,7 @@ def reflection_handlers(service_names: Iterable[str]) -> list[grpc.GenericRpcHan
     handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
         info, response_serializer=serialize
     )
-    return [grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler}) for name in _NAMES]
+    return [ManyMessages(name, {"ServerReflectionInfo": handler}) for name in _NAMES]
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,7 @@ from gateway.doors.under_way import UnderWay
 from gateway.identity import Identity
 from runtime.deadlines import Deadline
 from runtime.errors import Internal, TandemError
-from runtime.rpc.message import Context, parse, read_message
+from runtime.rpc.message import Context, ManyMessages, parse, read_message
 from tandem.oip import grpc_service_pb2 as pb
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class InferenceService:
         handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
             self.model_stream_infer, response_serializer=_serialized
         )
-        return grpc.method_handlers_generic_handler(SERVICE, {"ModelStreamInfer": handler})
+        return ManyMessages(SERVICE, {"ModelStreamInfer": handler})
 
     async def server_live(self, _: pb.ServerLiveRequest, __: Context) -> pb.ServerLiveResponse:
         """Return whether the process runs."""

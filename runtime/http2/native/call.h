@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 inline double now() {  // seconds of the monotonic clock, which is Python's time.monotonic()
     timespec at;
@@ -33,6 +34,14 @@ inline double parse_timeout(std::string_view text) {
     return value * seconds[unit];
 }
 
+enum Status { deadline_exceeded = 4, resource_exhausted = 8, unimplemented = 12, internal = 13 };
+
+inline std::string status_trailers(Status status, const char* text) {
+    std::string trailers("grpc-status");
+    trailers.append(1, '\0').append(std::to_string(status)).append(1, '\0');
+    return trailers.append("grpc-message").append(1, '\0').append(text).append(1, '\0');
+}
+
 // Bytes that Python has given for a call and its client has not taken; shared by both threads.
 struct Backlog {
     std::atomic<int64_t> bytes{0};
@@ -50,18 +59,22 @@ struct Call {
     std::string path, metadata;  // metadata: key, value, key, value, ..., each ended by a null character
     std::string incoming;        // of a message that is not whole yet, its five bytes of prefix included
     double timeout = INFINITY, deadline = INFINITY;
-    std::string owner;  // whose turn it takes, as caller.py has it: the caller, else the peer
+    std::string caller, peer;  // as caller.py has them; the transport's peer if the metadata name neither
+    std::string owner;         // whose memory it takes: the caller's, else that of the peer's address
     std::string model;  // that the message names
     std::string kind;   // see standing.h; empty unless Python was told of it and has not finished it
-    bool is_grpc = false, is_post = false, is_valid = true;
+    std::string fault;  // trailers that say what is wrong with its head
+    bool is_grpc = false, is_post = false, takes_many = false;
     bool is_announced = false, is_half_closed = false, is_end_told = false;
     bool ignores_input = false;  // refused: whatever else comes is thrown away
+    uint64_t num_messages = 0, num_untaken = 0, epoch = 0;  // the last two: see Events::epoch
 
     // The reply.
     std::shared_ptr<Backlog> backlog = std::make_shared<Backlog>();
     std::string outgoing;  // [sent, size) is still to go
-    size_t sent = 0;
+    size_t sent = 0, counted = 0;  // counted: of `outgoing`, as held by the owner
     std::string trailers;  // as metadata; grpc-status among them
+    double moved_at = INFINITY;   // when the client took something, or there was something to take
     double resets_at = INFINITY;  // of a call that is over, and whose client does not take the rest
     bool has_begun = false, is_deferred = false, is_finished = false;
 

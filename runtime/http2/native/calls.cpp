@@ -1,38 +1,21 @@
-// What the server does for calls: requests come in frame by frame, replies go out as the client's windows allow.
+// Requests, as they come in frame by frame.
 
 #include "server.h"
 
 namespace {
 
-constexpr int64_t low_backlog_bytes = 64 << 10;
 constexpr size_t prefix_bytes = 5;
-constexpr double reset_after_seconds = 1;
-
-nghttp2_nv field(std::string_view name, std::string_view value) {
-    return {(uint8_t*)name.data(), (uint8_t*)value.data(), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
-
-std::vector<nghttp2_nv> fields(std::string_view text) {  // key, value, key, value, ..., each ended by a null character
-    std::vector<nghttp2_nv> found;
-    while (!text.empty()) {
-        const std::string_view name = text.substr(0, text.find('\0'));
-        text.remove_prefix(name.size() + 1);
-        const std::string_view value = text.substr(0, text.find('\0'));
-        text.remove_prefix(value.size() + 1);
-        found.push_back(field(name, value));
-    }
-    return found;
-}
-
-std::string status_trailers(int status, const char* text) {
-    std::string trailers("grpc-status");
-    trailers.append(1, '\0').append(std::to_string(status)).append(1, '\0');
-    return trailers.append("grpc-message").append(1, '\0').append(text).append(1, '\0');
-}
+constexpr uint64_t max_untaken_messages = 1024;  // of one call, that Python has not taken
 
 bool is_private(std::string_view name) {  // between the client's library and this one
-    return name == "te" || name == "content-type" || name == "grpc-timeout" || name == "grpc-accept-encoding" ||
-           name == "accept-encoding";
+    return name == "te" || name == "content-type" || name == "grpc-timeout" || name == "grpc-encoding" ||
+           name == "grpc-accept-encoding" || name == "accept-encoding";
+}
+
+bool is_grpc(std::string_view content_type) {  // perhaps with a subtype or parameters; grpc-web is another protocol
+    constexpr std::string_view name = "application/grpc";
+    return content_type.starts_with(name) && (content_type.size() == name.size() || content_type[name.size()] == '+' ||
+                                              content_type[name.size()] == ';');
 }
 
 }  // namespace
@@ -54,18 +37,19 @@ void Server::begin(Connection& connection, int32_t stream) {
 void Server::header(Call& call, std::string_view name, std::string_view value) {
     if (name == ":path") call.path = value.substr(0, UINT16_MAX);
     else if (name == ":method") call.is_post = value == "POST";
-    else if (name == "content-type") call.is_grpc = value.starts_with("application/grpc");
+    else if (name == "content-type") call.is_grpc = is_grpc(value);
     else if (name == "grpc-timeout") {
-        const double seconds = parse_timeout(value);
-        call.is_valid &= seconds >= 0;
-        call.timeout = seconds;
-        call.deadline = now() + seconds;
-    } else if (name == "tandem-caller" || (name == "tandem-peer" && call.owner.empty())) {
-        call.owner = value;
-    }
+        call.timeout = parse_timeout(value);
+        call.deadline = now() + call.timeout;
+        if (call.timeout < 0) call.fault = status_trailers(internal, "grpc-timeout is malformed");
+    } else if (name == "grpc-encoding") {
+        if (value != "identity")
+            call.fault = status_trailers(unimplemented, "grpc-encoding: messages must not be compressed");
+    } else if (name == "tandem-caller") call.caller = value;
+    else if (name == "tandem-peer") call.peer = value;
     if (name.starts_with(':') || is_private(name)) return;
     if (call.metadata.size() + name.size() + value.size() > limits_.max_metadata_bytes) {
-        call.is_valid = false;
+        call.fault = status_trailers(resource_exhausted, "the metadata is too large");
         return;
     }
     call.metadata.append(name).append(1, '\0').append(value).append(1, '\0');
@@ -74,7 +58,13 @@ void Server::header(Call& call, std::string_view name, std::string_view value) {
 void Server::headers_done(Call& call, bool is_end) {
     if (!call.is_post) return reject(call, "405");
     if (!call.is_grpc) return reject(call, "415");
-    if (!call.is_valid) return refuse(call, status_trailers(8, "the metadata is too large or malformed"));
+    if (!call.fault.empty()) return refuse(call, call.fault);
+    if (call.caller.empty() && call.peer.empty() && !call.connection->peer.empty()) {
+        call.peer = call.connection->peer;
+        call.metadata.append("tandem-peer").append(1, '\0').append(call.peer).append(1, '\0');
+    }
+    call.owner = call.caller.empty() ? call.peer.substr(0, call.peer.rfind(':')) : call.caller;
+    call.takes_many = takes_many_.count(call.path);
     if (call.deadline < INFINITY) timers_.emplace(call.deadline, call.id);
     if (is_end) half_closed(call);
     else unannounced_.push_back(call.id);
@@ -84,43 +74,59 @@ void Server::data(Call& call, std::string_view bytes) {
     if (call.ignores_input) return;
     held_bytes_ += int64_t(bytes.size());
     call.incoming.append(bytes);
-    if (!holds_too_much()) return;
-    if (call.is_announced) events.add(Kind::cancelled, 0, call.id);
-    refuse(call, status_trailers(8, "the server holds too much of requests that are not whole"));
+    if (holds_too_much())
+        refuse(call, status_trailers(resource_exhausted, "the server holds too much of requests that are not whole"));
 }
 
 void Server::frame_done(Call& call, bool is_end) {
     call.is_half_closed = is_end;
-    while (take_message(call)) {}
+    size_t used = 0;
+    while (take_message(call, used)) {}
+    if (call.ignores_input) used = call.incoming.size();
+    held_bytes_ -= int64_t(used);
+    if (used > 0) std::string(call.incoming, used).swap(call.incoming);  // gives back the memory
     if (is_end) half_closed(call);
 }
 
-bool Server::take_message(Call& call) {
-    if (call.ignores_input || call.incoming.size() < prefix_bytes) return false;
+// Tell of the message that begins at `at`, and move `at` behind it. False: it is not whole, or is refused.
+bool Server::take_message(Call& call, size_t& at) {
+    if (call.ignores_input || at == call.incoming.size()) return false;
+    const std::string_view rest = std::string_view(call.incoming).substr(at);
+    if (call.num_messages > 0 && !call.takes_many) return refuse_malformed(call, "the method takes one message");
+    if (rest[0] != 0) return refuse_malformed(call, "a message is compressed, and no grpc-encoding says how");
+    if (rest.size() < prefix_bytes) return false;
     uint32_t size;
-    memcpy(&size, call.incoming.data() + 1, sizeof size);
+    memcpy(&size, rest.data() + 1, sizeof size);
     size = ntohl(size);
-    const bool is_last = call.is_half_closed && call.incoming.size() == prefix_bytes + size;
-    uint8_t flags = has_message | (call.incoming[0] ? is_compressed : 0) | (is_last ? is_half_closed : 0);
-    const auto tell = [&](std::string_view payload) {
-        if (call.is_announced) events.add(Kind::message, flags, call.id, 0, {}, {}, payload);
-        else announce(call, flags, payload);
-        call.is_end_told |= is_last;
-    };
-    if (size > limits_.max_message_bytes) {
-        const uint64_t told = size;
-        flags = has_message | is_too_large;
-        tell({reinterpret_cast<const char*>(&told), sizeof told});
-        call.ignores_input = true;
-    } else if (call.incoming.size() < prefix_bytes + size) {
+    const size_t whole = prefix_bytes + size;
+    const bool is_large = size > limits_.max_message_bytes;
+    if (rest.size() < whole && !is_large) return false;
+    if (rest.size() > whole && !call.takes_many) return refuse_malformed(call, "the method takes one message");
+    if (const uint64_t epoch = events.epoch(); std::exchange(call.epoch, epoch) != epoch) call.num_untaken = 0;
+    if (++call.num_untaken > max_untaken_messages) {
+        refuse(call, status_trailers(resource_exhausted, "too many messages that the method has not read"));
         return false;
-    } else {
-        tell(std::string_view(call.incoming).substr(prefix_bytes, size));
     }
-    const size_t used = call.ignores_input ? call.incoming.size() : prefix_bytes + size;
-    held_bytes_ -= int64_t(used);
-    call.incoming.erase(0, used);
+    const bool is_last = call.is_half_closed && rest.size() == whole;
+    const uint8_t flags = has_message | (is_large ? is_too_large : 0) | (is_last ? is_half_closed : 0);
+    const uint64_t told = size;
+    tell(call, flags, is_large ? std::string_view(reinterpret_cast<const char*>(&told), sizeof told)
+                               : rest.substr(prefix_bytes, size));
+    call.ignores_input |= is_large;
+    call.is_end_told |= is_last;
+    ++call.num_messages;
+    at += whole;
     return true;
+}
+
+void Server::tell(Call& call, uint8_t flags, std::string_view payload) {
+    if (call.is_announced) events.add(Kind::message, flags, call.id, 0, {}, {}, payload);
+    else announce(call, flags, payload);
+}
+
+bool Server::refuse_malformed(Call& call, const char* why) {
+    refuse(call, status_trailers(internal, why));
+    return false;
 }
 
 void Server::half_closed(Call& call) {
@@ -133,103 +139,12 @@ void Server::half_closed(Call& call) {
 
 void Server::announce(Call& call, uint8_t flags, std::string_view payload) {
     if (is_too_busy_for(call)) return refuse_unheard(call, busy_trailers_);
-    if (!(flags & is_compressed)) call.model = model_named(payload);
+    call.model = model_named(payload);
     if (const std::string* trailers = refusal_of(call)) return refuse_unheard(call, *trailers);
     call.is_announced = true;
     standing_.began(call);
     events.add(Kind::call, flags, call.id, call.deadline, call.path, call.metadata, payload);
     std::string().swap(call.metadata);
-}
-
-void Server::refuse(Call& call, std::string trailers) {
-    if (call.is_finished) return;
-    conclude(call);
-    call.trailers = std::move(trailers);
-    respond(call);
-}
-
-void Server::conclude(Call& call) {
-    call.is_finished = call.ignores_input = true;
-    standing_.ended(call);
-}
-
-void Server::expire(Call& call) {
-    if (!call.is_finished) events.add(Kind::cancelled, 0, call.id);
-    // One who takes what is sent hears of the deadline behind it. One who does not has a deadline of its own, by which
-    // it ends the call, or a proxy does: only if not is the call reset.
-    if (call.unsent() > 0 && call.resets_at == INFINITY) timers_.emplace(call.resets_at = now() + reset_after_seconds, call.id);
-    refuse(call, status_trailers(4, "Deadline Exceeded"));
-}
-
-void Server::reject(Call& call, const char* http_status) {
-    conclude(call);
-    const nghttp2_nv headers[] = {field(":status", http_status)};
-    nghttp2_submit_response(call.connection->session, call.stream, headers, 1, nullptr);
-    touch(*call.connection);
-}
-
-void Server::respond(Call& call) {
-    nghttp2_session* session = call.connection->session;
-    touch(*call.connection);
-    if (call.has_begun) {
-        if (call.is_deferred) nghttp2_session_resume_data(session, call.stream);
-        call.is_deferred = false;
-        return;
-    }
-    call.has_begun = true;
-    std::vector<nghttp2_nv> headers{field(":status", "200"), field("content-type", "application/grpc"),
-                                    field("grpc-accept-encoding", "identity,deflate,gzip")};
-    if (call.is_finished && call.outgoing.empty()) {
-        for (const nghttp2_nv& each : fields(call.trailers)) headers.push_back(each);
-        nghttp2_submit_response(session, call.stream, headers.data(), headers.size(), nullptr);
-        return;
-    }
-    nghttp2_data_provider body{};
-    body.source.ptr = &call;
-    body.read_callback = [](nghttp2_session* of, int32_t stream, uint8_t* to, size_t room, uint32_t* flags,
-                            nghttp2_data_source* source, void* connection) -> ssize_t {
-        (void)of, (void)stream;
-        auto& its = *static_cast<Call*>(source->ptr);
-        return static_cast<Connection*>(connection)->server->take_outgoing(its, to, room, flags);
-    };
-    nghttp2_submit_response(session, call.stream, headers.data(), headers.size(), &body);
-}
-
-ssize_t Server::take_outgoing(Call& call, uint8_t* to, size_t room, uint32_t* flags) {
-    const size_t size = std::min(room, call.unsent());
-    if (size == 0 && !call.is_finished) {
-        call.is_deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    memcpy(to, call.outgoing.data() + call.sent, size);
-    call.sent += size;
-    if (call.unsent() == 0 || call.sent > (1 << 20)) {
-        call.outgoing.erase(0, call.sent);
-        call.sent = 0;
-    }
-    const int64_t left = call.backlog->bytes -= int64_t(size);
-    if (left < low_backlog_bytes && call.backlog->is_awaited.exchange(false)) events.add(Kind::writable, 0, call.id);
-    if (call.is_finished && call.unsent() == 0) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        const std::vector<nghttp2_nv> trailers = fields(call.trailers);
-        nghttp2_submit_trailer(call.connection->session, call.stream, trailers.data(), trailers.size());
-    }
-    return ssize_t(size);
-}
-
-void Server::close(Call& call) {
-    forget(call);
-    call.connection->calls.erase(call.stream);  // ends the call
-}
-
-void Server::forget(Call& call) {
-    if (call.is_announced && !call.is_finished) events.add(Kind::cancelled, 0, call.id);
-    standing_.ended(call);
-    held_bytes_ -= int64_t(call.incoming.size());
-    if (call.deadline < INFINITY) timers_.erase({call.deadline, call.id});
-    calls_.erase(call.id);
-    std::lock_guard lock(mutex_);
-    backlogs_.erase(call.id);
 }
 
 nghttp2_session_callbacks* Server::callbacks() {

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,14 +24,30 @@ struct Limits {
     double max_age_seconds = 60, max_age_grace_seconds = 600, handshake_seconds = 3;
     uint32_t max_connections = 4096;
     uint32_t max_unbegun_calls = 1024;  // that Python has not taken; health checks come through all the same
+    double unread_seconds = 30;         // after which a call ends, or a connection, that takes nothing of what there is
+    int64_t max_unsent_bytes = 128 << 20;  // of replies, all calls together
+    double max_owner_share = .5;           // of these, for the calls of one owner
 };
 
 class Server;
 
+// The address and port of a peer as caller.py has it; empty for one at a Unix socket.
+inline std::string named(const sockaddr_storage& peer) {
+    const auto& four = reinterpret_cast<const sockaddr_in&>(peer);
+    const auto& six = reinterpret_cast<const sockaddr_in6&>(peer);
+    const bool is_mapped = peer.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six.sin6_addr);
+    const std::string port = ':' + std::to_string(ntohs(four.sin_port));  // both have it at the same place
+    char text[INET6_ADDRSTRLEN];
+    if (peer.ss_family == AF_INET) return inet_ntop(AF_INET, &four.sin_addr, text, sizeof text) + port;
+    if (is_mapped) return inet_ntop(AF_INET, six.sin6_addr.s6_addr + 12, text, sizeof text) + port;
+    if (peer.ss_family != AF_INET6) return {};
+    return '[' + std::string(inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof text)) + ']' + port;
+}
+
 struct Connection {
-    Connection(int fd_, Server* server_, nghttp2_session_callbacks* callbacks, const nghttp2_option* option,
-               const Limits& limits)
-        : fd(fd_), server(server_), opened_at(now()) {
+    Connection(int fd_, std::string peer_, Server* server_, nghttp2_session_callbacks* callbacks,
+               const nghttp2_option* option, const Limits& limits)
+        : fd(fd_), peer(std::move(peer_)), server(server_), opened_at(now()) {
         const int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -79,6 +96,7 @@ struct Connection {
             const ssize_t size = send(fd, pending.data(), pending.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             if (size < 0 && errno != EAGAIN && errno != EINTR) return false;
             if (size > 0) pending.erase(0, size);
+            if (size > 0 || !is_blocked) wrote_at = now();
             is_blocked = !pending.empty();
             if (is_blocked) return true;
         }
@@ -120,12 +138,14 @@ struct Connection {
     }
 
     const int fd;
+    const std::string peer;
     Server* const server;
     const double opened_at;
     nghttp2_session* session = nullptr;
     std::unordered_map<int32_t, std::unique_ptr<Call>> calls;
     std::string pending;  // framed, and not taken by the socket yet
     bool is_blocked = false, is_watched_for_room = false, has_shaken_hands = false, is_dirty = false;
+    double wrote_at = 0;         // when the socket took something, or began to take nothing
     double ends_at = INFINITY;  // when new calls are refused
     double ended_at = INFINITY;  // when all was sent
     bool is_refusing = false;

@@ -17,6 +17,7 @@ public:
 
     int64_t size() const { return made_.size() + published_bytes_; }
     int64_t num_calls() const { return made_.num_calls() + num_published_calls_; }  // that Python has not taken
+    uint64_t epoch() const { return epoch_; }  // another one once Python has taken all that was published
     int descriptor() const { return readable_; }
 
     // For the server's thread. Nothing is seen on the other side before publish().
@@ -59,7 +60,10 @@ public:
         published_.give(taken_, max_calls);
         count_published();
         uint64_t count;
-        if (published_.is_empty()) (void)!read(readable_, &count, sizeof count);
+        if (published_.is_empty()) {
+            (void)!read(readable_, &count, sizeof count);
+            ++epoch_;
+        }
         return taken_.bytes();
     }
 
@@ -74,4 +78,5 @@ private:
     std::mutex mutex_;
     Records published_;
     std::atomic<int64_t> published_bytes_ = 0, num_published_calls_ = 0;
+    std::atomic<uint64_t> epoch_ = 0;
 };

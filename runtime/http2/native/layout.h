@@ -10,8 +10,7 @@ enum class Kind : uint8_t { call = 1, message = 2, half_closed = 3, cancelled = 
 enum Flag : uint8_t {
     has_message = 1,
     is_half_closed = 2,
-    is_too_large = 4,   // instead of its bytes, the message is their number, eight bytes
-    is_compressed = 8,  // the message is as it came
+    is_too_large = 4,  // instead of its bytes, the message is their number, eight bytes
 };
 
 struct RecordHead {  // of a record; path, metadata and payload follow it

@@ -41,9 +41,11 @@ int tandem_http2_port(int listener) {
                       : reinterpret_cast<sockaddr_in&>(address).sin_port);
 }
 
-// `busy`: the trailers of calls that are refused because Python has not come to those before.
-void* tandem_http2_open(int listener, const Limits* limits, const char* busy, uint64_t size) {
-    return new Server(listener, *limits, {busy, size});
+// `busy`: the trailers of calls that are refused because Python has not come to those before; `unread`: because replies
+// that were not read hold too much. `many`: paths whose calls may have many messages, each ended by a null character.
+void* tandem_http2_open(int listener, const Limits* limits, const char* busy, uint64_t size, const char* unread,
+                        uint64_t unread_size, const char* many, uint64_t many_size) {
+    return new Server(listener, *limits, {busy, size}, {unread, unread_size}, {many, many_size});
 }
 void tandem_http2_start(void* server) { static_cast<Server*>(server)->start(); }
 int tandem_http2_descriptor(void* server) { return static_cast<Server*>(server)->events.descriptor(); }

@@ -74,6 +74,7 @@ void Server::refuse_unbegun(const std::string& kind) {
 void Server::refuse_unheard(Call& call, const std::string& trailers) {
     if (unheard_.empty()) tell_unheard_at_ = now() + tell_unheard_after_seconds;
     if (unheard_.size() < max_unheard_paths || unheard_.count(call.path)) ++unheard_[call.path];
+    call.is_announced = false;
     refuse(call, trailers);
 }
 

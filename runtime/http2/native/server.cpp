@@ -10,6 +10,8 @@ constexpr double announce_after_seconds = 0.05;
 constexpr double drain_notice_seconds = 0.1;
 constexpr double last_flush_seconds = 0.5;
 constexpr double last_close_seconds = 10;  // for a client to read what it was sent, and to close
+constexpr double accept_again_seconds = 0.05;
+constexpr uint64_t of_listener = 0;  // a timer that belongs to no call
 constexpr int64_t high_backlog_bytes = 256 << 10;  // server.py has the same
 
 std::string framed(std::string_view message) {
@@ -22,22 +24,23 @@ std::string framed(std::string_view message) {
 
 }  // namespace
 
-Server::Server(int listener, const Limits& limits, std::string_view busy_trailers)
-    : limits_(limits), busy_trailers_(busy_trailers), listener_(listener), epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      waker_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), callbacks_(callbacks()) {
+Server::Server(int listener, const Limits& limits, std::string_view busy, std::string_view unread,
+               std::string_view many)
+    : limits_(limits), busy_trailers_(busy), unread_trailers_(unread), listener_(listener),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)), waker_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), callbacks_(callbacks()) {
+    for (; !many.empty(); many.remove_prefix(many.find('\0') + 1)) takes_many_.emplace(many.substr(0, many.find('\0')));
     nghttp2_option_new(&option_);
     // Clients that give up are not hostile, and behind a proxy they share a connection with others.
 #if NGHTTP2_VERSION_NUM >= 0x013900
     nghttp2_option_set_stream_reset_rate_limit(option_, 1 << 20, 1 << 20);
 #endif
-    epoll_event woken{EPOLLIN, {&waker_}}, incoming{EPOLLIN, {&listener_}};
+    epoll_event woken{EPOLLIN, {&waker_}};
     epoll_ctl(epoll_, EPOLL_CTL_ADD, waker_, &woken);
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &incoming);
+    watch_listener();
 }
 
 Server::~Server() {
     stop(0);
-    connections_.clear();
     if (listener_ >= 0) ::close(listener_);
     ::close(epoll_);
     ::close(waker_);
@@ -131,8 +134,9 @@ void Server::run() {
             is_replying |= each->is_replying();
         }
         if (gives_up_at == INFINITY || (is_replying && at < replies_until_)) gives_up_at = at + last_flush_seconds;
-        if (connections_.empty() || at > gives_up_at) return;
+        if (connections_.empty() || at > gives_up_at) break;
     }
+    while (!connections_.empty()) drop(*connections_.begin()->first);
 }
 
 int Server::wait_milliseconds() const {
@@ -176,28 +180,30 @@ void Server::obey(Command& command) {
     const std::string refused_kind = command.standing == nullptr ? std::string() : call.kind;
     if (command.standing != nullptr)
         standing_.stand(call, std::move(command.standing), std::move(command.standing_trailers), num_unbegun(call.kind));
-    if (call.outgoing.empty()) call.outgoing = std::move(command.bytes);
-    else call.outgoing += command.bytes;
-    if (command.is_last) {
-        conclude(call);
-        call.trailers = std::move(command.trailers);
-    }
-    respond(call);
+    reply(call, command);
     if (!refused_kind.empty()) refuse_unbegun(refused_kind);
+}
+
+void Server::watch_listener() {
+    epoll_event incoming{EPOLLIN, {&listener_}};
+    if (listener_ >= 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &incoming);
 }
 
 void Server::accept() {
     for (int turn = 0; turn < 64; ++turn) {
-        const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE) usleep(10'000);  // until one of those that are open ends
-            return;
+        sockaddr_storage peer{};
+        socklen_t size = sizeof peer;
+        const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {  // one of those that are open may have ended by then
+            unwatch(listener_);
+            timers_.emplace(now() + accept_again_seconds, of_listener);
         }
+        if (fd < 0) return;
         if (connections_.size() >= limits_.max_connections) {
             ::close(fd);
             continue;
         }
-        auto made = std::make_unique<Connection>(fd, this, callbacks_, option_, limits_);
+        auto made = std::make_unique<Connection>(fd, named(peer), this, callbacks_, option_, limits_);
         epoll_event event{EPOLLIN, {made.get()}};
         epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
         touch(*made);
@@ -266,6 +272,9 @@ void Server::look_after_connections() {
         if (at > each->ends_at) each->refuse_new_calls();
         if (at > each->ends_at + limits_.max_age_grace_seconds) over.push_back(each);
         if (at > each->ended_at + last_close_seconds) over.push_back(each);
+        if (each->is_blocked && at > each->wrote_at + limits_.unread_seconds) over.push_back(each);
+        for (const auto& [_, call] : each->calls)
+            if (call->unsent() > 0 && at > call->moved_at + limits_.unread_seconds) reset(*call);
         touch(*each);
     }
     for (Connection* each : over)
@@ -275,13 +284,11 @@ void Server::look_after_connections() {
 void Server::make_due() {
     for (const double at = now(); !timers_.empty() && timers_.begin()->first <= at;) {
         const auto found = calls_.find(timers_.begin()->second);
+        if (timers_.begin()->second == of_listener) watch_listener();
         timers_.erase(timers_.begin());
         if (found == calls_.end()) continue;
         Call& call = *found->second;
-        if (call.resets_at <= at) {
-            nghttp2_submit_rst_stream(call.connection->session, NGHTTP2_FLAG_NONE, call.stream, NGHTTP2_CANCEL);
-            touch(*call.connection);
-        }
+        if (call.resets_at <= at) reset(call);
         if (!call.is_announced && !call.is_finished) announce(call, 0, {});
         if (call.deadline <= at) expire(call);
     }

@@ -15,12 +15,15 @@
 
 class Server {
 public:
-    Server(int listener, const Limits& limits, std::string_view busy_trailers);
+    // What the last three are, library.cpp says.
+    Server(int listener, const Limits& limits, std::string_view busy, std::string_view unread, std::string_view many);
     ~Server();
 
     void start();
     void drain();  // take no more connections and no more calls; those that run go on
     int64_t num_connections() const { return num_connections_; }
+    // Once the thread has ended: whether all that was held of requests and replies has been given back.
+    bool holds_nothing() const { return held_bytes_ == 0 && unsent_bytes_ == 0 && unsent_of_.empty(); }
     // End the thread once what is finished is sent: within `seconds`, and half a second for clients to close.
     void stop(double seconds);
 
@@ -53,6 +56,7 @@ private:
     void take_commands();
     void begin_drain();
     void obey(Command& command);
+    void watch_listener();
     void accept();
     void serve(Connection& connection, uint32_t ready);
     void flush();
@@ -68,7 +72,9 @@ private:
     void data(Call& call, std::string_view bytes);
     void frame_done(Call& call, bool is_end);
     void half_closed(Call& call);
-    bool take_message(Call& call);
+    bool take_message(Call& call, size_t& at);
+    void tell(Call& call, uint8_t flags, std::string_view payload);
+    bool refuse_malformed(Call& call, const char* why);
     bool holds_too_much() const { return held_bytes_ + events.size() > limits_.max_held_bytes; }
     void announce(Call& call, uint8_t flags, std::string_view payload);
     void refuse(Call& call, std::string trailers);
@@ -83,6 +89,10 @@ private:
     void reject(Call& call, const char* http_status);
 
     // What goes out.
+    void reply(Call& call, Command& command);
+    bool is_too_much(const Call& call, int64_t more) const;
+    void count_unsent(Call& call);
+    void reset(Call& call);
     void respond(Call& call);
     ssize_t take_outgoing(Call& call, uint8_t* to, size_t room, uint32_t* flags);
     void close(Call& call);
@@ -95,7 +105,8 @@ private:
     }
 
     const Limits limits_;
-    const std::string busy_trailers_;
+    const std::string busy_trailers_, unread_trailers_;
+    std::unordered_set<std::string> takes_many_;  // paths
     int listener_, epoll_, waker_;
     nghttp2_session_callbacks* callbacks_;
     nghttp2_option* option_;
@@ -119,7 +130,8 @@ private:
     StandingRefusals standing_;
     std::unordered_map<std::string, int64_t> unheard_;  // refused calls that Python is to be told of, by path
     double tell_unheard_at_ = INFINITY;
-    int64_t held_bytes_ = 0;
+    int64_t held_bytes_ = 0, unsent_bytes_ = 0;
+    std::unordered_map<std::string, int64_t> unsent_of_;  // of these bytes, by owner
     double look_at_ = 0;
     bool has_drained_ = false;
 };

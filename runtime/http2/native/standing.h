@@ -1,6 +1,6 @@
 // Refusals that stand. Where Python turns a call away it may say how many more of its kind it would take: those beyond
-// get the same answer here, before Python hears of them. Calls are of a kind that are of one owner, to one method and
-// one model, and have no more time than the one that was turned away.
+// get the same answer here, before Python hears of them. Calls are of a kind that are of one caller or peer, to one
+// method and one model, and have no more time than the one that was turned away.
 
 #pragma once
 
@@ -113,7 +113,9 @@ public:
     }
 
 private:
-    static std::string kind_of(const Call& call) { return call.path + '\0' + call.owner + '\0' + call.model; }
+    static std::string kind_of(const Call& call) {
+        return call.path + '\0' + call.caller + '\0' + call.peer + '\0' + call.model;
+    }
 
     std::unordered_map<std::string, OpenCalls> kinds_;
 };

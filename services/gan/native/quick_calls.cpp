@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr uint8_t whole_message = has_message | is_half_closed;  // not compressed, not too large
+constexpr uint8_t whole_message = has_message | is_half_closed;  // not too large
 
 struct Text {  // a part of the records
     uint32_t at = 0, size = 0;

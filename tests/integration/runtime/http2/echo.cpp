@@ -1,5 +1,6 @@
 // The server with a minimal Python's part in C++, to be compiled with sanitisers: every call gets its message back,
-// or several of them if the path says so. Prints its port; ends, with all memory given back, when its input ends.
+// or several of them if the path says so. Prints its port; ends, with all memory given back, when its input ends. An
+// argument is max_unsent_bytes.
 
 #include <poll.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ static void answer(Server& server, const RecordHead& record, std::string_view pa
     if (path == "/echo/Child") start_a_child();
     if (path == "/echo/Asleep") stand_still(std::string(payload));
     if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
+    else if (path == "/echo/Odd") finish(server, record.call, payload, ok.substr(0, ok.size() - 5));  // no last value
     else if (path == "/echo/Full") {
         server.turn_away(record.call, busy, busy, 0);
         turned_away.insert(record.call);
@@ -79,14 +81,15 @@ static void take(Server& server) {
     }
 }
 
-int main() {
+int main(int count, char** arguments) {
     const int listener = tandem_http2_listen("127.0.0.1", 0);
     printf("%d\n", tandem_http2_port(listener));
     fflush(stdout);
     Limits limits;
     limits.max_held_bytes = 8 << 20;
     limits.max_unbegun_calls = 50;
-    Server server(listener, limits, busy);
+    limits.max_unsent_bytes = count > 1 ? atoll(arguments[1]) : 512 << 20;
+    Server server(listener, limits, busy, busy, {"/echo/First\0", 12});
     server.start();
     for (pollfd of[] = {{server.events.descriptor(), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};;) {
         poll(of, 2, turned_away.empty() ? -1 : 1);
@@ -96,5 +99,5 @@ int main() {
     }
     server.drain();
     server.stop(0);
-    puts("ended");
+    puts(server.holds_nothing() ? "ended" : "something is held");
 }

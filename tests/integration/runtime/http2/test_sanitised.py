@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import resource
 import struct
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -57,9 +58,9 @@ def program(request, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def running(program) -> Iterator[Echo]:
+def running(program, *arguments: str) -> Iterator[Echo]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([program], text=True, **pipes) as process:
+    with subprocess.Popen([program, *arguments], text=True, **pipes) as process:
         try:
             assert process.stdout is not None
             yield Echo(process, f"127.0.0.1:{int(process.stdout.readline())}")
@@ -227,6 +228,62 @@ async def test_calls_that_nobody_comes_to_are_refused_but_health_checks(program,
             assert await well == b""
         assert codes.count(grpc.StatusCode.OK) == 50
         assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 150
+        echo.end()
+
+
+async def test_messages_that_nobody_comes_to(program, tmp_path):
+    with running(program) as echo:
+        async with grpc.aio.insecure_channel(echo.address) as channel, connected(echo.address) as connection:
+            async with asleep(channel, tmp_path):
+                ends = []
+                for path, count in (("First", 1000), ("First", 2000), ("One", 2000)):
+                    number = connection.open_stream(call_headers(f"/echo/{path}"))
+                    await connection.send(number, count * framed(b""))
+                    ends.append(connection.answer(number, LIMIT_SECONDS))
+                assert [(await each).status_name for each in ends[1:]] == ["RESOURCE_EXHAUSTED", "INTERNAL"]
+            assert (await ends[0]).status_name == "OK"
+        echo.end()
+
+
+async def test_replies_that_nobody_reads(program):
+    """Beyond a bound they are refused, or reset; what they held is given back, however they end."""
+    with running(program, "4000000") as echo:
+        for window in (0, 20_000, 300_000):
+            async with connected(echo.address, window=window) as connection:
+                numbers = [await begin(connection, path, bytes(300_000)) for path in ("/echo/Many", "/echo/One") * 20]
+                ends = [await connection.answer(number, LIMIT_SECONDS) for number in numbers[::2]]
+                reset = (None, h2.errors.ErrorCodes.CANCEL)
+                assert reset in {(each.status, each.error_code) for each in ends} <= {reset, (8, None)}
+                for number in numbers[1::4]:
+                    connection.reset(number)
+                await connection.flush()
+        assert await echoes(echo.address)
+        echo.end()
+
+
+async def test_trailers_that_are_torn(program):
+    with running(program) as echo:
+        async with grpc.aio.insecure_channel(echo.address) as channel:
+            call = channel.unary_unary("/echo/Odd")(b"hello")
+            assert await call == b"hello"
+            assert dict(await call.trailing_metadata()) == {"tandem-echo": ""}
+        echo.end()
+
+
+async def test_no_more_files(program):
+    """Connections that came wait until there are files for them; those that are open are served."""
+    with running(program) as echo:
+        async with grpc.aio.insecure_channel(echo.address) as channel:
+            assert await channel.unary_unary("/echo/One")(b"x") == b"x"
+            pid, unlimited = echo.process.pid, resource.prlimit(echo.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), unlimited[1]))
+            async with connected(echo.address) as waiting:
+                number = await begin(waiting, "/echo/One", b"x")
+                for _ in range(50):
+                    assert await channel.unary_unary("/echo/One")(b"x") == b"x"
+                assert not waiting.stream(number).began.is_set()
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, unlimited)
+                assert (await waiting.answer(number, LIMIT_SECONDS)).status == 0
         echo.end()
 
 

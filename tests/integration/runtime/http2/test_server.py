@@ -14,7 +14,7 @@ from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2.library import default_limits
 from runtime.http2.opening import open_http2
 from runtime.http2.server import Http2Server
-from runtime.rpc.message import read_message
+from runtime.rpc.message import ManyMessages, read_message
 from tests.faults.attacks import connection as attacks
 from tests.faults.attacks.grpc_stream import call_headers, framed
 from tests.integration.gateway.proxy import frames
@@ -22,12 +22,16 @@ from tests.integration.gateway.proxy.frames import Connection, connected, frame,
 
 LIMIT_SECONDS = 60
 ECHO, HELD, BAD = (f"/test.Service/{name}" for name in ("Echo", "Held", "Bad"))
+STREAM = "/test.Many/Stream"
 LARGE = 4 << 20
 
 
 @dataclass
 class Handler(grpc.GenericRpcHandler):
-    """Held waits for `gate` with its reply, which is large; Bad cannot be found without an exception."""
+    """Held waits for `gate` with its reply, which is large; Bad cannot be found without an exception.
+
+    Stream is the same, and takes many messages.
+    """
 
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,6 +54,9 @@ class Handler(grpc.GenericRpcHandler):
             self.left.set()
         return bytes(LARGE)
 
+    def many(self) -> ManyMessages:
+        return ManyMessages("test.Many", {"Stream": grpc.stream_unary_rpc_method_handler(self._held)})
+
 
 @dataclass
 class Serving:
@@ -69,7 +76,7 @@ async def serving(request: pytest.FixtureRequest) -> AsyncIterator[Serving]:
         server = Http2Server(open_http2(), limits)
     except LibraryUnavailable as error:
         pytest.skip(str(error))
-    yield Serving(server, handler, await server.start("127.0.0.1", 0, [handler]))
+    yield Serving(server, handler, await server.start("127.0.0.1", 0, [handler.many(), handler]))
     await server.stop(0)
 
 
@@ -126,21 +133,28 @@ async def test_a_client_that_reads_slowly_and_writes_gets_the_last_reply_of_its_
 @pytest.mark.parametrize(("size", "count"), [(1 << 20, 20), (0, 20_000)])
 async def test_messages_that_no_method_reads_are_not_kept_without_bound(serving, size, count):
     async with attacks.connected(f"127.0.0.1:{serving.port}") as connection:
-        number = connection.open_stream(call_headers(HELD))
+        number = connection.open_stream(call_headers(STREAM))
         await connection.send(number, count * framed(bytes(size)))
         assert (await connection.answer(number, LIMIT_SECONDS)).status_name == "RESOURCE_EXHAUSTED"
 
 
+REFUSED = [
+    (STREAM, framed(bytes(LARGE))[: LARGE // 2], "RESOURCE_EXHAUSTED"),
+    (HELD, b"\0", "INTERNAL"),
+    (HELD, 2000 * framed(b""), "INTERNAL"),
+]
+
+
 @pytest.mark.parametrize("serving", [{"max_held_bytes": 1 << 20}], indirect=True)
-async def test_the_method_of_a_call_that_is_refused_while_it_runs_is_cancelled(serving):
-    async with attacks.connected(f"127.0.0.1:{serving.port}") as connection:
-        number = connection.open_stream(call_headers(HELD))
+@pytest.mark.parametrize(("path", "rest", "status"), REFUSED)
+async def test_the_method_of_a_call_that_is_refused_while_it_runs_is_cancelled(serving, path, rest, status):
+    async with attacks.connected(f"127.0.0.1:{serving.port}") as connection, asyncio.timeout(LIMIT_SECONDS):
+        number = connection.open_stream(call_headers(path))
         await connection.send(number, framed(b"hi"), end_stream=False)
-        async with asyncio.timeout(LIMIT_SECONDS):
-            await serving.handler.entered.wait()
-            await connection.send(number, framed(bytes(LARGE))[: LARGE // 2], end_stream=False)
-            assert (await connection.answer(number, LIMIT_SECONDS)).status_name == "RESOURCE_EXHAUSTED"
-            await serving.handler.left.wait()
+        await serving.handler.entered.wait()
+        await connection.send(number, rest, end_stream=False)
+        assert (await connection.answer(number, LIMIT_SECONDS)).status_name == status
+        await serving.handler.left.wait()
 
 
 async def test_a_host_without_an_address_and_a_port_in_use_are_told(serving):

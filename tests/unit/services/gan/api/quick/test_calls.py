@@ -119,7 +119,6 @@ def test_unusual_metadata_is_left(calls, metadata):
     [
         {"flags": Flag.HAS_MESSAGE},
         {"flags": Flag.IS_HALF_CLOSED},
-        {"flags": WHOLE | Flag.IS_COMPRESSED},
         {"flags": WHOLE | Flag.IS_TOO_LARGE},
         {"kind": Kind.MESSAGE},
         {"kind": Kind.CANCELLED},

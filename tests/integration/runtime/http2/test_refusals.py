@@ -1,0 +1,131 @@
+"""What a server does not take: more than one message, compressed ones, wrong heads; and whose call it takes one for."""
+
+from pathlib import Path
+
+import grpc
+import pytest
+
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.http2.opening import open_http2
+from runtime.http2.server import Http2Server
+from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA, peer_of
+from runtime.rpc.message import read_message
+from tests.faults.attacks.connection import Stream, connected
+from tests.faults.attacks.grpc_stream import begin, call_headers, framed
+
+LIMIT_SECONDS = 60
+PATH = "/test.Service/Peers"
+
+
+class Handler(grpc.GenericRpcHandler):
+    """Replies with the peers that a call's metadata name."""
+
+    def __init__(self) -> None:
+        self.num_begun = 0
+
+    def service(self, _):
+        return grpc.stream_unary_rpc_method_handler(self._peers)
+
+    async def _peers(self, _: object, context) -> bytes:
+        self.num_begun += 1
+        await read_message(context)
+        return " ".join(value for key, value in context.invocation_metadata() if key == PEER_METADATA).encode()
+
+
+@pytest.fixture
+def handler() -> Handler:
+    return Handler()
+
+
+@pytest.fixture
+async def server():
+    try:
+        server = Http2Server(open_http2())
+    except LibraryUnavailable as error:
+        pytest.skip(str(error))
+    yield server
+    await server.stop(0)
+
+
+@pytest.fixture
+async def address(server, handler) -> str:
+    return f"127.0.0.1:{await server.start('127.0.0.1', 0, [handler])}"
+
+
+async def ended(address: str, body: bytes, headers: list[tuple[str, str]]) -> Stream:
+    """Return how a call ends."""
+    async with connected(address) as connection:
+        number = connection.open_stream(headers)
+        await connection.send(number, body)
+        return await connection.answer(number, LIMIT_SECONDS)
+
+
+@pytest.mark.parametrize("rest", [framed(b""), 2000 * framed(b""), framed(b"hi") * 2, b"\0", b"\0\0\0"])
+async def test_whatever_follows_the_one_message_ends_the_call_before_it_begins(address, handler, rest):
+    stream = await ended(address, framed(b"hi") + rest, call_headers(PATH))
+    assert (stream.status_name, stream.headers["grpc-message"]) == ("INTERNAL", "the method takes one message")
+    assert handler.num_begun == 0
+
+
+@pytest.mark.parametrize(
+    ("encoding", "status"), [("gzip", "UNIMPLEMENTED"), ("x", "UNIMPLEMENTED"), ("identity", "INTERNAL")]
+)
+async def test_a_compressed_message_is_refused(address, handler, encoding, status):
+    headers = call_headers(PATH, ("grpc-encoding", encoding))
+    stream = await ended(address, framed(b"hi", compressed=True), headers)
+    assert (stream.status_name, stream.headers["grpc-accept-encoding"]) == (status, "identity")
+    assert handler.num_begun == 0
+
+
+WRONG = {
+    "timeout": ([("grpc-timeout", "5X")], "INTERNAL", "200"),
+    "metadata": ([("x-long", "a" * 20_000)], "RESOURCE_EXHAUSTED", "200"),
+    "web": ([("content-type", "application/grpc-web")], "no status", "415"),
+}
+
+
+@pytest.mark.parametrize("which", WRONG)
+async def test_a_head_that_is_wrong_is_told_what_it_is(address, handler, which):
+    more, status, http_status = WRONG[which]
+    headers = [each for each in call_headers(PATH) if each[0] != more[0][0]]
+    stream = await ended(address, framed(b"hi"), headers + more)
+    assert (stream.status_name, stream.headers[":status"]) == (status, http_status)
+    assert handler.num_begun == 0
+
+
+@pytest.mark.parametrize("subtype", ["", "+proto", ";charset=utf-8"])
+async def test_content_types_of_grpc_are_taken(address, subtype):
+    headers = [each for each in call_headers(PATH) if each[0] != "content-type"]
+    headers.append(("content-type", f"application/grpc{subtype}"))
+    assert (await ended(address, framed(b"hi"), headers)).status_name == "OK"
+
+
+@pytest.mark.parametrize(
+    ("host", "client", "shown"),
+    [("127.0.0.1", "127.0.0.1", "127.0.0.1"), ("::1", "::1", "[::1]"), ("::", "127.0.0.1", "127.0.0.1")],
+)
+async def test_the_peer_of_a_call_that_names_nobody_is_the_connection_s(server, handler, host, client, shown):
+    try:
+        port = await server.start(host, 0, [handler])
+    except OSError:
+        pytest.skip("no IPv6")
+    async with connected(f"{client}:{port}") as connection:
+        own_port = connection._writer.get_extra_info("sockname")[1]
+        number = await begin(connection, PATH, b"hi")
+        body = bytes((await connection.answer(number, LIMIT_SECONDS)).body[5:]).decode()
+    assert body == f"{shown}:{own_port}"
+    assert peer_of([(PEER_METADATA, body)]) == body
+
+
+@pytest.mark.parametrize(
+    ("named", "peers"), [((PEER_METADATA, "10.0.0.1:5"), b"10.0.0.1:5"), ((CALLER_METADATA, "alice"), b"")]
+)
+async def test_a_call_that_says_whose_it_is_keeps_its_metadata(address, named, peers):
+    stream = await ended(address, framed(b"hi"), call_headers(PATH, named))
+    assert stream.body[5:] == peers
+
+
+async def test_a_unix_socket_has_no_peer(server, handler, tmp_path: Path):
+    await server.start(f"unix:{tmp_path}/a.sock", 0, [handler])
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path}/a.sock") as channel:
+        assert await channel.stream_unary(PATH)(iter([b"hi"]), timeout=LIMIT_SECONDS) == b""

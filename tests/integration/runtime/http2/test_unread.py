@@ -1,0 +1,162 @@
+"""Replies that nobody reads: what they hold is bounded, by owner and together, and ends after a while."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import grpc
+import h2.errors
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.http2.library import default_limits
+from runtime.http2.opening import open_http2
+from runtime.http2.server import Http2Server
+from runtime.rpc.message import read_message
+from tests.faults.attacks.connection import connected
+from tests.faults.attacks.grpc_stream import begin
+from tests.integration.gateway.proxy import frames
+
+LIMIT_SECONDS = 60
+LARGE = 4 << 20
+MESSAGE = LARGE + 5  # with its prefix
+UNARY, STREAM = "/test.Service/Unary", "/test.Service/Stream"
+CANCEL = h2.errors.ErrorCodes.CANCEL
+ALICE, ALICE_ELSEWHERE, BOB = (("tandem-peer", peer) for peer in ("10.0.0.1:5", "10.0.0.1:6", "10.0.0.2:5"))
+
+
+@dataclass
+class Handler(grpc.GenericRpcHandler):
+    """Replies with a large message, or with a small one and then large ones without an end."""
+
+    num_replied: int = 0
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def service(self, details):
+        if details.method == UNARY:
+            return grpc.stream_unary_rpc_method_handler(self._unary)
+        return grpc.stream_stream_rpc_method_handler(self._stream)
+
+    async def _unary(self, _: object, context) -> bytes:
+        await read_message(context)
+        self.num_replied += 1
+        return bytes(LARGE)
+
+    async def _stream(self, _: object, context) -> None:
+        await read_message(context)
+        await context.write(b"begun")
+        try:
+            while True:
+                await context.write(bytes(LARGE))
+        finally:
+            self.left.set()
+
+
+@dataclass
+class Serving:
+    server: Http2Server
+    handler: Handler
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def until(self, num_replied: int) -> None:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while self.handler.num_replied < num_replied:
+                await asyncio.sleep(0.01)
+
+    async def ended(self, path: str, owner: tuple[str, str]) -> str | int | None:
+        """Return the status of a call of somebody who reads, or with what it was reset."""
+        async with connected(self.address) as connection:
+            stream = await connection.answer(await begin(connection, path, b"hi", owner), LIMIT_SECONDS)
+        return stream.error_code if stream.status is None else stream.status_name
+
+
+@pytest.fixture
+async def serving(request: pytest.FixtureRequest) -> AsyncIterator[Serving]:
+    """A server; the parameter is what its limits have instead of the usual ones."""
+    limits, handler = default_limits(), Handler()
+    for name, value in request.param.items():
+        setattr(limits, name, value)
+    try:
+        server = Http2Server(open_http2(), limits)
+    except LibraryUnavailable as error:
+        pytest.skip(str(error))
+    yield Serving(server, handler, await server.start("127.0.0.1", 0, [handler]))
+    await server.stop(0)
+
+
+SOON = pytest.mark.parametrize("serving", [{"unread_seconds": 0.1}], indirect=True)
+
+
+@SOON
+@pytest.mark.parametrize("path", [UNARY, STREAM])
+async def test_a_call_of_which_nothing_is_taken_is_reset(serving, path):
+    async with connected(serving.address, window=20_000) as connection:
+        stream = await connection.answer(await begin(connection, path, b"hi"), LIMIT_SECONDS)
+        assert (stream.status, stream.error_code) == (None, CANCEL)
+    if path == STREAM:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await serving.handler.left.wait()
+
+
+@SOON
+async def test_a_connection_that_takes_nothing_is_dropped(serving):
+    async with frames.connected(serving.port, window=2**31 - 1) as connection:
+        await connection.send(frames.frame(frames.WINDOW_UPDATE, 0, (2**31 - 1 - 65_535).to_bytes(4)))
+        for stream in range(1, 12, 2):  # more than the kernel holds
+            head = frames.frame(frames.HEADERS, stream, frames.headers(UNARY), frames.END_HEADERS)
+            await connection.send(head, frames.frame(frames.DATA, stream, frames.message(b"hi"), frames.END_STREAM))
+        await serving.until(6)
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while serving.server._library.num_connections(serving.server._server):
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("serving", [{"max_unsent_bytes": 4 * MESSAGE + 1000}], indirect=True)
+async def test_one_owner_s_unread_replies_leave_room_for_those_of_others(serving):
+    async with connected(serving.address, window=0) as connection:
+        numbers = [await begin(connection, UNARY, b"hi", ALICE) for _ in range(2)]
+        await serving.until(2)
+        assert await serving.ended(UNARY, ALICE) == "RESOURCE_EXHAUSTED"
+        assert await serving.ended(UNARY, ALICE_ELSEWHERE) == "RESOURCE_EXHAUSTED"
+        assert await serving.ended(STREAM, ALICE) == CANCEL
+        assert await serving.ended(UNARY, BOB) == "OK"
+        connection.reset(numbers[0])
+        await connection.flush()
+        await until_ok(serving, ALICE)
+        assert await serving.ended(UNARY, ALICE) == "OK"  # nothing of the one before is left
+    await until_ok(serving, ALICE)
+
+
+async def until_ok(serving: Serving, owner: tuple[str, str]) -> None:
+    """Call until the server knows that the one before was reset."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while (ended := await serving.ended(UNARY, owner)) != "OK":
+            assert ended == "RESOURCE_EXHAUSTED"
+
+
+@pytest.mark.parametrize("serving", [{"max_unsent_bytes": MESSAGE, "max_owner_share": 1.0}], indirect=True)
+async def test_unread_replies_together_are_bounded_and_the_refusal_says_what_holds_the_memory(serving):
+    async with connected(serving.address, window=0) as connection:
+        await begin(connection, UNARY, b"hi", ALICE)
+        await serving.until(1)
+        assert await serving.ended(STREAM, BOB) == "RESOURCE_EXHAUSTED"
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await serving.handler.left.wait()
+        async with grpc.aio.insecure_channel(serving.address) as channel:
+            with pytest.raises(grpc.aio.AioRpcError, match="memory for replies that were not read is full") as refused:
+                await channel.unary_unary(UNARY)(b"hi", metadata=[BOB])
+    retry = error_details_pb2.RetryInfo()
+    status = status_pb2.Status.FromString(dict(refused.value.trailing_metadata())["grpc-status-details-bin"])
+    assert status.code == refused.value.code().value[0] == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert status.details[0].Unpack(retry)
+    assert retry.retry_delay.ToTimedelta().total_seconds() == 1.0
+
+
+@pytest.mark.parametrize("serving", [{"max_unsent_bytes": 1000}], indirect=True)
+async def test_a_message_larger_than_the_bound_goes_out_where_nothing_else_waits(serving):
+    assert await serving.ended(UNARY, ALICE) == "OK"
