@@ -6,7 +6,6 @@ TESTED_ELSEWHERE = {
     "integration/runtime/rpc/served/test_served.py": ("runtime/rpc/served/service",),
     "integration/runtime/server/test_server.py": (
         "runtime/http2/events",
-        "runtime/http2/library",
         "runtime/http2/opening",
         "runtime/rpc/message",
         "runtime/rpc/rpc",

@@ -240,13 +240,16 @@ async def test_the_clock_starts_when_the_request_arrived_at_the_proxy():
     assert backend.observer.seconds == [served.backend_seconds]
 
 
-async def test_whose_turn_a_call_takes():
+async def test_whose_turn_a_call_takes(each_transport):
     async with running() as backend:
         peer = ("tandem-peer", "10.0.0.7:4711")
         for metadata in ([], [peer], [peer, ("tandem-caller", "alice")]):
             await backend.stub.Sample(gan_pb2.SampleRequest(count=1), metadata=metadata)
-    found = [(call.caller, call.owner) for call in backend.servicer.calls]
-    assert found == [("", ""), ("", "10.0.0.7:4711"), ("alice", "alice")]
+    [(nobody, connection), *others] = [(call.caller, call.owner) for call in backend.servicer.calls]
+    assert others == [("", "10.0.0.7:4711"), ("alice", "alice")]
+    assert nobody == ""
+    # Only the compiled server names the connection of a call that names nobody.
+    assert connection.startswith("127.0.0.1:") if each_transport == "native" else connection == ""
 
 
 async def test_which_trace_a_call_belongs_to():
