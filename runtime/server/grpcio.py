@@ -34,7 +34,11 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 class GrpcioServer:
-    """Implements `runtime.server.server.Transport`; `host` may be a Unix socket as well, as unix:PATH."""
+    """Implements `runtime.server.server.Transport`; `host` may be a Unix socket as well, as unix:PATH.
+
+    What `runtime.http2` has and this has not: bounds for replies that nobody reads, and the connection as the peer of
+    calls that name nobody.
+    """
 
     def __init__(self, tls: ServerTls | None = None, options: Sequence[tuple[str, int]] = OPTIONS) -> None:
         self._tls = tls

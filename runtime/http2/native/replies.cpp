@@ -42,13 +42,14 @@ void Server::reply(Call& call, Command& command) {
     respond(call);
 }
 
-// A message that is larger than the whole share goes out where nothing else of its owner waits.
+// A call alone may have any message, as Python writes no more while it has some: a part of images may have 64 MiB.
 bool Server::is_too_much(const Call& call, int64_t more) const {
     if (more == 0) return false;
     const auto found = unsent_of_.find(call.owner);
-    const int64_t its = found == unsent_of_.end() ? 0 : found->second;
-    if (its > 0 && its + more > int64_t(limits_.max_unsent_bytes * limits_.max_owner_share)) return true;
-    return unsent_bytes_ > 0 && unsent_bytes_ + more > limits_.max_unsent_bytes;
+    const int64_t of_owner = found == unsent_of_.end() ? 0 : found->second, own = int64_t(call.counted);
+    const int64_t share = int64_t(limits_.max_unsent_bytes * limits_.max_owner_share);
+    return (of_owner > own && of_owner + more > share) ||
+           (unsent_bytes_ > own && unsent_bytes_ + more > limits_.max_unsent_bytes);
 }
 
 void Server::count_unsent(Call& call) {  // after each change of what a call holds

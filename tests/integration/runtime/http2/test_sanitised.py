@@ -250,11 +250,11 @@ async def test_replies_that_nobody_reads(program):
     with running(program, "4000000") as echo:
         for window in (0, 20_000, 300_000):
             async with connected(echo.address, window=window) as connection:
-                numbers = [await begin(connection, path, bytes(300_000)) for path in ("/echo/Many", "/echo/One") * 20]
-                ends = [await connection.answer(number, LIMIT_SECONDS) for number in numbers[::2]]
+                numbers = [await begin(connection, path, bytes(300_000)) for path in ("/echo/One", "/echo/Many") * 20]
+                ends = [await connection.answer(number, LIMIT_SECONDS) for number in numbers[1::2]]
                 reset = (None, h2.errors.ErrorCodes.CANCEL)
                 assert reset in {(each.status, each.error_code) for each in ends} <= {reset, (8, None)}
-                for number in numbers[1::4]:
+                for number in numbers[::4]:
                     connection.reset(number)
                 await connection.flush()
         assert await echoes(echo.address)

@@ -158,5 +158,9 @@ async def test_unread_replies_together_are_bounded_and_the_refusal_says_what_hol
 
 
 @pytest.mark.parametrize("serving", [{"max_unsent_bytes": 1000}], indirect=True)
-async def test_a_message_larger_than_the_bound_goes_out_where_nothing_else_waits(serving):
+async def test_messages_larger_than_the_bound_go_out_where_nothing_else_waits(serving):
     assert await serving.ended(UNARY, ALICE) == "OK"
+    async with grpc.aio.insecure_channel(serving.address) as channel:
+        call = channel.unary_stream(STREAM)(b"hi", timeout=LIMIT_SECONDS)
+        assert [len(await call.read()) for _ in range(4)] == [5, LARGE, LARGE, LARGE]
+        call.cancel()
