@@ -83,7 +83,8 @@ async def test_the_backend_is_told_whose_call_it_is(
     assert callers[0] == (key.caller_id(), key.caller_id())
     caller, owner = callers[1]
     assert caller == ""
-    assert owner.startswith("127.0.0.1:")
+    assert owner == "127.0.0.1"
+    assert owner.connection.startswith("127.0.0.1:")
 
 
 async def test_a_budget_of_requests(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ async def test_a_stop_refuses_new_requests_and_lets_open_ones_finish(ar: FakeBac
 
 
 async def test_a_full_gateway_says_so(ar: FakeBackend, gan: FakeBackend) -> None:
-    async with door(ar, gan, max_in_flight=1) as (_, client):
+    async with door(ar, gan, max_in_flight=1, max_caller_share=1) as (_, client):
         first = asyncio.create_task(client.infer(TEXT_MODEL, text_inputs(HOLD)))
         await ar.servicer.started.wait()
         error = await refusal(client.infer(TEXT_MODEL, text_inputs("a")))
