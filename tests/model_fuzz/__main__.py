@@ -64,6 +64,7 @@ def _load_and_step(path: Path) -> None:
     vocab_size = checkpoint.config.vocab_size
     num_tokens = min(_NUM_TOKENS, checkpoint.config.max_context_tokens - 1)
     codec = TextCodec(checkpoint, num_tokens + 1)
+    codec.start()
     codec.encode("a")
     forward = open_native(
         checkpoint,

@@ -38,6 +38,11 @@ class TextCodec:
         self._max_prompt_bytes = max_context_tokens * max(map(len, self._token_bytes.values()))
         self._chat = _chat_prompt(checkpoint, checkpoint.tokenizer, self._max_prompt_bytes)
 
+    def start(self) -> None:
+        """Have what renders conversations ready before the first one. Raises ModelError if the template is none."""
+        if self._chat is not None:
+            self._chat.start()
+
     @property
     def special_tokens(self) -> dict[int, str]:
         """Return how each control token is written, by its id, ascending."""

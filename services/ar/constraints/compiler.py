@@ -1,17 +1,18 @@
 """Compiles constraints for one model, within limits that no grammar gets beyond. Knows nothing of requests."""
 
+import hashlib
 import time
 from dataclasses import dataclass
 
 from llguidance import LLMatcher, LLTokenizer
 
 from runtime.errors import InvalidArgument, TandemError, TooComplex
+from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.constraints.allowance import BURST_SECONDS, Allowance
 from services.ar.constraints.constraint import Constraint, Kind
 from services.ar.constraints.grammar import grammar_of
 from services.ar.constraints.grammar_mask import GrammarMask, check
 from services.ar.constraints.limits import limited_matcher
-from services.ar.constraints.trial import Trial
 from services.common.memory import Room
 
 _ACCEPTED: dict[Kind, str] = {
@@ -22,6 +23,7 @@ _ACCEPTED: dict[Kind, str] = {
     "choice": "texts",
 }
 _MOST_REASON_CHARACTERS = 300
+_MOST_REMEMBERED = 1024
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,15 @@ class Compiled:
 
 
 class Compiler:
-    """Compiles for the tokens of `table`; any thread may call, one at a time. Owns a child process: see trial.py."""
+    """Compiles for the tokens of `table`; any thread may call, one at a time. Owns child processes: see trial.py.
+
+    What met a limit is remembered by its digest, and refused at once when it comes again.
+    """
 
     def __init__(self, table: LLTokenizer) -> None:
         self._table = table
-        self._trial = Trial()
+        self._trial = LimitedWork("services.ar.constraints.trial", num_spare=1)
+        self._too_complex: dict[bytes, str] = {}  # why, by digest; what came last is last
 
     def close(self) -> None:
         """End what runs for it."""
@@ -57,17 +63,31 @@ class Compiler:
 
     def compile(self, constraint: Constraint) -> Compiled:
         """Return the compiled constraint, its first mask computed, or InvalidArgument or TooComplex in its place."""
+        digest = hashlib.sha256(repr(constraint).encode()).digest()
         try:
+            if digest in self._too_complex:
+                raise TooComplex(self._too_complex[digest])
             return Compiled(self._matcher(constraint))
         except TandemError as error:
+            if isinstance(error, TooComplex):
+                self._remember(digest, error.why)
             return Compiled(error.with_traceback(None))  # whose frames hold a matcher
+
+    def _remember(self, digest: bytes, why: str) -> None:
+        self._too_complex.pop(digest, None)
+        self._too_complex[digest] = why
+        if len(self._too_complex) > _MOST_REMEMBERED:
+            del self._too_complex[next(iter(self._too_complex))]
 
     def _matcher(self, constraint: Constraint) -> LLMatcher:
         try:
             grammar = grammar_of(constraint)
         except ValueError as error:
             raise _refusal(constraint, str(error)) from None
-        self._trial.check(grammar)
+        try:
+            self._trial.run(grammar)
+        except LimitMet:
+            raise TooComplex("the constraint takes too long, or too much memory, to compile") from None
         matcher = limited_matcher(self._table, grammar)
         if matcher.is_error():
             raise _refusal(constraint, matcher.get_error())

@@ -58,7 +58,7 @@ def add(
         checkpoint = open_checkpoint(path)
         if checkpoint.tokenizer is None:
             raise ExpectedError(f"{path}: has no tokenizer.json, which a language model needs")
-        TextCodec(checkpoint, checkpoint.config.max_context_tokens)  # raises what is wrong with the chat template
+        TextCodec(checkpoint, checkpoint.config.max_context_tokens).start()  # raises what is wrong with the template
         text = _model_toml(path, licence, source) + _recommended_sampling(path)
         terminal.note(f"reading the weights of {path}")
         cost = cost_of(checkpoint)

@@ -34,6 +34,10 @@ class ChatPrompt:
         self._controls = ControlTokens(tokenizer)
         self._mask = ContentMask(self._controls.texts)
 
+    def start(self) -> None:
+        """Have what renders ready before the first conversation. Raises ModelError if there is no such template."""
+        self._template.start()
+
     def encode(self, messages: Messages) -> list[int]:
         """Return the tokens of a conversation, up to where the assistant's answer begins. Raises InvalidArgument."""
         check_messages(messages)

@@ -2,26 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 
-import jinja2
-
 from runtime.errors import InvalidArgument
 from runtime.models import ModelError
-from services.ar.codecs.chat.bounded_environment import BoundedEnvironment, render
+from runtime.process.limited_work import LimitedWork, LimitMet
 
 ROLES = ("system", "user", "assistant")
 
 
 class ChatTemplate:
-    """`special_tokens`: what the template may use by name, such as bos_token. Raises ModelError if it is none."""
+    """`special_tokens`: what the template may use by name, such as bos_token.
+
+    Owns a process (rendering.py), which works for one thread at a time.
+    """
 
     def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
-        environment = BoundedEnvironment()
-        environment.globals["raise_exception"] = _raise_exception
-        try:
-            self._template = environment.from_string(source)
-        except Exception as error:  # Jinja's own, and those of Python's compiler for what Jinja makes of it
-            raise ModelError(f"the chat template: {type(error).__name__}: {str(error)[:200]}") from None
+        self._rendering = LimitedWork("services.ar.codecs.chat.rendering", source)
         self._special_tokens = dict(special_tokens)
+
+    def start(self) -> None:
+        """Have the process ready before the first conversation. Raises ModelError if there is no such template."""
+        answer = self._answer(None)
+        if "reason" in answer:
+            raise ModelError(f"the chat template: {answer['reason'][:200]}")
 
     def render(self, messages: Sequence[tuple[str, str]]) -> str:
         """Return the conversation of (role, content), up to where the assistant's answer begins.
@@ -29,12 +31,18 @@ class ChatTemplate:
         Raises InvalidArgument if the template refuses it.
         """
         turns = [{"role": role, "content": content} for role, content in messages]
-        try:
-            return render(self._template, {**self._special_tokens, "messages": turns, "add_generation_prompt": True})
-        except Exception as error:  # Jinja's own, and what a faulty template meets: endless recursion, a wrong type
-            reason = str(error) if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {error}"
+        answer = self._answer({**self._special_tokens, "messages": turns, "add_generation_prompt": True})
+        if "reason" in answer:
             roles = [role for role, _ in messages]
-            raise InvalidArgument("chat", roles, f"what the template takes ({reason[:200]})") from None
+            raise InvalidArgument("chat", roles, f"what the template takes ({answer['reason'][:200]})")
+        return answer["text"]
+
+    def _answer(self, values: dict[str, object] | None) -> dict[str, str]:
+        try:
+            answer: dict[str, str] = self._rendering.run(values)
+        except LimitMet as error:
+            return {"reason": str(error)}
+        return answer
 
 
 def check_messages(messages: Sequence[tuple[str, str]]) -> None:
@@ -46,7 +54,3 @@ def check_messages(messages: Sequence[tuple[str, str]]) -> None:
             raise InvalidArgument(f"chat.messages[{index}].role", role, " or ".join(map(repr, ROLES)))
         if not content:
             raise InvalidArgument(f"chat.messages[{index}].content", content, "a text that is not empty")
-
-
-def _raise_exception(message: str) -> None:
-    raise jinja2.TemplateError(message)

@@ -62,6 +62,26 @@ def test_who_comes_back_after_its_queue_was_empty_waits_for_its_turn():
     assert order(queue) == "ba"
 
 
+def test_who_comes_before_a_turn_is_over_is_served_before_its_caller_is_again():
+    queue = filled("aaa")
+    assert queue.pop().caller == "a"
+    queue.add(of("b"))
+    queue.add(of("c"))
+    queue.add(of("a"))
+    assert queue.pop().caller == "b"
+    queue.add(of("d"))
+    assert order(queue) == "cadaa"
+
+
+def test_newcomers_keep_nobody_from_its_turn():
+    queue = filled("aa")
+    queue.pop()
+    for number in range(5):
+        queue.add(of(f"{number}"))
+        queue.add(of(f"{number}"))
+    assert [queue.pop().caller for _ in range(6)] == ["0", "1", "2", "3", "4", "a"]
+
+
 def test_what_is_added_first_comes_before_all_others_and_costs_no_turn():
     queue, preempted = filled("aab"), of("b")
     queue.add_first(preempted)
@@ -93,13 +113,15 @@ def test_the_caller_of_the_least_load_comes_first_in_turn_among_equals():
 def test_at_random_it_is_what_turns_by_hand_are():
     chance = random.Random(5)
     for _ in range(200):
-        queue, model, returned = FairQueue(), {}, deque()
+        queue, model, returned, last = FairQueue(), {}, deque(), None
         for _ in range(60):
             match chance.choice(["add", "add", "pop", "remove", "preempted"]):
                 case "add":
                     item = of(chance.choice("abcd"))
                     queue.add(item)
                     model.setdefault(item.caller, []).append(item)
+                    if last in model:
+                        model[last] = model.pop(last)
                 case "preempted":
                     item = of(chance.choice("abcd"))
                     queue.add_first(item)
@@ -108,6 +130,7 @@ def test_at_random_it_is_what_turns_by_hand_are():
                     expected = served(model, returned)[0]
                     assert queue.first is expected
                     assert queue.pop() is expected
+                    last = last if expected in returned else expected.caller
                     take(model, returned, expected)
                 case "remove" if len(queue):
                     item = chance.choice(list(queue))

@@ -76,3 +76,18 @@ async def test_a_refusal_says_nothing_of_calls_without_a_constraint(compilations
         each.cancel()
     compiler.may_go_on.set()
     await asyncio.gather(first, *waiting, return_exceptions=True)
+
+
+async def test_after_the_constraint_of_one_caller_comes_that_of_another(compilations, compiler, monkeypatch):
+    compiled: list[Constraint] = []
+    compile_held = compiler.compile
+    monkeypatch.setattr(compiler, "compile", lambda one: compiled.append(one) or compile_held(one))
+    greedy = [Constraint("regex", (f"greedy {number}",)) for number in range(8)]
+    open_ = [asyncio.create_task(compilations.masks(one, 1, NEVER, "greedy")) for one in greedy]
+    assert await asyncio.to_thread(compiler.has_begun.wait, 60)
+    other = Constraint("regex", ("other",))
+    open_.append(asyncio.create_task(compilations.masks(other, 1, NEVER, "other")))
+    await asyncio.sleep(0)
+    compiler.may_go_on.set()
+    await asyncio.gather(*open_)
+    assert compiled == [greedy[0], other, *greedy[1:]]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.errors import InvalidArgument, TandemError, TooComplex
+from runtime.errors import InvalidArgument, TandemError, TooComplex, Unavailable
 from services.ar.constraints import compiler as module
-from services.ar.constraints.compiler import Compiler
+from services.ar.constraints.compiler import Compiled, Compiler
 from services.ar.constraints.constraint import Constraint, Kind
 from tests.unit.services.ar.constraints.texts import accepts, byte_tokens, generated, tiny_compiler
 
@@ -151,6 +151,46 @@ def test_what_takes_too_much_is_told_as_too_complex(compiler, name):
 
     with pytest.raises(TooComplex):
         generate()
+
+
+def test_what_met_a_limit_is_refused_at_once_when_it_comes_again(monkeypatch):
+    compiler, hostile = tiny_compiler(), HOSTILE["a chain of terminals"]
+    with pytest.raises(TooComplex) as first:
+        compiler.compile(hostile).masks(1)
+    compiler.close()
+    monkeypatch.setattr(compiler, "_matcher", None)  # nothing is compiled
+    with pytest.raises(TooComplex) as second:
+        compiler.compile(hostile).masks(1)
+    assert str(second.value) == str(first.value)
+
+
+def test_what_is_remembered_is_bounded_and_what_comes_again_stays_longest(monkeypatch):
+    compiler, tried = tiny_compiler(), []
+
+    def refuse(constraint: Constraint) -> None:
+        tried.append(constraint)
+        raise TooComplex("why")
+
+    monkeypatch.setattr(compiler, "_matcher", refuse)
+    monkeypatch.setattr(module, "_MOST_REMEMBERED", 3)
+    of = [Constraint("regex", (str(number),)) for number in range(4)]
+    for number in (0, 1, 2, 0, 3, 0, 2, 3):  # 1 is forgotten for 3
+        compiler.compile(of[number])
+    assert tried == of
+    compiler.compile(of[1])
+    assert tried == [*of, of[1]]
+
+
+def test_what_is_malformed_or_was_not_to_blame_is_not_remembered(monkeypatch):
+    compiler = tiny_compiler()
+    for error in (InvalidArgument("regex", "(", "more"), Unavailable("it stood still")):
+        compiled = Compiled(error)
+        monkeypatch.setattr(compiler, "_matcher", lambda _, compiled=compiled: compiled.masks(1))
+        with pytest.raises(type(error)):
+            compiler.compile(Constraint("regex", ("ok",))).masks(1)
+    monkeypatch.undo()
+    assert accepts(compiler.compile(Constraint("regex", ("ok",))), "ok")
+    compiler.close()
 
 
 def test_bounds_are_not_in_the_way_of_large_honest_schemas(compiler):

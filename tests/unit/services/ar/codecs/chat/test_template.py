@@ -3,10 +3,13 @@
 import pytest
 
 from runtime.errors import InvalidArgument
+from runtime.models import ModelError
 from services.ar.codecs.chat.template import ChatTemplate
 
 TURNS = [("user", "hello")]
 ENDLESS = "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}"
+
+ENDLESS_LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 
 
 def test_a_conversation_is_laid_out_with_the_special_tokens() -> None:
@@ -28,3 +31,24 @@ def test_a_conversation_is_laid_out_with_the_special_tokens() -> None:
 def test_what_a_template_refuses_or_fails_at_is_told(source: str, reason: str) -> None:
     with pytest.raises(InvalidArgument, match=reason):
         ChatTemplate(source, {}).render(TURNS)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("{% if false %}{{ messages | shout }}{% endif %}", "TemplateError: there is no filter 'shout'"),
+        ("{% for turn in messages %}", "TemplateSyntaxError"),
+        ("{{ 9 ** (9 ** 9) }}", "more than 1 s of processor time"),
+    ],
+)
+def test_what_is_no_template_is_told_at_the_start(source: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=f"the chat template: {reason}"):
+        ChatTemplate(source, {}).start()
+
+
+def test_it_goes_on_after_a_conversation_that_it_did_not_get_through() -> None:
+    template = ChatTemplate(f"{{% if messages | length > 1 %}}{ENDLESS_LOOP}{{% endif %}}fine", {})
+    template.start()
+    with pytest.raises(InvalidArgument, match="processor time"):
+        template.render(TURNS * 2)
+    assert template.render(TURNS) == "fine"
