@@ -26,6 +26,7 @@ GATEWAY_FULL, BACKEND_FULL = "gateway_full", "backend_full"
 DENIED = "denied"
 """No API key, or one whose budget is used up; not counted as shed."""
 
+_FULL_DETAILS = ("overload", "caller_share")  # of memory, and what caller_shares.cpp says
 _STATUS, _FULL = "grpc-status", str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
 _NAMES = {str(code.value[0]): code.name for code in grpc.StatusCode}
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
@@ -135,8 +136,7 @@ def refusal_of(raw: HTTPAccessLogEntry, status: str) -> str:
         return DENIED
     if status != _FULL:
         return ""
-    flags = raw.common_properties.response_flags
-    if flags.upstream_overflow or flags.overload_manager:
+    if raw.common_properties.response_flags.upstream_overflow or details in _FULL_DETAILS:
         return GATEWAY_FULL
     return BACKEND_FULL if details == "via_upstream" else ""
 

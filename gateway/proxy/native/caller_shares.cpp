@@ -35,7 +35,7 @@ struct Whole {
     double share_of(long long all) const { return share * double(all); }
 } whole;
 
-enum Kind { sequential, parallel, other };  // each may have as many requests as `whole` says
+enum Kind { sequential, parallel, other };  // of other requests there may be as many as connections
 
 struct Caller {
     int64_t connections = 0, bytes = 0;
@@ -94,9 +94,10 @@ struct Request {
         kind = path.starts_with("/tandem.ar.") ? sequential : path.starts_with("/tandem.gan.") ? parallel : other;
         std::lock_guard lock(mutex);
         Caller& its = callers[caller];
-        const double share = whole.share_of(whole.requests);
+        const long long all = kind == other ? whole.connections : whole.requests;
         const bool is_first = its.of_connection.find(connection) == its.of_connection.end();
-        if (double(its.requests[kind]) >= (is_first ? (share + double(whole.requests)) / 2 : share)) return false;
+        const double most = is_first ? (whole.share_of(all) + double(all)) / 2 : whole.share_of(all);
+        if (double(its.requests[kind]) >= most) return false;
         ++its.requests[kind];
         ++its.of_connection[connection];
         return is_counted = true;

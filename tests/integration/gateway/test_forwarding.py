@@ -209,7 +209,7 @@ async def test_unknown_method(gateway: RunningGateway) -> None:
 async def test_one_permit_more_is_refused_at_once(ar: FakeBackend, gan: FakeBackend) -> None:
     hold = asyncio.Event()
     ar.servicer.before_message = lambda index: hold.wait()
-    async with running_gateway([ar], [gan], max_in_flight=1) as gateway:
+    async with running_gateway([ar], [gan], max_in_flight=1, max_caller_share=1) as gateway:
         await gateway.until(serving=True)
         first = gateway.stream(GENERATE, TWO_TOKENS)
         await ar.servicer.started.wait()

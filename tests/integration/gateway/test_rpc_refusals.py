@@ -131,7 +131,7 @@ async def test_a_full_backend_says_when_to_come_back(
 async def test_both_transports_share_the_permits(ar: FakeBackend, gan: FakeBackend) -> None:
     hold = asyncio.Event()
     ar.servicer.before_message = lambda index: hold.wait()
-    async with running_gateway([ar], [gan], max_in_flight=1) as gateway, client_of(gateway) as http:
+    async with running_gateway([ar], [gan], max_in_flight=1, max_caller_share=1) as gateway, client_of(gateway) as http:
         await gateway.until(serving=True)
         first = gateway.stream(GENERATE, ar_pb2.GenerateRequest(text="a").SerializeToString())
         await ar.servicer.started.wait()

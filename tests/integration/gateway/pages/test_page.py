@@ -33,7 +33,7 @@ async def test_a_backend_that_is_gone_and_comes_back(ar: FakeBackend, page: Watc
 
 async def test_a_full_gateway_says_so(ar: FakeBackend, gan: FakeBackend, browser: Browser) -> None:
     ar.servicer.hold.clear()
-    async with running_gateway([ar], [gan], max_in_flight=1) as gateway:
+    async with running_gateway([ar], [gan], max_in_flight=1, max_caller_share=1) as gateway:
         await gateway.until(serving=True)
         held = gateway.stream(
             "/tandem.ar.v1.AutoregressiveService/Generate", ar_pb2.GenerateRequest(text="a").SerializeToString()

@@ -13,6 +13,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.figures.log_entry import GATEWAY_FULL, refusal_of, status_of
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
 from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
@@ -224,6 +225,9 @@ async def test_without_memory_for_more_a_call_is_told_when_to_come_back(ar: Back
             "the gateway is out of memory for further requests",
         )
         assert "grpc-status-details-bin" in ended.trailers
+        async with asyncio.timeout(60):
+            while not any(refusal_of(each, status_of(each)) == GATEWAY_FULL for each in running.observer.entries):
+                await asyncio.sleep(0.02)
         async with httpx.AsyncClient() as http:
             found = await http.get(f"http://127.0.0.1:{running.envoy.ports['http']}/livez")
         assert (found.status_code, found.json()["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")

@@ -56,7 +56,8 @@ def test_the_code_is_what_the_client_saw(way: str) -> None:
     [
         (entry(), ""),
         (refused("8", attempts=1, **OVERFLOW), "gateway_full"),
-        (refused("8", flags=("overload_manager",), details="overload"), "gateway_full"),
+        (refused("8", details="overload"), "gateway_full"),
+        (refused("8", details="caller_share"), "gateway_full"),
         (entry(status="8", in_headers=True, told=served(outputs=0)), "backend_full"),
         (entry(status="8"), "backend_full"),
         (refused("8", details="request_payload_too_large"), ""),
