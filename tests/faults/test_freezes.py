@@ -1,20 +1,25 @@
-"""A replica that is frozen (SIGSTOP): alive for the network, silent for its callers."""
+"""A replica, or the proxy, that is frozen (SIGSTOP): alive for the network, silent for its callers."""
 
 import asyncio
 import signal
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.effort import Effort
 from tests.faults.clients import Client, closed_loop
+from tests.faults.gateways import own_gateway
 from tests.faults.history import History
 from tests.faults.loads import MAX_CALLS, PARALLEL_EACH_TIME, Paradigm, later
-from tests.faults.product import Fleet
+from tests.faults.product import Fleet, Product
 from tests.faults.report import Record
 
 DEADLINE_SECONDS = 1.0
 MAX_LATE_SECONDS = 0.25
 MIN_GOOD_SHARE = 0.9
+MAX_UNNOTICED_SECONDS = 15.0
 
 
 @pytest.mark.parametrize("paradigm", PARALLEL_EACH_TIME)
@@ -57,3 +62,27 @@ async def test_freeze_of_a_replica(
     )
     lost = [each.code for each in again if not each.is_ok]
     record(row=f"{row}: calls lost after it", figure=len(lost), unit="of 8 calls", bar="0", passed=not lost)
+
+
+async def test_freeze_of_envoy(product: Product, tmp_path: Path, record: Record) -> None:
+    """A gateway's Envoy is frozen: the gateway ends it, and itself with exit code 1, to be started again."""
+    own, _ = own_gateway(product, tmp_path)
+    own.start()
+    try:
+        await own.server.ready("tandem.gan.v1.GanService")
+        [envoy] = psutil.Process(own.server.pid).children()
+        began = time.monotonic()
+        envoy.suspend()
+        code, seconds = await own.wait(60), time.monotonic() - began
+    finally:
+        own.end()
+    row = "freeze of a gateway's Envoy"
+    record(row=f"{row}: exit code", figure=code, unit="", bar="1", passed=code == 1)
+    record(
+        row=f"{row}: noticed",
+        figure=seconds,
+        unit="s",
+        bar="<= 15 s",
+        passed=True,
+        in_time=seconds <= MAX_UNNOTICED_SECONDS,
+    )

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
-from collections.abc import Iterator
-
 import psutil
 import pytest
 
 from tests.effort import Effort
-from tests.faults.attacks.one_caller import ATTACKS, Attack
+from tests.faults.attacks.one_caller import ATTACKS, Attack, attacking
 from tests.faults.attacks.peak_memory import MIB
 from tests.faults.clients import GENERATE, SAMPLE, quantile
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
 from tests.faults.report import Record
-from tests.faults.server import ROOT, environment
 
 MAX_RATIO = 5.0
 LIMITS_MIB = {"gateway": 1536, "sequential": 1024, "parallel": 1024}  # of the containers
 MAX_SHARE = 0.7
-
-
-@contextlib.contextmanager
-def attacking(attack: Attack, *addresses: str) -> Iterator[None]:
-    """Let an attack go on in a process of its own; it fails if that ends early."""
-    command = (sys.executable, "-m", "tests.faults.attacks.one_caller", attack.__name__, *addresses)
-    with subprocess.Popen(command, cwd=ROOT, env=environment()) as process:
-        try:
-            yield
-            assert process.poll() is None
-        finally:
-            process.kill()
 
 
 def _resident_bytes(pid: int) -> int:

@@ -3,8 +3,8 @@
 // begin one beyond its caller's share, up to half of what the share leaves: a program that opens fifty connections does
 // not keep out the others on its host.
 //
-// The filter "keys" comes before keys are checked. An address that has shown many unknown keys has no others checked for
-// a while, but those that were known before. All counts are of the whole process, whose threads share them.
+// The filter "keys" comes before keys are checked. An address that has shown many unknown keys has few others checked,
+// besides those that were known before. All counts are of the whole process, whose threads share them.
 
 #include "envoy.h"
 
@@ -141,7 +141,7 @@ struct Request {
         if (!is_known) {
             its.unknown_keys += 1;
             if (its.unknown_at == 0) its.unknown_at = now();
-        } else if (its.unknown_keys > 0) {  // else nobody asks which are known
+        } else {
             if (its.known_keys.size() >= max_known_keys) its.known_keys.clear();
             its.known_keys.insert(key);
         }

@@ -10,8 +10,9 @@ import contextlib
 import gzip
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import h2.exceptions
 from grpc_health.v1 import health_pb2
@@ -22,6 +23,7 @@ from tandem.gan.v1 import gan_pb2
 from tests.faults.attacks.connection import OPEN_WINDOW, Connection, connected
 from tests.faults.attacks.grpc_stream import begin, call_headers, framed
 from tests.faults.clients import GENERATE, SAMPLE, SAMPLE_STREAM, images
+from tests.faults.server import ROOT, environment
 
 ATTACKER = "127.0.0.2"
 LARGEST_BYTES = 4 * 1024 * 1024
@@ -217,6 +219,18 @@ ATTACKS: tuple[Attack, ...] = (
     give_up,
     read_over_http,
 )
+
+
+@contextlib.contextmanager
+def attacking(attack: Attack, *addresses: str) -> Iterator[None]:
+    """Let an attack go on in a process of its own; it fails if that ends early."""
+    command = (sys.executable, "-m", "tests.faults.attacks.one_caller", attack.__name__, *addresses)
+    with subprocess.Popen(command, cwd=ROOT, env=environment()) as process:
+        try:
+            yield
+            assert process.poll() is None
+        finally:
+            process.kill()
 
 
 if __name__ == "__main__":
