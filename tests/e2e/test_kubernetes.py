@@ -5,7 +5,6 @@ What differs from a cluster: addresses (loopback, free ports) and where the file
 
 import os
 import shutil
-import ssl
 import subprocess
 import sys
 import time
@@ -38,8 +37,7 @@ class Pod:
     container: dict
     environment: dict[str, str]
     port: int
-    http_port: int
-    ca: Path
+    probe_port: int
 
     def passes(self, probe: str) -> bool:
         """Return whether it passes a probe of its container, asked once as the kubelet asks."""
@@ -54,8 +52,7 @@ class Pod:
 
     def _answers(self, get: dict) -> bool:
         with suppress(httpx.TransportError):
-            url = f"{get['scheme'].lower()}://localhost:{self.http_port}{get['path']}"
-            return httpx.get(url, verify=ssl.create_default_context(cafile=self.ca)).status_code == 200
+            return httpx.get(f"http://localhost:{self.probe_port}{get['path']}").status_code == 200
         return False
 
     def becomes_ready(self) -> None:
@@ -76,14 +73,14 @@ def running(manifests: Manifests, name: str, authority: Authority, folder: Path,
     placed = {
         "TANDEM_HOST": "127.0.0.1",
         "TANDEM_PORT": str(port),
-        "TANDEM_HTTP_PORT" if name == "gateway" else "TANDEM_METRICS_PORT": str(second),
-        **({} if name == "gateway" else {"TANDEM_MODELS_DIR": str(ROOT / "models")}),
+        "TANDEM_PROBE_PORT" if name == "gateway" else "TANDEM_METRICS_PORT": str(second),
+        **({"TANDEM_HTTP_PORT": "0"} if name == "gateway" else {"TANDEM_MODELS_DIR": str(ROOT / "models")}),
     }
     usual = {key: value for key, value in os.environ.items() if not key.startswith("TANDEM_")}
     environment = usual | own | placed | more
     with subprocess.Popen([sys.executable, "-m", MODULES[name]], env=environment, cwd=ROOT) as process:
         try:
-            yield Pod(process, manifests.server(name), environment, port, second, authority.ca)
+            yield Pod(process, manifests.server(name), environment, port, second)
         finally:
             process.terminate()
         assert process.wait(timeout=60) == 0  # nothing is open, so it is gone long before its grace period ends
