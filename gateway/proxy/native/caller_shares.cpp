@@ -1,7 +1,7 @@
 // What one caller may take of the proxy: connections, requests in flight, and the bytes of those requests, of each a
-// share of the whole. A caller is an API key's identifier, else an address. A connection that has no request yet may
-// begin one beyond its caller's share, up to half of what the share leaves: a program that opens fifty connections does
-// not keep out the others on its host.
+// share of the whole. A caller is an API key's identifier, else an address. A connection that has less than an equal part
+// of its caller's share may go beyond the share, up to half of what it leaves: neither a program that floods one connection
+// nor one that opens fifty keeps out the others on its host.
 //
 // The filter "keys" comes before keys are checked. An address that has shown many unknown keys has few others checked,
 // besides those that were known before. All counts are of the whole process, whose threads share them.
@@ -95,9 +95,11 @@ struct Request {
         std::lock_guard lock(mutex);
         Caller& its = callers[caller];
         const long long all = kind == other ? whole.connections : whole.requests;
-        const bool is_first = its.of_connection.find(connection) == its.of_connection.end();
-        const double most = is_first ? (whole.share_of(all) + double(all)) / 2 : whole.share_of(all);
-        if (double(its.requests[kind]) >= most) return false;
+        const double share = whole.share_of(all);
+        const auto own = its.of_connection.find(connection);
+        const bool is_new = own == its.of_connection.end();
+        const bool has_less = is_new || double(own->second) * double(its.of_connection.size()) < share;
+        if (double(its.requests[kind]) >= (has_less ? (share + double(all)) / 2 : share)) return false;
         ++its.requests[kind];
         ++its.of_connection[connection];
         return is_counted = true;

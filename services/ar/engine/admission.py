@@ -4,14 +4,13 @@ Owned by the event loop. Knows nothing of the scheduler but that callers share t
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
 from runtime.deadlines import Deadline
 from runtime.errors import ResourceExhausted
 from runtime.rpc.caller import NOBODY, connection_of
-from services.common.caller_share import most_of_caller
+from services.common.caller_share import CallerCounts
 from services.common.waiting_line import WaitingLine
 from services.common.waiting_time import check_wait
 
@@ -40,8 +39,8 @@ class Admission:
 
     def __init__(self, limits: AdmissionLimits) -> None:
         self.limits = limits
-        self._open: Counter[str] = Counter()
-        self._of_connection: dict[str, Counter[str]] = {}  # of each caller that has some open
+        self._counts = CallerCounts(limits.max_open_of_caller, limits.max_open)  # of open sequences
+        self._open = self._counts.of_caller
         self._running_seconds = 0.0  # of a sequence, on average; 0 until one has ended
         self.line = WaitingLine(self)
 
@@ -58,19 +57,11 @@ class Admission:
 
     def has_room_of_caller(self, caller: str, count: int) -> bool:
         """Return whether `count` more sequences are within the part of the queue that one caller may hold."""
-        return count <= self._room_of_caller(caller)
+        return count <= self._counts.room(caller)
 
     def num_of_caller(self, caller: str) -> int:
         """Return how many sequences of the caller are open."""
         return self._open[caller]
-
-    def _room_of_caller(self, caller: str) -> int:
-        num_of_connection = self._connections(caller)[connection_of(caller)]
-        most = most_of_caller(caller, num_of_connection, self.limits.max_open_of_caller, self.limits.max_open)
-        return most - self._open[caller]
-
-    def _connections(self, caller: str) -> Counter[str]:
-        return self._of_connection.get(caller, Counter())
 
     def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
         """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.
@@ -97,7 +88,7 @@ class Admission:
         """
         free = min(self.limits.max_open - self.num_open, self.line.places(caller))
         if caller != NOBODY:
-            free = min(free, self._room_of_caller(caller))
+            free = min(free, self._counts.room(caller))
         wait = self.wait_seconds(caller)
         if wait:
             left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._running_seconds) - wait
@@ -129,7 +120,7 @@ class Admission:
 
     def wait_seconds(self, caller: str, count: int = 1) -> float:
         """Return how long the last of `count` further sequences of the caller would wait before it runs."""
-        of_connection = self._connections(caller)
+        of_connection = self._counts.of_connections(caller)
         own_connection = connection_of(caller)
         mine = of_connection[own_connection]
         own = mine + sum(min(open_, mine + count) for each, open_ in of_connection.items() if each != own_connection)
@@ -141,16 +132,11 @@ class Admission:
         """Note that sequences of the caller joined the queue; with `is_begun` they are the rest of a request."""
         if not is_begun:
             self.line.passed(caller, count)
-        self._open[caller] += count
-        self._of_connection.setdefault(caller, Counter())[connection_of(caller)] += count
+        self._counts.add(caller, count)
 
     def ended(self, caller: str, running_seconds: float | None) -> None:
         """Note that a sequence has ended, after it had run so long; None if it never did."""
-        self._of_connection[caller][connection_of(caller)] -= 1
-        self._of_connection[caller] += Counter()  # without zeros
-        self._open[caller] -= 1
-        if not self._open[caller]:
-            del self._open[caller], self._of_connection[caller]
+        self._counts.add(caller, -1)
         self.line.look()
         if running_seconds is not None:
             weight = _WEIGHT if self._running_seconds else 1.0

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from runtime.rpc.caller import NOBODY, connection_of
+from runtime.rpc.caller import NOBODY
 from services.common.batching.request import BatchRequest, Payload, Result, Slice
-from services.common.caller_share import most_of_caller
+from services.common.caller_share import CallerCounts
 from services.common.fair_queue import FairQueue
 
 
@@ -38,8 +38,8 @@ class BatchQueue(Generic[Payload, Result]):
         self.max_samples = max_samples
         self.max_samples_of_caller = max_samples if max_samples_of_caller is None else max_samples_of_caller
         self.num_samples = 0
-        self._num_of_caller: Counter[str] = Counter()  # samples that wait; no entry for 0
-        self._num_of_connection: Counter[str] = Counter()  # likewise
+        self._counts = CallerCounts(self.max_samples_of_caller, max_samples)  # of samples that wait
+        self._num_of_caller = self._counts.of_caller
         self._requests: FairQueue[BatchRequest[Payload, Result]] = FairQueue()
         self._alone: deque[Slice[Payload, Result]] = deque()
 
@@ -60,9 +60,7 @@ class BatchQueue(Generic[Payload, Result]):
 
     def room_of_caller(self, caller: str) -> int:
         """Return how many more samples are within that part; it may be below 0."""
-        num_of_connection = self._num_of_connection[connection_of(caller)]
-        most = most_of_caller(caller, num_of_connection, self.max_samples_of_caller, self.max_samples)
-        return most - self._num_of_caller[caller]
+        return self._counts.room(caller)
 
     def samples_ahead(self, caller: str, max_batch_size: int, num_turns_more: int = 1) -> float:
         """Return about how many of the samples here are taken before a request that the caller adds now is.
@@ -113,10 +111,7 @@ class BatchQueue(Generic[Payload, Result]):
 
     def _count(self, caller: str, num_samples: int) -> None:
         self.num_samples += num_samples
-        for nums, whose in ((self._num_of_caller, caller), (self._num_of_connection, connection_of(caller))):
-            nums[whose] += num_samples
-            if not nums[whose]:
-                del nums[whose]
+        self._counts.add(caller, num_samples)
 
     def take(
         self, max_samples: int, now: float, pass_seconds: float = 0.0, full_samples: int | None = None

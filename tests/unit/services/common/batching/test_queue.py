@@ -72,7 +72,7 @@ def test_a_new_connection_of_a_caller_has_room_beyond_its_share(loop):
     queue.add(request(loop, "first", 6, caller=old))
     assert (queue.room_of_caller(old), queue.room_of_caller(new), queue.room_of_caller("b")) == (0, 2, 6)
     queue.add(request(loop, "second", 2, caller=new))
-    assert queue.room_of_caller(new) == -2
+    assert queue.room_of_caller(new) == 0
     queue.check_integrity()
     queue.take(8, now=1.0)
     assert queue.room_of_caller(old) == 8
