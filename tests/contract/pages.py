@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "models").glob("*/README.md")])
 GUIDES = [page for page in PAGES if page.name not in ("CHANGELOG.md", "DECISIONS.md")]
-"""Pages that say what to type today; the others tell what once was."""
+"""Pages that say what to type; the others say what changed, and why things are as they are."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`]+)`")
 _AFTER = ("|", ">", ">>", "&")
