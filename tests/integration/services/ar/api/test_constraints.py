@@ -222,9 +222,8 @@ async def test_a_caller_that_leaves_takes_its_constraint_out_of_the_queue(backen
 
 
 async def test_open_constraints_have_a_bound_together_and_leave_their_room(repository) -> None:
-    settings = ArSettings(
-        models_dir=repository[0], models=["tiny"], max_context_tokens=256, max_constraint_bytes=80_000_000
-    )
+    bounds = {"max_constraint_bytes": 80_000_000, "max_caller_share": 1.0}
+    settings = ArSettings(models_dir=repository[0], models=["tiny"], max_context_tokens=256, **bounds)
     async with serving(settings) as running:
         endless = request(regex="[a-z]{200}", max_tokens=200)
         replies = await asyncio.gather(*(complete(running, endless) for _ in range(8)), return_exceptions=True)

@@ -12,7 +12,7 @@ extern "C" uint64_t tandem_gan_quick_calls(const char* records, uint64_t size, c
 
 int main(int, char** arguments) {
     const char* path = arguments[1];
-    alignas(8) char found[80];
+    alignas(8) char found[88];
     uint64_t count = 0;
     for (uint32_t size; fread(&size, sizeof size, 1, stdin) == 1;) {
         const std::unique_ptr<char[]> record(new char[size]);
