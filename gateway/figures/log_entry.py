@@ -85,8 +85,8 @@ def _of_sockets(seconds: Sequence[float], start: Timestamp, clock: str) -> Times
     arrived, replied, _ = map(int, clock.split())
     unread = max(0, begun - (arrived or begun)) * 1e-9
     times = [each + unread if each else 0.0 for each in seconds]
-    _, asked, _, last_upstream, _, last_downstream, ended = times
-    times[-1] = max(ended, last_downstream)
+    _, asked, _, last_upstream, _, last_downstream, _ = times
+    times[-1] = max(seconds[-1] + unread, last_downstream)
     reply_unread = last_upstream - unread - (replied - begun) * 1e-9 if replied else 0.0
     return Times._make((*times, unread, max(0.0, min(reply_unread, last_upstream - asked)), True))
 

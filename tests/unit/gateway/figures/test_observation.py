@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.figures.log_entry import served_of
@@ -133,6 +133,17 @@ ANY_SECONDS = st.one_of(st.floats(0, 700), st.floats(0, 0.2), st.just(math.nan),
 SOME_SECONDS = st.one_of(st.none(), st.floats(0, 100), st.floats(0, 0.2))
 
 
+@example(
+    timings=Timings(),
+    backend=0.0,
+    waited=0.0,
+    delay=0.0,
+    counts=(0, 0, 0),
+    times=dict.fromkeys(TIMES),
+    duration=0.0,
+    attempts=0,
+    sockets=(-1.0, 0.0),
+)
 @given(
     timings=st.builds(
         Timings,
