@@ -79,7 +79,7 @@ void let_go(const std::string& name) {
 
 // One request of the filter "shares" (`checks_keys` false) or "keys".
 struct Request {
-    bool checks_keys = false, is_counted = false;
+    bool checks_keys = false, is_checked = false, is_counted = false;
     std::string caller, connection;
     Kind kind = other;
     int64_t bytes = 0;
@@ -123,10 +123,15 @@ struct Request {
         is_counted = false;
     }
 
-    // Whether the key may be checked: it is known, or few that are not have come from the address.
+    // Whether the key may be checked: it is known, or few that are not have come from the address. Pages, probes and health
+    // need none.
     bool begin_check(void* envoy) {
+        const std::string_view path = header(envoy, request_header, ":path");
+        const std::string_view shown = header(envoy, request_header, "authorization");
+        if (shown.empty() && !path.starts_with("/tandem.") && !path.starts_with("/inference.")) return true;
         caller = address_of(header(envoy, request_header, "tandem-peer"));
-        key = std::hash<std::string_view>()(header(envoy, request_header, "authorization"));
+        key = std::hash<std::string_view>()(shown);
+        is_checked = true;
         std::lock_guard lock(mutex);
         const auto found = callers.find(caller);
         if (found == callers.end() || found->second.known_keys.count(key) > 0) return true;
@@ -233,7 +238,7 @@ int envoy_dynamic_module_on_http_filter_request_body(void* envoy, void* module, 
 int envoy_dynamic_module_on_http_filter_request_trailers(void*, void*) { return goes_on; }
 int envoy_dynamic_module_on_http_filter_response_headers(void* envoy, void* module, bool) {
     auto* request = static_cast<Request*>(module);
-    if (!request->checks_keys) return goes_on;
+    if (!request->is_checked) return goes_on;
     constexpr std::string_view unauthenticated = "16", unauthorized = "401";
     const std::string_view status = header(envoy, response_header, ":status");
     if (status == "429") return goes_on;  // it was not checked

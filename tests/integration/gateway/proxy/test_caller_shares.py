@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.envoy import authorization_pb2
 from gateway.figures.log_entry import GATEWAY_FULL, refusal_of
@@ -137,6 +138,10 @@ async def test_unknown_keys(ar: Backend, tmp_path: Path) -> None:
             assert num_checks < 300
             assert await asked(hostile, 10_001, authorization="good") == "0"
             assert await asked(other, 1, authorization="bad") == "16"
+            health = health_pb2_grpc.HealthStub(running.channel)
+            assert (
+                await health.Check(health_pb2.HealthCheckRequest())
+            ).status == health_pb2.HealthCheckResponse.SERVING
             assert len(running.observer.checks) == num_checks + 2
 
 

@@ -63,7 +63,7 @@ def tandem(*words: str) -> tuple[str, ...]:
 
 def assert_all_went_well(ended: Ended, document: dict[str, Any]) -> None:
     """Whether the generator was good enough is the machine's affair; if it was not, that must be said."""
-    assert document["problems"] == []
+    assert document["problems"] == [], document["problems"]
     assert ended.code == (1 if document["audits"]["invalid"] else 0), ended.err
 
 
