@@ -28,7 +28,6 @@ class FairQueue(Generic[T]):
     """Entries are distinguished by identity or by their own hash; every operation but iteration takes constant time."""
 
     def __init__(self) -> None:
-        self._ahead: dict[T, None] = {}  # those added first, in the opposite order
         self._of_caller: OrderedDict[str, _Turns[T]] = OrderedDict()  # whose turn is next comes first
         self._size = 0
         self._last_served = ""  # comes last for as long as it is
@@ -37,24 +36,19 @@ class FairQueue(Generic[T]):
         return self._size
 
     def __iter__(self) -> Iterator[T]:
-        yield from reversed(self._ahead)
         for turns in self._of_caller.values():
             yield from turns
 
     def __contains__(self, item: T) -> bool:
-        return item in self._ahead or (item.caller in self._of_caller and item in self._of_caller[item.caller])
+        return item.caller in self._of_caller and item in self._of_caller[item.caller]
 
     def sizes(self) -> Counter[str]:
         """Return how many items each caller has here."""
-        sizes = Counter({caller: turns.size for caller, turns in self._of_caller.items()})
-        sizes.update(item.caller for item in self._ahead)
-        return sizes
+        return Counter({caller: turns.size for caller, turns in self._of_caller.items()})
 
     @property
     def first(self) -> T:
         """What is next; the queue must not be empty."""
-        if self._ahead:
-            return next(reversed(self._ahead))
         return next(iter(self._of_caller.values())).first
 
     def add(self, item: T) -> None:
@@ -62,14 +56,9 @@ class FairQueue(Generic[T]):
         self._turns(item).add(item)
         self._size += 1
 
-    def add_first_of_caller(self, item: T) -> None:
+    def add_first(self, item: T) -> None:
         """Add an item before all others of its caller."""
         self._turns(item).add_first(item)
-        self._size += 1
-
-    def add_first(self, item: T) -> None:
-        """Add an item before all others; taking it costs its caller no turn."""
-        self._ahead[item] = None
         self._size += 1
 
     def least_served(self, load: Mapping[str, int]) -> T:
@@ -77,8 +66,6 @@ class FairQueue(Generic[T]):
 
         The queue must not be empty.
         """
-        if self._ahead:
-            return self.first
         return self._of_caller[min(self._of_caller, key=lambda caller: load.get(caller, 0))].first
 
     def pop(self) -> T:
@@ -89,25 +76,20 @@ class FairQueue(Generic[T]):
 
     def take(self, item: T) -> None:
         """Take an item that is here to be served; the turn passes on to the next caller, and to its next connection."""
-        has_turn = item not in self._ahead
         self.remove(item)
-        if has_turn:
-            self._last_served = item.caller
-        if has_turn and item.caller in self._of_caller:
+        self._last_served = item.caller
+        if item.caller in self._of_caller:
             self._of_caller.move_to_end(item.caller)
             self._of_caller[item.caller].pass_on(item)
 
     def remove(self, item: T) -> bool:
         """Take an item out, wherever it stands; return whether it was here."""
-        if item in self._ahead:
-            del self._ahead[item]
-        elif item in self:
-            turns = self._of_caller[item.caller]
-            turns.remove(item)
-            if not turns.size:
-                del self._of_caller[item.caller]
-        else:
+        if item not in self:
             return False
+        turns = self._of_caller[item.caller]
+        turns.remove(item)
+        if not turns.size:
+            del self._of_caller[item.caller]
         self._size -= 1
         return True
 

@@ -154,18 +154,24 @@ class Scheduler:
     def _yield_places(self) -> None:
         """Preempt sequences of callers that run more than their share for those that wait and run less.
 
-        They go back to the head of their own caller's queue.
+        Where blocks are lacking, it is enough to run more than the caller whose turn is next would: few sequences may
+        hold all blocks.
         """
         if not self._waiting:
             return
         share = fair_share(self._running, self._waiting, self.max_num_sequences)
         owed = num_owed(self._running, self._waiting, share)
-        while owed > self.max_num_sequences - len(self._running) or (owed and not self._has_blocks_for_next()):
-            victim = youngest_of_greediest(self._running, share)
+        while owed:
+            if owed > self.max_num_sequences - len(self._running):
+                most = share
+            elif not self._has_blocks_for_next():
+                most = min(share, running_of(self._running)[self._next_waiting().caller] + 1)
+            else:
+                return
+            victim = youngest_of_greediest(self._running, most)
             if victim is None:
                 return
-            self._take_back(victim)
-            self._waiting.add_first_of_caller(victim)
+            self._preempt(victim)
 
     def _has_blocks_for_next(self) -> bool:
         return self._pool.blocks_for(len(self._next_waiting().token_ids)) <= self._pool.num_free
@@ -237,14 +243,11 @@ class Scheduler:
         return True
 
     def _preempt(self, sequence: Sequence) -> None:
-        """Send a sequence back to the head of the queue; all its tokens are computed again when its turn comes."""
-        self._take_back(sequence)
-        self._waiting.add_first(sequence)
-
-    def _take_back(self, sequence: Sequence) -> None:
+        """Send a sequence back to the head of its caller's queue; all its tokens are computed again in its turn."""
         self._running.remove(sequence)
         self._give_back(sequence)
         self.num_preemptions += 1
+        self._waiting.add_first(sequence)
 
     def commit(self, batch: list[Work], results: list[StepResult]) -> list[Progress]:
         """Enter a step's results: one a work, the tokens sampled (or, for a scored text, met) in it, or an error.

@@ -1,5 +1,5 @@
 import random
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 
 import pytest
@@ -49,7 +49,7 @@ def test_within_a_caller_its_connections_take_turns():
         queue.add(Item(Owner("a", connection)))
     queue.add(Item(Owner("b", "w")))
     preempted = Item(Owner("a", "y"))
-    queue.add_first_of_caller(preempted)
+    queue.add_first(preempted)
     assert queue.sizes() == {"a": 8, "b": 1}
     assert queue.first is preempted
     assert "".join(queue.pop().caller.connection for _ in range(9)) == "ywxzyxyxx"
@@ -82,18 +82,9 @@ def test_newcomers_keep_nobody_from_its_turn():
     assert [queue.pop().caller for _ in range(6)] == ["0", "1", "2", "3", "4", "a"]
 
 
-def test_what_is_added_first_comes_before_all_others_and_costs_no_turn():
-    queue, preempted = filled("aab"), of("b")
-    queue.add_first(preempted)
-    assert queue.first is preempted
-    assert queue.sizes() == {"a": 2, "b": 2}
-    assert queue.pop() is preempted
-    assert order(queue) == "aba"
-
-
 def test_what_is_added_first_of_its_caller_waits_for_its_turn():
     queue, item = filled("aab"), of("b")
-    queue.add_first_of_caller(item)
+    queue.add_first(item)
     assert queue.pop().caller == "a"
     assert queue.pop() is item
     assert order(queue) == "ab"
@@ -105,15 +96,12 @@ def test_the_caller_of_the_least_load_comes_first_in_turn_among_equals():
     assert queue.least_served({"a": 2, "b": 1, "c": 1}).caller == "b"
     queue.take(queue.least_served({"a": 2, "b": 1, "c": 1}))
     assert queue.least_served({"a": 2, "b": 1, "c": 1}).caller == "c"
-    preempted = of("a")
-    queue.add_first(preempted)
-    assert queue.least_served({"a": 9}) is preempted
 
 
 def test_at_random_it_is_what_turns_by_hand_are():
     chance = random.Random(5)
     for _ in range(200):
-        queue, model, returned, last = FairQueue(), {}, deque(), None
+        queue, model, last = FairQueue(), {}, None
         for _ in range(60):
             match chance.choice(["add", "add", "pop", "remove", "preempted"]):
                 case "add":
@@ -125,40 +113,38 @@ def test_at_random_it_is_what_turns_by_hand_are():
                 case "preempted":
                     item = of(chance.choice("abcd"))
                     queue.add_first(item)
-                    returned.appendleft(item)
+                    model.setdefault(item.caller, []).insert(0, item)
+                    if last in model:
+                        model[last] = model.pop(last)
                 case "pop" if len(queue):
-                    expected = served(model, returned)[0]
+                    expected = served(model)[0]
                     assert queue.first is expected
                     assert queue.pop() is expected
-                    last = last if expected in returned else expected.caller
-                    take(model, returned, expected)
+                    last = expected.caller
+                    take(model, expected)
                 case "remove" if len(queue):
                     item = chance.choice(list(queue))
                     assert queue.remove(item)
                     assert item not in queue
                     assert not queue.remove(item)
-                    forget(model, returned, item)
-            assert len(queue) == len(list(queue)) == len(returned) + sum(map(len, model.values()))
+                    forget(model, item)
+            assert len(queue) == len(list(queue)) == sum(map(len, model.values()))
             assert queue.sizes() == Counter(item.caller for item in queue)
 
 
-def served(model: dict[str, list[Item]], returned: deque[Item]) -> list[Item]:
+def served(model: dict[str, list[Item]]) -> list[Item]:
     """Return the order in which all would be served if nothing came."""
     rounds = range(max(map(len, model.values()), default=0))
-    return [*returned, *(own[number] for number in rounds for own in model.values() if number < len(own))]
+    return [own[number] for number in rounds for own in model.values() if number < len(own)]
 
 
-def take(model: dict[str, list[Item]], returned: deque[Item], item: Item) -> None:
-    turn = item not in returned
-    forget(model, returned, item)
-    if turn and item.caller in model:
+def take(model: dict[str, list[Item]], item: Item) -> None:
+    forget(model, item)
+    if item.caller in model:
         model[item.caller] = model.pop(item.caller)  # to the end
 
 
-def forget(model: dict[str, list[Item]], returned: deque[Item], item: Item) -> None:
-    if item in returned:
-        returned.remove(item)
-        return
+def forget(model: dict[str, list[Item]], item: Item) -> None:
     model[item.caller].remove(item)
     if not model[item.caller]:
         del model[item.caller]

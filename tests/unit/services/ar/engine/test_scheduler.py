@@ -236,6 +236,17 @@ def test_blocks_too_are_given_back_by_who_runs_more_than_its_share():
     assert callers(step(engine)) == "ahoghog"
 
 
+def test_few_sequences_that_hold_all_blocks_give_some_back():
+    engine = scheduler(num_blocks=9, max_num_sequences=16, max_batch_tokens=64)
+    for _ in range(3):  # far below its share of the places
+        engine.add(Sequence([7] * 10, SamplingParams(max_tokens=9), caller="hog"))
+    assert callers(step(engine)) == "hoghoghog"
+    for _ in range(3):
+        engine.add(Sequence([7] * 10, SamplingParams(max_tokens=2), caller="a"))
+    assert callers(step(engine)) == "ahoghog"
+    assert engine.num_preemptions == 1
+
+
 @pytest.mark.parametrize("num_blocks", [200, 40])
 def test_with_equal_demand_callers_run_equally_much_and_nobody_is_sent_to_and_fro(num_blocks):
     engine = scheduler(num_blocks=num_blocks, max_num_sequences=8, max_batch_tokens=64)
