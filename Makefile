@@ -131,7 +131,8 @@ bench: setup  ## every benchmark, one after another (hours); what failed or miss
 	@failed=; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || failed="$$failed $$name"; done; \
 	test -z "$$failed" || { echo "bench: failed, or missed a bar:$$failed" >&2; exit 1; }
 
-release-figures: setup  ## measure all figures that are older than their code (hours), and render the pages
+release-figures: setup  ## measure the fault table and all figures that are older than their code (hours), and render the pages
+	$(if $(NAMES),,-$(MAKE) test-faults)
 	$(BIN)/python -m benchmarks.release.figures $(NAMES)
 
 schema: setup  ## write docs/results.schema.json anew, the JSON schema of all results
