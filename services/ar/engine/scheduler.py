@@ -154,12 +154,9 @@ class Scheduler:
     def _yield_places(self) -> None:
         """Preempt sequences of callers that run more than their share for those that wait and run less.
 
-        Where blocks are lacking, it is enough to run more than the caller whose turn is next would: few sequences may
-        hold all blocks.
+        Few sequences may hold all blocks: for those it is enough to run more than the caller whose turn is next would.
         """
-        if not self._waiting:
-            return
-        share = fair_share(self._running, self._waiting, self.max_num_sequences)
+        share = fair_share(self._running, self._waiting, self.max_num_sequences) if self._waiting else 0
         owed = num_owed(self._running, self._waiting, share)
         while owed:
             if owed > self.max_num_sequences - len(self._running):
@@ -170,7 +167,7 @@ class Scheduler:
                 return
             victim = youngest_of_greediest(self._running, most)
             if victim is None:
-                return
+                break
             self._preempt(victim)
 
     def _has_blocks_for_next(self) -> bool:
