@@ -156,16 +156,16 @@ class Scheduler:
 
         Few sequences may hold all blocks: for those it is enough to run more than the caller whose turn is next would.
         """
-        share = fair_share(self._running, self._waiting, self.max_num_sequences) if self._waiting else 0
+        if not self._waiting:
+            return
+        share = fair_share(self._running, self._waiting, self.max_num_sequences)
         owed = num_owed(self._running, self._waiting, share)
         while owed:
-            if owed > self.max_num_sequences - len(self._running):
-                most = share
-            elif not self._has_blocks_for_next():
-                most = min(share, running_of(self._running)[self._next_waiting().caller] + 1)
-            else:
-                return
-            victim = youngest_of_greediest(self._running, most)
+            lacks_place = owed > self.max_num_sequences - len(self._running)
+            if not lacks_place and self._has_blocks_for_next():
+                break
+            own = running_of(self._running)[self._next_waiting().caller]
+            victim = youngest_of_greediest(self._running, share if lacks_place else min(share, own + 1))
             if victim is None:
                 break
             self._preempt(victim)
