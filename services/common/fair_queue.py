@@ -57,16 +57,21 @@ class FairQueue(Generic[T]):
         self._size += 1
 
     def add_first(self, item: T) -> None:
-        """Add an item before all others of its caller."""
+        """Add an item before all others of its connection."""
         self._turns(item).add_first(item)
         self._size += 1
 
-    def least_served(self, load: Mapping[str, int]) -> T:
-        """Return what is next if the caller of the least load comes first, in turn among equals.
+    def connections(self) -> dict[str, Counter[str]]:
+        """Return how many items each connection has here, by caller."""
+        return {caller: turns.sizes() for caller, turns in self._of_caller.items()}
+
+    def least_served(self, load: Mapping[str, int], connection_load: Mapping[str, int]) -> T:
+        """Return what is next if the caller of the least load comes first, of it the connection, in turn among equals.
 
         The queue must not be empty.
         """
-        return self._of_caller[min(self._of_caller, key=lambda caller: load.get(caller, 0))].first
+        turns = self._of_caller[min(self._of_caller, key=lambda caller: load.get(caller, 0))]
+        return turns.first_of(min(turns.sizes(), key=lambda connection: connection_load.get(connection, 0)))
 
     def pop(self) -> T:
         """Take what is next."""
@@ -124,9 +129,13 @@ class _Turns(Generic[T]):
 
     def add_first(self, item: T) -> None:
         self.add(item)
-        connection = connection_of(item.caller)
-        self._of_connection[connection].move_to_end(item, last=False)
-        self._of_connection.move_to_end(connection, last=False)
+        self._of_connection[connection_of(item.caller)].move_to_end(item, last=False)
+
+    def sizes(self) -> Counter[str]:
+        return Counter({connection: len(items) for connection, items in self._of_connection.items()})
+
+    def first_of(self, connection: str) -> T:
+        return next(iter(self._of_connection[connection]))
 
     def remove(self, item: T) -> None:
         connection = connection_of(item.caller)

@@ -72,7 +72,7 @@ async def flooding(kind: str, address: str, paradigm: Paradigm, size: float, sec
     try:
         yield flood
         async with asyncio.timeout(seconds + START_AND_END_SECONDS):
-            out, _ = await process.communicate()
+            out, _ = await process.communicate(b"")  # which closes its input
         found = json.loads(out)
         flood.path, flood.codes, flood.seconds = found["path"], Counter(found["codes"]), found["seconds"]
         flood.refusal_seconds = found["refusal_seconds"]

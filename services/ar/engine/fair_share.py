@@ -1,12 +1,14 @@
 """Who has which part of the running sequences and of a step, while several callers have work.
 
-Callers share the places of running sequences equally, and what some leave of theirs is the others'. A step has few
-sequences of each: one with many of one caller would make all others wait for it. Pure functions of who runs and who
-waits; the scheduler acts on them.
+Callers share the places of running sequences equally, and so do the connections of a caller its share; what some leave
+of theirs is the others'. A step has few sequences of each caller: one with many would make all others wait for it. Pure
+functions of who runs and who waits; the scheduler acts on them.
 """
 
 from collections import Counter
+from collections.abc import Callable
 
+from runtime.rpc.caller import connection_of
 from services.ar.engine.sequence import Sequence
 from services.common.fair_queue import FairQueue
 
@@ -49,15 +51,69 @@ def awake(running: list[Sequence], share: int) -> list[Sequence]:
 
 
 def num_owed(running: list[Sequence], waiting: FairQueue[Sequence], share: int) -> int:
-    """Return how many places callers that wait lack of their share."""
-    of_caller, sizes = running_of(running), waiting.sizes()
-    return sum(max(0, min(sizes[caller], share - of_caller[caller])) for caller in sizes)
+    """Return how many places callers that wait lack of their share, or of a caller's those connections that wait."""
+    of_caller, of_connection = running_of(running), connections_of(running)
+    owed = 0
+    for caller, sizes in waiting.connections().items():
+        own = _connection_share(running, waiting, caller, share)
+        of_connections = sum(max(0, min(sizes[each], own - of_connection[each])) for each in sizes)
+        owed += max(min(sizes.total(), share - of_caller[caller]), of_connections)
+    return owed
 
 
-def youngest_of_greediest(running: list[Sequence], share: int) -> Sequence | None:
-    """Return the youngest sequence of the caller that runs most; None if no caller runs more than its share."""
-    of_caller = running_of(running)
-    greediest = max(of_caller, key=lambda caller: of_caller[caller], default="")
-    if of_caller[greediest] <= share:
+def next_waiting(running: list[Sequence], waiting: FairQueue[Sequence]) -> Sequence:
+    """Return what is admitted next: of the caller, and its connection, that run the fewest, in turn among equals.
+
+    Something must wait.
+    """
+    return waiting.least_served(running_of(running), connections_of(running))
+
+
+def who_must_yield(
+    running: list[Sequence],
+    waiting: FairQueue[Sequence],
+    num_places: int,
+    has_blocks: Callable[[Sequence], bool],
+) -> Sequence | None:
+    """Return a running sequence that has to make room for those that wait and run less; None if none has to.
+
+    It lacks a place, or blocks. Few sequences may hold all blocks: for those it is enough to run more than the caller
+    whose turn is next would.
+    """
+    if not waiting:
         return None
-    return next(each for each in reversed(running) if each.caller == greediest)
+    share = fair_share(running, waiting, num_places)
+    owed, following = num_owed(running, waiting, share), next_waiting(running, waiting)
+    lacks_place = owed > num_places - len(running)
+    if not owed or not (lacks_place or not has_blocks(following)):
+        return None
+    most = share if lacks_place else min(share, running_of(running)[following.caller] + 1)
+    return _youngest_of_greediest(running, waiting, most, following.caller)
+
+
+def _youngest_of_greediest(
+    running: list[Sequence], waiting: FairQueue[Sequence], share: int, next_caller: str
+) -> Sequence | None:
+    """Return the youngest sequence of the caller that runs most, of its connection that runs most.
+
+    If no caller runs more than the share: of the caller whose turn is next, if one of its connections runs more than an
+    equal part; else None.
+    """
+    of_caller, of_connection = running_of(running), connections_of(running)
+    greediest, most = max(of_caller, key=lambda caller: of_caller[caller], default=""), 0
+    if of_caller[greediest] <= share:
+        greediest, most = next_caller, _connection_share(running, waiting, next_caller, share)
+    youngest_first = [each for each in reversed(running) if each.caller == greediest]
+    victim = max(youngest_first, key=lambda each: of_connection[connection_of(each.caller)], default=None)
+    return None if victim is None or of_connection[connection_of(victim.caller)] <= most else victim
+
+
+def connections_of(running: list[Sequence]) -> Counter[str]:
+    """Return how many sequences each connection runs."""
+    return Counter(connection_of(sequence.caller) for sequence in running)
+
+
+def _connection_share(running: list[Sequence], waiting: FairQueue[Sequence], caller: str, share: int) -> int:
+    """Return an equal part of a caller's share, at least one."""
+    running_ones = {connection_of(each.caller) for each in running if each.caller == caller}
+    return max(1, share // max(1, len(running_ones | waiting.connections().get(caller, Counter()).keys())))

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting.drafter import Drafter
-from services.ar.engine.fair_share import awake, fair_share, num_callers, num_owed, running_of, youngest_of_greediest
+from services.ar.engine.fair_share import awake, fair_share, next_waiting, num_callers, running_of, who_must_yield
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.engine.step import Progress, StepResult, Work, accepted, finish_reason, next_work, probe
@@ -137,7 +137,7 @@ class Scheduler:
         """Admit waiting sequences whose callers run fewer than `most_running`; return what is left of the budget."""
         while budget and self._waiting and len(self._running) < self.max_num_sequences:
             work = None
-            first = self._next_waiting()
+            first = next_waiting(self._running, self._waiting)
             if running_of(self._running)[first.caller] >= most_running:
                 break
             try:
@@ -152,30 +152,12 @@ class Scheduler:
         return budget
 
     def _yield_places(self) -> None:
-        """Preempt sequences of callers that run more than their share for those that wait and run less.
-
-        Few sequences may hold all blocks: for those it is enough to run more than the caller whose turn is next would.
-        """
-        if not self._waiting:
-            return
-        share = fair_share(self._running, self._waiting, self.max_num_sequences)
-        owed = num_owed(self._running, self._waiting, share)
-        while owed:
-            lacks_place = owed > self.max_num_sequences - len(self._running)
-            if not lacks_place and self._has_blocks_for_next():
-                break
-            own = running_of(self._running)[self._next_waiting().caller]
-            victim = youngest_of_greediest(self._running, share if lacks_place else min(share, own + 1))
-            if victim is None:
-                break
+        """Preempt sequences of callers that run more than their share for those that wait and run less."""
+        while victim := who_must_yield(self._running, self._waiting, self.max_num_sequences, self._has_blocks):
             self._preempt(victim)
 
-    def _has_blocks_for_next(self) -> bool:
-        return self._pool.blocks_for(len(self._next_waiting().token_ids)) <= self._pool.num_free
-
-    def _next_waiting(self) -> Sequence:
-        """Return the sequence that is admitted next: of the caller that runs the fewest, in turn among equals."""
-        return self._waiting.least_served(running_of(self._running))
+    def _has_blocks(self, sequence: Sequence) -> bool:
+        return self._pool.blocks_for(len(sequence.token_ids)) <= self._pool.num_free
 
     def _fail_alone(self, sequence: Sequence, error: Exception) -> None:
         """End `sequence`, and no other, as what was done with it raised `error`."""
@@ -240,7 +222,7 @@ class Scheduler:
         return True
 
     def _preempt(self, sequence: Sequence) -> None:
-        """Send a sequence back to the head of its caller's queue; all its tokens are computed again in its turn."""
+        """Send a sequence back to the head of its connection's queue; all its tokens are computed again in its turn."""
         self._running.remove(sequence)
         self._give_back(sequence)
         self.num_preemptions += 1

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime.rpc.caller import Owner
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.fair_share import FEW_ROWS
 from services.ar.engine.sampling_params import SamplingParams
@@ -245,6 +246,18 @@ def test_few_sequences_that_hold_all_blocks_give_some_back():
         engine.add(Sequence([7] * 10, SamplingParams(max_tokens=2), caller="a"))
     assert callers(step(engine)) == "ahoghog"
     assert engine.num_preemptions == 1
+
+
+def test_a_caller_s_connections_share_its_places():
+    engine = scheduler(num_blocks=200, max_num_sequences=4, max_batch_tokens=64)
+    for _ in range(6):
+        engine.add(Sequence([7] * 4, SamplingParams(max_tokens=50), caller=Owner("a", "a:1")))
+    assert len(step(engine)) == 4
+    engine.add(Sequence([7] * 4, SamplingParams(max_tokens=2), caller=Owner("a", "a:2")))
+    assert [work.sequence.caller.connection for work in step(engine)].count("a:2") == 1
+    assert engine.num_preemptions == 1
+    step(engine)
+    assert [work.sequence.caller.connection for work in step(engine)] == ["a:1"] * 4
 
 
 @pytest.mark.parametrize("num_blocks", [200, 40])
