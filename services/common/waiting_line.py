@@ -6,17 +6,18 @@ Therefore the two take turns: new requests get as many places as the first waiti
 part has joined the queue. New requests have their turn because several calls may always have a part that waits.
 
 A part that waits only because its caller's share of the queue is full delays no other caller, and none delays a caller
-who holds less of the queue than the part's own does.
+who holds less of the queue than the part's own does, nor a connection of its own caller that holds less.
 """
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from runtime.rpc.caller import NOBODY
+from runtime.rpc.caller import NOBODY, connection_of
 
 
 class Queue(Protocol):
@@ -33,6 +34,9 @@ class Queue(Protocol):
 
     def num_of_caller(self, caller: str) -> int:
         """Return how many entries of the caller are in the queue."""
+
+    def num_of_connections(self, caller: str) -> Counter[str]:
+        """Return how many entries of each of the caller's connections are in the queue."""
 
 
 @dataclass(eq=False, slots=True)
@@ -99,11 +103,15 @@ class WaitingLine:
 
     def _first(self, caller: str) -> _Waiting | None:
         """Return the first waiting part that comes before what the caller adds now."""
-        return next((each for each in self._line if each.caller == caller or self._delays(each, caller)), None)
+        return next((each for each in self._line if self._delays(each, caller)), None)
 
     def _delays(self, one: _Waiting, other: str) -> bool:
-        holds_less = self._queue.num_of_caller(other) < self._queue.num_of_caller(one.caller)
-        return self._has_room_of_caller(one.caller, one.count) and not holds_less
+        if one.caller != other:
+            holds_less = self._queue.num_of_caller(other) < self._queue.num_of_caller(one.caller)
+            return self._has_room_of_caller(one.caller, one.count) and not holds_less
+        own, its = connection_of(other), connection_of(one.caller)
+        held = self._queue.num_of_connections(other)
+        return own == its or held[own] >= held[its]
 
     def _has_room_of_caller(self, caller: str, count: int) -> bool:
         return caller == NOBODY or self._queue.has_room_of_caller(caller, count)

@@ -4,6 +4,7 @@ Owned by the event loop. Knows nothing of the scheduler but that callers share t
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
@@ -62,6 +63,10 @@ class Admission:
     def num_of_caller(self, caller: str) -> int:
         """Return how many sequences of the caller are open."""
         return self._open[caller]
+
+    def num_of_connections(self, caller: str) -> Counter[str]:
+        """Return how many sequences of each of the caller's connections are open."""
+        return self._counts.of_connections(caller)
 
     def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
         """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.

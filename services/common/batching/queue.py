@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from runtime.rpc.caller import NOBODY
+from runtime.rpc.caller import NOBODY, connection_of
 from services.common.batching.request import BatchRequest, Payload, Result, Slice
 from services.common.caller_share import CallerCounts
 from services.common.fair_queue import FairQueue
@@ -58,6 +58,10 @@ class BatchQueue(Generic[Payload, Result]):
         """Return how many samples of the caller wait."""
         return self._num_of_caller[caller]
 
+    def num_of_connections(self, caller: str) -> Counter[str]:
+        """Return how many samples of each of the caller's connections wait."""
+        return self._counts.of_connections(caller)
+
     def room_of_caller(self, caller: str) -> int:
         """Return how many more samples are within that part; it may be below 0."""
         return self._counts.room(caller)
@@ -65,14 +69,21 @@ class BatchQueue(Generic[Payload, Result]):
     def samples_ahead(self, caller: str, max_batch_size: int, num_turns_more: int = 1) -> float:
         """Return about how many of the samples here are taken before a request that the caller adds now is.
 
-        They are all of its own, and what the others' turns bring until its own turn comes as often as it must:
+        They are all of its connection, and what the turns of others bring until its own turn comes as often as it must:
         `num_turns_more` times for the newcomer, once until it begins, and once a batch that it fills until it ends.
         """
-        num_requests = self._requests.sizes()
-        turns = {each: max(num_requests[each], -(-num // max_batch_size)) for each, num in self._num_of_caller.items()}
-        num_turns = turns.pop(caller, 0) + num_turns_more
-        others = sum(self._num_of_caller[each] * min(1.0, num_turns / own) for each, own in turns.items())
-        return self._num_of_caller[caller] + others
+        connection = connection_of(caller)
+        own_samples, own_requests = (
+            self._counts.of_connections(caller),
+            self._requests.connections().get(caller, Counter()),
+        )
+        turns = _turns(own_samples, own_requests, max_batch_size)
+        own_turns = turns.pop(connection, 0) + num_turns_more
+        own = own_samples[connection] + _before(own_samples, turns, own_turns)
+        own_turns += sum(min(each, own_turns) for each in turns.values())
+        callers = _turns(self._num_of_caller, self._requests.sizes(), max_batch_size)
+        callers.pop(caller, 0)
+        return own + _before(self._num_of_caller, callers, own_turns)
 
     @property
     def num_callers(self) -> int:
@@ -169,3 +180,13 @@ class BatchQueue(Generic[Payload, Result]):
         most = max((count for caller, count in by_caller.items() if caller != NOBODY), default=0)
         most_allowed = (self.max_samples_of_caller + self.max_samples) // 2
         assert most <= most_allowed, f"{most} of {most_allowed}"  # noqa: S101
+
+
+def _turns(samples: Counter[str], requests: Counter[str], max_batch_size: int) -> dict[str, int]:
+    """Return how many turns each takes for what it has: one a request, and one a batch that a request fills."""
+    return {each: max(requests[each], -(-num // max_batch_size)) for each, num in samples.items()}
+
+
+def _before(samples: Counter[str], turns: dict[str, int], num_turns: int) -> float:
+    """Return how many samples the turns of others bring while somebody has so many."""
+    return sum(samples[each] * min(1.0, num_turns / own) for each, own in turns.items())

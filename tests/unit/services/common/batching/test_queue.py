@@ -78,6 +78,16 @@ def test_a_new_connection_of_a_caller_has_room_beyond_its_share(loop):
     assert queue.room_of_caller(old) == 8
 
 
+def test_what_is_ahead_of_a_connection_is_its_own_and_the_turns_of_others(loop):
+    queue = BatchQueue(max_samples=1000)
+    for number in range(10):
+        queue.add(request(loop, f"hog {number}", 8, caller=Owner("a", "a:1")))
+    queue.add(request(loop, "b", 6, caller=Owner("b", "b:1")))
+    assert queue.samples_ahead(Owner("a", "a:1"), 64) == 80 + 6
+    assert queue.samples_ahead(Owner("a", "a:2"), 64) == 8 + 6
+    assert queue.samples_ahead(Owner("c", "c:1"), 64) == 8 + 6
+
+
 def test_removing_gives_the_room_back_and_is_harmless_twice(loop):
     queue, gone = BatchQueue(max_samples=4), request(loop, "gone", 4)
     queue.add(gone)
