@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import psutil
 import pytest
 
@@ -9,13 +11,24 @@ from tests.effort import Effort
 from tests.faults.attacks.one_caller import ATTACKS, Attack, attacking
 from tests.faults.attacks.peak_memory import MIB
 from tests.faults.clients import GENERATE, SAMPLE, quantile
+from tests.faults.history import STRAGGLERS_SECONDS
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
 from tests.faults.report import Record
+from tests.faults.scrape import scrape
 
 MAX_RATIO = 5.0
 LIMITS_MIB = {"gateway": 1536, "sequential": 1024, "parallel": 1024}  # of the containers
 MAX_SHARE = 0.7
+
+
+async def _let_go(product: Product) -> None:
+    """Wait until the servers hold nothing of the attack, and have counted it: the next row compares counters."""
+    async with asyncio.timeout(120):
+        for server in product.servers:
+            while (await scrape(server.metrics_url)).held():
+                await asyncio.sleep(0.1)
+    await asyncio.sleep(STRAGGLERS_SECONDS)
 
 
 def _resident_bytes(pid: int) -> int:
@@ -35,6 +48,7 @@ async def test_what_one_caller_takes(
         with attacking(attack, product.address, product.web_address):
             await observed.lasting(effort.of(2.0, 60.0))
             memory = {each.name: _resident_bytes(each.pid) / MIB for each in product.servers}
+    await _let_go(product)
     alone, beside = (quantile([each for _, _, each in calls], 0.99) for calls in (observed.quiet, observed.beside))
     record(
         row=f"{row}: light client's calls lost",
