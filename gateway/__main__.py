@@ -9,18 +9,17 @@ from gateway.tracing.settings import TracingSettings
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
 from runtime.process.open_files import raise_limit
-from tandem.expected_errors import ExpectedError
 
 _FILES_OF_CONNECTION = 2  # the client's and, over HTTP, the one to the gateway's own server
 _OTHER_FILES = 256
 
 
 def check_files(settings: GatewaySettings) -> None:
-    """Raises ExpectedError if the process may not open as many files as its connections take."""
+    """Exit with a line that says why if the process may not open as many files as its connections take."""
     needed = _FILES_OF_CONNECTION * settings.max_connections + _OTHER_FILES
     if (allowed := raise_limit()) < needed:
-        raise ExpectedError(
-            f"max_connections: {settings.max_connections} connections take up to {needed} open files, and only"
+        sys.exit(
+            f"gateway: max_connections: {settings.max_connections} connections take up to {needed} open files, and only"
             f" {allowed} are allowed; raise the limit (ulimit -Hn), or set max_connections to"
             f" {max(1, (allowed - _OTHER_FILES) // _FILES_OF_CONNECTION)} or less"
         )
@@ -37,10 +36,7 @@ def main() -> None:
     settings, tracing = GatewaySettings.from_command_line("gateway"), TracingSettings.from_environment("gateway")
     configure_logging(settings.log_level)
     settings.warn()
-    try:
-        check_files(settings)
-    except ExpectedError as error:
-        sys.exit(f"gateway: {error}")
+    check_files(settings)
     run_process(run(settings, tracing))
 
 

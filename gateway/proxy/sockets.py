@@ -43,7 +43,7 @@ class Sockets:
 def private_sockets() -> Iterator[Sockets]:
     """Make a folder that only this user can enter (mode 0700), and remove it with all that is in it at the end.
 
-    Folders that gateways have left which were killed are removed as well: nobody holds their locks.
+    It also removes the folders of gateways that were killed: no process holds their locks.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), (left / _LOCK).open() as lock:
@@ -51,7 +51,9 @@ def private_sockets() -> Iterator[Sockets]:
             shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
         sockets = Sockets(Path(name))
-        with (sockets.folder / _LOCK).open("w") as lock:
+        new = sockets.folder / f"{_LOCK}.new"
+        with new.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            new.rename(sockets.folder / _LOCK)  # held before others can see it
             sockets.reload.mkdir()
             yield sockets

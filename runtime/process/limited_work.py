@@ -1,8 +1,8 @@
-"""Work that may take for ever, all memory or the stack, in a process of its own that such work ends.
+"""Runs work in a child process, because it may need unlimited time, memory or stack.
 
-Work goes to a child as a line of JSON, and what it makes of it comes back as one. The child has a second of processor
-time for each, and so ends even if nobody waits for it any more. One that stands still, as a stopped process does, is
-killed, and its work is given to another.
+The child receives each piece of work as a line of JSON and returns the result as one. It may use a second of processor
+time for each piece, and the kernel ends it at that limit. A child that does not answer, for example because it was
+stopped, is killed, and another one gets its work.
 """
 
 import contextlib
@@ -36,8 +36,8 @@ class LimitMet(Exception):
 class LimitedWork:
     """Owns processes of `python -m module`, where `module` calls `serve`; used by one thread at a time.
 
-    Each is told `opening` first; `num_spare` more than one are kept ready to take its place. If nobody closes them,
-    they end with their socket, so with this process.
+    Each process receives `opening` before any work. `num_spare` processes are kept ready beside the one that works. All
+    of them end when this process ends, because their sockets close.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class _Child:
             )
         self._lines = self._socket.makefile("rb")
         self._socket.settimeout(_START_SECONDS)
-        with contextlib.suppress(OSError):  # met again by whoever waits for it
+        with contextlib.suppress(OSError):  # `run` raises it again
             self._send(opening)
 
     def run(self, work: object) -> Any:

@@ -16,11 +16,11 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     # usual oversized message is refused, and counted, by runtime.rpc.message.read_message.
     ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
-    # Messages must not be compressed: bit 0 stands for those that are not.
+    # Only bit 0, which stands for "not compressed", is set: compressed messages are refused.
     ("grpc.compression_enabled_algorithms_bitset", 1),
-    # What a connection can make a server hold before anything is admitted: so many messages of at most 8 MiB, each for
-    # MESSAGE_TIMEOUT_SECONDS: at most 8 GiB, and no more than arrives in two seconds. Far fewer would do for calls, but
-    # the core counts those that were cancelled until it has cleaned up behind them, and refuses others meanwhile.
+    # This bounds what one connection makes a server hold before anything is admitted: 1,024 messages of at most 8 MiB,
+    # each for at most MESSAGE_TIMEOUT_SECONDS. Calls would need far fewer, but the core counts cancelled calls until it
+    # has cleaned up after them, and refuses others until then.
     ("grpc.max_concurrent_streams", 1024),
     ("grpc.server_handshake_timeout_ms", 3_000),
     # Old connections end, so that clients behind round-robin DNS meet new replicas; open calls get the grace.

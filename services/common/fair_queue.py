@@ -25,7 +25,7 @@ T = TypeVar("T", bound=Owned)
 
 
 class FairQueue(Generic[T]):
-    """Entries are distinguished by identity or by their own hash; every operation but iteration takes constant time."""
+    """Entries are distinguished by identity or by their own hash. Adding and taking out take constant time."""
 
     def __init__(self) -> None:
         self._of_caller: OrderedDict[str, _Turns[T]] = OrderedDict()  # whose turn is next comes first
@@ -61,9 +61,9 @@ class FairQueue(Generic[T]):
         self._turns(item).add_first(item)
         self._size += 1
 
-    def connections(self) -> dict[str, Counter[str]]:
-        """Return how many items each connection has here, by caller."""
-        return {caller: turns.sizes() for caller, turns in self._of_caller.items()}
+    def of_connections(self, caller: str) -> Counter[str]:
+        """Return how many items each of a caller's connections has here."""
+        return self._of_caller[caller].sizes() if caller in self._of_caller else Counter()
 
     def least_served(self, load: Mapping[str, int], connection_load: Mapping[str, int]) -> T:
         """Return what is next if the caller of the least load comes first, of it the connection, in turn among equals.

@@ -145,7 +145,6 @@ TESTED_ELSEWHERE = {
     "unit/services/ar/model/test_weights.py": ("services/ar/compute/torch/loading",),
     "unit/services/ar/engine/test_engine.py": ("services/ar/engine/request_stream",),
     "unit/services/ar/engine/test_scheduler.py": (
-        "services/ar/engine/fair_share",
         "services/ar/engine/sampling_params",
         "services/ar/engine/sequence",
     ),

@@ -34,15 +34,7 @@ def record_observed(
 
     `known` says why its calls may be slower than `max_seconds` today, `known_failures` why some may fail.
     """
-    record(
-        row=f"{row}: good calls failed",
-        figure=observed.num_failed,
-        unit=f"of {len(observed.beside)} calls (codes: {observed.codes})",
-        bar="0",
-        passed=observed.num_failed == 0,
-        known=known_failures,
-        strict=False,
-    )
+    record_failed(record, row, observed, known_failures)
     record(
         row=f"{row}: good calls slowed down",
         figure=observed.slow_down,
@@ -50,6 +42,19 @@ def record_observed(
         bar=f"slowest below {max_seconds:g} s",
         passed=True,
         in_time=observed.slowest_seconds < max_seconds,
+        known=known,
+        strict=False,
+    )
+
+
+def record_failed(record: Record, row: str, observed: Observed, known: str = "") -> None:
+    """Note the good client's calls that failed; `known` says why some may."""
+    record(
+        row=f"{row}: good calls failed",
+        figure=observed.num_failed,
+        unit=f"of {len(observed.beside)} calls (codes: {observed.codes})",
+        bar="0",
+        passed=observed.num_failed == 0,
         known=known,
         strict=False,
     )

@@ -11,6 +11,7 @@ from tests.effort import Effort
 from tests.faults.attacks.one_caller import ATTACKS, Attack, attacking
 from tests.faults.attacks.peak_memory import MIB
 from tests.faults.clients import GENERATE, SAMPLE, quantile
+from tests.faults.figures import record_failed
 from tests.faults.history import STRAGGLERS_SECONDS
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
@@ -50,13 +51,7 @@ async def test_what_one_caller_takes(
             memory = {each.name: _resident_bytes(each.pid) / MIB for each in product.servers}
     await _let_go(product)
     alone, beside = (quantile([each for _, _, each in calls], 0.99) for calls in (observed.quiet, observed.beside))
-    record(
-        row=f"{row}: light client's calls lost",
-        figure=observed.num_failed,
-        unit=f"of {len(observed.beside)} calls (codes: {observed.codes})",
-        bar="0",
-        passed=observed.num_failed == 0,
-    )
+    record_failed(record, row, observed)
     record(
         row=f"{row}: light client's p99",
         figure=beside / max(alone, 1e-4),

@@ -7,6 +7,7 @@
 // besides those that were known before. All counts are of the whole process, whose threads share them.
 
 #include "envoy.h"
+#include "unused_hooks.h"
 
 #include <algorithm>
 #include <array>
@@ -165,8 +166,6 @@ int shares, keys;  // configurations; their addresses tell them apart
 
 extern "C" {
 
-const char* envoy_dynamic_module_on_program_init() { return "v0.2.0"; }
-
 void* envoy_dynamic_module_on_network_filter_config_new(void*, Bytes, Bytes) { return &shares; }
 void envoy_dynamic_module_on_network_filter_config_destroy(void*) {}
 void* envoy_dynamic_module_on_network_filter_new(void*, void*) { return new std::string; }  // empty: not counted
@@ -251,16 +250,4 @@ void envoy_dynamic_module_on_http_filter_stream_complete(void*, void* module) {
     auto* request = static_cast<Request*>(module);
     if (request->is_counted) request->end();
 }
-
-// Envoy asks for these as well.
-void envoy_dynamic_module_on_http_filter_http_callout_done() {}
-void envoy_dynamic_module_on_http_filter_http_stream_headers() {}
-void envoy_dynamic_module_on_http_filter_http_stream_data() {}
-void envoy_dynamic_module_on_http_filter_http_stream_trailers() {}
-void envoy_dynamic_module_on_http_filter_http_stream_complete() {}
-void envoy_dynamic_module_on_http_filter_http_stream_reset() {}
-void envoy_dynamic_module_on_http_filter_scheduled() {}
-void envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark() {}
-void envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark() {}
-int envoy_dynamic_module_on_http_filter_local_reply() { return 0; }
 }

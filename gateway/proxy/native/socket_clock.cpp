@@ -8,6 +8,7 @@
 // is one thread, and what it parses is what it has just read: `last_read` is whose that was.
 
 #include "envoy.h"
+#include "unused_hooks.h"
 
 #include <atomic>
 #include <cerrno>
@@ -134,8 +135,6 @@ int upstream, downstream;  // configurations; their addresses tell them apart
 
 extern "C" {
 
-const char* envoy_dynamic_module_on_program_init() { return "v0.2.0"; }
-
 void* envoy_dynamic_module_on_transport_socket_factory_config_new(void*, Bytes, Bytes, bool is_upstream) {
     return is_upstream ? &upstream : &downstream;
 }
@@ -247,16 +246,4 @@ void envoy_dynamic_module_on_http_filter_stream_complete(void* envoy, void* modu
     envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, {name, sizeof name - 1}, {key, sizeof key - 1},
                                                                    {text, size_t(size)});
 }
-
-// Envoy asks for these as well.
-void envoy_dynamic_module_on_http_filter_http_callout_done() {}
-void envoy_dynamic_module_on_http_filter_http_stream_headers() {}
-void envoy_dynamic_module_on_http_filter_http_stream_data() {}
-void envoy_dynamic_module_on_http_filter_http_stream_trailers() {}
-void envoy_dynamic_module_on_http_filter_http_stream_complete() {}
-void envoy_dynamic_module_on_http_filter_http_stream_reset() {}
-void envoy_dynamic_module_on_http_filter_scheduled() {}
-void envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark() {}
-void envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark() {}
-int envoy_dynamic_module_on_http_filter_local_reply() { return 0; }
 }

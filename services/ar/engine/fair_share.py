@@ -54,8 +54,8 @@ def num_owed(running: list[Sequence], waiting: FairQueue[Sequence], share: int) 
     """Return how many places callers that wait lack of their share, or of a caller's those connections that wait."""
     of_caller, of_connection = running_of(running), connections_of(running)
     owed = 0
-    for caller, sizes in waiting.connections().items():
-        own = _connection_share(running, waiting, caller, share)
+    for caller in waiting.sizes():
+        sizes, own = waiting.of_connections(caller), _connection_share(running, waiting, caller, share)
         of_connections = sum(max(0, min(sizes[each], own - of_connection[each])) for each in sizes)
         owed += max(min(sizes.total(), share - of_caller[caller]), of_connections)
     return owed
@@ -116,4 +116,4 @@ def connections_of(running: list[Sequence]) -> Counter[str]:
 def _connection_share(running: list[Sequence], waiting: FairQueue[Sequence], caller: str, share: int) -> int:
     """Return an equal part of a caller's share, at least one."""
     running_ones = {connection_of(each.caller) for each in running if each.caller == caller}
-    return max(1, share // max(1, len(running_ones | waiting.connections().get(caller, Counter()).keys())))
+    return max(1, share // max(1, len(running_ones | waiting.of_connections(caller).keys())))

@@ -73,11 +73,8 @@ class BatchQueue(Generic[Payload, Result]):
         `num_turns_more` times for the newcomer, once until it begins, and once a batch that it fills until it ends.
         """
         connection = connection_of(caller)
-        own_samples, own_requests = (
-            self._counts.of_connections(caller),
-            self._requests.connections().get(caller, Counter()),
-        )
-        turns = _turns(own_samples, own_requests, max_batch_size)
+        own_samples = self._counts.of_connections(caller)
+        turns = _turns(own_samples, self._requests.of_connections(caller), max_batch_size)
         own_turns = turns.pop(connection, 0) + num_turns_more
         own = own_samples[connection] + _before(own_samples, turns, own_turns)
         own_turns += sum(min(each, own_turns) for each in turns.values())

@@ -81,7 +81,8 @@ async def test_entries_that_nobody_takes_are_counted(ar: Backend, monkeypatch: p
 
     monkeypatch.setattr(AccessLogService, "_stream", stall)
     long = (("referer", "x" * 4000),)  # an entry has it: some dozens fill all buffers
-    async with proxy([ar], limits={**QUICK, "connection_buffer": 16_384, "log_buffer": 1024}) as running:
+    small = {"connection_buffer": 16_384, "log_buffer": 1024, "log_backlog": 65_536}
+    async with proxy([ar], limits={**QUICK, **small}) as running:
         written = dropped = 0
         async with asyncio.timeout(60):
             while not dropped:

@@ -24,6 +24,12 @@ needs_openvino = pytest.mark.skipif(not openvino_session.is_installed(), reason=
 
 
 @pytest.fixture(autouse=True)
+def never_idle(monkeypatch):
+    """A calibration that the machine disturbed is not made again, unless a test says that the machine is idle."""
+    monkeypatch.setattr(calibrated, "is_idle", lambda: False)
+
+
+@pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
     monkeypatch.setattr(calibrator, "NUM_ROUNDS", 1)
     monkeypatch.setattr(calibrator, "RUN_SECONDS", 0.001)
