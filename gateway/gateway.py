@@ -11,8 +11,6 @@ from prometheus_client import ProcessCollector
 
 from gateway.access.access import Access
 from gateway.access.authorization import Authorization
-from gateway.doors.oip.door import OipDoor
-from gateway.doors.openai.door import OpenAiDoor
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.access_log_service import AccessLogService
 from gateway.figures.history import History
@@ -25,6 +23,8 @@ from gateway.http.app import build_app
 from gateway.http.rpcs import Rpcs
 from gateway.http.server import HttpServer
 from gateway.http.status import Status
+from gateway.protocols.oip.protocol import OipProtocol
+from gateway.protocols.openai.protocol import OpenAiProtocol
 from gateway.proxy import bootstrap
 from gateway.proxy.admin import HTTP
 from gateway.proxy.binary import find_envoy
@@ -76,14 +76,14 @@ class Gateway:
         self._sent = SentTimes(sockets.sent_times) if sockets.sent_times.exists() else None
         self._log = AccessLogService(self._take)
         self._rpcs = Rpcs(access, sockets.internal, self.metrics)
-        self._oip = OipDoor(access, self.replicas, self.metrics, statistics, sockets)
-        self._openai = OpenAiDoor(access, self.replicas, self.metrics, sockets)
+        self._oip = OipProtocol(access, self.replicas, self.metrics, statistics, sockets)
+        self._openai = OpenAiProtocol(access, self.replicas, self.metrics, sockets)
         handlers = [self._log.handler(), *([Authorization(access).handler()] if access.asks_for_keys else [])]
         entrances: list[Entrance] = [self._rpcs, self._oip, self._openai]
         self.server = GatewayServer(sockets, handlers, self.envoy, entrances, lambda: self._log.num_taken)
         self._history, status = History(self.metrics), Status(self.replicas, self.metrics, self.server)
-        doors = (*self._oip.http_routes(), *self._openai.http_routes())
-        app = build_app(access, status, self._history, self.registry, self._rpcs, doors)
+        protocols = (*self._oip.http_routes(), *self._openai.http_routes())
+        app = build_app(access, status, self._history, self.registry, self._rpcs, protocols)
         self._http = HttpServer(app, sockets.http)
 
     @property

@@ -1,4 +1,4 @@
-"""Cumulative figures of each model since the start, of all that came in by any door: what load testers subtract.
+"""Cumulative figures of each model since the start, of all that came in by any protocol: what load testers subtract.
 
 They come from the same clock as the histograms. The shares of a pass add up: a request of n units that rode in passes
 of b units on average has n / b of a pass, and as much of its time.

@@ -31,11 +31,11 @@ def build_app(
     history: History,
     registry: CollectorRegistry,
     rpcs: Rpcs,
-    doors: Iterable[BaseRoute] = (),
+    protocols: Iterable[BaseRoute] = (),
 ) -> FastAPI:
-    """Return the application; `doors` are the routes of other servers' protocols."""
+    """Return the application; `protocols` are the routes of other servers' protocols."""
     app = FastAPI(title="Tandem gateway", docs_url=None, redoc_url=None, openapi_url=None)
-    app.router.routes.extend((*rpcs.http_routes(), *doors))
+    app.router.routes.extend((*rpcs.http_routes(), *protocols))
     app.mount("/pages", StaticFiles(directory=PAGES))
     _add_probes(app, status, registry)
     _add_reports(app, access, status, history)

@@ -26,7 +26,7 @@ class Sockets:
         self.oip_streams = folder / "oip_streams.sock"
         """The same for streams: a server that can begin a reply before it has a message."""
         self.internal = folder / "internal.sock"
-        """Envoy's listener for the gRPC calls that the HTTP server and the doors make for their callers."""
+        """Envoy's listener for the gRPC calls that the HTTP server and the protocols make for their callers."""
         self.bootstrap = folder / "bootstrap.json"
         """The file that Envoy starts with."""
         self.sent_times = folder / "sent_times"

@@ -1,4 +1,4 @@
-"""The HTTP door: probes, metrics, status, the page."""
+"""The HTTP side: probes, metrics, status, the page."""
 
 from __future__ import annotations
 

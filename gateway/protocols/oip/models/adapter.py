@@ -1,0 +1,70 @@
+"""What the rest of the protocol knows of a model: its tensors, and how a request becomes calls of our own RPCs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.protocols.oip.tensors.inputs import Inputs
+from gateway.protocols.oip.tensors.outputs import InferenceResult
+from gateway.protocols.oip.tensors.spec import Spec
+from runtime.rpc.routes import Route, all_routes
+
+ROUTES: Mapping[str, Route] = {route.rpc: route for route in all_routes() if route.unit}
+"""The RPCs that generate, by their names."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The calls that a request stands for, and how their replies become its result.
+
+    A unary route's `requests` are made together, and `result` gets all their replies. A streaming route has one
+    request, and `result` gets each message by itself; None stands for a message without a result. `has_many_parts`:
+    to make a result of large replies takes long.
+    """
+
+    route: Route
+    requests: Sequence[bytes]
+    result: Callable[[Sequence[Any]], InferenceResult | None]
+    has_many_parts: bool = False
+
+
+class Adapter(Protocol):
+    """A model that is served. `max_batch_size` is 0 for a model whose requests have no batch dimension."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def platform(self) -> str: ...
+
+    @property
+    def is_decoupled(self) -> bool:
+        """Whether one request of a stream may have several responses."""
+
+    @property
+    def max_batch_size(self) -> int: ...
+
+    @property
+    def inputs(self) -> Sequence[Spec]: ...
+
+    @property
+    def outputs(self) -> Sequence[Spec]: ...
+
+    @property
+    def parameters(self) -> Collection[str]:
+        """The names of the parameters that a request may have for this model."""
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """Beginnings of field names in errors of our own RPCs, and what a caller of this protocol knows them as."""
+
+    def route(self, is_streamed: bool) -> Route:
+        """Return the RPC whose budget a request needs, before its tensors are read."""
+
+    def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
+        """Return the calls of a request. `wanted` are the outputs that it lists.
+
+        `parameters` are plain values of some that the model takes. Raises InvalidArgument.
+        """

@@ -1,0 +1,78 @@
+"""The tokens of one text as completions report them: four lists, and where in the text each token begins."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.protocols.openai.replies.completion import CompletionLogprobs
+
+_REPLACEMENT = "\ufffd"
+
+
+class TokenTable:
+    """Takes tokens one after another; tokens of `silent` ids add nothing to the text."""
+
+    def __init__(self, silent: Iterable[int] = ()) -> None:
+        self._silent = frozenset(silent)
+        self._decoder = _new_decoder()
+        self._offset = 0
+        self._clear()
+
+    def add_first(self, token: bytes, is_text: bool = True) -> None:
+        """Take the first token of a prompt, which has no probability."""
+        self._add(token, None, None, is_text)
+
+    def add(self, entries: Iterable[Any], is_text: bool = False) -> None:
+        """Take TokenLogprob messages. `is_text`: also control tokens, as in an echoed prompt, are written out."""
+        for entry in entries:
+            shown = is_text or entry.token_id not in self._silent
+            self._add(entry.token, entry.logprob, _top(entry), shown)
+
+    def take(self) -> CompletionLogprobs:
+        """Return what was added since the last time."""
+        taken = CompletionLogprobs(
+            text_offset=self._offsets, tokens=self._tokens, token_logprobs=self._logprobs, top_logprobs=self._tops
+        )
+        self._clear()
+        return taken
+
+    def _add(self, token: bytes, logprob: float | None, top: dict[str, float] | None, is_text: bool) -> None:
+        self._offsets.append(self._offset + (self._breaks_off(token) if is_text else 0))
+        self._tokens.append(readable(token))
+        self._logprobs.append(logprob)
+        self._tops.append(top)
+        if is_text:
+            self._offset += len(self._decoder.decode(token))
+
+    def _breaks_off(self, token: bytes) -> bool:
+        """Return whether a character that was begun before the token is none: U+FFFD then stands for its bytes."""
+        begun = self._decoder.getstate()[0]
+        return bool(begun) and _new_decoder().decode(begun + token).startswith(_REPLACEMENT)
+
+    def _clear(self) -> None:
+        self._offsets: list[int] = []
+        self._tokens: list[str] = []
+        self._logprobs: list[float | None] = []
+        self._tops: list[dict[str, float] | None] = []
+
+
+def _new_decoder() -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder("utf-8")("replace")
+
+
+def readable(token: bytes) -> str:
+    """Return a token as text; of one that is no whole characters, its bytes, so that no two look the same."""
+    try:
+        return token.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token)
+
+
+def _top(entry: Any) -> dict[str, float]:
+    """Return the alternatives and the token itself; of two that look the same, the better one."""
+    top: dict[str, float] = {}
+    for each in (*entry.alternatives, entry):
+        top.setdefault(readable(each.token), each.logprob)
+    return top

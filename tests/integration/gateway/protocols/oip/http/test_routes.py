@@ -1,0 +1,222 @@
+"""The protocol over HTTP: JSON and binary tensors, the same answers as over gRPC, errors in its own shape."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.effort import Effort
+from tests.integration.gateway.callers import SECRET, keys_file
+from tests.integration.gateway.fakes import HOLD, TEXT_MODEL, FakeBackend
+from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.oip.inputs import completed, drawn, sampled
+from tests.integration.gateway.running import RunningGateway, running_gateway
+
+LENGTH = "inference-header-content-length"
+
+
+@pytest.fixture
+async def http(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=30) as client:
+        yield client
+
+
+def tensor(name: str, datatype: str, *data: Any, shape: list[int] | None = None) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": shape or [len(data)], "data": list(data)}
+
+
+def text(prompt: str, **sampling: Any) -> dict[str, Any]:
+    parameters = tensor("sampling_parameters", "BYTES", json.dumps(sampling))
+    return {"inputs": [tensor("text_input", "BYTES", prompt), parameters]}
+
+
+async def infer(http: httpx.AsyncClient, model: str, request: dict[str, Any]) -> dict[str, Any]:
+    response = await http.post(f"/v2/models/{model}/infer", json=request)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def error_of(response: httpx.Response) -> str:
+    body = response.json()
+    assert list(body) == ["error"]
+    assert isinstance(body["error"], str)
+    return body["error"]
+
+
+async def test_what_the_server_says(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/v2/health/live")).json() == {"live": True}
+    assert (await http.get("/v2/health/ready")).json() == {"ready": True}
+    assert (await http.get("/v2")).json()["name"] == "tandem"
+    for model in (TEXT, PICTURES, IMAGES):
+        for path in (f"/v2/models/{model}", f"/v2/models/{model}/versions/1"):
+            assert (await http.get(f"{path}/ready")).status_code == 200
+            metadata = (await http.get(path)).json()
+            assert (metadata["name"], metadata["versions"]) == (model, ["1"])
+            assert {"name", "datatype", "shape"} == set(metadata["inputs"][0])
+            assert all(isinstance(size, int) for each in metadata["outputs"] for size in each["shape"])
+            config = (await http.get(f"{path}/config")).json()
+            assert config["name"] == model
+            assert config["model_transaction_policy"]["decoupled"] is (model != IMAGES)
+            assert config["input"][0]["data_type"].startswith("TYPE_")
+            [statistics] = (await http.get(f"{path}/stats")).json()["model_stats"]
+            assert (statistics["name"], statistics["inference_stats"]["queue"]["count"]) == (model, 0)
+    assert (await http.get("/v2/models/nothing/ready")).status_code == 400
+    assert len((await http.get("/v2/models/stats")).json()["model_stats"]) == 3
+    assert {each["name"] for each in (await http.post("/v2/repository/index")).json()} == {TEXT, PICTURES, IMAGES}
+    missing = await http.get("/v2/models/nothing")
+    assert (missing.status_code, "there is no 'nothing'" in error_of(missing)) == (404, True)
+
+
+async def test_text(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
+    expected = await completed(gateway, "Früh", max_tokens=9, seed=1)
+    reply = await infer(http, TEXT, {"id": "8", **text("Früh", max_tokens="9", seed=1)})
+    assert (reply["id"], reply["model_name"], reply["model_version"]) == ("8", TEXT, "1")
+    [output] = reply["outputs"]
+    told = {"name": "text_output", "datatype": "BYTES", "shape": [1], "data": [expected.choices[0].text_delta]}
+    assert output == told
+    await gateway.until_idle()
+    assert gateway.value("tandem_requests_total", transport="oip", rpc="Complete", code="OK") == 1
+
+
+async def test_images_as_json(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
+    expected = await sampled(gateway, count=2, seed=4, labels=[1, 2])
+    request = {"inputs": [tensor("seed", "UINT64", 4), tensor("label", "INT32", [1], [2], shape=[2, 1])]}
+    [output] = (await infer(http, IMAGES, request))["outputs"]
+    assert output["shape"] == [2, 28, 28, 1]
+    assert bytes(output["data"]) == expected.images.data
+
+
+@pytest.mark.parametrize("asked", ["output", "request"])
+async def test_images_in_binary(gateway: RunningGateway, http: httpx.AsyncClient, asked: str) -> None:
+    expected = await sampled(gateway, seed=2**64 - 1)
+    seed = {"name": "seed", "datatype": "UINT64", "shape": [1, 1], "parameters": {"binary_data_size": 8}}
+    wanted = {"outputs": [{"name": "images", "parameters": {"binary_data": True}}]}
+    head = json.dumps(
+        {"inputs": [seed], **(wanted if asked == "output" else {"parameters": {"binary_data_output": True}})}
+    )
+    body = head.encode() + struct.pack("<Q", 2**64 - 1)
+    response = await http.post(f"/v2/models/{IMAGES}/infer", content=body, headers={LENGTH: str(len(head))})
+    length = int(response.headers[LENGTH])
+    assert response.headers["content-type"] == "application/octet-stream"
+    [output] = json.loads(response.content[:length])["outputs"]
+    assert output["parameters"] == {"binary_data_size": len(expected.images.data)}
+    assert response.content[length:] == expected.images.data
+
+
+async def test_pictures_in_sequence(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
+    expected = await drawn(gateway, 2, seed=5)
+    request = {"inputs": [tensor("label", "INT32", 2), tensor("seed", "UINT64", 5)], "outputs": [{"name": "images"}]}
+    [output] = (await infer(http, PICTURES, request))["outputs"]
+    assert bytes(output["data"]) == expected.choices[0].image.data
+
+
+BAD: dict[str, tuple[bytes, dict[str, str], str]] = {
+    "no JSON": (b"{", {}, "request: b'{' is not accepted; accepted: a JSON object"),
+    "a list": (b"[]", {}, "request: b'[]' is not accepted"),
+    "inputs": (b'{"inputs": 1}', {}, "inputs: 1 is not accepted"),
+    "an input": (b'{"inputs": [1]}', {}, "inputs[0]: 1 is not accepted"),
+    "a name": (b'{"inputs": [{"name": 1}]}', {}, "inputs[0].name: 1 is not accepted"),
+    "unknown": (json.dumps({"inputs": [tensor("x", "INT32", 1)]}).encode(), {}, "inputs: 'x' is not accepted"),
+    "a shape": (b'{"inputs": [{"name": "seed", "datatype": "UINT64", "shape": ["a"]}]}', {}, "inputs[0].shape: ['a']"),
+    "data": (json.dumps({"inputs": [tensor("seed", "UINT64", "a")]}).encode(), {}, "seed.data: ['a'] is not accepted"),
+    "no data": (b'{"inputs": [{"name": "seed", "datatype": "UINT64", "shape": [1]}]}', {}, "seed.data: None"),
+    "too large": (json.dumps({"inputs": [tensor("seed", "UINT64", 2**64)]}).encode(), {}, "seed.data: [1844674407370"),
+    "a length": (b"{}", {LENGTH: "9"}, f"{LENGTH}: '9' is not accepted"),
+    "no length": (b"{}", {LENGTH: "x"}, f"{LENGTH}: 'x' is not accepted"),
+    "more bytes": (b"{}abc", {LENGTH: "2"}, "request: '3 bytes behind the last tensor' is not accepted"),
+    "fewer bytes": (
+        b'{"inputs":[{"name":"seed","datatype":"UINT64","shape":[1],"parameters":{"binary_data_size":9}}]}',
+        {},
+        "seed.parameters.binary_data_size: 9 is not accepted; accepted: 0 to 0",
+    ),
+    "compressed": (b"{}", {"content-encoding": "gzip"}, "content-encoding: 'gzip' is not accepted"),
+    "many elements": (b'{"inputs":[' + b"[]," * 140_000 + b"[]]}", {}, "up to 131072 elements"),
+    "label 10": (json.dumps({"inputs": [tensor("label", "INT32", 10)]}).encode(), {}, "label: 10 is not accepted"),
+}
+
+
+async def test_a_bad_request_is_told(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
+    for name, (body, headers, words) in BAD.items():
+        before = gateway.value("tandem_requests_total", transport="oip", code="INVALID_ARGUMENT", rpc="Sample")
+        response = await http.post(f"/v2/models/{IMAGES}/infer", content=body, headers=headers)
+        assert (response.status_code, words in error_of(response)) == (400, True), (name, response.text)
+        await gateway.until_idle()
+        counted = gateway.value("tandem_requests_total", transport="oip", code="INVALID_ARGUMENT", rpc="Sample")
+        if not headers:
+            assert counted == before + 1, name
+
+
+async def test_another_site_cannot_drive_it(http: httpx.AsyncClient) -> None:
+    for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
+        response = await http.post(f"/v2/models/{IMAGES}/infer", content=b"{}", headers=headers)
+        assert (response.status_code, "PERMISSION_DENIED" in error_of(response)) == (403, True)
+
+
+async def test_a_deadline_and_a_client_that_leaves(ar: FakeBackend, gan: FakeBackend) -> None:
+    async with (
+        running_gateway([ar], [gan]) as gateway,
+        httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
+    ):
+        await gateway.until(serving=True)
+        path, request = f"/v2/models/{TEXT_MODEL}/infer", text(HOLD)
+        response = await http.post(path, json=request, headers={"grpc-timeout": "500m"})
+        assert (response.status_code, "DEADLINE_EXCEEDED" in error_of(response)) == (504, True)
+        await ar.servicer.all_closed.wait()
+        ar.servicer.started.clear()
+        call = asyncio.create_task(http.post(path, json=request))
+        await ar.servicer.started.wait()
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        async with asyncio.timeout(60):
+            await ar.servicer.all_closed.wait()
+        await gateway.until_idle()
+        for code in ("DEADLINE_EXCEEDED", "CANCELLED"):
+            assert gateway.value("tandem_requests_total", transport="oip", code=code) == 1
+
+
+async def test_keys_and_budgets(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:
+    settings = {"api_keys_file": keys_file(tmp_path, requests=1)}
+    async with (
+        running_gateway([ar], [gan], lambda: 0.0, **settings) as gateway,
+        httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
+    ):
+        await gateway.until(serving=True)
+        path, alice = f"/v2/models/{TEXT_MODEL}/infer", {"authorization": f"Bearer {SECRET}"}
+        assert (await http.get("/v2/health/ready")).status_code == 200
+        for response in (
+            await http.post(path, json=text("a")),
+            await http.get("/v2"),
+            await http.post("/v2/repository/index"),
+        ):
+            assert (response.status_code, "an API key is needed" in error_of(response)) == (401, True)
+            assert response.headers["www-authenticate"].startswith("Bearer")
+        assert (await http.post(path, json=text("a"), headers=alice)).status_code == 200
+        response = await http.post(path, json=text("a"), headers=alice)
+        assert (response.status_code, response.headers["retry-after"]) == (429, "60")
+        assert (await http.post(path, content=b"{", headers=alice)).status_code == 429  # before it is read
+        assert "budget of 1 requests a minute is used up" in error_of(response)
+
+
+async def test_strange_bodies_end_in_a_status(http: httpx.AsyncClient, effort: Effort) -> None:
+    good = json.dumps({"inputs": [tensor("seed", "UINT64", 1, shape=[1, 1]), tensor("label", "INT32", 3)]}).encode()
+    codes: dict[int, int] = {}
+    for number in range(effort.of(300, 5_000)):
+        random = Random(number)
+        body = bytearray(good)
+        for _ in range(random.choice((1, 1, 2, 5))):
+            body[random.randrange(len(body))] = random.choice(b'{}[]",:0123456789-eE.ntf \\\xff')
+        response = await http.post(f"/v2/models/{IMAGES}/infer", content=bytes(body))
+        codes[response.status_code] = codes.get(response.status_code, 0) + 1
+        if response.status_code != 200:
+            error_of(response)
+    assert set(codes) <= {200, 400, 404}, codes
+    assert min(codes[200], codes[400]) > 5

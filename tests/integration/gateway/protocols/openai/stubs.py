@@ -1,0 +1,14 @@
+"""Our own RPCs, to compare the protocol with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+TEXT, PICTURES, IMAGES = "tiny", "tiny-image", "fashion-gan"
+
+
+class Stubs(NamedTuple):
+    """Of both services."""
+
+    ar: Any
+    gan: Any

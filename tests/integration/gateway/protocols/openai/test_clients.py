@@ -1,0 +1,192 @@
+"""OpenAI's own Python client, synchronous and asynchronous: it holds replies against its types, tries again, leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import openai
+import pytest
+
+from runtime.errors import ModelFault, ResourceExhausted
+from tests.integration.gateway.fakes import HOLD, FakeBackend, FakeSequential
+from tests.integration.gateway.protocols.openai.stubs import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.running import RunningGateway, running_gateway
+
+OfFakes = tuple[openai.AsyncOpenAI, RunningGateway]
+MESSAGES = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "What is a clock?"}]
+
+
+@pytest.fixture
+def sync(gateway: RunningGateway) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(
+        base_url=f"{gateway.web_address}/v1", api_key="none", _strict_response_validation=True
+    ) as client:
+        yield client
+
+
+async def test_models_are_listed_text_first(client: openai.AsyncOpenAI) -> None:
+    assert [model.id async for model in client.models.list()] == [TEXT, PICTURES, IMAGES]
+    assert (await client.models.retrieve(IMAGES)).owned_by == "tandem"
+    with pytest.raises(openai.NotFoundError) as caught:
+        await client.models.retrieve("another")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+async def test_the_synchronous_client_asks_streams_and_lists(sync: openai.OpenAI) -> None:
+    def ask() -> tuple[str | None, str]:
+        options = {"model": TEXT, "messages": MESSAGES, "seed": 5, "max_tokens": 12}
+        whole = sync.chat.completions.create(**options)
+        stream = sync.chat.completions.create(**options, stream=True)
+        return whole.choices[0].message.content, "".join(each.choices[0].delta.content or "" for each in stream)
+
+    whole, streamed = await asyncio.to_thread(ask)
+    assert whole == streamed != ""
+    assert [model.id for model in await asyncio.to_thread(lambda: list(sync.models.list()))] == [TEXT, PICTURES, IMAGES]
+
+
+async def test_the_stream_helper_puts_the_answer_together(client: openai.AsyncOpenAI) -> None:
+    # It takes an end by length for a failure.
+    options = {"model": TEXT, "messages": MESSAGES, "seed": 5, "n": 2, "max_completion_tokens": 150, "stop": ["e", "a"]}
+    whole = await client.chat.completions.create(**options, logprobs=True)
+    async with client.chat.completions.stream(**options, logprobs=True) as stream:
+        final = await stream.get_final_completion()
+    assert [each.message.content for each in final.choices] == [each.message.content for each in whole.choices]
+    assert [each.finish_reason for each in final.choices] == [each.finish_reason for each in whole.choices]
+    assert final.choices[1].logprobs == whole.choices[1].logprobs
+
+
+async def test_every_chunk_says_the_same_of_the_reply(client: openai.AsyncOpenAI) -> None:
+    stream = await client.chat.completions.create(model=TEXT, messages=MESSAGES, max_tokens=5, stream=True)
+    chunks = [chunk async for chunk in stream]
+    assert len({(each.id, each.created, each.model, each.system_fingerprint) for each in chunks}) == 1
+    assert all(each.choices for each in chunks)
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert [each.choices[0].finish_reason for each in chunks].count(None) == len(chunks) - 1
+
+
+async def test_usage_so_far_ends_in_the_whole_usage(client: openai.AsyncOpenAI) -> None:
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    stream = await client.chat.completions.create(
+        model=TEXT, messages=MESSAGES, max_tokens=6, stream=True, extra_body={"stream_options": options}
+    )
+    usages = [chunk.usage async for chunk in stream]
+    assert None not in usages
+    totals = [usage.total_tokens for usage in usages if usage]
+    assert totals == sorted(totals)
+    assert totals[-1] == totals[-2]
+
+
+async def test_a_wrong_request_is_told_with_its_field(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match=r"temperature: 11\.0 is not accepted") as caught:
+        await client.chat.completions.create(model=TEXT, messages=MESSAGES, temperature=11.0)
+    assert caught.value.param == "temperature"
+    assert caught.value.request_id
+
+
+@pytest.fixture
+async def of_fakes(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[OfFakes]:
+    """A client of a gateway before scripted backends."""
+    async with running_gateway([ar], [gan]) as gateway:
+        await gateway.until(serving=True)
+        async with openai.AsyncOpenAI(base_url=f"{gateway.web_address}/v1", api_key="none") as client:
+            yield client, gateway
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_a_client_that_leaves_ends_the_work(of_fakes: OfFakes, text: FakeSequential, streams: bool) -> None:
+    client, gateway = of_fakes
+    if streams:
+        text.before_message = lambda index: asyncio.Event().wait() if index == 2 else None
+        stream = await client.completions.create(model="", prompt="a", stream=True, max_tokens=5)
+        assert (await anext(aiter(stream))).choices[0].text == "0 "
+        assert text.open_calls == 1
+        await stream.close()
+    else:
+        asking = asyncio.create_task(client.completions.create(model="", prompt=HOLD))
+        await text.started.wait()
+        asking.cancel()
+    async with asyncio.timeout(60):
+        await text.all_closed.wait()
+    await gateway.until_idle()
+    rpc = "Generate" if streams else "Complete"
+    assert gateway.value("tandem_requests_total", code="CANCELLED", rpc=rpc, transport="openai") == 1
+
+
+async def test_what_is_full_is_tried_again_when_told(of_fakes: OfFakes, text: FakeSequential) -> None:
+    client, _ = of_fakes
+
+    def refuse(_: int) -> None:
+        if text.num_calls < 3:
+            raise ResourceExhausted("the queue", 4, 0.02)
+
+    text.before_message = refuse
+    reply = await client.completions.create(model="", prompt="a", max_tokens=2)
+    assert (text.num_calls, reply.choices[0].text) == (3, "0 1 ")
+
+
+async def test_a_deadline_is_told_and_not_tried_again(of_fakes: OfFakes, text: FakeSequential) -> None:
+    client, _ = of_fakes
+    with pytest.raises(openai.APIStatusError) as caught:
+        await client.completions.create(model="", prompt=HOLD, extra_headers={"grpc-timeout": "200m"})
+    assert (caught.value.status_code, text.num_calls) == (504, 1)
+
+
+async def test_a_failure_in_the_middle_is_an_error_and_no_end(of_fakes: OfFakes, text: FakeSequential) -> None:
+    client, _ = of_fakes
+
+    def fail(index: int) -> None:
+        if index == 2:
+            raise ModelFault
+
+    text.before_message = fail
+    stream = await client.chat.completions.create(model="", messages=MESSAGES, stream=True, max_tokens=5)
+    received = aiter(stream)
+    assert [(await anext(received)).choices[0].delta.content for _ in range(2)] == ["", "0 "]
+    with pytest.raises(openai.APIError, match="NaN, infinity"):
+        await anext(received)
+
+
+async def test_a_backend_that_dies_tears_the_stream(of_fakes: OfFakes, ar: FakeBackend, text: FakeSequential) -> None:
+    client, _ = of_fakes
+    text.before_message = lambda index: asyncio.Event().wait() if index == 2 else None
+    stream = await client.completions.create(model="", prompt="a", stream=True, max_tokens=5)
+    received = aiter(stream)
+    await anext(received)
+    await ar.stop()
+    with pytest.raises(openai.APIError, match=r"the server is stopping|the backend went away"):
+        await anext(received)
+
+
+async def test_a_gateway_that_stops_lets_streams_end_and_refuses_new_ones(
+    of_fakes: OfFakes, text: FakeSequential
+) -> None:
+    client, gateway = of_fakes
+    hold = asyncio.Event()
+    text.before_message = lambda index: hold.wait() if index == 2 else None
+    stream = await client.completions.create(model="", prompt="a", stream=True, max_tokens=3)
+    received = aiter(stream)
+    await anext(received)
+    stopping = asyncio.create_task(gateway.stop(10))
+    while not gateway.gateway._openai._under_way.is_draining:
+        await asyncio.sleep(0.01)
+    with pytest.raises(openai.APIStatusError) as caught:
+        await client.with_options(max_retries=0).completions.create(model="", prompt="b")
+    assert caught.value.status_code == 503
+    hold.set()
+    assert "".join([chunk.choices[0].text async for chunk in received]) == "1 2 "
+    await stopping
+
+
+async def test_a_backend_that_is_away_is_told_as_such(of_fakes: OfFakes, ar: FakeBackend) -> None:
+    client, gateway = of_fakes
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http:
+        assert (await http.get("/health")).status_code == 200
+        await ar.stop()
+        await gateway.until(serving=False)
+        assert (await http.get("/health")).status_code == 503
+    for name in ("", "fake-text"):
+        with pytest.raises(openai.APIStatusError, match="sequential backend is not ready") as caught:
+            await client.with_options(max_retries=0).completions.create(model=name, prompt="a")
+        assert (caught.value.status_code, caught.value.code) == (503, "service_unavailable")

@@ -1,0 +1,82 @@
+"""Structured output through the protocol: what comes out matches, streamed or not, in chat and in completions."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import httpx
+import jsonschema
+import openai
+import pytest
+
+from tests.integration.gateway.protocols.openai.events import events_of
+from tests.integration.gateway.protocols.openai.stubs import TEXT
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"enum": ["Ada", "Alan"]}, "old": {"type": "boolean"}},
+    "required": ["name", "old"],
+    "additionalProperties": False,
+}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": SCHEMA}}
+MESSAGES = [{"role": "user", "content": "Who?"}]
+
+
+async def test_a_schema_holds_in_every_choice(client: openai.AsyncOpenAI) -> None:
+    found = await client.chat.completions.create(
+        model=TEXT, messages=MESSAGES, response_format=FORMAT, n=8, seed=2, max_tokens=100
+    )
+    for choice in found.choices:
+        assert choice.finish_reason == "stop"
+        jsonschema.validate(json.loads(choice.message.content or ""), SCHEMA)
+
+
+async def test_a_stream_says_the_same(client: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {
+        "model": TEXT,
+        "messages": MESSAGES,
+        "response_format": FORMAT,
+        "seed": 3,
+        "max_tokens": 100,
+    }
+    whole = await client.chat.completions.create(**asked)
+    stream = await client.chat.completions.create(**asked, stream=True)
+    text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+    assert text == whole.choices[0].message.content
+
+
+@pytest.mark.parametrize(
+    ("fields", "pattern"),
+    [
+        ({"guided_regex": "[ab]{3}"}, "[ab]{3}"),
+        ({"structured_outputs": {"choice": ["yes", "no"]}}, "yes|no"),
+        ({"structured_outputs": {"grammar": 'start: "x" "y"'}}, "xy"),
+    ],
+)
+async def test_vllm_s_words_hold_in_completions(http: httpx.AsyncClient, fields: dict[str, Any], pattern: str) -> None:
+    body = {"prompt": "a", "max_tokens": 20, "n": 4, **fields}
+    reply = (await http.post("/v1/completions", json=body)).json()
+    for choice in reply["choices"]:
+        assert re.fullmatch(pattern, choice["text"])
+    parts = await events_of(http, "/v1/completions", {**body, "n": 1, "stream": True})
+    assert re.fullmatch(pattern, "".join(part["choices"][0]["text"] for part in parts))
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "x"}}}}, "response_format"),
+        ({"guided_regex": "("}, "guided_regex"),
+        ({"guided_choice": [""]}, "guided_choice"),
+        ({"guided_grammar": "no grammar"}, "guided_grammar"),
+        ({"structured_outputs": {"regex": "["}}, "structured_outputs.regex"),
+    ],
+)
+async def test_a_constraint_that_is_none_is_refused_by_the_body_s_own_field(
+    http: httpx.AsyncClient, fields: dict[str, Any], param: str
+) -> None:
+    response = await http.post("/v1/chat/completions", json={"messages": MESSAGES, **fields})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"].startswith(param)
