@@ -41,16 +41,10 @@ MEASUREMENTS = {
     "pair": Measurement("release.pair", (*SERVED, "models")),
     "hop": Measurement("hop", ("gateway", "runtime"), ("--rounds", "5")),
     "parallel": Measurement("parallel", IMAGES, ("--rounds", "4")),
-    "runtimes": Measurement("runtimes", ("services/common/runtimes", "models/fashion-gan")),
-    "runtime_quality": Measurement("runtimes.quality", ("services/common/runtimes", "models/fashion-gan")),
     "text_peers": Measurement("side_by_side", TEXT),
     "text_perplexity": Measurement("perplexity", TEXT, ("--windows", "64")),
     "text_parity": Measurement("parity", TEXT),
-    "streams": Measurement("streams", TEXT, is_printed=True),
-    "loading": Measurement("loading", TEXT, ("--speeds",), is_printed=True),
     "growth": Measurement("growth", IMAGES),
-    "oip": Measurement("oip", ("gateway", *IMAGES), is_printed=True),
-    "truth": Measurement("truth", ("tandem/measure/generator", "gateway/proxy"), is_printed=True),
 }
 """By the name of the result's file, in the order in which they are measured."""
 

@@ -1,1 +1,0 @@
-"""Whether a load tester tells the truth, by servers whose latencies are known."""
