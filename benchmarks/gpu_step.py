@@ -20,7 +20,6 @@ from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.kernel import BLOCK_SIZE, TEXT_MODEL, decoding
 from benchmarks.harness.printing import show, spread_table
-from runtime.models import ModelRepository
 from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block
 from services.ar.compute.runner import Forward
 from services.ar.compute.torch.loading import load_transformer
@@ -29,6 +28,7 @@ from services.ar.engine.layout import Layout
 from services.ar.engine.step import Work
 from services.ar.model.weights import open_checkpoint
 from tandem.measure.formats import decimals
+from tandem.shared.models import ModelRepository
 
 NUM_STEPS = 50
 COPIED_BYTES = 2**30

@@ -26,12 +26,12 @@ from benchmarks.parallel.undisturbed import undisturbed
 from benchmarks.parallel.workload import Workload
 from benchmarks.runtimes.contenders import LARGEST_BATCH, Contender
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
-from runtime.models import Model, ModelRepository
 from services.gan.generators import open_generators, probe
 from services.gan.settings import GanSettings
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.formats import decimals
 from tandem.measure.report.tables.writers import markdown_table
+from tandem.shared.models import Model, ModelRepository
 
 BARS = {"8x4": 0.95, "64x1": 0.95, "1x8": 0.85}
 WORKLOADS = (Workload(1, 1), Workload(1, 8), Workload(1, 64), Workload(8, 4), Workload(64, 1), Workload(64, 4))

@@ -31,9 +31,9 @@ from benchmarks.side_by_side import perplexity
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.perplexity import SCORED_TOKENS, WINDOW_TOKENS, Losses
 from benchmarks.side_by_side.tandem_engine import tandem
-from runtime.file_hashes import sha256_of
-from runtime.models import ModelRepository
 from tandem.client import TandemClient, TandemRpcError
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelRepository
 
 REFERENCE = "transformers bfloat16"
 LLAMA_CPP = ("llama-q8_0", "llama-q4_1")

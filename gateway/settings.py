@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 from gateway.access.api_keys import ApiKey, load_api_keys
 from runtime.settings import OptionalFile, ProcessSettings
 from runtime.tls import ChannelTls, checked_channel_tls, checked_identity
-from tandem.loopback import is_loopback
+from tandem.shared.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime.errors import TandemError
-from runtime.model_spec import WheelSource
-from runtime.models import Model, ModelError, ModelRepository, verify
+from tandem.shared.errors import TandemError
+from tandem.shared.model_spec import WheelSource
+from tandem.shared.models import Model, ModelError, ModelRepository, verify
 
 
 def pull(model: Model, report: Callable[[str], None]) -> Path:

@@ -1,6 +1,6 @@
 """Who can reach a server: this machine alone, or others as well."""
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 
 class OpenToAll(ExpectedError):

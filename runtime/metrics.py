@@ -19,17 +19,9 @@ from prometheus_client.exposition import start_http_server
 
 from runtime.histogram import Histogram
 from tandem.common.v1 import timings_pb2
-from tandem.expected_errors import ExpectedError
-from tandem.phases import phase_seconds
+from tandem.shared.errors import ExpectedError
+from tandem.shared.metrics import SECONDS_BUCKETS, phase_seconds
 
-# 0.01 * 2^(n/8) s, 0.1 ms to 97 s: every eighth bound is one of OpenTelemetry's GenAI boundaries. Each is less than a
-# tenth above the one before, so that any quantile that Prometheus finds in a bucket is within 10 % of the exact one.
-_OCTAVE_EIGHTHS = tuple(float(f"{0.01 * 2 ** (n / 8):.4g}") for n in range(-53, 107))
-_OBJECTIVES = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-SECONDS_BUCKETS = tuple(sorted({*_OCTAVE_EIGHTHS, *_OBJECTIVES}))
-"""Upper bounds, in seconds; requests within an objective can be counted only if it is one of them."""
-METRICS_PORT_METADATA = "tandem-metrics-port"
-"""Trailing metadata of a health check's reply: the port of the metrics page, at the host of the server."""
 BATCH_SIZE_BUCKETS = tuple(float(2**n) for n in range(11))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from runtime.errors import ModelFault, NotFound, Unavailable
-from runtime.models import Model, ModelError, ModelRepository
+from tandem.shared.errors import ModelFault, NotFound, Unavailable
+from tandem.shared.models import Model, ModelError, ModelRepository
 
 
 class Part(Protocol):

@@ -4,7 +4,6 @@ Only this module and the `settings.py` of each process read the environment.
 """
 
 import logging
-import os
 import sys
 import tomllib
 from importlib.resources.abc import Traversable
@@ -26,9 +25,9 @@ from pydantic_settings import (
 from runtime.exposure import OpenToAll
 from runtime.http2 import Http2
 from runtime.tls import ServerTls, checked_identity, checked_server_tls
-from tandem.expected_errors import ExpectedError
-from tandem.loopback import is_loopback
-from tandem.validation_errors import settings_in_words
+from tandem.shared.errors import ExpectedError
+from tandem.shared.loopback import is_loopback
+from tandem.shared.validation_errors import settings_in_words
 
 logger = logging.getLogger(__name__)
 
@@ -174,10 +173,3 @@ def _table_name(settings_cls: type[BaseSettings]) -> str:
 def _named(key: str) -> str:
     """Return a setting with all the ways to set it."""
     return f"{key} (--{key.replace('_', '-')}, TANDEM_{key.upper()})"
-
-
-def cache_folder() -> Path:
-    """Return the folder for downloaded weights: TANDEM_CACHE, else XDG_CACHE_HOME/tandem, else ~/.cache/tandem."""
-    if explicit := os.environ.get("TANDEM_CACHE"):
-        return Path(explicit)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tandem"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 
 class TlsFileError(ExpectedError):

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gateway.proxy.native.build import caller_shares_recipe, socket_clock_recipe
 from runtime.http2.build import http2_recipe
-from runtime.settings import cache_folder
 from services.ar.compute.native.build import kernel_recipe, usable_levels
 from services.gan.native.build import gan_recipe
 from tandem.measure.generator.native.build import sender_recipe
+from tandem.shared.cache_folder import cache_folder
 
 USABLE_LEVELS = usable_levels()
 """Those that this processor has, the best first."""

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.file_hashes import sha256_of
+from tandem.shared.file_hashes import sha256_of
 
 LATENT_DIM = 32
 _CHANNELS = 3

@@ -10,7 +10,7 @@ import transformers
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from runtime.file_hashes import sha256_of
+from tandem.shared.file_hashes import sha256_of
 
 VOCAB_SIZE = 384
 _SHAPE = {

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from runtime.errors import TandemError
-from runtime.file_hashes import sha256_of
 from tandem.measure.quality.fashion_mnist import load_split
 from tandem.measure.quality.reference import Split, from_file, with_channels
+from tandem.shared.errors import TandemError
+from tandem.shared.file_hashes import sha256_of
 from training.image_kind import FASHION, MAX_SIDE, MIN_SIDE, ImageKind
 
 SplitName = Literal["train", "validation", "test"]

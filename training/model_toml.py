@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from runtime.file_hashes import sha256_of
+from tandem.shared.file_hashes import sha256_of
 from training.image_kind import ImageKind
 
 

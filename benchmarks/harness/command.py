@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from runtime.settings import cache_folder
+from tandem.shared.cache_folder import cache_folder
 
 
 def parser(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from runtime.compiled.recipe import LibraryUnavailable, Recipe
-from runtime.compiled.trust import distrust
-from runtime.settings import cache_folder
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.recipe import LibraryUnavailable, Recipe
+from tandem.shared.compiled.trust import distrust
 
 _SOURCES = Path(__file__).parent / "native"
 _FLAGS = ("-std=c++20", "-O2", "-Wall", "-Wextra")

@@ -33,8 +33,8 @@ from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
 from benchmarks.hop.durations import TOKENS_PER_SECOND, Durations
 from benchmarks.hop.page import page
-from runtime.compiled.recipe import LibraryUnavailable
 from tandem.measure.statistics.interleaving import turns
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 # The last commit whose gateway carried requests in Python.
 LAST_IN_PYTHON = "55d227e760c7cd5e2237576b4e1371b2b7b58d72"

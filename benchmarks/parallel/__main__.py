@@ -28,8 +28,8 @@ from benchmarks.parallel.page import page
 from benchmarks.parallel.peers import VERSIONS, Peers
 from benchmarks.parallel.session import Session
 from benchmarks.parallel.workload import FULL
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.models import ModelRepository
+from tandem.shared.compiled.recipe import LibraryUnavailable
+from tandem.shared.models import ModelRepository
 
 
 def run(rounds: int, folder: Path) -> Results:

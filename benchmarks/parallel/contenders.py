@@ -15,8 +15,8 @@ from benchmarks.parallel.bars import DIRECT, EQUAL, FP32, PRODUCT
 from benchmarks.parallel.dialects import TANDEM, Dialect
 from benchmarks.parallel.workload import BATCH_SIZES
 from benchmarks.runtimes import contenders as runtimes
-from runtime.models import Model
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+from tandem.shared.models import Model
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,6 @@ from benchmarks.harness.printing import table_of, write
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.parity.figures import ScoredText, of_answers
 from benchmarks.parity.questions import QUESTIONS
-from runtime.file_hashes import sha256_of
-from runtime.models import ModelRepository
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
@@ -31,6 +29,8 @@ from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelRepository
 
 ANSWER_TOKENS = 20
 CHUNK_TOKENS = 256

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from benchmarks.harness.cpu import machine_cpu
 from runtime.cores import usable_cores
-from runtime.model_spec import ImageSpec
-from runtime.models import Model
 from services.common.runtimes.batch_plan import unmeasured
 from services.common.runtimes.calibration.candidates import first_candidates
 from services.common.runtimes.calibration.speed import measure
@@ -26,6 +24,8 @@ from services.common.runtimes.session import Feed, Session, rows
 from services.gan.generator import Generator
 from services.gan.generators import probe
 from tandem.measure.quality.quantisation.quantisation import generator_of
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import Model
 
 LARGEST_BATCH = 64
 BASE = "onnxruntime float32"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.file_hashes import sha256_of
+from tandem.shared.file_hashes import sha256_of
 
 SMALLEST = 4
 LATENT_DIM = 128

@@ -33,9 +33,9 @@ from benchmarks.side_by_side.session import Session
 from benchmarks.side_by_side.tables import page
 from benchmarks.side_by_side.tandem_engine import tandem
 from benchmarks.side_by_side.workloads import WORKLOADS
-from runtime.file_hashes import sha256_of
-from runtime.models import ModelRepository
 from tandem.measure.prompts import PROMPTS
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelRepository
 
 
 async def measure(options: argparse.Namespace) -> Results:

@@ -1,6 +1,6 @@
 """Who may come in, and how much each may have: the first thing that happens to a request, before its message is read.
 
-Independent of the transport: it gets a key, and raises runtime.errors.
+Independent of the transport: it gets a key, and raises tandem.shared.errors.
 """
 
 import contextlib
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from gateway.access.api_keys import ApiKey, find
 from gateway.access.budget import IMAGE, Budgets
-from runtime.errors import OverBudget, Unauthenticated
 from runtime.rpc.routes import Route
+from tandem.shared.errors import OverBudget, Unauthenticated
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.access.budget import IMAGE, REQUEST, TOKEN
-from tandem.expected_errors import ExpectedError
-from tandem.validation_errors import in_words
+from tandem.shared.errors import ExpectedError
+from tandem.shared.validation_errors import in_words
 
 _SCHEME = "bearer"
 _CALLER_ID_DOMAIN = b"tandem caller id\0"

@@ -8,7 +8,7 @@ again, and so gets no more than the rate in the long run.
 import math
 from collections.abc import Callable, Iterable, Mapping
 
-from runtime.errors import OverBudget
+from tandem.shared.errors import OverBudget
 
 _ROUNDING_SECONDS = 1e-6
 REQUEST, TOKEN, IMAGE = "request", "token", "image"

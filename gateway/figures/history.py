@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from gateway.figures.metrics import GatewayMetrics
 from runtime.histogram import Distribution
-from runtime.metrics import SECONDS_BUCKETS
 from runtime.rpc.routes import all_routes
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 STEP_SECONDS = 2.0
 WINDOW_STEPS = 5

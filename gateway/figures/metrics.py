@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Counter
 from gateway.figures.log_entry import BACKEND_FULL, DENIED, GATEWAY_FULL
 from gateway.figures.observation import UNKNOWN_MODEL, Observation
 from runtime.histogram import Distribution, Histogram
-from runtime.metrics import SECONDS_BUCKETS
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, Route
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 PARADIGMS = (SEQUENTIAL, PARALLEL)
 SHED_REASONS = (GATEWAY_FULL, BACKEND_FULL)

@@ -13,7 +13,7 @@ from gateway.figures.log_entry import DENIED, Times, code_of, refusal_of, status
 from runtime.rpc.routes import Route
 from tandem.common.v1.served_pb2 import Served
 from tandem.common.v1.timings_pb2 import Timings
-from tandem.phases import phase_seconds
+from tandem.shared.metrics import phase_seconds
 
 UNKNOWN_MODEL = "unknown"
 

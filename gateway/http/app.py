@@ -20,7 +20,7 @@ from gateway.figures.history import History
 from gateway.http.errors import PathError, error_body, error_headers, http_status
 from gateway.http.rpcs import Rpcs
 from gateway.http.status import Status
-from runtime.errors import Unauthenticated
+from tandem.shared.errors import Unauthenticated
 
 PAGES = Path(__file__).parents[1] / "pages"
 

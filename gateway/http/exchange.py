@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.http.errors import error_body, error_headers, http_status
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge, TandemError
+from tandem.shared.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge, TandemError
 
 MAX_BODY_BYTES = 1024 * 1024
 

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 
 _ACCEPTED = {
     FieldDescriptor.CPPTYPE_INT32: "a whole number of 32 bits",

@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 from google.protobuf.message import Message
 
 from gateway.http.json_messages import parse_json
-from runtime.errors import InvalidArgument, ResourceExhausted
+from tandem.shared.errors import InvalidArgument, ResourceExhausted
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -29,7 +29,9 @@ from gateway.http.parsing import JsonParser
 from gateway.identity import Identity
 from gateway.upstream import Upstream
 from runtime.deadlines import Deadline
-from runtime.errors import (
+from runtime.rpc.routes import Route, all_routes
+from runtime.rpc.rpc import code_of
+from tandem.shared.errors import (
     DeadlineExceeded,
     Internal,
     InvalidArgument,
@@ -38,8 +40,6 @@ from runtime.errors import (
     Unavailable,
     shown,
 )
-from runtime.rpc.routes import Route, all_routes
-from runtime.rpc.rpc import code_of
 
 logger = logging.getLogger(__name__)
 

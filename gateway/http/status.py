@@ -13,9 +13,9 @@ from google.protobuf import json_format
 from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.replicas import Replicas
 from runtime.histogram import Distribution
-from runtime.metrics import SECONDS_BUCKETS
 from runtime.rpc.routes import SERVICES
 from runtime.server.server import RpcServer
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 
 class Status:

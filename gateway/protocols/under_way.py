@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from runtime.errors import Unavailable
+from tandem.shared.errors import Unavailable
 
 
 class UnderWay:

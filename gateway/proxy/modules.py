@@ -9,10 +9,10 @@ from pathlib import Path
 from gateway.proxy.binary import packaged_version
 from gateway.proxy.sockets import Sockets
 from gateway.proxy.template import Json
-from runtime.compiled.library_file import copy_library
-from runtime.compiled.opening import open_compiled
-from runtime.compiled.recipe import LibraryUnavailable, Recipe
-from runtime.settings import cache_folder
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.library_file import copy_library
+from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.recipe import LibraryUnavailable, Recipe
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gateway.figures.log_entry import Times
 from gateway.figures.observation import SOCKETS, Observation, is_sent_slowly
-from tandem.phases import BACKEND_PHASES
+from tandem.shared.metrics import BACKEND_PHASES
 
 GATEWAY, RESIDUAL = "gateway", "residual"
 BACKEND = "backend"

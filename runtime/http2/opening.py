@@ -1,15 +1,15 @@
-"""The compiled server for this process, made the first time; see `runtime.compiled`."""
+"""The compiled server for this process, made the first time; see `tandem.shared.compiled`."""
 
 import ctypes
 from functools import cache
 from pathlib import Path
 
-from runtime.compiled.library_file import open_library
-from runtime.compiled.opening import open_compiled
-from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2.build import http2_recipe
 from runtime.http2.library import Library
-from runtime.settings import cache_folder
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.library_file import open_library
+from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 _HEADER = "nghttp2/nghttp2.h"
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import grpc
 
-from runtime.errors import Internal, ResourceExhausted
 from runtime.http2.context import Http2Context
 from runtime.http2.events import Event, Kind, events_in, num_refused
 from runtime.http2.library import Finished, Library, Limits, default_limits
@@ -23,6 +22,7 @@ from runtime.http2.standing import Room, Standings
 from runtime.rpc.fast_path import FastPath
 from runtime.rpc.message import ManyMessages
 from runtime.rpc.rpc import ServiceHandler, status_details
+from tandem.shared.errors import Internal, ResourceExhausted
 
 UNIX = "unix:"
 

@@ -16,13 +16,12 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import uvloop
 
-from runtime.errors import TandemError
 from runtime.loading_thread import LoadingThread
 from runtime.process.collector import resting_collector
 from runtime.process.open_files import raise_limit
-from runtime.process.process_group import kill_children
 from runtime.server.server import PortInUse, RpcServer
-from tandem.expected_errors import EXPECTED
+from tandem.shared.errors import EXPECTED, TandemError
+from tandem.shared.process_group import kill_children
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from runtime.errors import Unavailable
+from tandem.shared.errors import Unavailable
 
 MAX_SECONDS = 1.0
 """Of processor time: to wait for a core on a busy machine is no fault of the work."""

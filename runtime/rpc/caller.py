@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 
 CALLER_METADATA = "tandem-caller"
 """Metadata key, and HTTP header, of the identifier. Only what stands in front of a backend may set it."""

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from runtime.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.undisturbed import undisturbed
+from tandem.shared.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge
 
 MESSAGE_TIMEOUT_SECONDS = 2.0
 CANCELLATION_DELAY_SECONDS = 0.05

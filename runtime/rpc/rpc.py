@@ -24,7 +24,6 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, TandemError
 from runtime.rpc.arrival import arrival_wait_seconds
 from runtime.rpc.caller import Owner, caller_of, peer_of
 from runtime.rpc.fast_path import FastPath
@@ -33,6 +32,7 @@ from runtime.rpc.routes import Route, route_of
 from runtime.rpc.served.ledger import REQUEST_ID_METADATA, ServedLedger
 from runtime.rpc.served.trailer import SERVED_METADATA, ServedCount
 from runtime.rpc.traceparent import sampled_trace_id
+from tandem.shared.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, TandemError
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 from grpc_health.v1 import health_pb2
 
-from runtime.errors import TandemError, shown
-from runtime.metrics import METRICS_PORT_METADATA
 from runtime.rpc.rpc import Call
+from tandem.shared.errors import TandemError, shown
+from tandem.shared.metrics import METRICS_PORT_METADATA
 
 Status: TypeAlias = int  # one of health_pb2.HealthCheckResponse.ServingStatus
 

@@ -14,9 +14,9 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
-from runtime.errors import DeadlineExceeded, TandemError
 from runtime.rpc.message import Context, ManyMessages, next_message, parse, write
 from runtime.rpc.rpc import abort
+from tandem.shared.errors import DeadlineExceeded, TandemError
 
 MAX_SECONDS = 10.0
 """What one call may take in all."""

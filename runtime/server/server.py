@@ -9,7 +9,6 @@ from typing import Protocol
 
 import grpc
 
-from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2 import Http2
 from runtime.http2.opening import open_http2
 from runtime.http2.server import Http2Server
@@ -18,7 +17,8 @@ from runtime.server.grpcio import GrpcioServer
 from runtime.server.health import Health
 from runtime.server.reflection import SERVICE_NAME, reflection_handlers
 from runtime.tls import ServerTls
-from tandem.expected_errors import ExpectedError
+from tandem.shared.compiled.recipe import LibraryUnavailable
+from tandem.shared.errors import ExpectedError
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ if __name__ == "__main__":
     # The threads of numpy's OpenBLAS spin when it is imported, and again after each product.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    from runtime.models import ModelRepository
     from runtime.process.logs import configure_logging
     from services.ar.settings import ArSettings
+    from tandem.shared.models import ModelRepository
 
     settings = ArSettings.from_command_line("services.ar")
     configure_logging(settings.log_level)

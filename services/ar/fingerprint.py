@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from runtime.models import Model
 from services.ar.compute.computation import Computation
 from services.ar.model.config import LongRopeScaling, ModelConfig
 from services.common.fingerprint import fingerprint
 from services.common.machine import this_machine
 from services.common.runtimes import onnx_session
+from tandem.shared.models import Model
 
 
 def model_fingerprint(

@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runtime.cores import usable_cores
-from runtime.file_hashes import FileHashes
 from runtime.loading_thread import in_loading_thread
-from runtime.models import Model, ModelError
 from services.ar.api.description import model_message
 from services.ar.api.modalities.modality import Modality
 from services.ar.api.modalities.text import TextModality
@@ -36,6 +34,8 @@ from services.ar.metrics import ArMetrics, ConstraintMetrics, EngineMetrics
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
+from tandem.shared.file_hashes import FileHashes
+from tandem.shared.models import Model, ModelError
 
 if TYPE_CHECKING:
     from services.common.diversity.watch import DiversityWatch

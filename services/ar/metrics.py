@@ -4,13 +4,14 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
+from runtime.metrics import BackendMetrics, DiversityMetrics
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting.drafter import Drafter
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.step import Work
 from services.common.batching.observer import ENDS, End
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 PARADIGM = "sequential"
 GROUP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)

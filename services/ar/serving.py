@@ -1,6 +1,5 @@
 """What the process serves: worker, servicer and server put together."""
 
-from runtime.file_hashes import FileHashes
 from runtime.metrics import expose, new_registry
 from runtime.process.lifecycle import run_process, serve
 from runtime.rpc.rpc import service_handler
@@ -12,6 +11,7 @@ from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.file_hashes import FileHashes
 
 
 def run(settings: ArSettings, hashes: FileHashes) -> None:

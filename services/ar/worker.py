@@ -3,12 +3,12 @@
 import asyncio
 from functools import partial
 
-from runtime.file_hashes import FileHashes
 from runtime.model_worker import ModelWorker
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
+from tandem.shared.file_hashes import FileHashes
 
 # The kind of prompt says which kind of model it needs; token ids fit any.
 _MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "image", "images": "image"}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 
 Float32s = npt.NDArray[np.float32]
 

@@ -9,8 +9,8 @@ import math
 import threading
 from collections import Counter
 
-from runtime.errors import ResourceExhausted
 from runtime.rpc.caller import NOBODY
+from tandem.shared.errors import ResourceExhausted
 
 _RETRY_SECONDS = 1.0
 

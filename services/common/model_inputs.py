@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from runtime.models import ModelError
+from tandem.shared.models import ModelError
 
 FLOAT = "tensor(float)"
 INTEGERS: dict[str, type[np.generic]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}

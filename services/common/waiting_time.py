@@ -1,7 +1,7 @@
 """How long a newcomer would wait, and whether that is too long: then it is refused at once instead of late."""
 
 from runtime.deadlines import Deadline
-from runtime.errors import WaitTooLong
+from tandem.shared.errors import WaitTooLong
 
 MIN_RETRY_SECONDS = 0.01
 

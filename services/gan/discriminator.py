@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import ModelFault
-from runtime.model_spec import ImageSpec
-from runtime.models import ModelError
 from services.common.batching.request import Slice
 from services.common.diversity.watch import Look
 from services.common.diversity.windows import Features
@@ -18,6 +15,9 @@ from services.common.finite import finite_parts
 from services.common.images.encoding import Images
 from services.common.model_inputs import describe, label_input, main_input
 from services.common.runtimes.session import Session
+from tandem.shared.errors import ModelFault
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import ModelError
 
 Float32s = npt.NDArray[np.float32]
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import ModelFault
 from services.common.batching.request import Slice
 from services.common.diversity.watch import DiversityWatch
 from services.common.finite import finite_parts
@@ -20,6 +19,7 @@ from services.common.images.encoding import Images, to_uint8
 from services.gan.drawing import Drawing
 from services.gan.draws import Draws, open_draws
 from services.gan.generator import Generator, Latents
+from tandem.shared.errors import ModelFault
 
 Part = tuple[Drawing, range]
 """Images of a drawing, by index: what the generator's batcher queues."""

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runtime.model_spec import ImageSpec
 from services.common.images.encoding import Images
 from services.common.images.layout import channels_last, layout_of
 from services.common.model_inputs import TensorInfo, label_input, main_input
 from services.common.runtimes.session import Session
+from tandem.shared.model_spec import ImageSpec
 
 
 @dataclass(frozen=True)

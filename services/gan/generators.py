@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.compiled.lock import COMPILING, hold_lock
-from runtime.file_hashes import sha256_of
-from runtime.model_spec import ImageSpec
-from runtime.models import Model, ModelError
-from runtime.settings import cache_folder
 from services.common.fingerprint import fingerprint
 from services.common.runtimes import onnx_session
 from services.common.runtimes.batch_plan import sizes_up_to
@@ -24,6 +19,11 @@ from services.common.runtimes.session import Feed, Session
 from services.gan.generator import Generator, Latents
 from services.gan.latents import draw_labels, draw_latents
 from services.gan.settings import GanSettings
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.lock import COMPILING, hold_lock
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import Model, ModelError
 
 # More images a pass cost a CPU about as much an image; and a burst of replies leaves cores without work.
 _PREFERRED_ON_CPU = 16

@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from runtime.loading_thread import in_loading_thread
-from runtime.model_spec import ImageSpec
-from runtime.models import Model, ModelError
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.diversity.opening import open_watch
@@ -23,6 +21,8 @@ from services.gan.generator import blank
 from services.gan.generators import Generators, open_generators
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.settings import GanSettings
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import Model, ModelError
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
+from runtime.metrics import BackendMetrics, DiversityMetrics
 from services.common.batching.batcher import Batcher
 from services.common.batching.observer import ENDS, End
 from services.gan.generators import Generators
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 PARADIGM = "parallel"
 

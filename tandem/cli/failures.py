@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import typer
 
-from runtime.errors import TandemError
 from tandem.cli.packages import SERVER_PACKAGES, how_to_get
 from tandem.cli.terminal import Terminal
 from tandem.client import (
@@ -18,7 +17,7 @@ from tandem.client import (
     Unimplemented,
 )
 from tandem.client.credentials import API_KEY
-from tandem.expected_errors import EXPECTED
+from tandem.shared.errors import EXPECTED, TandemError
 
 FAILED = 1
 REFUSED = 2

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 REPORT_PACKAGES = ("matplotlib", "plotly", "scipy")
 SERVER_PACKAGES = ("fastapi", "gguf", "onnx", "onnxruntime", "safetensors", "tokenizers", "uvicorn", "yaml")

@@ -3,7 +3,7 @@
 import grpc
 
 from tandem.client.credentials import Credentials
-from tandem.loopback import is_local
+from tandem.shared.loopback import is_local
 
 DEFAULT_ADDRESS = "127.0.0.1:50050"
 """Where `tandem up` puts the gateway."""

@@ -12,7 +12,7 @@ from typing import Self
 
 import grpc
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 CA, CERT, KEY, API_KEY = "TANDEM_CLIENT_CA", "TANDEM_CLIENT_CERT", "TANDEM_CLIENT_KEY", "TANDEM_API_KEY"
 

@@ -14,8 +14,8 @@ from tandem.client.images import ImageBatch, Images
 from tandem.client.options import Encoding, GenerateOptions, SampleOptions, SamplingOptions
 from tandem.client.prompts import Message, Prompt
 from tandem.common.v1 import images_pb2
-from tandem.expected_errors import ExpectedError
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import ExpectedError
 
 ENCODINGS: dict[Encoding, int] = {
     "uint8": images_pb2.ENCODING_RAW_UINT8,

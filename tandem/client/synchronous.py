@@ -21,10 +21,10 @@ from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
 from tandem.client.text import Completion, GenerateChunk, Score
 from tandem.client.timeouts import call_seconds, time_left
-from tandem.expected_errors import ExpectedError
 from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
 from tandem.gan.v1.gan_pb2 import SampleStreamRequest
 from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
+from tandem.shared.errors import ExpectedError
 
 
 class Generation:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 MOST_SECONDS = 1e9
 """A longer limit, of more than 31 years, is none. grpc would take it for a time that is over."""

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from tandem.expected_errors import ExpectedError
-from tandem.validation_errors import place, reason
+from tandem.shared.errors import ExpectedError
+from tandem.shared.validation_errors import place, reason
 
 M = TypeVar("M", bound=BaseModel)
 

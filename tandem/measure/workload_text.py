@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.scenario import Api, Delivery, Workload
 from tandem.measure.setting_errors import explained
+from tandem.shared.errors import ExpectedError
 
 KINDS = ("text", "image", "images")
 _DELIVERIES = ("streamed", "unary")

@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from runtime.settings import cache_folder
+from tandem.shared.cache_folder import cache_folder
 from tests.containers.engine import Engine
 
 CACHE = cache_folder() / "containers"

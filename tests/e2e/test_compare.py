@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.harness.processes import free_port, serving
-from runtime.models import ModelRepository
+from tandem.shared.models import ModelRepository
 from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem
 from tests.tiny_models import CLASS_NAMES, add_image_model
 

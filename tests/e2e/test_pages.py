@@ -22,10 +22,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runtime.models import ModelRepository
 from tandem.cli.models.weights import is_to_be_pulled
 from tandem.cli.servers.plan import Ports
 from tandem.cli.servers.ports import free_ports
+from tandem.shared.models import ModelRepository
 from tests.contract.pages import ROOT
 from tests.e2e.page_blocks import ALL, IN_TESTS, NOT_RUN, PRINTS, READY, RUN, UP, Block, named
 from tests.npm import install_openai

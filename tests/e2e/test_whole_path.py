@@ -9,9 +9,9 @@ import grpc
 import httpx
 import pytest
 
-from runtime.metrics import SECONDS_BUCKETS
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 
 @pytest.fixture

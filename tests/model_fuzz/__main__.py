@@ -14,7 +14,6 @@ import traceback
 from pathlib import Path
 from random import Random
 
-from runtime.models import ModelError
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.compute.native.opening import open_native
 from services.ar.compute.native.packing import STORED
@@ -24,6 +23,7 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 from tests.model_fuzz import GGUF, gguf_mutation, huggingface_mutation
 
 CPU_SECONDS, WAITING_SECONDS = 5.0, 60.0

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runtime.models import Model
+from tandem.shared.models import Model
 from training.dataset import DataSet, shuffled_batches, to_model_range
 from training.loop import share_of
 from training.release.own_images import tokens_by_class

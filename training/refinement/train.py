@@ -19,9 +19,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from runtime.models import ModelRepository
 from tandem.measure.quality.distances import Features, frechet_distance
 from tandem.measure.quality.judge import Judge
+from tandem.shared.models import ModelRepository
 from training import loop
 from training.averaging import average
 from training.dataset import load, to_pixels

@@ -16,9 +16,6 @@ from typing import TypeVar, get_args
 
 import numpy as np
 
-from runtime.file_hashes import sha256_of
-from runtime.model_spec import ImageSpec
-from runtime.models import Model, ModelError, ModelRepository
 from services.common.diversity.baseline import (
     ALL,
     ClassBaseline,
@@ -32,6 +29,9 @@ from services.common.diversity.watch import Look
 from services.common.diversity.windows import DiversityWindows, Features, squared_distances
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.gan.discriminator import Discriminator, discriminator_look
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import Model, ModelError, ModelRepository
 from training.model_toml import with_digest
 from training.release.own_images import features_by_class
 

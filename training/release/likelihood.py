@@ -25,13 +25,13 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional
 
-from runtime.models import ModelRepository
 from services.ar.compute.torch.transformer import Transformer
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
 from tandem.measure.quality.drawing import Sampling, draw, find_model
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES, load_split
 from tandem.measure.quality.model_verdict import bits_per_token
 from tandem.measure.quality.reference import Split
+from tandem.shared.models import ModelRepository
 from training import loop
 from training.dataset import load_tensors
 from training.image_kind import ImageKind

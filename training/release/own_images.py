@@ -8,8 +8,6 @@ from rich.progress import track
 
 from runtime.deadlines import Deadline
 from runtime.metrics import new_registry
-from runtime.model_spec import ImageSpec
-from runtime.models import Model, ModelError
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.codecs.image_codec import ImageCodec
 from services.ar.codecs.token_decoder import Tokens
@@ -24,6 +22,8 @@ from services.common.images.encoding import Images
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.gan.generator import Generator, Latents
 from services.gan.latents import draw_latents
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import Model, ModelError
 
 BATCH_SIZE = 50
 

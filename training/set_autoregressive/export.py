@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from runtime.models import Model, ModelError, ModelRepository
+from tandem.shared.models import Model, ModelError, ModelRepository
 from training import loop
 from training.image_kind import ImageKind
 from training.model_toml import record_digests, write_if_missing

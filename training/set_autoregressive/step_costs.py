@@ -3,7 +3,7 @@
     python -m training.set_autoregressive.step_costs --model models/fashion-sar
 
 The loss of each token for each beginning of its group, on images that were held out of the training. From these the
-service finds the groups of any number of steps (services/ar/codecs/step_costs.py). Some minutes on a core.
+service finds the groups of any number of steps (tandem/shared/step_costs.py). Some minutes on a core.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from runtime.models import Model, ModelRepository
-from services.ar.codecs.step_costs import StepCostsFile
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import Model, ModelRepository
+from tandem.shared.step_costs import StepCostsFile
 from training import loop
 from training.dataset import load
 from training.model_toml import with_digest

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runtime.models import Model, ModelError
 from services.ar.codecs.token_encoder import TokenEncoder
 from services.common.runtimes.onnx_session import choose_providers, open_session
+from tandem.shared.models import Model, ModelError
 from training.dataset import to_model_range
 from training.image_kind import ImageKind
 from training.release.own_images import tokens_by_class

@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from runtime.models import ModelRepository
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
+from tandem.shared.models import ModelRepository
 from training import loop
 from training.dataset import load, shuffled_batches
 from training.image_kind import ImageKind

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.protocols.oip.models.adapter import Adapter
-from runtime.errors import InvalidArgument
 from runtime.rpc.message import parse
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 MAX_FIELDS = 512
 """Fields of a large request and of its tensors together. A model has at most ten inputs, of six fields each, and takes

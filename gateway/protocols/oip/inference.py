@@ -20,10 +20,10 @@ from gateway.protocols.oip.tensors.inputs import read_inputs
 from gateway.protocols.oip.tensors.outputs import InferenceResult, response, wanted_outputs
 from gateway.upstream import Upstream
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, InvalidArgument, OverBudget, Unavailable
 from runtime.rpc.routes import Route
 from runtime.rpc.rpc import code_of
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
+from tandem.shared.errors import DeadlineExceeded, InvalidArgument, OverBudget, Unavailable
 
 TRANSPORT = "oip"
 """The metrics' label of what comes in by this protocol."""

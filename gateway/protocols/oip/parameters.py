@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from runtime.errors import InvalidArgument
 from tandem.oip.grpc_service_pb2 import InferParameter, ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 TIMEOUT = "timeout"
 _RESERVED = frozenset(

@@ -24,9 +24,9 @@ from gateway.protocols.oip.stream import InferStream
 from gateway.protocols.oip.tensors.outputs import VERSION
 from gateway.protocols.under_way import UnderWay
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, TandemError
 from runtime.rpc.message import Context, ManyMessages, parse, read_message
 from tandem.oip import grpc_service_pb2 as pb
+from tandem.shared.errors import Internal, TandemError
 
 logger = logging.getLogger(__name__)
 

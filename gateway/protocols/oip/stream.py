@@ -19,10 +19,10 @@ from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.tensors.outputs import FINAL
 from gateway.protocols.under_way import UnderWay
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, MessageTooLarge, TandemError, Unavailable
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import Context, write
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
+from tandem.shared.errors import Internal, MessageTooLarge, TandemError, Unavailable
 
 logger = logging.getLogger(__name__)
 

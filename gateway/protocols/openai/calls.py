@@ -15,9 +15,9 @@ from gateway.identity import Identity
 from gateway.protocols.fields import Names, renamed, violation_of
 from gateway.upstream import Upstream
 from runtime.deadlines import Deadline
-from runtime.errors import ReplyTooLarge, TandemError
 from runtime.rpc.routes import Route, all_routes
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import ReplyTooLarge, TandemError
 
 TRANSPORT = "openai"
 """The metrics' label of what comes in by this protocol."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gateway.figures.replicas import Replicas
-from runtime.errors import InvalidArgument, NotFound, Unavailable
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
+from tandem.shared.errors import InvalidArgument, NotFound, Unavailable
 
 
 class Served(NamedTuple):

@@ -25,9 +25,9 @@ from gateway.protocols.openai.requests.body import Body
 from gateway.protocols.under_way import UnderWay
 from gateway.upstream import Upstream
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, OverBudget, TandemError, Unauthenticated, Unavailable
 from runtime.rpc.routes import Route
 from runtime.rpc.rpc import code_of
+from tandem.shared.errors import Internal, OverBudget, TandemError, Unauthenticated, Unavailable
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.http.errors import error_body, error_headers, http_status
 from gateway.protocols.fields import field_of, violation_of
-from runtime.errors import PromptTooLong, TandemError
+from tandem.shared.errors import PromptTooLong, TandemError
 
 _KINDS: Mapping[int, tuple[str, str | None]] = {
     400: ("invalid_request_error", None),

@@ -12,7 +12,7 @@ from gateway.http.errors import http_status
 from gateway.http.exchange import Exchange, encoded
 from gateway.protocols.openai.errors import openai_body, openai_headers
 from gateway.protocols.openai.replies.reply import Reply
-from runtime.errors import TandemError
+from tandem.shared.errors import TandemError
 
 MAX_BODY_BYTES = 4_000_000
 """Evaluators send hundreds of prompts at a time; a little below what Envoy lets through."""

@@ -4,7 +4,7 @@ import platform
 import sys
 from pathlib import Path
 
-from runtime.compiled.recipe import Recipe
+from tandem.shared.compiled.recipe import Recipe
 
 _SOURCES = Path(__file__).parent
 _FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-fno-exceptions")

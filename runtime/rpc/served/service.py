@@ -2,10 +2,10 @@
 
 import grpc
 
-from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call, Unobserved, service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from tandem.common.v1 import served_pb2
+from tandem.shared.errors import InvalidArgument
 
 MAX_REQUEST_IDS = 1000
 

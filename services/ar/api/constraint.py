@@ -3,9 +3,9 @@
 Only compiling shows whether the grammar is valid: see services.ar.constraints.
 """
 
-from runtime.errors import InvalidArgument
 from services.ar.constraints.constraint import Constraint, Kind
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 MAX_CONSTRAINT_BYTES = 65_536
 MAX_CHOICE_TEXTS = 1000

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
-from runtime.models import Model
 from services.ar.api.modalities.modality import Modality
 from services.ar.compute.computation import Computation
 from services.ar.fingerprint import model_fingerprint
 from services.ar.model.config import ModelConfig
 from services.ar.model.tensor_check import expected_shapes
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.models import Model
 
 
 def model_message(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import Protocol
 
-from runtime.errors import ReplyTooLarge
 from runtime.limits import MAX_MESSAGE_BYTES
 from services.ar.api.validation import MAX_TOP_LOGPROBS
 from services.ar.engine.sampling_params import SamplingParams
@@ -18,6 +17,7 @@ from services.common.images.encoding import Encoding
 from services.common.images.sizes import max_image_bytes
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import timings_pb2
+from tandem.shared.errors import ReplyTooLarge
 
 # A message inside another one is preceded by a tag and its length, a field of text or bytes likewise.
 _FRAME_BYTES = 6

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
-from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call
 from services.ar.api import tokenization
 from services.ar.api.generation import Generation, whole
@@ -19,6 +18,7 @@ from services.ar.engine.token_mask import TokenMask
 from services.ar.metrics import ArMetrics
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 
 class ArServicer:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from runtime.errors import InvalidArgument, ReplyTooLarge
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.rpc import Call
 from services.ar.api.sequential_model import SequentialModel
@@ -12,6 +11,7 @@ from services.ar.api.validation import check_token_ids, turns_of
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.text_thread import TextThread
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument, ReplyTooLarge
 
 Reply = TypeVar("Reply", ar_pb2.TokenizeResponse, ar_pb2.DetokenizeResponse)
 

@@ -4,14 +4,14 @@ import math
 import secrets
 from collections.abc import Iterable
 
-from runtime.errors import InvalidArgument, PromptTooLong
-from runtime.model_spec import ImageSpec
 from services.ar.api.constraint import refuse_constraint
 from services.ar.engine.sampling_params import SamplingParams
 from services.common.bounds import check_int
 from services.common.images.encoding import Encoding
 from services.common.images.messages import checked_encoding
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument, PromptTooLong
+from tandem.shared.model_spec import ImageSpec
 
 MAX_TOP_LOGPROBS = 20
 MAX_CHOICES = 16

@@ -4,10 +4,7 @@ import math
 from pathlib import Path
 from typing import TypeVar
 
-from runtime.model_spec import ImageSpec, ImageTokensSpec
-from runtime.models import Model, ModelError
 from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
-from services.ar.codecs.step_costs import load_step_costs
 from services.ar.codecs.token_decoder import TokenDecoder
 from services.ar.codecs.token_encoder import TokenEncoder
 from services.ar.metrics import ArMetrics, NetworkMetrics
@@ -17,6 +14,9 @@ from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.common.runtimes.providers import Choice
+from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
+from tandem.shared.models import Model, ModelError
+from tandem.shared.step_costs import load_step_costs
 
 Network = TypeVar("Network", TokenDecoder, TokenEncoder)
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from runtime.deadlines import Deadline
-from runtime.errors import TandemError
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.observer import End
 from services.common.batching.request import Slice
+from tandem.shared.errors import TandemError
 
 T = TypeVar("T")
 Work = Callable[[], object]

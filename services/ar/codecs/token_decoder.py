@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import ModelFault
-from runtime.model_spec import ImageSpec, ImageTokensSpec
 from services.common.batching.request import Slice
 from services.common.finite import finite_parts, split
 from services.common.images.encoding import Images
 from services.common.images.layout import channels_last, layout_of
 from services.common.model_inputs import INTEGERS, token_input
 from services.common.runtimes.session import Array, Session
+from tandem.shared.errors import ModelFault
+from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
 
 Tokens = npt.NDArray[np.int64]  # [N, tokens of an image]
 

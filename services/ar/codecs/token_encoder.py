@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.errors import ModelFault
-from runtime.model_spec import ImageSpec, ImageTokensSpec
-from runtime.models import ModelError
 from services.ar.codecs.token_decoder import Tokens
 from services.common.batching.request import Slice
 from services.common.finite import split
 from services.common.images.encoding import Images
 from services.common.model_inputs import describe, main_input
 from services.common.runtimes.session import Array, Session
+from tandem.shared.errors import ModelFault
+from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
+from tandem.shared.models import ModelError
 
 
 class TokenEncoder:

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.models import ModelError
 from services.ar.compute.computation import Computation
 from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.opening import open_native
@@ -19,6 +17,8 @@ from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.few_bits import in_four_bits
 from services.ar.settings import ArSettings
+from tandem.shared.compiled.recipe import LibraryUnavailable
+from tandem.shared.models import ModelError
 
 logger = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from itertools import accumulate, islice
 from typing import Any, Protocol
 
-from runtime.errors import ModelFault
 from runtime.process.priority import give_way
 from services.ar.compute.computed import Computed, Sampled, Wanted
 from services.ar.compute.token_masks import RowsOfWork, with_masks
 from services.ar.engine.layout import Layout, LogitsRow
 from services.ar.engine.step import StepResult, Work
+from tandem.shared.errors import ModelFault
 
 
 class Forward(Protocol):

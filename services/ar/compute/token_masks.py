@@ -6,8 +6,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import TandemError
 from services.ar.engine.layout import LogitsRow
+from tandem.shared.errors import TandemError
 
 RowsOfWork: TypeAlias = "list[LogitsRow] | TandemError"
 Bits: TypeAlias = npt.NDArray[np.uint8]

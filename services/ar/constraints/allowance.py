@@ -1,6 +1,6 @@
 """The processor time that one request's masks may take from the engine, which works for all. Knows no grammars."""
 
-from runtime.errors import TooComplex
+from tandem.shared.errors import TooComplex
 
 BURST_SECONDS = 0.05
 SECONDS_A_MASK = 0.001

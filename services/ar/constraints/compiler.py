@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from llguidance import LLMatcher, LLTokenizer
 
-from runtime.errors import InvalidArgument, TandemError, TooComplex
 from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.constraints.allowance import BURST_SECONDS, Allowance
 from services.ar.constraints.constraint import Constraint, Kind
@@ -14,6 +13,7 @@ from services.ar.constraints.grammar import grammar_of
 from services.ar.constraints.grammar_mask import GrammarMask, check
 from services.ar.constraints.limits import limited_matcher
 from services.common.memory import Room
+from tandem.shared.errors import InvalidArgument, TandemError, TooComplex
 
 _ACCEPTED: dict[Kind, str] = {
     "json_schema": "a JSON Schema that an output can be held to",

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 from llguidance import LLMatcher
 
-from runtime.errors import TooComplex
 from services.ar.constraints.allowance import Allowance
 from services.common.memory import Room
+from tandem.shared.errors import TooComplex
 
 
 class GrammarMask:

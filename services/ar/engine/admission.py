@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from runtime.deadlines import Deadline
-from runtime.errors import ResourceExhausted
 from runtime.rpc.caller import NOBODY, connection_of
 from services.common.caller_share import CallerCounts
 from services.common.waiting_line import WaitingLine
 from services.common.waiting_time import check_wait
+from tandem.shared.errors import ResourceExhausted
 
 RETRY_AFTER_SECONDS = 1.0
 _WEIGHT = 0.1  # of the last sequence in the mean

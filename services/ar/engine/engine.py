@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from typing import Literal, Protocol
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, TandemError
 from runtime.process.loop_calls import LoopCalls
 from services.ar.engine.admission import Admission, AdmissionLimits
 from services.ar.engine.gathering import Delivery, Gathering
@@ -27,6 +26,7 @@ from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import StepResult, Work
+from tandem.shared.errors import DeadlineExceeded, Internal, TandemError
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.engine.step import Progress, StepResult, Work, accepted, finish_reason, next_work, probe
 from services.common.fair_queue import FairQueue
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.models import ModelError
+from tandem.shared.models import ModelError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.models import ModelError
+from tandem.shared.models import ModelError
 
 
 def read_rows(path: Path, start: int, row_bytes: int, rows: np.ndarray) -> np.ndarray:

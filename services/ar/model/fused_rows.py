@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Shape
 from services.ar.model.config import ModelConfig
 from services.ar.model.quantised import Weights, rows_of
+from tandem.shared.models import ModelError
 
 
 def split_shapes(file: Path, config: ModelConfig, shapes: Mapping[str, Shape]) -> dict[str, Shape]:

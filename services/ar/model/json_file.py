@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runtime.models import ModelError
+from tandem.shared.models import ModelError
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
 

@@ -5,11 +5,11 @@ read, and finite, checked as they are read.
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Shape, all_finite
 from services.ar.model.config import ModelConfig
 from services.ar.model.fields import shortened
 from services.ar.model.quantised import Held, QuantisedTensor
+from tandem.shared.models import ModelError
 
 _MAX_NAMES = 3  # listed in an error
 

@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from runtime.models import ModelError
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
 from services.ar.model.gguf.checkpoint import open_gguf
 from services.ar.model.huggingface.checkpoint import open_huggingface
 from services.ar.model.quantised import Weights, as_array
 from services.ar.model.tensor_check import expected_shapes, is_superfluous
+from tandem.shared.models import ModelError
 
 # Our name, and the Hugging Face modules whose rows it stacks.
 _FUSED = {

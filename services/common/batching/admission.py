@@ -12,13 +12,13 @@ from functools import partial
 from typing import Generic
 
 from runtime.deadlines import Deadline
-from runtime.errors import ResourceExhausted
 from runtime.rpc.caller import NOBODY
 from services.common.batching.pass_times import PassTimes
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Payload, Result
 from services.common.waiting_line import WaitingLine
 from services.common.waiting_time import check_wait
+from tandem.shared.errors import ResourceExhausted
 
 MIN_RETRY_SECONDS = 0.01
 # Of the mean: what is admitted with no time to spare is late half of the time, and then was work for nothing.

@@ -19,7 +19,6 @@ from functools import partial
 from typing import Generic
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, TandemError, Unavailable
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.batch_delay import BatchDelay
 from services.common.batching.instance_thread import InstanceThread, Outcome, Run
@@ -27,6 +26,7 @@ from services.common.batching.observer import BatchObserver, End
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice, settle
 from services.common.waiting_line import WaitingLine
+from tandem.shared.errors import DeadlineExceeded, Internal, TandemError, Unavailable
 
 logger = logging.getLogger(__name__)
 

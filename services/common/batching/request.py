@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from runtime.deadlines import Deadline
-from runtime.errors import TandemError
+from tandem.shared.errors import TandemError
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")

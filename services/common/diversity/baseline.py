@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from runtime.file_hashes import sha256_of
-from runtime.models import ModelError
-from tandem.validation_errors import in_words
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelError
+from tandem.shared.validation_errors import in_words
 
 Kind = Literal["discriminator", "pixels"]
 

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 
 from runtime.metrics import DiversityMetrics
-from runtime.model_spec import ImageSpec
-from runtime.models import Model
 from services.common.diversity.baseline import load_baseline
 from services.common.diversity.pixel_features import pixel_features
 from services.common.diversity.watch import DiversityWatch, Look
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import Model
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ImageSpec
 from services.common.bounds import check_bounds
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ImageSpec
 
 Encoding = Literal["uint8", "float32", "png"]
 Images = npt.NDArray[np.float32]

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from runtime.model_spec import ImageSpec
-from runtime.models import ModelError
 from services.common.images.encoding import Images
 from services.common.model_inputs import TensorInfo, describe
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import ModelError
 
 Layout = Literal["NCHW", "NHWC"]
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidArgument
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.model_spec import ImageSpec
 from services.common.images.encoding import Encoding, Images, check_png, decode_png, decode_raw, encode_png, raw_bytes
 from tandem.common.v1 import images_pb2
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ImageSpec
 
 ENCODINGS: dict[int, Encoding] = {
     images_pb2.ENCODING_UNSPECIFIED: "uint8",

@@ -6,11 +6,11 @@ import weakref
 
 import numpy as np
 
-from runtime.model_spec import ImageSpec
 from services.common.images.encoding import Images
 from services.common.images.messages import checked_count, decoded_images
 from services.common.memory import Memory, Room
 from tandem.common.v1 import images_pb2
+from tandem.shared.model_spec import ImageSpec
 
 
 class ReceivedImages:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import onnx
 
-from runtime.models import ModelError
 from services.common.model_inputs import TensorInfo
+from tandem.shared.models import ModelError
 
 TYPE_NAMES: dict[int, str] = {
     onnx.TensorProto.FLOAT: "tensor(float)",

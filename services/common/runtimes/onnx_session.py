@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.cores import usable_cores
-from runtime.models import ModelError
 from services.common.runtimes.providers import CPU, Choice, Provider, ProviderError, num_cuda_devices, wanted_providers
 from services.common.runtimes.session import Array, Feed
+from tandem.shared.models import ModelError
 
 if TYPE_CHECKING:
     import onnxruntime

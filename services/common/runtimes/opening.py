@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runtime.models import ModelError
 from services.common.runtimes.batch_plan import BatchPlan
 from services.common.runtimes.configuration import Configuration
 from services.common.runtimes.onnx_file import OnnxFile
@@ -13,6 +12,7 @@ from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.openvino_session import OpenVinoModel
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.session import Session
+from tandem.shared.models import ModelError
 
 
 @dataclass(frozen=True)

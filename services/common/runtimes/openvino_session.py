@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.common.model_inputs import TensorInfo
 from services.common.runtimes.batch_plan import BatchPlan
 from services.common.runtimes.configuration import Precision
 from services.common.runtimes.onnx_file import OnnxFile
 from services.common.runtimes.session import Array, Feed, num_rows
+from tandem.shared.models import ModelError
 
 PROVIDER = "OpenVINO CPU"
 _TYPES: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 Choice = Literal["auto", "cpu", "cuda", "tensorrt"]
 Provider = tuple[str, dict[str, Any]]

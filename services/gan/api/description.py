@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.models import Model
 from services.gan.generators import Generators
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.models import Model
 
 if TYPE_CHECKING:
     from services.gan.image_model import ImageModel

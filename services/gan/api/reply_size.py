@@ -2,12 +2,12 @@
 
 from functools import cache
 
-from runtime.errors import ReplyTooLarge
-from runtime.model_spec import ImageSpec
 from services.common.images.encoding import Encoding
 from services.common.images.sizes import max_image_bytes
 from tandem.common.v1 import images_pb2, timings_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import ReplyTooLarge
+from tandem.shared.model_spec import ImageSpec
 
 # A message inside another one is preceded by a tag and its length, and so are a field of bytes and a list of numbers.
 _FRAME_BYTES = 6

@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from runtime.errors import InvalidArgument, ReplyTooLarge
 from runtime.rpc.rpc import Call
 from services.common.bounds import check_int
 from services.common.images.sizes import max_image_bytes
@@ -20,6 +19,7 @@ from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import InvalidArgument, ReplyTooLarge
 
 
 class GanServicer:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ImageSpec
 from services.common.bounds import check_bounds, check_int
 from services.common.images.encoding import Images
 from services.common.images.messages import checked_classes, checked_encoding
 from services.gan.discriminator import Exhibits
 from services.gan.drawing import Drawing
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ImageSpec
 
 MIN_TRUNCATION = 0.1
 MAX_TRUNCATION = 10.0

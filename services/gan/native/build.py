@@ -4,8 +4,8 @@ import platform
 import sys
 from pathlib import Path
 
-from runtime.compiled.recipe import Recipe
 from runtime.http2.build import LAYOUT
+from tandem.shared.compiled.recipe import Recipe
 
 _SOURCES = Path(__file__).parent
 _UNITS = ("latents.cpp", "quick_calls.cpp", "quick_replies.cpp")

@@ -1,4 +1,4 @@
-"""The compiled library for this process, made the first time; see `runtime.compiled`."""
+"""The compiled library for this process, made the first time; see `tandem.shared.compiled`."""
 
 import ctypes
 import logging
@@ -6,11 +6,11 @@ from ctypes import POINTER, c_char_p, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 
-from runtime.compiled.library_file import open_library
-from runtime.compiled.opening import open_compiled
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.settings import cache_folder
 from services.gan.native.build import gan_recipe
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.library_file import open_library
+from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 logger = logging.getLogger(__name__)
 

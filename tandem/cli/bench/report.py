@@ -8,9 +8,9 @@ import typer
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
 from tandem.measure import formats
 from tandem.measure.report.sources import Sources, read_sources
+from tandem.shared.errors import ExpectedError
 
 DEFAULT_OUT = Path("out/report.html")
 

@@ -9,10 +9,10 @@ from tandem.cli.bench.progress import ProgressBar
 from tandem.cli.bench.showing import show_steps
 from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
 from tandem.measure.results.comparison import ALONE
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.steps.subjects import Subjects, find_subjects
+from tandem.shared.errors import ExpectedError
 
 FILE_NAME = "steps.json"
 # Of more modes than a comparison has: two loads.

@@ -14,14 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import NotFound
-from runtime.models import Model, ModelError, ModelRepository
-from runtime.settings import cache_folder
 from tandem.cli.doctor.tiny_onnx import identity_model
 from tandem.cli.models.weights import weights_state
 from tandem.cli.servers.envoy import envoy_version
 from tandem.cli.servers.plan import Ports
 from tandem.cli.servers.ports import is_free, listener
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.errors import NotFound
+from tandem.shared.models import Model, ModelError, ModelRepository
 
 if TYPE_CHECKING:
     from services.common.runtimes.calibration.trial import Calibration
@@ -129,8 +129,8 @@ def _envoy() -> Finding:
 
 def _native_kernel() -> Finding:
     """Compile it, if that has not been done, and load it."""
-    from runtime.compiled.recipe import LibraryUnavailable
     from services.ar.compute.native.opening import open_kernel
+    from tandem.shared.compiled.recipe import LibraryUnavailable
 
     try:
         library = open_kernel(cache_folder() / "kernels")
@@ -141,8 +141,8 @@ def _native_kernel() -> Finding:
 
 def _http2() -> Finding:
     """Compile the HTTP/2 server, if that has not been done, and load it."""
-    from runtime.compiled.recipe import LibraryUnavailable
     from runtime.http2.opening import open_http2
+    from tandem.shared.compiled.recipe import LibraryUnavailable
 
     try:
         open_http2()

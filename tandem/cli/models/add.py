@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runtime.model_spec import SamplingSpec
-from runtime.models import NAME_PATTERN, NAMES
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
 from tandem.measure.setting_errors import explained
 from tandem.new_folder import new_folder
+from tandem.shared.errors import ExpectedError
+from tandem.shared.model_spec import SamplingSpec
+from tandem.shared.models import NAME_PATTERN, NAMES
 
 if TYPE_CHECKING:
     from services.ar.model.checkpoint import Checkpoint

@@ -9,7 +9,6 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from runtime.models import Model, ModelError, ModelRepository
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.models.add import add
@@ -22,7 +21,8 @@ from tandem.cli.models.weights import fetch, weight_paths, weights_state
 from tandem.cli.options import ADDRESS, MODELS_DIR, ModelsDir
 from tandem.cli.terminal import Terminal
 from tandem.client.credentials import address_of_environment
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
+from tandem.shared.models import Model, ModelError, ModelRepository
 
 app = CommandLine(
     help="The model repository: list what is there, add a model, fetch weights, check and evaluate them.",

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from runtime.models import ModelRepository
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.options import JUDGE_DIR, MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
+from tandem.shared.models import ModelRepository
 
 _MEASURE = "What to measure against"
 

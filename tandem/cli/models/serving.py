@@ -8,8 +8,8 @@ from typing import Any
 
 from runtime.metrics import new_registry
 from runtime.model_worker import ModelWorker
-from runtime.models import Model
 from tandem.cli.failures import INTERRUPTED
+from tandem.shared.models import Model
 
 
 def try_serving(model: Model) -> None:

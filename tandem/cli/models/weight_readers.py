@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
-from runtime.models import ModelError
+from tandem.shared.models import ModelError
 
 
 def inspect(path: Path) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime.downloads import pull
-from runtime.models import Model, ModelError
+from tandem.shared.models import Model, ModelError
 
 
 def weight_paths(model: Model) -> list[Path]:

@@ -9,7 +9,7 @@ import typer
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 PRINTED_FOLDER = Path("/run/tandem-gateway")
 

@@ -11,7 +11,7 @@ from gateway.access.api_keys import ApiKey, described
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 PREFIX, NUM_BYTES = "tdm_", 32
 

@@ -7,11 +7,11 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from runtime.cores import usable_cores
-from runtime.models import ModelError, ModelRepository
 from tandem.cli.models.weights import fetch
 from tandem.cli.servers.child import ChildSpec
 from tandem.cli.servers.ports import HOST, free_ports, is_free, listener
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
+from tandem.shared.models import ModelError, ModelRepository
 
 MOST_REPLICAS = 8
 SEQUENTIAL, PARALLEL, GATEWAY = "sequential", "parallel", "gateway"

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from runtime.model_spec import ModelSpec
-from runtime.models import ModelRepository
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_problem
@@ -16,6 +14,8 @@ from tandem.cli.servers.ports import HOST
 from tandem.cli.servers.restarts import RestartPolicy
 from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
+from tandem.shared.model_spec import ModelSpec
+from tandem.shared.models import ModelRepository
 
 _DEFAULTS = Ports()
 _PORTS = "Ports"

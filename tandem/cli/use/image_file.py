@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 from PIL import Image
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 

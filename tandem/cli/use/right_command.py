@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from tandem.client import NotFound, TandemClient, TandemRpcError
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.generator import Generator
 from tandem.measure.results.load import Control, Document
 from tandem.measure.scenario import Scenario
 from tandem.measure.statistics.control import NUM_PAIRS, differences, is_first
+from tandem.shared.errors import ExpectedError
 
 _MOST_WARM_UP_SECONDS = 1.0
 

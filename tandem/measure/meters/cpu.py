@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.meters.metrics_page import read
 from tandem.measure.meters.metrics_pages import NotReported, pages_of_backend, pages_of_gateway
 from tandem.measure.results.comparison import CpuSource
+from tandem.shared.errors import ExpectedError
 
 _CPU_SECONDS = "process_cpu_seconds_total"
 _ENVOY_CPU_SECONDS = "envoy_process_cpu_seconds_total"

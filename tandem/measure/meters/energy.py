@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tandem.loopback import is_local
+from tandem.shared.loopback import is_local
 
 POWERCAP = Path("/sys/class/powercap")
 IDLE_SECONDS = 2.0

@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tandem.loopback import is_local
 from tandem.measure.meters.machine import this_machine
 from tandem.measure.results.audits import Audits
 from tandem.measure.results.header import ServedModel
+from tandem.shared.loopback import is_local
 from tandem.version import VERSION
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 _TIMEOUT_SECONDS = 5.0
 

@@ -11,11 +11,11 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime.metrics import METRICS_PORT_METADATA
 from tandem.client.channels import open_async_channel
 from tandem.client.credentials import Credentials
-from tandem.loopback import is_loopback
 from tandem.measure.meters.metrics_page import fetched
+from tandem.shared.loopback import is_loopback
+from tandem.shared.metrics import METRICS_PORT_METADATA
 
 _TIMEOUT_SECONDS = 5.0
 

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidArgument, NotFound
 from tandem.client import AsyncTandemClient, NotReachable, ParallelModel, SequentialModel, TandemRpcError
 from tandem.measure.quality.reference import without_grey_axis
+from tandem.shared.errors import InvalidArgument, NotFound
 
 Pixels = npt.NDArray[np.uint8]
 Advance = Callable[[int], object]

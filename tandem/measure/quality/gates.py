@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.models import ModelRepository
 from tandem.measure.report.tables.table import Cell, Row, Table
 from tandem.measure.report.tables.writers import markdown_table
+from tandem.shared.models import ModelRepository
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from runtime.errors import InvalidArgument
-from runtime.models import Model, ModelRepository
 from tandem.measure.quality.reference import with_channels
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.models import Model, ModelRepository
 
 _BATCH_SIZE = 500
 _FOLDER = 'the folder of a model of kind "judge", with one file'

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidArgument
-from runtime.models import Model
 from tandem.client import AsyncTandemClient
 from tandem.measure.quality.distances import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS
 from tandem.measure.quality.drawing import (
@@ -33,6 +31,8 @@ from tandem.measure.quality.reconstruction import psnr, reconstructed
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.quality import Views
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.models import Model
 
 _DIGITS = 5
 

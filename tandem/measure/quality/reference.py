@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InvalidArgument
 from tandem.measure.quality.fashion_mnist import CLASS_NAMES, load_split
+from tandem.shared.errors import InvalidArgument
 
 MIN_PER_CLASS = 10
 TEST_SHARE = 6

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
@@ -17,6 +16,7 @@ from tandem.measure.results.header import Machine
 from tandem.measure.results.load import Document, StreamResult
 from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
+from tandem.shared.errors import ExpectedError
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How the values of many requests are spread, and where their time went."""
 
 from tandem.measure.results.value import Part
-from tandem.phases import BACKEND_PHASES
+from tandem.shared.metrics import BACKEND_PHASES
 
 # Where a request's time went, in the order of its life. `lateness` is the generator's own: from the intended start to
 # the actual one. `queue` begins with the arrival at the gateway's proxy, or at a backend that is asked alone.

@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, Field, TypeAdapter
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
@@ -20,7 +19,8 @@ from tandem.measure.results.load import Document
 from tandem.measure.results.record import CODE_NAMES, Outcome, Record
 from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import Scenario
-from tandem.phases import BACKEND_PHASES
+from tandem.shared.errors import ExpectedError
+from tandem.shared.metrics import BACKEND_PHASES
 
 Result = Comparison | Crossover | Growth | Steps | Colocation | Document
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])

@@ -16,7 +16,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.phases import BACKEND_PHASES
+from tandem.shared.metrics import BACKEND_PHASES
 
 CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 """Names of gRPC's status codes, by number."""

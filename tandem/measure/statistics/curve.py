@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
 from tandem.measure.results.crossover import FittedCurve, Shape
+from tandem.shared.errors import ExpectedError
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.harness.load import SENDER, Client, open_client
 from benchmarks.harness.programs import program
-from runtime.compiled.recipe import LibraryUnavailable
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 
 def _compiled(name: str) -> Path:

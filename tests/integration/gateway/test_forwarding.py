@@ -11,12 +11,12 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.errors import InvalidArgument, ResourceExhausted, Unavailable
 from runtime.rpc.rpc import Call
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.served_pb2 import Served
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import InvalidArgument, ResourceExhausted, Unavailable
 from tests.integration.gateway.fakes import (
     GENERATE,
     IMAGE_MODEL,

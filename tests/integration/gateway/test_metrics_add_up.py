@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 import pytest
 
-from runtime.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
-from runtime.metrics import SECONDS_BUCKETS
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
+from tandem.shared.metrics import SECONDS_BUCKETS
 from tests.integration.gateway.fakes import (
     GENERATE,
     HOLD,

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from runtime.errors import InvalidArgument, TandemError, Unavailable
 from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument, TandemError, Unavailable
 from tests.integration.gateway.fakes import GENERATE, SCORE, FakeBackend, FakeSequential, sequential
 from tests.integration.gateway.running import RunningGateway, running_gateway
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from gateway.http.exchange import MAX_BODY_BYTES
-from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument, ResourceExhausted
 from tests.integration.gateway.fakes import (
     GENERATE,
     SAMPLE,

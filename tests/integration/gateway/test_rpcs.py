@@ -13,11 +13,11 @@ import httpx
 import pytest
 from google.protobuf import json_format
 
-from runtime.errors import Unavailable
 from runtime.rpc.rpc import Call
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import Unavailable
 from tests.integration.gateway.fakes import (
     GENERATE,
     HOLD,

@@ -3,8 +3,8 @@
 import pytest
 
 import runtime.server.server
-from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2.opening import open_http2
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 
 @pytest.fixture(params=["native", "grpcio"])

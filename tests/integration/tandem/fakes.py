@@ -10,7 +10,6 @@ from typing import Any
 
 from PIL import Image
 
-from runtime.errors import NoChatTemplate, NotFound, ReplyTooLarge
 from runtime.rpc.rpc import Call, service_handler
 from runtime.server.server import RpcServer
 from services.ar.api.generation import whole
@@ -18,6 +17,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import NoChatTemplate, NotFound, ReplyTooLarge
 
 WORDS = ("Hello", " wör", "ld", "!")
 SIDE = 4

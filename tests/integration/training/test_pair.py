@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.models import ModelRepository
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
@@ -17,6 +16,7 @@ from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.reconstruction import reconstructed
 from tandem.measure.quality.reference import from_file
 from tandem.measure.quality.yardstick import Yardstick
+from tandem.shared.models import ModelRepository
 from tests.integration.services.ar.conftest import serving
 from tests.integration.services.gan.conftest import running_backend, tiny_settings
 from training import pair

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client.utils import floatToGoString
 
-from runtime.metrics import SECONDS_BUCKETS
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "prometheus"

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runtime.histogram import Distribution
-from runtime.metrics import SECONDS_BUCKETS
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 SHARES = (0.5, 0.9, 0.95, 0.99)
 

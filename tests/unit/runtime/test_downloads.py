@@ -6,8 +6,8 @@ import zipfile
 import pytest
 
 from runtime.downloads import main, pull
-from runtime.file_hashes import sha256_of
-from runtime.models import ModelError, ModelRepository
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelError, ModelRepository
 
 MEMBER = "some_weights/model.gguf"
 MEMBER_SHA256 = hashlib.sha256(b"GGUF and so on").hexdigest()

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from runtime.histogram import Histogram
-from runtime.metrics import SECONDS_BUCKETS
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 
 def test_exported_as_the_library_s_own() -> None:

@@ -4,7 +4,8 @@ import itertools
 import pytest
 from prometheus_client import CollectorRegistry
 
-from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, Timings, expose
+from runtime.metrics import BackendMetrics, Timings, expose
+from tandem.shared.metrics import SECONDS_BUCKETS
 
 OPENTELEMETRY_GENAI = [round(0.01 * 2**n, 2) for n in range(14)]
 

@@ -3,9 +3,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from runtime.errors import ModelFault, NotFound, Unavailable
 from runtime.model_worker import ModelWorker
-from runtime.models import ModelError
+from tandem.shared.errors import ModelFault, NotFound, Unavailable
+from tandem.shared.models import ModelError
 
 TOML = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
 

@@ -3,7 +3,7 @@ import sys
 import pytest
 from pydantic import Field
 
-from runtime.settings import ProcessSettings, cache_folder
+from runtime.settings import ProcessSettings
 from tests.certificates import Authority
 
 ANY = "0.0.0.0"  # noqa: S104
@@ -85,13 +85,6 @@ def test_a_variable_that_is_no_json_is_one_line(monkeypatch, capsys, variable):
 
 def test_a_flag_that_is_no_json_is_one_line(monkeypatch, capsys):
     assert "models" in refusal(monkeypatch, capsys, "--models", '["x"')
-
-
-def test_where_downloads_are_kept(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "tandem"
-    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "x"))
-    assert cache_folder() == tmp_path / "x"
 
 
 def refusal(monkeypatch, capsys, *arguments: str) -> str:

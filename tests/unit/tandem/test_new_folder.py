@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tandem.expected_errors import ExpectedError
 from tandem.new_folder import new_folder
+from tandem.shared.errors import ExpectedError
 
 
 def test_what_was_written_stays(tmp_path: Path) -> None:

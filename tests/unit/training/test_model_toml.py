@@ -2,7 +2,7 @@
 
 import tomllib
 
-from runtime.models import sha256_of
+from tandem.shared.models import sha256_of
 from training.model_toml import record_digests, with_digest
 
 TOP = 'kind = "gan"\n\n[image]\nshape = [1, 1, 1]\n'

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.http.errors import error_body, error_headers, http_status
 from gateway.http.exchange import Exchange
 from gateway.http.rpcs import Cancelled
-from runtime.errors import InvalidArgument, TandemError
+from tandem.shared.errors import InvalidArgument, TandemError
 
 
 def http_error(error: TandemError) -> tuple[int, dict[str, Any], dict[str, str]]:

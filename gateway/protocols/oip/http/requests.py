@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.protocols.oip.tensors.spec import Spec
-from runtime.errors import InvalidArgument
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 HEADER_LENGTH = "inference-header-content-length"
 BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT = "binary_data_size", "binary_data", "binary_data_output"

@@ -31,8 +31,8 @@ from gateway.protocols.oip.server_metadata import server_metadata
 from gateway.protocols.oip.service import repository_index
 from gateway.protocols.oip.statistics import Statistics
 from gateway.protocols.under_way import UnderWay
-from runtime.errors import Internal, TandemError
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import Internal, TandemError
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from gateway.protocols.oip.tensors.datatype import FP32, INT32, UINT8, UINT64
 from gateway.protocols.oip.tensors.inputs import Inputs
 from gateway.protocols.oip.tensors.outputs import InferenceResult, Output
 from gateway.protocols.oip.tensors.spec import Spec
-from runtime.errors import InvalidArgument
 from runtime.rpc.routes import Route
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import InvalidArgument
 
 
 class ParallelImageModel:

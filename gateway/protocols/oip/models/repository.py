@@ -10,8 +10,8 @@ from gateway.protocols.oip.models.parallel_images import ParallelImageModel
 from gateway.protocols.oip.models.sequential_images import SequentialImageModel
 from gateway.protocols.oip.models.text import TextModel
 from gateway.protocols.oip.tensors.outputs import VERSION
-from runtime.errors import NotFound, TandemError, Unavailable, shown
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
+from tandem.shared.errors import NotFound, TandemError, Unavailable, shown
 
 
 class NoSuchVersion(TandemError):

@@ -15,9 +15,9 @@ from gateway.protocols.oip.models.text_results import OUTPUTS, TextResults, Want
 from gateway.protocols.oip.tensors.datatype import BOOL, BYTES
 from gateway.protocols.oip.tensors.inputs import Inputs
 from gateway.protocols.oip.tensors.spec import Spec
-from runtime.errors import InvalidArgument
 from runtime.rpc.routes import Route
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 _RETURNED = ("finish_reason", "cumulative_logprob", "logprobs", "num_input_tokens", "num_output_tokens")
 _FLAGS = ("stream", "exclude_input_in_output", *(f"return_{name}" for name in _RETURNED))

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.protocols.oip.tensors.spec import Spec
-from runtime.errors import InvalidArgument
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 SHARED_MEMORY = "shared_memory_region"
 

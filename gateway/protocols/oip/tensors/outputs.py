@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.protocols.oip.tensors.spec import Spec
-from runtime.errors import InvalidArgument
 from tandem.oip.grpc_service_pb2 import InferParameter, ModelInferRequest, ModelInferResponse
+from tandem.shared.errors import InvalidArgument
 
 VERSION = "1"
 """The version of every model: clients parse it as a whole number."""

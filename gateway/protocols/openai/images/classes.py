@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 
 
 def class_of(prompt: str, model: Any) -> int | None:

@@ -15,8 +15,8 @@ from gateway.protocols.openai.images.classes import check_size
 from gateway.protocols.openai.images.drawn import Drawn, in_base64
 from gateway.protocols.openai.replies.image import CompletedImage, Image, Images, PartialImage
 from gateway.protocols.openai.requests.image import ImageBody
-from runtime.errors import InvalidArgument
 from runtime.rpc.routes import SEQUENTIAL
+from tandem.shared.errors import InvalidArgument
 
 MAX_PARTIAL_IMAGES = 3
 

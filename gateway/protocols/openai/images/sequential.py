@@ -14,9 +14,9 @@ from gateway.protocols.openai.images.drawn import Drawn
 from gateway.protocols.openai.replies.image import image_usage
 from gateway.protocols.openai.requests.image import ImageBody
 from gateway.protocols.openai.requests.seed import unsigned
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
+from tandem.shared.errors import InvalidArgument
 
 NAMES: Names = {"sampling": "", "class_label": "prompt"}
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from runtime.errors import InvalidArgument
-from tandem.validation_errors import place
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.validation_errors import place
 
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 """As large as the fields of the contract; narrower ranges are the backends'."""

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from gateway.protocols.openai.requests.body import Body, Int32
 from gateway.protocols.openai.requests.sampling import SamplingBody
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 _ROLES = {"developer": "system"}
 """Roles that are other words for those of the contract."""

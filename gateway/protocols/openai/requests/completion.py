@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gateway.protocols.openai.requests.body import Int32
 from gateway.protocols.openai.requests.sampling import SamplingBody, Strings, TokenIds
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 
 DEFAULT_MAX_TOKENS = 16
 MAX_PROMPTS = 256

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from gateway.protocols.openai.requests.body import Body
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 GUIDED = {"guided_json": "json_schema", "guided_regex": "regex", "guided_choice": "choice", "guided_grammar": "lark"}
 """vLLM's older fields, and the kind of constraint that each is."""

@@ -16,8 +16,8 @@ from gateway.protocols.openai.requests.constraint import (
     constraint_of,
 )
 from gateway.protocols.openai.requests.seed import unsigned
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 Strings = Annotated[list[str], Field(fail_fast=True)]
 TokenIds = Annotated[list[Int32], Field(fail_fast=True)]

@@ -10,8 +10,8 @@ from pydantic import Field
 from gateway.protocols.openai.requests.body import Body
 from gateway.protocols.openai.requests.chat import Message, chat_prompt
 from gateway.protocols.openai.requests.sampling import TokenIds
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 
 class TokenizeBody(Body):

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from gateway.protocols.openai.requests.body import Body, Int32, UInt64OrNegative
 from gateway.protocols.openai.requests.seed import unsigned
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 _ROLES = {"developer": "system"}
 

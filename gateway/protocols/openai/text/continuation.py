@@ -17,8 +17,8 @@ from gateway.protocols.openai.requests.completion import CompletionBody
 from gateway.protocols.openai.text.consumed import Consumed, Running
 from gateway.protocols.openai.text.echo import Echo, Prompt, echoed
 from gateway.protocols.openai.text.token_table import TokenTable
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 MAX_CHOICES = 16
 """What the backends accept; asked of them for nothing but output."""

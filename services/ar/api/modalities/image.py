@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call
 from services.ar.api.growing_images import Finished, GrowingImages
 from services.ar.api.modalities.modality import Part
@@ -17,6 +16,7 @@ from services.common.diversity.watch import DiversityWatch
 from services.common.images.messages import checked_classes
 from services.common.images.received import ReceivedImages
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 
 class ImageModality:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call
 from services.ar.api.constraint import constraint_of
 from services.ar.api.modalities.modality import Part
@@ -19,6 +18,7 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.token_groups import TokenGroups
 from services.ar.engine.token_mask import TokenMask
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from services.common.diversity.watch import DiversityWatch

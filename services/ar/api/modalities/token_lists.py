@@ -1,7 +1,7 @@
 """The token lists of a Score request, which models of any modality take."""
 
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 MAX_TEXTS = 256
 LIST_FIELD = "tokens.token_lists[{}].ids"

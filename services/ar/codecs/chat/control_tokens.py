@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
-from runtime.errors import InvalidArgument
 from services.ar.codecs.encoding import token_ids
+from tandem.shared.errors import InvalidArgument
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
-from runtime.errors import InvalidArgument, PromptTooLong
 from services.ar.codecs.chat.content_mask import ContentMask
 from services.ar.codecs.chat.control_tokens import ControlTokens
 from services.ar.codecs.chat.template import ChatTemplate, check_messages
 from services.ar.codecs.encoding import encoded
+from tandem.shared.errors import InvalidArgument, PromptTooLong
 
 Messages = Sequence[tuple[str, str]]
 """(role, content) of each turn."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from runtime.errors import InvalidArgument
-from runtime.models import ModelError
 from runtime.process.limited_work import LimitedWork, LimitMet
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.models import ModelError
 
 ROLES = ("system", "user", "assistant")
 

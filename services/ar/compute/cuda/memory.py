@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from runtime.models import ModelError
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
+from tandem.shared.models import ModelError
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.compiled.recipe import Recipe
+from tandem.shared.compiled.recipe import Recipe
 
 CPU_INFO = Path("/proc/cpuinfo")
 _SOURCES = Path(__file__).parent

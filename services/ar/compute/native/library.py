@@ -5,8 +5,8 @@ from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
-from runtime.compiled.library_file import BadLibrary, open_library
 from services.ar.compute.native.sampling.structs import Samples
+from tandem.shared.compiled.library_file import BadLibrary, open_library
 
 _FUNCTIONS = ("tandem_instruction_set", "tandem_pack", "tandem_open", "tandem_run", "tandem_sample", "tandem_close")
 LANES = 16  # of a vector: outputs of a panel of weights, positions of a block's keys

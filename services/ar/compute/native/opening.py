@@ -5,15 +5,15 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime.compiled.opening import open_compiled
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.settings import cache_folder
 from services.ar.compute.native.build import kernel_recipe
 from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.library import LANES, load
 from services.ar.compute.native.parameters import FINE_POSITIONS, Parameters
 from services.ar.model.checkpoint import Checkpoint
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ remainder of a thread's share value by value, with another exp than in vectors, 
 import torch
 from torch import Tensor, nn
 
-from runtime.models import ModelError
 from services.ar.compute.torch.packed_linear import PackedLinear, can_pack
+from tandem.shared.models import ModelError
 
 PREFILL_CHUNK_TOKENS = 128
 """Prompts are cut at the multiples of this, so that a cut does not depend on other requests."""

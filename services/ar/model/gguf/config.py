@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.config import ModelConfig
 from services.ar.model.config_check import MAX_HIDDEN_SIZE, MAX_LAYERS, checked_config
 from services.ar.model.fields import Fields, shortened
 from services.ar.model.gguf.file import GgufFile, Value
 from services.ar.model.gguf.rope import rope_fields
 from services.ar.model.gguf.tokenizer.vocabulary import read_tokens
+from tandem.shared.models import ModelError
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "phi3", "gemma3")
 _KEYS = {

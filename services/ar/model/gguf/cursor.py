@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.fields import shortened
+from tandem.shared.models import ModelError
 
 MAX_TEXTS = 4_194_304
 """Texts that the arrays of one header may have in all: tokens and merges of the largest vocabulary, with room."""

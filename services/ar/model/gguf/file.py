@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.fields import shortened
 from services.ar.model.gguf.cursor import GgufCursor
 from services.ar.model.gguf.tensor import GgufTensor, read_tensors
+from tandem.shared.models import ModelError
 
 Value = int | float | bool | str | list[str] | np.ndarray
 

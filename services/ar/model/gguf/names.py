@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from runtime.models import ModelError
 from services.ar.model.fields import shortened
+from tandem.shared.models import ModelError
 
 _LLAMA = {
     "attn_norm": "input_layernorm",

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.fields import Fields, shortened
 from services.ar.model.gguf.file import GgufFile
 from services.ar.model.gguf.tensor import GgufTensor
 from services.ar.model.gguf.types import TensorType
+from tandem.shared.models import ModelError
 
 TENSORS = {
     "rope_freqs.weight": "rope_factors",  # Llama 3

@@ -6,10 +6,10 @@ from math import prod
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.fields import Fields, shortened
 from services.ar.model.gguf.cursor import GgufCursor
 from services.ar.model.gguf.types import BLOCKS, TensorType
+from tandem.shared.models import ModelError
 
 _MAX_DIMENSIONS = 4
 _ALIGNMENT, _MAX_ALIGNMENT = 32, 65_536

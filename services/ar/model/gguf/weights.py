@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.config import ModelConfig
 from services.ar.model.file_rows import read_rows
@@ -23,6 +22,7 @@ from services.ar.model.gguf.types import BLOCKS
 from services.ar.model.gguf.types import TensorType as Type
 from services.ar.model.quantised import Held, StoredMatrix, Weights, quantise, rearranged
 from services.ar.model.tensor_check import check_finite
+from tandem.shared.models import ModelError
 
 _FLOATS = {Type.F32: "float32", Type.F16: "float16", Type.BF16: "bfloat16"}
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.models import ModelError
 from services.ar.model.config import ModelConfig
 from services.ar.model.config_check import MAX_HEAD_DIM, MAX_HIDDEN_SIZE, MAX_LAYERS, checked_config
 from services.ar.model.fields import Fields, shortened
 from services.ar.model.huggingface.rope import rope_fields
+from tandem.shared.models import ModelError
 
 ARCHITECTURES = {
     "LlamaForCausalLM": "llama",

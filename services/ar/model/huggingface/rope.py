@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.models import ModelError
 from services.ar.model.fields import Fields, shortened
+from tandem.shared.models import ModelError
 
 _LLAMA3_KEYS = {
     "rope_factor": "factor",

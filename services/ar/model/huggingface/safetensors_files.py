@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from runtime.models import ModelError
 from services.ar.model.arrays import FLOATS, Array, Shape
 from services.ar.model.fields import shortened
 from services.ar.model.file_rows import read_rows
 from services.ar.model.json_file import read_object
 from services.ar.model.quantised import StoredMatrix
 from services.ar.model.tensor_check import check_finite
+from tandem.shared.models import ModelError
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TYPES = ("F16", "BF16", "F32", "F64")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Shape
 from services.ar.model.config import ModelConfig
 from services.ar.model.fused_rows import split, split_shapes
@@ -14,6 +13,7 @@ from services.ar.model.huggingface.packed.scheme import Scheme
 from services.ar.model.huggingface.safetensors_files import read_shapes, read_tensors
 from services.ar.model.quantised import Weights, as_array
 from services.ar.model.tensor_check import expected_shapes
+from tandem.shared.models import ModelError
 
 # Gemma 3 calls the norm of what attention gives as a Llama calls the one before the MLP.
 _GEMMA3_NORMS = {

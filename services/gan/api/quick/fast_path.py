@@ -19,7 +19,6 @@ import grpc
 import numpy as np
 
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, TandemError
 from runtime.http2.metadata import trailers
 from runtime.http2.server import STOPPING
 from runtime.metrics import BackendMetrics
@@ -41,6 +40,7 @@ from services.gan.native.library import gan_library
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
 from tandem.common.v1 import served_pb2
+from tandem.shared.errors import Internal, TandemError
 
 logger = logging.getLogger(__name__)
 

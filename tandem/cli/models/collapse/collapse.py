@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from runtime.models import ModelRepository
 from tandem.cli.failures import INTERRUPTED, friendly_errors
 from tandem.cli.models.collapse.models import HEALTHY, VARIANTS, write_models
 from tandem.cli.models.collapse.report import NOTES, Case, collapse_table, gallery
@@ -32,6 +31,7 @@ from tandem.client import AsyncTandemClient
 from tandem.client.images import Images
 from tandem.measure.meters.metrics_page import Page, read
 from tandem.measure.report.tables.writers import terminal_table
+from tandem.shared.models import ModelRepository
 
 if TYPE_CHECKING:  # brings onnxruntime, which the other commands need not wait for
     from tandem.measure.quality.judge import Judge

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from runtime.file_hashes import sha256_of
-from runtime.models import Model, ModelError
 from tandem.cli.models.collapse.network import write_narrowed, write_repeating
 from tandem.measure.quality.quantisation.int8_form import without_int8_form
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import Model, ModelError
 
 HEALTHY = "healthy"
 

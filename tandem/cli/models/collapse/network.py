@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tandem.cli.packages import how_to_get
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 _SEED = 7
 _SPREAD = 1000.0

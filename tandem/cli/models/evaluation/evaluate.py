@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runtime.models import Model, ModelRepository
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.models.evaluation.table import evaluation_text
 from tandem.cli.options import ADDRESS, JUDGE_DIR, MODELS_DIR, Address, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
+from tandem.shared.models import Model, ModelRepository
 
 if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other commands need not wait for
     from tandem.measure.quality.drawing import Sampling

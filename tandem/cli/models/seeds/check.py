@@ -16,9 +16,9 @@ from tandem.cli.models.seeds.agreement import Agreement, Output, agreement_table
 from tandem.cli.models.seeds.subjects import Subject, subject_of
 from tandem.cli.terminal import Terminal
 from tandem.client import AsyncTandemClient, NotReachable, ResourceExhausted
-from tandem.expected_errors import ExpectedError
 from tandem.measure.quality.drawing import served_model
 from tandem.measure.report.tables.writers import terminal_table
+from tandem.shared.errors import ExpectedError
 
 AT_A_TIME = 192
 SHUFFLE_SEED = 1

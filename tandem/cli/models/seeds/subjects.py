@@ -19,8 +19,8 @@ from tandem.client import (
     SequentialModel,
 )
 from tandem.client.options import Encoding
-from tandem.expected_errors import ExpectedError
 from tandem.measure.prompts import PROMPTS
+from tandem.shared.errors import ExpectedError
 
 NUM_TOKENS = 32
 SHARE_CANCELLED = 0.25

@@ -4,7 +4,7 @@ import platform
 import sys
 from pathlib import Path
 
-from runtime.compiled.recipe import Recipe
+from tandem.shared.compiled.recipe import Recipe
 
 _SOURCES = Path(__file__).parent
 _UNITS = ("loop.cpp", "load.cpp", "exchanges.cpp", "records.cpp", "library.cpp")

@@ -1,6 +1,6 @@
 """The compiled sender as Python sees it: the functions of library.cpp and the structs that they take.
 
-It is compiled the first time; see `runtime.compiled`.
+It is compiled the first time; see `tandem.shared.compiled`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from runtime.compiled.library_file import open_library
-from runtime.compiled.opening import open_compiled
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.settings import cache_folder
 from tandem.measure.generator.native.build import sender_recipe
 from tandem.measure.generator.sending.sender import Progress
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.library_file import open_library
+from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 _HEADER = "nghttp2/nghttp2.h"
 _SECONDS = ("zero", "ends_at", "drain_seconds", "pause_seconds")

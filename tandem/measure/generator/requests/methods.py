@@ -21,8 +21,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from tandem.client.channels import open_channel
 from tandem.client.credentials import Credentials
-from tandem.expected_errors import ExpectedError
 from tandem.measure.scenario import Delivery
+from tandem.shared.errors import ExpectedError
 
 _COMPILE_SECONDS = 60.0
 

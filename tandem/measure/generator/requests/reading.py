@@ -11,7 +11,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.sending.columns import Column, Take, column
 from tandem.measure.results.record import REPORTED
-from tandem.phases import TIMINGS_FIELDS
+from tandem.shared.metrics import TIMINGS_FIELDS
 
 Values = NDArray[np.float64]  # [requests, columns]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tandem.client import AsyncTandemClient
-from tandem.expected_errors import ExpectedError
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Paradigm, Workload
+from tandem.shared.errors import ExpectedError
 
 _SECONDS = 10.0
 

@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from runtime.compiled.recipe import LibraryUnavailable
 from tandem.client.credentials import Credentials
 from tandem.measure.generator.native.library import open_sender_library
 from tandem.measure.generator.plan import Plan
@@ -18,6 +17,7 @@ from tandem.measure.generator.sending.http.http_calls import HttpCalls
 from tandem.measure.generator.sending.native_sender import NativeSender
 from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Sender
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 CONNECT_SECONDS = 10.0
 # Between runs nothing reads from a connection, so pings stay unanswered, and a server may close it.

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from runtime.model_spec import ImageSpec
 from services.common.images.encoding import to_uint8
 from services.gan.generator import Generator, Latents
 from services.gan.latents import draw_latents
@@ -14,6 +13,7 @@ from tandem.measure.quality.distances import Features, frechet_distance
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import balanced_labels
 from tandem.measure.quality.reference import reference_of, without_grey_axis
+from tandem.shared.model_spec import ImageSpec
 
 BATCH_SIZE = 64
 JUDGE = Path("models/fashion-judge")

@@ -12,11 +12,11 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.file_hashes import sha256_of
-from runtime.model_spec import Int8Spec
-from runtime.models import Model
 from services.common.whole_file import write_whole
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.model_spec import Int8Spec
+from tandem.shared.models import Model
 
 if TYPE_CHECKING:
     from tandem.measure.quality.quantisation.quantisation import Loss

@@ -15,8 +15,6 @@ from typing import Any
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from runtime.model_spec import ImageSpec
-from runtime.models import Model, ModelError
 from services.common.runtimes.calibration.agreement import difference
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.providers import CPU
@@ -25,6 +23,8 @@ from services.common.runtimes.session import rows
 from services.gan.generator import Generator
 from services.gan.generators import probe
 from tandem.measure.quality.quantisation.fid import FidMeter
+from tandem.shared.model_spec import ImageSpec
+from tandem.shared.models import Model, ModelError
 
 NUM_CALIBRATED = 512
 BATCH_SIZE = 64

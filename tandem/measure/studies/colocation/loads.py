@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.requests.served import with_model
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.colocation import Load, Settings
@@ -14,6 +13,7 @@ from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.studies.crossover.runs import CARRIED_SHARE, LOWEST_RATE, one_load
+from tandem.shared.errors import ExpectedError
 
 # A load continues for this long after its window, so that both loads run until the window of each has ended.
 TAIL_SECONDS = 0.3

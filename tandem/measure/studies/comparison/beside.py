@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.generator import Generator
 from tandem.measure.studies.comparison.modes import Mode, Pair, find_pair
 from tandem.measure.studies.comparison.trials import Meters
+from tandem.shared.errors import ExpectedError
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ Models that do different work are asked each for its own: a text, or an image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import counted
 from tandem.measure.generator.requests.served import served_models
 from tandem.measure.results.comparison import Work
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Delivery, Paradigm, Workload
+from tandem.shared.errors import ExpectedError
 
 # Far beyond any latency worth comparing: a server that hangs must not hold the comparison for ever.
 DEADLINE_SECONDS = 60.0

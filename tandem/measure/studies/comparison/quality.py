@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.errors import InvalidArgument, NotFound
-from runtime.models import ModelRepository
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import class_names
 from tandem.measure.quality.reconstruction import reconstructed
@@ -16,6 +14,8 @@ from tandem.measure.results.quality import Views
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
+from tandem.shared.errors import InvalidArgument, NotFound
+from tandem.shared.models import ModelRepository
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure import formats
 from tandem.measure.generator.audit import summed, what_is_wrong
 from tandem.measure.generator.generator import BrokenOff
@@ -44,6 +43,7 @@ from tandem.measure.studies.crossover.runs import (
     workload,
 )
 from tandem.measure.studies.crossover.service import Fit, break_even, fit_service
+from tandem.shared.errors import ExpectedError
 
 
 async def crossover(

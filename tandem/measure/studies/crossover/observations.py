@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.results.record import Outcome, Record, Table
 from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import Floats, Measured
+from tandem.shared.errors import ExpectedError
 
 NUM_SLICES = 10
 

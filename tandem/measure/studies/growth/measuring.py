@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tandem.client.errors import TandemRpcError
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.generator import BROKEN_OFF, BrokenOff, generator
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.meters.header import header_of
@@ -19,6 +18,7 @@ from tandem.measure.statistics.interleaving import turns
 from tandem.measure.statistics.knee import fit_line, fit_step
 from tandem.measure.studies.growth.results import concurrency_points, context_points, draft_points
 from tandem.measure.studies.growth.trials import Findings, Trials
+from tandem.shared.errors import ExpectedError
 
 
 async def measured(

@@ -8,9 +8,9 @@ arXiv 2511.04647). The costs are of other images, and of MASK rows, which draw t
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.errors import NotFound
-from runtime.models import ModelRepository
-from services.ar.codecs.step_costs import load_step_costs
+from tandem.shared.errors import NotFound
+from tandem.shared.models import ModelRepository
+from tandem.shared.step_costs import load_step_costs
 
 
 def predicted_bits(models: Path, name: str, steps: Sequence[int]) -> dict[int, float]:

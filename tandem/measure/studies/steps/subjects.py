@@ -5,10 +5,10 @@ parallel model and a sequential one that takes none. Knows no clock.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runtime.errors import InvalidArgument
 from tandem.measure.generator.requests.served import served_models
 from tandem.measure.results.header import ServedModel
 from tandem.measure.studies.comparison.modes import Mode, Pair, find_pair, workload_of
+from tandem.shared.errors import InvalidArgument
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 

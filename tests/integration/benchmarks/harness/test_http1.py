@@ -14,7 +14,7 @@ from benchmarks.harness.load import closed_loop, open_loop, poisson
 from benchmarks.harness.processes import free_port
 from benchmarks.harness.programs import program
 from benchmarks.harness.run import LoadFailed, Target
-from runtime.compiled.recipe import LibraryUnavailable
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 Answer = Callable[[bytes], tuple[int, bytes]]
 

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.harness import programs
 from benchmarks.harness.programs import program
-from runtime.compiled.compiler import CompilerFailed, find_compiler
-from runtime.compiled.recipe import LibraryUnavailable
+from tandem.shared.compiled.compiler import CompilerFailed, find_compiler
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 
 @pytest.fixture

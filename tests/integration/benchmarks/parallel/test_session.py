@@ -22,8 +22,8 @@ from benchmarks.parallel.peers import Peers
 from benchmarks.parallel.session import Session
 from benchmarks.parallel.workload import WORKLOADS, Durations
 from benchmarks.runtimes import contenders as runtimes
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.models import ModelRepository
+from tandem.shared.compiled.recipe import LibraryUnavailable
+from tandem.shared.models import ModelRepository
 
 MODEL = ModelRepository(ROOT / "models").get("fashion-gan")
 GENERATOR = MODEL.path("generator.onnx")

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 import grpc
 import pytest
 
-from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument, ResourceExhausted
 from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, FakeBackend, FakeParallel, FakeSequential
 from tests.integration.gateway.proxy.backend_process import backend_process
 from tests.integration.gateway.running import RunningGateway, running_gateway

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 from tests.browser import Watched, needs_chromium
 from tests.integration.gateway.fakes import FakeBackend
 

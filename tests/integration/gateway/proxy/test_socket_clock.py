@@ -15,8 +15,8 @@ from gateway.figures.log_entry import times_of
 from gateway.proxy import modules, socket_clock
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
-from runtime.compiled import recipe
-from runtime.compiled.compiler import CompilerFailed
+from tandem.shared.compiled import recipe
+from tandem.shared.compiled.compiler import CompilerFailed
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, first_then_never
 from tests.integration.gateway.proxy.running import Proxy, proxy
 

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
-from runtime.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, SCORE, FakeSequential
 from tests.integration.gateway.running import RunningGateway
 from tests.integration.gateway.tracing.collector import Collector, attributes

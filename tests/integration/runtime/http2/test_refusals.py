@@ -5,11 +5,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2.opening import open_http2
 from runtime.http2.server import Http2Server
 from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA, peer_of
 from runtime.rpc.message import read_message
+from tandem.shared.compiled.recipe import LibraryUnavailable
 from tests.faults.attacks.connection import Stream, connected
 from tests.faults.attacks.grpc_stream import begin, call_headers, framed
 

@@ -14,8 +14,8 @@ import grpc
 import h2.errors
 import pytest
 
-from runtime.compiled.compiler import CompilerFailed, find_compiler
 from runtime.http2.build import http2_recipe
+from tandem.shared.compiled.compiler import CompilerFailed, find_compiler
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import begin, call_headers, framed
 from tests.faults.attacks.rapid_reset import reset_rapidly

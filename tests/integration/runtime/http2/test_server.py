@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import grpc
 import pytest
 
-from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2.library import default_limits
 from runtime.http2.opening import open_http2
 from runtime.http2.server import Http2Server
 from runtime.rpc.message import ManyMessages, read_message
+from tandem.shared.compiled.recipe import LibraryUnavailable
 from tests.faults.attacks import connection as attacks
 from tests.faults.attacks.grpc_stream import call_headers, framed
 from tests.integration.gateway.proxy import frames

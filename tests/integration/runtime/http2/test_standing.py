@@ -11,14 +11,14 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.errors import ResourceExhausted
 from runtime.http2.opening import open_http2
 from runtime.http2.server import Http2Server
 from runtime.rpc.rpc import Call, service_handler
 from runtime.rpc.served.trailer import SERVED_METADATA
 from tandem.common.v1 import served_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.compiled.recipe import LibraryUnavailable
+from tandem.shared.errors import ResourceExhausted
 
 DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
 SAMPLE, DISCRIMINATE = (f"/{DESCRIPTOR.full_name}/{rpc}" for rpc in ("Sample", "Discriminate"))

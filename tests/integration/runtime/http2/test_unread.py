@@ -9,11 +9,11 @@ import h2.errors
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2.library import default_limits
 from runtime.http2.opening import open_http2
 from runtime.http2.server import Http2Server
 from runtime.rpc.message import read_message
+from tandem.shared.compiled.recipe import LibraryUnavailable
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import begin
 from tests.integration.gateway.proxy import frames

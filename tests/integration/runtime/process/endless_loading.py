@@ -11,8 +11,8 @@ import threading
 from runtime.loading_thread import in_loading_thread
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
-from runtime.process.process_group import run_in_group
 from runtime.server.server import RpcServer
+from tandem.shared.process_group import run_in_group
 
 
 class EndlessWorker:

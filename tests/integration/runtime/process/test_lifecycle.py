@@ -9,7 +9,7 @@ import pytest
 
 from runtime.process.lifecycle import StoppedWhileLoading, run_process, serve
 from runtime.server.server import PortInUse, RpcServer
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 from tests.alive_pipe import alive_pipe
 
 LIMIT_SECONDS = 60

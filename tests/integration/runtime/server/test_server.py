@@ -9,10 +9,10 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime import errors
 from runtime.rpc.rpc import service_handler
 from runtime.server.server import PortInUse, RpcServer
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+from tandem.shared import errors
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2.opening import open_http2
 from runtime.http2.server import Http2Server
 from runtime.server.grpcio import GrpcioServer
 from runtime.server.health import Health
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 CHECK = "/grpc.health.v1.Health/Check"
 

@@ -12,7 +12,6 @@ import torch
 import transformers
 from prometheus_client import CollectorRegistry
 
-from runtime.models import ModelRepository
 from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
@@ -25,6 +24,7 @@ from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
+from tandem.shared.models import ModelRepository
 from tests.tiny_models import FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, add_image_model, add_to_repository
 
 

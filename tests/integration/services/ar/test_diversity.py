@@ -5,11 +5,11 @@ import shutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from runtime.file_hashes import sha256_of
-from runtime.models import ModelRepository
 from services.ar.settings import ArSettings
 from services.common.diversity.baseline import load_baseline
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelRepository
 from tests.integration.services.ar.conftest import Backend, serving
 from tests.tiny_models import CLASS_NAMES, FIRST_CLASS_TOKEN, NUM_CLASSES, NUM_TOKENS, add_image_model
 from training.release import diversity_baseline

@@ -8,11 +8,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from safetensors.torch import load_file, save_file
 
-from runtime.file_hashes import FileHashes
-from runtime.models import ModelRepository
 from services.ar.loading import load
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
+from tandem.shared.file_hashes import FileHashes
+from tandem.shared.models import ModelRepository
 from tests.tiny_models import add_to_repository
 
 

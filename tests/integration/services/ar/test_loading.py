@@ -10,13 +10,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from safetensors.torch import load_file, save_file
 
-from runtime.file_hashes import FileHashes
-from runtime.models import ModelError, ModelRepository
 from services.ar.compute import runner
 from services.ar.compute.native.forward import NativeForward
 from services.ar.loading import load, load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
+from tandem.shared.file_hashes import FileHashes
+from tandem.shared.models import ModelError, ModelRepository
 from tests.tiny_models import add_to_repository
 
 

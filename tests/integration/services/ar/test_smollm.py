@@ -15,7 +15,6 @@ import transformers
 from prometheus_client import CollectorRegistry
 
 from runtime.deadlines import Deadline
-from runtime.models import Model, ModelRepository
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.compute.native.parameters import FINE_POSITIONS
 from services.ar.compute.torch.kv_cache import CausalAttention
@@ -28,6 +27,7 @@ from services.ar.metrics import ArMetrics
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.measure.prompts import PROMPTS
+from tandem.shared.models import Model, ModelRepository
 from tests.integration.services.ar.schemas import SCHEMAS
 from tests.rounding import HalfCacheAttention, round_activations
 

@@ -8,9 +8,9 @@ import grpc
 import numpy as np
 import pytest
 
-from runtime.errors import Internal, ModelFault
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import Internal, ModelFault
 from tests.integration.services.gan.conftest import Backend, running_backend, tiny_settings
 from tests.integration.services.gan.fragile_onnx import RAISES, write_fragile_model
 from tests.integration.services.gan.tiny_onnx import LATENT_DIM

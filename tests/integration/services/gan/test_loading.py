@@ -9,13 +9,13 @@ import pytest
 from onnx import numpy_helper
 from prometheus_client import CollectorRegistry
 
-from runtime.errors import NotFound
-from runtime.models import ModelError, ModelRepository
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.common.runtimes.providers import ProviderError, num_cuda_devices
 from services.gan.generator import Generator, Latents
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
+from tandem.shared.errors import NotFound
+from tandem.shared.models import ModelError, ModelRepository
 from tests.integration.services.gan.conftest import tiny_settings
 from tests.integration.services.gan.tiny_onnx import (
     COLOUR,

@@ -14,9 +14,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.harness.processes import free_port
-from runtime.settings import cache_folder
 from services.common.runtimes.providers import num_cuda_devices
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+from tandem.shared.cache_folder import cache_folder
 from tests.integration.services.gan.tiny_onnx import write_model_toml
 from tests.unit.services.common.runtimes import graphs
 from tests.unit.services.common.runtimes.graphs import generator_model

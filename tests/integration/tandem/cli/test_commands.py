@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.cli.servers.ports import free_ports
 from tandem.cli.use.image_file import save_image
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError, InvalidArgument, ResourceExhausted
 from tests.integration.tandem.cli.commands import (
     assert_all_went_well,
     run,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InvalidArgument, ResourceExhausted
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem import client as tandem_client
 from tandem.client import AsyncTandemClient
+from tandem.shared.errors import InvalidArgument, ResourceExhausted
 from tests.certificates import Authority
 from tests.integration.gateway.fakes import serving
 from tests.integration.gateway.running import running_gateway

@@ -9,13 +9,13 @@ from typing import Any, get_origin, get_type_hints
 import numpy as np
 import pytest
 
-from runtime.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from runtime.server.server import RpcServer
 from tandem import client as tandem
 from tandem.cli.servers.ports import free_ports
 from tandem.client import AsyncTandemClient, Message, TandemClient
 from tandem.common.v1 import images_pb2
+from tandem.shared.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable
 from tests.integration.gateway.fakes import serving
 from tests.integration.tandem.client.conftest import Caller
 from tests.integration.tandem.fakes import FakeGateway, FakeParallel, FakeSequential

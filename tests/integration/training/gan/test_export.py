@@ -7,9 +7,9 @@ import torch
 from prometheus_client import CollectorRegistry
 from safetensors.torch import save_file
 
-from runtime.models import ModelRepository
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
+from tandem.shared.models import ModelRepository
 from tests.integration.services.gan.conftest import tiny_settings
 from training import loop
 from training.gan.export import export

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from runtime.file_hashes import sha256_of
+from tandem.shared.file_hashes import sha256_of
 from training.image_kind import FASHION
 from training.onnx_files import write_onnx
 from training.refinement.export import FILE, export

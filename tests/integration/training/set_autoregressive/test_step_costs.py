@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from runtime.models import ModelRepository, sha256_of
-from services.ar.codecs.step_costs import load_step_costs
 from services.ar.compute.torch.transformer import Transformer
+from tandem.shared.models import ModelRepository, sha256_of
+from tandem.shared.step_costs import load_step_costs
 from tests.integration.training.set_autoregressive.test_train import MODELS, bare_toml
 from training.image_kind import FASHION
 from training.set_autoregressive.step_costs import measure, write

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from runtime.models import ModelRepository
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelRepository
 from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN, drawn_sequences
 from training.set_autoregressive.train import bits_per_token
 

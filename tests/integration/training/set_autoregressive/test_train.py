@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from runtime.models import ModelRepository
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.models import ModelRepository
 from tests.integration.services.ar.conftest import serving
 from training import loop
 from training.image_kind import FASHION

@@ -6,9 +6,9 @@ import pytest
 
 from gateway.settings import GatewaySettings
 from runtime import probe
-from runtime.models import ModelRepository
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
+from tandem.shared.models import ModelRepository
 from tests.certificates import Authority
 from tests.unit.deploy.kubernetes.manifests import PROCESSES, ROOT
 from tests.unit.deploy.kubernetes.mounts import mount

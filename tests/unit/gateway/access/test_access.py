@@ -8,8 +8,8 @@ import pytest
 
 from gateway.access.access import Access
 from gateway.access.api_keys import ApiKey
-from runtime.errors import OverBudget, Unauthenticated
 from runtime.rpc.routes import Route, all_routes
+from tandem.shared.errors import OverBudget, Unauthenticated
 
 ROUTES: dict[str, Route] = {route.rpc: route for route in all_routes()}
 SAMPLE, GENERATE = ROUTES["Sample"], ROUTES["Generate"]

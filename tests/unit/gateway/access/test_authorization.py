@@ -15,7 +15,7 @@ from gateway.access.access import Access, Caller
 from gateway.access.api_keys import ApiKey
 from gateway.access.authorization import Authorization
 from gateway.envoy import authorization_pb2
-from runtime.errors import TandemError
+from tandem.shared.errors import TandemError
 
 SAMPLE = "/tandem.gan.v1.GanService/Sample"
 

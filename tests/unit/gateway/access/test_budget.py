@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.access.budget import IMAGE, REQUEST, TOKEN, Budgets
-from runtime.errors import OverBudget
+from tandem.shared.errors import OverBudget
 
 
 class Clock:

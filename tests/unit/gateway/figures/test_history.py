@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.figures.history import KEPT_SECONDS, STEP_SECONDS, WINDOW_STEPS, History
 from gateway.figures.metrics import GatewayMetrics
-from runtime.metrics import SECONDS_BUCKETS
+from tandem.shared.metrics import SECONDS_BUCKETS
 from tests.unit.gateway.figures.observations import observation
 
 

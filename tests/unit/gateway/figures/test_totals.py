@@ -9,7 +9,7 @@ from prometheus_client.utils import floatToGoString
 
 from gateway.figures.history import Series, totals_of
 from gateway.figures.metrics import GatewayMetrics
-from runtime.metrics import SECONDS_BUCKETS
+from tandem.shared.metrics import SECONDS_BUCKETS
 from tests.unit.gateway.figures.observations import ROUTES, observation
 
 

@@ -6,8 +6,8 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.http.errors import UpstreamError, error_body, error_headers, http_status
-from runtime.errors import InvalidArgument, MessageTooLarge, ResourceExhausted, Unauthenticated, Unavailable
 from runtime.rpc.rpc import status_details
+from tandem.shared.errors import InvalidArgument, MessageTooLarge, ResourceExhausted, Unauthenticated, Unavailable
 
 STATUS = {
     "CANCELLED": 499, "UNKNOWN": 500, "INVALID_ARGUMENT": 400, "DEADLINE_EXCEEDED": 504, "NOT_FOUND": 404,

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.json_messages import parse_json, plain
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import InvalidArgument
 
 
 def refusal(body: bytes | dict[str, Any] | list[Any], message_class: Any = ar_pb2.GenerateRequest) -> InvalidArgument:

@@ -4,7 +4,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from gateway.http.rpcs import check_origin
-from runtime.errors import PermissionDenied
+from tandem.shared.errors import PermissionDenied
 
 
 @pytest.mark.parametrize(

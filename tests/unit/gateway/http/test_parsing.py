@@ -21,8 +21,8 @@ from gateway.http.parsing import (
     JsonParser,
     check_structure,
 )
-from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument, ResourceExhausted
 
 CALLER, OTHER, THIRD = "a caller", "another", "a third"
 

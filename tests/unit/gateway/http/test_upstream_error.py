@@ -3,7 +3,7 @@ import pytest
 from grpc.aio import AioRpcError, Metadata
 
 from gateway.http.errors import upstream_error
-from runtime.errors import ModelFault
+from tandem.shared.errors import ModelFault
 
 
 def error(code: grpc.StatusCode, text: str, *trailers: tuple[str, str | bytes]) -> AioRpcError:

@@ -5,8 +5,8 @@ import pytest
 from gateway.http.errors import UpstreamError
 from gateway.protocols.fields import field_of, renamed
 from gateway.protocols.openai.errors import openai_body
-from runtime.errors import InvalidArgument, ReplyTooLarge, TandemError
 from runtime.rpc.rpc import status_details
+from tandem.shared.errors import InvalidArgument, ReplyTooLarge, TandemError
 
 NAMES = {"sampling.max_tokens": "max_completion_tokens", "sampling": "", "chat": "messages"}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.errors import Unavailable
 from runtime.process.limited_work import LimitedWork, LimitMet
+from tandem.shared.errors import Unavailable
 
 MODULE = "tests.unit.runtime.process.work_of_every_kind"
 LARGE = "x" * (1 << 20)  # more than a socket holds while nobody reads

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import InvalidArgument
 from runtime.rpc.caller import CALLER_METADATA, NOBODY, PEER_METADATA, Owner, caller_of, connection_of, peer_of
+from tandem.shared.errors import InvalidArgument
 
 
 @pytest.mark.parametrize("value", ["a", "0123456789abcdef" * 2, "A-z_9", "x" * 64])

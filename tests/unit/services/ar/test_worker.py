@@ -4,11 +4,11 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from runtime.errors import NotFound, Unavailable
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import NotFound, Unavailable
 
 TEXT, IMAGE = ("words", "text"), ("pictures", "image")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import InvalidArgument
 from services.common.bounds import check_bounds, check_int
+from tandem.shared.errors import InvalidArgument
 
 
 def check(values: np.ndarray, low: float = -2.0, high: float = 3.0) -> None:

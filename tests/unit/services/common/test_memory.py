@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from runtime.errors import ResourceExhausted
 from runtime.rpc.caller import NOBODY
 from services.common import memory as module
 from services.common.memory import Memory
+from tandem.shared.errors import ResourceExhausted
 
 
 def test_no_more_than_the_memory_holds():

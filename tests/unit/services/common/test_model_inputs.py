@@ -3,8 +3,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from runtime.models import ModelError
 from services.common.model_inputs import label_input, main_input
+from tandem.shared.models import ModelError
 
 
 @dataclass

@@ -5,12 +5,12 @@ import math
 
 import pytest
 
-from runtime.errors import ResourceExhausted
 from runtime.rpc.caller import NOBODY
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import BatchRequest
 from services.common.waiting_line import WaitingLine
+from tandem.shared.errors import ResourceExhausted
 from tests.unit.services.common.batching.fakes import Stepwise
 from tests.unit.services.common.batching.rig import NEVER, busy, running, submit, until_busy, until_queued
 

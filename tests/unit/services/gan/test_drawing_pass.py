@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import ModelFault
 from services.common.batching.request import BatchRequest, Slice
 from services.common.images.encoding import to_uint8
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import DrawingPass, Drawn, Part, joined, merged_latents
 from services.gan.draws import NumpyDraws
 from services.gan.latents import draw_labels, draw_latents
+from tandem.shared.errors import ModelFault
 
 LATENT_DIM = 6
 VECTORS = np.linspace(-1, 1, 5 * LATENT_DIM, dtype=np.float32).reshape(5, LATENT_DIM)

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.compiled.recipe import LibraryUnavailable
 from services.gan.draws import CompiledDraws, NumpyDraws, open_draws
 from services.gan.latents import draw_labels, draw_latents
 from services.gan.native import library
 from services.gan.native.library import gan_library
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 RUN = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**40), st.integers(1, 9))
 

@@ -3,12 +3,11 @@
 import pytest
 import typer
 
-from runtime.errors import Unavailable
-from runtime.models import ModelError
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.terminal import Terminal
 from tandem.client import DeadlineExceeded, NotReachable, ResourceExhausted, Unimplemented
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError, Unavailable
+from tandem.shared.models import ModelError
 
 EXPECTED = [
     ExpectedError("rate: no"),

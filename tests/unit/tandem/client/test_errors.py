@@ -5,10 +5,10 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from runtime.errors import InvalidArgument, ReplyTooLarge
 from runtime.rpc.rpc import status_details
 from tandem import client
 from tandem.client.errors import Metadata, rpc_error
+from tandem.shared.errors import InvalidArgument, ReplyTooLarge
 
 
 class FakeError:

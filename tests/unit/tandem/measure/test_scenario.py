@@ -2,10 +2,10 @@ import re
 
 import pytest
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.scenario import Scenario
 from tandem.measure.setting_errors import explained
 from tandem.measure.workload_text import parse_workload
+from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.scenarios import IMAGES, closed_scenario, open_scenario
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.models import ModelRepository
+from tandem.shared.models import ModelRepository
 from training.set_autoregressive.order import halton_order, radical_inverse
 
 MODELS = Path(__file__).parents[4] / "models"

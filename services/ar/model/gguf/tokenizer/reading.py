@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from runtime.models import ModelError
 from services.ar.model.fields import Fields
 from services.ar.model.gguf.file import GgufFile
 from services.ar.model.gguf.tokenizer.byte_level import byte_level_tokenizer, pre_type
 from services.ar.model.gguf.tokenizer.sentencepiece import sentencepiece_tokenizer
 from services.ar.model.gguf.tokenizer.vocabulary import CONTROL, Vocabulary, read_vocabulary
 from services.ar.model.tokenizer_file import refused
+from tandem.shared.models import ModelError
 
 _END_OF_TURN = frozenset(
     ("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<end_of_turn>", "<|end_of_text|>", "</s>")

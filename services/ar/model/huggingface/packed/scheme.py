@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from runtime.models import ModelError
 from services.ar.model.fields import Fields, shortened
+from tandem.shared.models import ModelError
 
 Format = Literal["compressed", "gptq", "awq"]
 

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Array, Shape
 from services.ar.model.fields import shortened
 from services.ar.model.huggingface.packed.matrix import OPTIONAL, matrix, shape_of, suffixes
 from services.ar.model.huggingface.packed.scheme import Scheme
 from services.ar.model.quantised import Weights
+from tandem.shared.models import ModelError
 
 _INTEGERS = ("I32", "I64")
 

@@ -12,11 +12,11 @@ import grpc
 
 from tandem.client.channels import open_async_channel
 from tandem.client.credentials import Credentials
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.requests.apis.oip import SERVICE
 from tandem.measure.generator.sending.http.endpoint import Endpoint
 from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import RepositoryIndexRequest, RepositoryIndexResponse
+from tandem.shared.errors import ExpectedError
 
 _SECONDS = 10.0
 _NAME_IT = "name one by --model"

@@ -8,7 +8,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from tandem.client.credentials import Credentials
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 _USUAL_PATH = "/v1"
 _PORTS = {"http": 80, "https": 443}

@@ -9,7 +9,7 @@ import httpx
 import openai
 import pytest
 
-from runtime.errors import ModelFault, ResourceExhausted
+from tandem.shared.errors import ModelFault, ResourceExhausted
 from tests.integration.gateway.fakes import HOLD, FakeBackend, FakeSequential
 from tests.integration.gateway.protocols.openai.stubs import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.running import RunningGateway, running_gateway

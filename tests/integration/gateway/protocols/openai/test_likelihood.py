@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from benchmarks.harness.processes import free_port, serving
-from runtime.models import ModelRepository
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
 from tandem.measure.prompts import PROMPTS
+from tandem.shared.models import ModelRepository
 from tests.integration.gateway.protocols.openai.stubs import TEXT, Stubs
 from tests.integration.gateway.running import running_gateway
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import grpc
 import pytest
 
-from runtime import errors
 from runtime.rpc.rpc import Call, service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
@@ -17,6 +16,7 @@ from runtime.rpc.served.trailer import SERVED_METADATA
 from runtime.server.server import RpcServer
 from tandem.common.v1 import images_pb2, served_pb2, served_pb2_grpc, timings_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+from tandem.shared import errors
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 

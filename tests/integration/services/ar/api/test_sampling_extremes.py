@@ -8,9 +8,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from runtime.models import ModelRepository
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.models import ModelRepository
 from tests.integration.services.ar.conftest import Backend, serving
 from tests.sampling_extremes import extreme_parameters
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.errors import ModelFault
 from services.ar.settings import ArSettings
 from services.common.runtimes.onnx_session import OnnxSession
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
+from tandem.shared.errors import ModelFault
 from tests.integration.services.ar.conftest import serving
 from tests.tiny_models import FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, SIDE, add_image_model, painted
 

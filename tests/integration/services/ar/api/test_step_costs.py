@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 import pytest
 import torch
 
-from runtime.models import ModelError, ModelRepository
-from services.ar.codecs.step_costs import StepCosts
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.token_groups import group_ends
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.models import ModelError, ModelRepository
+from tandem.shared.step_costs import StepCosts
 from tests.integration.services.ar.conftest import Backend, serving
 from tests.tiny_models import FIRST_CLASS_TOKEN, MASK_TOKEN, NUM_CODES, NUM_TOKENS, add_image_model
 from training.set_autoregressive.rows import RowAttention, rows_of, visible_rows

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.models import ModelRepository
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.token_groups import group_ends
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
+from tandem.shared.models import ModelRepository
 from tests.integration.services.ar.conftest import Backend, serving
 from tests.tiny_models import (
     FIRST_CLASS_TOKEN,

@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from runtime.models import ModelError
 from services.ar.compute.native.opening import open_native
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
@@ -22,6 +21,7 @@ from services.ar.model.config import ModelConfig
 from services.ar.model.huggingface.config import config_from_huggingface
 from services.ar.model.tensor_check import expected_shapes
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 
 NUM_CASES, NUM_TOKENS = 24, 20
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")

@@ -11,11 +11,11 @@ from google.protobuf import duration_pb2  # noqa: F401  its type must be known t
 from google.rpc import error_details_pb2, status_pb2
 from prometheus_client import CollectorRegistry
 
-from runtime.errors import Unavailable
 from services.common.runtimes.onnx_session import OnnxSession
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import Unavailable
 from tests.integration.services.gan.conftest import running_backend, tiny_settings
 
 

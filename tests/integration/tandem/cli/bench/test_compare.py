@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import ResourceExhausted
 from tandem.ar.v1 import ar_pb2
 from tandem.cli.servers.ports import free_ports
 from tandem.measure import formats
 from tandem.measure.report.tables.comparison import work_table
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import read_as
+from tandem.shared.errors import ResourceExhausted
 from tests.integration.tandem.cli.commands import Ended, assert_all_went_well, run, run_each, started, tandem
 from tests.integration.tandem.fakes import FakeGateway, FakeSequential, fake_gateway
 from tests.integration.tandem.measure.generator.servers import serving

@@ -10,12 +10,12 @@ import signal
 import sys
 from pathlib import Path
 
-from runtime.models import ModelError
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
 from runtime.rpc.rpc import service_handler
 from runtime.server.server import RpcServer
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.models import ModelError
 from tests.integration.tandem.fakes import FakeParallel, NoObserver
 
 logger = logging.getLogger("fake")

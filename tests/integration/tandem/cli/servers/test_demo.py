@@ -11,11 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import start_http_server
 
-from runtime.errors import Unavailable
 from tandem.cli.servers.demo import Tour
 from tandem.cli.servers.plan import Plan, Ports
 from tandem.cli.terminal import Terminal
 from tandem.measure.results.files import write_document
+from tandem.shared.errors import Unavailable
 from tests.integration.tandem.fakes import FakeGateway
 from tests.unit.tandem.measure.studies.comparison.seen import findings
 from tests.unit.tandem.measure.studies.comparison.test_results import made

@@ -11,11 +11,11 @@ import httpx
 import numpy as np
 import pytest
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.requests.apis import listed
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
+from tandem.shared.errors import ExpectedError
 from tests.integration.single_runs import run_once
 from tests.integration.tandem.measure.generator.servers import serving
 from tests.integration.tandem.measure.generator.test_truth import QUIET_SECONDS, TOLERANCE, TRIES

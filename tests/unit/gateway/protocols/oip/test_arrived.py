@@ -10,8 +10,8 @@ import pytest
 from gateway.http.in_thread import MAX_INLINE_BYTES
 from gateway.protocols.oip.arrived import MAX_FIELDS, Arrived
 from gateway.protocols.oip.models.text import TextModel
-from runtime.errors import InvalidArgument
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 MODEL = TextModel("m")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.protocols.oip.parameters import model_parameters
-from runtime.errors import InvalidArgument
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 
 def request(**values: int | str | bool | float) -> ModelInferRequest:

@@ -12,7 +12,7 @@ from gateway.identity import Identity
 from gateway.protocols.oip.stream import InferStream
 from gateway.protocols.under_way import UnderWay
 from runtime.deadlines import Deadline
-from runtime.errors import Unavailable
+from tandem.shared.errors import Unavailable
 
 
 class IdleContext:

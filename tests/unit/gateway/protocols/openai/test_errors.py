@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.protocols.openai.errors import openai_body, openai_headers
-from runtime.errors import (
+from tandem.shared.errors import (
     DeadlineExceeded,
     Internal,
     InvalidArgument,

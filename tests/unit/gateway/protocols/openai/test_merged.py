@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from gateway.protocols.openai.merged import MAX_AT_A_TIME, all_of, merged
-from runtime.errors import Unavailable
+from tandem.shared.errors import Unavailable
 
 
 async def counted(first: int, count: int, closed: list[int]) -> AsyncGenerator[int, None]:

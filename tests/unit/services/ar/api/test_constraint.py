@@ -1,9 +1,9 @@
 import pytest
 
-from runtime.errors import InvalidArgument
 from services.ar.api.constraint import constraint_of, refuse_constraint
 from services.ar.constraints.constraint import Constraint
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 
 def sampling(**fields: object) -> ar_pb2.SamplingParams:

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.errors import InvalidArgument
 from runtime.limits import MAX_MESSAGE_BYTES
 from services.ar.api.choice import Choice
 from services.ar.api.generation import logprob_message, whole
@@ -24,6 +23,7 @@ from services.ar.engine.sequence import Alternative, FinishReason, SampledToken,
 from services.common.images.messages import fill_image_batch
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import timings_pb2
+from tandem.shared.errors import InvalidArgument
 from tests.unit.services.ar.chat_models import MODELS
 
 CODEC = MODELS["chatml"].codec()

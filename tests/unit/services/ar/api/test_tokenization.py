@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import ReplyTooLarge
 from services.ar.api import tokenization
 from services.ar.api.tokenization import detokenized, tokenized
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.text_thread import TextThread
 from services.ar.model.checkpoint import Checkpoint
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import ReplyTooLarge
 from tests.tiny_models import VOCAB_SIZE, tiny_tokenizer
 
 MAX_CONTEXT_TOKENS = 20_000

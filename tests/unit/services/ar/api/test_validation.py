@@ -1,10 +1,10 @@
 import pytest
 
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ImageSpec
 from services.ar.api.validation import check_prompt, image_encoding, refuse_image_options, sampling_params
 from services.ar.engine.sampling_params import SamplingParams
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ImageSpec
 
 
 def check(

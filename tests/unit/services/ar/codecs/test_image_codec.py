@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ImageSpec, ImageTokensSpec
 from services.ar.codecs.image_codec import ImageCodec
 from services.ar.codecs.token_decoder import Tokens
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.request import Slice
 from services.common.images.encoding import Images
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
 
 IMAGE = ImageSpec(shape=(4, 6, 1), value_range=(-2.0, 5.0), class_names=("a", "b"))
 TOKENS = ImageTokensSpec(grid=(2, 3), num_codes=8, first_class_token=10, decoder="d.onnx")

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 
-from runtime.errors import InvalidArgument
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.model.checkpoint import Checkpoint
+from tandem.shared.errors import InvalidArgument
 from tests.tiny_models import CHAT_TEMPLATE, VOCAB_SIZE, tiny_tokenizer
 
 

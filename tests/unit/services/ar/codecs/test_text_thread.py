@@ -8,8 +8,8 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, InvalidArgument, ResourceExhausted
 from services.ar.codecs.text_thread import TextThread
+from tandem.shared.errors import Internal, InvalidArgument, ResourceExhausted
 
 NEVER = Deadline.after(None)
 

@@ -8,13 +8,13 @@ import pytest
 from onnx import numpy_helper
 
 from runtime.deadlines import Deadline
-from runtime.errors import ModelFault
-from runtime.model_spec import ImageSpec, ImageTokensSpec
-from runtime.models import ModelError
 from services.ar.codecs.token_decoder import TokenDecoder
 from services.ar.codecs.token_encoder import TokenEncoder
 from services.common.batching.request import BatchRequest, Slice
 from services.common.runtimes.onnx_session import OnnxSession, choose_providers, open_session
+from tandem.shared.errors import ModelFault
+from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
+from tandem.shared.models import ModelError
 from tests.tiny_models import NUM_CODES, NUM_TOKENS, code_patches, painted, write_token_decoder, write_token_encoder
 
 IMAGE = ImageSpec(shape=(28, 28, 1))

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from runtime.models import ModelError
 from services.ar.compute import opening
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
+from tandem.shared.models import ModelError
 from tests.tiny_models import save_tiny_model
 
 OPEN = """

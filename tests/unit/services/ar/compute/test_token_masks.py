@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.errors import TooComplex
 from services.ar.compute.token_masks import with_masks
 from services.ar.compute.torch.token_masks import rule_out
 from services.ar.engine.layout import LogitsRow
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
+from tandem.shared.errors import TooComplex
 from tests.unit.services.ar.compute.torch.samplers import SAMPLERS, Sample
 
 NUM_TOKENS, END = 40, 7

@@ -1,7 +1,7 @@
 import pytest
 
-from runtime.errors import TooComplex
 from services.ar.constraints.allowance import BURST_SECONDS, SECONDS_A_MASK, Allowance
+from tandem.shared.errors import TooComplex
 
 
 def test_a_burst_passes_once():

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.errors import InvalidArgument, TandemError, TooComplex, Unavailable
 from services.ar.constraints import compiler as module
 from services.ar.constraints.compiler import Compiled, Compiler
 from services.ar.constraints.constraint import Constraint, Kind
+from tandem.shared.errors import InvalidArgument, TandemError, TooComplex, Unavailable
 from tests.unit.services.ar.constraints.texts import accepts, byte_tokens, generated, tiny_compiler
 
 

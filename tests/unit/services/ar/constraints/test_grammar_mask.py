@@ -2,10 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.errors import TooComplex
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.constraint import Constraint
 from services.ar.constraints.grammar_mask import GrammarMask
+from tandem.shared.errors import TooComplex
 from tests.unit.services.ar.constraints.texts import END, allowed, byte_tokens, generated, next_tokens, tiny_compiler
 
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import ResourceExhausted, WaitTooLong
 from runtime.rpc.caller import Owner
 from services.ar.engine.admission import Admission, AdmissionLimits
 from services.ar.loading import admission_limits
 from services.ar.settings import ArSettings
+from tandem.shared.errors import ResourceExhausted, WaitTooLong
 
 NEVER = Deadline.after(None)
 

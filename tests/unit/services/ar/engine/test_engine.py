@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, TooComplex
+from tandem.shared.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, TooComplex
 from tests.unit.services.ar.engine.rig import GUILTY, Rig, read, sequence
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from runtime.errors import Internal, ModelFault, TandemError
 from services.ar.compute.runner import Runner
 from services.ar.compute.torch import sampling
 from services.ar.compute.torch.exact import make_exact
@@ -32,6 +31,7 @@ from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.errors import Internal, ModelFault, TandemError
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 
 GOOD = list(range(8))  # the seeds of those that must not notice

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.config import Llama3RopeScaling
 from services.ar.model.config_check import MAX_LAYERS, checked_config
 from services.ar.model.fields import Fields
 from services.ar.model.huggingface.config import config_from_huggingface
+from tandem.shared.models import ModelError
 
 FILE = Path("model/config.json")
 GOOD: dict[str, Any] = {

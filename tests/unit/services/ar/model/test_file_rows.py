@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.file_rows import read_rows
+from tandem.shared.models import ModelError
 
 MATRIX = np.arange(60, dtype=np.uint8).reshape(10, 6)
 

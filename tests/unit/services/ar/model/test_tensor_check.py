@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.config import ModelConfig
 from services.ar.model.config_check import MAX_LAYERS
 from services.ar.model.quantised import QuantisedTensor
 from services.ar.model.tensor_check import check_finite, check_tensors, expected_shapes
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 from tests.tiny_models import FAMILIES, save_tiny_model
 
 CONFIG = ModelConfig(100, 32, 48, 2, 4, 2, 8, 64)

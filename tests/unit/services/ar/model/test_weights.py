@@ -11,10 +11,10 @@ import torch
 from gguf import GGMLQuantizationType as Type
 from safetensors.torch import load_file, save_file
 
-from runtime.models import ModelError
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.model.gguf.file import read_gguf
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 from tests.tiny_gguf import write_gguf
 from tests.tiny_models import save_tiny_model
 

@@ -4,9 +4,9 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from runtime.errors import ModelFault
 from services.common.batching.observer import End
 from services.common.batching.request import Slice
+from tandem.shared.errors import ModelFault
 
 Numbers = Slice[list[int], list[int]]
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, ResourceExhausted, WaitTooLong
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
+from tandem.shared.errors import Internal, ResourceExhausted, WaitTooLong
 from tests.unit.services.common.batching.fakes import Doubler, Recorder, Stepwise
 
 NEVER = Deadline(math.inf)

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, Unavailable
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
+from tandem.shared.errors import DeadlineExceeded, Internal, ResourceExhausted, Unavailable
 from tests.unit.services.common.batching.fakes import Doubler, Recorder
 from tests.unit.services.common.batching.rig import NEVER, busy, flat, running, submit, until_busy, until_queued
 

@@ -11,9 +11,9 @@ import weakref
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, ModelFault, TandemError
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
+from tandem.shared.errors import DeadlineExceeded, Internal, ModelFault, TandemError
 from tests.unit.services.common.batching.fakes import NOT_FINITE, Doubler, Recorder, Stepwise
 from tests.unit.services.common.batching.rig import NEVER, busy, flat, running, submit, until_busy, until_queued
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, ModelFault, ResourceExhausted
+from tandem.shared.errors import DeadlineExceeded, Internal, ModelFault, ResourceExhausted
 from tests.unit.services.common.batching.fakes import NOT_FINITE, Doubler, Recorder
 from tests.unit.services.common.batching.rig import NEVER, flat, running, submit
 

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from runtime.file_hashes import sha256_of
-from runtime.models import ModelError
 from services.common.diversity.baseline import load_baseline
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelError
 
 WHOLE = {
     "features": "pixels",

@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ImageSpec
 from services.common.images.encoding import (
     check_png,
     decode_png,
@@ -21,6 +19,8 @@ from services.common.images.encoding import (
     raw_values,
     to_uint8,
 )
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ImageSpec
 
 RANGES = [(-1.0, 1.0), (0.0, 1.0), (0.0, 255.0), (-2.5, 7.0)]
 GREY = ImageSpec(shape=(4, 5, 1))

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ImageSpec
 from services.common.images import messages
 from services.common.images.encoding import encode_png
 from services.common.images.messages import MAX_DECODED_BYTES, decoded_images
 from tandem.common.v1 import images_pb2
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ImageSpec
 
 PNG = images_pb2.ENCODING_PNG
 

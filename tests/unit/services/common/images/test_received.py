@@ -6,11 +6,11 @@ import threading
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidArgument, ResourceExhausted
-from runtime.model_spec import ImageSpec
 from services.common.images import received as module
 from services.common.images.received import ReceivedImages
 from tandem.common.v1 import images_pb2
+from tandem.shared.errors import InvalidArgument, ResourceExhausted
+from tandem.shared.model_spec import ImageSpec
 
 SPEC = ImageSpec(shape=(4, 4, 1))
 IMAGE_BYTES = 4 * 4 * 1 * 4

@@ -6,7 +6,6 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from runtime.models import ModelError
 from services.common.machine import this_machine
 from services.common.runtimes import calibrated, openvino_session
 from services.common.runtimes.calibrated import NUM_SPARE, Int8File, open_calibrated
@@ -18,6 +17,7 @@ from services.common.runtimes.calibration.speed import Speed
 from services.common.runtimes.calibration.store import CalibrationStore
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.providers import ProviderError
+from tandem.shared.models import ModelError
 from tests.unit.services.common.runtimes.graphs import batch_normalising_model, generator_model, latents, saved
 
 needs_openvino = pytest.mark.skipif(not openvino_session.is_installed(), reason="OpenVINO is not installed")

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import pytest
 
-from runtime.models import ModelError
 from services.common.runtimes import openvino_session
 from services.common.runtimes.batch_plan import BatchPlan
 from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
@@ -16,6 +15,7 @@ from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.openvino_session import OpenVinoModel, is_installed, native_precisions
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.session import rows
+from tandem.shared.models import ModelError
 from tests.unit.services.common.runtimes.graphs import generator_model, latents, saved
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="OpenVINO is not installed")

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from runtime.errors import ReplyTooLarge
-from runtime.model_spec import ImageSpec
 from services.common.images.messages import fill_image_batch
 from services.gan.api.reply_size import check_images, check_verdicts, images_a_part, max_images
 from tandem.common.v1 import timings_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import ReplyTooLarge
+from tandem.shared.model_spec import ImageSpec
 
 TIMINGS = timings_pb2.Timings(**{field.name: 1.5 for field in timings_pb2.Timings.DESCRIPTOR.fields})
 MANY_CLASSES = tuple(map(str, range(1000)))

@@ -3,12 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ImageSpec
 from services.common.images.messages import decoded_images
 from services.gan.api.validation import drawing, exhibits
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ImageSpec
 
 SPEC = ImageSpec(shape=(4, 4, 1), latent_dim=3, class_names=("a", "b", "c"))
 PLAIN = ImageSpec(shape=(4, 4, 2), latent_dim=3)

@@ -8,7 +8,7 @@ import typer
 from tandem.cli.bench import colocation, fit, steps, tradeoff
 from tandem.cli.bench.folder import DOCUMENTS, ResultFolder
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
+from tandem.shared.errors import ExpectedError
 
 OWN = ("comparison.json", "steps.json", "report.html", "runs/most-parallel.json", "pictures/hero.png")
 OTHERS = ("notes.json", "pictures/cat.jpg", "runs/log.jsonl")

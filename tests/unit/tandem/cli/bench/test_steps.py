@@ -10,12 +10,12 @@ from tandem.cli.bench.folder import ResultFolder
 from tandem.cli.bench.steps import FILE_NAME, step_numbers, step_subjects, stepped
 from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.generator import BROKEN_OFF
 from tandem.measure.results.files import read_as
 from tandem.measure.results.steps import Steps
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.steps import session, subjects
+from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.studies.comparison.seen import model, settings
 from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document
 

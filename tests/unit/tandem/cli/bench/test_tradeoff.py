@@ -11,11 +11,11 @@ from rich.console import Console
 from tandem.cli.bench import tradeoff
 from tandem.cli.bench.options import JudgeOptions
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
 from tandem.measure.quality import reference
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
 from tandem.measure.studies.steps import session
+from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.report.conftest import a_comparison, fill
 from tests.unit.tandem.measure.studies.colocation.imagined import document as colocation
 from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document

@@ -13,7 +13,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from gateway.proxy.binary import NoEnvoy
-from runtime.models import ModelRepository
 from services.common.runtimes import openvino_session
 from services.gan.generators import open_generators
 from services.gan.settings import GanSettings
@@ -21,6 +20,7 @@ from tandem.cli.doctor import findings
 from tandem.cli.doctor.doctor import _table
 from tandem.cli.doctor.findings import Finding
 from tandem.cli.main import app
+from tandem.shared.models import ModelRepository
 from tests.integration.services.gan.tiny_onnx import write_repository
 
 

@@ -13,10 +13,10 @@ from gguf import GGMLQuantizationType as Type
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from runtime.models import ModelRepository
 from services.ar.model.weights import open_checkpoint
 from tandem.cli.main import app
 from tandem.cli.models.weight_readers import inspect
+from tandem.shared.models import ModelRepository
 from tests.tiny_gguf import write_gguf
 from tests.tiny_models import save_tiny_model
 

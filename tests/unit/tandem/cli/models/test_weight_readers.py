@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from runtime.models import ModelError
 from tandem.cli.doctor.tiny_onnx import identity_model
 from tandem.cli.models.weight_readers import inspect
+from tandem.shared.models import ModelError
 
 
 def test_safetensors_file_and_folder(tmp_path: Path) -> None:

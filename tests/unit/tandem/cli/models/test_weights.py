@@ -2,8 +2,8 @@
 
 import pytest
 
-from runtime.models import ModelError, ModelRepository
 from tandem.cli.models.weights import weight_paths, weights_state
+from tandem.shared.models import ModelError, ModelRepository
 from tests.tiny_models import add_image_model
 
 

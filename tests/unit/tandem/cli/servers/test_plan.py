@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import NotFound
-from runtime.models import ModelError
 from tandem.cli.servers.plan import Plan, Ports, chosen_models, replica_ports
 from tandem.cli.servers.up import announce, suggestions
 from tandem.cli.terminal import Terminal
+from tandem.shared.errors import NotFound
+from tandem.shared.models import ModelError
 
 MODELS = Path(__file__).parents[5] / "models"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tandem.loopback import is_local
 from tandem.measure.meters.energy import NOT_OFFERED, Meter, energy_meter, rapl_meters
+from tandem.shared.loopback import is_local
 
 LOCAL = "127.0.0.1:50050"
 

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.errors import Unavailable
-from runtime.file_hashes import sha256_of
 from runtime.rpc.rpc import Call, service_handler
 from runtime.server.server import RpcServer
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import Unavailable
+from tandem.shared.file_hashes import sha256_of
 
 SIDE, NUM_CLASSES = 4, 3
 CLASS_NAMES = ("left", "right", "top")

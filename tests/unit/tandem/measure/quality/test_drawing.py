@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidArgument, NotFound
 from tandem.client import AsyncTandemClient, NotReachable
 from tandem.measure.quality import drawing
 from tandem.measure.quality.drawing import REQUESTS_AT_A_TIME, Sampling, draw, find_model, settings_of
+from tandem.shared.errors import InvalidArgument, NotFound
 from tests.unit.tandem.measure.quality.small_world import NUM_CLASSES, SmallGateway, picture
 
 LABELS = np.repeat(np.arange(NUM_CLASSES), 30)

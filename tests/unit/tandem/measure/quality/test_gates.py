@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from runtime.models import ModelRepository
 from tandem.measure.quality import gates
 from tandem.measure.quality.gates import GATED_NUM_IMAGES, GATES, at_least, at_most, verdicts
+from tandem.shared.models import ModelRepository
 
 MODELS = Path(__file__).parents[5] / "models"
 RECORDS = sorted(MODELS.glob("*/evaluation.json"))

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidArgument
-from runtime.file_hashes import sha256_of
-from runtime.models import ModelError
 from tandem.cli.doctor.tiny_onnx import identity_model
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelError
 from tests.unit.tandem.measure.quality.small_world import pictures, write_judge
 
 MODELS = Path(__file__).parents[5] / "models"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ModelSpec
-from runtime.models import Model
 from tandem.measure.quality.drawing import Sampling
 from tandem.measure.quality.protocol import Protocol, balanced_labels, run
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.model_spec import ModelSpec
+from tandem.shared.models import Model
 from tests.unit.tandem.measure.quality.small_world import CLASS_NAMES, SmallGateway
 
 MODELS = Path(__file__).parents[5] / "models"

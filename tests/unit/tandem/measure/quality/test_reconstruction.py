@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from runtime.models import ModelRepository
 from services.common.images.encoding import to_uint8
 from tandem.measure.quality.protocol import tokenizer_verdict
 from tandem.measure.quality.reconstruction import psnr, reconstructed
 from tandem.measure.results.quality import Distance, Views
+from tandem.shared.models import ModelRepository
 from tests.tiny_models import NUM_CODES, NUM_TOKENS, add_image_model, painted
 
 

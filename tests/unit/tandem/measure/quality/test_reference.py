@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidArgument
 from tandem.measure.quality.reference import Split, from_file
+from tandem.shared.errors import InvalidArgument
 
 
 def arrays() -> dict[str, np.ndarray]:

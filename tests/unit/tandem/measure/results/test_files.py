@@ -7,12 +7,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import read_as, read_result, write_document
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import SCHEMA_VERSION, Header
 from tandem.measure.results.schema import SCHEMA_FILE, json_schema
+from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.report.conftest import a_comparison
 from tests.unit.tandem.measure.results.test_load import made
 from tests.unit.tandem.measure.studies.colocation.imagined import document as a_colocation

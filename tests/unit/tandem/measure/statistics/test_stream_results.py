@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from runtime.metrics import SECONDS_BUCKETS
 from tandem.measure.results.distributions import PHASES
 from tandem.measure.results.record import Outcome, Record, merged
 from tandem.measure.statistics.quantiles import histogram, summary
 from tandem.measure.statistics.stream_results import stream_results, window_seconds
+from tandem.shared.metrics import SECONDS_BUCKETS
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.scenarios import IMAGES, TEXT, open_scenario
 

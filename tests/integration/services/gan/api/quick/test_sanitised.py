@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.compiled.compiler import CompilerFailed, find_compiler
 from services.gan.api.quick.calls import QuickCalls
 from services.gan.native.build import gan_recipe
 from services.gan.native.library import gan_library
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.compiled.compiler import CompilerFailed, find_compiler
 from tests.unit.services.gan.api.quick.test_calls import PATH, TRACE, record
 
 NUM_RECORDS = 20_000

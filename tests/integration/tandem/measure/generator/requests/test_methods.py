@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.requests.methods import Method
 from tandem.measure.results.files import read_as
 from tandem.measure.results.load import Document
+from tandem.shared.errors import ExpectedError
 from tests.integration.tandem.cli.commands import Ended, run, tandem
 from tests.integration.tandem.measure.generator.servers import serving
 

@@ -14,7 +14,6 @@ import grpc
 import numpy as np
 import pytest
 
-from runtime.compiled.recipe import LibraryUnavailable
 from tandem.client.credentials import Credentials
 from tandem.measure.generator.native.library import open_sender_library
 from tandem.measure.generator.sending.grpc_calls import GrpcCalls
@@ -22,6 +21,7 @@ from tandem.measure.generator.sending.native_sender import NativeSender
 from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Load, Phase, Route, Sender
 from tandem.measure.generator.sending.tables import REQUEST_SPEC, Seen
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 SERVICE = "test.Service"
 CREDENTIALS = Credentials(api_key="secret")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.compiled.compiler import CompilerFailed, find_compiler
 from tandem.measure.generator.native.build import sender_recipe
+from tandem.shared.compiled.compiler import CompilerFailed, find_compiler
 from tests.integration.tandem.measure.generator.servers import serving
 
 SANITISERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}

@@ -8,15 +8,15 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from runtime.file_hashes import sha256_of
 from runtime.metrics import new_registry
-from runtime.models import ModelError, ModelRepository
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
 from tandem.cli.main import app
 from tandem.cli.models.collapse.network import write_narrowed
 from tandem.measure.quality.fashion_mnist import DEFAULT_FOLDER
 from tandem.measure.quality.quantisation import int8_form, quantisation
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelError, ModelRepository
 from tests.integration.services.gan.conftest import tiny_settings
 from tests.integration.services.gan.tiny_onnx import write_repository
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidArgument
 from tandem.measure.quality.reference import Reference, Split
 from tandem.measure.results.files import read_as
 from tandem.measure.results.steps import Steps
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.steps.session import scores
 from tandem.measure.studies.steps.subjects import Subjects, find_subjects
+from tandem.shared.errors import InvalidArgument
 from tests.integration.tandem.cli.commands import run
 from tests.integration.tandem.fakes import CLASS_NAMES, SIDE, FakeGateway, fake_gateway
 from tests.unit.tandem.measure.studies.comparison.seen import settings

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.protocols.oip.http.requests import HEADER_LENGTH, parse_infer, split
 from gateway.protocols.oip.models.text import TextModel
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 
 TEXT = {"name": "text_input", "datatype": "BYTES", "shape": [1], "data": ["a"]}
 

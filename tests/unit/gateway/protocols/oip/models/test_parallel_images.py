@@ -9,9 +9,9 @@ import pytest
 
 from gateway.protocols.oip.models.parallel_images import ParallelImageModel
 from gateway.protocols.oip.tensors.inputs import read_inputs
-from runtime.errors import InvalidArgument
 from tandem.gan.v1 import gan_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 MODEL = ParallelImageModel(gan_pb2.Model(name="m", max_batch_size=4, latent_dim=2, image_shape=[2, 2, 1]))
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocols.oip.models.sampling_parameters import MAX_BYTES, fill_sampling, read_parameters
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 
 def filled(**values: Any) -> ar_pb2.GenerateRequest:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from gateway.protocols.oip.tensors.datatype import BYTES, FP32, INT32, UINT64
 from gateway.protocols.oip.tensors.inputs import read_inputs
 from gateway.protocols.oip.tensors.spec import Spec
-from runtime.errors import InvalidArgument
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 SPECS = (
     Spec("text", BYTES, (1,)),

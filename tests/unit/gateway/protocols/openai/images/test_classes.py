@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.protocols.openai.images.classes import check_size, class_of
-from runtime.errors import InvalidArgument
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import InvalidArgument
 
 MODEL = gan_pb2.Model(num_classes=3, class_names=["Coat", "Ankle boot", "2nd"], image_shape=[28, 32, 1])
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.protocols.openai.requests.chat import ChatBody
 from gateway.protocols.openai.requests.completion import CompletionBody
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 
 
 def refused(body_class: type[Any], **fields: Any) -> InvalidArgument:

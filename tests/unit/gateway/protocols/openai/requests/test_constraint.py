@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.protocols.openai.requests.chat import ChatBody
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 AS_TEXT = json.dumps(SCHEMA, separators=(",", ":"))

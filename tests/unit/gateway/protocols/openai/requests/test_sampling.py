@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.protocols.openai.requests.completion import CompletionBody
-from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 
 def body(**fields: Any) -> CompletionBody:

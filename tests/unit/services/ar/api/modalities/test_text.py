@@ -3,12 +3,12 @@ from types import SimpleNamespace
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import InvalidArgument
 from services.ar.api.modalities.text import TextModality
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.text_thread import TextThread
 from services.ar.model.checkpoint import Checkpoint
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 from tests.tiny_models import VOCAB_SIZE, tiny_tokenizer
 
 CALL = SimpleNamespace(deadline=Deadline.after(None), owner="caller")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from runtime.errors import InvalidArgument
 from services.ar.codecs.text_codec import TextCodec
+from tandem.shared.errors import InvalidArgument
 from tests.unit.services.ar.chat_models import MODELS, ChatModel
 
 CODECS = {name: model.codec() for name, model in MODELS.items()}

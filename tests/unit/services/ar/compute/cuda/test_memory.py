@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from runtime.models import ModelError
 from services.ar.compute.cuda.memory import CacheWish, DeviceMemory, bytes_of_a_block, plan_blocks
 from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.model.config import ModelConfig
+from tandem.shared.models import ModelError
 
 MIB = 2**20
 WISH = CacheWish(

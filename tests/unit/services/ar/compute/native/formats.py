@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from runtime.settings import cache_folder
 from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.opening import open_kernel
@@ -24,6 +23,7 @@ from services.ar.model.quantised import (
     in_nibbles,
     quantise,
 )
+from tandem.shared.cache_folder import cache_folder
 
 DTYPES = ("float32", "float16", "bfloat16", "int8", "int6", "int5", "int4", "q4_0", "iq4_nl", "mixed")
 BLOCK_SIZE = 16

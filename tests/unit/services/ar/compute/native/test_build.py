@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.compiled.compiler import LIMIT_SECONDS
-from runtime.compiled.recipe import CannotKeep, LibraryUnavailable
 from services.ar.compute.native import build
+from tandem.shared.compiled.compiler import LIMIT_SECONDS
+from tandem.shared.compiled.recipe import CannotKeep, LibraryUnavailable
 from tests.unit.services.ar.compute.native.tiny_kernel import take_compiler, take_source
 
 

@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from runtime.settings import cache_folder
 from services.ar.compute.computed import Wanted
 from services.ar.compute.native.opening import open_kernel
 from services.ar.compute.native.sampling.history import Histories
@@ -14,6 +13,7 @@ from services.ar.compute.native.sampling.rows import Rows
 from services.ar.compute.torch.sampling import sample as torch_sample
 from services.ar.engine.layout import LogitsRow
 from services.ar.engine.sequence import SampledToken
+from tandem.shared.cache_folder import cache_folder
 
 Sample: TypeAlias = Callable[[Tensor, list[LogitsRow]], list[SampledToken]]
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from runtime.models import ModelError
 from services.ar.compute.runner import Runner
 from services.ar.compute.torch.exact import ExactActivation, ExactLinear, make_exact
 from services.ar.compute.torch.forward import TorchForward
@@ -18,6 +17,7 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 from tests.engine_loop import brought
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 

@@ -5,9 +5,9 @@ import shutil
 import gguf
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.gguf import checkpoint as gguf_checkpoint
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 from tests.tiny_gguf import write_gguf
 from tests.tiny_models import save_tiny_model
 

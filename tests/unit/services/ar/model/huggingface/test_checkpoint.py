@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from runtime.models import ModelError
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.model.huggingface import checkpoint as huggingface_checkpoint
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import InvalidArgument
 from runtime.http2.events import Flag, Kind
 from runtime.http2.metadata import decoded
 from runtime.rpc.arrival import ARRIVED_METADATA, arrival_wait_seconds
@@ -16,6 +15,7 @@ from runtime.rpc.traceparent import sampled_trace_id
 from services.gan.api.quick.calls import QuickCalls
 from services.gan.native.library import gan_library
 from tandem.gan.v1 import gan_pb2
+from tandem.shared.errors import InvalidArgument
 
 PATH = "/tandem.gan.v1.GanService/Sample"
 HEAD = struct.Struct("<IBBHQdII")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.models import ModelRepository
-from tandem.expected_errors import ExpectedError
 from tandem.measure.quality.quantisation.int8_form import FILE, TABLE, add_int8_form, without_int8_form
 from tandem.measure.quality.quantisation.quantisation import Loss
+from tandem.shared.errors import ExpectedError
+from tandem.shared.models import ModelRepository
 
 MODELS = Path(__file__).parents[6] / "models"
 LOSS = Loss([10.0], [10.5], 0.01)

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.results.colocation import Settings
 from tandem.measure.results.record import Outcome
 from tandem.measure.studies.colocation.loads import TAIL_SECONDS, load_of, scenario_of, seen_of, workloads_of
+from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.colocation.imagined import IMAGE, TEXT
 from tests.unit.tandem.measure.studies.comparison.seen import PAIR, model

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.studies.comparison import beside
 from tandem.measure.studies.comparison.beside import Beside, served_beside
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.comparison.trials import Trial
+from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, model, settings, trial
 
 

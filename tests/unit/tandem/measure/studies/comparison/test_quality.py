@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InvalidArgument, NotFound
-from runtime.models import ModelRepository
 from tandem.measure.quality import protocol
 from tandem.measure.quality.drawing import Sampling
 from tandem.measure.results.quality import Quality
@@ -21,6 +19,8 @@ from tandem.measure.studies.comparison.quality import Assessor, assessor
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.run import NOT_ASKED
 from tandem.measure.studies.comparison.session import judged
+from tandem.shared.errors import InvalidArgument, NotFound
+from tandem.shared.models import ModelRepository
 from tests.unit.tandem.measure.quality.small_world import (
     NUM_CLASSES,
     SmallGateway,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
 from tandem.measure.generator.generator import BrokenOff
 from tandem.measure.report.crossover import answers, capacity_verdict, caveats, fit_verdict
@@ -20,6 +19,7 @@ from tandem.measure.setting_errors import checked as checked_settings
 from tandem.measure.studies.crossover import crossover
 from tandem.measure.studies.crossover.capacity import capacity, carried
 from tandem.measure.studies.crossover.runs import in_turn
+from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.studies.crossover.simulated import LENGTH, MOST, Imagined, fitted, usual
 from tests.unit.tandem.measure.studies.crossover.test_capacity import Machine, run, together
 

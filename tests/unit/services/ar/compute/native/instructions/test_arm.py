@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.compiled import recipe
-from runtime.settings import cache_folder
 from services.ar.compute.native.build import GENERIC, kernel_recipe, levels_of, usable_levels
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled import recipe
 from tests.unit.services.ar.compute.native.instructions.programs import here, printed, program, tool
 
 ARM, LEVEL = "aarch64", "neon-dotprod"

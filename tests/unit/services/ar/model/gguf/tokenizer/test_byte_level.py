@@ -3,8 +3,8 @@
 import pytest
 from tokenizers import pre_tokenizers
 
-from runtime.models import ModelError
 from services.ar.model.gguf.tokenizer.reading import read_tokenizer
+from tandem.shared.models import ModelError
 from tests.unit.services.ar.model.gguf.tokenizer.files import CONTROL, NORMAL, USER_DEFINED, file_with
 
 ALPHABET = dict.fromkeys(sorted(pre_tokenizers.ByteLevel.alphabet()), NORMAL)

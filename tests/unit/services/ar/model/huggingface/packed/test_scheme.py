@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.huggingface.packed.scheme import Scheme, scheme_of
+from tandem.shared.models import ModelError
 
 FILE = Path("config.json")
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": True, "sym": True}

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from runtime.models import ModelError
 from services.ar.compute.torch.loading import as_tensor
 from services.ar.model.quantised import QuantisedTensor, as_array
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 from tests.tiny_models import save_tiny_model
 
 GROUP = 32

@@ -3,8 +3,8 @@
 import pytest
 
 from tandem.client.credentials import Credentials
-from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.sending.http.endpoint import Endpoint
+from tandem.shared.errors import ExpectedError
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from runtime.models import ModelError, ModelRepository
+from tandem.shared.models import ModelError, ModelRepository
 
 MINIMAL = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
 TRANSFORMER = 'kind = "transformer"\nmodality = "text"\nlicence = "MIT"\n'

@@ -63,7 +63,7 @@ class ImageTokensSpec(_Table):
     mask_token: int | None = Field(None, ge=0)
     """Token of what is not known yet, in a model that can generate several tokens a step; see docs/your-own-pair.md."""
     step_costs: str | None = None
-    """JSON file: what decides which tokens share a step, see `services.ar.codecs.step_costs`; without it, a formula."""
+    """JSON file: what decides which tokens share a step, see `tandem.shared.step_costs`; without it, a formula."""
 
     @property
     def num_tokens(self) -> int:

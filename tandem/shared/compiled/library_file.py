@@ -10,8 +10,8 @@ import os
 import stat
 from pathlib import Path
 
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.compiled.trust import foreign
+from tandem.shared.compiled.recipe import LibraryUnavailable
+from tandem.shared.compiled.trust import foreign
 
 
 class BadLibrary(LibraryUnavailable):

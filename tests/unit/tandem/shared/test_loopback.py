@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem.loopback import is_local, is_loopback
+from tandem.shared.loopback import is_local, is_loopback
 
 ANY = "0.0.0.0"  # noqa: S104
 

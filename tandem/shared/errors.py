@@ -18,7 +18,8 @@
     ├── ModelFault          the model computed no usable output for this request; others are not affected
     └── Internal            a fault of ours: the log has the details, the caller a fixed text
 
-An exception that is not a TandemError counts as Internal.
+An exception that is not a TandemError counts as Internal. Apart from these are errors of who starts a program: options,
+settings and files (ExpectedError, EXPECTED); servers and command line print them in one line.
 """
 
 from collections.abc import Callable, Iterable
@@ -207,3 +208,21 @@ class ModelFault(TandemError):
         super().__init__(
             "the model gave NaN, infinity or an unknown token for this request; other requests are not affected"
         )
+
+
+class ExpectedError(ValueError):
+    """Expected error: an option, a setting, a file or a server's answer cannot be used; the text says which and why."""
+
+
+EXPECTED = (
+    ExpectedError,
+    # What the operating system says of a file, a connection or a process that the user named.
+    ChildProcessError,
+    ConnectionError,
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
+"""Any other exception is a fault of the program, and keeps its traceback."""

@@ -3,7 +3,7 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from tandem.validation_errors import in_words, place, reason, settings_in_words
+from tandem.shared.validation_errors import in_words, place, reason, settings_in_words
 
 
 class Entry(BaseModel):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from runtime.compiled.library_file import BadLibrary
-from runtime.compiled.recipe import CannotKeep, LibraryUnavailable, Recipe
-from runtime.compiled.trust import distrust
+from tandem.shared.compiled.library_file import BadLibrary
+from tandem.shared.compiled.recipe import CannotKeep, LibraryUnavailable, Recipe
+from tandem.shared.compiled.trust import distrust
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.compiled.compiler import LIMIT_SECONDS, CompilerFailed, compile_sources, find_compiler
-from runtime.compiled.lock import COMPILING, hold_lock
+from tandem.shared.compiled.compiler import LIMIT_SECONDS, CompilerFailed, compile_sources, find_compiler
+from tandem.shared.compiled.lock import COMPILING, hold_lock
 
 _SCRATCH = "building-"
 

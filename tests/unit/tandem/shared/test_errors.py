@@ -1,8 +1,8 @@
 import grpc
 import pytest
 
-from runtime import errors
 from runtime.rpc.rpc import status_details
+from tandem.shared import errors
 
 
 def test_every_error_has_a_grpc_status():

@@ -15,8 +15,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from runtime.models import ModelError
-from tandem.validation_errors import in_words
+from tandem.shared.models import ModelError
+from tandem.shared.validation_errors import in_words
 
 _MAX_CACHED = 1024
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime import file_hashes
-from runtime.file_hashes import FileHashes, sha256_of
+from tandem.shared import file_hashes
+from tandem.shared.file_hashes import FileHashes, sha256_of
 
 
 def written(path: Path, content: bytes) -> Path:

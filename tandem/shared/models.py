@@ -11,12 +11,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runtime.errors import NotFound
-from runtime.file_hashes import FileHashes, sha256_of
-from runtime.model_spec import ModelSpec
-from runtime.settings import cache_folder
-from tandem.expected_errors import ExpectedError
-from tandem.validation_errors import in_words
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.errors import ExpectedError, NotFound
+from tandem.shared.file_hashes import FileHashes, sha256_of
+from tandem.shared.model_spec import ModelSpec
+from tandem.shared.validation_errors import in_words
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 NAMES = "1 to 64 of a-z, 0-9 and ._-, a letter or digit first"

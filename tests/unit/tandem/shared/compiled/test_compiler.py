@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.compiled.compiler import CompilerFailed, compile_sources, find_compiler
+from tandem.shared.compiled.compiler import CompilerFailed, compile_sources, find_compiler
 from tests.alive_pipe import alive_pipe
 from tests.unit.services.ar.compute.native.tiny_kernel import write_compiler, write_source
 

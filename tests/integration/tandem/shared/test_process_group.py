@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from runtime.process.process_group import run_in_group
+from tandem.shared.process_group import run_in_group
 from tests.alive_pipe import alive_pipe
 
 LIMIT_SECONDS = 60
@@ -38,7 +38,7 @@ def test_at_its_limit_the_whole_group_ends(pipe):
 def test_children_are_killed_with_their_groups(pipe, leads_a_group):
     shell = f"{pipe.shell_words}; " + ("sleep 1000000 & wait" if leads_a_group else "exec sleep 1000000")
     script = (
-        "import subprocess, sys; from runtime.process.process_group import kill_children\n"
+        "import subprocess, sys; from tandem.shared.process_group import kill_children\n"
         f"child = subprocess.Popen(['sh', '-c', {shell!r}], start_new_session={leads_a_group})\n"
         "sys.stdin.read(1); kill_children(); print(child.wait())"
     )

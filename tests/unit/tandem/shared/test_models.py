@@ -2,9 +2,9 @@ import hashlib
 
 import pytest
 
-from runtime.errors import NotFound
-from runtime.file_hashes import FileHashes
-from runtime.models import ModelError, ModelRepository
+from tandem.shared.errors import NotFound
+from tandem.shared.file_hashes import FileHashes
+from tandem.shared.models import ModelError, ModelRepository
 
 MINIMAL = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
 TRANSFORMER = 'kind = "transformer"\nmodality = "text"\nlicence = "MIT"\n'

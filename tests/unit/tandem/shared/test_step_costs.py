@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from runtime.models import ModelError
-from services.ar.codecs.step_costs import StepCosts, load_step_costs
+from tandem.shared.models import ModelError
+from tandem.shared.step_costs import StepCosts, load_step_costs
 
 NUM_TOKENS = 8
 

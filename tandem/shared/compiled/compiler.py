@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.process.process_group import run_in_group
+from tandem.shared.process_group import run_in_group
 
 logger = logging.getLogger(__name__)
 

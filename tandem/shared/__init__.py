@@ -1,0 +1,1 @@
+"""What the servers and the measuring side have in common: the floor below both. Knows neither."""
