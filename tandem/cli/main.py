@@ -1,23 +1,42 @@
 """The `tandem` command and its list of commands."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from tandem.cli.bench import bench
-from tandem.cli.bench.comparison import race
-from tandem.cli.command_line import CommandLine
-from tandem.cli.doctor import doctor
-from tandem.cli.models import models
-from tandem.cli.models.collapse import collapse
-from tandem.cli.servers import demo, gateway, keys, settings, up
-from tandem.cli.use import generate, sample, score
+from tandem.cli.command_line import CommandLine, LazyCommands
 from tandem.version import VERSION
 
 RUN, USE, LOOK = "Run", "Use", "Look"
 
+COMMANDS = {
+    # name: panel, module, the function or group in it
+    "up": (RUN, "tandem.cli.servers.up", "up"),
+    "demo": (RUN, "tandem.cli.servers.demo", "demo"),
+    "generate": (USE, "tandem.cli.use.generate", "generate"),
+    "sample": (USE, "tandem.cli.use.sample", "sample"),
+    "score": (USE, "tandem.cli.use.score", "score"),
+    "race": (LOOK, "tandem.cli.bench.comparison.race", "race"),
+    "collapse": (LOOK, "tandem.cli.models.collapse.collapse", "collapse"),
+    "doctor": (LOOK, "tandem.cli.doctor.doctor", "doctor"),
+    "settings": (LOOK, "tandem.cli.servers.settings", "settings"),
+    "bench": (LOOK, "tandem.cli.bench.bench", "app"),
+    "models": (LOOK, "tandem.cli.models.models", "app"),
+    "keys": (RUN, "tandem.cli.servers.keys", "app"),
+    "gateway": (LOOK, "tandem.cli.servers.gateway", "app"),
+}
+
+
+class _Commands(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = LazyCommands(COMMANDS)  # type: ignore[assignment]
+
+
 app = CommandLine(
     name="tandem",
+    cls=_Commands,
     help=(
         "Two kinds of generative model behind one gateway and one clock: transformers that stream text and images a"
         " token at a time, and a GAN that returns a whole batch of images in one pass."
@@ -42,18 +61,3 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-app.command(rich_help_panel=RUN)(up.up)
-app.command(rich_help_panel=RUN)(demo.demo)
-app.command(rich_help_panel=USE)(generate.generate)
-app.command(rich_help_panel=USE)(sample.sample)
-app.command(rich_help_panel=USE)(score.score)
-app.command(rich_help_panel=LOOK)(race.race)
-app.command(rich_help_panel=LOOK)(collapse.collapse)
-app.command(rich_help_panel=LOOK)(doctor.doctor)
-app.add_typer(bench.app, name="bench", rich_help_panel=LOOK)
-app.add_typer(models.app, name="models", rich_help_panel=LOOK)
-app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
-app.command(rich_help_panel=LOOK)(settings.settings)
-app.add_typer(gateway.app, name="gateway", rich_help_panel=LOOK)

@@ -1,49 +1,55 @@
-"""The client for ordinary code: calls block, streams are iterators. The asyncio one is its mirror image."""
+"""The client for ordinary code: calls block, streams are iterators. What it can be asked stands in `calls`."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator, Iterator, Sequence
-from typing import Any, Self, Unpack, cast
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
-from numpy.typing import NDArray
-
-from tandem.ar.v1.ar_pb2 import ListModelsRequest as ListSequentialModels
-from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
-from tandem.client import replies, requests
+from tandem.client import replies
+from tandem.client.calls import Call, Calls, Connection, Steps, describe
 from tandem.client.channels import DEFAULT_ADDRESS, open_channel
 from tandem.client.credentials import Credentials, address_of_environment
-from tandem.client.errors import ReplyTooLarge, Unimplemented, typed_errors
-from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
-from tandem.client.labels import Labels, class_numbers, has_names
-from tandem.client.models import Models, ParallelModel, SequentialModel
+from tandem.client.errors import TandemRpcError, typed_errors
+from tandem.client.images import Images
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
-from tandem.client.text import Completion, GenerateChunk, Score
-from tandem.client.timeouts import call_seconds, time_left
-from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
-from tandem.gan.v1.gan_pb2 import SampleStreamRequest
-from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
-from tandem.shared.errors import ExpectedError
+from tandem.client.text import GenerateChunk
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
-class Generation:
-    """A text or images in the making: an iterator of chunks. Leaving its `with` block, or `cancel`, stops the
-    server's work.
-    """
+class _Stream:
+    """The messages of a call that is under way."""
 
     def __init__(self, call: Any, address: str) -> None:
         self._call = call
         self._address = address
         self._has_begun = False
 
+    def read(self) -> Any:
+        """Return the next message, None after the last one."""
+        with typed_errors(self._address, self._has_begun):
+            message = next(self._call, None)
+        self._has_begun = True
+        return message
+
+    def cancel(self) -> None:
+        """Stop the server's work; no effect on a call that has ended."""
+        self._call.cancel()
+
+
+class Generation(_Stream):
+    """A text or images in the making: an iterator of chunks. Leaving its `with` block, or `cancel`, stops the
+    server's work.
+    """
+
     def __iter__(self) -> Iterator[GenerateChunk]:
         return self
 
     def __next__(self) -> GenerateChunk:
-        with typed_errors(self._address, self._has_begun):
-            message = next(self._call)
-        self._has_begun = True
+        if (message := self.read()) is None:
+            raise StopIteration
         return replies.generate_chunk(message)
 
     def __enter__(self) -> Self:
@@ -52,12 +58,20 @@ class Generation:
     def __exit__(self, *_: object) -> None:
         self.cancel()
 
-    def cancel(self) -> None:
-        """Stop the server's work; no effect on a generation that has ended."""
-        self._call.cancel()
+
+def blocking(
+    method: Callable[Concatenate[Calls, Given], Steps[Result]],
+) -> Callable[Concatenate[TandemClient, Given], Result]:
+    """Return the client's method that makes a method's calls and returns its result."""
+
+    def call(self: TandemClient, /, *arguments: Given.args, **options: Given.kwargs) -> Result:
+        return self._run(method(self._calls, *arguments, **options))
+
+    describe(call, method)
+    return call
 
 
-class TandemClient:
+class TandemClient(Connection):
     """A client of the gateway, or of one backend, at `address` (host:port). Connects on the first call; thread-safe.
 
     Without an address it is that of TANDEM_ADDRESS or 127.0.0.1:50050; without `credentials` they are those of the
@@ -68,13 +82,9 @@ class TandemClient:
     """
 
     def __init__(self, address: str = "", credentials: Credentials | None = None) -> None:
-        self.address = address = address or address_of_environment(DEFAULT_ADDRESS)
+        address = address or address_of_environment(DEFAULT_ADDRESS)
         credentials = credentials or Credentials.from_environment()
-        self._metadata = credentials.metadata
-        self._channel = open_channel(address, credentials)
-        self._sequential = AutoregressiveServiceStub(self._channel)
-        self._parallel = GanServiceStub(self._channel)
-        self._is_closed = False
+        super().__init__(address, credentials, open_channel(address, credentials))
 
     def __enter__(self) -> Self:
         return self
@@ -89,139 +99,48 @@ class TandemClient:
 
     def generate(self, prompt: Prompt | None = None, **options: Unpack[GenerateOptions]) -> Generation:
         """Stream the answer to `prompt`, or images of the class `label`, as they are generated."""
-        remaining_seconds = time_left(options.get("timeout_seconds"))
-        self._look_up("label", options, self.list_sequential_models, remaining_seconds())
-        request = requests.generate_request(prompt, options)
-        return Generation(self._call(self._sequential.Generate, request, remaining_seconds()), self.address)
-
-    def complete(self, prompt: Prompt | None = None, **options: Unpack[GenerateOptions]) -> Completion:
-        """Return the whole answer to `prompt`, or images of the class `label`, in one reply."""
-        remaining_seconds = time_left(options.get("timeout_seconds"))
-        self._look_up("label", options, self.list_sequential_models, remaining_seconds())
-        request = requests.complete_request(prompt, options)
-        return replies.completion(self._unary(self._sequential.Complete, request, remaining_seconds()))
-
-    def score(self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None) -> Score:
-        """Return the exact log-likelihood of a plain text, or of token ids: at least two tokens."""
-        contents = cast("list[str]", [content])
-        (score,) = self.score_many(contents, model=model, timeout_seconds=timeout_seconds)
-        return score
-
-    def score_many(
-        self,
-        contents: Sequence[str] | Sequence[Sequence[int]],
-        *,
-        model: str = "",
-        steps: int | None = None,
-        timeout_seconds: float | None = None,
-    ) -> list[Score]:
-        """Return the exact log-likelihoods of 1 to 256 plain texts, or lists of token ids, in one call.
-
-        `steps`: under generation in so many steps, of a model that `takes_steps`.
-        """
-        request = requests.score_request(contents, model, steps)
-        return replies.scores(self._unary(self._sequential.Score, request, timeout_seconds))
-
-    def score_images(
-        self,
-        images: ImageBatch | NDArray[Any],
-        labels: Labels | None = None,
-        *,
-        model: str = "",
-        steps: int | None = None,
-        timeout_seconds: float | None = None,
-    ) -> list[Score]:
-        """Return the exact log-likelihoods of 1 to 1,024 images given their classes, under an image model.
-
-        Images are [number, height, width(, channels)] of uint8, or float32 in the model's range; those that `sample`
-        gave bring their labels with them. `steps`: under generation in so many steps, of a model that `takes_steps`.
-        """
-        remaining_seconds = time_left(timeout_seconds)
-        asked: dict[str, Any] = {"labels": labels, "model": model}
-        self._look_up("labels", asked, self.list_sequential_models, remaining_seconds())
-        request = requests.score_images_request(images, asked["labels"], model, steps)
-        return replies.scores(self._unary(self._sequential.Score, request, remaining_seconds()))
-
-    def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
-        """Draw `count` images, 1 to 100,000 unless the server says otherwise; in parts where one reply is too small."""
-        remaining_seconds = time_left(options.get("timeout_seconds"))
-        self._look_up("labels", options, self.list_parallel_models, remaining_seconds())
-        request = requests.sample_request(count, options)
-        with contextlib.suppress(ReplyTooLarge):
-            return replies.images(self._unary(self._parallel.Sample, request, remaining_seconds()))
-        parts = self._parts(SampleStreamRequest(sample=request), remaining_seconds())
-        return joined_parts(list(parts))
+        return Generation(self._begin(self._run(self._calls.open_generation(prompt, options))), self.address)
 
     def sample_stream(
         self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
     ) -> Generator[Images, None, None]:
         """Draw `count` images, up to 100,000, in parts as they are made; close the generator to stop."""
-        remaining_seconds = time_left(options.get("timeout_seconds"))
-        self._look_up("labels", options, self.list_parallel_models, remaining_seconds())
-        request = requests.sample_stream_request(count, images_per_message, options)
-        return self._parts(request, remaining_seconds())
+        return self._parts(self._run(self._calls.open_samples(count, images_per_message, options)))
 
-    def _parts(self, request: Any, timeout_seconds: float | None) -> Generator[Images, None, None]:
-        call = self._call(self._parallel.SampleStream, request, timeout_seconds)
-        has_begun = False
+    complete = blocking(Calls.complete)
+    score = blocking(Calls.score)
+    score_many = blocking(Calls.score_many)
+    score_images = blocking(Calls.score_images)
+    sample = blocking(Calls.sample)
+    discriminate = blocking(Calls.discriminate)
+    list_models = blocking(Calls.list_models)
+    list_sequential_models = blocking(Calls.list_sequential_models)
+    list_parallel_models = blocking(Calls.list_parallel_models)
+
+    def _run(self, steps: Steps[Result]) -> Result:
         try:
+            call = next(steps)
             while True:
-                with typed_errors(self.address, has_begun):
-                    message = next(call, None)
-                if message is None:
-                    return
-                has_begun = True
+                try:
+                    reply = self._reply(call)
+                except TandemRpcError as error:
+                    call = steps.throw(error)
+                else:
+                    call = steps.send(reply)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    def _reply(self, call: Call) -> Any:
+        if call.is_stream:
+            return list(self._parts(call))
+        with typed_errors(self.address):
+            return self._begin(call)
+
+    def _parts(self, call: Call) -> Generator[Images, None, None]:
+        stream = _Stream(self._begin(call), self.address)
+        try:
+            for message in iter(stream.read, None):
                 yield replies.images(message.part)
         finally:
-            call.cancel()
-
-    def discriminate(
-        self,
-        images: ImageBatch | NDArray[Any],
-        *,
-        labels: Labels | None = None,
-        model: str = "",
-        timeout_seconds: float | None = None,
-    ) -> Verdict:
-        """Return the discriminator's verdict on images, as `score_images` takes them."""
-        remaining_seconds = time_left(timeout_seconds)
-        asked: dict[str, Any] = {"labels": labels, "model": model}
-        self._look_up("labels", asked, self.list_parallel_models, remaining_seconds())
-        request = requests.discriminate_request(images, asked["labels"], model)
-        return replies.verdict(self._unary(self._parallel.Discriminate, request, remaining_seconds()))
-
-    def list_models(self, *, timeout_seconds: float | None = None) -> Models:
-        """Return the models of both paradigms; fails if either backend is away."""
-        remaining_seconds = time_left(timeout_seconds)
-        try:
-            sequential = self.list_sequential_models(timeout_seconds=remaining_seconds())
-        except Unimplemented:  # what serves neither is no server of ours, and says so once more
-            return Models((), self.list_parallel_models(timeout_seconds=remaining_seconds()))
-        with contextlib.suppress(Unimplemented):
-            return Models(sequential, self.list_parallel_models(timeout_seconds=remaining_seconds()))
-        return Models(sequential, ())
-
-    def list_sequential_models(self, *, timeout_seconds: float | None = None) -> tuple[SequentialModel, ...]:
-        """Return the sequential models loaded."""
-        message = self._unary(self._sequential.ListModels, ListSequentialModels(), timeout_seconds)
-        return replies.sequential_models(message)
-
-    def list_parallel_models(self, *, timeout_seconds: float | None = None) -> tuple[ParallelModel, ...]:
-        """Return the parallel models loaded."""
-        message = self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
-        return replies.parallel_models(message)
-
-    def _look_up(self, key: str, options: Any, list_models: Any, timeout_seconds: float | None) -> None:
-        """Put the numbers of classes in the place of their names."""
-        if has_names(options.get(key)):
-            models = list_models(timeout_seconds=timeout_seconds)
-            options[key] = class_numbers(options[key], options.get("model", ""), models)
-
-    def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
-        with typed_errors(self.address):
-            return self._call(rpc, request, timeout_seconds)
-
-    def _call(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
-        if self._is_closed:
-            raise ExpectedError("the client is closed")
-        return rpc(request, timeout=call_seconds(timeout_seconds), metadata=self._metadata)
+            stream.cancel()

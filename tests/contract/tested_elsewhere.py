@@ -78,6 +78,7 @@ TESTED_ELSEWHERE = {
     ),
     "integration/tandem/client/test_client.py": (
         "tandem/client/asynchronous",
+        "tandem/client/calls",
         "tandem/client/synchronous",
         "tandem/client/text",
     ),

@@ -42,7 +42,7 @@ async def test_a_backend_that_is_killed_serves_again(tmp_path: Path, models_dir:
             before = await answers(client)
             for module in ("services.ar", "services.gan"):
                 os.kill(pid_of(process.pid, module), signal.SIGKILL)
-                await until_line(process.stderr, "ended by itself (signal 9), is started again now (attempt 1 of 5)")
+                await until_line(process.stderr, "ended by itself (signal 9), is started once more")
                 await until_line(process.stderr, "ready again")
                 assert await answers(client) == before, module
         process.send_signal(signal.SIGTERM)

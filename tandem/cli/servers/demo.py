@@ -21,7 +21,6 @@ from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_version
 from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, replica_ports
 from tandem.cli.servers.ports import free_ports
-from tandem.cli.servers.restarts import NEVER
 from tandem.cli.servers.supervise import run_plan
 from tandem.cli.terminal import Terminal
 from tandem.measure import formats
@@ -51,11 +50,11 @@ def demo(
         plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
         tour = Tour(out, terminal)
         # A measurement that lost a process in the middle is none.
-        code = run_plan(plan, terminal, verbose, partial(tour.run, plan), NEVER)
+        code = run_plan(plan, terminal, verbose, partial(tour.run, plan), restarts=False)
         if report and tour.is_complete:
             measured = replace(image_plan(models_dir, IMAGE_MODELS), beside=image_plan(models_dir, PAIRED, "float32"))
             terminal.note("\nnow the image models alone, with all cores for each, and the pair in float32 beside them")
-            code = run_plan(measured, terminal, verbose, partial(tour.measure, measured), NEVER)
+            code = run_plan(measured, terminal, verbose, partial(tour.measure, measured), restarts=False)
         tour.ended()
         raise typer.Exit(code if tour.is_complete or code else INTERRUPTED)
 

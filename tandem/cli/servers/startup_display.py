@@ -1,15 +1,12 @@
 """What a person sees of the processes: a line each while they load, deaths and restarts, and their logs if wanted."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from tandem.cli.servers.keeper import how_it_ended
 from tandem.cli.servers.log_lines import message, readable, share
-from tandem.cli.servers.restarts import Attempt
 from tandem.cli.terminal import Terminal
 from tandem.measure import formats
 
@@ -17,15 +14,12 @@ MESSAGE_COLUMNS = 44
 
 
 class StartupDisplay:
-    """A StackObserver: bars on a terminal, plain lines elsewhere; `verbose` shows each log line too."""
+    """Bars on a terminal, plain lines elsewhere; `verbose` shows each log line too."""
 
-    def __init__(
-        self, terminal: Terminal, names: list[str], verbose: bool, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, terminal: Terminal, names: list[str], verbose: bool) -> None:
         self._console = terminal.err
         self._verbose = verbose
-        self._clock = clock
-        self._started = clock()
+        self._started = time.monotonic()
         self._died_at: dict[str, float] = {}
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/green]"),
@@ -71,26 +65,29 @@ class StartupDisplay:
         self._loading.discard(name)
         self._progress.update(self._tasks[name], message="ready", total=1.0, completed=1.0)
         if not self._console.is_terminal:
-            self._print(f"{name}: ready after {formats.seconds(self._clock() - self._started)}")
+            self._print(f"{name}: ready after {formats.seconds(time.monotonic() - self._started)}")
         if not self._loading:
             self.stop()
 
-    def starting_again(self, name: str, code: int, attempt: Attempt, log_path: Path) -> None:
-        when = f"in {formats.seconds(attempt.delay_seconds)}" if attempt.delay_seconds else "now"
+    def starting_again(self, name: str, code: int, log_path: Path) -> None:
         self._print(
-            f"[bold]{name}: ended by itself ({how_it_ended(code)})[/bold], is started again {when} (attempt"
-            f" {attempt.number} of {attempt.out_of}); its log is in {escape(str(log_path))}"
+            f"[bold]{name}: ended by itself ({how_it_ended(code)})[/bold], is started once more; its log is in"
+            f" {escape(str(log_path))}"
         )
-        self._died_at[name] = self._clock()
+        self._died_at[name] = time.monotonic()
 
     def ready_again(self, name: str) -> None:
-        self._print(f"{name}: ready again, {formats.seconds(self._clock() - self._died_at[name])} after it had ended")
-
-    def stopping(self, name: str) -> None:
-        self.stop()
+        self._print(
+            f"{name}: ready again, {formats.seconds(time.monotonic() - self._died_at[name])} after it had ended"
+        )
 
     def stopped(self, name: str) -> None:
         self._print(f"[dim]{name}: stopped[/dim]")
 
     def _print(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
+
+
+def how_it_ended(code: int) -> str:
+    """Return an exit code in words; a negative one is a signal's number."""
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"

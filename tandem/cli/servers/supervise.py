@@ -8,11 +8,9 @@ from pathlib import Path
 
 from tandem.cli.failures import FAILED
 from tandem.cli.packages import SERVER_PACKAGES, need_packages
-from tandem.cli.servers.keeper import ChildDied
 from tandem.cli.servers.log_lines import readable
 from tandem.cli.servers.plan import Plan
-from tandem.cli.servers.restarts import RestartPolicy
-from tandem.cli.servers.stack import Stack
+from tandem.cli.servers.stack import ChildDied, Stack
 from tandem.cli.servers.startup_display import StartupDisplay
 from tandem.cli.terminal import Terminal
 
@@ -23,10 +21,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Work = Callable[[], Awaitable[int]]
 
 
-def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work, restarts: RestartPolicy) -> int:
+def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work, *, restarts: bool) -> int:
     """Run the plan's processes and, once they are ready, `work`; return the exit code.
 
-    A process that dies later is started again as `restarts` says. A stop signal ends `work` by cancelling it. Raises
+    `restarts`: whether one that dies later is started again, once. A stop signal ends `work` by cancelling it. Raises
     PortTaken, ModelError if weights are not to be had, ValueError if only a client is installed.
     """
     need_packages("servers", *SERVER_PACKAGES)
@@ -35,7 +33,7 @@ def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work, restarts
     layers = plan.layers()
     names = [spec.name for layer in layers for spec in layer]
     display = StartupDisplay(terminal, names, verbose)
-    stack = Stack(layers, LOG_FOLDER, display, plan.drain_seconds + KILL_AFTER_SECONDS, restarts)
+    stack = Stack(layers, LOG_FOLDER, display, plan.drain_seconds + KILL_AFTER_SECONDS, restarts=restarts)
     return asyncio.run(run_stack(stack, display, terminal, work))
 
 
@@ -48,7 +46,7 @@ async def run_stack(stack: Stack, display: StartupDisplay, terminal: Terminal, w
             return await stack.run(work, stop_requested)
     except ChildDied as death:
         terminal.fail(str(death))
-        for line in death.process.tail:
+        for line in death.child.tail:
             terminal.note(f"  {readable(line)}")
         return FAILED
     finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shlex
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,6 @@ from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_problem
 from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, chosen_models
 from tandem.cli.servers.ports import HOST
-from tandem.cli.servers.restarts import RestartPolicy
 from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
 from tandem.shared.model_spec import ModelSpec
@@ -20,25 +19,18 @@ from tandem.shared.models import ModelRepository
 _DEFAULTS = Ports()
 _PORTS = "Ports"
 
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Gateway, gRPC.", rich_help_panel=_PORTS)]
-HttpPort = Annotated[int, typer.Option(min=1, max=65535, help="Gateway: web page and metrics.", rich_help_panel=_PORTS)]
-ArPort = Annotated[int, typer.Option(min=1, max=65535, help="Sequential backend, gRPC.", rich_help_panel=_PORTS)]
-ArMetricsPort = Annotated[
-    int, typer.Option(min=1, max=65535, help="Sequential backend, metrics.", rich_help_panel=_PORTS)
-]
-GanPort = Annotated[int, typer.Option(min=1, max=65535, help="Parallel backend, gRPC.", rich_help_panel=_PORTS)]
-GanMetricsPort = Annotated[
-    int, typer.Option(min=1, max=65535, help="Parallel backend, metrics.", rich_help_panel=_PORTS)
-]
+
+def _port(what: str) -> Any:
+    return typer.Option(min=1, max=65535, help=what, rich_help_panel=_PORTS)
 
 
 def up(
-    port: Port = _DEFAULTS.port,
-    http_port: HttpPort = _DEFAULTS.http_port,
-    ar_port: ArPort = _DEFAULTS.ar_port,
-    ar_metrics_port: ArMetricsPort = _DEFAULTS.ar_metrics_port,
-    gan_port: GanPort = _DEFAULTS.gan_port,
-    gan_metrics_port: GanMetricsPort = _DEFAULTS.gan_metrics_port,
+    port: Annotated[int, _port("Gateway, gRPC.")] = _DEFAULTS.port,
+    http_port: Annotated[int, _port("Gateway: web page and metrics.")] = _DEFAULTS.http_port,
+    ar_port: Annotated[int, _port("Sequential backend, gRPC.")] = _DEFAULTS.ar_port,
+    ar_metrics_port: Annotated[int, _port("Sequential backend, metrics.")] = _DEFAULTS.ar_metrics_port,
+    gan_port: Annotated[int, _port("Parallel backend, gRPC.")] = _DEFAULTS.gan_port,
+    gan_metrics_port: Annotated[int, _port("Parallel backend, metrics.")] = _DEFAULTS.gan_metrics_port,
     models_dir: ModelsDir = MODELS_DIR,
     sequential_model: Annotated[
         list[str] | None,
@@ -55,9 +47,10 @@ def up(
 ) -> None:
     """Start the gateway and both backends, and keep them until Ctrl-C.
 
-    Where Envoy does not run there is no gateway, and the backends serve alone. A process that dies is started again, up
-    to five times in a row. Missing weights are downloaded first. Other settings of the processes: TANDEM_* variables
-    and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
+    Where Envoy does not run there is no gateway, and the backends serve alone. A process that dies is started once
+    more; if it dies again, all are stopped. Missing weights are downloaded first. Other settings of the processes:
+    TANDEM_* variables and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and
+    [bold]gateway[/bold].
     """
     ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
     terminal = Terminal()
@@ -73,7 +66,7 @@ def up(
             await asyncio.Event().wait()
             return 0
 
-        raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, RestartPolicy()))
+        raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, restarts=True))
 
 
 def _gateway_has_tls() -> bool:

@@ -21,7 +21,6 @@ from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.child import ChildSpec
 from tandem.cli.servers.plan import PARALLEL
 from tandem.cli.servers.ports import HOST, free_ports
-from tandem.cli.servers.restarts import NEVER
 from tandem.cli.servers.stack import Stack
 from tandem.cli.servers.startup_display import StartupDisplay
 from tandem.cli.servers.supervise import KILL_AFTER_SECONDS, LOG_FOLDER, run_stack
@@ -61,7 +60,7 @@ def collapse(
         lesson = Lesson(images, repository.get(JUDGE_MODEL).path(judge_file), out, terminal)
         display = StartupDisplay(terminal, [PARALLEL], verbose)
         grace_seconds = DRAIN_SECONDS + KILL_AFTER_SECONDS
-        stack = Stack([[lesson.service(Path(folder))]], LOG_FOLDER, display, grace_seconds, NEVER)
+        stack = Stack([[lesson.service(Path(folder))]], LOG_FOLDER, display, grace_seconds, restarts=False)
         code = asyncio.run(run_stack(stack, display, terminal, lesson.run))
         raise typer.Exit(code if lesson.is_complete or code else INTERRUPTED)
 

@@ -1,7 +1,7 @@
 """`tandem up` with fake processes.
 
-`python -m tests.integration.tandem.cli.servers.stack_of_fakes FOLDER NUM_RESTARTS MODES`:
-NUM_RESTARTS is how often one that dies is started again, without a delay. MODES are three of fake_process, for the two
+`python -m tests.integration.tandem.cli.servers.stack_of_fakes FOLDER RESTARTS MODES`:
+RESTARTS is "restarts" if one that dies is started once more. MODES are three of fake_process, for the two
 backends and the gateway. Prints "ready" and goes on until a signal.
 """
 
@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tandem.cli.servers.child import ChildSpec
 from tandem.cli.servers.ports import free_ports
-from tandem.cli.servers.restarts import RestartPolicy
 from tandem.cli.servers.stack import Stack
 from tandem.cli.servers.startup_display import StartupDisplay
 from tandem.cli.servers.supervise import run_stack
@@ -39,15 +38,14 @@ async def work() -> int:
     return 0
 
 
-async def main(folder: Path, num_restarts: int, modes: list[str]) -> int:
+async def main(folder: Path, restarts: bool, modes: list[str]) -> int:
     *backends, gateway = specs(folder, modes)
     terminal = Terminal()
     display = StartupDisplay(terminal, list(NAMES), verbose=False)
     grace_seconds = 1.0 if "stubborn" in modes else 20.0
-    restarts = RestartPolicy(max_attempts=num_restarts, first_delay_seconds=0.0)
-    stack = Stack([backends, [gateway]], folder / "logs", display, grace_seconds, restarts)
+    stack = Stack([backends, [gateway]], folder / "logs", display, grace_seconds, restarts=restarts)
     return await run_stack(stack, display, terminal, work)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]), sys.argv[2] == "restarts", sys.argv[3:])))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tandem.cli.servers.restarts import NEVER
 from tandem.cli.servers.stack import Stack
 from tandem.cli.servers.startup_display import StartupDisplay
 from tandem.cli.servers.supervise import run_stack
@@ -30,8 +29,8 @@ class Display(StartupDisplay):
         super().logged(name, line)
         self._signal_at("logged")
 
-    def stopping(self, name: str) -> None:
-        super().stopping(name)
+    def stop(self) -> None:
+        super().stop()
         self._signal_at("stopping")
 
     def _signal_at(self, moment: str) -> None:
@@ -46,7 +45,7 @@ async def run(folder: Path, display: Display, mode: str = "serve", is_endless: b
             await asyncio.Event().wait()
         return 7
 
-    stack = Stack([specs(folder, [mode] * 3)[:1]], folder / "logs", display, grace_seconds=3600.0, restarts=NEVER)
+    stack = Stack([specs(folder, [mode] * 3)[:1]], folder / "logs", display, grace_seconds=3600.0, restarts=False)
     async with asyncio.timeout(LIMIT_SECONDS):
         return await run_stack(stack, display, Terminal(), work)
 
@@ -73,7 +72,7 @@ async def test_a_process_that_is_slow_is_named_with_its_log(tmp_path: Path, caps
         return 7
 
     display, logs = Display(), tmp_path / "logs"
-    stack = Stack([specs(tmp_path, ["serve"])], logs, display, 3600.0, NEVER, slow_seconds=0.0)
+    stack = Stack([specs(tmp_path, ["serve"])], logs, display, 3600.0, restarts=False, slow_seconds=0.0)
     async with asyncio.timeout(LIMIT_SECONDS):
         assert await run_stack(stack, display, Terminal(), work) == 7
     shown = capsys.readouterr().err
@@ -97,7 +96,7 @@ async def test_all_are_stopped_though_that_raises_for_one(tmp_path: Path) -> Non
 
     display = Faulty()
     first, last = specs(tmp_path, ["serve"] * 2)
-    stack = Stack([[first], [last]], tmp_path / "logs", display, 3600.0, NEVER)
+    stack = Stack([[first], [last]], tmp_path / "logs", display, 3600.0, restarts=False)
     with pytest.raises(RuntimeError, match="out of order"):
         async with asyncio.timeout(LIMIT_SECONDS):
             await run_stack(stack, display, Terminal(), work)
