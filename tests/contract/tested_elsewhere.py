@@ -101,9 +101,9 @@ TESTED_ELSEWHERE = {
         "tandem/measure/generator/worker",
         "tandem/measure/generator/workers",
     ),
-    "integration/tandem/measure/quality/quantisation/test_quantisation.py": (
-        "tandem/cli/models/quantise",
-        "tandem/measure/quality/quantisation/fid",
+    "integration/tandem/cli/models/quantisation/test_quantisation.py": (
+        "tandem/cli/models/quantisation/quantise",
+        "tandem/cli/models/quantisation/fid",
     ),
     "integration/tandem/measure/studies/steps/test_session.py": ("tandem/measure/studies/steps/subjects",),
     "integration/training/gan/test_export.py": ("training/gan/networks",),

@@ -1,1 +1,1 @@
-"""What is read of machines while they are measured: processor time, energy, and what they are."""
+"""What is read of machines while they are measured: processor time, and what they are."""

@@ -27,7 +27,7 @@ from tandem.measure.results.files import whole
 
 _MAX_PIXELS = 4_000_000
 # For whoever looks closer, in the page alone.
-_WITHOUT_PNG = ("cdf-alone", "cdf-load", "fit-unit", "growth-prefill", "joules")
+_WITHOUT_PNG = ("cdf-alone", "cdf-load", "fit-unit", "growth-prefill")
 
 
 def write_report(sources: Sources, html_file: Path, png_folder: Path) -> list[Path]:

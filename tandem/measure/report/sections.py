@@ -166,7 +166,6 @@ def _caveats(sources: Sources) -> Iterator[str]:
             yield OWN_FID
         yield from comparison_texts.caveats(document)
         yield f"Quality: {comparison_texts.quality_text(document)}."
-        yield f"Energy: {document.energy.note}."
         yield from comparison_texts.control_text(document)
         yield audit_text(document.audits)
     if sources.crossover is not None:

@@ -76,7 +76,6 @@ class TrialResult(Part):
     gateway_cpu_seconds: float | None
     backend_cpu_seconds: float | None
     client_cpu_seconds: float
-    joules: float | None
 
 
 class Point(Part):
@@ -95,7 +94,6 @@ class Point(Part):
     phases: Phases | None
     batch_size: Summary
     cpu_seconds_per_image: Cpu
-    joules_per_image: Value | None
     client_cpu_share: float
     trials: tuple[TrialResult, ...]
 
@@ -182,16 +180,6 @@ class Judgement(Part):
     judge_sha256: str | None
 
 
-class Energy(Part):
-    """meters: those that can be read; joules are all that they count in the time, whoever used it, idling included.
-    `note` says so, or why there are none.
-    """
-
-    meters: tuple[str, ...]
-    idle_watts: float | None
-    note: str
-
-
 class CpuSource(Part):
     """Where a process tells of its CPU seconds, and why not, if it does not."""
 
@@ -204,7 +192,7 @@ class CpuSource(Part):
 class ForeignResult(Part):
     """A sequential server of another make, in the same rounds as ours, asked by OpenAI's API for a text of `num_tokens`
     tokens behind a word: as many as an image of ours has, so that the steps match, but no image. An "image" in the
-    figures of `modes` is such a text. Queue, phases, CPU time, energy and quality are not known, and left out.
+    figures of `modes` is such a text. Queue, phases, CPU time and quality are not known, and left out.
     """
 
     address: str
@@ -252,5 +240,4 @@ class Comparison(Header):
     beside: BesideResult | None = None
     served: tuple[Served, ...]  # sequential, parallel
     judgement: Judgement
-    energy: Energy
     cpu_sources: tuple[CpuSource, ...]

@@ -11,7 +11,7 @@ from tandem.measure.results.audits import Audits
 from tandem.measure.results.value import Part
 from tandem.measure.scenario import Paradigm
 
-SCHEMA_VERSION: Literal[8] = 8
+SCHEMA_VERSION: Literal[9] = 9
 """Of all documents. Only additions keep it."""
 
 
@@ -61,7 +61,7 @@ class Header(Part):
     """
 
     kind: str
-    schema_version: Literal[8] = SCHEMA_VERSION
+    schema_version: Literal[9] = SCHEMA_VERSION
     tool_version: str
     command: str
     address: str

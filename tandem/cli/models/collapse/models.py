@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tandem.cli.models.collapse.network import write_narrowed, write_repeating
-from tandem.measure.quality.quantisation.int8_form import without_int8_form
+from tandem.cli.models.quantisation.int8_form import without_int8_form
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.models import Model, ModelError
 

@@ -1,4 +1,4 @@
-"""Curves with load on the x-axis, both paradigms overlaid: latency, goodput, CPU, energy."""
+"""Curves with load on the x-axis, both paradigms overlaid: latency, goodput, CPU."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -134,13 +134,9 @@ def _compared(comparison: Comparison) -> Chart:
 
 
 def cost_charts(comparison: Comparison) -> list[Chart]:
-    """Return what an image costs: CPU seconds, and joules where a meter could be read."""
+    """Return what an image costs: CPU seconds."""
     cpu = _costs(comparison, lambda point: point.cpu_seconds_per_image.servers, MILLISECONDS)
-    joules = _costs(comparison, lambda point: point.joules_per_image)
-    return [
-        Chart("cpu", "CPU an image", _CPU_NOTE, "callers", "CPU-ms an image", cpu),
-        Chart("joules", "Energy an image", comparison.energy.note, "callers", "joules an image", joules),
-    ]
+    return [Chart("cpu", "CPU an image", _CPU_NOTE, "callers", "CPU-ms an image", cpu)]
 
 
 _CPU_NOTE = (

@@ -120,11 +120,10 @@ def small_print(document: Comparison) -> Iterator[str]:
     for source in document.cpu_sources:
         if not source.is_known:
             yield f"CPU time of the {source.process}: not known: {source.note}."
-    yield f"Energy: {document.energy.note}."
     if document.foreign:
         yield (
             f"The foreign server ({document.foreign.address}) is asked for text, not for images: what matches is the"
-            " number of tokens. Its queue, its phases, its CPU time and its energy are not known."
+            " number of tokens. Its queue, its phases and its CPU time are not known."
         )
     yield audit_text(document.audits)
     yield from caveats(document)

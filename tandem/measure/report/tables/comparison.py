@@ -78,7 +78,6 @@ def comparison_tables(document: Comparison) -> list[Table]:
     rows = [row for concurrency in document.settings.concurrencies for row in _load(document, concurrency)]
     name = f"{_named(document, 'images/s')}, p99 within\n {seconds(document.settings.slo_seconds)}"
     rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
-    rows += _energy(document)
     found = [] if document.is_matched else [work_table(document)]
     found.append(_modes_table(document, [*_forms(document), *rows], "with one caller, and under load"))
     if document.beside:
@@ -238,13 +237,6 @@ def highest_rate(mode: ModeResult) -> str:
     if mode.capacity.images_per_second is None:
         return "none"
     return ("≥ " if mode.capacity.is_lower_bound else "") + number(mode.capacity.images_per_second)
-
-
-def _energy(document: Comparison) -> Iterator[Row]:
-    for concurrency in document.settings.concurrencies if document.energy.meters else ():
-        values = _values(document, concurrency, lambda point: point.joules_per_image)
-        cells = [value_cell(each, lambda joules: f"{number(joules)} J") for each in values]
-        yield Row((f"energy {_named(document, 'an image').replace('an r', 'a r')}, {concurrency} callers", *cells, ""))
 
 
 def quality_tables(document: Comparison) -> list[Table]:

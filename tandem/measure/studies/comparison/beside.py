@@ -3,18 +3,18 @@
 from dataclasses import dataclass, replace
 
 from tandem.measure.generator.generator import Generator
+from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.studies.comparison.modes import Mode, Pair, find_pair
-from tandem.measure.studies.comparison.trials import Meters
 from tandem.shared.errors import ExpectedError
 
 
 @dataclass(frozen=True)
 class Beside:
-    """`source` sends to it; `meters` are of its processes. `modes` are unary."""
+    """`source` sends to it; `meter` is of its processes. `modes` are unary."""
 
     source: Generator
     pair: Pair
-    meters: Meters
+    meter: CpuMeter
 
     @property
     def form(self) -> str:
@@ -29,7 +29,7 @@ class Beside:
         return ((first, second),)
 
 
-async def served_beside(source: Generator, pair: Pair, meters: Meters) -> Beside:
+async def served_beside(source: Generator, pair: Pair, meter: CpuMeter) -> Beside:
     """Return what `source` sends to. Raises TandemRpcError, ValueError."""
     found = await find_pair(source.address, pair.sequential.name, pair.parallel.name)
     if found.is_matched != pair.is_matched:
@@ -37,4 +37,4 @@ async def served_beside(source: Generator, pair: Pair, meters: Meters) -> Beside
     first, second = (model.dtype for model in found.models)
     if first is None or first != second:
         raise ExpectedError(f"{source.address}: computes in {first} and {second}; expected one precision for both")
-    return Beside(source, found, meters)
+    return Beside(source, found, meter)

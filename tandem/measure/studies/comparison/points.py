@@ -51,7 +51,6 @@ def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Trial]], c
             client=surely(sample.per_image("client_cpu_seconds")),
             servers=told(sample.figure("cpu_seconds_per_image")),
         ),
-        joules_per_image=told(sample.per_image("joules")),
         client_cpu_share=sum(trial.spent.client_cpu_seconds for trial in trials) / seconds,
         trials=tuple(
             TrialResult(round=number, num_images=count, **vars(trial.spent))

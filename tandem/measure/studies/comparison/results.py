@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tandem.measure.formats import counted
+from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import (
     BesideResult,
     Comparison,
     Contrast,
-    Energy,
     ForeignResult,
     ModeResult,
     Point,
@@ -25,7 +25,7 @@ from tandem.measure.studies.comparison.foreign import CONTRASTS as FOREIGN_CONTR
 from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair, work_of
 from tandem.measure.studies.comparison.points import capacity_of, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
-from tandem.measure.studies.comparison.trials import Meters, Trial
+from tandem.measure.studies.comparison.trials import Trial
 
 # Statuses that are an answer of a server under load: they are told, but nothing is wrong.
 _ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
@@ -35,7 +35,7 @@ _OWN_CONTRASTS = tuple(each for each in CONTRASTS if each[0].split()[0] == each[
 
 def comparison(address: str, pair: Pair, settings: Settings, findings: Findings) -> Comparison:
     """Return the document."""
-    meters, foreign, beside = findings.meters, findings.foreign, findings.beside
+    meter, foreign, beside = findings.meter, findings.foreign, findings.beside
     modes, again, theirs, alike = (
         tuple(mode_result(mode, settings, findings) for mode in each)
         for each in (
@@ -48,7 +48,7 @@ def comparison(address: str, pair: Pair, settings: Settings, findings: Findings)
     return Comparison(
         **header_of(
             address,
-            _with_replicas(pair, meters),
+            _with_replicas(pair, meter),
             findings.started_at,
             findings.audited_runs.summary(),
             tuple(problems_of(findings, (*modes, *again, *theirs, *alike))),
@@ -76,21 +76,20 @@ def comparison(address: str, pair: Pair, settings: Settings, findings: Findings)
         else BesideResult(
             address=beside.source.address,
             form=beside.form,
-            models=_with_replicas(beside.pair, beside.meters),
+            models=_with_replicas(beside.pair, beside.meter),
             modes=alike,
             contrasts=tuple(_contrasts(beside.contrasts(), settings, findings)),
         ),
         served=tuple(_served(model.paradigm, model.name, findings) for model in pair.models),
         judgement=findings.judgement,
-        energy=Energy(meters=meters.energy.names, idle_watts=findings.idle_watts, note=meters.energy.note),
-        cpu_sources=meters.cpu.sources,
+        cpu_sources=meter.sources,
     )
 
 
-def _with_replicas(pair: Pair, meters: Meters) -> tuple[ServedModel, ...]:
+def _with_replicas(pair: Pair, meter: CpuMeter) -> tuple[ServedModel, ...]:
     """Return the models with the instances of all replicas."""
     return tuple(
-        model.model_copy(update={"num_instances": model.num_instances * meters.cpu.num_replicas(model.paradigm)})
+        model.model_copy(update={"num_instances": model.num_instances * meter.num_replicas(model.paradigm)})
         if model.num_instances
         else model
         for model in pair.models

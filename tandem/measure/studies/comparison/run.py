@@ -3,7 +3,6 @@
 It can be stopped at any time, and ends by itself when a server is gone; what was seen until then is kept.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.requests.replies import Pixels, images_by_number
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
+from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.results.comparison import ALONE, JudgedImages, Judgement, Settings
 from tandem.measure.scenario import Scenario
 from tandem.measure.statistics.interleaving import turns
@@ -25,7 +25,7 @@ from tandem.measure.studies.comparison.beside import Beside
 from tandem.measure.studies.comparison.foreign import Foreign
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, Mode
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
+from tandem.measure.studies.comparison.trials import Trial, read_cpu, trial_of
 
 WARM_UP_REQUESTS = 5
 # A trial lasts at least so many times as long as the first requests took.
@@ -55,13 +55,12 @@ class Findings:
     """
 
     started_at: datetime
-    meters: Meters
+    meter: CpuMeter
     albums: dict[str, Album]
     trials: list[tuple[int, Trial]] = field(default_factory=list)
     audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
     stop_reason: str = ""
     seconds: float = 0.0
-    idle_watts: float | None = None
     foreign: Foreign | None = None
     beside: Beside | None = None
     quality: dict[str, JudgedImages] = field(default_factory=dict)
@@ -72,7 +71,7 @@ async def conduct(
     source: Generator,
     modes: Sequence[Mode],
     settings: Settings,
-    meters: Meters,
+    meter: CpuMeter,
     observer: Observer,
     foreign: Foreign | None = None,
     beside: Beside | None = None,
@@ -83,9 +82,8 @@ async def conduct(
         drawer: Album(count, max(SAMPLES_PER_CLASS, settings.quality_images // count))
         for drawer, count in classes.items()
     }
-    findings = Findings(datetime.now(UTC), meters, albums, foreign=foreign, beside=beside)
+    findings = Findings(datetime.now(UTC), meter, albums, foreign=foreign, beside=beside)
     since = time.monotonic()
-    findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
     try:
         await _Work(source, tuple(modes), settings, findings, observer).run()
     except BrokenOff as error:
@@ -163,12 +161,12 @@ class _Work:
         findings, settings = self.findings, self.settings
         least = LEAST_TEXT_LATENCIES if mode.is_text and not mode.is_foreign else LEAST_LATENCIES
         seconds = max(settings.trial_seconds, least * await self._uncounted(mode, concurrency, concurrency))
-        meters = findings.beside.meters if findings.beside and mode.form else findings.meters
+        meter = findings.beside.meter if findings.beside and mode.form else findings.meter
         return await findings.audited_runs.run(
             self._source(mode),
             f"{mode.name}, {concurrency} at a time",
             steady(mode, concurrency, seconds, settings.seed),
-            meter=lambda: meters.read(mode),
+            meter=lambda: read_cpu(meter, mode),
         )
 
     def _add_images(self, mode: Mode, run_result: RunResult) -> Pixels | None:

@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tandem.measure.generator.generator import BROKEN_OFF, generator, stopped_by_hand
-from tandem.measure.meters.cpu import cpu_meter
-from tandem.measure.meters.energy import energy_meter
+from tandem.measure.meters.cpu import CpuMeter, cpu_meter
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
 from tandem.measure.studies.comparison.beside import served_beside
 from tandem.measure.studies.comparison.foreign import foreign_beside
@@ -19,7 +18,6 @@ from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.comparison.run import NOT_ASKED, Findings, conduct, unjudged
-from tandem.measure.studies.comparison.trials import Meters
 
 if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a comparison without quality need not wait for
     from tandem.measure.quality.reference import Reference
@@ -52,13 +50,13 @@ def measured(
         from tandem.measure.studies.comparison.quality import assessor
 
         judges = assessor(request.judge, request.reference, pair)
-    meters = Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
-    findings = asyncio.run(_loaded(request, pair, (*modes, *controls), meters, observer))
+    meter = asyncio.run(cpu_meter(request.address, request.metrics))
+    findings = asyncio.run(_loaded(request, pair, (*modes, *controls), meter, observer))
     findings.quality, findings.judgement = judged(judges, request, modes, findings, observer)
     return findings, None if judges is None else judges.reference
 
 
-async def _loaded(request: Request, pair: Pair, modes: Sequence[Mode], meters: Meters, observer: Observer) -> Findings:
+async def _loaded(request: Request, pair: Pair, modes: Sequence[Mode], meter: CpuMeter, observer: Observer) -> Findings:
     """Ctrl-C breaks it off; a second one leaves at once."""
     with stopped_by_hand() as stop:
         async with AsyncExitStack() as stack:
@@ -70,9 +68,9 @@ async def _loaded(request: Request, pair: Pair, modes: Sequence[Mode], meters: M
             beside = None
             if request.beside:
                 others = await stack.enter_async_context(generator(request.beside, stop))
-                own = Meters(await cpu_meter(request.beside, {}), meters.energy)
+                own = await cpu_meter(request.beside, {})
                 beside = await served_beside(others, pair, own)
-            return await conduct(source, modes, request.settings, meters, observer, foreign, beside)
+            return await conduct(source, modes, request.settings, meter, observer, foreign, beside)
 
 
 def judged(

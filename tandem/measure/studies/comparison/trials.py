@@ -10,30 +10,17 @@ import numpy as np
 from tandem.measure.formats import counted
 from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.cpu import CpuMeter, CpuReading
-from tandem.measure.meters.energy import EnergyMeter
 from tandem.measure.results.record import REPLY, Outcome, Record
 from tandem.measure.studies.comparison.foreign import whole_texts
 from tandem.measure.studies.comparison.modes import Mode
 
-Reading = tuple[CpuReading, float | None]
-"""CPU seconds, and joules; None: nobody knows."""
 
+async def read_cpu(meter: CpuMeter, mode: Mode) -> CpuReading:
+    """Return what is read before and after a trial; of a foreign server nobody knows anything.
 
-@dataclass(frozen=True)
-class Meters:
-    """What is read before and after a trial."""
-
-    cpu: CpuMeter
-    energy: EnergyMeter
-
-    async def read(self, mode: Mode) -> Reading:
-        """Return what they show; of a foreign server nobody knows anything.
-
-        Raises OSError if a process to be metered is gone.
-        """
-        if mode.is_foreign:
-            return CpuReading(None, None), None
-        return await self.cpu.read(mode.paradigm), self.energy.joules()
+    Raises OSError if a process to be metered is gone.
+    """
+    return CpuReading(None, None) if mode.is_foreign else await meter.read(mode.paradigm)
 
 
 @dataclass(frozen=True)
@@ -44,7 +31,6 @@ class Spent:
     gateway_cpu_seconds: float | None
     backend_cpu_seconds: float | None
     client_cpu_seconds: float
-    joules: float | None
 
 
 @dataclass(frozen=True)
@@ -75,14 +61,13 @@ def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
     record = whole_texts(run_result.record, [mode])._replace(
         replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8)
     )
-    (cpu_before, joules_before), (cpu_after, joules_after) = run_result.readings
+    before, after = run_result.readings
     rows = record.requests
     spent = Spent(
         seconds=float(np.max(rows["ended"]) - np.min(rows["intended"])) if len(rows) else 0.0,
-        gateway_cpu_seconds=_rise(cpu_before.gateway, cpu_after.gateway),
-        backend_cpu_seconds=_rise(cpu_before.backend, cpu_after.backend),
+        gateway_cpu_seconds=_rise(before.gateway, after.gateway),
+        backend_cpu_seconds=_rise(before.backend, after.backend),
         client_cpu_seconds=run_result.cpu_seconds,
-        joules=_rise(joules_before, joules_after),
     )
     return Trial(mode, concurrency, record, spent)
 

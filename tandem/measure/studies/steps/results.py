@@ -46,7 +46,7 @@ def steps_document(
         points=points,
         judgement=findings.judgement,
         num_scored=max(map(len, bits.values()), default=0),
-        cpu_sources=findings.meters.cpu.sources,
+        cpu_sources=findings.meter.sources,
     )
 
 

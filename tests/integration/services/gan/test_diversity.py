@@ -11,8 +11,8 @@ from services.common.diversity.baseline import load_baseline
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
 from tandem.cli.models.collapse.network import write_narrowed, write_repeating
+from tandem.cli.models.quantisation.int8_form import without_int8_form
 from tandem.gan.v1 import gan_pb2
-from tandem.measure.quality.quantisation.int8_form import without_int8_form
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.models import ModelError, ModelRepository
 from tests.integration.services.gan.conftest import Backend, running_backend, tiny_settings

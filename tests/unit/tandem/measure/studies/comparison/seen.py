@@ -7,18 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tandem.measure.meters.cpu import CpuMeter
-from tandem.measure.meters.energy import EnergyMeter
 from tandem.measure.results.comparison import ALONE, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome, Record, Use
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.run import Findings
-from tandem.measure.studies.comparison.trials import Meters, Spent, Trial
+from tandem.measure.studies.comparison.trials import Spent, Trial
 from tests.unit.tandem.measure.records import NOT_REPORTED, Ended, Recorder
 
 NUM_CLASSES = 3
-METERS = Meters(CpuMeter((), {}), EnergyMeter((), "none"))
+METER = CpuMeter((), {})
 
 
 def model(paradigm: str, name: str, **given: Any) -> ServedModel:
@@ -55,7 +54,7 @@ def record(seconds: Sequence[float], firsts: Sequence[float] | None = None, fail
 def trial(mode: str, concurrency: int, seconds: Sequence[float], lasted: float = 1.0, **given: Any) -> Trial:
     spent: dict[str, Any] = {"gateway_cpu_seconds": 0.1, "backend_cpu_seconds": 0.4, "client_cpu_seconds": 0.2}
     failed = given.pop("failed", 0)
-    spent |= {"joules": None, "seconds": lasted, **given}
+    spent |= {"seconds": lasted, **given}
     firsts = [took / 2 for took in seconds] if mode == "sequential streamed" else None
     return Trial(ALL_MODES[mode], concurrency, record(seconds, firsts, failed), Spent(**spent))
 
@@ -71,4 +70,4 @@ def one_caller(num_rounds: int, count: int = 20, **seconds: float) -> list[tuple
 
 def findings(**given: Any) -> Findings:
     albums = {name: Album(NUM_CLASSES, 10) for name in ("sequential", "parallel")}
-    return Findings(datetime.now(UTC), METERS, albums, **given)
+    return Findings(datetime.now(UTC), METER, albums, **given)

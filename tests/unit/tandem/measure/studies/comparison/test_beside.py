@@ -8,7 +8,7 @@ from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.comparison.trials import Trial
 from tandem.shared.errors import ExpectedError
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, model, settings, trial
+from tests.unit.tandem.measure.studies.comparison.seen import METER, PAIR, findings, model, settings, trial
 
 
 class Source:
@@ -20,7 +20,7 @@ def pair_in(first: str | None, second: str | None) -> Pair:
     return Pair(model("sequential", "ar", dtype=first, **forms), model("parallel", "gan", dtype=second, **forms), ())
 
 
-BESIDE = Beside(Source(), pair_in("float32", "float32"), METERS)  # type: ignore[arg-type]
+BESIDE = Beside(Source(), pair_in("float32", "float32"), METER)  # type: ignore[arg-type]
 
 
 def test_its_modes_are_contrasted_with_each_other_and_keep_no_images() -> None:
@@ -51,4 +51,4 @@ async def test_a_pair_in_two_precisions_is_refused(
 
     monkeypatch.setattr(beside, "find_pair", find_pair)
     with pytest.raises(ExpectedError, match="expected one precision for both"):
-        await served_beside(Source(), PAIR, METERS)  # type: ignore[arg-type]
+        await served_beside(Source(), PAIR, METER)  # type: ignore[arg-type]

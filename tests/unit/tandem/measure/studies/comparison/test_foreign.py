@@ -28,7 +28,7 @@ class Source:
 
 BESIDE = Foreign(Source(), "other", NUM_TOKENS)  # type: ignore[arg-type]
 _, UNARY = BESIDE.modes()
-NOBODY = (CpuReading(None, None), None)
+NOBODY = CpuReading(None, None)
 
 
 def answered(scenario: Scenario, *nums_tokens: int) -> RunResult:

@@ -29,8 +29,8 @@ def the(document: Comparison, first: str, second: str, concurrency: int, metric:
 
 def test_a_point_is_made_of_its_trials() -> None:
     trials = [
-        (0, trial("parallel unary", 4, [0.1] * 30, lasted=1.0, joules=6.0)),
-        (1, trial("parallel unary", 4, [0.2] * 10, lasted=1.0, joules=2.0, failed=2)),
+        (0, trial("parallel unary", 4, [0.1] * 30, lasted=1.0)),
+        (1, trial("parallel unary", 4, [0.2] * 10, lasted=1.0, failed=2)),
         (0, trial("sequential unary", 4, [0.8] * 10, lasted=2.0, backend_cpu_seconds=0.9)),
         (1, trial("sequential unary", 4, [0.9] * 10, lasted=2.0, backend_cpu_seconds=0.9)),
     ]
@@ -44,8 +44,6 @@ def test_a_point_is_made_of_its_trials() -> None:
     servers = point.cpu_seconds_per_image.servers
     assert servers is not None
     assert servers.value == pytest.approx(1.0 / 40)
-    assert point.joules_per_image is not None
-    assert point.joules_per_image.value == pytest.approx(0.2)
     assert point.client_cpu_share == pytest.approx(0.2)
     assert [trial.num_images for trial in point.trials] == [30, 10]
     rates = the(document, "sequential unary", "parallel unary", 4, "images_per_second")

@@ -17,7 +17,7 @@ from tandem.measure.studies.comparison.trials import Spent, Trial
 from tandem.measure.studies.steps.results import steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 from tests.unit.tandem.measure.imagined_quality import judged_images
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, NUM_CLASSES, model, record, settings
+from tests.unit.tandem.measure.studies.comparison.seen import METER, NUM_CLASSES, model, record, settings
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 MODEL = model("sequential", "sar", tokens_per_image=49, takes_steps=True)
@@ -59,7 +59,7 @@ def quality_of(mode: Mode) -> JudgedImages:
 
 def findings(subjects: Subjects, **given: Any) -> Findings:
     modes = subjects.modes()
-    spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2, joules=None)
+    spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2)
     trials = [
         (number, Trial(mode, callers, record([seconds_of(mode) * callers] * 20), spent))
         for number in range(2)
@@ -67,7 +67,7 @@ def findings(subjects: Subjects, **given: Any) -> Findings:
         for mode in modes
     ]
     albums = {mode.drawer: Album(NUM_CLASSES, 10) for mode in modes}
-    return Findings(datetime.now(UTC), METERS, albums, trials, **given)
+    return Findings(datetime.now(UTC), METER, albums, trials, **given)
 
 
 @cache

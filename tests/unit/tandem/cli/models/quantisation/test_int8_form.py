@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tandem.measure.quality.quantisation.int8_form import FILE, TABLE, add_int8_form, without_int8_form
-from tandem.measure.quality.quantisation.quantisation import Loss
+from tandem.cli.models.quantisation.int8_form import FILE, TABLE, add_int8_form, without_int8_form
+from tandem.cli.models.quantisation.quantisation import Loss
 from tandem.shared.errors import ExpectedError
 from tandem.shared.models import ModelRepository
 

@@ -22,7 +22,7 @@ from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transp
 from services.common.runtimes.session import rows
 from services.gan.generator import Generator
 from services.gan.generators import probe
-from tandem.measure.quality.quantisation.fid import FidMeter
+from tandem.cli.models.quantisation.fid import FidMeter
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
 

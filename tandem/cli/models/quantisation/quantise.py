@@ -42,9 +42,9 @@ def quantise(
     terminal = Terminal()
     with friendly_errors(terminal):
         need_packages("quality", "matplotlib", "onnx")
-        from tandem.measure.quality.quantisation.fid import FidMeter
-        from tandem.measure.quality.quantisation.int8_form import FILE, add_int8_form, check_addable, in_words
-        from tandem.measure.quality.quantisation.quantisation import loss, quantise
+        from tandem.cli.models.quantisation.fid import FidMeter
+        from tandem.cli.models.quantisation.int8_form import FILE, add_int8_form, check_addable, in_words
+        from tandem.cli.models.quantisation.quantisation import loss, quantise
 
         model = ModelRepository(models_dir).get(name)
         check_addable(model)

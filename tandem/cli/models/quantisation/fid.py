@@ -16,13 +16,12 @@ from tandem.measure.quality.reference import reference_of, without_grey_axis
 from tandem.shared.model_spec import ImageSpec
 
 BATCH_SIZE = 64
-JUDGE = Path("models/fashion-judge")
 
 
 class FidMeter:
     """Measures how far a generator's images are from the reference's test images, in the features of a judge."""
 
-    def __init__(self, judge: Path = JUDGE, reference: Path | None = None) -> None:
+    def __init__(self, judge: Path, reference: Path | None = None) -> None:
         """`judge` is the folder of the judge's model, `reference` an .npz file, None for Fashion-MNIST.
 
         Raises InvalidArgument, ModelError, NotFound or FileNotFoundError if they are not what they should be.

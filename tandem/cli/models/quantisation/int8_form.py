@@ -19,7 +19,7 @@ from tandem.shared.model_spec import Int8Spec
 from tandem.shared.models import Model
 
 if TYPE_CHECKING:
-    from tandem.measure.quality.quantisation.quantisation import Loss
+    from tandem.cli.models.quantisation.quantisation import Loss
 
 FILE = "generator-int8.onnx"
 TABLE = "int8"
@@ -39,7 +39,7 @@ def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) ->
 
     Raises ExpectedError, also if model.toml would become unreadable; then all stays as it was.
     """
-    assert model.spec.generator is not None
+    assert model.spec.generator is not None  # noqa: S101  it has just been quantised
     spec = Int8Spec(
         generator=FILE,
         sha256=sha256_of(generator),

@@ -13,8 +13,8 @@ from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
 from tandem.cli.main import app
 from tandem.cli.models.collapse.network import write_narrowed
+from tandem.cli.models.quantisation import int8_form, quantisation
 from tandem.measure.quality.fashion_mnist import DEFAULT_FOLDER
-from tandem.measure.quality.quantisation import int8_form, quantisation
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.models import ModelError, ModelRepository
 from tests.integration.services.gan.conftest import tiny_settings
