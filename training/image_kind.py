@@ -55,14 +55,14 @@ class ImageKind:
     def num_tokens(self) -> int:
         return self.grid[0] * self.grid[1]
 
-    def padded(self, images: Tensor) -> Tensor:
+    def pad(self, images: Tensor) -> Tensor:
         """Return images [B, C, H, W] of whole cells; their last rows and columns are repeated."""
         down, right = (
             cells * 2**self.num_halvings - side for cells, side in zip(self.grid, self.shape[1:], strict=True)
         )
         return functional.pad(images, (0, right, 0, down), mode="replicate") if down or right else images
 
-    def cropped(self, images: Tensor) -> Tensor:
+    def crop(self, images: Tensor) -> Tensor:
         """Return images of whole cells [B, C, ...] without what was added."""
         height, width = self.shape[1:]
         return images if images.shape[2:] == (height, width) else images[:, :, :height, :width]

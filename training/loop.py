@@ -105,7 +105,9 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
             if is_snapshot:
                 values |= _snapshot(trainer, folder, offset)
             if trainer.step_index % LOG_EVERY == 0 or is_snapshot:
-                line = json.dumps({"step": trainer.step_index, "processor_seconds": _spent(offset), **values})
+                line = json.dumps(
+                    {"step": trainer.step_index, "processor_seconds": _processor_seconds(offset), **values}
+                )
                 log.write(line + "\n")
                 log.flush()
     if received:
@@ -114,7 +116,7 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
         raise SystemExit(128 + received[0])
     if trainer.step_index < last:
         _snapshot(trainer, folder, offset)
-    print(f"{folder}: step {trainer.step_index} of {last}, {_spent(offset)} s of processor time")
+    print(f"{folder}: step {trainer.step_index} of {last}, {_processor_seconds(offset)} s of processor time")
 
 
 @contextmanager
@@ -137,7 +139,7 @@ def _signals() -> Iterator[list[int]]:
         restore()
 
 
-def _spent(offset: float) -> float:
+def _processor_seconds(offset: float) -> float:
     """Return the processor time of a training, of all threads and slices: `offset` more than this process took."""
     return round(offset + time.process_time(), 1)
 
@@ -168,7 +170,11 @@ def _snapshot(trainer: Trainer, folder: Path, offset: float) -> dict[str, float]
 def _keep(trainer: Trainer, folder: Path, offset: float) -> None:
     state = {name: part.state_dict() for name, part in trainer.stateful().items()}
     partial = folder / "checkpoint.pt.partial"
-    about = {"recipe": asdict(trainer.recipe), "step_index": trainer.step_index, "processor_seconds": _spent(offset)}
+    about = {
+        "recipe": asdict(trainer.recipe),
+        "step_index": trainer.step_index,
+        "processor_seconds": _processor_seconds(offset),
+    }
     torch.save({**about, **state}, partial)
     partial.replace(folder / "checkpoint.pt")
 

@@ -16,19 +16,19 @@ _FOR_GPU = {"ar": "torch", "gan": "cuda"}
 Extras = Mapping[str, Sequence[str]]
 
 
-def expanded(extras: Extras, name: str) -> Iterator[str]:
+def expand(extras: Extras, name: str) -> Iterator[str]:
     """Yield the requirements of an extra and of those of our own that it names."""
     for requirement in extras[name]:
         if requirement.startswith(f"{NAME}["):
             for other in requirement.removeprefix(f"{NAME}[").removesuffix("]").split(","):
-                yield from expanded(extras, other)
+                yield from expand(extras, other)
         else:
             yield requirement
 
 
 def requirements(extras: Extras, role: str, variant: str) -> list[str]:
     """Return the requirements of an image, in order, each once. `variant` is cpu or cuda."""
-    found = list(dict.fromkeys(expanded(extras, role)))
+    found = list(dict.fromkeys(expand(extras, role)))
     if variant == "cpu":
         return [_without_gpu(each) for each in found if not each.startswith("onnxruntime-gpu")]
     return [*found, *extras.get(_FOR_GPU.get(role, ""), ())]

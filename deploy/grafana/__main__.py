@@ -14,7 +14,7 @@ from deploy.grafana.tradeoff import tradeoff
 FOLDER = Path(__file__).parent / "dashboards"
 
 
-def rendered() -> dict[str, str]:
+def render() -> dict[str, str]:
     """Return the text of each file by its name."""
     boards = {"tradeoff": tradeoff, "sequential": sequential, "parallel": parallel, "gateway": gateway}
     return {f"{name}.json": text(board()) for name, board in boards.items()}
@@ -25,5 +25,5 @@ def text(board: Dashboard) -> str:
 
 
 if __name__ == "__main__":
-    for name, content in rendered().items():
+    for name, content in render().items():
         (FOLDER / name).write_text(content)

@@ -59,7 +59,7 @@ Panel = timeseries.Panel | stat.Panel | heatmap.Panel | xychart.Panel | statetim
 Drawn = TypeVar("Drawn", timeseries.Panel, stat.Panel, heatmap.Panel, xychart.Panel, statetimeline.Panel)
 
 
-def _asked(panel: Drawn, title: str, description: str, unit: str, queries: Sequence[Query]) -> Drawn:
+def _fill(panel: Drawn, title: str, description: str, unit: str, queries: Sequence[Query]) -> Drawn:
     panel.title(title).description(description).unit(unit).datasource(DATASOURCE)
     for query, name in zip(queries, ascii_uppercase, strict=False):
         panel.with_target(_target(query, name))
@@ -71,7 +71,7 @@ def _target(query: Query, name: str) -> prometheus.Dataquery:
     return target.ref_id(name).datasource(DATASOURCE).range()
 
 
-def _coloured(panel: Drawn) -> Drawn:
+def _colour(panel: Drawn) -> Drawn:
     for word, colour in COLOURS.items():
         panel.override_by_regexp(f"/^{word}( p\\d+| latency)?$/", [_fixed(colour)])
     return panel
@@ -96,7 +96,7 @@ def _log() -> common.ScaleDistributionConfig:
 
 def lines(title: str, description: str, unit: str, queries: Sequence[Query], *, log: bool = False) -> timeseries.Panel:
     """Return lines over time; the largest stands first in the legend."""
-    panel = _asked(timeseries.Panel(), title, description, unit, queries).span(12).height(8).line_width(2)
+    panel = _fill(timeseries.Panel(), title, description, unit, queries).span(12).height(8).line_width(2)
     panel.legend(_legend()).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
     panel.show_points(VisibilityMode.NEVER).override_by_regexp("/ p99$/", _dashes())
     if log:
@@ -105,7 +105,7 @@ def lines(title: str, description: str, unit: str, queries: Sequence[Query], *, 
         panel.min(0)
         if unit in _AT_LEAST:
             panel.axis_soft_max(_AT_LEAST[unit])
-    return _coloured(panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)))
+    return _colour(panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)))
 
 
 def stacked_phases(title: str, description: str, phases: Query, whole: Query) -> timeseries.Panel:
@@ -126,9 +126,9 @@ def stacked_phases(title: str, description: str, phases: Query, whole: Query) ->
 
 def numbers(title: str, description: str, unit: str, queries: Sequence[Query]) -> stat.Panel:
     """Return the last values in large figures."""
-    panel = _asked(stat.Panel(), title, description, unit, queries).span(4).height(5)
+    panel = _fill(stat.Panel(), title, description, unit, queries).span(4).height(5)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    return _coloured(panel.color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.AREA))
+    return _colour(panel.color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.AREA))
 
 
 def buckets(title: str, description: str, query: Query) -> heatmap.Panel:
@@ -143,7 +143,7 @@ def against(
     title: str, description: str, x: dict[str, Query], y: dict[str, Query], x_label: str, y_label: str
 ) -> xychart.Panel:
     """Return a cloud of points, one a moment, for each paradigm: the queries of x and y are joined by their time."""
-    panel = _asked(xychart.Panel(), title, description, SECONDS, [*x.values(), *y.values()]).span(12).height(10)
+    panel = _fill(xychart.Panel(), title, description, SECONDS, [*x.values(), *y.values()]).span(12).height(10)
     panel.with_transformation(DataTransformerConfig("joinByField", options={"byField": "Time", "mode": "outer"}))
     panel.mapping(SeriesMapping.MANUAL).show(XYShowMode.POINTS).axis_label(y_label)
     panel.series([_series(paradigm, x[paradigm].legend, y[paradigm].legend) for paradigm in x])
@@ -151,7 +151,7 @@ def against(
     for query in x.values():
         units = [DynamicConfigValue("unit", IMAGES), DynamicConfigValue("custom.axisLabel", x_label)]
         panel.override_by_name(query.legend, units)
-    return _coloured(panel)
+    return _colour(panel)
 
 
 def _series(paradigm: str, x: str, y: str) -> xychart.XYSeriesConfig:
@@ -165,6 +165,6 @@ def _series(paradigm: str, x: str, y: str) -> xychart.XYSeriesConfig:
 
 def states(title: str, description: str, query: Query, *, yes: str, no: str) -> statetimeline.Panel:
     """Return a bar over time for each series, of whether it was 1 or 0."""
-    panel = _asked(statetimeline.Panel(), title, description, NUMBER, [query]).span(12).height(8)
+    panel = _fill(statetimeline.Panel(), title, description, NUMBER, [query]).span(12).height(8)
     words = {"1": ValueMappingResult(yes, "green", index=0), "0": ValueMappingResult(no, "red", index=1)}
     return panel.mappings([ValueMap(words)]).show_value(VisibilityMode.AUTO).row_height(0.8)

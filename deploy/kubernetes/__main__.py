@@ -17,16 +17,16 @@ spec:
 """
 
 
-def rendered() -> str:
+def render() -> str:
     """Return the text of the file; a PrometheusRule's `spec` is what a rule file holds, comments and all."""
-    documents = "---\n".join(wrapped(name) for name in ("recording", "alert"))
+    documents = "---\n".join(wrap(name) for name in ("recording", "alert"))
     return f"# From deploy/prometheus, by `make manifests`. Change it there.\n{documents}"
 
 
-def wrapped(name: str) -> str:
+def wrap(name: str) -> str:
     rules = (RULES / f"{name}_rules.yml").read_text()
     return HEADER.format(name=name) + textwrap.indent(rules, "  ")
 
 
 if __name__ == "__main__":
-    TARGET.write_text(rendered())
+    TARGET.write_text(render())

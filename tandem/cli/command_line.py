@@ -16,7 +16,7 @@ class CommandLine(typer.Typer):
         register = super().command
 
         def decorate(function: Any) -> Any:
-            return register(name, **{"help": reflowed(inspect.getdoc(function) or ""), **options})(function)
+            return register(name, **{"help": reflow(inspect.getdoc(function) or ""), **options})(function)
 
         return decorate
 
@@ -47,6 +47,6 @@ class LazyCommands(Mapping[str, Any]):
         return typer.main.get_group(parent).commands[name]
 
 
-def reflowed(text: str) -> str:
+def reflow(text: str) -> str:
     """Return the paragraphs of a text, each in one line."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

@@ -23,7 +23,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         bound.apply_defaults()
         values = bound.arguments
         for name, kind in groups.items():
-            values[name] = kind(**{each.name: values.pop(each.name) for each in fields(kind)})
+            values[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
         command(**values)
 
     flat.__name__, flat.__doc__ = command.__name__, command.__doc__
@@ -35,8 +35,8 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 def _options(kind: Any) -> list[Parameter]:
     hints = get_type_hints(kind, include_extras=True)
     return [
-        Parameter(each.name, Parameter.KEYWORD_ONLY, default=_default(each), annotation=hints[each.name])
-        for each in fields(kind)
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=_default(field), annotation=hints[field.name])
+        for field in fields(kind)
     ]
 
 

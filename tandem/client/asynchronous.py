@@ -108,7 +108,7 @@ class _Stream:
         return None if message is grpc.aio.EOF else message
 
 
-def awaited(
+def make_awaitable(
     method: Callable[Concatenate[Calls, Given], Steps[Result]],
 ) -> Callable[Concatenate[AsyncTandemClient, Given], Coroutine[Any, Any, Result]]:
     """Return the client's method that makes a method's calls and returns its result."""
@@ -157,15 +157,15 @@ class AsyncTandemClient(Connection):
         """Draw `count` images, up to 100,000, in parts as they are made; close the generator to stop."""
         return self._parts(_Run(self, self._calls.open_samples(count, images_per_message, options)))
 
-    complete = awaited(Calls.complete)
-    score = awaited(Calls.score)
-    score_many = awaited(Calls.score_many)
-    score_images = awaited(Calls.score_images)
-    sample = awaited(Calls.sample)
-    discriminate = awaited(Calls.discriminate)
-    list_models = awaited(Calls.list_models)
-    list_sequential_models = awaited(Calls.list_sequential_models)
-    list_parallel_models = awaited(Calls.list_parallel_models)
+    complete = make_awaitable(Calls.complete)
+    score = make_awaitable(Calls.score)
+    score_many = make_awaitable(Calls.score_many)
+    score_images = make_awaitable(Calls.score_images)
+    sample = make_awaitable(Calls.sample)
+    discriminate = make_awaitable(Calls.discriminate)
+    list_models = make_awaitable(Calls.list_models)
+    list_sequential_models = make_awaitable(Calls.list_sequential_models)
+    list_parallel_models = make_awaitable(Calls.list_parallel_models)
 
     async def _reply(self, call: Call) -> Any:
         if call.is_stream:

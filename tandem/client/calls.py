@@ -20,7 +20,7 @@ from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
 from tandem.client.credentials import Credentials
 from tandem.client.errors import ReplyTooLarge, Unimplemented
-from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
+from tandem.client.images import ImageBatch, Images, Verdict, join_parts
 from tandem.client.labels import Labels, class_numbers, has_names
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
@@ -126,7 +126,7 @@ class Calls:
         with contextlib.suppress(ReplyTooLarge):
             return replies.images((yield Call(self._parallel.Sample, request, remaining_seconds())))
         streamed = SampleStreamRequest(sample=request)
-        return joined_parts((yield Call(self._parallel.SampleStream, streamed, remaining_seconds(), is_stream=True)))
+        return join_parts((yield Call(self._parallel.SampleStream, streamed, remaining_seconds(), is_stream=True)))
 
     def discriminate(
         self,

@@ -180,7 +180,7 @@ def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> Tande
             return HandshakeFailed(code, f"{address} {fault}")
         return NotReachable(code, f"nothing answers at {address}")
     kind = _BY_CODE.get(code, TandemRpcError)
-    if any(each.reason == _REPLY_TOO_LARGE for each in violations):
+    if any(violation.reason == _REPLY_TOO_LARGE for violation in violations):
         kind = ReplyTooLarge
     return kind(code, message, violations, retry_after_seconds)
 
@@ -194,7 +194,10 @@ def _details(trailers: Metadata | None) -> list[status_pb2.Status]:
 
 
 def _violations(request: error_details_pb2.BadRequest) -> tuple[FieldViolation, ...]:
-    return tuple(FieldViolation(each.field, each.description, each.reason) for each in request.field_violations)
+    return tuple(
+        FieldViolation(violation.field, violation.description, violation.reason)
+        for violation in request.field_violations
+    )
 
 
 def _is_cut_off(error: _CallError) -> bool:

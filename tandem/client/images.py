@@ -74,7 +74,7 @@ class Images(ImageBatch):
     fingerprint: str = ""
 
 
-def joined(batches: Sequence[ImageBatch]) -> ImageBatch:
+def join(batches: Sequence[ImageBatch]) -> ImageBatch:
     """Return all images, which must have one size and encoding, in one batch."""
     first = batches[0]
     return ImageBatch(
@@ -85,9 +85,9 @@ def joined(batches: Sequence[ImageBatch]) -> ImageBatch:
     )
 
 
-def joined_parts(parts: Sequence[Images]) -> Images:
+def join_parts(parts: Sequence[Images]) -> Images:
     """Return the parts of a stream, all of them in their order, as the one reply that they might have been."""
-    batch = joined(parts)
+    batch = join(parts)
     return Images(
         shape=batch.shape,
         encoding=batch.encoding,

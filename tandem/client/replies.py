@@ -60,7 +60,8 @@ def _choice(chunk: GenerateChunk) -> Choice:
 def scores(message: ar_pb2.ScoreResponse) -> list[Score]:
     shared = timings(message.timings)
     return [
-        Score(each.total_logprob, each.bits_per_token, _logprobs(each.tokens), shared) for each in message.likelihoods
+        Score(likelihood.total_logprob, likelihood.bits_per_token, _logprobs(likelihood.tokens), shared)
+        for likelihood in message.likelihoods
     ]
 
 
@@ -130,10 +131,10 @@ def _usage(message: ar_pb2.Usage) -> Usage:
 def _logprobs(messages: Iterable[ar_pb2.TokenLogprob]) -> tuple[TokenLogprob, ...]:
     return tuple(
         TokenLogprob(
-            each.token_id,
-            each.logprob,
-            each.token,
-            tuple(Alternative(other.token_id, other.logprob, other.token) for other in each.alternatives),
+            message.token_id,
+            message.logprob,
+            message.token,
+            tuple(Alternative(other.token_id, other.logprob, other.token) for other in message.alternatives),
         )
-        for each in messages
+        for message in messages
     )

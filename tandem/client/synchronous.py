@@ -59,7 +59,7 @@ class Generation(_Stream):
         self.cancel()
 
 
-def blocking(
+def make_blocking(
     method: Callable[Concatenate[Calls, Given], Steps[Result]],
 ) -> Callable[Concatenate[TandemClient, Given], Result]:
     """Return the client's method that makes a method's calls and returns its result."""
@@ -107,15 +107,15 @@ class TandemClient(Connection):
         """Draw `count` images, up to 100,000, in parts as they are made; close the generator to stop."""
         return self._parts(self._run(self._calls.open_samples(count, images_per_message, options)))
 
-    complete = blocking(Calls.complete)
-    score = blocking(Calls.score)
-    score_many = blocking(Calls.score_many)
-    score_images = blocking(Calls.score_images)
-    sample = blocking(Calls.sample)
-    discriminate = blocking(Calls.discriminate)
-    list_models = blocking(Calls.list_models)
-    list_sequential_models = blocking(Calls.list_sequential_models)
-    list_parallel_models = blocking(Calls.list_parallel_models)
+    complete = make_blocking(Calls.complete)
+    score = make_blocking(Calls.score)
+    score_many = make_blocking(Calls.score_many)
+    score_images = make_blocking(Calls.score_images)
+    sample = make_blocking(Calls.sample)
+    discriminate = make_blocking(Calls.discriminate)
+    list_models = make_blocking(Calls.list_models)
+    list_sequential_models = make_blocking(Calls.list_sequential_models)
+    list_parallel_models = make_blocking(Calls.list_parallel_models)
 
     def _run(self, steps: Steps[Result]) -> Result:
         try:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from tandem.client.images import ImageBatch, joined
+from tandem.client.images import ImageBatch, join
 from tandem.client.timings import Timings
 
 FinishReason: TypeAlias = Literal["stop", "length"]
@@ -95,7 +95,7 @@ class Completion:
     def images(self) -> ImageBatch | None:
         """The images of all choices, of an image model."""
         images = [choice.image for choice in self.choices if choice.image is not None]
-        return joined(images) if images else None
+        return join(images) if images else None
 
 
 @dataclass(frozen=True)

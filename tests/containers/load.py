@@ -35,7 +35,7 @@ class Outcome:
 
 def shown(outcomes: list[Outcome]) -> dict[str, int]:
     """Return what a failing test should print: how many ended how."""
-    return dict(Counter(f"{each.code}: {_NUMBER.sub('N', each.message)}" for each in outcomes))
+    return dict(Counter(f"{outcome.code}: {_NUMBER.sub('N', outcome.message)}" for outcome in outcomes))
 
 
 Ask = Callable[[int], Awaitable[None]]
@@ -49,7 +49,7 @@ class Load:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def of(self, kind: str) -> list[Outcome]:
-        return [each for each in self.outcomes if each.kind == kind]
+        return [outcome for outcome in self.outcomes if outcome.kind == kind]
 
     def failed(self, kind: str) -> list[Outcome]:
         return [each for each in self.of(kind) if each.code != "OK"]
@@ -89,5 +89,5 @@ class Load:
 
     async def more(self, count: int) -> None:
         """Return when so many more requests have been sent and ended."""
-        target = sum(bool(each.code) for each in self.outcomes) + count
+        target = sum(bool(outcome.code) for outcome in self.outcomes) + count
         await until(lambda: sum(bool(each.code) for each in self.outcomes) >= target)

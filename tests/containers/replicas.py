@@ -21,7 +21,7 @@ async def two_of(service: str, pairs: Deployment) -> list[Container]:
 
 def samples(url: str, name: str) -> list[tuple[dict[str, str], float]]:
     families = text_string_to_metric_families(httpx.get(url).text)
-    return [(each.labels, each.value) for family in families for each in family.samples if each.name == name]
+    return [(sample.labels, sample.value) for family in families for sample in family.samples if sample.name == name]
 
 
 def by_replica(service: str, name: str) -> dict[str, float]:
@@ -44,7 +44,7 @@ def served_by(container: Container) -> float:
 
 async def until_serving(service: str, *replicas: Container) -> None:
     """Return when the gateway serves from exactly these."""
-    wanted = {each.address for each in replicas}
+    wanted = {replica.address for replica in replicas}
 
     def is_so() -> bool:
         found = by_replica(service, "tandem_replica_serving")

@@ -54,7 +54,7 @@ def test_only_the_front_is_published_and_on_loopback_only(deployment: Deployment
         [container] = deployment.containers(service)
         ports = deployment.engine.inspect(container.id)["NetworkSettings"]["Ports"]
         bindings = [each for found in ports.values() for each in found or ()]
-        assert {each["HostIp"] for each in bindings} <= {"127.0.0.1"}
+        assert {binding["HostIp"] for binding in bindings} <= {"127.0.0.1"}
         published[service] = sorted(int(each["HostPort"]) for each in bindings)
     assert published == {"gateway": [8080, 50050], "ar": [], "gan": [], "prometheus": [9090]}
 

@@ -42,7 +42,7 @@ async def test_kill_of_one_of_two(two: list[Container], figures: Figures):
         await load.more(200)
     torn = load.failed("stream")
     slowest = max(each.seconds for each in load.of("unary") if each.sent_at >= killed_at)
-    assert all(each.code for each in load.outcomes)
+    assert all(outcome.code for outcome in load.outcomes)
     assert shown(load.failed("unary")) == {}
     assert {each.code for each in torn} == {"UNAVAILABLE"}, "some of 8 were at the replica that was killed"
     assert [each for each in torn if not each.was_in_flight(killed_at)] == []
@@ -77,7 +77,7 @@ async def test_stop_of_one_of_two_with_open_streams(
             group.create_task(load.request("stream", stream, number))
         # A share, not half: of two replicas either may get a few more than the other.
         await until(lambda: in_hand(service)[leaving.address] >= num_streams // 4)
-        num_open = num_streams - sum(bool(each.code) for each in load.outcomes)
+        num_open = num_streams - sum(bool(outcome.code) for outcome in load.outcomes)
         async with load.steady("unary", image, 20):
             stopped_at = time.monotonic()
             await asyncio.to_thread(pairs.engine.docker, "stop", "--time=75", leaving.id)
@@ -115,7 +115,7 @@ async def test_pause_of_one_of_two(two: list[Container], pairs: Deployment, figu
     await asyncio.to_thread(pairs.until_healthy, two[0])
     assert all(each.code for each in load.outcomes)
     overdue = max(each.seconds for each in load.outcomes) - deadline_seconds
-    missed = [each for each in load.outcomes if each.code != "OK"]
+    missed = [outcome for outcome in load.outcomes if outcome.code != "OK"]
     assert {each.code for each in missed} == {"DEADLINE_EXCEEDED"}, "some were at the replica that was paused"
     figures.append(
         (
@@ -138,7 +138,7 @@ async def test_what_a_paused_replica_had_is_saved(two: list[Container], pairs: D
             noticed_seconds = time.monotonic() - paused_at
         # All that were sent have ended, while it is still paused.
         held_seconds = max(each.ended_at for each in load.outcomes) - paused_at
-        saved = [each for each in load.outcomes if each.seconds > RESCUED_SECONDS]
+        saved = [outcome for outcome in load.outcomes if outcome.seconds > RESCUED_SECONDS]
         await asyncio.to_thread(pairs.engine.docker, "unpause", silent.id)
         await until_serving("gan", silent, other)
     await asyncio.to_thread(pairs.until_healthy, silent)

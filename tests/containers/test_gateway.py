@@ -52,7 +52,7 @@ async def test_a_stop_lets_open_streams_finish(gateway: Container, deployment: D
         for number in range(NUM_STREAMS):
             group.create_task(load.request("stream", stream, number))
         await until(lambda: len(begun) == NUM_STREAMS)
-        num_open = NUM_STREAMS - sum(bool(each.code) for each in load.outcomes)
+        num_open = NUM_STREAMS - sum(bool(outcome.code) for outcome in load.outcomes)
         stopped_at = time.monotonic()
         await asyncio.to_thread(deployment.engine.docker, "stop", "--time=75", gateway.id)
         seconds = time.monotonic() - stopped_at

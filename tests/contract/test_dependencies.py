@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from deploy.docker.requirements import expanded
+from deploy.docker.requirements import expand
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -123,7 +123,7 @@ def libraries_of(start: str) -> set[str]:
 
 @pytest.mark.parametrize(("extra", "process"), [("gateway", "gateway"), ("ar", "services.ar"), ("gan", "services.gan")])
 def test_a_server_s_extra_is_what_it_imports(extra, process):
-    listed = names_in([each for name in (extra, *ON_DEMAND.get(extra, ())) for each in expanded(EXTRAS, name)])
+    listed = names_in([each for name in (extra, *ON_DEMAND.get(extra, ())) for each in expand(EXTRAS, name)])
     programs = (f"{process}.__main__", *CHILDREN.get(extra, ()))
     used = set[str]().union(*map(libraries_of, programs)) | RUN.get(extra, set())
     assert used <= with_dependencies(listed)
@@ -149,7 +149,7 @@ def pins() -> dict[str, Version]:
 
 
 def test_everything_that_is_installed_here_has_a_pin_that_pyproject_accepts():
-    wanted = [Requirement(line) for line in [*PROJECT["dependencies"], *expanded(EXTRAS, "dev")]]
+    wanted = [Requirement(line) for line in [*PROJECT["dependencies"], *expand(EXTRAS, "dev")]]
     here = [each for each in wanted if each.marker is None or each.marker.evaluate()]
     found = pins()
     names = [(each, canonicalize_name(each.name)) for each in here]

@@ -38,7 +38,7 @@ async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> No
     sequential, parallel = found.services
     assert (sequential.model, sequential.num_steps, parallel.model) == ("fashion-ar", 49, "fashion-gan")
     assert sequential.unit.points[-1].x > sequential.unit.points[0].x
-    numbers = [len(each.trials) for each in found.capacities]
+    numbers = [len(capacity.trials) for capacity in found.capacities]
     assert min(numbers) == 2
     assert {answer.key for answer in answers(found)} >= {"p50", "p99", "capacity", "cost"}
     assert len(found.runs) == 4 + sum(numbers)

@@ -115,7 +115,7 @@ async def test_no_request_takes_longer_by_the_gateway_s_clock_than_by_its_client
             counts = [after - earlier for after, earlier in zip(now, before or [0] * len(now), strict=True)]
     assert counts[-1] == len(seconds) == 60
     for bound, count in zip(SECONDS_BUCKETS, counts, strict=False):
-        assert count >= sum(each <= bound for each in seconds), f"within {bound} s"
+        assert count >= sum(second <= bound for second in seconds), f"within {bound} s"
 
 
 def cumulative(samples: list[tuple[dict[str, str], float]]) -> list[int]:

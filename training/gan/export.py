@@ -60,7 +60,7 @@ def served_generator(run: Path, step: int | None) -> tuple[int, Generator]:
     return step, generator.eval().requires_grad_(False)
 
 
-def folded(generator: Generator) -> Generator:
+def fold_norms(generator: Generator) -> Generator:
     """Replace each conditional batch norm of `generator` by its folded form and return it."""
     for name, child in list(generator.named_children()):
         if isinstance(child, ConditionalBatchNorm):
@@ -76,7 +76,7 @@ def served_discriminator(run: Path) -> Discriminator:
     return discriminator.eval().requires_grad_(False)
 
 
-def baked(discriminator: Discriminator) -> Discriminator:
+def bake_norms(discriminator: Discriminator) -> Discriminator:
     """Replace each spectrally normed weight by the plain weight it comes to and return the module."""
     for module in discriminator.modules():
         if hasattr(module, "parametrizations"):
@@ -100,8 +100,8 @@ def export(run: Path, model: Path, step: int | None) -> None:
     drawn = (("latent", "label"), ("image",), model / "generator.onnx")
     judged = (("image", "label"), ("score", "features"), model / "discriminator.onnx")
     model.mkdir(parents=True, exist_ok=True)
-    write_onnx(folded(served_generator(run, step)[1]), example(kind, drawn[0], 2), *drawn)
-    write_onnx(baked(served_discriminator(run)), example(kind, judged[0], 2), *judged)
+    write_onnx(fold_norms(served_generator(run, step)[1]), example(kind, drawn[0], 2), *drawn)
+    write_onnx(bake_norms(served_discriminator(run)), example(kind, judged[0], 2), *judged)
     write_samples(generator, model / "samples.png")
     print(f"step {step}")
     for reference, (inputs, _, path) in ((generator, drawn), (discriminator, judged)):

@@ -58,7 +58,7 @@ class Generator(nn.Module):
         for number in range(1, self.kind.num_halvings + 1):
             up, norm = self.get_submodule(f"up{number}"), self.get_submodule(f"norm{number}")
             x = torch.relu(norm(up(x), label))  # [B, 64, 14, 14], [B, 32, 28, 28]
-        return self.kind.cropped(torch.tanh(self.to_image(x)))
+        return self.kind.crop(torch.tanh(self.to_image(x)))
 
 
 class Discriminator(nn.Module):
@@ -79,7 +79,7 @@ class Discriminator(nn.Module):
 
     def trunk(self, image: Tensor) -> list[Tensor]:
         """Return what each layer sees: [B, 48, 14, 14], [B, 96, 7, 7], [B, NUM_FEATURES, 7, 7] of 28x28."""
-        layers = [self.kind.padded(image)]
+        layers = [self.kind.pad(image)]
         for name in (*(f"down{number}" for number in range(1, self.kind.num_halvings + 1)), "mix"):
             layers.append(nn.functional.leaky_relu(self.get_submodule(name)(layers[-1]), 0.2))
         return layers[1:]

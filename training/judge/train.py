@@ -56,7 +56,7 @@ class Trainer:
         image, label = batch
         noise = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step_index)
         with loop.mixed_precision():
-            logits, _ = self.judge(augmented(image, noise, self.recipe.mirrors))
+            logits, _ = self.judge(augment(image, noise, self.recipe.mirrors))
         loss = functional.cross_entropy(logits.float(), label, label_smoothing=self.recipe.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -78,7 +78,7 @@ class Trainer:
         return {"validation_accuracy": (guesses.argmax(dim=1) == labels).float().mean().item()}
 
 
-def augmented(image: Tensor, noise: torch.Generator, mirrors: bool) -> Tensor:
+def augment(image: Tensor, noise: torch.Generator, mirrors: bool) -> Tensor:
     """Shift a batch by up to a pixel each way and mirror half of its images, or none."""
     height, width = image.shape[2:]
     padded = functional.pad(image, (1, 1, 1, 1), value=-1.0)

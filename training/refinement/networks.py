@@ -59,7 +59,7 @@ class RefinedDecoder(nn.Module):
         x = self.overview(self.coarse(quantised))
         for larger, more in zip(self.larger, self.more, strict=True):
             x = more(larger(x))
-        return self.kind.cropped(torch.tanh(self.last(nn.functional.silu(x))))
+        return self.kind.crop(torch.tanh(self.last(nn.functional.silu(x))))
 
     def train(self, mode: bool = True) -> "RefinedDecoder":
         super().train(mode)

@@ -97,7 +97,7 @@ class Trainer:
             _, wanted = self.opponent(image, fake_label[: len(image)])
         self.opponent.requires_grad_(True)
         restored = restoration_loss(fake[: len(image)], image)
-        matched = matching_loss([each[: len(image)] for each in features], wanted)
+        matched = matching_loss([feature[: len(image)] for feature in features], wanted)
         game = -torch.stack([view.mean() for view in scores]).sum()
         loss = restored + self.recipe.matching_weight * matched + self.recipe.adversarial_weight * game
         self.optimiser.zero_grad(set_to_none=True)

@@ -65,10 +65,10 @@ def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
     baseline = baseline_of(features, image.class_names or (ALL,), kind, digests, seed)
     if model.spec.kind == "transformer":
         return baseline
-    return baseline.model_copy(update={"truncated": truncated(model, image, look, seed)})
+    return baseline.model_copy(update={"truncated": measure_truncated(model, image, look, seed)})
 
 
-def truncated(model: Model, image: ImageSpec, look: Look, seed: int) -> tuple[TruncatedYardstick, ...]:
+def measure_truncated(model: Model, image: ImageSpec, look: Look, seed: int) -> tuple[TruncatedYardstick, ...]:
     """Return what the images of a parallel model are held against for each of TRUNCATIONS.
 
     Images of any truncation up to the next one are held against it, so the limits give way to the next one's as well.
@@ -114,7 +114,7 @@ def baseline_of(
         alarm_nearest_ratio=ALARM_NEAREST_RATIO,
         classes=_classes(names, features),
     )
-    return with_quiet_limits(baseline, [each[half:] for each in features])
+    return with_quiet_limits(baseline, [feature[half:] for feature in features])
 
 
 def _classes(names: Sequence[str], features: Sequence[Features]) -> tuple[ClassBaseline, ...]:

@@ -37,7 +37,7 @@ from training.dataset import load_tensors
 from training.image_kind import ImageKind
 from training.tokenizer.train import load_tokenizer
 from training.transformer import train
-from training.transformer.export import trained
+from training.transformer.export import load_trained
 from training.transformer.tokens import token_sequences
 
 NUM_PER_CLASS = 200
@@ -49,7 +49,7 @@ Bits = npt.NDArray[np.float64]
 @torch.inference_mode()
 def training_bits(run: Path, tokenizer_run: Path) -> Bits:
     """Return bits a token [N] of every test image, as the training measures them."""
-    model = trained(load_file(loop.best(run, "model-*.safetensors", "validation_bits")), ImageKind.of(run))
+    model = load_trained(load_file(loop.best(run, "model-*.safetensors", "validation_bits")), ImageKind.of(run))
     sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), load_tensors("test"))
     return np.concatenate([_bits(model, part).numpy() for part in sequences.split(500)])
 
@@ -72,8 +72,8 @@ async def served_bits(address: str, name: str, rival: str) -> tuple[Bits, dict[s
             raise SystemExit(f"error: {name} has no likelihoods: it is no sequential model")
         kinds = {
             "test images": chosen,
-            f"{name}'s own": await _drawn(client, name, chosen.labels),
-            f"{rival}'s": await _drawn(client, rival, chosen.labels),
+            f"{name}'s own": await _draw_balanced(client, name, chosen.labels),
+            f"{rival}'s": await _draw_balanced(client, rival, chosen.labels),
             "test images, wrong class": Split(chosen.images, (chosen.labels + 1) % NUM_CLASSES),
             "test images, upside down": Split(chosen.images[:, ::-1].copy(), chosen.labels),
             "noise": Split(noise, chosen.labels),
@@ -82,7 +82,7 @@ async def served_bits(address: str, name: str, rival: str) -> tuple[Bits, dict[s
         return every, {kind: await bits_per_token(client, name, images) for kind, images in kinds.items()}
 
 
-async def _drawn(client: AsyncTandemClient, name: str, labels: npt.NDArray[np.int64]) -> Split:
+async def _draw_balanced(client: AsyncTandemClient, name: str, labels: npt.NDArray[np.int64]) -> Split:
     images = await draw(client, await find_model(client, name), labels, Sampling(SEED), lambda _: None)
     return Split(images, labels)
 

@@ -60,7 +60,7 @@ def _parallel(
 
 
 async def _sequential(model: Model, image: ImageSpec, look: Look, num_images: int, seed: int) -> list[Features]:
-    loaded = await _started(model)
+    loaded = await _start(model)
     features = []
     codec = loaded.codec
     assert isinstance(codec, ImageCodec)
@@ -88,7 +88,7 @@ def tokens_by_class(model: Model, num_images: int, seed: int) -> Tokens:
 
 
 async def _tokens(model: Model, num_images: int, seed: int) -> Tokens:
-    loaded = await _started(model)
+    loaded = await _start(model)
     codec = loaded.codec
     assert isinstance(codec, ImageCodec)
     found = [
@@ -100,7 +100,7 @@ async def _tokens(model: Model, num_images: int, seed: int) -> Tokens:
     return np.array(found, np.int64)
 
 
-async def _started(model: Model) -> SequentialModel:
+async def _start(model: Model) -> SequentialModel:
     settings = ArSettings.model_validate({"device": "cpu", "diversity_every": 0})
     return await load_and_start(model, settings, ArMetrics(new_registry()))
 

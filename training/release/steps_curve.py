@@ -70,14 +70,14 @@ async def curve(
         model = await find_model(client, name)
         if not isinstance(model, SequentialModel) or not model.takes_steps:
             raise SystemExit(f"error: {name} does not take steps")
-        for each in steps:
-            bits = await bits_per_token(client, name, real, each)
+        for step in steps:
+            bits = await bits_per_token(client, name, real, step)
             images = Split(
-                await draw(client, model, labels, replace(Sampling(SEED), steps=each), lambda _: None), labels
+                await draw(client, model, labels, replace(Sampling(SEED), steps=step), lambda _: None), labels
             )
             error = float(bits.std(ddof=1) / len(bits) ** 0.5)
             points.append(
-                {"steps": each, "bits_per_token": round(float(bits.mean()), 4), "standard_error": round(error, 4)}
+                {"steps": step, "bits_per_token": round(float(bits.mean()), 4), "standard_error": round(error, 4)}
                 | test.compare(images)
             )
             rows.append(images.balanced(1, NUM_CLASSES).images)

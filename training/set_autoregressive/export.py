@@ -30,10 +30,10 @@ def export(run: Path, tokenizer: Model, folder: Path) -> None:
     )
     own = f"mask_token = {mask_token(kind)}\norder = {halton_order(*kind.grid)}\n"
     write_if_missing(folder, toml_of(kind).replace("one after another", "in any number of steps") + own)
-    record_digests(folder / "model.toml", [weights, *copied(tokenizer, folder)])
+    record_digests(folder / "model.toml", [weights, *copy_tokenizer(tokenizer, folder)])
 
 
-def copied(tokenizer: Model, folder: Path) -> list[Path]:
+def copy_tokenizer(tokenizer: Model, folder: Path) -> list[Path]:
     """Copy both token networks of a model into `folder`; return the copies."""
     tokens = tokenizer.spec.image_tokens
     if tokens is None or tokens.encoder is None:

@@ -87,7 +87,7 @@ class Recipe:
 
     def with_effort(self, effort: float) -> "Recipe":
         """Return the recipe with a share of the steps of each phase."""
-        phases = (dataclasses.replace(each, steps=loop.share_of(each.steps, effort)) for each in self.phases)
+        phases = (dataclasses.replace(phase, steps=loop.share_of(phase.steps, effort)) for phase in self.phases)
         return dataclasses.replace(self, phases=tuple(phases))
 
     def phase_of(self, step: int) -> Phase:

@@ -58,7 +58,7 @@ class Encoder(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.body(self.kind.padded(image))  # type: ignore[no-any-return]
+        return self.body(self.kind.pad(image))  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
@@ -79,7 +79,7 @@ class Decoder(nn.Module):
         self.last = nn.Conv2d(self.LAST_WIDTH, kind.num_channels, 3, padding=1)
 
     def forward(self, quantised: Tensor) -> Tensor:
-        return self.kind.cropped(torch.tanh(self.last(self.body(quantised))))
+        return self.kind.crop(torch.tanh(self.last(self.body(quantised))))
 
 
 def quantise(x: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
     return [encoder_file, decoder_file]
 
 
-def trained(state: dict[str, Tensor], kind: ImageKind) -> Transformer:
+def load_trained(state: dict[str, Tensor], kind: ImageKind) -> Transformer:
     """Return the transformer of a snapshot."""
     config = config_of(kind)
     model = Transformer(config)
@@ -156,7 +156,7 @@ def export(run: Path, tokenizer_run: Path, folder: Path) -> None:
     state = load_file(loop.best(run, "model-*.safetensors", "validation_bits"))
     weights = write_transformer(state, config_of(kind), folder)
     tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors"))
-    write_samples(trained(state, kind).to(loop.device()), tokenizer, folder / "samples.png")
+    write_samples(load_trained(state, kind).to(loop.device()), tokenizer, folder / "samples.png")
     halves = export_tokenizer(tokenizer, folder)
     write_if_missing(folder, toml_of(kind))
     record_digests(folder / "model.toml", [weights, *halves])

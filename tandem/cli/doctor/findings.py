@@ -212,8 +212,10 @@ def _fastest_by_configuration(calibrations: Iterable[Calibration]) -> dict[str, 
     There is a calibration for each combination of settings that was ever started; most choose the same.
     """
     found: dict[str, list[float]] = defaultdict(list)
-    for each in calibrations:
-        found[each.configuration.name] += each.chosen_trial.samples_per_second.values() if each.chosen_trial else ()
+    for calibration in calibrations:
+        found[calibration.configuration.name] += (
+            calibration.chosen_trial.samples_per_second.values() if calibration.chosen_trial else ()
+        )
     return found
 
 

@@ -48,7 +48,7 @@ def add(
     with friendly_errors(terminal):
         need_packages("servers", "gguf", "safetensors", "tokenizers", "jinja2")
         path = _weights(source, terminal)
-        folder = models_dir / (_name_of(source, path) if name is None else _checked_name(name))
+        folder = models_dir / (_name_of(source, path) if name is None else _check_name(name))
         if folder.exists():
             raise ExpectedError(f"{folder}: is there already; --name gives another name")
         from services.ar.codecs.text_codec import TextCodec
@@ -98,7 +98,7 @@ def _name_of(source: str, path: Path) -> str:
     raise ExpectedError(f"no name for the model can be made of {path.name!r}; give one with --name: {NAMES}")
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if not NAME_PATTERN.fullmatch(name):
         raise ExpectedError(f"--name is {name!r}; accepted: {NAMES}")
     return name

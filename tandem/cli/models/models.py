@@ -43,12 +43,12 @@ def list_models(models_dir: ModelsDir = MODELS_DIR) -> None:
     terminal = Terminal()
     with friendly_errors(terminal):
         repository = _repository(models_dir)
-        are_good = [_listed(repository, name, terminal) for name in repository.names()]
+        are_good = [_print_model(repository, name, terminal) for name in repository.names()]
         if not all(are_good):
             raise typer.Exit(FAILED)
 
 
-def _listed(repository: ModelRepository, name: str, terminal: Terminal) -> bool:
+def _print_model(repository: ModelRepository, name: str, terminal: Terminal) -> bool:
     """Print what there is to say of a folder; return whether it is a model's."""
     try:
         model = repository.get(name)

@@ -54,7 +54,7 @@ def _onnx(path: Path) -> str:
 
     session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
     inputs = ", ".join(f"{each.name} {each.shape}" for each in session.get_inputs())
-    outputs = ", ".join(f"{each.name} {each.shape}" for each in session.get_outputs())
+    outputs = ", ".join(f"{output.name} {output.shape}" for output in session.get_outputs())
     return f"ONNX, {inputs} -> {outputs}"
 
 

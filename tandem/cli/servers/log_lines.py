@@ -8,7 +8,7 @@ _SHARE = re.compile(r"(\d{1,3}) ?%")
 
 def readable(line: str) -> str:
     """Return the line as "HH:MM:SS LEVEL message", with the last line of an exception; as it is if it is not JSON."""
-    entry = _parsed(line)
+    entry = _parse(line)
     if entry is None:
         return line
     time_of_day = str(entry.get("time", ""))[11:19]
@@ -19,7 +19,7 @@ def readable(line: str) -> str:
 
 def message(line: str) -> str:
     """Return only what the line says."""
-    entry = _parsed(line)
+    entry = _parse(line)
     return line if entry is None else str(entry["message"])
 
 
@@ -29,7 +29,7 @@ def share(text: str) -> float | None:
     return int(match[1]) / 100 if match else None
 
 
-def _parsed(line: str) -> dict[str, object] | None:
+def _parse(line: str) -> dict[str, object] | None:
     try:
         entry = json.loads(line)
     except ValueError:

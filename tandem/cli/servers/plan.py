@@ -156,7 +156,7 @@ def replica_ports(models_dir: Path, sequential_models: Sequence[str]) -> tuple[t
     return tuple(zip(ports[::2], ports[1::2], strict=True))
 
 
-def chosen_models(
+def choose_models(
     models_dir: Path, sequential: Sequence[str] | None, parallel: Sequence[str] | None
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Return the models of both backends: those that were named, else those of the usual ones that the repository has.

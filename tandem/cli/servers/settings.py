@@ -73,7 +73,7 @@ def _type(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(annotation))
     if origin in (Union, types.UnionType):
-        return " or ".join(_type(each) for each in get_args(annotation) if each is not types.NoneType)
+        return " or ".join(_type(arg) for arg in get_args(annotation) if arg is not types.NoneType)
     if origin is list:
         return f"list of {_type(get_args(annotation)[0])}"
     return {"str": "text", "Path": "path", "int": "whole number", "float": "number", "bool": "flag"}.get(

@@ -74,7 +74,7 @@ class Stack:
         keeping = [asyncio.create_task(self._keep(child)) for child in self.children]
         busy = asyncio.create_task(self._ready_then(work))
         stop = asyncio.create_task(stop_requested.wait())
-        async with _ended([*keeping, busy, stop]):
+        async with _cancel_at_end([*keeping, busy, stop]):
             done, _ = await asyncio.wait([*keeping, busy, stop], return_when=asyncio.FIRST_COMPLETED)
             if busy in done:
                 return busy.result()
@@ -88,7 +88,7 @@ class Stack:
         if self._restarts and self._is_ready:
             self._display.starting_again(child.name, code, child.log_path)
             await child.start()
-            async with _ended([asyncio.create_task(self._ready_again(child))]):
+            async with _cancel_at_end([asyncio.create_task(self._ready_again(child))]):
                 code = await child.wait_dead()
         raise ChildDied(child, code)
 
@@ -133,7 +133,7 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> AsyncIterator[None]:
+async def _cancel_at_end(tasks: Sequence[asyncio.Task[Any]]) -> AsyncIterator[None]:
     try:
         yield
     finally:

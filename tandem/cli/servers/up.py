@@ -9,7 +9,7 @@ import typer
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_problem
-from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, chosen_models
+from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, choose_models
 from tandem.cli.servers.ports import HOST
 from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
@@ -55,7 +55,7 @@ def up(
     ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
     terminal = Terminal()
     with friendly_errors(terminal):
-        models = chosen_models(models_dir, sequential_model, parallel_model)
+        models = choose_models(models_dir, sequential_model, parallel_model)
         problem = envoy_problem()
         if problem:
             terminal.note(f"without a gateway, the backends alone: {problem}")

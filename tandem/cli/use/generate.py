@@ -10,7 +10,7 @@ from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.drawing import Drawing, draw
 from tandem.cli.use.generate_options import IMAGE_FILE, ConstraintOptions, ImageOptions, SamplingOptions
-from tandem.cli.use.image_file import checked_image_file
+from tandem.cli.use.image_file import check_image_file
 from tandem.cli.use.right_command import right_command_named
 from tandem.cli.use.texts import text_of_input, write_text
 from tandem.client import GenerateOptions, Message, Prompt
@@ -56,7 +56,7 @@ def generate(
     with friendly_errors(terminal, address), named:
         if images.label is not None:
             _refuse_words(prompt, raw, system)
-            file = checked_image_file(images.out or IMAGE_FILE)
+            file = check_image_file(images.out or IMAGE_FILE)
             draw(terminal, address, Drawing(images.label, file, images.partial, verbose), options)
         else:
             _refuse_images(images)

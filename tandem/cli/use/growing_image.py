@@ -7,7 +7,7 @@ from rich.live import Live
 
 from tandem.cli.use.terminal_images import image_lines
 from tandem.client import ImageBatch
-from tandem.client.images import joined
+from tandem.client.images import join
 
 
 class GrowingImage:
@@ -34,4 +34,4 @@ class GrowingImage:
 
     def all(self) -> ImageBatch:
         """Return the newest image of each choice, at least one."""
-        return joined([self._images[index] for index in sorted(self._images)])
+        return join([self._images[index] for index in sorted(self._images)])

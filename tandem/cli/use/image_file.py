@@ -10,7 +10,7 @@ from tandem.shared.errors import ExpectedError
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
-def checked_image_file(path: Path) -> Path:
+def check_image_file(path: Path) -> Path:
     """Return the path if an image can be written there. Raises BadParameter, before any work is done.
 
     Missing folders are made, but none at the root of the file system: that is a typing mistake.

@@ -25,4 +25,4 @@ def _is_of_other_paradigm(address: str, model: str, is_sequential: bool) -> bool
             others = client.list_parallel_models() if is_sequential else client.list_sequential_models()
     except TandemRpcError:
         return False
-    return any(each.name == model for each in others)
+    return any(other.name == model for other in others)

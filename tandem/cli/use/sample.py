@@ -8,7 +8,7 @@ import typer
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.image_file import checked_image_file, save_image
+from tandem.cli.use.image_file import check_image_file, save_image
 from tandem.cli.use.right_command import right_command_named
 from tandem.cli.use.stopwatch import Stopwatch
 from tandem.cli.use.terminal_images import show_image
@@ -35,7 +35,7 @@ def sample(
     address: Address = ADDRESS,
 ) -> None:
     """Draw images from the parallel model: a grid in a file, and a preview in the terminal."""
-    checked_image_file(out)
+    check_image_file(out)
     terminal = Terminal()
     named = right_command_named(address, model, is_sequential=False)
     with friendly_errors(terminal, address), named, TandemClient(address) as client:

@@ -27,7 +27,7 @@ def show_image(console: Console, image: Image.Image) -> None:
 def image_lines(console: Console, image: Image.Image) -> list[Text]:
     """Return `image` as lines of text, in what colours the console has."""
     draw = half_blocks if console.color_system in MANY_COLORS else shades
-    return draw(_fitted(image, console.width))
+    return draw(_fit(image, console.width))
 
 
 def half_blocks(image: Image.Image) -> list[Text]:
@@ -44,7 +44,7 @@ def shades(image: Image.Image) -> list[Text]:
     return [Text("".join(SHADES[value * len(SHADES) // 256] for value in row), no_wrap=True) for row in rows]
 
 
-def _fitted(image: Image.Image, max_columns: int) -> Image.Image:
+def _fit(image: Image.Image, max_columns: int) -> Image.Image:
     if image.width <= max_columns:
         return image
     height = max(1, round(image.height * max_columns / image.width))

@@ -15,15 +15,15 @@ from tandem.client import GenerateChunk, GenerateOptions, Prompt, TandemClient
 
 def text_of(file: Path) -> str:
     """Return the content of a UTF-8 file. Raises BadParameter."""
-    return _decoded(file.read_bytes(), str(file))
+    return _decode(file.read_bytes(), str(file))
 
 
 def text_of_input() -> str:
     """Return standard input as UTF-8. Raises BadParameter."""
-    return _decoded(sys.stdin.buffer.read(), "standard input")
+    return _decode(sys.stdin.buffer.read(), "standard input")
 
 
-def _decoded(content: bytes, name: str) -> str:
+def _decode(content: bytes, name: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -16,10 +16,10 @@ def token_line(token: TokenLogprob) -> Text:
     line = Text(f"{probability:7.2%} ", style=style, no_wrap=True)
     line.append("█" * round(probability * BAR_CELLS), style=style)
     line.append("·" * (BAR_CELLS - round(probability * BAR_CELLS)), style="dim")
-    line.append(f"  {_shown(token):<18}", style=f"bold {style}")
+    line.append(f"  {_show(token):<18}", style=f"bold {style}")
     others = [other for other in token.alternatives if other.token_id != token.token_id]
     if others:
-        shown = ", ".join(f"{_shown(other)} {other.probability:.2%}" for other in others)
+        shown = ", ".join(f"{_show(other)} {other.probability:.2%}" for other in others)
         line.append(f"  instead: {shown}", style="dim")
     return line
 
@@ -28,6 +28,6 @@ def _style(probability: float) -> str:
     return next(style for least, style in _STYLES if probability >= least)
 
 
-def _shown(token: Alternative) -> str:
+def _show(token: Alternative) -> str:
     """Return the token's text in quotes; its number if it has none, as those of images."""
     return formats.printable(repr(token.token.decode("utf-8", "replace"))) if token.token else f"#{token.token_id}"

@@ -69,7 +69,7 @@ async def test_the_sequential_models_draw_and_score(models: Path, data: Path, na
         content = ar_pb2.ImageContent(images=batch, labels=labels.tolist())
         scored = await backend.stub.Score(ar_pb2.ScoreRequest(images=content, steps=steps))
     assert list(last.image.shape) == [1, HEIGHT, WIDTH, 3]
-    assert [len(each.tokens) for each in scored.likelihoods] == [6 * 6] * len(pixels)
+    assert [len(likelihood.tokens) for likelihood in scored.likelihoods] == [6 * 6] * len(pixels)
     assert all(1 < each.bits_per_token < 12 for each in scored.likelihoods)  # 9 is a guess among all codes
 
 

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana import panels as style
-from deploy.grafana.__main__ import FOLDER, rendered
+from deploy.grafana.__main__ import FOLDER, render
 
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 PROVISIONING = FOLDER.parent / "provisioning"
@@ -30,7 +30,7 @@ PANELS = [pytest.param(name, panel, id=f"{name}: {panel['title']}") for name, pa
 
 def test_the_committed_json_is_what_the_code_writes():
     committed = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
-    assert committed == rendered(), "run `make dashboards`"
+    assert committed == render(), "run `make dashboards`"
 
 
 @pytest.mark.parametrize("name", BOARDS)

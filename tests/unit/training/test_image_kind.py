@@ -33,7 +33,7 @@ def test_every_network_takes_or_gives_images_of_the_size(shape, grid):
     assert (restored.shape, tuple(quantised.shape[2:])) == (image.shape, grid)
     torch.testing.assert_close(RefinedDecoder(tokenizer.decoder).eval()(quantised), restored)
     scores, features = Opponent(kind)(image, label)
-    assert [tuple(each.shape) for each in scores] == [(2, 1, *grid), (2, 1), (2, 1)]
+    assert [tuple(score.shape) for score in scores] == [(2, 1, *grid), (2, 1), (2, 1)]
     assert features[-1].shape[2:] == grid
 
 

@@ -20,7 +20,7 @@ _SPREAD = 1000.0
 def write_narrowed(generator: Path, target: Path, factor: float) -> None:
     """Write a generator to `target` that draws from latents times `factor`: everything moves towards the average."""
     onnx = _onnx()
-    model, name = _opened(generator)
+    model, name = _open(generator)
     constants = [onnx.numpy_helper.from_array(np.array(factor, dtype=np.float32), "collapse_factor")]
     nodes = [onnx.helper.make_node("Mul", ["healthy_latent", "collapse_factor"], [name])]
     _save(model, name, nodes, constants, target)
@@ -30,7 +30,7 @@ def write_repeating(generator: Path, target: Path, num_latents: int) -> None:
     """Write a generator to `target` that knows `num_latents` latents; which one it takes depends on that asked for."""
     onnx = _onnx()
     constant, node = onnx.numpy_helper.from_array, onnx.helper.make_node
-    model, name = _opened(generator)
+    model, name = _open(generator)
     latent_dim = _shape(model.graph, name)[1].dim_value
     table = np.random.default_rng(_SEED).standard_normal((num_latents, latent_dim)).astype(np.float32)
     constants = [
@@ -57,7 +57,7 @@ def _onnx() -> Any:
     return onnx
 
 
-def _opened(generator: Path) -> tuple[Any, str]:
+def _open(generator: Path) -> tuple[Any, str]:
     """Return the model and the name of its latent: of its inputs the one of rank 2 with floats."""
     onnx = _onnx()
     model = onnx.load(generator)

@@ -40,7 +40,7 @@ def evaluation_text(found: dict[str, Any]) -> str:
     tables = [_summary(found), views_table([seen]), _classes(found)]
     if found["own_verdict"]:
         tables.insert(1, _own_verdict(found["own_verdict"], found["gates"]))
-    return "\n\n".join((*(markdown_table(each, is_padded=True) for each in tables), _small_print(found)))
+    return "\n\n".join((*(markdown_table(table, is_padded=True) for table in tables), _small_print(found)))
 
 
 def _summary(found: dict[str, Any]) -> Table:

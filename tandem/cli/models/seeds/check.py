@@ -44,7 +44,7 @@ def check_seeds(check: SeedCheck, terminal: Terminal) -> bool:
     with terminal.progress(*columns) as progress:
         paradigm, agreements = asyncio.run(_within_limit(check, progress))
     terminal.out.print(terminal_table(agreement_table(paradigm, check.name, agreements)))
-    return all(each.is_whole for each in agreements)
+    return all(agreement.is_whole for agreement in agreements)
 
 
 async def _within_limit(check: SeedCheck, progress: Progress) -> tuple[str, list[Agreement]]:

@@ -64,7 +64,7 @@ class TextSubject:
             logprobs=True,
         )
         (choice,) = completion.choices
-        return Output(choice.token_ids, logprobs=tuple(each.logprob for each in choice.logprobs))
+        return Output(choice.token_ids, logprobs=tuple(token.logprob for token in choice.logprobs))
 
     async def send_other(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
         options = _random_sampling(dice, 2 * NUM_TOKENS) | {"model": self.model.name}

@@ -54,7 +54,7 @@ async def run_each(*commands: Sequence[str], folder: Path | None = None) -> list
     several = (sys.executable, "-m", "tests.integration.tandem.cli.several")
     ended = await run(*several, stdin=json.dumps(commands), folder=folder)
     assert ended.code == 0, ended.err
-    return [Ended(*each) for each in json.loads(ended.out)]
+    return [Ended(*end) for end in json.loads(ended.out)]
 
 
 def tandem(*words: str) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ async def test_the_backends_account_comes_with_every_reply(client: AsyncTandemCl
 
 async def test_many_callers_each_get_their_own(client: AsyncTandemClient) -> None:
     images = await asyncio.gather(*(client.sample(1, seed=seed) for seed in range(50)))
-    assert [int(each.pixels[0, 0, 0, 0]) for each in images] == list(range(50))
+    assert [int(image.pixels[0, 0, 0, 0]) for image in images] == list(range(50))
 
 
 async def test_refusals_keep_their_details(client: AsyncTandemClient, whole: Tandem) -> None:

@@ -27,7 +27,7 @@ def sequences() -> torch.Tensor:
     return torch.cat([labels, torch.randint(NUM_CODES, (12, FASHION.num_tokens), generator=source)], dim=1)
 
 
-def trained(sequences: torch.Tensor, folder: Path, until: int) -> train.Trainer:
+def load_trained(sequences: torch.Tensor, folder: Path, until: int) -> train.Trainer:
     """Train up to a step as `main` does, uncompiled, and leave a snapshot."""
     trainer = train.Trainer(RECIPE, FASHION, sequences, compiles=False)
 
@@ -42,9 +42,9 @@ def trained(sequences: torch.Tensor, folder: Path, until: int) -> train.Trainer:
 
 
 def test_a_training_that_was_interrupted_ends_where_one_in_one_go_ends(sequences, tmp_path):
-    whole = trained(sequences, tmp_path / "whole", 4)
-    trained(sequences, tmp_path / "parts", 2)
-    resumed = trained(sequences, tmp_path / "parts", 4)
+    whole = load_trained(sequences, tmp_path / "whole", 4)
+    load_trained(sequences, tmp_path / "parts", 2)
+    resumed = load_trained(sequences, tmp_path / "parts", 4)
     assert resumed.step_index == whole.step_index == 4
     for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -58,7 +58,7 @@ def bare_toml() -> str:
 
 
 async def test_what_is_served_scores_sequences_as_the_training_does_for_each_number_of_steps(sequences, tmp_path):
-    model = trained(sequences, tmp_path / "run", 4).model
+    model = load_trained(sequences, tmp_path / "run", 4).model
     folder = tmp_path / "models" / "new"
     folder.mkdir(parents=True)
     (folder / "model.toml").write_text(bare_toml())
@@ -69,5 +69,5 @@ async def test_what_is_served_scores_sequences_as_the_training_does_for_each_num
         for steps in (1, 5, 49):
             request = ar_pb2.ScoreRequest(model="new", tokens=ar_pb2.TokenContent(token_lists=lists), steps=steps)
             likelihoods = (await backend.stub.Score(request)).likelihoods
-            served = sum(each.bits_per_token for each in likelihoods) / len(likelihoods)
+            served = sum(likelihood.bits_per_token for likelihood in likelihoods) / len(likelihoods)
             assert served == pytest.approx(train.bits_per_token(model, sequences, steps), abs=1e-3)

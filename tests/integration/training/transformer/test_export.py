@@ -61,5 +61,5 @@ async def test_what_is_served_scores_images_as_the_training_does(networks, tmp_p
     async with serving(settings) as backend:
         content = ar_pb2.ImageContent(images=batch, labels=labels.tolist())
         response = await backend.stub.Score(ar_pb2.ScoreRequest(images=content))
-    assert [each.bits_per_token for each in response.likelihoods] == pytest.approx(expected, abs=1e-3)
+    assert [likelihood.bits_per_token for likelihood in response.likelihoods] == pytest.approx(expected, abs=1e-3)
     assert [t.token_id for t in response.likelihoods[0].tokens] == tokens[0].tolist()

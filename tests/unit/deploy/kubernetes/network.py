@@ -61,7 +61,7 @@ def _open_ports(rule: Object, target: Pod) -> Iterator[tuple[int | None, str]]:
 def fits(selector: Object, labels: Mapping[str, str]) -> bool:
     """Return whether a label selector selects what has these labels. Knows the operator In alone."""
     expressions = selector.get("matchExpressions", ())
-    assert all(each["operator"] == "In" for each in expressions)
+    assert all(expression["operator"] == "In" for expression in expressions)
     return selector.get("matchLabels", {}).items() <= labels.items() and all(
         labels.get(each["key"]) in each["values"] for each in expressions
     )

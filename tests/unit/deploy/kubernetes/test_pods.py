@@ -118,6 +118,6 @@ def test_an_update_takes_no_pod_away_before_the_new_one_is_ready(manifests, proc
 def test_pods_of_a_process_spread_over_nodes_and_zones(manifests, process):
     constraints = manifests.pod(process)["spec"]["topologySpreadConstraints"]
     assert {each["topologyKey"] for each in constraints} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
-    for each in constraints:
-        assert process in manifests.selected(each["labelSelector"]["matchLabels"])
-        assert COMPONENT in each["matchLabelKeys"]
+    for constraint in constraints:
+        assert process in manifests.selected(constraint["labelSelector"]["matchLabels"])
+        assert COMPONENT in constraint["matchLabelKeys"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from deploy.grafana.__main__ import FOLDER as GRAFANA
-from deploy.kubernetes.__main__ import RULES, TARGET, rendered
+from deploy.kubernetes.__main__ import RULES, TARGET, render
 from runtime.rpc.routes import SERVICES
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, FOLDER, PROCESSES, VARIANTS
 from tests.unit.deploy.kubernetes.network import fits
@@ -72,7 +72,7 @@ def test_prometheus_scrapes_each_pod_once_under_the_job_that_rules_know(scaled):
 
 
 def test_the_rules_are_those_of_prometheus():
-    assert TARGET.read_text() == rendered(), "run `make manifests`"
+    assert TARGET.read_text() == render(), "run `make manifests`"
 
 
 @pytest.mark.parametrize("name", ["recording", "alert"])

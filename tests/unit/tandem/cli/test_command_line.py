@@ -3,11 +3,11 @@
 import typer
 from typer.testing import CliRunner
 
-from tandem.cli.command_line import CommandLine, reflowed
+from tandem.cli.command_line import CommandLine, reflow
 
 
 def test_paragraphs_are_kept_and_lines_are_joined() -> None:
-    assert reflowed("One\ntwo.\n\n    Three\n    four.") == "One two.\n\nThree four."
+    assert reflow("One\ntwo.\n\n    Three\n    four.") == "One two.\n\nThree four."
 
 
 def test_the_help_of_a_command_is_its_docstring() -> None:

@@ -52,7 +52,7 @@ def test_a_reply_that_would_not_fit_has_a_class_and_a_reason() -> None:
     error = rpc_error(FakeError(grpc.StatusCode.INVALID_ARGUMENT, "text", list(details.items())), "a:1")
     assert type(error) is client.ReplyTooLarge
     assert isinstance(error, client.InvalidArgument)
-    assert [(each.field, each.reason) for each in error.violations] == [("count", "REPLY_TOO_LARGE")]
+    assert [(violation.field, violation.reason) for violation in error.violations] == [("count", "REPLY_TOO_LARGE")]
     details = status_details(InvalidArgument("count", 0, "1 to 21"))
     error = rpc_error(FakeError(grpc.StatusCode.INVALID_ARGUMENT, "text", list(details.items())), "a:1")
     assert (type(error), error.violations[0].reason) == (client.InvalidArgument, "")

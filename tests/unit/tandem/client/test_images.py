@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.client import ImageBatch, Images
-from tandem.client.images import grid, joined, joined_parts
+from tandem.client.images import grid, join, join_parts
 from tandem.client.options import Encoding
 from tandem.client.timings import Timings
 
@@ -45,10 +45,10 @@ def test_pictures_are_grey_or_coloured() -> None:
 
 def test_joined_batches_are_one() -> None:
     batches = [ImageBatch((1, 2, 2, 1), "uint8", bytes([value]) * 4, ()) for value in (3, 5)]
-    both = joined(batches)
+    both = join(batches)
     assert both.shape == (2, 2, 2, 1)
     assert both.pixels[:, 0, 0, 0].tolist() == [3, 5]
-    files = joined([ImageBatch((1, 2, 2, 1), "png", b"", (file,)) for file in (b"a", b"b")])
+    files = join([ImageBatch((1, 2, 2, 1), "png", b"", (file,)) for file in (b"a", b"b")])
     assert files.png == (b"a", b"b")
 
 
@@ -58,4 +58,4 @@ def test_joined_parts_are_the_reply_that_they_might_have_been() -> None:
         Images((1, 1, 1, 1), "uint8", b"a", (), (3,), 9, 4, None, "f"),
         Images((1, 1, 1, 1), "uint8", b"b", (), (5,), 9, 5, timings, "f"),
     ]
-    assert vars(joined_parts(parts)) == vars(Images((2, 1, 1, 1), "uint8", b"ab", (), (3, 5), 9, 4, timings, "f"))
+    assert vars(join_parts(parts)) == vars(Images((2, 1, 1, 1), "uint8", b"ab", (), (3, 5), 9, 4, timings, "f"))

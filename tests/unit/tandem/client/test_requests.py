@@ -36,7 +36,7 @@ def test_each_prompt_goes_to_its_field(prompt: Any, options: Any, kind: str) -> 
 
 def test_a_text_is_what_a_user_says_or_plain_where_a_model_has_no_template() -> None:
     chat = generate_request("Hi", {}).chat
-    assert [(each.role, each.content) for each in chat.messages] == [("user", "Hi")]
+    assert [(message.role, message.content) for message in chat.messages] == [("user", "Hi")]
     assert chat.plain_without_template
     assert not generate_request([Message("user", "Hi")], {}).chat.plain_without_template
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.gan.export import baked
+from training.gan.export import bake_norms
 from training.gan.networks import Discriminator
 from training.refinement.networks import Opponent, Overview, RefinedDecoder, weights_of
 from training.tokenizer.networks import NUM_DIMS, Decoder
@@ -51,7 +51,7 @@ def test_the_overview_lets_each_cell_know_the_whole_grid():
 @torch.no_grad()
 def test_the_opponent_begins_with_the_discriminators_verdict_on_the_sum_of_patches():
     weights = weights_of(DISCRIMINATOR)
-    reference = baked(Discriminator())
+    reference = bake_norms(Discriminator())
     for name, value in weights.items():
         layer, _, part = name.partition(".")
         if part == "weight":

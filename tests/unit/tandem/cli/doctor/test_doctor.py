@@ -85,7 +85,9 @@ def test_openvino_is_told_with_its_precisions_or_as_missing(monkeypatch: pytest.
 def test_calibrations_are_told_once_they_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
     write_repository(tmp_path / "models")
-    (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    (finding,) = [
+        calibration for calibration in findings.calibrations(tmp_path / "models") if calibration.name == "tiny"
+    ]
     assert "not calibrated on this machine yet" in finding.value
     model = ModelRepository(tmp_path / "models").get("tiny")
     assert model.spec.image is not None
@@ -104,7 +106,9 @@ def test_calibrations_that_chose_the_same_are_told_once(tmp_path: Path, monkeypa
         settings = GanSettings(runtime="onnxruntime", num_instances=2, max_batch_size=max_batch_size)
         open_generators(model, model.spec.image, settings)
     assert len(list((tmp_path / "cache" / "calibrations").glob("*.json"))) == 2
-    (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    (finding,) = [
+        calibration for calibration in findings.calibrations(tmp_path / "models") if calibration.name == "tiny"
+    ]
     assert finding.value.startswith("onnxruntime float32, 2 x 1 threads")
 
 
@@ -116,7 +120,9 @@ def test_a_calibration_of_a_busy_machine_is_reported(tmp_path: Path, monkeypatch
     open_generators(model, model.spec.image, GanSettings(runtime="onnxruntime", num_instances=2))
     (path,) = (tmp_path / "cache" / "calibrations").glob("*.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"core_share": 0.55}))
-    fine, busy = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    fine, busy = [
+        calibration for calibration in findings.calibrations(tmp_path / "models") if calibration.name == "tiny"
+    ]
     assert (fine.is_well, busy.is_well) == (True, None)
     assert busy.value == "calibrated while it had only 55% of the cores; a start on an idle machine calibrates again"
 
@@ -150,7 +156,9 @@ def test_a_generator_that_cannot_be_used_is_told_and_nothing_else_is_read(
     write_repository(tmp_path / "models")
     generator = tmp_path / "models" / "tiny" / "generator.onnx"
     spoil(generator)
-    (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    (finding,) = [
+        calibration for calibration in findings.calibrations(tmp_path / "models") if calibration.name == "tiny"
+    ]
     assert finding.is_well is False
     assert finding.value.startswith(f"{generator}: not a usable ONNX file: ")
 

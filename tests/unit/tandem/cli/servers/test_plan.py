@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.cli.servers.plan import Plan, Ports, chosen_models, replica_ports
+from tandem.cli.servers.plan import Plan, Ports, choose_models, replica_ports
 from tandem.cli.servers.up import announce, suggestions
 from tandem.cli.terminal import Terminal
 from tandem.shared.errors import NotFound
@@ -37,7 +37,7 @@ def test_backends_come_before_the_gateway_and_know_their_ports() -> None:
 
 def test_without_a_gateway_the_backends_serve_alone() -> None:
     [backends] = replace(plan(Path("m")), has_gateway=False).layers()
-    assert [each.address for each in backends] == ["127.0.0.1:3", "127.0.0.1:5"]
+    assert [backend.address for backend in backends] == ["127.0.0.1:3", "127.0.0.1:5"]
 
 
 def test_what_to_try_without_a_gateway_asks_the_backend_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,11 +97,11 @@ def test_a_repository_of_ones_own_needs_no_model_that_comes_with_tandem(tmp_path
     for name in ("mine", "fashion-ar"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.toml").touch()
-    assert chosen_models(tmp_path, ["mine"], None) == (["mine"], [])
-    assert chosen_models(tmp_path, None, ["mine"]) == (["fashion-ar"], ["mine"])
+    assert choose_models(tmp_path, ["mine"], None) == (["mine"], [])
+    assert choose_models(tmp_path, None, ["mine"]) == (["fashion-ar"], ["mine"])
     (tmp_path / "fashion-ar" / "model.toml").unlink()
     with pytest.raises(ModelError, match="--sequential-model and --parallel-model; there are: mine"):
-        chosen_models(tmp_path, None, None)
+        choose_models(tmp_path, None, None)
 
 
 def test_a_backend_without_models_is_not_started(capsys: pytest.CaptureFixture[str]) -> None:
