@@ -14,7 +14,7 @@ TESTS_ALONE := $(addprefix tests/integration/tandem/measure/generator/test_,apis
 # More than cores: a test that waits for its servers leaves its core to the others.
 WORKERS := 3
 
-.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar train-pair gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images check test test-newest test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar train-pair gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -47,11 +47,26 @@ up: $(VENV)/.serves  ## start the three processes and keep them until Ctrl-C
 images:  ## build the images that docker-compose.yml runs
 	TANDEM_REVISION=$$(git rev-parse HEAD) docker compose build
 
-test: setup  ## lint, types and every test that this machine can run
+check: setup  ## lint, types, contract and unit tests but the slow ones: what to run after each change (3 minutes)
+	$(MAKE) --jobs 2 lint types
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not (containers or faults or slow)' tests/contract tests/unit
+
+test: setup  ## lint, types and every test that this machine can run (12 minutes)
 	$(MAKE) --jobs 3 lint types kernels
 	$(BIN)/tandem models pull smollm2-135m-instruct
 	$(BIN)/python -m pytest --durations=25 -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests $(addprefix --ignore=,$(TESTS_ALONE)); \
 	status=$$?; $(BIN)/python -m pytest --durations=25 $(TESTS_ALONE) && exit $$status
+
+# The unit tests of what needs no PyTorch: its builds take longer to install than these tests to run.
+NEWEST := python3.13
+NEWEST_TESTS := $(addprefix tests/unit/,deploy gateway runtime tandem services/common services/gan)
+
+test-newest: .venv-newest/.installed  ## unit tests with the newest Python that is supported, and how much of the code they run
+	COVERAGE_CORE=sysmon .venv-newest/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(NEWEST_TESTS)
+
+.venv-newest/.installed: pyproject.toml constraints.txt deploy/setup.sh
+	PYTHON=$(NEWEST) deploy/setup.sh .venv-newest ar,gan,gateway,quality,report,test
+	@touch $@
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	@sed -n 's/^`make.*/last time: &/p' docs/containers.md
@@ -144,4 +159,4 @@ manifests: setup  ## wrap deploy/prometheus' rules for Kubernetes anew
 	$(BIN)/python -m deploy.kubernetes
 
 clean:  ## remove what can be made again (not the downloaded weights)
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-newest out .pytest_cache .mypy_cache .ruff_cache

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
-import transformers
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from tandem.shared.file_hashes import sha256_of
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
 VOCAB_SIZE = 384
 _SHAPE = {

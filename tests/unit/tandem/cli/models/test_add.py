@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from gguf import GGMLQuantizationType as Type
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from services.ar.model.weights import open_checkpoint
@@ -145,7 +144,7 @@ def test_what_the_servers_would_refuse(tmp_path: Path) -> None:
 def test_a_weight_that_is_no_number(folder: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(folder, tmp_path / "source"))
     tensors = load_file(path / "model.safetensors")
-    tensors["model.layers.2.self_attn.o_proj.weight"][3, 5] = torch.nan
+    tensors["model.layers.2.self_attn.o_proj.weight"][3, 5] = float("nan")
     save_file(tensors, path / "model.safetensors")
     code, text = add(tmp_path / "models", str(path))
     assert (code, "'model.layers.2.self_attn.o_proj.weight' holds NaN or infinity" in text) == (1, True)
