@@ -11,6 +11,7 @@ from prometheus_client import ProcessCollector
 
 from gateway.access.access import Access
 from gateway.access.authorization import Authorization
+from gateway.admission import Entrance
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.access_log_service import AccessLogService
 from gateway.figures.history import History
@@ -19,11 +20,15 @@ from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.model_statistics import ModelStatistics
 from gateway.figures.recorder import Recorder
 from gateway.figures.replicas import Replicas
+from gateway.http import rpcs
 from gateway.http.app import build_app
 from gateway.http.rpcs import Rpcs
 from gateway.http.server import HttpServer
 from gateway.http.status import Status
+from gateway.protocols.catalogue import Catalogue
+from gateway.protocols.oip import inference as oip
 from gateway.protocols.oip.protocol import OipProtocol
+from gateway.protocols.openai import calls as openai
 from gateway.protocols.openai.protocol import OpenAiProtocol
 from gateway.proxy import bootstrap
 from gateway.proxy.admin import HTTP
@@ -33,7 +38,7 @@ from gateway.proxy.process import Envoy
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
 from gateway.proxy.template import Values
-from gateway.server import Entrance, GatewayServer
+from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
 from gateway.tracing.opening import open_tracer
 from gateway.tracing.settings import TracingSettings
@@ -75,15 +80,16 @@ class Gateway:
         self._late = LateServed(self.replicas, recorder.record)
         self._sent = SentTimes(sockets.sent_times) if sockets.sent_times.exists() else None
         self._log = AccessLogService(self._take)
-        self._rpcs = Rpcs(access, sockets.internal, self.metrics)
-        self._oip = OipProtocol(access, self.replicas, self.metrics, statistics, sockets)
-        self._openai = OpenAiProtocol(access, self.replicas, self.metrics, sockets)
+        transports, catalogue = (rpcs.TRANSPORT, oip.TRANSPORT, openai.TRANSPORT), Catalogue(self.replicas)
+        self.entrances = [Entrance(access, self.metrics, sockets.internal, transport) for transport in transports]
+        for_json, for_oip, for_openai = self.entrances
+        self._oip = OipProtocol(for_oip, catalogue, statistics, sockets)
+        self._openai = OpenAiProtocol(for_openai, catalogue)
         handlers = [self._log.handler(), *([Authorization(access).handler()] if access.asks_for_keys else [])]
-        entrances: list[Entrance] = [self._rpcs, self._oip, self._openai]
-        self.server = GatewayServer(sockets, handlers, self.envoy, entrances, lambda: self._log.num_taken)
+        self.server = GatewayServer(sockets, handlers, self.envoy, self.entrances, lambda: self._log.num_taken)
         self._history, status = History(self.metrics), Status(self.replicas, self.metrics, self.server)
-        protocols = (*self._oip.http_routes(), *self._openai.http_routes())
-        app = build_app(access, status, self._history, self.registry, self._rpcs, protocols)
+        routes = (*Rpcs(for_json).http_routes(), *self._oip.http_routes(), *self._openai.http_routes())
+        app = build_app(access, status, self._history, self.registry, routes)
         self._http = HttpServer(app, sockets.http)
 
     @property
@@ -100,7 +106,7 @@ class Gateway:
         await self.poll()
         admin, certificates = self.envoy.admin, watch_certificates(self._certificates, self._sockets)
         work = (self.envoy.wait_dead(), self.replicas.run(admin), self._late.run(), self._history.run(), certificates)
-        self._tasks += [asyncio.create_task(each) for each in work]
+        self._tasks += [asyncio.create_task(task) for task in work]
 
     def _take(self, raw: HTTPAccessLogEntry) -> None:
         if self._sent is not None:
@@ -120,9 +126,10 @@ class Gateway:
 
     async def stop(self) -> None:
         """End the rest once Envoy has ended, and count its last log entries."""
-        await self._rpcs.close()
         await self._oip.close()
-        await self._openai.close()
+        self._openai.close()
+        for entrance in self.entrances:
+            await entrance.close()
         await self._http.stop()
         for task in self._tasks:
             task.cancel()

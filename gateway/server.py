@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 import grpc
 
+from gateway.admission import Entrance
 from gateway.proxy.admin import GRPC, HTTP
 from gateway.proxy.process import Envoy
 from gateway.proxy.sockets import Sockets
@@ -26,13 +26,6 @@ LOG_SECONDS = 5.0
 
 CUT_OFF_SECONDS = 0.5
 """Time for Envoy to log the HTTP calls that were still open, and to answer their clients."""
-
-
-class Entrance(Protocol):
-    """What lets requests in besides Envoy, and makes calls of its own of them."""
-
-    async def drain(self, seconds: float) -> bool:
-        """Refuse new requests, let open ones finish for so long, cancel the rest; return whether none was cancelled."""
 
 
 class GatewayServer(RpcServer):
@@ -66,7 +59,7 @@ class GatewayServer(RpcServer):
         Call `close` when Envoy's log has ended.
         """
         await self.health.set_serving(False)
-        drains = (each.drain(drain_seconds) for each in self._entrances)
+        drains = (entrance.drain(drain_seconds) for entrance in self._entrances)
         _, *all_ended = await asyncio.gather(self._envoy.drain(drain_seconds), *drains)
         if not all(all_ended):
             await self._envoy.drain(CUT_OFF_SECONDS)

@@ -15,10 +15,9 @@ from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 from gateway.access.access import Access
-from gateway.access.api_keys import bearer
 from gateway.figures.history import History
+from gateway.http.endpoint import identify
 from gateway.http.errors import PathError, error_body, error_headers, http_status
-from gateway.http.rpcs import Rpcs
 from gateway.http.status import Status
 from tandem.shared.errors import Unauthenticated
 
@@ -30,12 +29,11 @@ def build_app(
     status: Status,
     history: History,
     registry: CollectorRegistry,
-    rpcs: Rpcs,
-    protocols: Iterable[BaseRoute] = (),
+    routes: Iterable[BaseRoute],
 ) -> FastAPI:
-    """Return the application; `protocols` are the routes of other servers' protocols."""
+    """Return the application; `routes` are those of the RPCs and of other servers' protocols."""
     app = FastAPI(title="Tandem gateway", docs_url=None, redoc_url=None, openapi_url=None)
-    app.router.routes.extend((*rpcs.http_routes(), *protocols))
+    app.router.routes.extend(routes)
     app.mount("/pages", StaticFiles(directory=PAGES))
     _add_probes(app, status, registry)
     _add_reports(app, access, status, history)
@@ -52,7 +50,7 @@ def _add_reports(app: FastAPI, access: Access, status: Status, history: History)
     """Add what only callers may read."""
 
     async def known_caller(request: Request) -> None:
-        access.identify(bearer(request.headers.getlist("authorization")))
+        identify(access, request.headers)
 
     @app.exception_handler(Unauthenticated)
     async def refuse(_: Request, error: Unauthenticated) -> JSONResponse:

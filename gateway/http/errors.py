@@ -55,6 +55,12 @@ class PathError(TandemError):
         self.status = status
 
 
+class Cancelled(TandemError):
+    """Expected error: the client left, or the gateway stops and does not wait longer."""
+
+    code = "CANCELLED"
+
+
 class UpstreamError(TandemError):
     """Expected error: a call that was made for a client ended with this status; `trailers` may have its details."""
 

@@ -12,10 +12,10 @@ import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
-from gateway.http.errors import error_body, error_headers, http_status
+from gateway.http.errors import Cancelled, error_body, error_headers, http_status
 from runtime.deadlines import Deadline
 from tandem.shared.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge, TandemError
 
@@ -34,8 +34,14 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.headers = Headers(scope=scope)
         self._has_begun = False
+        self._scope = scope
         self._receive = receive
         self._send = send
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Those of the path and of the query, which is what a GET asks with."""
+        return {**QueryParams(self._scope["query_string"]), **self._scope.get("path_params", {})}
 
     async def body(self) -> bytes:
         """Return the whole body. Raises InvalidArgument, MessageTooLarge; CancelledError if the client leaves.
@@ -79,7 +85,7 @@ class Exchange:
 
     async def reply(self, content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send the whole reply."""
-        await self.reply_bytes(encoded(content), status, headers)
+        await self.reply_bytes(to_json(content), status, headers)
 
     async def reply_bytes(self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send the whole reply, JSON unless `headers` say something else."""
@@ -91,7 +97,7 @@ class Exchange:
         """Send one line of a reply in lines; waits while the client is slow to read."""
         if not self._has_begun:
             await self._begin(200, {"content-type": "application/x-ndjson"})
-        await self._send({"type": "http.response.body", "body": encoded(content) + b"\n", "more_body": not is_last})
+        await self._send({"type": "http.response.body", "body": to_json(content) + b"\n", "more_body": not is_last})
 
     async def refuse(self, error: TandemError) -> None:
         """Send the error as the reply, or as the last line of one that has begun."""
@@ -100,6 +106,10 @@ class Exchange:
             await self.line(body, is_last=True)
         else:
             await self.reply(body, http_status(error), error_headers(body))
+
+    def cancelled(self, is_draining: bool) -> TandemError:
+        """Return what a request is refused with that was cancelled, in a drain or because its client left."""
+        return Cancelled("the request was cancelled, and its work stopped")
 
     async def _client_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -111,6 +121,6 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
 
-def encoded(content: Any) -> bytes:
+def to_json(content: Any) -> bytes:
     """Return it as JSON."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -20,11 +20,11 @@ Names = Mapping[str, str]
 _WITHIN = "generate."
 
 
-def renamed(error: TandemError, names: Names) -> TandemError:
+def rename_field(error: TandemError, names: Names) -> TandemError:
     """Return the error with the beginning of its field replaced as `names` say; one that names no field stays."""
     violation = violation_of(error)
     field = violation.field
-    new_name = _renamed(field, names)
+    new_name = _new_name(field, names)
     if new_name == field:
         return error
     message = str(error).replace(field, new_name, 1)
@@ -48,11 +48,6 @@ def violation_of(error: TandemError) -> error_details_pb2.BadRequest.FieldViolat
     return error_details_pb2.BadRequest.FieldViolation()
 
 
-def field_of(error: TandemError) -> str:
-    """Return the field that the error names, empty if none."""
-    return str(violation_of(error).field)
-
-
 def details_of(error: TandemError) -> Mapping[str, bytes]:
     """Return the trailer with what a program may read of the error, none if there is nothing."""
     if not isinstance(error, UpstreamError):
@@ -61,7 +56,7 @@ def details_of(error: TandemError) -> Mapping[str, bytes]:
     return {DETAILS: raw} if isinstance(raw, bytes) else {}
 
 
-def _renamed(field: str, names: Names) -> str:
+def _new_name(field: str, names: Names) -> str:
     inner = field.removeprefix(_WITHIN)
     for name, new_name in names.items():
         rest = inner.removeprefix(name)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from gateway.access.access import Access
-from gateway.figures.metrics import GatewayMetrics
+from gateway.admission import Entrance
 from gateway.figures.model_statistics import ModelStatistics
-from gateway.figures.replicas import Replicas
+from gateway.protocols.catalogue import Catalogue
 from gateway.protocols.oip.http.routes import HttpRoutes
-from gateway.protocols.oip.inference import TRANSPORT, Inference
+from gateway.protocols.oip.inference import Inference
+from gateway.protocols.oip.information import Information
 from gateway.protocols.oip.models.repository import Repository
 from gateway.protocols.oip.service import InferenceService
-from gateway.protocols.oip.statistics import Statistics
-from gateway.protocols.under_way import UnderWay
 from gateway.proxy.sockets import Sockets
-from gateway.upstream import Upstream
 from runtime.server.grpcio import OPTIONS, GrpcioServer
 from runtime.server.server import Transport, new_transport
 
@@ -24,24 +21,14 @@ _OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.
 
 
 class OipProtocol:
-    """Implements gateway.server.Entrance; needs a running event loop."""
+    """Needs a running event loop."""
 
-    def __init__(
-        self,
-        access: Access,
-        replicas: Replicas,
-        metrics: GatewayMetrics,
-        figures: ModelStatistics,
-        sockets: Sockets,
-    ) -> None:
+    def __init__(self, entrance: Entrance, catalogue: Catalogue, figures: ModelStatistics, sockets: Sockets) -> None:
         self._sockets = sockets
-        self._upstream = Upstream(sockets.internal, TRANSPORT)
-        self._under_way = UnderWay()
-        repository = Repository(replicas)
-        statistics = Statistics(repository, figures)
-        inference = Inference(access, repository, self._upstream, metrics)
-        self._service = InferenceService(repository, inference, statistics, self._under_way)
-        self._http = HttpRoutes(access, repository, inference, statistics, self._under_way)
+        repository = Repository(catalogue)
+        inference, information = Inference(repository), Information(repository, figures, entrance)
+        self._service = InferenceService(entrance, inference, information)
+        self._http = HttpRoutes(entrance, inference, information)
         self._unary: Transport | None = None
         self._streams = GrpcioServer(options=_OPTIONS)
 
@@ -55,13 +42,8 @@ class OipProtocol:
         await self._unary.start(f"unix:{self._sockets.oip}", 0, [self._service.unary_handler()])
         await self._streams.start(f"unix:{self._sockets.oip_streams}", 0, [self._service.stream_handler()])
 
-    async def drain(self, seconds: float) -> bool:
-        """Refuse new requests, let open ones finish for so long, cancel the rest; return whether none was cancelled."""
-        return await self._under_way.drain(seconds)
-
     async def close(self) -> None:
-        """End the servers and the calls that are left."""
+        """End the servers."""
         if self._unary is not None:
             await self._unary.stop(0)
         await self._streams.stop(0)
-        await self._upstream.close()

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 
-from gateway.identity import Identity
+from gateway.admission import Admission, Entrance
 from gateway.protocols.oip.arrived import Arrived
 from gateway.protocols.oip.inference import Inference
-from gateway.protocols.oip.tensors.outputs import FINAL
-from gateway.protocols.under_way import UnderWay
-from runtime.deadlines import Deadline
+from gateway.protocols.oip.outputs import FINAL
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import Context, write
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
@@ -31,16 +30,18 @@ MAX_REQUESTS = 256
 
 
 class InferStream:
-    """One call. Its end, by the client or by its deadline, cancels every request in it."""
+    """One call. Its end, by the client or by its deadline, cancels every request in it.
+
+    `identify` puts into the admission of a request who calls, and until when.
+    """
 
     def __init__(
-        self, inference: Inference, under_way: UnderWay, context: Context, identity: Identity, deadline: Deadline
+        self, inference: Inference, entrance: Entrance, context: Context, identify: Callable[[Admission], None]
     ) -> None:
         self._inference = inference
-        self._under_way = under_way
+        self._entrance = entrance
         self._context = context
-        self._identity = identity
-        self._deadline = deadline
+        self._identify = identify
         self._places = asyncio.Semaphore(MAX_REQUESTS)
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,17 +51,17 @@ class InferStream:
         """Answer until the client has sent its last request and has all responses. Raises Unavailable in a drain."""
         # A proxy gives a request so long to be whole, until the reply begins; this one is not whole before its end.
         await self._context.send_initial_metadata(())
-        with self._under_way.stream():
+        with self._entrance.hold():  # it ends itself in a drain, when its requests have ended
             try:
                 await self._take_all()
                 await asyncio.gather(*self._tasks)
             finally:
                 await self._cancel()
-        if self._under_way.is_draining:
+        if self._entrance.is_draining:
             raise Unavailable("the gateway is stopping")
 
     async def _take_all(self) -> None:
-        draining = asyncio.create_task(self._under_way.draining.wait())
+        draining = asyncio.create_task(self._entrance.draining.wait())
         try:
             while (raw := await self._next(draining)) is not grpc.aio.EOF:
                 task = asyncio.create_task(self._serve(raw))
@@ -101,8 +102,9 @@ class InferStream:
 
     async def _respond(self, arrived: Arrived, before: asyncio.Task[None] | None) -> None:
         name, version = arrived.head.model_name, arrived.head.model_version
-        responses = self._inference.infer_stream(name, version, arrived.read, self._identity, self._deadline)
-        with self._under_way.request():
+        with self._entrance.admit() as admission:
+            self._identify(admission)
+            responses = self._inference.infer_stream(name, version, arrived.read, admission)
             async with contextlib.aclosing(responses):
                 async for response in responses:
                     await self._write(ModelStreamInferResponse(infer_response=response), before)

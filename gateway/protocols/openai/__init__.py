@@ -1,5 +1,5 @@
 """OpenAI's API over HTTP, with vLLM's extensions: what clients of either already speak.
 
-Reading order: protocol (which path does what), endpoint (one request to its end), requests and replies (their JSON),
-calls (our own RPCs), text and images (from one to the other), description (/openapi.json and its page).
+Reading order: paths (which path does what), protocol (one request to its end), messages (bodies and replies), calls
+(our own RPCs), text, responses and images (from one to the other), document and page (/openapi.json and /docs).
 """

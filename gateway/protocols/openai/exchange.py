@@ -1,18 +1,19 @@
-"""One HTTP request and its reply in this API's words: JSON, or server-sent events."""
+"""One HTTP request and its reply in this API's words: JSON, server-sent events, and its kinds of errors."""
 
 from __future__ import annotations
 
+import math
 import uuid
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
-from gateway.http.errors import http_status
-from gateway.http.exchange import Exchange, encoded
-from gateway.protocols.openai.errors import openai_body, openai_headers
-from gateway.protocols.openai.replies.reply import Reply
-from tandem.shared.errors import TandemError
+from gateway.http.errors import error_body, error_headers, http_status
+from gateway.http.exchange import Exchange, to_json
+from gateway.protocols.fields import violation_of
+from gateway.protocols.openai.messages import Reply
+from tandem.shared.errors import PromptTooLong, TandemError, Unavailable
 
 MAX_BODY_BYTES = 4_000_000
 """Evaluators send hundreds of prompts at a time; a little below what Envoy lets through."""
@@ -28,14 +29,12 @@ class OpenAiExchange(Exchange):
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive, send)
         self._about = {"x-request-id": self.headers.get("x-request-id") or uuid.uuid4().hex}
-        self.parameters = {**QueryParams(scope["query_string"]), **scope.get("path_params", {})}
-        """Those of the path and of the query, which is what a GET asks with."""
 
     async def reply_with(self, reply: Reply) -> None:
         """Send the whole reply."""
-        await self.reply_encoded(reply.encoded())
+        await self.reply_json(reply.to_json())
 
-    async def reply_encoded(self, body: bytes) -> None:
+    async def reply_json(self, body: bytes) -> None:
         """Send a whole reply that is written out already."""
         await self.reply_bytes(body, headers=self._about)
 
@@ -51,11 +50,15 @@ class OpenAiExchange(Exchange):
             await self._begin(200, {**_EVENTS, **self._about})
         await self._send({"type": "http.response.body", "body": data})
 
+    def cancelled(self, is_draining: bool) -> TandemError:
+        """Return what says whether to try again, which clients of this API obey."""
+        return Unavailable("the gateway is stopping") if is_draining else super().cancelled(is_draining)
+
     async def refuse(self, error: TandemError) -> None:
         """Send the error as the reply, or as the last event of one that has begun."""
         body = openai_body(error)
         if self._has_begun:
-            await self.end(event(encoded(body), "error"))
+            await self.end(event(to_json(body), "error"))
         else:
             await self.reply(body, http_status(error), {**openai_headers(error), **self._about})
 
@@ -66,3 +69,40 @@ DONE = b"data: [DONE]\n\n"
 def event(data: bytes, name: str = "") -> bytes:
     """Return a server-sent event; `data` is one line."""
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data) if name else b"data: %b\n\n" % data
+
+
+_KINDS: Mapping[int, tuple[str, str | None]] = {
+    400: ("invalid_request_error", None),
+    401: ("authentication_error", "invalid_api_key"),
+    403: ("permission_error", None),
+    404: ("not_found_error", "model_not_found"),
+    413: ("invalid_request_error", "request_too_large"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    499: ("cancelled_error", "request_cancelled"),
+    501: ("invalid_request_error", "not_implemented"),
+    503: ("service_unavailable_error", "service_unavailable"),
+    504: ("timeout_error", "deadline_exceeded"),
+}
+"""Type and code by status."""
+_OURS = ("server_error", None)
+
+
+def openai_body(error: TandemError) -> dict[str, Any]:
+    """Return {"error": {message, type, param, code}}."""
+    kind, code = _KINDS.get(http_status(error), _OURS)
+    violation = violation_of(error)
+    if violation.reason == PromptTooLong.reason:
+        code = "context_length_exceeded"
+    param = "model" if code == "model_not_found" else violation.field or None
+    return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
+
+
+def openai_headers(error: TandemError) -> dict[str, str]:
+    """Return the headers that say whether, and when, to try again; official clients obey them."""
+    headers = error_headers(body := error_body(error))
+    delays = [float(detail["retryDelay"].rstrip("s")) for detail in body["error"]["details"] if "retryDelay" in detail]
+    if delays:
+        headers["retry-after-ms"] = str(max(1, math.ceil(delays[0] * 1e3)))
+    # What is full passes; a field too long, or a deadline that the client itself has set, does not.
+    headers["x-should-retry"] = "true" if delays or http_status(error) == 503 else "false"
+    return headers

@@ -1,82 +1,63 @@
-"""OpenAI's API put together: which path does what."""
+"""OpenAI's API put together: a route for each path of the table."""
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.access.access import Access
-from gateway.figures.metrics import GatewayMetrics
-from gateway.figures.replicas import Replicas
+from gateway.admission import Admission, Entrance
+from gateway.http.endpoint import Endpoint
 from gateway.http.parsing import JsonParser
-from gateway.protocols.openai.calls import ROUTES, TRANSPORT
-from gateway.protocols.openai.catalogue import Catalogue
-from gateway.protocols.openai.description.document import document
-from gateway.protocols.openai.description.page import page
-from gateway.protocols.openai.endpoint import Endpoint, Operation, Surroundings
-from gateway.protocols.openai.images.generations import Generations
-from gateway.protocols.openai.listing import Listing
-from gateway.protocols.openai.requests.body import Body
-from gateway.protocols.openai.requests.chat import ChatBody
-from gateway.protocols.openai.requests.completion import CompletionBody
-from gateway.protocols.openai.requests.image import ImageBody
-from gateway.protocols.openai.requests.tokens import DetokenizeBody, TokenizeBody
-from gateway.protocols.openai.responses.body import ResponseBody
-from gateway.protocols.openai.responses.responses import Responses
-from gateway.protocols.openai.text.chat import Chat
-from gateway.protocols.openai.text.completions import Completions
-from gateway.protocols.openai.tokens import Tokens
-from gateway.protocols.under_way import UnderWay
-from gateway.proxy.sockets import Sockets
-from gateway.upstream import Upstream
+from gateway.protocols.catalogue import Catalogue
+from gateway.protocols.openai.calls import ROUTES, Calls
+from gateway.protocols.openai.document import document
+from gateway.protocols.openai.exchange import OpenAiExchange
+from gateway.protocols.openai.page import page
+from gateway.protocols.openai.paths import PATHS, Path
 
 
 class OpenAiProtocol:
-    """Implements gateway.server.Entrance; needs a running event loop."""
+    """Needs a running event loop."""
 
-    def __init__(self, access: Access, replicas: Replicas, metrics: GatewayMetrics, sockets: Sockets) -> None:
-        self._under_way, self._upstream, self._parser = UnderWay(), Upstream(sockets.internal, TRANSPORT), JsonParser()
-        self._around = Surroundings(access, self._upstream, metrics, self._under_way, self._parser)
-        self._replicas = replicas
+    def __init__(self, entrance: Entrance, catalogue: Catalogue) -> None:
+        self._entrance = entrance
+        self._catalogue = catalogue
+        self._parser = JsonParser()
 
     def http_routes(self) -> list[BaseRoute]:
         """Return the API's routes. Health and the description need no key, as the gateway's own probes."""
-        catalogue = Catalogue(self._replicas)
-        listing, tokens = Listing(catalogue, time.time()), Tokens(catalogue)
         about = document()
         return [
-            self._get("/v1/models", listing.every),
-            self._get("/v1/models/{id:path}", listing.one),
-            self._post("/v1/completions", CompletionBody, Completions(catalogue), "Generate"),
-            self._post("/v1/chat/completions", ChatBody, Chat(catalogue), "Generate"),
-            self._post("/v1/responses", ResponseBody, Responses(catalogue), "Generate"),
-            self._post("/v1/images/generations", ImageBody, Generations(catalogue), "Sample"),
-            self._post("/tokenize", TokenizeBody, tokens.tokenize, "Tokenize"),
-            self._post("/detokenize", DetokenizeBody, tokens.detokenize, "Detokenize"),
-            self._get("/tokenizer_info", tokens.describe, "DescribeTokenizer"),
+            *map(self._route, PATHS),
             Route("/health", self._health),
             Route("/openapi.json", lambda _: JSONResponse(about)),
             Route("/docs", lambda _: HTMLResponse(page(about))),
         ]
 
-    def _get(self, path: str, operation: Operation, rpc: str = "") -> BaseRoute:
-        return Route(path, Endpoint(self._around, operation, ROUTES.get(rpc)), methods=["GET"])
+    def _route(self, path: Path) -> BaseRoute:
+        endpoint = Endpoint(self._entrance, partial(self._serve, path), ROUTES.get(path.rpc), OpenAiExchange)
+        in_path = path.path.replace("{id}", "{id:path}")
+        return Route(in_path, endpoint, methods=["POST" if path.body else "GET"])
 
-    def _post(self, path: str, body_class: type[Body], operation: Operation, rpc: str) -> BaseRoute:
-        return Route(path, Endpoint(self._around, operation, ROUTES[rpc], body_class), methods=["POST"])
+    async def _serve(self, path: Path, admission: Admission, exchange: OpenAiExchange) -> None:
+        if admission.route:  # what it costs is known when it is read; to read it costs time already
+            admission.check(admission.route)
+        raw = await exchange.body() if path.body else b""
+        async with exchange.while_wanted(admission.deadline):
+            asked = (
+                await self._parser.run(admission.identity.caller, raw, path.body.parse, raw)
+                if path.body
+                else exchange.parameters
+            )
+            await path.operation(asked, Calls(admission, self._catalogue), exchange)
 
     async def _health(self, _: Request) -> Response:
-        is_ready = self._replicas.all_serve() and not self._under_way.is_draining
+        is_ready = self._catalogue.all_serve() and not self._entrance.is_draining
         return Response(status_code=200 if is_ready else 503)
 
-    async def drain(self, seconds: float) -> bool:
-        """Refuse new requests, let open ones finish for so long, cancel the rest; return whether none was cancelled."""
-        return await self._under_way.drain(seconds)
-
-    async def close(self) -> None:
-        """End the calls that are left."""
+    def close(self) -> None:
+        """Let go of the thread that reads large bodies."""
         self._parser.close()
-        await self._upstream.close()

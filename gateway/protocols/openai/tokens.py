@@ -3,58 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.catalogue import Catalogue
 from gateway.protocols.openai.exchange import OpenAiExchange
-from gateway.protocols.openai.replies.model import Detokenized, Tokenized, TokenizerInfo
-from gateway.protocols.openai.requests.tokens import DetokenizeBody, TokenizeBody
-from gateway.protocols.openai.text.token_table import readable
+from gateway.protocols.openai.messages import Body, Reply
+from gateway.protocols.openai.text.chat_messages import Message, chat_prompt
+from gateway.protocols.openai.text.sampling import TokenIds
+from gateway.protocols.openai.text.token_table import to_text
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 
-class Tokens:
-    """Operations of endpoint.py."""
+class TokenizeBody(Body):
+    """A text or a conversation to cut into tokens."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    model: str | None = Field(None, description="Name of a text model; absent: the first there is.")
+    prompt: str | None = Field(None, description="A text; either this or messages.")
+    messages: list[Message] | None = Field(None, description="A conversation, laid out up to where the answer begins.")
+    add_special_tokens: bool | None = Field(None, description="False: without the token before every text.")
+    return_token_strs: bool | None = Field(None, description="True: token_strs as well.")
 
-    async def tokenize(self, body: TokenizeBody, calls: Calls, exchange: OpenAiExchange) -> None:
-        """Answer with the tokens of a text or a conversation. Raises TandemError."""
-        model = self._catalogue.text(body.model)
-        names = {"text": "prompt", "chat.messages": "messages", "chat": "messages", "content": "prompt"}
-        reply = await calls.unary("Tokenize", body.message(model.name), names)
-        await exchange.reply_with(
-            Tokenized(
-                count=len(reply.ids),
-                max_model_len=model.described.max_context_tokens,
-                tokens=list(reply.ids),
-                token_strs=[readable(token) for token in reply.tokens] if body.return_token_strs else None,
-            )
+    unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "add_generation_prompt": (True,),
+        "chat_template": (),
+        "chat_template_kwargs": (),
+        "continue_final_message": (),
+        "tools": (),
+    }
+
+    def message(self, model: str) -> ar_pb2.TokenizeRequest:
+        """Return the request of the contract. Raises InvalidArgument."""
+        if (self.prompt is None) == (self.messages is None):
+            raise InvalidArgument("prompt", self.prompt, "a text, or messages instead")
+        request = ar_pb2.TokenizeRequest(model=model, without_bos=self.add_special_tokens is False)
+        if self.prompt is not None:
+            request.text = self.prompt
+        else:
+            request.chat.CopyFrom(chat_prompt(self.messages or []))
+        return request
+
+
+class DetokenizeBody(Body):
+    """Tokens to turn into a text."""
+
+    model: str | None = Field(None, description="Name of a text model; absent: the first there is.")
+    tokens: TokenIds = Field(description="1 to the context's length of ids.")
+
+
+class Tokenized(Reply):
+    """The tokens of a text or a conversation."""
+
+    count: int
+    max_model_len: int
+    tokens: list[int]
+    token_strs: list[str] | None
+
+
+class Detokenized(Reply):
+    """The text of tokens."""
+
+    prompt: str
+
+
+class TokenizerInfo(Reply):
+    """How a model's tokenizer works."""
+
+    model: str
+    tokenizer_class: Literal["Tandem"]
+    model_max_length: int
+    bos_token: str | None
+    eos_token: str | None = Field(description="The first of the tokens that end an output.")
+    eos_token_ids: list[int]
+    additional_special_tokens: list[str]
+    chat_template: str | None
+
+
+async def tokenize(body: TokenizeBody, calls: Calls, exchange: OpenAiExchange) -> None:
+    """Answer with the tokens of a text or a conversation. Raises TandemError."""
+    model = calls.catalogue.text(body.model)
+    names = {"text": "prompt", "chat.messages": "messages", "chat": "messages", "content": "prompt"}
+    reply = await calls.unary("Tokenize", body.message(model.name), names)
+    await exchange.reply_with(
+        Tokenized(
+            count=len(reply.ids),
+            max_model_len=model.described.max_context_tokens,
+            tokens=list(reply.ids),
+            token_strs=[to_text(token) for token in reply.tokens] if body.return_token_strs else None,
         )
+    )
 
-    async def detokenize(self, body: DetokenizeBody, calls: Calls, exchange: OpenAiExchange) -> None:
-        """Answer with the text of tokens. Raises TandemError."""
-        model = self._catalogue.text(body.model)
-        request = ar_pb2.DetokenizeRequest(model=model.name, ids=body.tokens)
-        reply = await calls.unary("Detokenize", request, {"ids": "tokens"})
-        await exchange.reply_with(Detokenized(prompt=reply.text))
 
-    async def describe(self, parameters: Mapping[str, str], calls: Calls, exchange: OpenAiExchange) -> None:
-        """Answer with how the tokenizer of the model in the query works. Raises TandemError."""
-        model = self._catalogue.text(parameters.get("model"))
-        reply = await calls.unary("DescribeTokenizer", ar_pb2.DescribeTokenizerRequest(model=model.name), {})
-        special = dict(reply.special_tokens)
-        named = {reply.bos_token_id if reply.HasField("bos_token_id") else None, *reply.eos_token_ids[:1]}
-        await exchange.reply_with(
-            TokenizerInfo(
-                model=model.name,
-                tokenizer_class="Tandem",
-                model_max_length=model.described.max_context_tokens,
-                bos_token=special.get(reply.bos_token_id) if reply.HasField("bos_token_id") else None,
-                eos_token=special.get(reply.eos_token_ids[0]) if reply.eos_token_ids else None,
-                eos_token_ids=list(reply.eos_token_ids),
-                additional_special_tokens=[special[token_id] for token_id in sorted(special) if token_id not in named],
-                chat_template=reply.chat_template or None,
-            )
+async def detokenize(body: DetokenizeBody, calls: Calls, exchange: OpenAiExchange) -> None:
+    """Answer with the text of tokens. Raises TandemError."""
+    model = calls.catalogue.text(body.model)
+    request = ar_pb2.DetokenizeRequest(model=model.name, ids=body.tokens)
+    reply = await calls.unary("Detokenize", request, {"ids": "tokens"})
+    await exchange.reply_with(Detokenized(prompt=reply.text))
+
+
+async def describe_tokenizer(parameters: Mapping[str, str], calls: Calls, exchange: OpenAiExchange) -> None:
+    """Answer with how the tokenizer of the model in the query works. Raises TandemError."""
+    model = calls.catalogue.text(parameters.get("model"))
+    reply = await calls.unary("DescribeTokenizer", ar_pb2.DescribeTokenizerRequest(model=model.name), {})
+    special = dict(reply.special_tokens)
+    named = {reply.bos_token_id if reply.HasField("bos_token_id") else None, *reply.eos_token_ids[:1]}
+    await exchange.reply_with(
+        TokenizerInfo(
+            model=model.name,
+            tokenizer_class="Tandem",
+            model_max_length=model.described.max_context_tokens,
+            bos_token=special.get(reply.bos_token_id) if reply.HasField("bos_token_id") else None,
+            eos_token=special.get(reply.eos_token_ids[0]) if reply.eos_token_ids else None,
+            eos_token_ids=list(reply.eos_token_ids),
+            additional_special_tokens=[special[token_id] for token_id in sorted(special) if token_id not in named],
+            chat_template=reply.chat_template or None,
         )
+    )

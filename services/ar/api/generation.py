@@ -128,25 +128,6 @@ def _parts(outputs: Iterable[SequenceOutput], max_tokens: int) -> Iterator[list[
         yield part
 
 
-def whole(messages: Iterable[ar_pb2.GenerateResponse]) -> ar_pb2.CompleteResponse:
-    """Return the messages of a finished stream as one."""
-    reply = ar_pb2.CompleteResponse()
-    choices: dict[int, ar_pb2.GenerateResponse] = {}
-    for message in messages:
-        choice = choices.setdefault(message.choice_index, ar_pb2.GenerateResponse())
-        text = choice.text_delta + message.text_delta
-        choice.MergeFrom(message)
-        choice.text_delta = text
-        if message.HasField("timings"):
-            reply.usage.CopyFrom(message.usage)
-            reply.timings.CopyFrom(message.timings)
-    for index in sorted(choices):
-        choices[index].ClearField("usage")
-        choices[index].ClearField("timings")
-        reply.choices.append(choices[index])
-    return reply
-
-
 def logprob_message(token: SampledToken, codec: Codec) -> ar_pb2.TokenLogprob:
     """Return a token with its log-probability and alternatives, which must have been asked for."""
     return ar_pb2.TokenLogprob(

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
+from runtime.rpc.choices import join_messages
 from runtime.rpc.rpc import Call
 from services.ar.api import tokenization
-from services.ar.api.generation import Generation, whole
+from services.ar.api.generation import Generation
 from services.ar.api.reply_size import check_score_reply, check_whole_reply
 from services.ar.api.scoring import Scoring, likelihood_messages
 from services.ar.api.sequential_model import SequentialModel
@@ -70,7 +71,7 @@ class ArServicer:
         try:
             refuse_partial_images(request.generate)
             async with contextlib.aclosing(self._generate(request.generate, call, in_one_message=True)) as messages:
-                return whole([message async for message in messages])
+                return join_messages([message async for message in messages])
         except InvalidArgument as error:
             raise error.within("generate") from None
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import grpc
 
+from runtime.rpc.choices import join_messages
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.rpc.rpc import Call, service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import served_handler
 from runtime.server.server import RpcServer
 from runtime.tls import ServerTls
-from services.ar.api.generation import whole
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
@@ -92,7 +92,7 @@ class FakeSequential(ByteTokenizer):
                 self.all_closed.set()
 
     async def complete(self, request: Any, call: Call) -> Any:
-        return whole([message async for message in self.generate(request.generate, call)])
+        return join_messages([message async for message in self.generate(request.generate, call)])
 
     async def _before(self, index: int) -> None:
         wait = self.before_message(index)

@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image
 
+from runtime.rpc.choices import join_messages
 from runtime.rpc.rpc import Call, service_handler
 from runtime.server.server import RpcServer
-from services.ar.api.generation import whole
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
@@ -75,7 +75,7 @@ class FakeSequential:
             yield last
 
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
-        return whole([message async for message in self.generate(request.generate, call)])
+        return join_messages([message async for message in self.generate(request.generate, call)])
 
     def _begin(self, request: ar_pb2.GenerateRequest) -> None:
         self.requests.append(request)

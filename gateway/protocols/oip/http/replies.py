@@ -1,4 +1,4 @@
-"""The reply to a request for inference over HTTP: JSON, and behind it the tensors that are wanted in binary."""
+"""Replies over HTTP: messages as the protocol's JSON has them, and behind it the tensors that are wanted in binary."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from google.protobuf.message import Message
+
 from gateway.protocols.oip.http.requests import BINARY_DATA, BINARY_OUTPUT, BINARY_SIZE, HEADER_LENGTH
-from gateway.protocols.oip.tensors.spec import Spec
+from gateway.protocols.oip.outputs import parameter_value
+from gateway.protocols.oip.spec import Spec
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
 
@@ -32,7 +35,7 @@ def http_reply(
 
 
 def _about(reply: ModelInferResponse) -> dict[str, Any]:
-    parameters = {name: getattr(each, each.WhichOneof("parameter_choice")) for name, each in reply.parameters.items()}
+    parameters = {name: parameter_value(value) for name, value in reply.parameters.items()}
     named = {"model_name": reply.model_name, "model_version": reply.model_version, "parameters": parameters}
     return {"id": reply.id, **named} if reply.id else named
 
@@ -40,7 +43,7 @@ def _about(reply: ModelInferResponse) -> dict[str, Any]:
 def _binary(request: ModelInferRequest) -> Callable[[str], bool]:
     """Return whether an output should be binary: its own parameter decides, else that of the request."""
     default = request.parameters[BINARY_OUTPUT].bool_param if BINARY_OUTPUT in request.parameters else False
-    asked = {each.name: each.parameters for each in request.outputs if BINARY_DATA in each.parameters}
+    asked = {output.name: output.parameters for output in request.outputs if BINARY_DATA in output.parameters}
     return lambda name: asked[name][BINARY_DATA].bool_param if name in asked else default
 
 
@@ -48,3 +51,28 @@ def _elements(spec: Spec, raw: bytes, shape: Any) -> list[Any]:
     if not spec.datatype.code:
         return [text.decode("utf-8", "replace") for text in spec.datatype.unpack(raw, shape[0])]
     return list(spec.datatype.unpack(raw, len(raw) // spec.datatype.element_bytes))
+
+
+def as_plain(message: Message) -> dict[str, Any]:
+    """Return all fields by name, with their defaults; inner messages that are absent are left out.
+
+    protobuf's own JSON writes 64-bit numbers as strings, which clients of this protocol do not read.
+    """
+    return {
+        field.name: _plain_field(field, getattr(message, field.name))
+        for field in message.DESCRIPTOR.fields
+        if field.is_repeated or not field.has_presence or message.HasField(field.name)
+    }
+
+
+def _plain_field(field: Any, value: Any) -> Any:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        inner = field.message_type.fields_by_name["value"]
+        return {key: _plain_value(inner, item) for key, item in value.items()}
+    return [_plain_value(field, item) for item in value] if field.is_repeated else _plain_value(field, value)
+
+
+def _plain_value(field: Any, value: Any) -> Any:
+    if field.message_type is not None:
+        return as_plain(value)
+    return field.enum_type.values_by_number[value].name if field.enum_type is not None else value

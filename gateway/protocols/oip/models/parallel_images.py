@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from gateway.protocols.oip.inputs import Inputs
 from gateway.protocols.oip.models.adapter import ROUTES, Calls
-from gateway.protocols.oip.models.sampling_parameters import whole
-from gateway.protocols.oip.tensors.datatype import FP32, INT32, UINT8, UINT64
-from gateway.protocols.oip.tensors.inputs import Inputs
-from gateway.protocols.oip.tensors.outputs import InferenceResult, Output
-from gateway.protocols.oip.tensors.spec import Spec
+from gateway.protocols.oip.models.sampling_parameters import to_integer
+from gateway.protocols.oip.outputs import InferenceResult, Output
+from gateway.protocols.oip.spec import FP32, INT32, UINT8, UINT64, Spec
 from runtime.rpc.routes import Route
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import InvalidArgument
@@ -86,6 +85,6 @@ def _seed(parameters: Mapping[str, Any]) -> int | None:
     if (value := parameters.get("seed")) is None:
         return None
     try:
-        return int(gan_pb2.SampleRequest(seed=whole(value)).seed)
+        return int(gan_pb2.SampleRequest(seed=to_integer(value)).seed)
     except ValueError:
         raise InvalidArgument("parameters.seed", value, "a whole number that fits") from None

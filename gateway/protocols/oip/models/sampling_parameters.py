@@ -17,7 +17,7 @@ LOGPROBS = "logprobs"
 MAX_BYTES = 64 * 1024
 """More than the largest logit_bias takes; reading it is a millisecond's work."""
 
-_WHOLE = re.compile(r"-?[0-9]{1,20}(\.0{1,20})?")
+_INTEGER = re.compile(r"-?[0-9]{1,20}(\.0{1,20})?")
 
 
 def read_parameters(text: bytes) -> Mapping[str, Any]:
@@ -26,12 +26,12 @@ def read_parameters(text: bytes) -> Mapping[str, Any]:
         raise InvalidArgument(FIELD, f"{len(text)} bytes", f"up to {MAX_BYTES}")
     check_structure(text)
     try:
-        found = json.loads(text)
+        values = json.loads(text)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        values = None
+    if not isinstance(values, dict):
         raise InvalidArgument(FIELD, text[:40], "a JSON object")
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def fill_sampling(request: ar_pb2.GenerateRequest, values: Mapping[str, Any]) -> None:
@@ -40,20 +40,21 @@ def fill_sampling(request: ar_pb2.GenerateRequest, values: Mapping[str, Any]) ->
     Ranges are up to the backend.
     """
     for name, value in values.items():
-        if name != LOGPROBS and name not in _FILL:
+        if name not in NAMES:
             raise InvalidArgument(f"{FIELD}.{name}", value, f"one of the parameters {', '.join(sorted(NAMES))}")
+        accepted, read = _READ[name]
         try:
             if name == LOGPROBS:
-                request.logprobs, request.top_logprobs = True, whole(value)
+                request.logprobs, request.top_logprobs = True, read(value)
             else:
-                _FILL[name](request.sampling, name, value)
+                request.sampling.MergeFrom(ar_pb2.SamplingParams(**{name: read(value)}))
         except (ValueError, TypeError, OverflowError):
-            raise InvalidArgument(f"{FIELD}.{name}", value, _accepted(name)) from None
+            raise InvalidArgument(f"{FIELD}.{name}", value, accepted) from None
 
 
-def whole(value: Any) -> int:
+def to_integer(value: Any) -> int:
     """Return a whole number, which may be written as a text or with zeros behind a point. Raises ValueError."""
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value.partition(".")[0])
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -62,15 +63,13 @@ def whole(value: Any) -> int:
     return value
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError
-    if not math.isfinite(number := float(value)):
+def _to_float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or not math.isfinite(number := float(value)):
         raise ValueError
     return number
 
 
-def _truth(value: Any) -> bool:
+def _to_bool(value: Any) -> bool:
     words = {"true": True, "1": True, "false": False, "0": False}
     if isinstance(value, str) and value.lower() in words:
         return words[value.lower()]
@@ -79,65 +78,33 @@ def _truth(value: Any) -> bool:
     return value
 
 
-def _set_whole(params: Any, name: str, value: Any) -> None:
-    setattr(params, name, whole(value))
+def _to_top_k(value: Any) -> int:
+    return 0 if (top_k := to_integer(value)) == -1 else top_k  # -1 is vLLM's way to keep all
 
 
-def _set_top_k(params: Any, name: str, value: Any) -> None:
-    params.top_k = max(0, top_k) if (top_k := whole(value)) >= -1 else top_k  # -1 is vLLM's way to keep all
-
-
-def _set_number(params: Any, name: str, value: Any) -> None:
-    setattr(params, name, _number(value))
-
-
-def _set_truth(params: Any, name: str, value: Any) -> None:
-    setattr(params, name, _truth(value))
-
-
-def _add_texts(params: Any, name: str, value: Any) -> None:
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list):
-        raise ValueError
-    getattr(params, name).extend(texts)
-
-
-def _add_whole(params: Any, name: str, value: Any) -> None:
+def _to_list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError
-    getattr(params, name).extend([whole(each) for each in value])
+    return value
 
 
-def _set_biases(params: Any, name: str, value: Any) -> None:
+def _to_biases(value: Any) -> dict[int, float]:
     if not isinstance(value, dict):
         raise ValueError
-    for token, bias in value.items():
-        params.logit_bias[whole(token)] = _number(bias)
+    return {to_integer(token): _to_float(bias) for token, bias in value.items()}
 
 
-_FILL: Mapping[str, Callable[[Any, str, Any], None]] = {
-    **dict.fromkeys(("max_tokens", "min_tokens", "seed", "n", "steps"), _set_whole),
-    **dict.fromkeys(("temperature", "top_p", "min_p", "repetition_penalty"), _set_number),
-    **dict.fromkeys(("presence_penalty", "frequency_penalty"), _set_number),
-    "top_k": _set_top_k,
-    "ignore_eos": _set_truth,
-    "stop": _add_texts,
-    "stop_token_ids": _add_whole,
-    "logit_bias": _set_biases,
+_INTEGERS: tuple[str, Callable[[Any], Any]] = ("a whole number that fits", to_integer)
+_READ: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    **dict.fromkeys(("max_tokens", "min_tokens", "seed", "n", "steps", LOGPROBS), _INTEGERS),
+    "top_k": (_INTEGERS[0], _to_top_k),
+    **dict.fromkeys(("temperature", "top_p", "min_p", "repetition_penalty"), ("a finite number", _to_float)),
+    **dict.fromkeys(("presence_penalty", "frequency_penalty"), ("a finite number", _to_float)),
+    "ignore_eos": ("true or false", _to_bool),
+    "stop": ("a text or a list of texts", lambda value: [value] if isinstance(value, str) else _to_list(value)),
+    "stop_token_ids": ("a list of whole numbers that fit", lambda value: [*map(to_integer, _to_list(value))]),
+    "logit_bias": ("an object of finite numbers by token id", _to_biases),
 }
-NAMES = frozenset({*_FILL, LOGPROBS})
+"""What is accepted of each parameter, and the function that makes it the contract's field of the same name."""
+NAMES = frozenset(_READ)
 """What there is to set."""
-
-
-_KINDS: Mapping[Callable[[Any, str, Any], None], str] = {
-    _set_number: "a finite number",
-    _set_truth: "true or false",
-    _add_texts: "a text or a list of texts",
-    _add_whole: "a list of whole numbers that fit",
-    _set_biases: "an object of finite numbers by token id",
-}
-
-
-def _accepted(name: str) -> str:
-    fill = _FILL.get(name, _set_whole)
-    return _KINDS.get(fill, "a whole number that fits")

@@ -1,4 +1,4 @@
-"""A text model in tensors, by the names of Triton's vLLM backend.
+"""A text model in tensors, by the names of Triton's vLLM backend: an element of each output for each choice.
 
 One difference from that backend: without `exclude_input_in_output` the prompt is left out of the output everywhere, so
 that a text is the same through every protocol.
@@ -6,61 +6,59 @@ that a text is the same through every protocol.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from gateway.protocols.oip.models.adapter import ROUTES, Calls
-from gateway.protocols.oip.models.sampling_parameters import FIELD, NAMES, fill_sampling, read_parameters
-from gateway.protocols.oip.models.text_results import OUTPUTS, TextResults, Wanted
-from gateway.protocols.oip.tensors.datatype import BOOL, BYTES
-from gateway.protocols.oip.tensors.inputs import Inputs
-from gateway.protocols.oip.tensors.spec import Spec
-from runtime.rpc.routes import Route
+from gateway.protocols.oip.inputs import Inputs
+from gateway.protocols.oip.models.adapter import Calls
+from gateway.protocols.oip.models.sampling_parameters import FIELD
+from gateway.protocols.oip.models.sequential import SequentialModel, usage_parameters
+from gateway.protocols.oip.outputs import InferenceResult, Output
+from gateway.protocols.oip.spec import BOOL, BYTES, FP32, UINT32, Spec
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
-_RETURNED = ("finish_reason", "cumulative_logprob", "logprobs", "num_input_tokens", "num_output_tokens")
-_FLAGS = ("stream", "exclude_input_in_output", *(f"return_{name}" for name in _RETURNED))
+TEXT = Spec("text_output", BYTES, (-1,))
+_RETURNED = (
+    Spec("finish_reason", BYTES, (-1,)),
+    Spec("cumulative_logprob", FP32, (-1,)),
+    Spec("logprobs", BYTES, (-1,)),
+    Spec("num_input_tokens", UINT32, (1,)),
+    Spec("num_output_tokens", UINT32, (-1,)),
+)
+"""Outputs that a request asks for, by their names or by the input return_NAME."""
+_FLAGS = ("stream", "exclude_input_in_output", *(f"return_{spec.name}" for spec in _RETURNED))
+
+_REASONS = {
+    ar_pb2.FINISH_REASON_UNSPECIFIED: b"None",  # as vLLM's backend writes it of a choice that goes on
+    ar_pb2.FINISH_REASON_STOP: b"stop",
+    ar_pb2.FINISH_REASON_LENGTH: b"length",
+}
+_NOTHING = ar_pb2.GenerateResponse()
 
 
-class TextModel:
+class TextModel(SequentialModel):
     """Implements Adapter."""
 
     platform = "tandem_text"
-    is_decoupled = True
-    max_batch_size = 0
     inputs = (
         Spec("text_input", BYTES, (1,)),
         Spec(FIELD, BYTES, (1,), is_optional=True),
         *(Spec(name, BOOL, (1,), is_optional=True) for name in _FLAGS),
     )
-    outputs = OUTPUTS
-    parameters = NAMES
+    outputs = (TEXT, *_RETURNED)
     fields = {"sampling": FIELD, "top_logprobs": f"{FIELD}.logprobs", "text": "text_input"}
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def route(self, is_streamed: bool) -> Route:
-        return ROUTES["Generate" if is_streamed else "Complete"]
-
     def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
-        request = ar_pb2.GenerateRequest(model=self.name, text=_text(inputs))
-        fill_sampling(request, sampling_values(inputs, parameters))
-        returned = {name for name in _RETURNED if _flag(inputs, f"return_{name}") or name in wanted}
+        request = self._request(inputs, parameters, text=_text(inputs))
+        names = [spec.name for spec in _RETURNED]
+        returned = {name for name in names if _flag(inputs, f"return_{name}") or name in wanted}
         request.logprobs |= bool(returned & {"logprobs", "cumulative_logprob"})
         prefix = b"" if _flag(inputs, "exclude_input_in_output", True) else request.text.encode()
-        results = TextResults(Wanted(returned, prefix), request.sampling.n or 1)
-        if is_streamed and _flag(inputs, "stream"):
-            return Calls(ROUTES["Generate"], [request.SerializeToString()], results.of_message, request.logprobs)
-        whole = ar_pb2.CompleteRequest(generate=request)
-        return Calls(ROUTES["Complete"], [whole.SerializeToString()], results.of_reply, request.logprobs)
-
-
-def sampling_values(inputs: Inputs, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a request says of sampling: in its parameters and in the tensor, which counts where both say it."""
-    in_tensor = read_parameters(inputs[FIELD].values[0]) if FIELD in inputs else {}
-    return {**parameters, **in_tensor}
+        results = _Results(returned, prefix, request.sampling.n or 1)
+        return self._calls(request, is_streamed and _flag(inputs, "stream"), results.of_message, results.of_reply)
 
 
 def _text(inputs: Inputs) -> str:
@@ -73,3 +71,72 @@ def _text(inputs: Inputs) -> str:
 
 def _flag(inputs: Inputs, name: str, default: bool = False) -> bool:
     return bool(inputs[name].values[0]) if name in inputs else default
+
+
+class _Results:
+    """Of one request: knows what has gone out of each of its choices.
+
+    `returned` are the outputs besides the text, by name; `prefix` is put before the text of each choice.
+    `num_choices` are those asked for: the backend has yet to say whether it may be so many.
+    """
+
+    def __init__(self, returned: Collection[str], prefix: bytes, num_choices: int) -> None:
+        self._returned = returned
+        self._prefix = prefix
+        self._num_choices = num_choices
+        self._begun: set[int] = set()
+        self._sums: dict[int, float] = defaultdict(float)
+
+    def of_reply(self, replies: Sequence[Any]) -> InferenceResult:
+        """Return the result with all of a request's text."""
+        [reply] = replies
+        return self._result(reply.choices, reply.usage)
+
+    def of_message(self, replies: Sequence[Any]) -> InferenceResult | None:
+        """Return what a message of a stream brings: the texts of the other choices are empty. None if it is nothing."""
+        [message] = replies
+        usage = message.usage if message.HasField("usage") else None
+        if not (message.token_ids or message.text_delta or message.finish_reason or usage):
+            return None
+        choices = [_NOTHING] * self._num_choices
+        choices[message.choice_index] = message
+        return self._result(choices, usage)
+
+    def _result(self, choices: Sequence[Any], usage: Any) -> InferenceResult:
+        values: Mapping[str, Callable[[], Sequence[Any]]] = {
+            "finish_reason": lambda: [_REASONS[choice.finish_reason] for choice in choices],
+            "cumulative_logprob": lambda: [self._sum(index, choice) for index, choice in enumerate(choices)],
+            "logprobs": lambda: [_logprobs(choice) for choice in choices],
+            "num_input_tokens": lambda: [usage.prompt_tokens],
+            "num_output_tokens": lambda: [len(choice.token_ids) for choice in choices],
+        }
+        outputs = [Output.of(TEXT, [self._text(index, choice) for index, choice in enumerate(choices)])]
+        for spec in _RETURNED:
+            if spec.name in self._returned and (usage or spec.name != "num_input_tokens"):
+                outputs.append(Output.of(spec, values[spec.name]()))
+        return InferenceResult(outputs, usage is not None, usage_parameters(usage) if usage else {})
+
+    def _text(self, index: int, choice: Any) -> bytes:
+        text: bytes = choice.text_delta.encode()
+        if choice is _NOTHING or index in self._begun:
+            return text
+        self._begun.add(index)
+        return self._prefix + text
+
+    def _sum(self, index: int, choice: Any) -> float:
+        self._sums[index] += sum(token.logprob for token in choice.logprobs)
+        return self._sums[index]
+
+
+def _logprobs(choice: Any) -> bytes:
+    return json.dumps([_token(token) for token in choice.logprobs]).encode()
+
+
+def _token(token: Any) -> dict[int, dict[str, Any]]:
+    """Return the token and its alternatives by id; `rank` is 1 for the most probable, null below the alternatives."""
+    ranked = {other.token_id: _entry(other, rank) for rank, other in enumerate(token.alternatives, 1)}
+    return {token.token_id: _entry(token, None), **ranked}
+
+
+def _entry(token: Any, rank: int | None) -> dict[str, Any]:
+    return {"logprob": token.logprob, "rank": rank, "decoded_token": token.token.decode("utf-8", "replace")}

@@ -20,14 +20,10 @@ def class_of(prompt: str, model: Any) -> int | None:
         return names.index(wanted.casefold())
     if wanted.isascii() and wanted.isdigit() and len(wanted) <= 9 and int(wanted) < model.num_classes:
         return int(wanted)
-    raise InvalidArgument("prompt", prompt, _accepted(model))
-
-
-def _accepted(model: Any) -> str:
     if not model.num_classes:
-        return "nothing: this model has no classes"
-    names = f", or a name: {', '.join(model.class_names)}" if model.class_names else ""
-    return f"a class, 0 to {model.num_classes - 1}{names}"
+        raise InvalidArgument("prompt", prompt, "nothing: this model has no classes")
+    or_names = f", or a name: {', '.join(model.class_names)}" if model.class_names else ""
+    raise InvalidArgument("prompt", prompt, f"a class, 0 to {model.num_classes - 1}{or_names}")
 
 
 def check_size(size: str | None, model: Any) -> None:

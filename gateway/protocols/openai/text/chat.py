@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any
 
-from gateway.http.in_thread import in_thread_if
+from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.catalogue import Catalogue, Served
-from gateway.protocols.openai.exchange import DONE, OpenAiExchange, event
-from gateway.protocols.openai.replies.chat import (
+from gateway.protocols.openai.exchange import OpenAiExchange
+from gateway.protocols.openai.text.chat_messages import (
+    ChatBody,
     ChatChoice,
     ChatChunk,
     ChatCompletion,
@@ -20,119 +21,91 @@ from gateway.protocols.openai.replies.chat import (
     ResponseMessage,
     TokenLogprob,
     TopLogprob,
+    chat_prompt,
 )
-from gateway.protocols.openai.replies.reply import FINISH_REASONS, Usage, encoded_with
-from gateway.protocols.openai.requests.chat import ChatBody, chat_prompt
-from gateway.protocols.openai.text.consumed import Consumed, Running
-from gateway.protocols.openai.text.head import Head, new_head, with_fingerprints
+from gateway.protocols.openai.text.generation import Generation, Shape, UsageSoFar, answer
+from gateway.protocols.openai.text.replies import FINISH_REASONS, Consumed
 from tandem.ar.v1 import ar_pb2
 
+SHAPE = Shape("chatcmpl", ChatCompletion, "chat.completion", ChatChunk, "chat.completion.chunk")
 
-class Chat:
-    """An operation of endpoint.py."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+async def chat(body: ChatBody, calls: Calls, exchange: OpenAiExchange) -> None:
+    """Answer in one piece or in chunks. Raises TandemError."""
+    model = calls.catalogue.text(body.model)
+    await answer(body, model, [ChatGeneration(body, model, calls)], SHAPE, calls, exchange)
 
-    async def __call__(self, body: ChatBody, calls: Calls, exchange: OpenAiExchange) -> None:
-        """Answer in one piece or in chunks. Raises TandemError."""
-        model = self._catalogue.text(body.model)
-        request, names = _request(body, model), names_of(body)
-        head = new_head("chatcmpl", self._catalogue, model)
-        if body.stream:
-            await self._stream(body, request, names, head, calls, exchange)
-            return
-        reply, consumed = await calls.whole(request, names), Consumed()
-        consumed.add(reply.usage)
-        head = with_fingerprints(head, consumed.fingerprints)
-        empty = ChatCompletion(**head, object="chat.completion", choices=[], usage=consumed.usage())
-        choices = (_choice(choice, bool(body.logprobs)) for choice in reply.choices)
-        await exchange.reply_encoded(await in_thread_if(bool(body.logprobs), encoded_with, empty, choices))
 
-    async def _stream(
-        self,
-        body: ChatBody,
-        request: ar_pb2.GenerateRequest,
-        names: Names,
-        head: Head,
-        calls: Calls,
-        exchange: OpenAiExchange,
-    ) -> None:
-        consumed, begun = Consumed(), set[int]()
-        running = await _running(body, request, calls, names)
-        without_usage = {"usage": None} if body.includes_usage else {}
+class ChatGeneration(Generation):
+    """The only prompt of a conversation."""
 
-        def chunk(choices: list[ChunkChoice], **usage: Usage | None) -> bytes:
-            return event(ChatChunk(**head, object="chat.completion.chunk", choices=choices, **usage).encoded())
+    def __init__(self, body: ChatBody, model: Served, calls: Calls) -> None:
+        super().__init__(body, model, calls)
+        self._body = body
+        self.names = names_of(body)
 
-        async with contextlib.aclosing(calls.stream("Generate", request, names)) as messages:
-            async for message in messages:
-                if message.HasField("usage"):
-                    consumed.add(message.usage)
-                usage = {"usage": running.after(message)} if running else without_usage
-                parts = _parts(message, bool(body.logprobs), is_first=message.choice_index not in begun)
+    def request(self) -> ar_pb2.GenerateRequest:
+        return ar_pb2.GenerateRequest(
+            model=self._model.name,
+            chat=chat_prompt(self._body.messages),
+            sampling=self._body.sampling(self._body.num_tokens),
+            logprobs=self._body.has_logprobs,
+            top_logprobs=self._body.top_logprobs or 0,
+        )
+
+    async def whole(self, consumed: Consumed) -> Iterable[ChatChoice]:
+        return map(self._choice, await self._complete(self.request(), consumed))
+
+    async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[ChunkChoice], UsageSoFar], None]:
+        begun = set[int]()
+        async with contextlib.aclosing(self._messages(self.request(), consumed)) as messages:
+            async for message, usage in messages:
+                parts = self._parts(message, is_first=message.choice_index not in begun)
                 begun.add(message.choice_index)
                 if parts:
-                    await exchange.events(b"".join(chunk([part], **usage) for part in parts))
-        last = chunk([], usage=consumed.usage()) if body.includes_usage else b""
-        await exchange.end(last + DONE)
+                    yield parts, usage
+
+    async def _count_prompt(self) -> int:
+        prompt = ar_pb2.TokenizeRequest(model=self._model.name, chat=chat_prompt(self._body.messages))
+        return len((await self._calls.unary("Tokenize", prompt, self.names, is_aid=True)).ids)
+
+    def _choice(self, message: Any) -> ChatChoice:
+        return ChatChoice(
+            index=message.choice_index,
+            message=ResponseMessage(role="assistant", content=message.text_delta, refusal=None),
+            logprobs=self._logprobs(message),
+            finish_reason=FINISH_REASONS[message.finish_reason],
+            stop_reason=message.matched_stop or None,
+        )
+
+    def _parts(self, message: Any, is_first: bool) -> list[ChunkChoice]:
+        """Return what a message comes to: who speaks, before the first; what is said; why it ended."""
+        index, parts = message.choice_index, list[ChunkChoice]()
+        if is_first:
+            opening = Delta(role="assistant", content="")
+            parts.append(ChunkChoice(index=index, delta=opening, logprobs=None, finish_reason=None))
+        if message.text_delta or message.token_ids:
+            said, logprobs = Delta(content=message.text_delta), self._logprobs(message)
+            parts.append(ChunkChoice(index=index, delta=said, logprobs=logprobs, finish_reason=None))
+        if reason := FINISH_REASONS.get(message.finish_reason):
+            stop = message.matched_stop or None
+            parts.append(ChunkChoice(index=index, delta=Delta(), logprobs=None, finish_reason=reason, stop_reason=stop))
+        return parts
+
+    def _logprobs(self, message: Any) -> ChatLogprobs | None:
+        if not self._body.has_logprobs:
+            return None
+        entries = [
+            TokenLogprob(**_token(entry), top_logprobs=[TopLogprob(**_token(other)) for other in entry.alternatives])
+            for entry in message.logprobs
+        ]
+        return ChatLogprobs(content=entries, refusal=None)
 
 
 def names_of(body: ChatBody) -> Names:
     """Return how the body calls the fields of our messages."""
     about_prompt = {"chat.messages": "messages", "chat": "messages"}
     return {"sampling.max_tokens": body.name_of_max_tokens, **body.names_of_sampling, **about_prompt}
-
-
-def _request(body: ChatBody, model: Served) -> ar_pb2.GenerateRequest:
-    return ar_pb2.GenerateRequest(
-        model=model.name,
-        chat=chat_prompt(body.messages),
-        sampling=body.sampling(body.num_tokens),
-        logprobs=bool(body.logprobs),
-        top_logprobs=body.top_logprobs or 0,
-    )
-
-
-async def _running(body: ChatBody, request: ar_pb2.GenerateRequest, calls: Calls, names: Names) -> Running | None:
-    if not body.continues_usage:
-        return None
-    prompt = ar_pb2.TokenizeRequest(model=request.model, chat=request.chat)
-    return Running(len((await calls.unary("Tokenize", prompt, names, is_aid=True)).ids))
-
-
-def _choice(message: Any, with_logprobs: bool) -> ChatChoice:
-    return ChatChoice(
-        index=message.choice_index,
-        message=ResponseMessage(role="assistant", content=message.text_delta, refusal=None),
-        logprobs=_logprobs(message) if with_logprobs else None,
-        finish_reason=FINISH_REASONS[message.finish_reason],
-        stop_reason=message.matched_stop or None,
-    )
-
-
-def _parts(message: Any, with_logprobs: bool, is_first: bool) -> list[ChunkChoice]:
-    """Return what a message comes to: who speaks, before the first; what is said; why it ended."""
-    index, parts = message.choice_index, list[ChunkChoice]()
-    if is_first:
-        opening = Delta(role="assistant", content="")
-        parts.append(ChunkChoice(index=index, delta=opening, logprobs=None, finish_reason=None))
-    if message.text_delta or message.token_ids:
-        logprobs = _logprobs(message) if with_logprobs else None
-        said = Delta(content=message.text_delta)
-        parts.append(ChunkChoice(index=index, delta=said, logprobs=logprobs, finish_reason=None))
-    if reason := FINISH_REASONS.get(message.finish_reason):
-        stop = message.matched_stop or None
-        parts.append(ChunkChoice(index=index, delta=Delta(), logprobs=None, finish_reason=reason, stop_reason=stop))
-    return parts
-
-
-def _logprobs(message: Any) -> ChatLogprobs:
-    entries = [
-        TokenLogprob(**_token(entry), top_logprobs=[TopLogprob(**_token(each)) for each in entry.alternatives])
-        for entry in message.logprobs
-    ]
-    return ChatLogprobs(content=entries, refusal=None)
 
 
 def _token(entry: Any) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.catalogue import Served
 from gateway.protocols.openai.text.token_table import TokenTable
 from tandem.ar.v1 import ar_pb2
 
@@ -32,7 +32,7 @@ class Echo:
         table.add(self.scored, is_text=True)
 
 
-async def echoed(
+async def read_echo(
     prompt: Prompt, top_logprobs: int | None, calls: Calls, model: Served, names: Names, is_alone: bool = False
 ) -> Echo:
     """Return what an echo shows; with log-probabilities unless `top_logprobs` is None. Raises TandemError.

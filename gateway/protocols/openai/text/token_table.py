@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.protocols.openai.replies.completion import CompletionLogprobs
+from gateway.protocols.openai.text.completion_messages import CompletionLogprobs
 
 _REPLACEMENT = "\ufffd"
 
@@ -40,7 +40,7 @@ class TokenTable:
 
     def _add(self, token: bytes, logprob: float | None, top: dict[str, float] | None, is_text: bool) -> None:
         self._offsets.append(self._offset + (self._breaks_off(token) if is_text else 0))
-        self._tokens.append(readable(token))
+        self._tokens.append(to_text(token))
         self._logprobs.append(logprob)
         self._tops.append(top)
         if is_text:
@@ -62,7 +62,7 @@ def _new_decoder() -> codecs.IncrementalDecoder:
     return codecs.getincrementaldecoder("utf-8")("replace")
 
 
-def readable(token: bytes) -> str:
+def to_text(token: bytes) -> str:
     """Return a token as text; of one that is no whole characters, its bytes, so that no two look the same."""
     try:
         return token.decode()
@@ -73,6 +73,6 @@ def readable(token: bytes) -> str:
 def _top(entry: Any) -> dict[str, float]:
     """Return the alternatives and the token itself; of two that look the same, the better one."""
     top: dict[str, float] = {}
-    for each in (*entry.alternatives, entry):
-        top.setdefault(readable(each.token), each.logprob)
+    for token in (*entry.alternatives, entry):
+        top.setdefault(to_text(token.token), token.logprob)
     return top

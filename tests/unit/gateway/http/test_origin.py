@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from gateway.http.rpcs import check_origin
+from gateway.http.endpoint import check_origin
 from tandem.shared.errors import PermissionDenied
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.http.errors import UpstreamError
-from gateway.protocols.fields import field_of, renamed
-from gateway.protocols.openai.errors import openai_body
+from gateway.protocols.fields import rename_field, violation_of
+from gateway.protocols.openai.exchange import openai_body
 from runtime.rpc.rpc import status_details
 from tandem.shared.errors import InvalidArgument, ReplyTooLarge, TandemError
 
@@ -27,12 +27,12 @@ def from_backend(error: TandemError) -> UpstreamError:
     ],
 )
 def test_fields_get_the_names_of_the_body(field: str, told: str) -> None:
-    error = renamed(from_backend(InvalidArgument(field, 5, "less")), NAMES)
-    assert field_of(error) == told
+    error = rename_field(from_backend(InvalidArgument(field, 5, "less")), NAMES)
+    assert violation_of(error).field == told
     assert str(error) == f"{told}: 5 is not accepted; accepted: less"
     assert openai_body(error)["error"]["param"] == told
 
 
 def test_a_reply_that_is_too_large_keeps_its_field() -> None:
-    error = renamed(from_backend(ReplyTooLarge("sampling.n", 1, "2")), NAMES)
-    assert field_of(error) == "n"
+    error = rename_field(from_backend(ReplyTooLarge("sampling.n", 1, "2")), NAMES)
+    assert violation_of(error).field == "n"

@@ -169,7 +169,7 @@ async def test_a_gateway_that_stops_lets_streams_end_and_refuses_new_ones(
     received = aiter(stream)
     await anext(received)
     stopping = asyncio.create_task(gateway.stop(10))
-    while not gateway.gateway._openai._under_way.is_draining:
+    while not gateway.gateway.entrances[2].is_draining:
         await asyncio.sleep(0.01)
     with pytest.raises(openai.APIStatusError) as caught:
         await client.with_options(max_retries=0).completions.create(model="", prompt="b")

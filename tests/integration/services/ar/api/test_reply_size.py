@@ -7,7 +7,8 @@ import grpc
 import pytest
 
 from runtime.deadlines import Deadline
-from services.ar.api.generation import Generation, whole
+from runtime.rpc.choices import join_messages
+from services.ar.api.generation import Generation
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
 from tandem.ar.v1 import ar_pb2
@@ -97,7 +98,7 @@ async def test_what_gathered_for_a_slow_reader_comes_in_several_messages(backend
     assert len(messages) > 2
     assert [message.HasField("timings") for message in messages] == [False] * (len(messages) - 1) + [True]
     alike = complete_request(n=2, max_tokens=80).generate
-    assert whole(messages).choices == whole(await backend.generate(alike)).choices
+    assert join_messages(messages).choices == join_messages(await backend.generate(alike)).choices
 
 
 class _Call:

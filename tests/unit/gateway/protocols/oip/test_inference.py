@@ -1,4 +1,4 @@
-"""What may take long is done in a thread, all else at once: requests are translated and results made."""
+"""Results that take long to make are made in a thread, and a request names only parameters that there are."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from gateway.identity import Identity
-from gateway.protocols.oip.inference import Inference, _result
+from gateway.protocols.oip.inference import _result, read_parameters
+from gateway.protocols.oip.inputs import read_inputs
 from gateway.protocols.oip.models.adapter import ROUTES, Calls
 from gateway.protocols.oip.models.text import TextModel
-from gateway.protocols.oip.tensors.inputs import read_inputs
-from gateway.protocols.oip.tensors.outputs import InferenceResult
-from runtime.deadlines import Deadline
+from gateway.protocols.oip.outputs import InferenceResult
 from tandem.ar.v1 import ar_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tandem.shared.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(("num_bytes", "has_many_parts"), [(100_000, True), (100_000, False), (100, True)])
@@ -42,19 +41,19 @@ def test_a_text_with_log_probabilities_has_many_parts(flags: dict[str, bool]) ->
     assert calls.has_many_parts == bool(flags)
 
 
-@pytest.mark.parametrize("num_bytes", [10, 100_000])
-async def test_only_large_requests_are_translated_in_a_thread(num_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, threads = TextModel("m"), []
-    request = ModelInferRequest(model_name="m")
-    request.inputs.add(name="text_input", datatype="BYTES", shape=[1]).contents.bytes_contents.append(b"a" * num_bytes)
-    translated = model.calls
-
-    def noting(*arguments: Any) -> Calls:
-        threads.append(threading.get_ident())
-        return translated(*arguments)
-
-    monkeypatch.setattr(model, "calls", noting)
-    unused: Any = None
-    inference = Inference(unused, unused, unused, unused)
-    await inference._calls(model, request, Identity("", ""), Deadline.after(None), is_streamed=False)
-    assert (threads != [threading.get_ident()]) == (num_bytes > 1000)
+def test_parameters_are_the_models_or_reserved_by_triton() -> None:
+    request = ModelInferRequest()
+    for name in ("sequence_id", "priority", "timeout", "triton_of_tomorrow"):
+        request.parameters[name].int64_param = 1
+    request.parameters["seed"].int64_param = 3
+    request.parameters["stop"].string_param = "a"
+    request.parameters["top_k"].SetInParent()
+    names = ("seed", "stop", "top_k", "top_p")
+    assert read_parameters(request, names) == {"seed": 3, "stop": "a", "top_k": None}
+    for name in ("sed", "Seed", "", "triton", "sequence", "temperature"):
+        wrong = ModelInferRequest()
+        wrong.parameters[name].double_param = 0.5
+        with pytest.raises(InvalidArgument) as caught:
+            read_parameters(wrong, ("top_k", "seed"))
+        accepted = "one of the parameters seed, top_k"
+        assert str(caught.value) == f"parameters.{name}: 0.5 is not accepted; accepted: {accepted}"

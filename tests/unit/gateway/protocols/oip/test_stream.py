@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.identity import Identity
+from gateway.admission import Entrance
 from gateway.protocols.oip.stream import InferStream
-from gateway.protocols.under_way import UnderWay
-from runtime.deadlines import Deadline
 from tandem.shared.errors import Unavailable
 
 
@@ -29,16 +28,16 @@ class IdleContext:
         raise RuntimeError("the call has ended")
 
 
-async def test_a_read_that_fails_after_a_drain_is_not_an_error() -> None:
+async def test_a_read_that_fails_after_a_drain_is_not_an_error(tmp_path: Path) -> None:
     told: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, about: told.append(about["message"]))
     context: Any = IdleContext()
     unused: Any = None
-    under_way = UnderWay()
-    stream = InferStream(unused, under_way, context, Identity("", ""), Deadline.after(None))
+    entrance = Entrance(unused, unused, tmp_path, "oip")
+    stream = InferStream(unused, entrance, context, unused)
     running = asyncio.create_task(stream.run())
     await asyncio.sleep(0)
-    under_way.draining.set()
+    entrance.draining.set()
     with pytest.raises(Unavailable, match="the gateway is stopping"):
         await running
     context.has_ended.set()

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.ar.api.generation import Generation, whole
+from runtime.rpc.choices import join_messages
+from services.ar.api.generation import Generation
 from services.ar.api.reply_size import TokenSizes
 from services.ar.engine.gathering import Delivery
 from services.ar.engine.request_stream import RequestStream
@@ -13,30 +14,8 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
 from services.ar.engine.step import Progress
 from tandem.ar.v1 import ar_pb2
-from tandem.common.v1.timings_pb2 import Timings
 
 LENGTH = ar_pb2.FINISH_REASON_LENGTH
-
-
-def test_interleaved_choices_are_kept_apart_and_come_in_order():
-    reply = whole(
-        [
-            ar_pb2.GenerateResponse(choice_index=1, text_delta="b", token_ids=[1]),
-            ar_pb2.GenerateResponse(choice_index=0, text_delta="a", token_ids=[2]),
-            ar_pb2.GenerateResponse(choice_index=1, text_delta="B", token_ids=[3], finish_reason=LENGTH),
-            ar_pb2.GenerateResponse(
-                finish_reason=LENGTH, usage=ar_pb2.Usage(output_tokens=3), timings=Timings(total_seconds=1)
-            ),
-        ]
-    )
-    assert reply == ar_pb2.CompleteResponse(
-        choices=[
-            ar_pb2.GenerateResponse(choice_index=0, text_delta="a", token_ids=[2], finish_reason=LENGTH),
-            ar_pb2.GenerateResponse(choice_index=1, text_delta="bB", token_ids=[1, 3], finish_reason=LENGTH),
-        ],
-        usage=ar_pb2.Usage(output_tokens=3),
-        timings=Timings(total_seconds=1),
-    )
 
 
 class Letters:
@@ -85,7 +64,7 @@ async def test_what_has_gathered_for_a_slow_reader_is_made_in_pieces_and_others_
     seen = [turns for _, turns in made]
     assert all(later - before >= 1 for before, later in zip(seen, seen[2:], strict=False))
     assert [message.HasField("timings") for message in messages] == [False] * (len(messages) - 1) + [True]
-    reply = whole(messages)
+    reply = join_messages(messages)
     assert [choice.text_delta for choice in reply.choices] == [letter * num_tokens for letter in "abc"]
     assert reply.usage.output_tokens == 3 * num_tokens
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.rpc.choices import join_messages
 from services.ar.api.choice import Choice
-from services.ar.api.generation import logprob_message, whole
+from services.ar.api.generation import logprob_message
 from services.ar.api.reply_size import (
     TokenSizes,
     check_score_reply,
@@ -80,7 +81,7 @@ def test_no_reply_is_larger_than_its_bound(ids: list[list[int]], top_logprobs: i
     messages = [choice_message(params, index, each) for index, each in enumerate(ids)]
     ended(messages[-1])
     bound = params.n * (params.max_tokens * SIZES.bytes_per_token(params) + choice_bytes(params))
-    assert whole(messages).ByteSize() <= bound
+    assert join_messages(messages).ByteSize() <= bound
     for message in messages:
         assert message.ByteSize() <= len(message.token_ids) * SIZES.bytes_per_token(params) + choice_bytes(params)
 
@@ -89,7 +90,7 @@ def test_no_reply_is_larger_than_its_bound(ids: list[list[int]], top_logprobs: i
 def test_the_longest_tokens_come_near_the_bound(top_logprobs: int | None) -> None:
     is_asked = top_logprobs is not None
     params = SamplingParams(n=2, max_tokens=500, logprobs=is_asked, top_logprobs=top_logprobs or 0)
-    reply = whole([choice_message(params, index, [LONGEST_OF_TEXT] * 500) for index in range(2)])
+    reply = join_messages([choice_message(params, index, [LONGEST_OF_TEXT] * 500) for index in range(2)])
     bound = 2 * (500 * SIZES.bytes_per_token(params) + choice_bytes(params))
     assert 0.6 * bound < reply.ByteSize() <= bound
 

@@ -1,6 +1,6 @@
 """Tokens in four lists: where each begins, how it is written, and its alternatives."""
 
-from gateway.protocols.openai.text.token_table import TokenTable, readable
+from gateway.protocols.openai.text.token_table import TokenTable, to_text
 from tandem.ar.v1 import ar_pb2
 
 
@@ -53,4 +53,4 @@ def test_the_token_is_among_its_alternatives_and_the_better_of_two_that_look_ali
 
 
 def test_tokens_that_are_no_characters_all_look_different() -> None:
-    assert len({readable(bytes([byte])) for byte in range(256)}) == 256
+    assert len({to_text(bytes([byte])) for byte in range(256)}) == 256

@@ -1,1 +1,0 @@
-"""What the protocol says of itself: an OpenAPI document, and a page of it that loads nothing from elsewhere."""

@@ -1,0 +1,83 @@
+"""The OpenAPI document of this API, made of the models of its bodies and replies."""
+
+from __future__ import annotations
+
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from gateway.protocols.openai.paths import PATHS, Path
+from tandem.version import VERSION
+
+
+class ErrorInside(BaseModel):
+    """What was wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Error(BaseModel):
+    """Every reply with a status of 400 or more, and the data of an event named error in a stream."""
+
+    error: ErrorInside
+
+
+_HEALTH = "200 while all that is configured serves, else 503"
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return it as plain data, the same each time."""
+    used: set[type[BaseModel]] = {Error}
+    for path in PATHS:
+        used |= {path.reply, *path.events, *([path.body] if path.body else [])}
+    ordered = sorted(used, key=attrgetter("__name__"))
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}"
+    )
+    paths = {path.path: {"post" if path.body else "get": _operation(path)} for path in PATHS}
+    paths["/health"] = {"get": {"summary": _HEALTH, "responses": {"200": {"description": _HEALTH}}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tandem: OpenAI's API", "version": VERSION},
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(path: Path) -> dict[str, Any]:
+    content = _json(path.reply)
+    if path.events:
+        content["text/event-stream"] = {"schema": {"anyOf": [_reference(model) for model in path.events]}}
+    operation: dict[str, Any] = {
+        "summary": path.summary,
+        "responses": {
+            "200": {"description": (path.reply.__doc__ or "").strip(), "content": content},
+            "default": {"description": "What was wrong", "content": _json(Error)},
+        },
+        "security": [{"key": []}, {}],
+    }
+    if path.body is not None:
+        operation["requestBody"] = {"required": True, "content": _json(path.body)}
+    if "{id}" in path.path:
+        operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if path.path == "/tokenizer_info":
+        operation["parameters"] = [{"name": "model", "in": "query", "schema": {"type": "string"}}]
+    return operation
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": _reference(model)}}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -1,0 +1,181 @@
+"""The body of POST /v1/responses, and its reply, whose optional fields are all there, as its clients like it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, unsigned
+from gateway.protocols.openai.text.chat_messages import ROLES
+from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
+
+Status = Literal["in_progress", "completed", "incomplete"]
+
+
+class InputText(Body):
+    """A part of a turn."""
+
+    type: Literal["input_text", "output_text", "text"]
+    text: str
+
+
+class InputMessage(Body):
+    """One turn of a conversation, as OpenAI's clients send it, or as an earlier reply had it."""
+
+    type: Literal["message"] | None = None
+    role: str = Field(description="system (or developer), user or assistant.")
+    content: str | list[InputText]
+
+    @property
+    def turn(self) -> ar_pb2.ChatMessage:
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return ar_pb2.ChatMessage(role=ROLES.get(self.role, self.role), content=text)
+
+
+class ResponseBody(Body):
+    """What to answer to. Nothing is stored: a conversation is sent whole each time."""
+
+    model: str | None = Field(None, description="Name of a text model; absent: the first there is.")
+    input: str | list[InputMessage] = Field(description="What the user says, or a conversation.")
+    instructions: str | None = Field(None, description="What the system says before it.")
+    max_output_tokens: Int32 | None = Field(
+        None, description="1 to the context's rest; default the smaller of 256 and that."
+    )
+    temperature: float | None = Field(None, description="0 (greedy) to 10; default: what the model recommends, or 1.")
+    top_p: float | None = Field(None, description="Above 0 to 1; default 1.")
+    seed: Seed | None = Field(None, description="Tandem's: as in completions.")
+    stream: bool | None = Field(None, description="True: server-sent events.")
+    metadata: dict[str, str] | None = Field(None, description="Comes back as it is.")
+
+    unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "background": (),
+        "conversation": (),
+        "include": (),
+        "max_tool_calls": (),
+        "previous_response_id": (),
+        "prompt": (),
+        "reasoning": ({"effort": None}, {"effort": "none"}),
+        "store": (),
+        "text": ({"format": {"type": "text"}},),
+        "tool_choice": ("none", "auto"),
+        "tools": (),
+        "top_logprobs": (0,),
+        "truncation": ("disabled",),
+    }
+
+    def request(self, model: str) -> ar_pb2.GenerateRequest:
+        """Return the request of the contract. Raises InvalidArgument for an empty input."""
+        turns = [] if self.instructions is None else [ar_pb2.ChatMessage(role="system", content=self.instructions)]
+        if isinstance(self.input, str):
+            turns.append(ar_pb2.ChatMessage(role="user", content=self.input))
+        elif not self.input:
+            raise InvalidArgument("input", [], "a text, or at least one message")
+        else:
+            turns += [message.turn for message in self.input]
+        sampling = ar_pb2.SamplingParams(
+            seed=unsigned(self.seed),
+            max_tokens=self.max_output_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+        )
+        return ar_pb2.GenerateRequest(model=model, chat=ar_pb2.ChatPrompt(messages=turns), sampling=sampling)
+
+
+class OutputText(Reply):
+    """What was said."""
+
+    type: Literal["output_text"]
+    text: str
+    annotations: list[Any]
+    logprobs: list[Any]
+
+
+class OutputMessage(Reply):
+    """The assistant's turn."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    status: Status
+    content: list[OutputText]
+
+
+class IncompleteDetails(Reply):
+    """Why an answer ends in the middle."""
+
+    reason: Literal["max_output_tokens"]
+
+
+class InputTokensDetails(Reply):
+    cached_tokens: int
+    cache_write_tokens: int
+
+
+class OutputTokensDetails(Reply):
+    reasoning_tokens: int
+
+
+class ResponseUsage(Reply):
+    """In tokens."""
+
+    input_tokens: int
+    input_tokens_details: InputTokensDetails
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails
+    total_tokens: int
+
+
+class TextFormat(Reply):
+    type: Literal["text"]
+
+
+class TextSettings(Reply):
+    format: TextFormat
+
+
+class Response(Reply):
+    """The whole reply, and what some events of a stream carry."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Status
+    error: None
+    incomplete_details: IncompleteDetails | None
+    instructions: str | None
+    max_output_tokens: int | None
+    metadata: dict[str, str]
+    model: str
+    output: list[OutputMessage]
+    parallel_tool_calls: Literal[False]
+    previous_response_id: None
+    reasoning: None
+    store: Literal[False]
+    temperature: float
+    text: TextSettings
+    tool_choice: Literal["none"]
+    tools: list[Any]
+    top_p: float
+    truncation: Literal["disabled"]
+    usage: ResponseUsage | None
+    user: None
+    system_fingerprint: str | None
+
+
+class Event(Reply):
+    """An event of a stream; its type determines which other fields it has, as OpenAI documents them."""
+
+    type: str
+    sequence_number: int
+    response: Response | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    item_id: str | None = None
+    item: OutputMessage | None = None
+    part: OutputText | None = None
+    delta: str | None = None
+    text: str | None = None
+    logprobs: list[Any] | None = None

@@ -1,0 +1,123 @@
+"""POST /v1/completions: prompts to generations, tokens to choices."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from gateway.http.in_thread import in_thread_if
+from gateway.protocols.catalogue import Served
+from gateway.protocols.openai.calls import Calls
+from gateway.protocols.openai.exchange import OpenAiExchange
+from gateway.protocols.openai.text.completion_messages import Completion, CompletionBody, CompletionChoice
+from gateway.protocols.openai.text.echo import Echo, Prompt, read_echo
+from gateway.protocols.openai.text.generation import Generation, Shape, UsageSoFar, answer
+from gateway.protocols.openai.text.replies import FINISH_REASONS, Consumed
+from gateway.protocols.openai.text.token_table import TokenTable
+from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
+
+SHAPE = Shape("cmpl", Completion, "text_completion", Completion, "text_completion")
+
+MAX_CHOICES = 16
+"""What the backends accept; asked of them for nothing but output."""
+
+
+async def complete(body: CompletionBody, calls: Calls, exchange: OpenAiExchange) -> None:
+    """Answer in one piece or in chunks. Raises TandemError."""
+    model = calls.catalogue.text(body.model)
+    prompts = [Continuation(body, model, calls, place, prompt) for place, prompt in enumerate(body.prompts)]
+    await answer(body, model, prompts, SHAPE, calls, exchange)
+
+
+class Continuation(Generation):
+    """One prompt of a body, and its choices; to the first message of a choice belongs the prompt, if it is echoed."""
+
+    def __init__(self, body: CompletionBody, model: Served, calls: Calls, place: int, prompt: Prompt) -> None:
+        super().__init__(body, model, calls)
+        self._body = body
+        self._place = place
+        self._prompt = prompt
+        field = f"prompt[{place}]" if len(body.prompts) > 1 else "prompt"
+        about_prompt = dict.fromkeys(("text", "tokens.token_lists[0].ids", "tokens.ids", "tokens", "ids"), field)
+        self.names = {**body.names_of_sampling, "top_logprobs": "logprobs", **about_prompt}
+        self._echo: Echo | None = None
+
+    def request(self) -> ar_pb2.GenerateRequest:
+        request = ar_pb2.GenerateRequest(
+            model=self._model.name,
+            sampling=self._body.sampling(self._body.num_tokens),
+            logprobs=self._body.has_logprobs,
+            top_logprobs=self._body.logprobs or 0,
+        )
+        if isinstance(self._prompt, str):
+            request.text = self._prompt
+        else:
+            request.tokens.ids.extend(self._prompt)
+        return request
+
+    async def whole(self, consumed: Consumed) -> Iterable[CompletionChoice]:
+        request = self.request()
+        await self._read_echo()
+        has_output = bool(self._body.num_tokens)
+        messages = await self._complete(request, consumed) if has_output else self._without_output(consumed)
+        return map(partial(self._choice, is_first=True), messages)
+
+    async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[CompletionChoice], UsageSoFar], None]:
+        if not self._body.num_tokens:
+            for choice in await in_thread_if(self._body.has_logprobs, list, await self.whole(consumed)):
+                yield [choice], {}
+            return
+        request = self.request()
+        await self._read_echo()
+        tables: dict[int, TokenTable] = {}
+        async with contextlib.aclosing(self._messages(request, consumed)) as messages:
+            async for message, usage in messages:
+                if message.token_ids or message.finish_reason or message.text_delta:
+                    is_first = message.choice_index not in tables
+                    if is_first:
+                        tables[message.choice_index] = self._table()
+                    has_prompt = is_first and self._echo is not None and self._body.has_logprobs
+                    table = tables[message.choice_index]
+                    yield [await in_thread_if(has_prompt, self._choice, message, is_first, table)], usage
+
+    async def _read_echo(self) -> None:
+        if self._body.echo:
+            is_alone = not self._body.num_tokens
+            logprobs = self._body.logprobs
+            self._echo = await read_echo(self._prompt, logprobs, self._calls, self._model, self.names, is_alone)
+
+    async def _count_prompt(self) -> int:
+        echo = self._echo or await read_echo(self._prompt, None, self._calls, self._model, self.names)
+        return len(echo.ids)
+
+    def _without_output(self, consumed: Consumed) -> list[ar_pb2.GenerateResponse]:
+        """Return the choices of a body that asks for no output."""
+        if not 1 <= self._body.num_choices <= MAX_CHOICES:
+            raise InvalidArgument("n", self._body.num_choices, f"1 to {MAX_CHOICES}")
+        consumed.add_tokens(len(self._echo.ids) if self._echo else 0, 0)
+        return [
+            ar_pb2.GenerateResponse(choice_index=index, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
+            for index in range(self._body.num_choices)
+        ]
+
+    def _table(self) -> TokenTable:
+        return TokenTable(self._model.described.special_token_ids)
+
+    def _choice(self, message: Any, is_first: bool, table: TokenTable | None = None) -> CompletionChoice:
+        """Return what a message adds to its choice."""
+        table, text = table or self._table(), message.text_delta
+        if self._echo is not None and is_first:
+            text = self._echo.text + text
+            if self._body.has_logprobs:
+                self._echo.enter(table)
+        table.add(message.logprobs)
+        return CompletionChoice(
+            index=self._place * self._body.num_choices + message.choice_index,
+            text=text,
+            logprobs=table.take() if self._body.has_logprobs else None,
+            finish_reason=FINISH_REASONS.get(message.finish_reason),
+            stop_reason=message.matched_stop or None,
+        )

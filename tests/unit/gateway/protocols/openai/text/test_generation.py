@@ -1,0 +1,102 @@
+"""Replies with log-probabilities, which may be large, are made and written out in a thread; all others at once."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.protocols.catalogue import Served
+from gateway.protocols.openai.messages import Reply
+from gateway.protocols.openai.text.chat import chat
+from gateway.protocols.openai.text.chat_messages import ChatBody
+from gateway.protocols.openai.text.completion import complete
+from gateway.protocols.openai.text.completion_messages import CompletionBody
+from runtime.rpc.routes import SEQUENTIAL
+from tandem.ar.v1 import ar_pb2
+
+MODEL = Served(SEQUENTIAL, ar_pb2.Model(name="m", modality="text"))
+CATALOGUE: Any = SimpleNamespace(text=lambda _: MODEL, fingerprint=lambda _: "f")
+CHAT = (chat, ChatBody, {"messages": [{"role": "user", "content": 'a "choices":[] b'}]}, {"logprobs": True})
+COMPLETION = (complete, CompletionBody, {"prompt": "a"}, {"logprobs": 2})
+
+
+class Backend:
+    """Answers with two choices of two tokens each."""
+
+    catalogue: Any = CATALOGUE
+
+    async def whole(self, request: ar_pb2.GenerateRequest, names: object) -> ar_pb2.CompleteResponse:
+        entry = ar_pb2.TokenLogprob(token_id=5, logprob=-1.0, token=b"x")
+        entry.alternatives.add(token_id=6, logprob=-0.5, token=b"y")
+        choices = [
+            ar_pb2.GenerateResponse(
+                choice_index=index,
+                text_delta='"choices":[]',
+                token_ids=[5, 5],
+                finish_reason=ar_pb2.FINISH_REASON_STOP,
+                logprobs=[entry, entry] if request.logprobs else [],
+            )
+            for index in range(2)
+        ]
+        return ar_pb2.CompleteResponse(choices=choices, usage=ar_pb2.Usage(fingerprint='"choices":[]'))
+
+
+@dataclass
+class Exchange:
+    body: bytes = b""
+
+    async def reply_json(self, body: bytes) -> None:
+        self.body = body
+
+
+@dataclass
+class Writing:
+    """The threads that wrote out parts of replies."""
+
+    threads: set[int] = field(default_factory=set)
+
+
+@pytest.fixture
+def writing(monkeypatch: pytest.MonkeyPatch) -> Writing:
+    found, to_json = Writing(), Reply.to_json
+
+    def noted(reply: Reply) -> bytes:
+        found.threads.add(threading.get_ident())
+        return to_json(reply)
+
+    monkeypatch.setattr(Reply, "to_json", noted)
+    return found
+
+
+async def reply(operation: Any, body_class: Any, **fields: Any) -> dict[str, Any]:
+    exchange: Any = Exchange()
+    await operation(body_class.parse(json.dumps(fields).encode()), Backend(), exchange)
+    found: dict[str, Any] = json.loads(exchange.body)
+    return found
+
+
+@pytest.mark.parametrize(("operation", "body_class", "fields", "logprobs"), [CHAT, COMPLETION])
+async def test_log_probabilities_are_written_out_in_a_thread(
+    operation: Any, body_class: Any, fields: Any, logprobs: Any, writing: Writing
+) -> None:
+    found = await reply(operation, body_class, **fields, **logprobs)
+    assert writing.threads
+    assert threading.get_ident() not in writing.threads
+    assert found["system_fingerprint"] == '"choices":[]'
+    assert [choice["index"] for choice in found["choices"]] == [0, 1]
+    for choice in found["choices"]:
+        assert len(choice["logprobs"].get("content") or choice["logprobs"]["tokens"]) == 2
+
+
+@pytest.mark.parametrize(("operation", "body_class", "fields", "_"), [CHAT, COMPLETION])
+async def test_other_replies_need_no_thread(
+    operation: Any, body_class: Any, fields: Any, _: Any, writing: Writing
+) -> None:
+    found = await reply(operation, body_class, **fields)
+    assert writing.threads == {threading.get_ident()}
+    assert [choice["logprobs"] for choice in found["choices"]] == [None, None]
