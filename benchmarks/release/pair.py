@@ -21,7 +21,7 @@ from benchmarks.harness.printing import dumped
 from benchmarks.harness.processes import free_port, serving
 from benchmarks.harness.servers import ROOT
 from benchmarks.harness.surroundings import surroundings
-from tandem.cli.bench.folder import PICTURES
+from tandem.cli.bench.results import PICTURES
 from tandem.cli.servers.demo import REPORT_FOLDER
 from tandem.measure.report.charts.quality import KEY as CHART
 from tandem.measure.results.files import whole

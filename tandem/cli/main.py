@@ -17,7 +17,7 @@ COMMANDS = {
     "generate": (USE, "tandem.cli.use.generate", "generate"),
     "sample": (USE, "tandem.cli.use.sample", "sample"),
     "score": (USE, "tandem.cli.use.score", "score"),
-    "race": (LOOK, "tandem.cli.bench.comparison.race", "race"),
+    "race": (LOOK, "tandem.cli.bench.compare", "race"),
     "collapse": (LOOK, "tandem.cli.models.collapse.collapse", "collapse"),
     "doctor": (LOOK, "tandem.cli.doctor.doctor", "doctor"),
     "settings": (LOOK, "tandem.cli.servers.settings", "settings"),

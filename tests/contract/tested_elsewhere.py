@@ -41,22 +41,13 @@ TESTED_ELSEWHERE = {
         "services/gan/settings",
         "services/gan/worker",
     ),
-    "integration/tandem/cli/bench/test_colocation.py": ("tandem/measure/studies/colocation/measuring",),
     "integration/tandem/cli/bench/test_compare.py": (
-        "tandem/cli/bench/comparison/compare",
         "tandem/measure/results/comparison",
-        "tandem/measure/studies/comparison/observer",
-        "tandem/measure/studies/comparison/run",
-        "tandem/measure/studies/comparison/session",
+        "tandem/measure/studies/comparison/callers",
+        "tandem/measure/studies/comparison/compare",
     ),
-    "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
-        "tandem/cli/bench/fit",
-        "tandem/cli/bench/report",
-    ),
-    "integration/tandem/cli/bench/test_growth.py": ("tandem/measure/studies/growth/trials",),
     "integration/tandem/cli/bench/test_run.py": (
         "tandem/cli/bench/options",
-        "tandem/cli/bench/sweep",
         "tandem/measure/generator/slices",
     ),
     "integration/tandem/cli/models/collapse/test_collapse.py": (
@@ -105,7 +96,6 @@ TESTED_ELSEWHERE = {
         "tandem/cli/models/quantisation/quantise",
         "tandem/cli/models/quantisation/fid",
     ),
-    "integration/tandem/measure/studies/steps/test_session.py": ("tandem/measure/studies/steps/subjects",),
     "integration/training/gan/test_export.py": ("training/gan/networks",),
     "integration/training/judge/test_judge.py": ("training/judge/",),
     "integration/training/test_pair.py": ("training/onnx_files",),
@@ -214,25 +204,21 @@ TESTED_ELSEWHERE = {
     ),
     "unit/tandem/measure/report/sentences/test_audits.py": ("tandem/measure/results/header",),
     "unit/tandem/measure/report/tables/test_writers.py": ("tandem/measure/report/tables/table",),
-    "unit/tandem/measure/results/test_growth.py": (
-        "tandem/measure/studies/growth/measuring",
-        "tandem/measure/studies/growth/results",
-        "tandem/measure/studies/growth/texts",
-    ),
     "unit/tandem/measure/results/test_load.py": (
         "tandem/measure/meters/machine",
         "tandem/measure/results/record",
     ),
-    "unit/tandem/measure/studies/colocation/test_loads.py": ("tandem/measure/results/colocation",),
-    "unit/tandem/measure/studies/comparison/test_results.py": (
+    "unit/tandem/measure/studies/comparison/test_document.py": (
         "tandem/measure/report/sentences/comparison",
-        "tandem/measure/studies/comparison/contrasts",
-        "tandem/measure/studies/comparison/sample",
+        "tandem/measure/studies/comparison/series",
+        "tandem/measure/studies/figures",
     ),
-    "unit/tandem/measure/studies/crossover/test_crossover.py": (
-        "tandem/measure/studies/crossover/runs",
-        "tandem/measure/studies/crossover/service",
+    "unit/tandem/measure/studies/fit/test_fit.py": ("tandem/measure/studies/fit/service",),
+    "unit/tandem/measure/studies/growth/test_growth.py": (
+        "tandem/measure/studies/growth/points",
+        "tandem/measure/studies/growth/texts",
     ),
+    "unit/tandem/measure/studies/test_colocation.py": ("tandem/measure/results/colocation",),
     "unit/tandem/measure/test_scenario.py": (
         "tandem/measure/setting_errors",
         "tandem/measure/workload_text",

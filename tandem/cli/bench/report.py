@@ -35,22 +35,22 @@ def report(
     if folder == out or folder.is_file():
         raise typer.BadParameter(f"the PNGs' folder would be the file {folder}: give --png, or --out NAME.html")
     with friendly_errors(terminal):
-        is_whole = written(read_sources(results), out, folder, terminal)
+        is_whole = write_report(read_sources(results), out, folder, terminal)
     if not is_whole:
         raise typer.Exit(FAILED)
 
 
-def written(sources: Sources, out: Path, png_dir: Path, terminal: Terminal) -> bool:
+def write_report(sources: Sources, out: Path, png_dir: Path, terminal: Terminal) -> bool:
     """Write the report; return whether every document could be used. Raises ExpectedError and OSError."""
     need_packages("report", *REPORT_PACKAGES)
-    from tandem.measure.report.report import write_report
+    from tandem.measure.report import report as page
     from tandem.measure.report.story import tell
     from tandem.measure.report.tables.writers import terminal_table
 
     if not sources.documents:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in sources.rejected) or "no .json files there"
         raise ExpectedError(f"nothing to report: {reasons}")
-    pngs = write_report(sources, out, png_dir)
+    pngs = page.write_report(sources, out, png_dir)
     story = tell(sources)
     for sentence in story.sentences:
         terminal.say(formats.printable(str(sentence)))
@@ -58,8 +58,8 @@ def written(sources: Sources, out: Path, png_dir: Path, terminal: Terminal) -> b
         terminal.out.print(terminal_table(story.gains))
     for warning in story.warnings:
         terminal.fail(formats.printable(warning))
-    for each in sources.rejected:
-        terminal.note(formats.printable(f"{each.name}: {each.reason}"))
+    for file in sources.rejected:
+        terminal.note(formats.printable(f"{file.name}: {file.reason}"))
     typer.echo(out)
     terminal.note(f"{out.stat().st_size / 2**20:.1f} MiB; {len(pngs)} PNGs in {png_dir}")
     return not sources.rejected

@@ -1,25 +1,28 @@
-"""`tandem bench run`: one load, its table, and its document."""
+"""`tandem bench run` and `sweep`: one load, its table and its document; or one load after another, and one table."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from tandem.cli.bench.folder import keep_document
 from tandem.cli.bench.foreign import ApiOptions, MethodOptions, Requests
 from tandem.cli.bench.options import (
     RESULTS_DIR,
     RunOptions,
     WorkloadTexts,
     closed_loop,
+    folder_option,
     load_option,
     open_loop,
+    parsed_workloads,
     timestamp,
 )
-from tandem.cli.bench.progress import measured
-from tandem.cli.bench.showing import show_run, tell_run_problems
+from tandem.cli.bench.progress import run_shown
+from tandem.cli.bench.results import keep_document
+from tandem.cli.bench.showing import show, show_run, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
@@ -27,8 +30,13 @@ from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import generator, stopped_by_hand
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.slices import control_of, slice_of
+from tandem.measure.report.load import sweep_table
 from tandem.measure.results.files import check_writable, write_requests
+from tandem.measure.results.load import Document
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
+
+Load = OpenLoop | ClosedLoop
+N = TypeVar("N", int, float)
 
 DEFAULT_RATE = 10.0
 
@@ -45,7 +53,7 @@ class LoadOptions:
         float | None, load_option(help="Rate, or callers, at the end: a linear ramp over the duration.")
     ] = None
 
-    def loop(self, arrivals: str) -> OpenLoop | ClosedLoop:
+    def loop(self, arrivals: str) -> Load:
         """Raises typer.BadParameter and ValueError."""
         if self.rate is not None and self.concurrency is not None:
             raise typer.BadParameter("give one of --rate (open loop) and --concurrency (closed loop)")
@@ -91,7 +99,7 @@ def run(
         for file in (path, jsonl_file):
             if file is not None:
                 check_writable(file)
-        run_result, is_interrupted = asyncio.run(_measured(address, scenario, messages, control, terminal))
+        run_result, is_interrupted = asyncio.run(_run(address, scenario, messages, control, terminal))
         is_kept = _report(run_result, path, jsonl_file, terminal)
     if is_interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -99,19 +107,19 @@ def run(
         raise typer.Exit(FAILED)
 
 
-async def _measured(
+async def _run(
     address: str, scenario: Scenario, messages: Requests, has_control: bool, terminal: Terminal
 ) -> tuple[RunResult, bool]:
     if has_control:
         slice_of(scenario)  # before the run, not after it
     async with generator(address) as source:
-        run_result, is_interrupted = await measured(source, scenario, terminal, messages)
+        run_result, is_interrupted = await run_shown(source, scenario, terminal, messages)
         if not has_control or is_interrupted or run_result.document.is_partial:
             return run_result, is_interrupted
         with stopped_by_hand(source.stop):
             terminal.note("control: the same load twice more, in slices")
-            found = await control_of(source, run_result.document.scenario, messages)
-        document = run_result.document.model_copy(update={"control": found})
+            control = await control_of(source, run_result.document.scenario, messages)
+        document = run_result.document.model_copy(update={"control": control})
         return replace(run_result, document=document), source.stop.is_set()
 
 
@@ -130,3 +138,87 @@ def _report(run_result: RunResult, path: Path, jsonl_file: Path | None, terminal
             is_kept = False
     tell_run_problems(document, terminal)
     return is_kept
+
+
+@grouped
+def sweep(
+    *,
+    workload: WorkloadTexts = None,
+    rates: Annotated[str | None, load_option(metavar="R,R,...", help="Open loops: requests/s of each run.")] = None,
+    concurrencies: Annotated[
+        str | None, load_option(metavar="N,N,...", help="Closed loops instead: callers of each.")
+    ] = None,
+    rounds: Annotated[int, load_option(min=1, help="How often all of it; every second round runs backwards.")] = 1,
+    options: RunOptions,
+    out_dir: Annotated[Path | None, folder_option("sweep", "Folder of the documents")] = None,
+    address: Address = ADDRESS,
+) -> None:
+    """Put one load after another on a server: the curve of latency and throughput.
+
+    Rounds run there and back, so that a machine that drifts hurts all loads alike; each round has a seed of its own.
+    """
+    terminal = Terminal()
+    with friendly_errors(terminal, address):
+        loads = _loads(rates, concurrencies, options.arrivals)
+        folder = out_dir or RESULTS_DIR / f"sweep-{timestamp()}"
+        points = [
+            (
+                name,
+                folder / f"{name}-round-{number + 1}.json",
+                options.scenario(parsed_workloads(workload), load, number),
+            )
+            for number in range(rounds)
+            for name, load in (loads if number % 2 == 0 else loads[::-1])
+        ]
+        check_writable(points[0][1])
+        code = asyncio.run(_sweep(address, points, terminal))
+        terminal.note(f"documents: {folder}")
+    raise typer.Exit(code)
+
+
+def _loads(rates: str | None, concurrencies: str | None, arrivals: str) -> list[tuple[str, Load]]:
+    if (rates is None) == (concurrencies is None):
+        raise typer.BadParameter("give one of --rates (open loops) and --concurrencies (closed loops)")
+    loads: list[tuple[str, Load]]
+    if rates is not None:
+        loads = [(f"rate-{rate:g}", open_loop(rate, arrivals)) for rate in _numbers("--rates", rates, float)]
+    else:
+        callers = _numbers("--concurrencies", concurrencies or "", int)
+        loads = [(f"concurrency-{number}", closed_loop(number)) for number in callers]
+    names = [name for name, _ in loads]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise typer.BadParameter(
+            f"two loads have the name {twice}, by which files are told apart; --rounds repeats loads"
+        )
+    return loads
+
+
+def _numbers(option: str, text: str, kind: type[N]) -> list[N]:
+    try:
+        return [kind(word) for word in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not accepted: numbers with commas between", param_hint=option) from None
+
+
+async def _sweep(address: str, points: Sequence[tuple[str, Path, Scenario]], terminal: Terminal) -> int:
+    """Carry out the scenarios in turn, each with its load's name and the file of its document; return the exit code.
+
+    A run that was broken off ends the sweep.
+    """
+    runs: list[tuple[str, Document]] = []
+    code = 0
+    async with generator(address) as source:
+        for place, (name, file, scenario) in enumerate(points):
+            terminal.note(f"{place + 1} of {len(points)}: {file.stem}")
+            run_result, is_interrupted = await run_shown(source, scenario, terminal)
+            document = run_result.document
+            runs.append((name, document))
+            is_kept = keep_document(document, file, terminal)
+            tell_run_problems(document, terminal)
+            if not (is_kept and run_result.is_good):
+                code = FAILED
+            if document.is_partial:
+                code = INTERRUPTED if is_interrupted else FAILED
+                break
+    show(terminal, [sweep_table(runs)])
+    return code

@@ -2,35 +2,37 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tandem.cli.bench.colocation import colocated
-from tandem.cli.bench.comparison.comparing import compared, settings_of
-from tandem.cli.bench.fit import fitted
-from tandem.cli.bench.folder import PICTURES, REPORT, ResultFolder
+from tandem.cli.bench.compare import compare_to, settings_of, with_judge
 from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
-from tandem.cli.bench.progress import ProgressBar
-from tandem.cli.bench.report import written
-from tandem.cli.bench.steps import step_subjects, stepped
+from tandem.cli.bench.progress import Stages
+from tandem.cli.bench.report import write_report
+from tandem.cli.bench.results import COMPARISON, PICTURES, REPORT, STEPS, ResultFolder
+from tandem.cli.bench.showing import show_steps
+from tandem.cli.bench.studies import colocate_to, fit_to
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
-from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.comparison import ALONE, Comparison
 from tandem.measure.studies.comparison.modes import Pair, find_pair
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.steps.subjects import Subjects
+from tandem.measure.studies.comparison.subjects import Subjects, find_subjects
+from tandem.shared.errors import ExpectedError
 
-COMPARISON = "comparison.json"
 SHORT: dict[str, Any] = {"climb_seconds": 5.0, "trial_seconds": 3.5}
 THOROUGH: dict[str, Any] = {"climb_seconds": 20.0, "num_rounds": 6, "num_trials": 8, "trial_seconds": 20.0}
 # Of co-location; a round has five trials where a language model is served, too.
 SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.6}
+# Over steps, of more modes than a comparison has: two loads.
+_OVER_STEPS: dict[str, Any] = {"concurrencies": (ALONE, 64), "control": False}
+_NUM_SCORED = 500
 
 
 @dataclass(frozen=True)
@@ -82,32 +84,39 @@ def tradeoff(
     Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
-    folder = ResultFolder(out_dir, terminal)
+    folder, stages = ResultFolder(out_dir, terminal), Stages(terminal, are_many=True)
+    changes: dict[str, Any] = {"slo_seconds": extent.slo}
+    request = Request(
+        address=address,
+        settings=settings_of("thorough" if extent.thorough else "short", **changes),
+        sequential=models.sequential_model,
+        parallel=models.parallel_model,
+        metrics=meters.pages,
+        beside=beside,
+        on_stage=stages.begin,
+    )
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
-        unjudged = quality.problem(terminal)
+        request = with_judge(request, quality, terminal)
         pair = asyncio.run(find_pair(address, *models.names))
         subjects = step_subjects(address, *models.names, extent.steps, terminal) if pair.is_matched else None
         if not pair.is_matched:
             terminal.note(f"{pair.unmatched}: quality, steps and the crossover are left out")
         folder.clear()  # only now that there is something to measure
-    stages = iter(_stages(subjects is not None, pair.is_matched, extent.together))
-    terminal.note(f"{next(stages)}: both models in turn")
-    changes = {"slo_seconds": extent.slo, "quality_images": 0 if unjudged else None}
-    settings = settings_of("thorough" if extent.thorough else "short", **changes)
-    judges = (quality.judge, quality.reference)
-    request = Request(address, *models.names, settings, *judges, meters.pages, beside=beside, unjudged=unjudged)
-    comparison, code = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
+    parts = iter(_parts(subjects is not None, pair.is_matched, extent.together))
+    terminal.note(f"{next(parts)}: both models in turn")
+    comparison, code = compare_to(folder.path / COMPARISON, request, stages, terminal)
     folder.sources.add(COMPARISON, comparison)
     codes = [code]
     try:
         if not comparison.is_partial:
-            codes += _further_parts(request, extent, pair, subjects, comparison, stages, folder, terminal)
+            for code in _further_parts(request, extent, pair, subjects, comparison, parts, folder, terminal):
+                codes.append(code)
     finally:  # whatever the fit raises: what was measured by then is worth a report
-        *_, last = stages
+        *_, last = parts
         terminal.note(last)
         with friendly_errors(terminal, address):
-            is_whole = written(folder.sources, folder.path / REPORT, folder.path / PICTURES, terminal)
+            is_whole = write_report(folder.sources, folder.path / REPORT, folder.path / PICTURES, terminal)
             codes.append(0 if is_whole else FAILED)
     for code in (INTERRUPTED, FAILED):
         if code in codes:
@@ -120,32 +129,62 @@ def _further_parts(
     pair: Pair,
     subjects: Subjects | None,
     comparison: Comparison,
-    stages: Iterator[str],
+    parts: Iterator[str],
     folder: ResultFolder,
     terminal: Terminal,
 ) -> Iterator[int]:
     """Measure what comes behind a comparison, and yield the exit code of each part; Ctrl-C in one is the end of all."""
     names, code = (request.sequential, request.parallel), 0
     if subjects is not None:
-        terminal.note(f"{next(stages)}: {', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}")
-        code = stepped(terminal, request, subjects, folder)
+        terminal.note(f"{next(parts)}: {', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}")
+        code = steps_to(folder, request, subjects, terminal)
         yield code
     with friendly_errors(terminal, request.address):
         if pair.is_matched and code != INTERRUPTED:
-            terminal.note(f"{next(stages)}: service curves, and the capacity of both")
+            terminal.note(f"{next(parts)}: service curves, and the capacity of both")
             settings = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
-            code = asyncio.run(fitted(request.address, names, settings, comparison, folder, terminal))
+            code = fit_to(folder, request.address, names, settings, comparison, terminal)
             yield code
         if extent.together and code != INTERRUPTED:
-            terminal.note(f"{next(stages)}: each service alone, and both at once")
+            terminal.note(f"{next(parts)}: each service alone, and both at once")
             settings = {} if extent.thorough else SHORT_TOGETHER
             if pair.sequential.modality == "text":
                 names, settings = ("", names[1]), {**settings, "text_model": pair.sequential.name}
-            fit = folder.sources.crossover
-            yield asyncio.run(colocated(request.address, names, settings, fit, folder, terminal))
+            yield colocate_to(folder, request.address, names, settings, folder.sources.crossover, terminal)
 
 
-def _stages(has_steps: bool, is_matched: bool, has_colocation: bool) -> list[str]:
+def _parts(has_steps: bool, is_matched: bool, has_colocation: bool) -> list[str]:
     are_there = {"compare": True, "steps": has_steps, "fit": is_matched, "co-location": has_colocation, "report": True}
     names = [name for name, is_there in are_there.items() if is_there]
     return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]
+
+
+def step_subjects(address: str, sequential: str, parallel: str, steps: str, terminal: Terminal) -> Subjects | None:
+    """Return the models to measure over `steps`, K,K,... or empty for the defaults; None and a note if none takes any.
+
+    Raises TandemRpcError, TandemError, and ExpectedError for steps that cannot be.
+    """
+    try:
+        numbers = [int(number) for number in steps.split(",")] if steps else []
+    except ValueError:
+        raise ExpectedError(f"steps: {steps!r} is not accepted; accepted: whole numbers with commas between") from None
+    subjects = asyncio.run(find_subjects(address, sequential, parallel, numbers))
+    if subjects is None and steps:
+        raise ExpectedError("steps: no sequential model that is served takes steps")
+    if subjects is None:
+        terminal.note("no sequential model that is served takes steps, so there is no curve over steps")
+    return subjects
+
+
+def steps_to(folder: ResultFolder, request: Request, subjects: Subjects, terminal: Terminal) -> int:
+    """Measure over steps, keep and show the document; return the exit code. `request` is the comparison's.
+
+    Raises typer.Exit if it can't begin.
+    """
+    from tandem.measure.studies.comparison.steps import measure_steps
+
+    own = replace(request, beside="", settings=request.settings.model_copy(update=_OVER_STEPS))
+    with friendly_errors(terminal, request.address):
+        with Stages(terminal, are_many=True) as stages:
+            document = measure_steps(replace(own, on_stage=stages.begin), subjects, _NUM_SCORED)
+        return folder.end(STEPS, document, show_steps)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tandem.measure.generator.audit import summed, what_is_wrong
-from tandem.measure.generator.generator import Generator, Meter
+from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.audits import Audit, Audits
 from tandem.measure.scenario import Scenario
@@ -30,21 +30,13 @@ class AuditedRuns:
     invalid: list[str] = field(default_factory=list)
     _next_numbers: Counter[int] = field(default_factory=Counter)  # by seed
 
-    async def run(
-        self,
-        source: Generator,
-        name: str,
-        scenario: Scenario,
-        *,
-        requests: Sequence[Sequence[bytes]] = (),
-        meter: Meter | None = None,
-    ) -> RunResult:
-        """Return the first run that was measured well, or the last one; raises what `Generator.run` does.
+    async def run(self, source: Generator, name: str, scenario: Scenario, **options: Any) -> RunResult:
+        """Return the first run that was measured well, or the last one; `options` and errors are `Generator.run`'s.
 
         One that was broken off is neither repeated nor told of: its document says what it is.
         """
-        (found,) = await self._audited(name, [partial(self.once, source, scenario, requests=requests, meter=meter)])
-        return found
+        (run_result,) = await self._audited(name, [partial(self.once, source, scenario, **options)])
+        return run_result
 
     async def run_together(self, name: str, loads: Sequence[tuple[Generator, Scenario]]) -> list[RunResult]:
         """Return runs at the same time, as `run` does. They are repeated together: none is to run without the others.

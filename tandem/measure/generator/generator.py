@@ -15,7 +15,6 @@ from tandem.measure.generator.requests.served import served_models, with_model
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import OnProgress, Workers, ignore
 from tandem.measure.results.header import ServedModel
-from tandem.measure.results.load import Document
 from tandem.measure.scenario import Api, Paradigm, Scenario, Workload
 
 BROKEN_OFF = "broken off by hand"
@@ -24,13 +23,10 @@ Meter = Callable[[], Awaitable[Any]]
 
 
 class BrokenOff(Exception):
-    """Expected error: a study cannot go on, or the user ends it; the text says why. `document`: what was measured of
-    the run that did not go to its end, if it had begun.
-    """
+    """Expected error: a study cannot go on, or the user ends it; the text says why."""
 
-    def __init__(self, reason: str = BROKEN_OFF, document: Document | None = None) -> None:
+    def __init__(self, reason: str = BROKEN_OFF) -> None:
         super().__init__(reason)
-        self.document = document
 
 
 class Generator:

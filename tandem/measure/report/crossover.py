@@ -12,7 +12,7 @@ from tandem.measure.report.sentences.audits import LOCAL
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.results.crossover import Capacity, Crossover, FittedCurve, FittedService, TextIllustration, Trial
 from tandem.measure.statistics.curve import curve_of
-from tandem.measure.studies.crossover.capacity import LEAST_REQUESTS, carried, is_met, is_telling, tried
+from tandem.measure.studies.fit.capacity import LEAST_REQUESTS, carried, is_met, is_telling, tried
 
 METHOD = (
     "Fitted on open loops of one-image requests whose rate climbs from little to the most that came out of a closed"

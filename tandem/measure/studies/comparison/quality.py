@@ -1,6 +1,6 @@
 """How good what was served in a comparison is: as `tandem models evaluate` measures it, of the images of this run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.quality import Views
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
-from tandem.measure.studies.comparison.observer import Observer
 from tandem.shared.errors import InvalidArgument, NotFound
 from tandem.shared.models import ModelRepository
 
@@ -26,38 +25,38 @@ class Assessor:
     judge_name: str
     judge_sha256: str
     reference: Reference
-    models: ModelRepository
+    repository: ModelRepository
 
     def assess(
-        self, albums: Mapping[str, Album], drawn_by: Mapping[str, str], most_images: int, observer: Observer
+        self, albums: Mapping[str, Album], models: Mapping[str, str], most_images: int, on_stage: Callable[[str], None]
     ) -> tuple[dict[str, JudgedImages], Judgement]:
         """Return the quality by drawer, of as many images of each and each class; empty if there are too few.
 
-        `drawn_by`: the name of each drawer's model. The repository beside the judge has its tokenizer, if it has one.
+        `models`: the name of each drawer's model. The repository beside the judge has its tokenizer, if it has one.
         """
         num_classes = self.reference.num_classes
         per_class = min(most_images // num_classes, *(album.num_per_class for album in albums.values()))
         if per_class < MIN_PER_CLASS:
             reason = f"it takes {MIN_PER_CLASS} images of each class, and {per_class} were served"
             return {}, self._judgement(reason)
-        observer.judging("the yardstick")
+        on_stage("quality: the yardstick")
         measure = Yardstick(self.judge, self.reference)
-        observer.judging("real images")
+        on_stage("quality: real images")
         floor = measure.floor(per_class)
-        lost = {name: self._tokenizer_views(name, floor.images, measure) for name in {*drawn_by.values()}}
-        found = {}
+        lost = {name: self._tokenizer_views(name, floor.images, measure) for name in {*models.values()}}
+        quality = {}
         for drawer, album in albums.items():
-            observer.judging(f"images: {drawer}")
+            on_stage(f"quality: images: {drawer}")
             drawn, labels = album.balanced(per_class)
             images = Split(without_grey_axis(drawn), labels)
-            tokenizer = lost.get(drawn_by.get(drawer, ""))
-            found[drawer] = measure.judged(images, measure.nearest_training_images(images), floor, tokenizer)
-        return found, self._judgement("")
+            tokenizer = lost.get(models.get(drawer, ""))
+            quality[drawer] = measure.judged(images, measure.nearest_training_images(images), floor, tokenizer)
+        return quality, self._judgement("")
 
     def _tokenizer_views(self, name: str, real: Split, measure: Yardstick) -> Views | None:
         """Return the views of real images that only went through a model's tokenizer; None if it is not here."""
         try:
-            model = self.models.get(name)
+            model = self.repository.get(name)
         except NotFound:  # it is served from elsewhere
             return None
         restored = reconstructed(model, real.images)

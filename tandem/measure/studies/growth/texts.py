@@ -6,6 +6,8 @@ from tandem.measure.results.growth import Text
 
 TEXTS: dict[Text, str] = {"repeats itself": "text that repeats itself", "new": "new text"}
 """What there is, and what people call it."""
+Case = tuple[Text, int]
+"""A text, and how many streams of it at a time."""
 
 _PASSAGES = (
     "The ferry leaves the northern pier at seven, crosses the bay in forty minutes, and waits for the bus from the"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,13 +10,11 @@ from typing import Any
 import pytest
 
 from services.ar.settings import ArSettings
-from tandem.cli.servers.ports import free_ports
 from tandem.measure.report.growth import caveats, explanation
 from tandem.measure.results.files import read_as
 from tandem.measure.results.growth import Growth
 from tests.integration.services.ar.conftest import Backend, repository, serving  # noqa: F401  a fixture
-from tests.integration.tandem.cli.commands import Ended, run, run_each, started, tandem
-from tests.integration.tandem.fakes import FakeGateway, fake_gateway
+from tests.integration.tandem.cli.commands import Ended, run, tandem
 
 MOST_SEQUENCES = 4
 # A tiny model is fast: streams must be long, or else one has ended before the next one begins.
@@ -96,77 +91,6 @@ async def test_more_streams_than_run_at_once_are_told_of(servers: tuple[Backend,
     assert ended.code == 1
     assert f"{8 * MOST_SEQUENCES} streams: 1 of 1 times they never all ran at once" in ended.err
     assert [point.concurrency for point in read_as(file, Growth).concurrency] == [1]
-
-
-async def test_ctrl_c_keeps_what_there_is(servers: tuple[Backend, Backend], tmp_path: Path) -> None:
-    file = tmp_path / "growth.json"
-    words = (*SHORT, "--rounds", "1000", "--out", str(file), "--address", servers[0].address)
-    async with asyncio.timeout(60), started(*tandem("bench", "growth", *words)) as process:
-        assert process.stderr is not None
-        while b"round 2 " not in await process.stderr.readline():
-            pass
-        process.send_signal(signal.SIGINT)
-        _, err = await process.communicate()
-    assert process.returncode == 130, err.decode()
-    assert "Traceback" not in err.decode()
-    document = json.loads(file.read_text())
-    assert (document["is_partial"], document["problems"]) == (True, ["broken off by hand"])
-    assert len(document["concurrency"]) == 3
-    await servers[0].assert_idle()
-
-
-async def test_no_server_is_said(tmp_path: Path) -> None:
-    address = f"127.0.0.1:{free_ports(1)[0]}"
-    ended = await growth(address, "--out", str(tmp_path / "growth.json"))
-    assert ended.code == 1
-    assert address in ended.err
-    assert "Traceback" not in ended.err
-
-
-async def test_a_server_that_goes_away_is_told_and_the_rest_kept(tmp_path: Path) -> None:
-    file = tmp_path / "growth.json"
-    async with asyncio.timeout(60), fake_gateway() as gateway:
-        words = ("--model", "fake-text", "--rounds", "1000", "--concurrency", "1,2", "--context", "2")
-        command = tandem("bench", "growth", *words, "--out", str(file), "--address", gateway.address)
-        async with started(*command) as process:
-            while len(gateway.sequential.requests) < 100:
-                await asyncio.sleep(0.01)
-            await gateway.server.stop(0)
-            _, err = await process.communicate()
-    assert process.returncode == 1
-    assert "Traceback" not in err.decode()
-    assert "PARTIAL" in err.decode()
-    found = read_as(file, Growth)
-    assert "UNAVAILABLE" in found.problems[0] or gateway.address in found.problems[0]
-    assert [point.step_seconds.count > 1 for point in found.concurrency] == [True, True]
-    assert found.context == ()  # the fake takes none
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[FakeGateway]:
-    async with fake_gateway() as running:
-        yield running
-
-
-async def test_bad_input_is_named(gateway: FakeGateway, tmp_path: Path) -> None:
-    ends = {
-        ("--model", "nobody"): (1, "'nobody' is not served; sequential text models there: fake-text"),
-        ("--model", "fake-image"): (1, "'fake-image' is not served; sequential text models there: fake-text"),
-        ("--concurrency", "0"): (1, "concurrencies[0]: '0' is not accepted"),
-        ("--rounds", "0"): (1, "num_rounds: 0 is not accepted"),
-        ("--also", "127.0.0.1:1"): (2, "'127.0.0.1:1' is not accepted: ADDRESS=LABEL"),
-        ("--model", "fake-text", "--also", "127.0.0.1:1=drafts"): (
-            1,
-            "also: 127.0.0.1:1=drafts: nothing answers at 127.0.0.1:1",
-        ),
-        ("--out", "/proc/nowhere/file.json"): (1, "/proc/nowhere"),
-    }
-    fixed = ("bench", "growth", "--address", gateway.address, "--out", str(tmp_path / "growth.json"))
-    each = await run_each(*((*fixed, *words) for words in ends))
-    for (words, (code, text)), ended in zip(ends.items(), each, strict=True):
-        assert ended.code == code, words
-        assert text in " ".join(ended.err.replace("│", " ").split()), words
-    assert not gateway.sequential.requests
 
 
 async def test_servers_of_different_weights_are_not_compared(

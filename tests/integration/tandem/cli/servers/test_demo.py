@@ -17,8 +17,7 @@ from tandem.cli.terminal import Terminal
 from tandem.measure.results.files import write_document
 from tandem.shared.errors import Unavailable
 from tests.integration.tandem.fakes import FakeGateway
-from tests.unit.tandem.measure.studies.comparison.seen import findings
-from tests.unit.tandem.measure.studies.comparison.test_results import made
+from tests.unit.tandem.measure.studies.comparison.seen import findings, made
 
 
 def plan(gateway: FakeGateway, http_port: int) -> Plan:

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from rich.console import Console
 
-from tandem.cli.bench.progress import shown_progress
+from tandem.cli.bench.progress import show_progress
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.workers import Progress
@@ -25,7 +25,7 @@ def terminal(is_terminal: bool) -> tuple[Terminal, io.StringIO]:
 def test_progress_is_shown_on_a_terminal_only():
     for is_terminal in (True, False):
         made_terminal, shown = terminal(is_terminal)
-        with shown_progress(made_terminal, open_scenario(warm_up_seconds=2.0)) as show:
+        with show_progress(made_terminal, open_scenario(warm_up_seconds=2.0)) as show:
             for elapsed in (-1.0, 5.0, 11.0):
                 show(Progress(elapsed, 1000, {"outstanding": 3, "ok": 400, "error": 0}))
         assert ("400 ok" in shown.getvalue()) == is_terminal

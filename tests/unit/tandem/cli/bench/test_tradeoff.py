@@ -1,4 +1,4 @@
-"""A tradeoff without real images, or whose fit fails, is worth a report all the same."""
+"""A tradeoff without real images, without steps, or whose fit fails, is worth a report all the same."""
 
 import io
 from pathlib import Path
@@ -14,29 +14,31 @@ from tandem.cli.terminal import Terminal
 from tandem.measure.quality import reference
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
-from tandem.measure.studies.steps import session
+from tandem.measure.studies.comparison import steps, subjects
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.report.conftest import a_comparison, fill
 from tests.unit.tandem.measure.studies.colocation.imagined import document as colocation
+from tests.unit.tandem.measure.studies.comparison.seen import model
 from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document
 
 
-async def matched_pair(*_):
-    return SUBJECTS.pair
+@pytest.fixture
+def terminal():
+    shown = Terminal()
+    shown.err = Console(file=io.StringIO(), width=100)
+    return shown
 
 
 @pytest.mark.parametrize("is_installed", [True, False])
-def test_missing_images_are_no_obstacle_but_are_told_of(monkeypatch, is_installed):
+def test_missing_images_are_no_obstacle_but_are_told_of(monkeypatch, terminal, is_installed):
     def load_split(name):
         if not is_installed:
             raise FileNotFoundError(f"{name} is missing: install it")
         return np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.int64)
 
     monkeypatch.setattr(reference, "load_split", load_split)
-    terminal, shown = Terminal(), io.StringIO()
-    terminal.err = Console(file=shown, width=100)
     assert JudgeOptions().problem(terminal) == ("" if is_installed else "train is missing: install it")
-    assert ("quality will not be measured: train is missing" in shown.getvalue()) is not is_installed
+    assert ("quality will not be measured: train is missing" in terminal.err.file.getvalue()) is not is_installed
     assert JudgeOptions(reference=Path("own.npz")).problem(terminal) == ""
 
 
@@ -46,17 +48,45 @@ def test_outside_a_checkout_there_is_no_judge(monkeypatch, tmp_path):
     assert JudgeOptions(judge=Path("own"), reference=Path("own.npz")).problem(Terminal()) == ""
 
 
+@pytest.mark.parametrize("text", ["1;8", "one", "1,", "1.5"])
+def test_steps_are_numbers_with_commas_between(text, terminal):
+    with pytest.raises(ExpectedError, match="is not accepted; accepted: whole numbers"):
+        tradeoff.step_subjects("127.0.0.1:1", "", "", text, terminal)
+
+
+def test_without_a_model_that_takes_steps_there_is_no_curve(monkeypatch, terminal):
+    """That is wrong only if somebody asked for steps."""
+
+    async def served(*_):
+        return (model("sequential", "ar"),)
+
+    monkeypatch.setattr(subjects, "served_models", served)
+    assert tradeoff.step_subjects("127.0.0.1:1", "", "", "", terminal) is None
+    assert "takes steps" in terminal.err.file.getvalue()
+    with pytest.raises(ExpectedError, match="no sequential model that is served takes steps"):
+        tradeoff.step_subjects("127.0.0.1:1", "", "", "1,8", terminal)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """All but the fit and co-location, which a test sets."""
+
+    async def find_pair(*_):
+        return SUBJECTS.pair
+
+    monkeypatch.setattr(tradeoff, "find_pair", find_pair)
+    monkeypatch.setattr(tradeoff, "compare_to", lambda *_: (a_comparison(), 0))
+    monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: SUBJECTS)
+    monkeypatch.setattr(steps, "measure_steps", lambda *_: document())
+    return monkeypatch
+
+
 @pytest.mark.parametrize(("error", "ends_with"), [(ExpectedError("too little"), typer.Exit), (RuntimeError(), None)])
-def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, ends_with):
-    async def fitted(*_):
+def test_a_fit_that_raises_still_yields_a_report(measured, tmp_path, error, ends_with):
+    def fit_to(*_):
         raise error
 
-    monkeypatch.setattr(tradeoff, "find_pair", matched_pair)
-    monkeypatch.setattr(tradeoff, "compared", lambda *_: (a_comparison(), 0))
-    monkeypatch.setattr(tradeoff, "fitted", fitted)
-    monkeypatch.setattr(tradeoff, "colocated", fitted)
-    monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: SUBJECTS)
-    monkeypatch.setattr(session, "measure_steps", lambda *_: document())
+    measured.setattr(tradeoff, "fit_to", fit_to)
     with pytest.raises(ends_with or type(error)):
         tradeoff.tradeoff(out_dir=tmp_path, together=True)
     report = (tmp_path / "report.html").read_text()
@@ -74,30 +104,28 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     ],
 )
 def test_stages_are_counted_as_many_as_there_are(has_steps, has_colocation, first, last):
-    stages = tradeoff._stages(has_steps, True, has_colocation)
-    assert (stages[0], stages[-1]) == (first, last)
+    parts = tradeoff._parts(has_steps, True, has_colocation)
+    assert (parts[0], parts[-1]) == (first, last)
 
 
 @pytest.mark.parametrize("is_wanted", [True, False])
-def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_wanted(monkeypatch, tmp_path, is_wanted):
+def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_wanted(measured, tmp_path, is_wanted):
     fill(tmp_path)
     crossover = read_as(tmp_path / "crossover.json", Crossover)
     asked = []
 
-    async def fitted(address, names, settings, comparison, folder, terminal):
+    def fit_to(folder, *_):
         folder.keep("crossover.json", crossover)
         return 0
 
-    async def colocated(address, names, settings, fit, folder, terminal):
+    def colocate_to(folder, address, names, settings, fit, terminal):
         asked.append((names, settings, fit))
         folder.keep("colocation.json", colocation())
         return 0
 
-    monkeypatch.setattr(tradeoff, "find_pair", matched_pair)
-    monkeypatch.setattr(tradeoff, "compared", lambda *_: (a_comparison(), 0))
-    monkeypatch.setattr(tradeoff, "fitted", fitted)
-    monkeypatch.setattr(tradeoff, "colocated", colocated)
-    monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: None)
+    measured.setattr(tradeoff, "fit_to", fit_to)
+    measured.setattr(tradeoff, "colocate_to", colocate_to)
+    measured.setattr(tradeoff, "step_subjects", lambda *_: None)
     tradeoff.tradeoff(out_dir=tmp_path, together=is_wanted)
     assert asked == ([(("", ""), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])
     assert ('id="section-colocation"' in (tmp_path / "report.html").read_text()) is is_wanted

@@ -14,14 +14,10 @@ from PIL import Image
 
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, ModeResult
-from tandem.measure.results.crossover import Settings
 from tandem.measure.results.distributions import Phase, Phases
-from tandem.measure.scenario import Paradigm, Scenario
-from tandem.measure.studies.comparison.results import comparison
-from tandem.measure.studies.crossover.crossover import crossover
 from tests.unit.tandem.measure.imagined_quality import judged_images
-from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, settings, trial
-from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE, usual
+from tests.unit.tandem.measure.studies.comparison.seen import findings, made, trial
+from tests.unit.tandem.measure.studies.fit.simulated import MACHINE, fit, usual
 
 
 def quality(fid: float, accuracy: float, recall: float) -> JudgedImages:
@@ -44,15 +40,10 @@ def a_comparison() -> Comparison:
     ]
     note = Judgement(reason="", data_set="d", num_test_images=9, judge="judge", judge_sha256="0")
     judged = {"sequential": quality(1.44, 0.881, 0.88), "parallel": quality(0.68, 0.925, 0.79)}
-    made = comparison(
-        "127.0.0.1:1",
-        PAIR,
-        settings(),
-        findings(trials=trials, quality=judged, judgement=note),
-    )
-    served = tuple(each.model_copy(update={"samples_png": png()}) for each in made.served)
-    modes = tuple(_with_phases(mode) for mode in made.modes)
-    return made.model_copy(update={"served": served, "modes": modes, "machine": MACHINE})
+    document = made(findings(trials=trials, quality=judged, judgement=note))
+    served = tuple(each.model_copy(update={"samples_png": png()}) for each in document.served)
+    modes = tuple(_with_phases(mode) for mode in document.modes)
+    return document.model_copy(update={"served": served, "modes": modes, "machine": MACHINE})
 
 
 def _with_phases(mode: ModeResult) -> ModeResult:
@@ -71,19 +62,16 @@ def _with_phases(mode: ModeResult) -> ModeResult:
 
 def fill(folder: Path) -> None:
     """Write what a whole trade-off leaves."""
-    services = usual()
-
-    async def run(name: str, scenario: Scenario) -> RunResult:
-        run_result = await services.run(name, scenario)
-        (folder / "runs" / f"{name}.json").write_text(run_result.document.model_dump_json())
-        return run_result
-
     (folder / "runs").mkdir()
-    made = a_comparison()
-    checked = Settings.model_validate({"climb_seconds": 6.0, "trial_seconds": 4.0, "num_trials": 8})
-    models: dict[Paradigm, str] = {"sequential": "ar", "parallel": "gan"}
-    found = asyncio.run(crossover(run, models, checked, made, lambda _: None, "127.0.0.1:1"))
-    (folder / "comparison.json").write_text(made.model_dump_json())
+    compared = a_comparison()
+
+    def keep(name: str, run_result: RunResult) -> None:
+        (folder / "runs" / f"{name}.json").write_text(run_result.document.model_dump_json())
+
+    models = {"sequential": "ar", "parallel": "gan"}
+    lengths: dict[str, Any] = {"climb_seconds": 6.0, "trial_seconds": 4.0, "num_trials": 8}
+    found = asyncio.run(fit(usual(), compared, keep, models, **lengths))
+    (folder / "comparison.json").write_text(compared.model_dump_json())
     (folder / "crossover.json").write_text(found.model_dump_json())
 
 

@@ -10,7 +10,7 @@ from tandem.measure.report.sentences.answer import Sentence, answer, missing, of
 from tandem.measure.results.comparison import Capacity, CpuSource, Judgement
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
-from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE
+from tests.unit.tandem.measure.studies.fit.simulated import MACHINE
 from tests.unit.tandem.measure.studies.steps.imagined import NOTE, document, judged
 
 POINTS = document().points

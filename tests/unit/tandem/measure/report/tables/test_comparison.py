@@ -5,14 +5,13 @@ import re
 import pytest
 from rich.console import Console, Group
 
-from tandem.cli.bench.comparison.compare import readme_text
+from tandem.cli.bench.compare import readme_text
 from tandem.measure.report.sentences.comparison import headlines, small_print
 from tandem.measure.report.tables.comparison import comparison_tables
 from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.comparison import Comparison, Judgement
-from tandem.measure.studies.comparison.results import comparison
 from tests.unit.tandem.measure.imagined_quality import judged_images
-from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, settings, trial
+from tests.unit.tandem.measure.studies.comparison.seen import findings, made, trial
 
 TIMES = {"sequential unary": 0.2, "sequential streamed": 0.4, "parallel unary": 0.01, "parallel streamed": 0.02}
 
@@ -28,7 +27,7 @@ def document() -> Comparison:
     quality = {"sequential": judged_images(4.0, 0.3), "parallel": judged_images(2.0, 0.3)}
     judgement = Judgement(reason="", data_set="d", num_test_images=9, judge="j", judge_sha256="0")
     found = findings(trials=trials, quality=quality, judgement=judgement)
-    return comparison("127.0.0.1:1", PAIR, settings(), found)
+    return made(found)
 
 
 def text_of(what: object) -> str:

@@ -6,14 +6,14 @@ from tandem.measure.report.sentences.comparison import headlines
 from tandem.measure.report.tables.comparison import race_table
 from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.comparison import Comparison
-from tests.unit.tandem.measure.studies.comparison.seen import findings, one_caller
-from tests.unit.tandem.measure.studies.comparison.test_results import controlled, made
+from tests.unit.tandem.measure.studies.comparison.seen import controlled, findings, made, one_caller, settings
 
+ALONE = settings(concurrencies=(1,))
 TIMES = {"sequential_streamed": 0.1, "sequential_unary": 0.08, "parallel_streamed": 0.004, "parallel_unary": 0.002}
 
 
 def raced(num_rounds: int) -> Comparison:
-    return made(findings(trials=one_caller(num_rounds, **TIMES)), concurrencies=(1,))
+    return made(findings(trials=one_caller(num_rounds, **TIMES), settings=ALONE))
 
 
 def shown(what: object, width: int = 120) -> str:
@@ -47,6 +47,6 @@ def test_a_control_is_said_in_a_sentence() -> None:
 
 
 def test_nothing_measured_is_left_out() -> None:
-    document = made(findings(stop_reason="broken off by hand"), concurrencies=(1,))
+    document = made(findings(stop_reason="broken off by hand", settings=ALONE))
     assert "whole image" not in shown(terminal_table(race_table(document)))
     assert next(iter(headlines(document))).startswith("PARTIAL")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from tandem.measure.generator.audit import summed
-from tandem.measure.meters.header import header_of
 from tandem.measure.results.colocation import Colocation, Load, Settings
 from tandem.measure.scenario import Workload
-from tandem.measure.studies.colocation.loads import Seen
-from tandem.measure.studies.colocation.results import Round, pairings_of
+from tandem.measure.studies.colocation import Round, Window, pairings_of
+from tandem.measure.studies.study import Study
 from tests.unit.tandem.measure.studies.comparison.seen import PAIR, model
 
 IMAGE, TEXT, IMAGES = (
@@ -30,12 +27,12 @@ IMAGE, TEXT, IMAGES = (
 SECONDS = 2.0
 
 
-def seen(latency: float, gap: float = 0.0, **given: Any) -> Seen:
+def seen(latency: float, gap: float = 0.0, **given: Any) -> Window:
     """Return 100 requests, the last of which took three times as long, and as many gaps of a token each."""
     latencies = np.array([latency] * 98 + [3 * latency] * 2)
     gaps = np.full(100, gap) if gap else np.empty(0)
     usual: dict[str, Any] = {"num_images": 100, "num_requests": 100, "num_failed": 0, "grows": False}
-    return Seen(seconds=SECONDS, latencies=latencies, gaps=gaps, num_gap_tokens=len(gaps), **(usual | given))
+    return Window(seconds=SECONDS, latencies=latencies, gaps=gaps, num_gap_tokens=len(gaps), **(usual | given))
 
 
 def rounds(count: int = 4, **beside: Any) -> list[Round]:
@@ -60,9 +57,8 @@ def rounds(count: int = 4, **beside: Any) -> list[Round]:
 
 def document(found: list[Round] | None = None, problem: str = "") -> Colocation:
     models = (*PAIR.models, model("sequential", "lm", modality="text"))
-    problems = [problem] if problem else []
     return Colocation(
-        **header_of("127.0.0.1:1", models, datetime.now(UTC), summed([], 0, []), problems, bool(problem)),
+        **Study(stop_reason=problem).header("127.0.0.1:1", models),
         settings=Settings(),
         pairings=tuple(pairings_of(rounds() if found is None else found)),
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from tandem.measure.meters.cpu import CpuMeter
-from tandem.measure.results.comparison import ALONE, Settings
+from tandem.measure.results.comparison import ALONE, Comparison, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome, Record, Use
-from tandem.measure.studies.comparison.album import Album
-from tandem.measure.studies.comparison.modes import Pair
-from tandem.measure.studies.comparison.run import Findings
+from tandem.measure.studies.comparison.callers import CallersStudy
+from tandem.measure.studies.comparison.document import comparison
+from tandem.measure.studies.comparison.modes import Mode, Pair
 from tandem.measure.studies.comparison.trials import Spent, Trial
 from tests.unit.tandem.measure.records import NOT_REPORTED, Ended, Recorder
 
@@ -68,6 +67,21 @@ def one_caller(num_rounds: int, count: int = 20, **seconds: float) -> list[tuple
     ]
 
 
-def findings(**given: Any) -> Findings:
-    albums = {name: Album(NUM_CLASSES, 10) for name in ("sequential", "parallel")}
-    return Findings(datetime.now(UTC), METER, albums, **given)
+def findings(modes: Sequence[Mode] = PAIR.modes(), **given: Any) -> CallersStudy:
+    """Return what was seen of these modes; `given` are other fields of CallersStudy."""
+    fields: dict[str, Any] = {"source": None, "meter": METER, "settings": settings(), **given}
+    return CallersStudy(modes=modes, **fields)
+
+
+def made(study: CallersStudy | None = None) -> Comparison:
+    return comparison("127.0.0.1:1", PAIR, study or findings())
+
+
+def controlled(*shares: float) -> Comparison:
+    """Return the document of rounds in which the second of equal calls takes so many times as long as the first."""
+    times = {"sequential_streamed": 0.1, "sequential_unary": 0.08, "parallel_streamed": 0.002, "parallel_unary": 0.002}
+    trials = []
+    for number, share in enumerate(shares):
+        again = {"sequential_unary,_again": 0.08 * share, "parallel_unary,_again": 0.002}
+        trials += [(number, one) for _, one in one_caller(1, **times, **again)]
+    return made(findings(trials=trials, settings=settings(concurrencies=(1,), control=True)))

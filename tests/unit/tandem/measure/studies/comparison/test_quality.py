@@ -13,12 +13,12 @@ from tandem.measure.quality.drawing import Sampling
 from tandem.measure.results.quality import Quality
 from tandem.measure.studies.comparison import quality as quality_module
 from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.callers import NOT_ASKED
+from tandem.measure.studies.comparison.compare import judge
 from tandem.measure.studies.comparison.modes import Pair
-from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.quality import Assessor, assessor
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.run import NOT_ASKED
-from tandem.measure.studies.comparison.session import judged
+from tandem.measure.studies.study import ignore
 from tandem.shared.errors import InvalidArgument, NotFound
 from tandem.shared.models import ModelRepository
 from tests.unit.tandem.measure.quality.small_world import (
@@ -73,7 +73,7 @@ async def test_it_is_what_models_evaluate_says_of_the_same_images(
         )
         found = await asyncio.to_thread(protocol.run, wanted, gateway.address, tmp_path, lambda count: None)
         albums = {paradigm: album(PER_CLASS * NUM_CLASSES, first)}
-        quality, judgement = judges.assess(albums, {}, 10_000, Observer())
+        quality, judgement = judges.assess(albums, {}, 10_000, ignore)
         for figures, side in ((quality[paradigm].model, "model"), (quality[paradigm].floor, "floor")):
             told = {key: found[side][key] for key in Quality.model_fields if key != "classes"}
             assert figures.model_dump(exclude={"classes"}) == pytest.approx(told, abs=1e-5)
@@ -83,14 +83,14 @@ async def test_it_is_what_models_evaluate_says_of_the_same_images(
 
 
 def test_both_models_are_measured_of_as_many_images(judges: Assessor) -> None:
-    quality, judgement = judges.assess({"sequential": album(40), "parallel": album(90)}, {}, 10_000, Observer())
+    quality, judgement = judges.assess({"sequential": album(40), "parallel": album(90)}, {}, 10_000, ignore)
     assert {each.model.num_images for each in quality.values()} == {39}
     assert quality["sequential"].floor.num_images == 39
     assert judgement.reason == ""
 
 
 def test_no_more_than_wanted(judges: Assessor) -> None:
-    quality, _ = judges.assess({"sequential": album(90), "parallel": album(90)}, {}, 36, Observer())
+    quality, _ = judges.assess({"sequential": album(90), "parallel": album(90)}, {}, 36, ignore)
     assert quality["parallel"].model.num_images == 36
 
 
@@ -106,9 +106,9 @@ def test_the_loss_of_a_tokenizer_is_that_of_as_many_real_images(
         raise NotFound(name, [])
 
     monkeypatch.setattr(quality_module, "reconstructed", lambda model, images: images)
-    lossless, _ = judges.assess(albums, drawn_by, 10_000, Observer())
+    lossless, _ = judges.assess(albums, drawn_by, 10_000, ignore)
     monkeypatch.setattr(quality_module, "reconstructed", lambda model, images: images // 128 * 128)
-    coarse, _ = judges.assess(albums, drawn_by, 10_000, Observer())
+    coarse, _ = judges.assess(albums, drawn_by, 10_000, ignore)
     for drawer in ("sequential", "sequential, 1 step"):
         blurred = coarse[drawer].views.tokenizer
         assert blurred is not None
@@ -118,7 +118,7 @@ def test_the_loss_of_a_tokenizer_is_that_of_as_many_real_images(
 
 
 def test_too_few_are_not_measured(judges: Assessor) -> None:
-    quality, judgement = judges.assess({"sequential": album(29), "parallel": album(90)}, {}, 10_000, Observer())
+    quality, judgement = judges.assess({"sequential": album(29), "parallel": album(90)}, {}, 10_000, ignore)
     assert quality == {}
     assert judgement.reason == "it takes 10 images of each class, and 9 were served"
 
@@ -147,7 +147,8 @@ def test_a_judge_of_other_classes_is_refused(judge_folder: Path, reference_file:
 
 def test_why_there_is_no_quality_is_kept() -> None:
     """That a data set is missing is not that nobody asked for quality."""
-    request = Request("127.0.0.1:1", "", "", settings(quality_images=0))
-    assert judged(None, request, PAIR.modes(), findings(), Observer())[1].reason == NOT_ASKED
-    missing = replace(request, unjudged="the data set is missing")
-    assert judged(None, missing, PAIR.modes(), findings(), Observer())[1].reason == "the data set is missing"
+    request = Request(address="127.0.0.1:1", settings=settings(quality_images=0))
+    for asked, reason in ((request, NOT_ASKED), (replace(request, unjudged="it is missing"), "it is missing")):
+        study = findings()
+        judge(None, asked, study)
+        assert study.judgement.reason == reason

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from tandem.measure.results.growth import Growth, Server, Settings
 from tandem.measure.results.header import ServedModel
-from tandem.measure.studies.growth.measuring import document_of
+from tandem.measure.studies.growth.growth import GrowthStudy, growth_document
+from tandem.measure.studies.growth.streams import Stream, Together
 from tandem.measure.studies.growth.texts import TEXTS
-from tandem.measure.studies.growth.together import Stream, Together
-from tandem.measure.studies.growth.trials import Findings
 
 SERVERS = (Server(label="sequential", address="127.0.0.1:1"), Server(label="drafts", address="127.0.0.1:2"))
 SHARED_SECONDS, OWN_SECONDS = 0.006, 0.001
@@ -49,9 +47,9 @@ def step_seconds(number: float) -> float:
     return SHARED_SECONDS + OWN_SECONDS * number
 
 
-def findings(settings: Settings, step: Callable[[float], float] = step_seconds, num_rounds: int = 3) -> Findings:
+def findings(settings: Settings, step: Callable[[float], float] = step_seconds, num_rounds: int = 3) -> GrowthStudy:
     """Return rounds of which each is some percent slower than the one before."""
-    found = Findings()
+    found = GrowthStudy(sources=(), settings=settings)
     for number in range(num_rounds):
         slower = 1.0 + 0.02 * number
         for streams in settings.concurrencies:
@@ -68,8 +66,8 @@ def findings(settings: Settings, step: Callable[[float], float] = step_seconds, 
     return found
 
 
-def document(found: Findings | None = None, settings: Settings | None = None, problem: str = "") -> Growth:
-    """Return the document of these findings."""
-    settings = settings or Settings()
-    found = findings(settings) if found is None else found
-    return document_of(SERVERS, model(), settings, found, problem, datetime.now(UTC))
+def document(study: GrowthStudy | None = None, problem: str = "") -> Growth:
+    """Return the document of a study, by default of the usual settings."""
+    study = study or findings(Settings())
+    study.stop_reason = problem
+    return growth_document(SERVERS, model(), study)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -10,14 +9,14 @@ import numpy as np
 
 from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps
-from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.callers import CallersStudy
 from tandem.measure.studies.comparison.modes import Mode, Pair
-from tandem.measure.studies.comparison.run import Findings
+from tandem.measure.studies.comparison.steps import steps_document
+from tandem.measure.studies.comparison.subjects import Subjects
 from tandem.measure.studies.comparison.trials import Spent, Trial
-from tandem.measure.studies.steps.results import steps_document
-from tandem.measure.studies.steps.subjects import Subjects
 from tests.unit.tandem.measure.imagined_quality import judged_images
-from tests.unit.tandem.measure.studies.comparison.seen import METER, NUM_CLASSES, model, record, settings
+from tests.unit.tandem.measure.studies.comparison.seen import findings as seen
+from tests.unit.tandem.measure.studies.comparison.seen import model, record, settings
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 MODEL = model("sequential", "sar", tokens_per_image=49, takes_steps=True)
@@ -57,7 +56,7 @@ def quality_of(mode: Mode) -> JudgedImages:
     return judged(1.2, 0.88) if steps is None else judged(1.5 + 30.0 / steps, 0.85 - 0.4 / steps)
 
 
-def findings(subjects: Subjects, **given: Any) -> Findings:
+def findings(subjects: Subjects, **given: Any) -> CallersStudy:
     modes = subjects.modes()
     spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2)
     trials = [
@@ -66,13 +65,12 @@ def findings(subjects: Subjects, **given: Any) -> Findings:
         for callers in (1, 4)
         for mode in modes
     ]
-    albums = {mode.drawer: Album(NUM_CLASSES, 10) for mode in modes}
-    return Findings(datetime.now(UTC), METER, albums, trials, **given)
+    return seen(modes, trials=trials, **given)
 
 
 @cache
 def document(subjects: Subjects = SUBJECTS, **given: Any) -> Steps:
-    """Return the document of all that; `given` are fields of Findings."""
+    """Return the document of all that; `given` are fields of CallersStudy."""
     modes = subjects.modes()
     bits = {mode.name: bits_of(mode) for mode in modes if mode.paradigm == "sequential"}
     quality = {mode.drawer: quality_of(mode) for mode in modes}

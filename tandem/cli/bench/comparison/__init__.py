@@ -1,1 +1,0 @@
-"""`tandem bench compare` and `tandem race`: both paradigms with matched workloads."""

@@ -1,0 +1,96 @@
+"""From what was seen over steps, which is known, to the document, and the document to a file and back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tandem.measure.results.files import read_as, write_document
+from tandem.measure.results.steps import Settings, Steps
+from tandem.measure.studies.comparison.steps import predict_bits, steps_document
+from tandem.measure.studies.comparison.subjects import Subjects
+from tests.unit.tandem.measure.studies.comparison.seen import settings
+from tests.unit.tandem.measure.studies.steps.imagined import (
+    PAIR,
+    STEPS,
+    SUBJECTS,
+    document,
+    excess_bits,
+    findings,
+    quality_of,
+    seconds_of,
+)
+
+
+def test_every_point_is_of_its_own_way(tmp_path: Path) -> None:
+    found = document()
+    modes = SUBJECTS.modes()
+    assert [point.steps for point in found.points] == [*STEPS, None, None]
+    assert [point.mode.model for point in found.points] == ["sar"] * len(STEPS) + ["ar", "gan"]
+    for point, mode in zip(found.points, modes, strict=True):
+        assert point.mode.alone is not None
+        assert point.mode.alone.latency.p50 is not None
+        assert point.mode.alone.latency.p50.value == pytest.approx(seconds_of(mode))
+        assert [each.concurrency for each in point.mode.curve] == [1, 4]
+        assert point.quality == quality_of(mode)
+    assert found.is_sound
+    write_document(tmp_path / "steps.json", found)
+    assert read_as(tmp_path / "steps.json", Steps) == found
+
+
+def test_bits_over_the_most_steps_are_of_pairs_and_much_surer_than_the_bits() -> None:
+    for point in document().points[: len(STEPS) - 1]:
+        assert point.steps is not None
+        assert point.bits_over_most is not None
+        assert point.bits_over_most.value == pytest.approx(excess_bits(point.steps))
+        assert point.bits_over_most.high == pytest.approx(point.bits_over_most.low)
+        assert point.bits_per_token is not None
+        assert point.bits_per_token.high is not None
+        assert point.bits_per_token.high > point.bits_per_token.value + 0.05
+    most, plain, parallel = document().points[len(STEPS) - 1 :]
+    assert most.bits_over_most is None
+    assert plain.bits_per_token is not None
+    assert plain.bits_over_most is None
+    assert parallel.bits_per_token is None
+
+
+def test_predictions_stand_beside_what_was_measured_where_there_are_some() -> None:
+    found = [point.predicted_over_most for point in document().points]
+    assert found[:4] == pytest.approx([1.1 * excess_bits(steps) for steps in STEPS[:4]])
+    assert found[4:] == [None] * 5
+
+
+def test_without_likelihoods_and_quality_the_rest_is_there() -> None:
+    asked = Settings(steps=STEPS, num_scored=0, load=settings())
+    found = steps_document("127.0.0.1:1", SUBJECTS, asked, findings(SUBJECTS), {}, {})
+    assert found.num_scored == 0
+    assert {point.bits_per_token for point in found.points} == {None}
+    assert all(point.mode.alone is not None for point in found.points)
+
+
+def test_one_number_of_steps_and_no_plain_model_are_enough() -> None:
+    found = document(Subjects(PAIR, None, (49,)))
+    assert [point.steps for point in found.points] == [49, None]
+    assert len(found.models) == 2
+
+
+def test_what_broke_it_off_is_told() -> None:
+    found = document(stop_reason="broken off by hand")
+    assert found.is_partial
+    assert found.problems == ("broken off by hand",)
+    assert np.isfinite(found.points[0].mode.curve[0].images_per_second.value)
+
+
+MODELS = Path("models")
+
+
+def test_the_committed_costs_foretell_what_was_measured_within_a_tenth() -> None:
+    points = json.loads((MODELS / "fashion-sar" / "steps.json").read_text())["points"]
+    measured = {point["steps"]: point["bits_per_token"] for point in points}
+    bits = predict_bits(MODELS, "fashion-sar", tuple(measured))
+    assert list(bits) == list(measured)
+    for steps in (1, 2, 4, 8):
+        assert bits[steps] - bits[49] == pytest.approx(measured[steps] - measured[49], rel=0.1)
+    for without in ("fashion-ar", "served-from-elsewhere"):
+        assert predict_bits(MODELS, without, (1, 2)) == {}

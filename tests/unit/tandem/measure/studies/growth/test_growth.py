@@ -1,0 +1,117 @@
+"""What a measurement of an imagined server comes to: figures, knee, and what is wrong."""
+
+import pytest
+
+from tandem.measure.results.files import read_as, write_document
+from tandem.measure.results.growth import Growth, Settings
+from tandem.measure.setting_errors import checked as checked_settings
+from tandem.measure.studies.growth.streams import Stream, Together
+from tandem.measure.studies.growth.texts import prompt
+from tests.unit.tandem.measure.studies.growth.imagined import (
+    OWN_SECONDS,
+    SHARED_SECONDS,
+    document,
+    findings,
+    stream,
+    together,
+)
+
+
+def test_figures_are_those_of_the_imagined_server():
+    found = document()
+    assert [point.concurrency for point in found.concurrency] == [1, 2, 4, 8, 16, 32, 48, 64]
+    eight = found.concurrency[3]
+    # The second round of three, 2 % slower than the first.
+    assert eight.decode_tokens_per_second.value == pytest.approx(8 / 0.014 / 1.02, rel=0.01)
+    assert eight.decode_tokens_per_second.low < eight.decode_tokens_per_second.value
+    assert (eight.decode_tokens_per_second.count, len(eight.step_seconds_of_rounds)) == (3, 3)
+    assert found.step_fit is not None
+    assert found.step_fit.shape == "sum"
+    assert found.step_fit.knee.value == pytest.approx(SHARED_SECONDS / OWN_SECONDS, rel=0.03)
+    assert found.gap_fit is not None
+    assert found.gap_fit.per_token_seconds == pytest.approx(1e-6 * 1.02, rel=0.05)
+    assert found.first_token_fit is not None
+    assert 1 / found.first_token_fit.per_token_seconds == pytest.approx(2_000 / 1.02, rel=0.05)
+    assert (found.problems, found.is_partial) == ((), False)
+
+
+def test_outputs_that_differ_are_a_problem():
+    study = findings(Settings())
+    study.drafts["new", 1][0][1] = Together([stream(0.05, 0.01, [1] * 64, first_id=7)])
+    found = document(study)
+    assert found.problems == ("1 streams of new text: 1 of 3 outputs differ between the servers",)
+
+
+def test_streams_that_did_not_run_at_once_are_left_out_and_told_of():
+    study = findings(Settings())
+    late = Stream(0.0, [9.0 + place for place in range(64)], [1] * 64, list(range(64)))
+    apart = Together([*together(63, 0.01).streams, late])
+    study.concurrency[64][1] = study.drafts["new", 1][0][1] = apart
+    study.concurrency[48] = [apart] * 3
+    study.drafts["new", 8] = [[apart, apart]]
+    found = document(study)
+    assert [point.concurrency for point in found.concurrency] == [1, 2, 4, 8, 16, 32, 64]
+    assert found.concurrency[-1].step_seconds.count == 2
+    assert len(found.drafts) == 3
+    for text, problem in zip(
+        ("48 streams: 3 of 3", "64 streams: 1 of 3", "1 streams of new text: 1 of 3", "8 streams of new text: 1 of 1"),
+        found.problems,
+        strict=True,
+    ):
+        assert problem.startswith(f"{text} times they never all ran at once")
+
+
+def test_a_context_whose_tokens_came_at_once_is_told_of():
+    study = findings(Settings())
+    study.context[64][0] = Together([stream(0.05, 0.01, [32])])
+    found = document(study)
+    assert "64 tokens of context: 1 of 3 times all tokens came in one message" in found.problems[0]
+    assert found.context[0].gap_p50_seconds.count == 2
+
+
+def test_a_broken_round_leaves_what_there_is():
+    study = findings(Settings())
+    study.concurrency[64].pop()
+    found = document(study, problem="broken off by hand")
+    assert found.is_partial
+    assert found.concurrency[-1].step_seconds.count == 2
+    assert found.step_fit is not None
+
+
+def test_nothing_measured_is_a_document(tmp_path):
+    study = findings(Settings(), num_rounds=0)
+    found = document(study, problem="broken off by hand")
+    assert (found.concurrency, found.step_fit) == ((), None)
+    write_document(tmp_path / "growth.json", found)
+    assert read_as(tmp_path / "growth.json", Growth) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"concurrencies": "1,0"}, "concurrencies[1]: '0' is not accepted: input should be greater than or equal to 1"),
+        ({"concurrencies": "a"}, "concurrencies[0]: 'a' is not accepted"),
+        ({"contexts": ""}, "contexts[0]: '' is not accepted"),
+        ({"num_rounds": 0}, "num_rounds: 0 is not accepted"),
+        ({"new_tokens": 1}, "new_tokens: 1 is not accepted: input should be greater than or equal to 2"),
+    ],
+)
+def test_bad_settings_name_field_value_and_what_is_accepted(values, text):
+    with pytest.raises(ValueError, match="not accepted") as caught:
+        checked_settings(Settings, values)
+    assert text in str(caught.value)
+
+
+def test_settings_are_sorted():
+    assert checked_settings(Settings, {"concurrencies": "8,1,8"}).concurrencies == (1, 8)
+
+
+def test_no_two_texts_begin_alike(random_source):
+    texts = [prompt(kind, place, random_source) for kind in ("new", "repeats itself") for place in range(40)]
+    assert len({text[:12] for text in texts}) > 75
+
+
+def test_a_text_that_repeats_itself_has_begun_again(random_source):
+    words = prompt("repeats itself", 0, random_source).split("\n\n")
+    assert words[1] == words[2] == words[3]
+    assert words[1].startswith(words[4])
