@@ -3,7 +3,6 @@
 Figures of one unit, by the last words of their names, share a panel; those of snapshots are drawn as points.
 """
 
-import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+
+from training.loop import path_parser
 
 UNITS = ("loss", "score", "bits_per_token", "psnr")
 SMOOTHED_OVER = 9
@@ -68,10 +69,7 @@ def smooth(values: list[float]) -> npt.NDArray[np.float64]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
-    parser.add_argument("--out", type=Path, required=True, help="the image to write")
-    options = parser.parse_args()
+    options = path_parser(__doc__, run="folder of the training run", out="the image to write").parse_args()
     log = [json.loads(line) for line in (options.run / "log.jsonl").read_text().splitlines()]
     draw(log, options.run.name, options.out)
 

@@ -7,19 +7,21 @@ in. Started again, it goes on from its checkpoint. Knows no model.
 
 import argparse
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from rich.progress import Progress, TimeRemainingColumn
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from services.common.machine import this_machine
 from training.image_kind import ImageKind
@@ -29,38 +31,53 @@ NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Instruction sets of CPUs that multiply in bfloat16."""
 
 Batch = tuple[Tensor, ...]
+Recipe = TypeVar("Recipe")
 
 
-class Recipe(Protocol):
-    """Everything that decides the outcome; kept in the checkpoint so that a slice cannot mix two recipes."""
+class Trainer(Generic[Recipe]):
+    """Owns the networks and their optimisers; `KEPT` names those that a checkpoint holds.
 
-    @property
-    def steps(self) -> int: ...
+    `recipe` is a dataclass with everything that decides the outcome; it is kept in the checkpoint, so that a slice
+    cannot mix two recipes.
+    """
 
+    KEPT: ClassVar[tuple[str, ...]]
 
-class Trainer(Protocol):
-    """Owns the networks and their optimisers."""
-
-    recipe: Any
-    kind: ImageKind
-    step_index: int
+    def __init__(self, recipe: Recipe, kind: ImageKind) -> None:
+        self.recipe = recipe
+        self.kind = kind
+        self.step_index = 0
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         """Train on one batch and return what the log shall hold of it."""
-
-    def stateful(self) -> dict[str, Any]:
-        """Return what a checkpoint holds, by name: all that has state_dict and load_state_dict."""
+        raise NotImplementedError
 
     def snapshot(self, folder: Path) -> dict[str, float]:
         """Write weights and an image for this step; return what was measured on the way, if anything."""
+        raise NotImplementedError
+
+    def stateful(self) -> dict[str, Any]:
+        """Return what a checkpoint holds, by name: all that has state_dict and load_state_dict."""
+        return {name: getattr(self, name) for name in self.KEPT}
+
+    def write_weights(self, module: nn.Module, folder: Path, name: str) -> None:
+        """Write the weights of this step; a transformer's head is its embedding, and left out."""
+        state = {key: part.contiguous() for key, part in module.state_dict().items() if key != "head.weight"}
+        save_file(state, folder / f"{name}-{self.step_index:06d}.safetensors")
 
 
-@dataclass(frozen=True)
-class Slice:
-    """How long to go on, and how often to write."""
+def descend(loss: Tensor, optimiser: torch.optim.Optimizer, schedule: Any = None) -> None:
+    """Take one step down the gradient of a loss, and the schedule's next one."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    if schedule is not None:
+        schedule.step()
 
-    seconds: float
-    snapshot_every: int
+
+def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Return a discriminator's loss, of its scores of real and of made images."""
+    return torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
 
 
 def device() -> torch.device:
@@ -81,8 +98,20 @@ def _multiplies_bfloat16() -> bool:
     return device().type == "cuda" or not NATIVE_BFLOAT16.isdisjoint(this_machine().instructions)
 
 
-def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: Path, limits: Slice) -> None:
-    """Train until the recipe's last step or until the slice is over, whichever comes first.
+def train(trainer: Trainer[Any], batches: Callable[[int], Iterator[Batch]], options: argparse.Namespace) -> None:
+    """Run a training as the options of its command say; `batches` are those from a step on."""
+    run(trainer, batches, options.out, seconds=options.slice_seconds, snapshot_every=options.snapshot_every)
+
+
+def run(
+    trainer: Trainer[Any],
+    batches: Callable[[int], Iterator[Batch]],
+    folder: Path,
+    *,
+    snapshot_every: int,
+    seconds: float = math.inf,
+) -> None:
+    """Train until the recipe's last step or until `seconds` are over, whichever comes first.
 
     Ends the command after a signal, when the step that it came in is done and kept.
     """
@@ -94,14 +123,13 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
     with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log, _signals() as received:
         task = progress.add_task(folder.name, total=last, completed=trainer.step_index)
         for batch in batches(trainer.step_index):
-            seconds = time.monotonic() - started
-            if trainer.step_index >= last or seconds > limits.seconds or received:
+            if trainer.step_index >= last or time.monotonic() - started > seconds or received:
                 break
             values = trainer.step(*(part.to(device()) for part in batch))
             trainer.step_index += 1
             progress.advance(task)
             is_last = trainer.step_index == last
-            is_snapshot = trainer.step_index % limits.snapshot_every == 0 or is_last
+            is_snapshot = trainer.step_index % snapshot_every == 0 or is_last
             if is_snapshot:
                 values |= _snapshot(trainer, folder, offset)
             if trainer.step_index % LOG_EVERY == 0 or is_snapshot:
@@ -144,7 +172,7 @@ def _processor_seconds(offset: float) -> float:
     return round(offset + time.process_time(), 1)
 
 
-def _restore(trainer: Trainer, folder: Path) -> float:
+def _restore(trainer: Trainer[Any], folder: Path) -> float:
     """Return the processor time that the training has taken so far."""
     path, log = folder / "checkpoint.pt", folder / "log.jsonl"
     if not path.exists():
@@ -161,13 +189,13 @@ def _restore(trainer: Trainer, folder: Path) -> float:
     return float(state.get("processor_seconds", 0.0))
 
 
-def _snapshot(trainer: Trainer, folder: Path, offset: float) -> dict[str, float]:
+def _snapshot(trainer: Trainer[Any], folder: Path, offset: float) -> dict[str, float]:
     measured = trainer.snapshot(folder)
     _keep(trainer, folder, offset)
     return measured
 
 
-def _keep(trainer: Trainer, folder: Path, offset: float) -> None:
+def _keep(trainer: Trainer[Any], folder: Path, offset: float) -> None:
     state = {name: part.state_dict() for name, part in trainer.stateful().items()}
     partial = folder / "checkpoint.pt.partial"
     about = {
@@ -202,10 +230,17 @@ def best(run: Path, pattern: str, figure: str) -> Path:
     return min(measured, key=lambda path: measured[path])
 
 
+def path_parser(description: str | None, **paths: str) -> argparse.ArgumentParser:
+    """Return a parser of required paths, each an option with its help text."""
+    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    for name, text in paths.items():
+        options.add_argument(f"--{name}", type=Path, required=True, help=text)
+    return options
+
+
 def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentParser:
     """Return a parser of the options that every training has."""
-    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and images")
+    options = path_parser(description, out="folder for checkpoints, logs and images")
     options.add_argument("--data", type=Path, help="images and labels in an .npz file; default: Fashion-MNIST")
     options.add_argument(
         "--effort", type=float, default=1.0, help="share of the recipe's steps, which suit 60,000 images"

@@ -2,17 +2,19 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tandem.shared.file_hashes import sha256_of
 from training.image_kind import ImageKind
 
 
-def write_if_missing(folder: Path, toml: str) -> None:
-    """Write a model.toml, unless the folder has one, which may say more."""
+def write_model_toml(folder: Path, toml: str, files: Sequence[Path]) -> None:
+    """Write a model.toml, unless the folder has one, which may say more, and the digests of `files` into it."""
     path = folder / "model.toml"
     if not path.exists():
         path.write_text(toml)
+    record_digests(path, files)
 
 
 def image_table(kind: ImageKind, latent_dim: int = 0) -> str:
@@ -33,7 +35,7 @@ def with_digest(toml: str, file: Path) -> str:
     return toml.replace("[files]\n", f"[files]\n{line}\n")
 
 
-def record_digests(model_toml: Path, files: list[Path]) -> None:
+def record_digests(model_toml: Path, files: Sequence[Path]) -> None:
     """Write the SHA-256 of `files` into the [files] table of `model_toml`; those of other files, which it may name as
     well, stay, so that these are still checked.
     """

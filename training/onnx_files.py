@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,18 @@ MAX_ERROR = 1e-4
 
 
 def write_onnx(
-    module: nn.Module, example: tuple[Tensor, ...], inputs: tuple[str, ...], outputs: tuple[str, ...], path: Path
+    module: nn.Module,
+    examples: Sequence[tuple[Tensor, ...]],
+    path: Path,
+    *,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    reference: nn.Module | None = None,
 ) -> None:
-    """Write `module` to `path` with a free batch dimension on every input and output."""
+    """Write `module` to `path` with a free batch dimension on every input and output, and compare it with torch.
+
+    The first of `examples` must be a batch of two or more. `reference`: the module as trained, if it is another one.
+    """
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
         # The exporter uses interfaces of its own that are marked as deprecated; what it wrote is checked below.
@@ -25,7 +35,7 @@ def write_onnx(
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
             module,
-            example,
+            examples[0],
             path,
             input_names=inputs,
             output_names=outputs,
@@ -36,6 +46,7 @@ def write_onnx(
             verbose=False,
         )
     strip_metadata(path)
+    check_against_torch(reference or module, examples, path)
 
 
 def strip_metadata(path: Path) -> None:
@@ -48,7 +59,7 @@ def strip_metadata(path: Path) -> None:
 
 
 @torch.no_grad()
-def check_against_torch(reference: nn.Module, examples: list[tuple[Tensor, ...]], path: Path) -> float:
+def check_against_torch(reference: nn.Module, examples: Sequence[tuple[Tensor, ...]], path: Path) -> float:
     """Return the largest difference of any output from torch's over the examples; exits if it is above MAX_ERROR."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]

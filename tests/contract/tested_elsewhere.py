@@ -67,6 +67,7 @@ TESTED_ELSEWHERE = {
         "tandem/cli/use/summary",
         "tandem/cli/use/texts",
     ),
+    "integration/tandem/client/test_ending_calls.py": ("tandem/client/timeouts",),
     "integration/tandem/client/test_client.py": (
         "tandem/client/asynchronous",
         "tandem/client/calls",

@@ -5,7 +5,6 @@ of a row a class, spectral norm becomes plain weights. Both files are then compa
 into the model's model.toml, which is written if there is none. Knows nothing of how the files are served.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from torch.nn.utils.parametrize import remove_parametrizations
 from training.gan.networks import LATENT_DIM, ConditionalBatchNorm, Discriminator, Generator
 from training.gan.train import write_samples
 from training.image_kind import ImageKind
-from training.model_toml import image_table, record_digests, write_if_missing
-from training.onnx_files import check_against_torch, write_onnx
+from training.loop import path_parser
+from training.model_toml import image_table, write_model_toml
+from training.onnx_files import write_onnx
 
-CHECKED_BATCH_SIZES = (1, 2, 7, 64)
+CHECKED_BATCH_SIZES = (2, 1, 7, 64)
 TOML = """kind = "gan"
 modality = "image"
 licence = "NOASSERTION"
@@ -84,12 +84,11 @@ def bake_norms(discriminator: Discriminator) -> Discriminator:
     return discriminator.requires_grad_(False)
 
 
-def example(kind: ImageKind, inputs: tuple[str, ...], batch_size: int) -> tuple[Tensor, Tensor]:
-    """Return (latents or images, labels) of a batch, drawn from the batch size."""
+def example(kind: ImageKind, shape: tuple[int, ...], batch_size: int) -> tuple[Tensor, Tensor]:
+    """Return latents or images, of a shape, and labels of a batch, drawn from the batch size."""
     source = torch.Generator().manual_seed(batch_size)
-    shape = (batch_size, LATENT_DIM) if inputs[0] == "latent" else (batch_size, *kind.shape)
     label = torch.randint(kind.num_classes, (batch_size,), generator=source)
-    return torch.randn(shape, generator=source), label
+    return torch.randn((batch_size, *shape), generator=source), label
 
 
 def export(run: Path, model: Path, step: int | None) -> None:
@@ -97,23 +96,22 @@ def export(run: Path, model: Path, step: int | None) -> None:
     kind = ImageKind.of(run)
     step, generator = served_generator(run, step)
     discriminator = served_discriminator(run)
-    drawn = (("latent", "label"), ("image",), model / "generator.onnx")
-    judged = (("image", "label"), ("score", "features"), model / "discriminator.onnx")
     model.mkdir(parents=True, exist_ok=True)
-    write_onnx(fold_norms(served_generator(run, step)[1]), example(kind, drawn[0], 2), *drawn)
-    write_onnx(bake_norms(served_discriminator(run)), example(kind, judged[0], 2), *judged)
-    write_samples(generator, model / "samples.png")
     print(f"step {step}")
-    for reference, (inputs, _, path) in ((generator, drawn), (discriminator, judged)):
-        check_against_torch(reference, [example(kind, inputs, size) for size in CHECKED_BATCH_SIZES], path)
-    write_if_missing(model, TOML.format(kind.data_set, image_table(kind, LATENT_DIM)))
-    record_digests(model / "model.toml", [drawn[2], judged[2]])
+    folded, baked = fold_norms(served_generator(run, step)[1]), bake_norms(served_discriminator(run))
+    latents, images = (
+        [example(kind, shape, size) for size in CHECKED_BATCH_SIZES] for shape in ((LATENT_DIM,), kind.shape)
+    )
+    files = [model / "generator.onnx", model / "discriminator.onnx"]
+    write_onnx(folded, latents, files[0], inputs=("latent", "label"), outputs=("image",), reference=generator)
+    judged = ("score", "features")
+    write_onnx(baked, images, files[1], inputs=("image", "label"), outputs=judged, reference=discriminator)
+    write_samples(generator, model / "samples.png")
+    write_model_toml(model, TOML.format(kind.data_set, image_table(kind, LATENT_DIM)), files)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
+    parser = path_parser(__doc__, run="folder of the training run", model="folder of the model in the repository")
     parser.add_argument("--step", type=int, help="snapshot to serve; default: the newest")
     options = parser.parse_args(argv)
     export(options.run, options.model, options.step)

@@ -9,10 +9,9 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training import loop
@@ -35,14 +34,14 @@ class Recipe:
     seed: int = 0
 
 
-class Trainer:
-    """Both players, their optimisers and the moving average; implements `loop.Trainer`, a step is one round."""
+class Trainer(loop.Trainer[Recipe]):
+    """Both players, their optimisers and the moving average; a step is one round."""
+
+    KEPT = ("generator", "discriminator", "ema", "generator_optimiser", "discriminator_optimiser")
 
     def __init__(self, recipe: Recipe, kind: ImageKind) -> None:
+        super().__init__(recipe, kind)
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.kind = kind
-        self.step_index = 0
         self.generator = _channels_last(Generator(kind).apply(init_orthogonal).to(loop.device()))
         self.discriminator = _channels_last(Discriminator(kind).apply(init_orthogonal).to(loop.device()))
         self.ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
@@ -72,10 +71,8 @@ class Trainer:
             fake = self.generator(latent, fake_label)
         score, _ = self.discriminator(torch.cat([image, fake]), torch.cat([label, fake_label]))
         real_score, fake_score = score.float().chunk(2)
-        loss = torch.relu(1 - real_score).mean() + torch.relu(1 + fake_score).mean()
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.discriminator_optimiser.step()
+        loss = loop.hinge_loss(real_score, fake_score)
+        loop.descend(loss, self.discriminator_optimiser)
         return {
             "discriminator_loss": loss.item(),
             "real_score": real_score.mean().item(),
@@ -86,9 +83,7 @@ class Trainer:
         self.discriminator.requires_grad_(False)
         score, _ = self.discriminator(self.generator(latent, label), label)
         loss = -score.float().mean()
-        self.generator_optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.generator_optimiser.step()
+        loop.descend(loss, self.generator_optimiser)
         self.discriminator.requires_grad_(True)
         return {"generator_loss": loss.item()}
 
@@ -107,15 +102,9 @@ class Trainer:
         for target, source in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
             target.copy_(source)
 
-    def stateful(self) -> dict[str, Any]:
-        names = ("generator", "discriminator", "ema", "generator_optimiser", "discriminator_optimiser")
-        return {name: getattr(self, name) for name in names}
-
     def snapshot(self, folder: Path) -> dict[str, float]:
-        name = f"{self.step_index:06d}"
-        write_samples(self.ema, folder / f"samples-{name}.png")
-        state = {key: tensor.contiguous() for key, tensor in self.ema.state_dict().items()}
-        save_file(state, folder / f"ema-{name}.safetensors")
+        write_samples(self.ema, folder / f"samples-{self.step_index:06d}.png")
+        self.write_weights(self.ema, folder, "ema")
         return {}
 
 
@@ -138,9 +127,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     data = load(options.data)
     loop.train(
         Trainer(recipe, data.kind),
-        lambda first_step: image_batches(data.train, recipe.batch_size, recipe.seed, first_step),
-        options.out,
-        loop.Slice(options.slice_seconds, options.snapshot_every),
+        lambda first: image_batches(data.train, recipe.batch_size, recipe.seed, first),
+        options,
     )
 
 

@@ -5,7 +5,6 @@ with torch and notes its SHA-256 in model.toml, which is written if there is non
 features all figures are others.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from torch import Tensor
 from training import loop
 from training.image_kind import ImageKind
 from training.judge.networks import Judge
-from training.model_toml import image_table, record_digests, write_if_missing
-from training.onnx_files import check_against_torch, write_onnx
+from training.model_toml import image_table, write_model_toml
+from training.onnx_files import write_onnx
 
 TOML = """kind = "judge"
 modality = "image"
@@ -39,16 +38,12 @@ def export(run: Path, folder: Path) -> None:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "judge.onnx"
-    write_onnx(judge, examples[0], ("image",), ("logits", "features"), path)
-    check_against_torch(judge, examples, path)
-    write_if_missing(folder, TOML.format(kind.data_set, image_table(kind)))
-    record_digests(folder / "model.toml", [path])
+    write_onnx(judge, examples, path, inputs=("image",), outputs=("logits", "features"))
+    write_model_toml(folder, TOML.format(kind.data_set, image_table(kind)), [path])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the training")
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model repository")
+    parser = loop.path_parser(__doc__, run="folder of the training", model="folder of the model repository")
     options = parser.parse_args(argv)
     export(options.run, options.model)
 

@@ -8,10 +8,8 @@ class, the ten images of it that the judge is most wrong about.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,14 +33,14 @@ class Recipe:
     seed: int = 0
 
 
-class Trainer:
-    """Implements `loop.Trainer`."""
+class Trainer(loop.Trainer[Recipe]):
+    """Trains the classifier."""
+
+    KEPT = ("judge", "optimiser", "schedule")
 
     def __init__(self, recipe: Recipe, data: DataSet) -> None:
+        super().__init__(recipe, data.kind)
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.kind = data.kind
-        self.step_index = 0
         self._validation = data.validation
         self.judge = Judge(data.kind).to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         parameters = self.judge.parameters()
@@ -58,22 +56,15 @@ class Trainer:
         with loop.mixed_precision():
             logits, _ = self.judge(augment(image, noise, self.recipe.mirrors))
         loss = functional.cross_entropy(logits.float(), label, label_smoothing=self.recipe.label_smoothing)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        self.schedule.step()
+        loop.descend(loss, self.optimiser, self.schedule)
         return {"loss": loss.item()}
-
-    def stateful(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("judge", "optimiser", "schedule")}
 
     def snapshot(self, folder: Path) -> dict[str, float]:
         self.judge.eval()
         images, labels = self._validation
         guesses = logits_of(self.judge, images)
         write_mistakes(images, labels, guesses, folder / f"mistakes-{self.step_index:06d}.png")
-        state = {key: tensor.contiguous() for key, tensor in self.judge.state_dict().items()}
-        save_file(state, folder / f"judge-{self.step_index:06d}.safetensors")
+        self.write_weights(self.judge, folder, "judge")
         self.judge.train()
         return {"validation_accuracy": (guesses.argmax(dim=1) == labels).float().mean().item()}
 
@@ -115,9 +106,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipe = Recipe(steps, mirrors=data.kind == FASHION, seed=options.seed)
     loop.train(
         Trainer(recipe, data),
-        lambda first_step: image_batches(data.train, recipe.batch_size, recipe.seed, first_step),
-        options.out,
-        loop.Slice(options.slice_seconds, options.snapshot_every),
+        lambda first: image_batches(data.train, recipe.batch_size, recipe.seed, first),
+        options,
     )
 
 

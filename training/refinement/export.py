@@ -8,7 +8,6 @@ with torch, and notes its digest in model.toml. The diversity baseline has to be
 makes other tokens than the tokenizer's run is refused before anything is written.
 """
 
-import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +19,11 @@ from safetensors.torch import load_file
 
 from training import loop
 from training.model_toml import record_digests
-from training.onnx_files import check_against_torch, write_onnx
+from training.onnx_files import write_onnx
 from training.refinement.networks import RefinedDecoder
 from training.tokenizer.networks import NUM_CODES
 from training.tokenizer.train import Autoencoder, load_tokenizer
-from training.transformer.export import TokenDecoder, TokenEncoder
+from training.transformer.export import CHECKED_BATCH_SIZES, TokenDecoder, TokenEncoder
 
 FILE = "token_decoder.onnx"
 NUM_COMPARED = 64
@@ -58,8 +57,8 @@ def export(tokenizer_run: Path, run: Path, models: list[Path]) -> None:
     served = TokenDecoder(decoder, decoder.kind.grid).cpu().eval().requires_grad_(False)
     tokens = torch.randint(NUM_CODES, (64, decoder.kind.num_tokens), generator=torch.Generator().manual_seed(0))
     first = models[0] / FILE
-    write_onnx(served, (tokens[:2],), ("tokens",), ("image",), first)
-    check_against_torch(served, [(tokens[:size],) for size in (1, 2, 64)], first)
+    rows = [(tokens[:size],) for size in CHECKED_BATCH_SIZES]
+    write_onnx(served, rows, first, inputs=("tokens",), outputs=("image",))
     print(weights.name)
     for folder in models:
         if folder != models[0]:
@@ -68,9 +67,9 @@ def export(tokenizer_run: Path, run: Path, models: list[Path]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the decoder's first training")
-    parser.add_argument("--run", type=Path, required=True, help="folder of the refinement's run")
+    parser = loop.path_parser(
+        __doc__, tokenizer="folder of the decoder's first training", run="folder of the refinement's run"
+    )
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models of these tokens")
     options = parser.parse_args(argv)
     export(options.tokenizer, options.run, options.models)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tandem.measure.quality.distances import Features, frechet_distance
@@ -48,13 +47,14 @@ class Recipe:
     seed: int = 0
 
 
-class Trainer:
-    """Implements `loop.Trainer`; the averaged weights are the ones to serve."""
+class Trainer(loop.Trainer[Recipe]):
+    """Trains the decoder and its opponent; the averaged weights are the ones to serve."""
+
+    _OPTIMISERS = ("optimiser", "opponent_optimiser", "schedule", "opponent_schedule")
+    KEPT = ("decoder", "opponent", "averaged", *_OPTIMISERS)
 
     def __init__(self, recipe: Recipe, decoder: Decoder, opponent: Opponent, chooser: "Chooser") -> None:
-        self.recipe = recipe
-        self.kind = decoder.kind
-        self.step_index = 0
+        super().__init__(recipe, decoder.kind)
         self._chooser = chooser
         self.decoder = _channels_last(RefinedDecoder(decoder).requires_grad_(True).train())
         self.opponent = _channels_last(opponent)
@@ -83,11 +83,8 @@ class Trainer:
     def _opponent_round(self, image: Tensor, label: Tensor, fake: Tensor, fake_label: Tensor) -> dict[str, float]:
         scores, _ = self.opponent(torch.cat([image, fake]), torch.cat([label, fake_label]))
         pairs = [view.split([len(image), len(fake)]) for view in scores]
-        losses = [torch.relu(1 - real).mean() + torch.relu(1 + made).mean() for real, made in pairs]
-        self.opponent_optimiser.zero_grad(set_to_none=True)
-        torch.stack(losses).sum().backward()
-        self.opponent_optimiser.step()
-        self.opponent_schedule.step()
+        losses = [loop.hinge_loss(real, made) for real, made in pairs]
+        loop.descend(torch.stack(losses).sum(), self.opponent_optimiser, self.opponent_schedule)
         return {f"opponent_loss_{name}": loss.item() for name, loss in zip(VIEWS, losses, strict=True)}
 
     def _decoder_round(self, image: Tensor, fake: Tensor, fake_label: Tensor) -> dict[str, float]:
@@ -100,26 +97,14 @@ class Trainer:
         matched = matching_loss([feature[: len(image)] for feature in features], wanted)
         game = -torch.stack([view.mean() for view in scores]).sum()
         loss = restored + self.recipe.matching_weight * matched + self.recipe.adversarial_weight * game
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        self.schedule.step()
-        return {
-            "restoration_loss": restored.item(),
-            "matching_loss": matched.item(),
-            "decoder_loss": game.item(),
-        }
-
-    def stateful(self) -> dict[str, Any]:
-        names = ("decoder", "opponent", "averaged", "optimiser", "opponent_optimiser", "schedule", "opponent_schedule")
-        return {name: getattr(self, name) for name in names}
+        loop.descend(loss, self.optimiser, self.schedule)
+        return {"restoration_loss": restored.item(), "matching_loss": matched.item(), "decoder_loss": game.item()}
 
     @torch.no_grad()
     def snapshot(self, folder: Path) -> dict[str, float]:
         served = self.averaged.module.eval()
         assert isinstance(served, RefinedDecoder)
-        state = {key: value.contiguous() for key, value in served.state_dict().items()}
-        save_file(state, folder / f"decoder-{self.step_index:06d}.safetensors")
+        self.write_weights(served, folder, "decoder")
         measured = self._chooser.measure(served)
         served.train()
         return measured
@@ -177,8 +162,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     opponent = Opponent(data.kind)
     opponent.start_from(weights_of(options.opponent))
     trainer = Trainer(recipe, tokenizer.decoder, opponent, Chooser(Judge(options.judge), held_out))
-    limits = loop.Slice(options.slice_seconds, options.snapshot_every)
-    loop.train(trainer, lambda step: batches(material, recipe.batch_size, recipe.seed, step), options.out, limits)
+    loop.train(trainer, lambda step: batches(material, recipe.batch_size, recipe.seed, step), options)
 
 
 if __name__ == "__main__":

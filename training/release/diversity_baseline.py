@@ -8,7 +8,6 @@ than the usual limits of the alarm allow, the limits give way.
 Writes diversity.json into the model's folder and its name and digest into model.toml.
 """
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from services.gan.discriminator import Discriminator, discriminator_look
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError, ModelRepository
+from training.loop import path_parser
 from training.model_toml import with_digest
 from training.release.own_images import features_by_class
 
@@ -168,8 +168,7 @@ def with_entry(toml: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
+    parser = path_parser(__doc__, model="folder of the model in the repository")
     parser.add_argument("--features", choices=get_args(Kind), help="default: discriminator, if there is one")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

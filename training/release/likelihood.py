@@ -7,7 +7,6 @@ images the training code's own figure is computed as well, from the run's weight
 Writes likelihood.json into the model's folder and prints Markdown.
 """
 
-import argparse
 import asyncio
 import json
 import math
@@ -124,9 +123,9 @@ def table_of(found: dict[str, Any]) -> Table:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the transformer's training run")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
+    parser = loop.path_parser(
+        __doc__, run="folder of the transformer's training run", tokenizer="folder of the tokenizer's training run"
+    )
     parser.add_argument("--model", default="fashion-ar", help="sequential model; its folder is in --models-dir")
     parser.add_argument("--rival", default="fashion-gan", help="parallel model whose images are scored as well")
     parser.add_argument("--models-dir", type=Path, default=Path("models"))

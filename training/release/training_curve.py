@@ -8,7 +8,6 @@ folder. More training buys variety (recall) and pays with broken images (precisi
 snapshot. The test images have no part in it, so what is published of the chosen one is of images that chose nothing.
 """
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,10 @@ from tandem.measure.quality.distances import frechet_distance
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.manifold import overlap
+from training.curves import smooth
 from training.dataset import NUM_HELD_OUT, SplitName, load_tensors
 from training.gan.networks import LATENT_DIM, Generator
+from training.loop import path_parser
 
 NUM_SAMPLES = NUM_HELD_OUT
 SEED = 1
@@ -98,7 +99,7 @@ def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None
         middle.plot(steps, [point[name] for point in curve["snapshots"]], marker=".", label=name)
     middle.set(ylabel="share", ylim=(0.4, 1))
     for player, colour in (("discriminator", "tab:red"), ("generator", "tab:blue")):
-        below.plot([x["step"] for x in log], _smooth([x[f"{player}_loss"] for x in log]), color=colour, label=player)
+        below.plot([x["step"] for x in log], smooth([x[f"{player}_loss"] for x in log]), color=colour, label=player)
     below.set(xlabel="step", ylabel="hinge loss")
     for axes in (above, middle, below):
         axes.legend()
@@ -107,15 +108,10 @@ def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None
     figure.savefig(path, dpi=100)
 
 
-def _smooth(values: list[float], width: int = 9) -> npt.NDArray[np.float64]:
-    padded = np.pad(values, width // 2, mode="edge")
-    return np.convolve(padded, np.ones(width) / width, mode="valid")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder that the training wrote")
-    parser.add_argument("--model", type=Path, required=True, help="model folder for curve.json and curve.png")
+    parser = path_parser(
+        __doc__, run="folder that the training wrote", model="model folder for curve.json and curve.png"
+    )
     parser.add_argument("--judge", type=Path, default=Path("models/fashion-judge/judge.onnx"))
     options = parser.parse_args()
     mpl.use("agg")

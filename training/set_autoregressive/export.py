@@ -4,7 +4,6 @@ Writes what serves: config.json and model.safetensors under Hugging Face's names
 model whose tokens it has learnt, unchanged, and the digests in model.toml, which is written if there is none.
 """
 
-import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors.torch import load_file
 from tandem.shared.models import Model, ModelError, ModelRepository
 from training import loop
 from training.image_kind import ImageKind
-from training.model_toml import record_digests, write_if_missing
+from training.model_toml import write_model_toml
 from training.set_autoregressive.order import halton_order
 from training.set_autoregressive.tokens import mask_token
 from training.set_autoregressive.train import config_of
@@ -29,8 +28,8 @@ def export(run: Path, tokenizer: Model, folder: Path) -> None:
         load_file(loop.best(run, "model-*.safetensors", "validation_bits")), config_of(kind), folder
     )
     own = f"mask_token = {mask_token(kind)}\norder = {halton_order(*kind.grid)}\n"
-    write_if_missing(folder, toml_of(kind).replace("one after another", "in any number of steps") + own)
-    record_digests(folder / "model.toml", [weights, *copy_tokenizer(tokenizer, folder)])
+    toml = toml_of(kind).replace("one after another", "in any number of steps") + own
+    write_model_toml(folder, toml, [weights, *copy_tokenizer(tokenizer, folder)])
 
 
 def copy_tokenizer(tokenizer: Model, folder: Path) -> list[Path]:
@@ -42,10 +41,8 @@ def copy_tokenizer(tokenizer: Model, folder: Path) -> list[Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
+    parser = loop.path_parser(__doc__, run="folder of the training run", model="folder of the model in the repository")
     parser.add_argument("--tokenizer", default="fashion-ar", help="released model whose token networks are copied")
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
     options = parser.parse_args(argv)
     export(options.run, ModelRepository(options.model.parent).get(options.tokenizer), options.model)
 

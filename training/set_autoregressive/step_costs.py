@@ -6,7 +6,6 @@ The loss of each token for each beginning of its group, on images that were held
 service finds the groups of any number of steps (tandem/shared/step_costs.py). Some minutes on a core.
 """
 
-import argparse
 import json
 import math
 import re
@@ -58,8 +57,7 @@ def write(model: Model, costs: StepCostsFile) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
+    parser = loop.path_parser(__doc__, model="folder of the model in the repository")
     parser.add_argument("--data", type=Path, help="the images that it was trained on; default: Fashion-MNIST")
     parser.add_argument("--num-images", type=int, default=2_000)
     options = parser.parse_args(argv)

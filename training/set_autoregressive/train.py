@@ -14,10 +14,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -129,16 +127,14 @@ def draw_steps(count: int, num_tokens: int, source: torch.Generator) -> Tensor:
     return (num_tokens + 1.0) ** torch.rand(count, generator=source) // 1
 
 
-class Trainer:
-    """Implements `loop.Trainer`. Compiled, a step takes a third of the time; that needs a C++ compiler."""
+class Trainer(loop.Trainer[Recipe]):
+    """Trains the model of groups of tokens. Compiled, a step takes a third of the time; that needs a C++ compiler."""
 
-    _KEPT = ("model", "muon", "adamw", "muon_schedule", "adamw_schedule")
+    KEPT = ("model", "muon", "adamw", "muon_schedule", "adamw_schedule")
 
     def __init__(self, recipe: Recipe, kind: ImageKind, validation: Tensor, compiles: bool = True) -> None:
+        super().__init__(recipe, kind)
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.kind = kind
-        self.step_index = 0
         config = config_of(kind)
         self.model = Transformer(config).to(loop.device())
         self.model.apply(initialise)
@@ -171,12 +167,8 @@ class Trainer:
             part.step()
         return {"bits_per_token": masked.mean().item() / math.log(2), "content": content.mean().item() / math.log(2)}
 
-    def stateful(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._KEPT}
-
     def snapshot(self, folder: Path) -> dict[str, float]:
-        state = {key: value for key, value in self.model.state_dict().items() if key != "head.weight"}
-        save_file(state, folder / f"model-{self.step_index:06d}.safetensors")
+        self.write_weights(self.model, folder, "model")
         num_tokens = self.kind.num_tokens
         tested = dict.fromkeys((*(num_tokens // part for part in TESTED_PARTS if part <= num_tokens), 1))
         return {f"validation_bits_per_token_{k}": bits_per_token(self.model, self._validation, k) for k in tested}
@@ -226,8 +218,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             compiles=recipe.steps >= WORTH_COMPILING,
         ),
         lambda first_step: batches(recipe, real, drawn, first_step),
-        options.out,
-        loop.Slice(options.slice_seconds, options.snapshot_every),
+        options,
     )
 
 

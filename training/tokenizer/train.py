@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -51,14 +50,14 @@ class Autoencoder(nn.Module):
         return self.decoder(quantised), quantised
 
 
-class Trainer:
-    """Implements `loop.Trainer`; the averaged weights are the ones to serve."""
+class Trainer(loop.Trainer[Recipe]):
+    """Trains encoder and decoder together; the averaged weights are the ones to serve."""
+
+    KEPT = ("model", "prior", "averaged", "optimiser", "schedule")
 
     def __init__(self, recipe: Recipe, data: DataSet) -> None:
+        super().__init__(recipe, data.kind)
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.kind = data.kind
-        self.step_index = 0
         self._validation = first_of(data.validation)
         self.model = Autoencoder(data.kind).to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prior = Prior().to(loop.device())
@@ -82,9 +81,6 @@ class Trainer:
         self.schedule.step()
         self.averaged.update_parameters(self.model)
         return {"loss": loss.item(), "bits_per_token": bits.item()}
-
-    def stateful(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("model", "prior", "averaged", "optimiser", "schedule")}
 
     @torch.no_grad()
     def snapshot(self, folder: Path) -> dict[str, float]:
@@ -135,9 +131,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     data = load(options.data)
     loop.train(
         Trainer(recipe, data),
-        lambda first_step: image_batches(data.train, recipe.batch_size, recipe.seed, first_step),
-        options.out,
-        loop.Slice(options.slice_seconds, options.snapshot_every),
+        lambda first: image_batches(data.train, recipe.batch_size, recipe.seed, first),
+        options,
     )
 
 

@@ -10,7 +10,6 @@ et al. 2021). The encoder is frozen, so a sequential model can learn the tokens 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,15 +33,16 @@ class Recipe:
     seed: int = 0
 
 
-class Trainer:
-    """Implements `loop.Trainer`; the averaged weights are the ones to serve."""
+class Trainer(loop.Trainer[Recipe]):
+    """Trains the decoder alone; the averaged weights are the ones to serve."""
+
+    _OPTIMISERS = ("optimiser", "opponent_optimiser", "schedule", "opponent_schedule")
+    KEPT = ("model", "discriminator", "averaged", *_OPTIMISERS)
 
     def __init__(self, recipe: Recipe, tokenizer: base.Autoencoder, data: DataSet) -> None:
+        super().__init__(recipe, tokenizer.kind)
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.kind = tokenizer.kind
         self._validation = base.first_of(data.validation)
-        self.step_index = 0
         self.model = tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.encoder.eval().requires_grad_(False)
         self.model.decoder.train().requires_grad_(True)
@@ -69,11 +69,8 @@ class Trainer:
 
     def _opponent_round(self, image: Tensor, restored: Tensor) -> dict[str, float]:
         real, fake = self.discriminator(torch.cat([image, restored])).float().chunk(2)
-        loss = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
-        self.opponent_optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.opponent_optimiser.step()
-        self.opponent_schedule.step()
+        loss = loop.hinge_loss(real, fake)
+        loop.descend(loss, self.opponent_optimiser, self.opponent_schedule)
         return {"discriminator_loss": loss.item()}
 
     def _decoder_round(self, image: Tensor, restored: Tensor) -> dict[str, float]:
@@ -82,10 +79,7 @@ class Trainer:
         game_loss = -self.discriminator(restored).float().mean()
         self.discriminator.requires_grad_(True)
         weight = self.recipe.adversarial_weight * self._pull(loss) / (self._pull(game_loss) + 1e-6)
-        self.optimiser.zero_grad(set_to_none=True)
-        (loss + weight * game_loss).backward()
-        self.optimiser.step()
-        self.schedule.step()
+        loop.descend(loss + weight * game_loss, self.optimiser, self.schedule)
         return {"restoration_loss": loss.item(), "decoder_loss": game_loss.item(), "weight": weight.item()}
 
     def _pull(self, loss: Tensor) -> Tensor:
@@ -93,10 +87,6 @@ class Trainer:
         (gradient,) = torch.autograd.grad(loss, self.model.decoder.last.weight, retain_graph=True)
         norm: Tensor = gradient.norm()
         return norm
-
-    def stateful(self) -> dict[str, Any]:
-        names = ("model", "discriminator", "averaged", "optimiser", "opponent_optimiser")
-        return {name: getattr(self, name) for name in (*names, "schedule", "opponent_schedule")}
 
     def snapshot(self, folder: Path) -> dict[str, float]:
         return base.write_snapshot(self.averaged, self._validation, folder, self.step_index)
@@ -110,9 +100,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     data = load(options.data)
     loop.train(
         Trainer(recipe, base.load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors")), data),
-        lambda first_step: image_batches(data.train, recipe.batch_size, recipe.seed + 1, first_step),
-        options.out,
-        loop.Slice(options.slice_seconds, options.snapshot_every),
+        lambda first: image_batches(data.train, recipe.batch_size, recipe.seed + 1, first),
+        options,
     )
 
 

@@ -5,7 +5,6 @@ tokens) and token_decoder.onnx (tokens to image), and samples.png. Both ONNX fil
 into model.toml, which is written if there is none.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +17,14 @@ from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
 from training import loop
 from training.image_kind import ImageKind
-from training.model_toml import image_table, record_digests, write_if_missing
-from training.onnx_files import check_against_torch, write_onnx
+from training.model_toml import image_table, write_model_toml
+from training.onnx_files import write_onnx
 from training.tokenizer.networks import NUM_CODES, from_tokens, quantise, to_tokens
 from training.tokenizer.train import Autoencoder, load_tokenizer
 from training.transformer.tokens import FIRST_CLASS_TOKEN
 from training.transformer.train import config_of, write_samples
 
+CHECKED_BATCH_SIZES = (2, 1, 64)
 TOML = """kind = "transformer"
 modality = "image"
 licence = "NOASSERTION"
@@ -113,10 +113,9 @@ def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
     source = torch.Generator().manual_seed(0)
     image = torch.rand((64, *kind.shape), generator=source) * 2 - 1
     tokens = torch.randint(NUM_CODES, (64, kind.num_tokens), generator=source)
-    write_onnx(encoder, (image[:2],), ("image",), ("tokens",), encoder_file)
-    write_onnx(decoder, (tokens[:2],), ("tokens",), ("image",), decoder_file)
-    check_against_torch(encoder, [(image[:size],) for size in (1, 2, 64)], encoder_file)
-    check_against_torch(decoder, [(tokens[:size],) for size in (1, 2, 64)], decoder_file)
+    images, rows = ([(each[:size],) for size in CHECKED_BATCH_SIZES] for each in (image, tokens))
+    write_onnx(encoder, images, encoder_file, inputs=("image",), outputs=("tokens",))
+    write_onnx(decoder, rows, decoder_file, inputs=("tokens",), outputs=("image",))
     return [encoder_file, decoder_file]
 
 
@@ -158,15 +157,16 @@ def export(run: Path, tokenizer_run: Path, folder: Path) -> None:
     tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors"))
     write_samples(load_trained(state, kind).to(loop.device()), tokenizer, folder / "samples.png")
     halves = export_tokenizer(tokenizer, folder)
-    write_if_missing(folder, toml_of(kind))
-    record_digests(folder / "model.toml", [weights, *halves])
+    write_model_toml(folder, toml_of(kind), [weights, *halves])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the transformer's training run")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
+    parser = loop.path_parser(
+        __doc__,
+        run="folder of the transformer's training run",
+        tokenizer="folder of the tokenizer's training run",
+        model="folder of the model in the repository",
+    )
     options = parser.parse_args(argv)
     export(options.run, options.tokenizer, options.model)
 

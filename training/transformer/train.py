@@ -12,10 +12,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -86,14 +84,14 @@ def bits_per_token(model: Transformer, sequences: Tensor) -> Tensor:
     return functional.cross_entropy(logits.flatten(0, 1), sequences[:, 1:].flatten()) / math.log(2)
 
 
-class Trainer:
-    """Implements `loop.Trainer`."""
+class Trainer(loop.Trainer[Recipe]):
+    """Trains the model of next tokens."""
+
+    KEPT = ("model", "optimiser", "schedule")
 
     def __init__(self, recipe: Recipe, tokenizer: Autoencoder, validation: Tensor) -> None:
+        super().__init__(recipe, tokenizer.kind)
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.kind = tokenizer.kind
-        self.step_index = 0
         config = config_of(tokenizer.kind)
         self.model = Transformer(config).to(loop.device())
         self.model.apply(initialise)
@@ -122,15 +120,10 @@ class Trainer:
         self.schedule.step()
         return {"bits_per_token": loss.item()}
 
-    def stateful(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("model", "optimiser", "schedule")}
-
     @torch.no_grad()
     def snapshot(self, folder: Path) -> dict[str, float]:
-        name = f"{self.step_index:06d}"
-        state = {key: value for key, value in self.model.state_dict().items() if key != "head.weight"}
-        save_file(state, folder / f"model-{name}.safetensors")
-        write_samples(self.model, self._tokenizer, folder / f"samples-{name}.png")
+        self.write_weights(self.model, folder, "model")
+        write_samples(self.model, self._tokenizer, folder / f"samples-{self.step_index:06d}.png")
         parts = [bits_per_token(self.model, part).item() for part in self._validation.split(500)]
         return {"validation_bits_per_token": sum(parts) / len(parts)}
 
@@ -177,8 +170,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     loop.train(
         Trainer(recipe, tokenizer, token_sequences(tokenizer, data.validation)[:2000]),
         lambda first_step: batches(recipe, sequences, first_step),
-        options.out,
-        loop.Slice(options.slice_seconds, options.snapshot_every),
+        options,
     )
 
 

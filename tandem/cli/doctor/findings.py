@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tandem.cli.doctor.tiny_onnx import identity_model
 from tandem.cli.models.weights import weights_state
 from tandem.cli.servers.envoy import envoy_version
 from tandem.cli.servers.plan import Ports
@@ -37,6 +36,11 @@ PORT_USES = (
     "sequential metrics",
     "parallel gRPC",
     "parallel metrics",
+)
+# The smallest ONNX model, y = x over one float: enough to see whether an execution provider really runs.
+IDENTITY_MODEL = (
+    b'\x08\x08::\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x04tinyZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04'
+    b"\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
 )
 COMPILERS = ("c++", "g++", "clang++")
 COMMAND_SECONDS = 10
@@ -156,7 +160,7 @@ def _provider(onnxruntime: Any, provider: str) -> Finding:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = SILENT
     try:
-        session = onnxruntime.InferenceSession(identity_model(), options, providers=[provider], enable_fallback=0)
+        session = onnxruntime.InferenceSession(IDENTITY_MODEL, options, providers=[provider], enable_fallback=0)
         runs_on = session.get_providers()[0]
         session.run(None, {"x": [1.0]})
     except Exception as error:  # a provider may raise anything of its own

@@ -88,7 +88,7 @@ def state_after(training: Training, folder: Path, until: int) -> dict[str, Any]:
                 return
             yield batch
 
-    loop.train(trainer, limited, folder, loop.Slice(float("inf"), 100))
+    loop.run(trainer, limited, folder, snapshot_every=100)
     assert trainer.step_index == until
     return dict(pair for name, part in trainer.stateful().items() for pair in leaves(name, part.state_dict()))
 

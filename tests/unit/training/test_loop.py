@@ -16,7 +16,6 @@ from torch import Tensor
 from services.common.machine import this_machine
 from training import loop
 from training.image_kind import FASHION, ImageKind
-from training.loop import Slice
 
 
 @dataclass(frozen=True)
@@ -25,15 +24,14 @@ class Recipe:
     rate: float = 0.1
 
 
-class Line:
-    """Fits a line; implements `loop.Trainer`. In step `breaks_at` it gets a signal, or it raises one."""
+class Line(loop.Trainer[Recipe]):
+    """Fits a line. In step `breaks_at` it gets a signal, or it raises one."""
 
-    kind = FASHION
+    KEPT = ("model", "optimiser")
 
     def __init__(self, recipe: Recipe, breaks_at: int = -1, fault: int | BaseException = signal.SIGINT) -> None:
+        super().__init__(recipe, FASHION)
         torch.manual_seed(0)
-        self.recipe = recipe
-        self.step_index = 0
         self.model = torch.nn.Linear(1, 1)
         self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.rate)
         self._breaks_at, self._fault = breaks_at, fault
@@ -50,9 +48,6 @@ class Line:
         self.optimiser.step()
         return {"loss": loss.item()}
 
-    def stateful(self) -> dict[str, object]:
-        return {"model": self.model, "optimiser": self.optimiser}
-
     def snapshot(self, folder: Path) -> dict[str, float]:
         (folder / f"model-{self.step_index:06d}.safetensors").touch()
         return {"weight": self.model.weight.item()}
@@ -63,7 +58,7 @@ def batches(first_step: int) -> Iterator[tuple[Tensor]]:
 
 
 def run(folder: Path, trainer: Line, snapshot_every: int = 60) -> Line:
-    loop.train(trainer, batches, folder, Slice(float("inf"), snapshot_every))
+    loop.run(trainer, batches, folder, snapshot_every=snapshot_every)
     return trainer
 
 
@@ -107,7 +102,7 @@ def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path):
 
 def test_a_slice_ends_by_time_and_leaves_a_checkpoint(tmp_path):
     trainer = Line(Recipe())
-    loop.train(trainer, batches, tmp_path, Slice(-1.0, 60))
+    loop.run(trainer, batches, tmp_path, seconds=-1.0, snapshot_every=60)
     assert trainer.step_index == 0
     assert (tmp_path / "checkpoint.pt").exists()
 

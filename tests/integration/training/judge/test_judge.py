@@ -30,9 +30,8 @@ def test_a_few_steps_teach_something_and_their_export_is_a_judge(tmp_path):
     run, model = tmp_path / "run", tmp_path / "judge"
     recipe = train.Recipe(steps=20, batch_size=32)
     data = load()
-    loop.train(
-        train.Trainer(recipe, data), lambda first: image_batches(data.train, 32, 0, first), run, loop.Slice(60, 1000)
-    )
+    trainer = train.Trainer(recipe, data)
+    loop.run(trainer, lambda first: image_batches(data.train, 32, 0, first), run, seconds=60, snapshot_every=1000)
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
     assert last["validation_accuracy"] > 2 * TEN_CLASSES_AT_RANDOM
     assert (run / "mistakes-000020.png").exists()

@@ -37,7 +37,7 @@ def load_trained(sequences: torch.Tensor, folder: Path, until: int) -> train.Tra
                 return
             yield batch
 
-    loop.train(trainer, batches, folder, loop.Slice(float("inf"), 100))
+    loop.run(trainer, batches, folder, snapshot_every=100)
     return trainer
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.unit.deploy.kubernetes.manifests import VARIANTS, Manifests, Variant
+from tests.unit.deploy.kubernetes.manifests import VARIANTS, Manifests
 
 
 @pytest.fixture(scope="session")
@@ -15,20 +15,20 @@ def kubectl() -> str:
     return path
 
 
-@pytest.fixture(scope="session", params=VARIANTS, ids=lambda variant: variant.name)
-def manifests(request, kubectl, tmp_path_factory) -> Manifests:
-    return request.param.render(kubectl, tmp_path_factory.mktemp("own"))
+@pytest.fixture(scope="session")
+def variants(kubectl, tmp_path_factory) -> list[Manifests]:
+    return [variant.render(kubectl, tmp_path_factory.mktemp("own")) for variant in VARIANTS]
 
 
 @pytest.fixture(scope="session")
-def scaled(kubectl, tmp_path_factory) -> Manifests:
-    return named("cpu, scaled").render(kubectl, tmp_path_factory.mktemp("own"))
+def scaled(variants) -> Manifests:
+    return find(variants, "cpu, scaled")
 
 
 @pytest.fixture(scope="session")
-def whole(kubectl, tmp_path_factory) -> Manifests:
-    return named("gpu, all").render(kubectl, tmp_path_factory.mktemp("own"))
+def whole(variants) -> Manifests:
+    return find(variants, "gpu, all")
 
 
-def named(name: str) -> Variant:
-    return next(each for each in VARIANTS if each.name == name)
+def find(variants: list[Manifests], name: str) -> Manifests:
+    return next(manifests for manifests in variants if manifests.variant.name == name)

@@ -1,7 +1,5 @@
 """Every way there is between pods is one that is meant to be."""
 
-import pytest
-
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, PROCESSES, Manifests
 from tests.unit.deploy.kubernetes.network import Network, Pod
 
@@ -25,14 +23,12 @@ OUTSIDE = {
 }
 
 
-@pytest.fixture
-def pods(manifests) -> dict[str, Pod]:
+def pods_of(manifests: Manifests) -> dict[str, Pod]:
     ours = {each: Pod(manifests.pod(each)["metadata"]["labels"], HERE, manifests.ports(each)) for each in PROCESSES}
     return OUTSIDE | ours
 
 
-@pytest.fixture
-def network(manifests: Manifests) -> Network:
+def network_of(manifests: Manifests) -> Network:
     return Network(list(manifests.of("NetworkPolicy").values()), HERE)
 
 
@@ -44,26 +40,30 @@ def expected(manifests: Manifests) -> set[tuple[str, str, str]]:
     return clients | backends | scrapes | routes
 
 
-def test_who_reaches_which_port_of_ours(manifests, network, pods):
-    found = {
-        (source, process, name)
-        for source in pods
-        for process in PROCESSES
-        for name, number in manifests.ports(process).items()
-        if network.lets(pods[source], pods[process], number)
-    }
-    assert found == expected(manifests)
+def test_who_reaches_which_port_of_ours(variants):
+    for manifests in variants:
+        network, pods = network_of(manifests), pods_of(manifests)
+        found = {
+            (source, process, name)
+            for source in pods
+            for process in PROCESSES
+            for name, number in manifests.ports(process).items()
+            if network.lets(pods[source], pods[process], number)
+        }
+        assert found == expected(manifests)
 
 
-def test_what_ours_reach_outside_is_dns_and_a_collector_for_the_gateway(network, pods):
-    found = {
-        (process, target, protocol, port)
-        for process in PROCESSES
-        for target in OUTSIDE
-        for protocol in ("TCP", "UDP")
-        for port in (53, 443, 4317)
-        if network.lets(pods[process], pods[target], port, protocol)
-    }
-    collectors = ("collector of a labelled namespace", "collector beside ours")
-    to_collectors = {("gateway", collector, "TCP", 4317) for collector in collectors}
-    assert found == {("gateway", "dns", protocol, 53) for protocol in ("TCP", "UDP")} | to_collectors
+def test_what_ours_reach_outside_is_dns_and_a_collector_for_the_gateway(variants):
+    for manifests in variants:
+        network, pods = network_of(manifests), pods_of(manifests)
+        found = {
+            (process, target, protocol, port)
+            for process in PROCESSES
+            for target in OUTSIDE
+            for protocol in ("TCP", "UDP")
+            for port in (53, 443, 4317)
+            if network.lets(pods[process], pods[target], port, protocol)
+        }
+        collectors = ("collector of a labelled namespace", "collector beside ours")
+        to_collectors = {("gateway", collector, "TCP", 4317) for collector in collectors}
+        assert found == {("gateway", "dns", protocol, 53) for protocol in ("TCP", "UDP")} | to_collectors

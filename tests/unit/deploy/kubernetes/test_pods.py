@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from gateway.proxy.bootstrap import TEMPLATE
 from gateway.proxy.template import defaults
 from gateway.settings import GatewaySettings
@@ -11,7 +9,7 @@ from runtime.server import grpcio as grpcio_server
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
 from tandem.version import VERSION
-from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, PROCESSES, ROOT
+from tests.unit.deploy.kubernetes.manifests import BACKENDS, PROCESSES, ROOT
 
 MARGIN_SECONDS = 10  # beyond what is planned, before a pod is killed
 PYTHON_MEBIBYTES = 256  # what the gateway's own process may take beside Envoy
@@ -23,101 +21,99 @@ PORTS = {
 }
 
 
-@pytest.fixture(params=PROCESSES)
-def process(request) -> str:
-    return request.param
+def test_a_pod_may_do_nothing_that_it_need_not(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            pod, container = manifests.pod(process)["spec"], manifests.server(process)
+            assert pod["automountServiceAccountToken"] is False
+            assert pod["enableServiceLinks"] is False
+            assert pod["securityContext"]["runAsNonRoot"] is True
+            assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            account = manifests.of("ServiceAccount")[pod["serviceAccountName"]]
+            assert account["automountServiceAccountToken"] is False
 
 
-def test_a_pod_may_do_nothing_that_it_need_not(manifests, process):
-    pod, container = manifests.pod(process)["spec"], manifests.server(process)
-    assert pod["automountServiceAccountToken"] is False
-    assert pod["enableServiceLinks"] is False
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    account = manifests.of("ServiceAccount")[pod["serviceAccountName"]]
-    assert account["automountServiceAccountToken"] is False
+def test_the_user_is_the_image_s(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            context = manifests.pod(process)["spec"]["securityContext"]
+            assert f"USER {context['runAsUser']}:{context['runAsGroup']}\n" in DOCKERFILE
 
 
-def test_the_user_is_the_image_s(manifests, process):
-    context = manifests.pod(process)["spec"]["securityContext"]
-    assert f"USER {context['runAsUser']}:{context['runAsGroup']}\n" in DOCKERFILE
+def test_ports_are_those_of_the_settings_and_of_the_image(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            ports = manifests.ports(process)
+            if process == "gateway":  # for the cluster alone
+                assert ports.pop("probes") == int(manifests.environment(process)["TANDEM_PROBE_PORT"])
+            assert ports == PORTS[process]
+            stage = DOCKERFILE.partition(f" AS {process}\n")[2]
+            exposed = re.search(r"^EXPOSE (.*)$", stage, re.MULTILINE)
+            assert exposed is not None
+            assert [int(port) for port in exposed[1].split()] == list(PORTS[process].values())
 
 
-def test_ports_are_those_of_the_settings_and_of_the_image(manifests, process):
-    ports = manifests.ports(process)
-    if process == "gateway":  # for the cluster alone
-        assert ports.pop("probes") == int(manifests.environment(process)["TANDEM_PROBE_PORT"])
-    assert ports == PORTS[process]
-    stage = DOCKERFILE.partition(f" AS {process}\n")[2]
-    exposed = re.search(r"^EXPOSE (.*)$", stage, re.MULTILINE)
-    assert exposed is not None
-    assert [int(port) for port in exposed[1].split()] == list(PORTS[process].values())
+def test_images_are_those_that_are_built_here(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
+            assert manifests.server(process)["image"] == f"tandem/{process}:{VERSION}{'-cuda' if on_gpu else ''}"
+            assert manifests.pod(process)["metadata"]["labels"]["app.kubernetes.io/version"] == VERSION
 
 
-def test_images_are_those_that_are_built_here(manifests, process):
-    on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
-    assert manifests.server(process)["image"] == f"tandem/{process}:{VERSION}{'-cuda' if on_gpu else ''}"
-    assert manifests.pod(process)["metadata"]["labels"]["app.kubernetes.io/version"] == VERSION
+def test_a_pod_is_killed_only_after_all_that_it_was_promised(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            pod, container = manifests.pod(process)["spec"], manifests.server(process)
+            pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+            drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
+            assert pod["terminationGracePeriodSeconds"] >= pre_stop + drain + MARGIN_SECONDS
+            assert drain >= dict(grpcio_server.OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
+            assert drain >= float(defaults(TEMPLATE)["connection_grace"].removesuffix("s"))
+            assert pre_stop >= 5
 
 
-def test_a_pod_is_killed_only_after_all_that_it_was_promised(manifests, process):
-    pod, container = manifests.pod(process)["spec"], manifests.server(process)
-    pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
-    assert pod["terminationGracePeriodSeconds"] >= pre_stop + drain + MARGIN_SECONDS
-    assert drain >= dict(grpcio_server.OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
-    assert drain >= float(defaults(TEMPLATE)["connection_grace"].removesuffix("s"))
-    assert pre_stop >= 5
+def test_probes_ask_the_process_itself(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            container = manifests.server(process)
+            for probe in (container[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")):
+                if process == "gateway":
+                    assert probe["httpGet"] == {"path": "/livez", "port": "probes"}
+                elif "tls" in manifests.variant.components:
+                    address = f"127.0.0.1:{PORTS[process]['grpc']}"
+                    assert probe["exec"]["command"] == ["python", "-m", "runtime.probe", address]
+                else:
+                    assert probe["grpc"] == {"port": PORTS[process]["grpc"]}
 
 
-def test_probes_ask_the_process_itself(manifests, process):
-    container = manifests.server(process)
-    for probe in (container[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")):
-        if process == "gateway":
-            assert probe["httpGet"] == {"path": "/livez", "port": "probes"}
-        elif "tls" in manifests.variant.components:
-            address = f"127.0.0.1:{PORTS[process]['grpc']}"
-            assert probe["exec"]["command"] == ["python", "-m", "runtime.probe", address]
-        else:
-            assert probe["grpc"] == {"port": PORTS[process]["grpc"]}
+def test_what_a_pod_needs_is_reserved(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            resources = manifests.server(process)["resources"]
+            assert resources["requests"]["memory"] == resources["limits"]["memory"]
+            if process in BACKENDS:  # half a core would be rounded up, and throttled
+                assert resources["requests"]["cpu"] == resources["limits"]["cpu"]
+                assert resources["limits"]["cpu"].isdecimal()
+            else:  # Envoy refuses requests before the pod is out of memory; the Python process takes the rest
+                mebibytes = int(resources["limits"]["memory"].removesuffix("Mi"))
+                assert mebibytes >= int(defaults(TEMPLATE)["heap"]) / 2**20 + PYTHON_MEBIBYTES
+            on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
+            assert resources["limits"].get("nvidia.com/gpu") == (1 if on_gpu else None)
 
 
-def test_what_a_pod_needs_is_reserved(manifests, process):
-    resources = manifests.server(process)["resources"]
-    assert resources["requests"]["memory"] == resources["limits"]["memory"]
-    if process in BACKENDS:  # they count the cores of their quota: half a one would be rounded up, and throttled
-        assert resources["requests"]["cpu"] == resources["limits"]["cpu"]
-        assert resources["limits"]["cpu"].isdecimal()
-    else:  # Envoy refuses requests before the pod is out of memory; the Python process takes the rest
-        mebibytes = int(resources["limits"]["memory"].removesuffix("Mi"))
-        assert mebibytes >= int(defaults(TEMPLATE)["heap"]) / 2**20 + PYTHON_MEBIBYTES
-    on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
-    assert resources["limits"].get("nvidia.com/gpu") == (1 if on_gpu else None)
-
-
-def test_every_mount_has_its_volume_and_only_tmp_can_be_written(manifests, process):
-    volumes = {volume["name"]: volume for volume in manifests.pod(process)["spec"]["volumes"]}
-    mounts = {mount["name"]: mount for mount in manifests.server(process)["volumeMounts"]}
-    assert mounts.keys() == volumes.keys()
-    assert {name for name, mount in mounts.items() if not mount.get("readOnly")} == {"tmp"}
-    assert (mounts["tmp"]["mountPath"], "emptyDir" in volumes["tmp"]) == ("/tmp", True)  # noqa: S108
-    secrets = {volume["secret"]["secretName"] for volume in volumes.values() if "secret" in volume}
-    assert secrets <= {"api-keys", f"{process}-tls"}
-
-
-def test_an_update_takes_no_pod_away_before_the_new_one_is_ready(manifests, process):
-    strategy = manifests.of("Deployment")[process]["spec"]["strategy"]
-    assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-
-
-def test_pods_of_a_process_spread_over_nodes_and_zones(manifests, process):
-    constraints = manifests.pod(process)["spec"]["topologySpreadConstraints"]
-    assert {each["topologyKey"] for each in constraints} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
-    for constraint in constraints:
-        assert process in manifests.selected(constraint["labelSelector"]["matchLabels"])
-        assert COMPONENT in constraint["matchLabelKeys"]
+def test_every_mount_has_its_volume_and_only_tmp_can_be_written(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            volumes = {volume["name"]: volume for volume in manifests.pod(process)["spec"]["volumes"]}
+            mounts = {mount["name"]: mount for mount in manifests.server(process)["volumeMounts"]}
+            assert mounts.keys() == volumes.keys()
+            assert {name for name, mount in mounts.items() if not mount.get("readOnly")} == {"tmp"}
+            assert (mounts["tmp"]["mountPath"], "emptyDir" in volumes["tmp"]) == ("/tmp", True)  # noqa: S108
+            secrets = {volume["secret"]["secretName"] for volume in volumes.values() if "secret" in volume}
+            assert secrets <= {"api-keys", f"{process}-tls"}

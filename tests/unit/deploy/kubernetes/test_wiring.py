@@ -12,49 +12,48 @@ from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, FOLDER, 
 from tests.unit.deploy.kubernetes.network import fits
 
 
-@pytest.mark.parametrize("process", PROCESSES)
-def test_selectors_select_the_pods_of_their_process(manifests, process):
-    selectors = (
-        manifests.of("Deployment")[process]["spec"]["selector"]["matchLabels"],
-        manifests.of("Service")[process]["spec"]["selector"],
-        manifests.of("PodDisruptionBudget")[process]["spec"]["selector"]["matchLabels"],
-    )
-    assert [manifests.selected(selector) for selector in selectors] == [{process}] * 3
-    assert all("app.kubernetes.io/version" not in selector for selector in selectors)
+def test_selectors_select_the_pods_of_their_process(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            selectors = (
+                manifests.of("Deployment")[process]["spec"]["selector"]["matchLabels"],
+                manifests.of("Service")[process]["spec"]["selector"],
+                manifests.of("PodDisruptionBudget")[process]["spec"]["selector"]["matchLabels"],
+            )
+            assert [manifests.selected(selector) for selector in selectors] == [{process}] * 3
+            assert all("app.kubernetes.io/version" not in selector for selector in selectors)
 
 
-@pytest.mark.parametrize("process", PROCESSES)
-def test_a_service_has_the_ports_of_its_pods(manifests, process):
-    service, ports = manifests.of("Service")[process]["spec"], manifests.ports(process)
-    ports.pop("probes", None)
-    assert {port["name"]: port["port"] for port in service["ports"]} == ports
-    assert {port["targetPort"] for port in service["ports"]} == ports.keys()
-    assert (service.get("clusterIP") == "None") == (process in BACKENDS)
+def test_a_service_has_the_ports_of_its_pods(variants):
+    for manifests in variants:
+        for process in PROCESSES:
+            service, ports = manifests.of("Service")[process]["spec"], manifests.ports(process)
+            ports.pop("probes", None)
+            assert {port["name"]: port["port"] for port in service["ports"]} == ports
+            assert {port["targetPort"] for port in service["ports"]} == ports.keys()
+            assert (service.get("clusterIP") == "None") == (process in BACKENDS)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_the_gateway_s_targets_are_the_backends_services(manifests, backend):
-    target = manifests.environment("gateway")[f"TANDEM_{backend.upper()}_TARGETS"]
-    assert target == f"{backend}:{manifests.ports(backend)['grpc']}"
+def test_the_gateway_s_targets_are_the_backends_services(variants):
+    for manifests in variants:
+        for backend in BACKENDS:
+            target = manifests.environment("gateway")[f"TANDEM_{backend.upper()}_TARGETS"]
+            assert target == f"{backend}:{manifests.ports(backend)['grpc']}"
 
 
-def test_a_budget_lets_a_node_be_emptied(manifests):
-    for budget in manifests.of("PodDisruptionBudget").values():
-        assert budget["spec"]["maxUnavailable"] == 1
-        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+def test_everything_is_labelled(variants):
+    for manifests in variants:
+        for thing in manifests.objects:
+            if thing["kind"] != "Namespace" and "grafana_dashboard" not in thing["metadata"].get("labels", {}):
+                assert thing["metadata"]["labels"]["app.kubernetes.io/name"] == "tandem", thing["metadata"]["name"]
 
 
-def test_everything_is_labelled(manifests):
-    for thing in manifests.objects:
-        if thing["kind"] != "Namespace" and "grafana_dashboard" not in thing["metadata"].get("labels", {}):
-            assert thing["metadata"]["labels"]["app.kubernetes.io/name"] == "tandem", thing["metadata"]["name"]
-
-
-def test_a_gpu_overlay_differs_in_gpus_alone(manifests):
-    if manifests.variant.base == "overlays/gpu":
-        settings = {backend: manifests.environment(backend) for backend in BACKENDS}
-        assert (settings["ar"]["TANDEM_DEVICE"], settings["ar"]["TANDEM_DTYPE"]) == ("cuda", "bfloat16")
-        assert settings["gan"]["TANDEM_PROVIDER"] == "cuda"
+def test_a_gpu_overlay_differs_in_gpus_alone(variants):
+    for manifests in variants:
+        if manifests.variant.base == "overlays/gpu":
+            settings = {backend: manifests.environment(backend) for backend in BACKENDS}
+            assert (settings["ar"]["TANDEM_DEVICE"], settings["ar"]["TANDEM_DTYPE"]) == ("cuda", "bfloat16")
+            assert settings["gan"]["TANDEM_PROVIDER"] == "cuda"
 
 
 def test_prometheus_scrapes_each_pod_once_under_the_job_that_rules_know(scaled):
@@ -97,18 +96,20 @@ def test_the_route_leads_to_every_service_of_the_gateway(scaled):
     assert rule["backendRefs"] == [{"name": "gateway", "port": scaled.ports("gateway")["grpc"]}]
 
 
-def test_prometheus_asks_the_gateway_as_it_serves(manifests):
-    for monitor in manifests.of("ServiceMonitor").values():
-        endpoints = {endpoint["port"]: endpoint for endpoint in monitor["spec"]["endpoints"]}
-        assert "scheme" not in endpoints["metrics"]
-        if "tls" in manifests.variant.components:
-            assert endpoints["http"]["scheme"] == "https"
-            assert endpoints["http"]["tlsConfig"]["ca"]["secret"] == {"name": "gateway-tls", "key": "ca.crt"}
+def test_prometheus_asks_the_gateway_as_it_serves(variants):
+    for manifests in variants:
+        for monitor in manifests.of("ServiceMonitor").values():
+            endpoints = {endpoint["port"]: endpoint for endpoint in monitor["spec"]["endpoints"]}
+            assert "scheme" not in endpoints["metrics"]
+            if "tls" in manifests.variant.components:
+                assert endpoints["http"]["scheme"] == "https"
+                assert endpoints["http"]["tlsConfig"]["ca"]["secret"] == {"name": "gateway-tls", "key": "ca.crt"}
 
 
-def test_proxies_speak_to_the_gateway_as_it_serves(manifests):
-    [port] = [each for each in manifests.of("Service")["gateway"]["spec"]["ports"] if each["name"] == "grpc"]
-    assert port.get("appProtocol") == (None if "tls" in manifests.variant.components else "kubernetes.io/h2c")
+def test_proxies_speak_to_the_gateway_as_it_serves(variants):
+    for manifests in variants:
+        [port] = [each for each in manifests.of("Service")["gateway"]["spec"]["ports"] if each["name"] == "grpc"]
+        assert port.get("appProtocol") == (None if "tls" in manifests.variant.components else "kubernetes.io/h2c")
 
 
 def test_every_component_is_looked_at_here():

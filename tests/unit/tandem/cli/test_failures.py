@@ -27,37 +27,32 @@ def test_an_expected_error_is_a_line(error, capsys):
     assert "Traceback" not in shown
 
 
-def test_a_deadline_that_passed_says_what_to_do(capsys):
-    with pytest.raises(typer.Exit), friendly_errors(Terminal()):
-        raise DeadlineExceeded("DEADLINE_EXCEEDED", "Deadline Exceeded")
-    assert "no reply in time (Deadline Exceeded): the server is busy" in capsys.readouterr().err
-
-
-def test_an_address_without_a_port_is_named(capsys):
-    with pytest.raises(typer.Exit), friendly_errors(Terminal(), "localhost"):
-        raise NotReachable("UNAVAILABLE", "nothing answers at localhost")
-    assert capsys.readouterr().err == "error: localhost has no port: an address is HOST:PORT\n"
-
-
-def test_an_address_with_a_scheme_is_named(capsys):
-    with pytest.raises(typer.Exit), friendly_errors(Terminal(), "http://localhost:50050"):
-        raise NotReachable("UNAVAILABLE", "nothing answers at http://localhost:50050")
-    expected = "error: http://localhost:50050 has a scheme: an address is HOST:PORT, without http://\n"
-    assert capsys.readouterr().err == expected
-
-
-def test_a_full_queue_is_named_without_a_preface(capsys):
-    with pytest.raises(typer.Exit), friendly_errors(Terminal()):
-        raise ResourceExhausted("RESOURCE_EXHAUSTED", "queue is full (limit 1); retry in 2 s", (), 2.0)
-    assert capsys.readouterr().err == "error: queue is full (limit 1); retry in 2 s\n"
-
-
-def test_a_call_that_the_server_does_not_offer_is_explained(capsys):
-    with pytest.raises(typer.Exit), friendly_errors(Terminal(), "127.0.0.1:50052"):
-        raise Unimplemented("UNIMPLEMENTED", "Method not found!")
-    shown = capsys.readouterr().err
-    assert shown.startswith("error: 127.0.0.1:50052 does not offer this call")
-    assert "Method not found" not in shown
+@pytest.mark.parametrize(
+    ("error", "address", "line"),
+    [
+        (
+            DeadlineExceeded("DEADLINE_EXCEEDED", "Late"),
+            "",
+            "no reply in time (Late): the server is busy",
+        ),
+        (NotReachable("UNAVAILABLE", "?"), "localhost", "localhost has no port: an address is HOST:PORT\n"),
+        (
+            NotReachable("UNAVAILABLE", "?"),
+            "http://a:1",
+            "http://a:1 has a scheme: an address is HOST:PORT, without",
+        ),
+        (ResourceExhausted("RESOURCE_EXHAUSTED", "queue is full", (), 2.0), "", "queue is full\n"),
+        (
+            Unimplemented("UNIMPLEMENTED", "Method not found!"),
+            "a:1",
+            "a:1 does not offer this call: it is another",
+        ),
+    ],
+)
+def test_what_a_server_says_is_explained(error, address, line, capsys):
+    with pytest.raises(typer.Exit), friendly_errors(Terminal(), address):
+        raise error
+    assert capsys.readouterr().err.startswith(f"error: {line}")
 
 
 @pytest.mark.parametrize("error", [ValueError("shapes"), OSError(5, "I/O error"), BrokenPipeError()])

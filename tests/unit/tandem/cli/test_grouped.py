@@ -50,18 +50,3 @@ def test_what_a_field_demands_is_demanded(app: typer.Typer, seen: list[Any], wor
     assert ended.exit_code == 2
     assert text in ended.output
     assert seen == []
-
-
-def test_help_shows_them_in_their_place(app: typer.Typer) -> None:
-    text = CliRunner().invoke(app, ["--help"]).output
-    assert "Draw something." in text
-    places = [text.index(word) for word in ("--name", "--wide", "--height", "--is-red")]
-    assert places == sorted(places)
-
-
-def test_another_module_may_call_it_with_what_it_knows(seen: list[Any]) -> None:
-    def draw(*, size: Size, is_red: bool = False) -> None:
-        seen.append((size, is_red))
-
-    grouped(draw)(width=7)
-    assert seen == [(Size(7, 2), False)]

@@ -6,7 +6,6 @@ import sys
 import pytest
 import typer
 
-from tandem.cli.doctor import findings
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.packages import SERVER_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
@@ -45,14 +44,6 @@ def test_the_proxy_s_configuration_names_what_it_needs():
     ended = run_without_servers("gateway", "config")
     assert (ended.returncode, "Traceback" in ended.stderr) == (FAILED, False)
     assert "is missing: in a checkout of Tandem" in ended.stderr
-
-
-def test_doctor_says_that_they_are_not_there(monkeypatch):
-    monkeypatch.setattr(findings, "find_spec", lambda name: None)
-    [_, torch, onnxruntime] = findings.libraries()  # the first is Envoy, which is no package of Python's
-    assert (torch.name, onnxruntime.name) == ("torch", "onnxruntime")
-    assert "where there is no native kernel" in torch.value
-    assert "pip install '.[servers]'" in onnxruntime.value
 
 
 def test_a_command_that_needs_one_ends_with_a_line(capsys):

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.client import ImageBatch, Images
-from tandem.client.images import grid, join, join_parts
+from tandem.client import Images
+from tandem.client.images import grid, join_parts
 from tandem.client.options import Encoding
 from tandem.client.timings import Timings
 
@@ -31,25 +31,11 @@ def test_a_grid_is_as_square_as_can_be() -> None:
     assert laid_out[3:, 8:].max() == 0  # the sixth place is empty
 
 
-def test_a_grid_of_given_width() -> None:
-    assert grid(np.zeros((4, 2, 2, 3), np.uint8), 4, padding=0).shape == (2, 8, 3)
-    assert grid(np.zeros((2, 2, 2, 3), np.uint8), 9, padding=0).shape == (2, 4, 3)
-
-
 def test_pictures_are_grey_or_coloured() -> None:
     grey, coloured = np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 4, 4, 3), np.uint8)
     assert [picture.mode for picture in images(grey, "uint8").to_pil()] == ["L", "L"]
     assert images(coloured, "uint8").to_grid().mode == "RGB"
     assert len(images(grey, "uint8")) == 2
-
-
-def test_joined_batches_are_one() -> None:
-    batches = [ImageBatch((1, 2, 2, 1), "uint8", bytes([value]) * 4, ()) for value in (3, 5)]
-    both = join(batches)
-    assert both.shape == (2, 2, 2, 1)
-    assert both.pixels[:, 0, 0, 0].tolist() == [3, 5]
-    files = join([ImageBatch((1, 2, 2, 1), "png", b"", (file,)) for file in (b"a", b"b")])
-    assert files.png == (b"a", b"b")
 
 
 def test_joined_parts_are_the_reply_that_they_might_have_been() -> None:

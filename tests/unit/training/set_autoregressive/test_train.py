@@ -31,15 +31,6 @@ def test_a_share_of_the_effort_is_a_share_of_each_phase():
     assert [phase.steps for phase in RECIPE.with_effort(0.1).phases] == [40, 10, 30, 5]
 
 
-def test_the_default_recipe_ends_with_a_rate_of_zero():
-    assert Recipe().rate(Recipe().steps) == 0.0
-
-
-@pytest.mark.parametrize(("step", "weight"), [(0, 1.0), (799, 1.0), (800, 1.5), (900, 1.5)])
-def test_the_weight_of_the_content_rows_is_that_of_the_phase(step, weight):
-    assert RECIPE.phase_of(step).content_weight == weight
-
-
 @pytest.mark.parametrize(("first_step", "num_real"), [(0, 32), (399, 32), (400, 48), (500, 16), (849, 64)])
 def test_a_batch_has_the_share_of_real_images_that_its_phase_says(first_step, num_real):
     real, drawn = torch.zeros(100, 1 + NUM_TOKENS), torch.ones(200, 1 + NUM_TOKENS)

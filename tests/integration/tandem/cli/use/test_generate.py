@@ -7,11 +7,10 @@ import contextlib
 import signal
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from tandem.ar.v1 import ar_pb2
-from tests.integration.tandem.cli.commands import run, started, tandem, without_control_characters
+from tests.integration.tandem.cli.commands import run, run_each, started, tandem, without_control_characters
 from tests.integration.tandem.fakes import FakeGateway
 
 
@@ -47,18 +46,13 @@ async def test_generate_writes_several_texts_one_after_another(gateway: FakeGate
     assert "1.\n2.\n" in ended.err
 
 
-@pytest.mark.parametrize("option", [("--out", "a.png"), ("--partial",)])
-async def test_what_is_for_images_is_refused_for_texts(gateway: FakeGateway, option: tuple[str, ...]) -> None:
-    ended = await run(*tandem("generate", "Hi", *option, "--address", gateway.address))
-    assert ended.code == 2
-    assert f"{option[0]}: this is for images: give --label" in ended.err
+async def test_what_is_for_images_is_refused_for_texts(gateway: FakeGateway) -> None:
+    options = (["--out", "a.png"], ["--partial"])
+    each = await run_each(*(["generate", "Hi", *option, "--address", gateway.address] for option in options))
+    for option, ended in zip(options, each, strict=True):
+        assert ended.code == 2
+        assert f"{option[0]}: this is for images: give --label" in ended.err
     assert gateway.sequential.requests == []
-
-
-async def test_generate_raw_reads_standard_input(gateway: FakeGateway) -> None:
-    ended = await run(*tandem("generate", "-", "--raw", "--address", gateway.address), stdin="Once upon")
-    assert ended.code == 0
-    assert gateway.sequential.requests[0].text == "Once upon"
 
 
 async def test_generate_logprobs_has_a_line_a_token(gateway: FakeGateway) -> None:
@@ -71,31 +65,25 @@ async def test_generate_logprobs_has_a_line_a_token(gateway: FakeGateway) -> Non
     assert without_control_characters(ended.out)
 
 
-@pytest.mark.parametrize(
-    ("words", "kind", "value"),
-    [
-        (("--json-schema", "schema.json"), "json_schema", '{"type": "null"}'),
-        (("--json-object",), "json_object", True),
-        (("--regex", "a+"), "regex", "a+"),
-        (("--lark", "schema.json"), "lark", '{"type": "null"}'),
-        (("--choice", "a", "--choice", "b"), "choice", ar_pb2.TextChoice(texts=["a", "b"])),
-    ],
-)
-async def test_generate_holds_the_text_to_a_constraint(
-    gateway: FakeGateway, tmp_path: Path, words: tuple[str, ...], kind: str, value: object
+async def test_generate_holds_the_text_to_a_constraint_and_reads_standard_input(
+    gateway: FakeGateway, tmp_path: Path
 ) -> None:
     (tmp_path / "schema.json").write_text('{"type": "null"}')
-    words = tuple(str(tmp_path / word) if word == "schema.json" else word for word in words)
-    assert (await run(*tandem("generate", "Hi", *words, "--address", gateway.address))).code == 0
-    sampling = gateway.sequential.requests[0].sampling
-    assert sampling.WhichOneof("constraint") == kind
-    assert getattr(sampling, kind) == value
-
-
-async def test_generate_takes_one_constraint(gateway: FakeGateway) -> None:
-    ended = await run(*tandem("generate", "Hi", "--regex", "a", "--choice", "b", "--address", gateway.address))
-    assert ended.code != 0
-    assert "regex and choice: give one of them" in ended.err
+    file = str(tmp_path / "schema.json")
+    options: list[tuple[list[str], str, object]] = [
+        (["--json-schema", file], "json_schema", '{"type": "null"}'),
+        (["--json-object"], "json_object", True),
+        (["--regex", "a+"], "regex", "a+"),
+        (["--lark", file], "lark", '{"type": "null"}'),
+        (["--choice", "a", "--choice", "b"], "choice", ar_pb2.TextChoice(texts=["a", "b"])),
+    ]
+    each = await run_each(*(["generate", "Hi", *words, "--address", gateway.address] for words, _, _ in options))
+    assert [ended.code for ended in each] == [0] * len(options)
+    for request, (_, kind, value) in zip(gateway.sequential.requests, options, strict=True):
+        assert request.sampling.WhichOneof("constraint") == kind
+        assert getattr(request.sampling, kind) == value
+    ended = await run(*tandem("generate", "-", "--raw", "--address", gateway.address), stdin="Once upon")
+    assert (ended.code, gateway.sequential.requests[-1].text) == (0, "Once upon")
 
 
 async def test_generate_ends_with_130_on_ctrl_c_and_cancels(gateway: FakeGateway) -> None:
@@ -139,11 +127,12 @@ async def test_generate_draws_several(gateway: FakeGateway, tmp_path: Path) -> N
 
 
 async def test_generate_names_the_classes_and_models_there_are(gateway: FakeGateway) -> None:
-    for words, code, told in (
+    cases = (
         ("hat", 2, "there is no class 'hat'; there are: sneaker, bag, coat"),
         ("bag --model fake-text", 2, "there is no class 'bag'; there are: none by name"),
         ("bag --model fake", 1, "there is no 'fake'; there are: fake-text, fake-image"),
-    ):
-        ended = await run(*tandem("generate", "--label", *words.split(), "--address", gateway.address))
+    )
+    commands = (["generate", "--label", *words.split(), "--address", gateway.address] for words, _, _ in cases)
+    for ended, (_, code, text) in zip(await run_each(*commands), cases, strict=True):
         assert ended.code == code
-        assert told in " ".join(ended.err.split())
+        assert text in " ".join(ended.err.split())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tandem.cli.doctor.tiny_onnx import identity_model
+from tandem.cli.doctor.findings import IDENTITY_MODEL
 from tandem.cli.main import app
 
 GAN = """
@@ -34,11 +34,11 @@ member = "a/b.gguf"
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "models"
-    digest = hashlib.sha256(identity_model()).hexdigest()
+    digest = hashlib.sha256(IDENTITY_MODEL).hexdigest()
     for name, text in (("tiny-gan", GAN), ("far-away", WHEEL)):
         (folder / name).mkdir(parents=True)
         (folder / name / "model.toml").write_text(text.format(digest=digest))
-    (folder / "tiny-gan" / "generator.onnx").write_bytes(identity_model())
+    (folder / "tiny-gan" / "generator.onnx").write_bytes(IDENTITY_MODEL)
     return folder
 
 
@@ -70,7 +70,7 @@ def test_check_says_that_there_are_no_digests(repository: Path) -> None:
 
 
 def test_check_finds_a_changed_file(repository: Path) -> None:
-    (repository / "tiny-gan" / "generator.onnx").write_bytes(identity_model() + b"\0")
+    (repository / "tiny-gan" / "generator.onnx").write_bytes(IDENTITY_MODEL + b"\0")
     code, text = tandem(repository, "check", "tiny-gan")
     assert code == 1
     assert "SHA-256" in text

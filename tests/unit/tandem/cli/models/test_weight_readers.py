@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tandem.cli.doctor.tiny_onnx import identity_model
+from tandem.cli.doctor.findings import IDENTITY_MODEL
 from tandem.cli.models.weight_readers import inspect
 from tandem.shared.models import ModelError
 
@@ -31,7 +31,7 @@ def test_gguf(tmp_path: Path) -> None:
 
 
 def test_onnx(tmp_path: Path) -> None:
-    (tmp_path / "a.onnx").write_bytes(identity_model())
+    (tmp_path / "a.onnx").write_bytes(IDENTITY_MODEL)
     assert inspect(tmp_path / "a.onnx") == "ONNX, x [1] -> y [1]"
 
 

@@ -30,16 +30,3 @@ def test_rates_count_tokens_after_the_first_message(time: FakeTime) -> None:
     assert watch.tokens_per_second == 3.0
     assert watch.num_tokens == 9
     assert watch.total_seconds() == 9.0
-
-
-def test_without_tokens_there_is_no_first_one(time: FakeTime) -> None:
-    watch = Stopwatch()
-    watch.tokens(0)
-    assert watch.first_output_seconds is None
-    assert watch.tokens_per_second is None
-
-
-def test_one_message_has_no_rate(time: FakeTime) -> None:
-    watch = Stopwatch()
-    watch.tokens(4)
-    assert watch.tokens_per_second is None

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tandem.cli.doctor.tiny_onnx import identity_model
+from tandem.cli.doctor.findings import IDENTITY_MODEL
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.shared.errors import InvalidArgument
 from tandem.shared.file_hashes import sha256_of
@@ -29,7 +29,7 @@ def test_images_of_another_size_are_refused(judge_folder: Path) -> None:
 
 def test_another_kind_of_file_is_no_judge(tmp_path: Path) -> None:
     path = tmp_path / "judge.onnx"
-    path.write_bytes(identity_model())
+    path.write_bytes(IDENTITY_MODEL)
     with pytest.raises(InvalidArgument, match="outputs logits and features"):
         Judge(path)
 
