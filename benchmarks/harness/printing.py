@@ -15,7 +15,7 @@ from rich.console import Console
 from benchmarks.harness.figures import Spreads
 from benchmarks.harness.surroundings import Surroundings
 from tandem.measure.formats import Show, number
-from tandem.measure.report.sentences.audits import audit_problem, audit_text
+from tandem.measure.report.prose import paragraphs
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.writers import markdown_table, terminal_table
 from tandem.measure.results.audits import Audits
@@ -67,7 +67,7 @@ def write(folder: Path, name: str, results: Any, page: str) -> None:
 
 def audit_lines(audits: Audits) -> list[str]:
     """Return what the load generator says of itself."""
-    return [line for line in (audit_text(audits), audit_problem(audits)) if line]
+    return [*paragraphs("audits.text", audits), *paragraphs("audits.problem", audits)]
 
 
 def show(table: Table, results: Mapping[str, Any], audits: Audits | None = None) -> None:

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from tandem.shared.errors import ExpectedError
 
-REPORT_PACKAGES = ("matplotlib", "plotly", "scipy")
+REPORT_PACKAGES = ("matplotlib", "scipy")
 SERVER_PACKAGES = ("fastapi", "gguf", "onnx", "onnxruntime", "safetensors", "tokenizers", "uvicorn", "yaml")
 
 

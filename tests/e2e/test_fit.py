@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.processes import free_port, serving
-from tandem.measure.report.crossover import answers
+from tandem.measure.report.prose import answers
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
 from tests.integration.tandem.cli.commands import run, tandem

@@ -26,8 +26,7 @@ from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.terminal_images import image_lines
 from tandem.measure.generator.requests.replies import Pixels
-from tandem.measure.report.sentences.audits import audit_text
-from tandem.measure.report.sentences.comparison import control_text
+from tandem.measure.report.prose import paragraphs
 from tandem.measure.report.tables.comparison import readme_table
 from tandem.measure.report.tables.writers import markdown_table
 from tandem.measure.results.comparison import ALONE, Comparison, Settings
@@ -197,7 +196,8 @@ def compare_to(
 
 def readme_text(document: Comparison) -> str:
     """Return a comparison under load as a Markdown table, and below it what the control and the audits say."""
-    parts = (markdown_table(readme_table(document)), *control_text(document), audit_text(document.audits))
+    texts = [*paragraphs("comparison.control", document), *paragraphs("audits.text", document.audits)]
+    parts = (markdown_table(readme_table(document)), *texts)
     return "\n\n".join(filter(None, parts))
 
 

@@ -53,7 +53,7 @@ def write_report(sources: Sources, out: Path, png_dir: Path, terminal: Terminal)
     pngs = page.write_report(sources, out, png_dir)
     story = tell(sources)
     for sentence in story.sentences:
-        terminal.say(formats.printable(str(sentence)))
+        terminal.say(formats.printable(sentence))
     if story.gains is not None:
         terminal.out.print(terminal_table(story.gains))
     for warning in story.warnings:

@@ -3,15 +3,14 @@
 from collections.abc import Iterable
 
 from tandem.cli.terminal import Terminal
-from tandem.measure.formats import printable, seconds
-from tandem.measure.report import colocation, growth, load, steps
-from tandem.measure.report.colocation import colocation_tables
-from tandem.measure.report.growth import growth_tables
-from tandem.measure.report.load import result_table
-from tandem.measure.report.sentences import comparison
-from tandem.measure.report.sentences.audits import audit_text, problems
-from tandem.measure.report.steps import steps_tables
+from tandem.measure.formats import printable
+from tandem.measure.report.prose import answers, paragraphs, problems
+from tandem.measure.report.tables.colocation import colocation_tables
 from tandem.measure.report.tables.comparison import comparison_tables, race_table, work_table
+from tandem.measure.report.tables.crossover import crossover_tables
+from tandem.measure.report.tables.growth import growth_tables
+from tandem.measure.report.tables.load import result_table
+from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.report.tables.table import Table
 from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.colocation import Colocation
@@ -21,11 +20,6 @@ from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Header
 from tandem.measure.results.load import Document
 from tandem.measure.results.steps import Steps
-
-_RACE_NOTE = (
-    "Medians of the client's own times, one caller who asks again when it has its answer; below them the range of the"
-    " rounds.{better}\n`tandem bench compare` measures the same under load, with CPU time{quality}."
-)
 
 
 def show(terminal: Terminal, tables: Iterable[Table] = (), texts: Iterable[str] = ()) -> None:
@@ -43,57 +37,45 @@ def tell_problems(document: Header, terminal: Terminal) -> None:
 
 
 def show_comparison(document: Comparison, terminal: Terminal) -> None:
-    show(terminal, texts=comparison.headlines(document))
+    show(terminal, texts=paragraphs("comparison.headlines", document))
     show(terminal, comparison_tables(document))
-    for text in filter(None, comparison.small_print(document)):
+    for text in paragraphs("comparison.small_print", document):
         terminal.out.print(printable(text), style="dim", markup=False)
 
 
 def show_race(document: Comparison, terminal: Terminal) -> None:
-    show(terminal, texts=comparison.headlines(document))
-    better, quality = " Better by: of the unary calls, where only the paradigm differs.", " and quality"
-    if document.is_matched:
-        tables, note = [race_table(document)], _RACE_NOTE.format(better=better, quality=quality)
-    else:
-        tables, note = [work_table(document), race_table(document)], _RACE_NOTE.format(better="", quality="")
-    show(terminal, tables)
-    _note(terminal, note, audit_text(document.audits))
+    show(terminal, texts=paragraphs("comparison.headlines", document))
+    show(terminal, [*([] if document.is_matched else [work_table(document)]), race_table(document)])
+    _note(terminal, *paragraphs("comparison.race_note", document), *paragraphs("audits.text", document.audits))
 
 
 def show_growth(document: Growth, terminal: Terminal) -> None:
-    show(terminal, growth_tables(document), growth.explanation(document))
-    _tell_of(document, growth.caveats(document), terminal)
+    show(terminal, growth_tables(document), paragraphs("growth.explanation", document))
+    _tell_of(document, paragraphs("growth.caveats", document), terminal)
 
 
 def show_steps(document: Steps, terminal: Terminal) -> None:
-    show(terminal, steps_tables(document), steps.explanation(document))
-    _tell_of(document, steps.caveats(document), terminal)
+    show(terminal, steps_tables(document), paragraphs("steps.explanation", document))
+    _tell_of(document, paragraphs("steps.caveats", document), terminal)
 
 
 def show_colocation(document: Colocation, terminal: Terminal) -> None:
-    show(terminal, colocation_tables(document), colocation.explanation(document))
+    show(terminal, colocation_tables(document), paragraphs("colocation.explanation", document))
     _tell_of(document, (), terminal)
 
 
 def show_crossover(document: Crossover, terminal: Terminal) -> None:
-    # Brings scipy, which the other commands can do without.
-    from tandem.measure.report import crossover
-    from tandem.measure.report.crossover import crossover_tables
-
     show(terminal, crossover_tables(document))
-    for capacity in document.capacities:
-        slo = f"p99 within {seconds(capacity.slo_seconds)}"
-        show(terminal, texts=[f"capacity, {capacity.paradigm}, {slo}: {crossover.capacity_verdict(capacity)}"])
-    for answer in crossover.answers(document):
+    show(terminal, texts=paragraphs("crossover.capacities", document))
+    for answer in answers(document):
         terminal.out.print(f"\n{answer.asked}", style="bold", markup=False, soft_wrap=True)
         show(terminal, texts=[answer.text])
-    _tell_of(document, crossover.caveats(document), terminal)
+    _tell_of(document, paragraphs("crossover.caveats", document), terminal)
 
 
 def show_run(document: Document, terminal: Terminal) -> None:
     show(terminal, [result_table(document)])
-    _note(terminal, load.generator_text(document), load.backlog_text(document), load.control_text(document))
-    _note(terminal, load.counting_text(document))
+    _note(terminal, *paragraphs("load.summary", document))
 
 
 def tell_run_problems(document: Document, terminal: Terminal) -> None:
@@ -115,7 +97,7 @@ def tell_run_problems(document: Document, terminal: Terminal) -> None:
 
 def _tell_of(document: Header, caveats: Iterable[str], terminal: Terminal) -> None:
     """Say how good the generator was, what a reader has to know, and what was wrong."""
-    _note(terminal, audit_text(document.audits), *(f"caveat: {text}" for text in caveats))
+    _note(terminal, *paragraphs("audits.text", document.audits), *(f"caveat: {text}" for text in caveats))
     tell_problems(document, terminal)
 
 

@@ -1,15 +1,19 @@
 """What was measured of each model and number of steps, and its Pareto front: what nothing surely beats in both."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tandem.measure.formats import counted
 from tandem.measure.report.sources import Sources
-from tandem.measure.report.verdict import Verdict
+from tandem.measure.report.verdict import Verdict, verdicts
 from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.quality import Distance
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
+from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.intervals import is_surely_below
+
+AS_GOOD = 1.15
+"""As good as all steps: an FID that is at most so much larger, and surely worse in no view."""
 
 
 def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
@@ -25,6 +29,27 @@ def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
     return tuple(
         StepsPoint(mode=mode, num_images=own.num_images, quality=own.quality, **nothing) for mode, own in pairs
     )
+
+
+def of_paradigm(points: Sequence[StepsPoint], paradigm: Paradigm) -> StepsPoint | None:
+    """Return who stands for a paradigm: a model that takes no steps, or else one in its most steps."""
+    found = [point for point in points if point.mode.paradigm == paradigm]
+    return next((point for point in found if point.steps is None), found[-1] if found else None)
+
+
+def fewest_steps(points: Sequence[StepsPoint]) -> tuple[StepsPoint, StepsPoint, StepsPoint] | None:
+    """Return the first of the numbers of steps, the fewest that do as well as all, and all; None of fewer than two."""
+    known = [point for point in points if point.steps is not None and wait_of(point) and fid_of(point)]
+    if len(known) < 2:
+        return None
+    return known[0], next(point for point in known if point is known[-1] or _is_as_good(point, known[-1])), known[-1]
+
+
+def _is_as_good(few: StepsPoint, most: StepsPoint) -> bool:
+    """Return whether fewer steps do as well as the most."""
+    found = verdicts(few.quality, most.quality)
+    is_near = bool(found) and found["judge"].first.value <= AS_GOOD * found["judge"].second.value
+    return is_near and not any(verdict.is_worse for verdict in found.values())
 
 
 def name_of(point: StepsPoint) -> str:

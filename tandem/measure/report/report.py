@@ -3,69 +3,122 @@
 import base64
 import binascii
 import io
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
-from plotly.offline import get_plotlyjs
 
-from tandem.measure.report.charts.chart import DARK, LIGHT, PARTS
-from tandem.measure.report.charts.interactive import figure_of
-from tandem.measure.report.charts.pngs import save_pngs
-from tandem.measure.report.sections import Section, sections
-from tandem.measure.report.sources import Sources
-from tandem.measure.report.story import QUESTION, first_chart, tell
-from tandem.measure.results.comparison import Comparison, Served
+from tandem.measure import formats
+from tandem.measure.report.charts.chart import Chart, Stack
+from tandem.measure.report.charts.crossover import fit_charts
+from tandem.measure.report.charts.drawing import draw_svg, save_pngs
+from tandem.measure.report.charts.growth import growth_charts
+from tandem.measure.report.charts.load import cost_charts, load_charts
+from tandem.measure.report.charts.quality import KEY, law_chart, quality_chart
+from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
+from tandem.measure.report.front import points_of
+from tandem.measure.report.prose import answers, paragraphs
+from tandem.measure.report.sources import Sources, matched_runs
+from tandem.measure.report.story import QUESTION, tell
+from tandem.measure.report.tables.colocation import colocation_tables
+from tandem.measure.report.tables.comparison import comparison_tables, phase_table, terms_table
+from tandem.measure.report.tables.crossover import crossover_tables
+from tandem.measure.report.tables.growth import growth_tables, modes_between
+from tandem.measure.report.tables.load import run_table
+from tandem.measure.report.tables.quality import quality_tables
+from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.results.files import whole
 
 _MAX_PIXELS = 4_000_000
+_LOAD_KEYS = ("open", "closed", "goodput", "compared")
 # For whoever looks closer, in the page alone.
 _WITHOUT_PNG = ("cdf-alone", "cdf-load", "fit-unit", "growth-prefill")
+_TABLES = (
+    colocation_tables,
+    comparison_tables,
+    crossover_tables,
+    growth_tables,
+    phase_table,
+    quality_tables,
+    run_table,
+    steps_tables,
+    terms_table,
+)
 
 
 def write_report(sources: Sources, html_file: Path, png_folder: Path) -> list[Path]:
     """Write the report; return the PNGs. Raises OSError."""
-    found = sections(sources)
+    charts = charts_of(sources)
     html_file.parent.mkdir(parents=True, exist_ok=True)
     with whole(html_file) as target:
-        target.write_text(page(sources, found), encoding="utf-8")
-    charts = [chart for section in found for chart in section.charts if chart.key not in _WITHOUT_PNG]
-    return save_pngs(charts, png_folder)
+        target.write_text(page(sources, charts), encoding="utf-8")
+    return save_pngs([chart for chart in charts if chart.key not in _WITHOUT_PNG], png_folder)
 
 
-def page(sources: Sources, found: Sequence[Section]) -> str:
-    """Return the HTML. Whatever comes from a document is escaped: by the template, or in JSON."""
-    charts = [chart for section in found for chart in section.charts]
-    first = first_chart(charts)
-    below = [replace(each, charts=[chart for chart in each.charts if chart is not first]) for each in found]
-    rendered: str = template("page.html").render(
+def charts_of(sources: Sources) -> list[Chart | Stack]:
+    """Return all charts that show something."""
+    runs, comparison = matched_runs(sources.runs), sources.comparison
+    is_matched = comparison is None or comparison.is_matched
+    found: list[Chart | Stack | None] = [quality_chart(points_of(sources))]
+    found += [] if sources.steps is None else [law_chart(sources.steps)]
+    found += load_charts(runs, comparison if is_matched else None)
+    found += cost_charts(comparison) if comparison is not None and is_matched else []
+    found += [phase_stack(runs, comparison), *cdf_charts(runs, comparison)]
+    found += [] if comparison is None else [first_output_chart(comparison)]
+    found += [] if sources.crossover is None else fit_charts(sources.crossover)
+    if sources.growth is not None:
+        found += growth_charts(sources.growth, modes_between(sources.growth, comparison))
+    return [chart for chart in found if chart is not None and not chart.is_empty]
+
+
+def page(sources: Sources, charts: Sequence[Chart | Stack]) -> str:
+    """Return the HTML. Whatever comes from a document is escaped, by the template or in the charts."""
+    loader = PackageLoader("tandem.measure.report", "templates")
+    html = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    shows = {"count": formats.count, "number": formats.number, "known": formats.known, "percent": "{:.0%}".format}
+    html.filters |= {**shows, "with_code": _with_code}
+    html.globals |= shows | {table.__name__: table for table in _TABLES}
+    html.globals |= {"answers": answers, "checked_png": checked_png, "paragraphs": paragraphs, "svg": _svg}
+    growth, first = sources.growth, first_chart(charts)
+    keys = [chart.key for chart in charts]
+    rendered: str = html.get_template("page.html").render(
         question=QUESTION,
+        sources=sources,
         story=tell(sources),
         first=first,
-        samples=[] if sources.comparison is None else samples_of(sources.comparison),
-        sections=[section for section in below if not section.is_empty],
-        figures=_json({chart.key: figure_of(chart) for chart in charts}),
-        colours=_json({"light": LIGHT, "dark": DARK, "parts": PARTS}),
-        style=_own("style.css"),
-        script=_own("page.js"),
-        plotly=Markup(get_plotlyjs()),  # noqa: S704  plotly's own, from the installed package
+        charts={chart.key: chart for chart in charts if chart is not first},
+        load_keys=[key for key in _LOAD_KEYS if key in keys],
+        modes=() if growth is None else modes_between(growth, sources.comparison),
+        method=paragraphs("report.method", sources),
+        caveats=paragraphs("report.caveats", sources),
+        style=Markup(files("tandem.measure.report").joinpath("templates", "style.css").read_text()),  # noqa: S704  our own
     )
     return rendered
 
 
-def template(name: str) -> Template:
-    """Return a template of the folder `page`; whatever it is given is escaped."""
-    loader = PackageLoader("tandem.measure.report", "page")
-    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found.filters["with_code"] = _with_code
-    return found.get_template(name)
+def first_chart(charts: Sequence[Chart | Stack]) -> Chart | None:
+    """Return the one chart of the first screen: cost against quality, or else latency over load, of both paradigms if
+    there is such a one.
+    """
+    by_key = {chart.key: chart for chart in charts if isinstance(chart, Chart)}
+    if KEY in by_key:
+        return by_key[KEY]
+    known = [by_key[key] for key in ("open", "compared", "closed") if key in by_key]
+    return next(filter(_has_both, known), known[0] if known else None)
+
+
+def _has_both(chart: Chart) -> bool:
+    """Return whether both paradigms have a curve: three sound points at least."""
+    curves = {series.role for series in chart.series if series.style == "line" and len(series.x) >= 3}
+    return {"sequential", "parallel"} <= curves
+
+
+def _svg(chart: Chart | Stack) -> Markup:
+    return Markup(draw_svg(chart))  # noqa: S704  an XML library has written it
 
 
 def _with_code(text: str) -> Markup:
@@ -73,23 +126,8 @@ def _with_code(text: str) -> Markup:
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped
 
 
-def _own(name: str) -> Markup:
-    return Markup(files("tandem.measure.report").joinpath("page", name).read_text(encoding="utf-8"))  # noqa: S704  our own file
-
-
-def _json(value: Any) -> Markup:
-    """Return JSON that can stand in a script element: nothing in it can end that, or begin another."""
-    text = json.dumps(value, allow_nan=False).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-    return Markup(text)  # noqa: S704  escaped above
-
-
-def samples_of(comparison: Comparison) -> list[tuple[Served, str, str]]:
-    """Return what each model served, its images as base64 of a PNG, or empty, and a caption."""
-    return [(each, checked_png(each.samples_png), _caption(each)) for each in comparison.served]
-
-
 def checked_png(text: str) -> str:
-    """Return the image as a PNG that we have written ourselves; empty if it is none."""
+    """Return an image in base64 as a PNG that we have written ourselves; empty if it is none."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
             if image.width * image.height > _MAX_PIXELS:
@@ -99,11 +137,3 @@ def checked_png(text: str) -> str:
     except (OSError, ValueError, SyntaxError, binascii.Error):
         return ""
     return base64.b64encode(file.getvalue()).decode()
-
-
-def _caption(served: Served) -> str:
-    text = f"Of {served.num_images:,} images served in this run, a row each class."
-    if served.quality is None:
-        return text
-    own, floor = served.quality.model, served.quality.floor
-    return f"{text} The judge takes {own.accuracy:.0%} for the class asked for, of real ones {floor.accuracy:.0%}."

@@ -12,7 +12,7 @@ from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import Result, read_result
 from tandem.measure.results.growth import Growth
-from tandem.measure.results.header import Machine
+from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, StreamResult
 from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
@@ -69,6 +69,11 @@ class Sources:
             if document.machine not in found:
                 found.append(document.machine)
         return found
+
+    @property
+    def models(self) -> list[ServedModel]:
+        """All models, each as the last document has it."""
+        return list({model.name: model for document in self.documents for model in document.models}.values())
 
     @property
     def documents(self) -> list[Result]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tandem.measure.formats import count, decimals
+from tandem.measure.report.tables.quality import views_table
 from tandem.measure.report.tables.table import Cell, Row, Table
-from tandem.measure.report.tables.views import views_table
 from tandem.measure.report.tables.writers import markdown_table
 from tandem.measure.results.quality import Nearness
 

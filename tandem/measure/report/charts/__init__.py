@@ -1,1 +1,1 @@
-"""The charts of a report: as data, as plotly's JSON, and as PNGs."""
+"""The charts of a report: as data, and as pictures."""

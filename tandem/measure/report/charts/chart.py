@@ -1,10 +1,12 @@
-"""A chart as data, for all that draw it. Knows neither plotly nor matplotlib, nor where the figures come from."""
+"""A chart as data. Knows neither how it is drawn, nor where the figures come from."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from itertools import zip_longest
+from typing import Any, Literal
 
+from tandem.measure.formats import number
 from tandem.measure.results.distributions import PHASES
 from tandem.measure.results.value import Value
 
@@ -14,52 +16,6 @@ Role = Literal["sequential", "parallel", "neutral"]
 MILLISECONDS = 1e3
 
 
-class Look(NamedTuple):
-    """How a style is drawn, whoever draws it; None: no line, or no markers."""
-
-    line: Literal["solid", "dash", "dot", "dashdot"] | None
-    marker: Literal["circle", "x"] | None
-    is_hollow: bool = False
-
-
-# line, dash: measured points joined. points, hollow: measured points alone. invalid: measured by a generator that was
-# not good enough. fit, prediction: computed, no points.
-LOOKS: Mapping[Style, Look] = {
-    "line": Look("solid", "circle"),
-    "dash": Look("dash", "circle", is_hollow=True),
-    "points": Look(None, "circle"),
-    "hollow": Look(None, "circle", is_hollow=True),
-    "invalid": Look(None, "x"),
-    "fit": Look("dot", None),
-    "prediction": Look("dashdot", None),
-}
-# One colour for each paradigm, on light and on dark ground; the gateway's page has the same.
-_ON_LIGHT_AND_DARK = {
-    "sequential": ("#1f5fc4", "#7fb0ff"),
-    "parallel": ("#b4500a", "#ffae6b"),
-    "neutral": ("#5a5e66", "#a6a9b0"),
-    "ink": ("#1b1c1f", "#ececed"),
-    "muted": ("#5a5e66", "#a6a9b0"),
-    "ground": ("#ffffff", "#1c1e21"),
-    "page": ("#f6f6f3", "#131416"),
-    "line": ("#d8d9dd", "#383b41"),
-}
-LIGHT = {name: light for name, (light, _) in _ON_LIGHT_AND_DARK.items()}
-DARK = {name: dark for name, (_, dark) in _ON_LIGHT_AND_DARK.items()}
-# Okabe and Ito's, which people with any colour vision can tell apart, and a grey; good on either ground. What no server
-# accounts for is hatched.
-PARTS = {
-    "lateness": "#8c8c8c",
-    "queue": "#e69f00",
-    "prefill": "#56b4e9",
-    "batch_wait": "#f0e442",
-    "decode": "#0072b2",
-    "compute": "#d55e00",
-    "encode": "#cc79a7",
-    "backend_other": "#009e73",
-    "outside": "#8c8c8c",
-}
-HATCHED = ("outside",)
 _MOST_DECADES = 3
 
 
@@ -81,6 +37,21 @@ class Series:
     right: Sequence[float | None] = ()
     is_labelled: bool = False
     in_legend: bool = True
+
+    @property
+    def titles(self) -> list[str]:
+        """What there is to say of each point, for whoever points at it."""
+        rows: Any = zip_longest(self.x, self.y, self.low, self.high, self.left, self.right, self.notes)
+        return [_title(self.name, *row) for row in rows]
+
+
+def _title(name: str, x: float, y: float | str, low: Any, high: Any, left: Any, right: Any, note: str | None) -> str:
+    across, along = number(x), y if isinstance(y, str) else number(y)
+    if left is not None and right is not None:
+        across += f" ({number(left)} to {number(right)})"
+    if low is not None and high is not None:
+        along += f" ({number(low)} to {number(high)})"
+    return f"{name}: {across}, {along}{f'; {note}' if note else ''}"
 
 
 def value_series(
@@ -139,9 +110,6 @@ class Chart:
     def y_ticks(self) -> list[float] | None:
         values = [y for each in self.series for y in each.y if not isinstance(y, str)]
         return log_ticks([*values, *(at for at, _ in self.levels)]) if self.y_log else None
-
-
-tick_text = "{:,g}".format
 
 
 def log_ticks(values: Sequence[float]) -> list[float]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
-from tandem.measure.report.growth import GenerationMode
+from tandem.measure.report.tables.growth import GenerationMode
 from tandem.measure.results.growth import Growth, LineFit, StepFit
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.knee import step_time

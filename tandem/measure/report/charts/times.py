@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tandem.measure.formats import counted, number
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Row, Series, Stack, Style, value_series
 from tandem.measure.report.charts.load import STYLES
-from tandem.measure.report.crossover import between
+from tandem.measure.report.contests import between
 from tandem.measure.report.sources import Run
 from tandem.measure.results.comparison import Comparison, ModeResult, Point
 from tandem.measure.results.distributions import PHASES, Histogram, Phases

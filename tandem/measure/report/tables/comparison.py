@@ -1,4 +1,4 @@
-"""Tables of a comparison: a column a mode, a row a figure; the quality of the images; where the time goes."""
+"""Tables of a comparison: a column a mode, a row a figure; where the time goes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -8,7 +8,6 @@ from tandem.measure.formats import (
     Show,
     count,
     counted,
-    decimals,
     ends,
     factor,
     known,
@@ -17,16 +16,15 @@ from tandem.measure.formats import (
     seconds,
 )
 from tandem.measure.report.charts.chart import Stack
+from tandem.measure.report.contrasts import advantage
 from tandem.measure.report.front import tokenizer_fid
-from tandem.measure.report.sentences.comparison import advantage
+from tandem.measure.report.tables.quality import FIGURES, LOST, quality_tables, tokenizer_loss
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
-from tandem.measure.report.tables.views import views_tables
 from tandem.measure.results.comparison import (
     ALONE,
     BesideResult,
     Comparison,
     ForeignResult,
-    JudgedImages,
     Metric,
     ModeResult,
     Point,
@@ -35,15 +33,6 @@ from tandem.measure.results.comparison import (
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.value import Value
 
-# metric of quality: how it is called, how it is written
-_QUALITY = {
-    "fid": ("FID (lower is better)", decimals(2)),
-    "accuracy": ("accuracy of the class", decimals(3)),
-    "precision": ("precision", decimals(3)),
-    "recall": ("recall", decimals(3)),
-    "coverage": ("coverage", decimals(3)),
-}
-_LOST = "FID of real images through its tokenizer"
 _Pick = Callable[[Point], Value | None]
 # metric: how it is called below a name, how it is written, where it is
 _TIMES: dict[str, tuple[str, Show, _Pick]] = {
@@ -156,10 +145,10 @@ def readme_table(document: Comparison) -> Table:
     rows = [row for number in dict.fromkeys((min(ladder), max(ladder))) for row in _load(document, number)]
     qualities = {served.paradigm: served.quality for served in document.served}
     found = [qualities[mode.paradigm] for mode in document.modes]
-    for metric, (name, show) in _QUALITY.items() if any(found) else ():
+    for metric, (name, show) in FIGURES.items() if any(found) else ():
         rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
     if any(map(tokenizer_fid, found)):
-        rows.append(Row((_LOST, *map(_lost, found), "")))
+        rows.append(Row((LOST, *map(tokenizer_loss, found), "")))
     return _modes_table(document, [*_forms(document), *rows])
 
 
@@ -237,30 +226,6 @@ def highest_rate(mode: ModeResult) -> str:
     if mode.capacity.images_per_second is None:
         return "none"
     return ("≥ " if mode.capacity.is_lower_bound else "") + number(mode.capacity.images_per_second)
-
-
-def quality_tables(document: Comparison) -> list[Table]:
-    """Return how good the images were, next to real ones; none if that was not measured."""
-    if not any(each.quality for each in document.served):
-        return []
-    return [_quality(document), *views_tables([(each.model, each.model, each.quality) for each in document.served])]
-
-
-def _quality(document: Comparison) -> Table:
-    judged = [served.quality for served in document.served]
-    floor = next(each.floor for each in judged if each)
-    figures = [*(each and each.model for each in judged), floor]
-    rows = [
-        Row((name, *(Cell(NONE if each is None else show(getattr(each, metric))) for each in figures)))
-        for metric, (name, show) in _QUALITY.items()
-    ]
-    rows.insert(1, Row((_LOST, *map(_lost, judged), NONE)))
-    heads = ("", *(f"{served.model}\n{served.paradigm}" for served in document.served), "as many\nreal images")
-    return Table(heads, rows, "how good these images were")
-
-
-def _lost(judged: JudgedImages | None) -> str:
-    return known(tokenizer_fid(judged), number)
 
 
 def phase_table(stack: Stack) -> Table:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.ar.settings import ArSettings
-from tandem.measure.report.growth import caveats, explanation
+from tandem.measure.report.prose import paragraphs
 from tandem.measure.results.files import read_as
 from tandem.measure.results.growth import Growth
 from tests.integration.services.ar.conftest import Backend, repository, serving  # noqa: F401  a fixture
@@ -67,7 +67,7 @@ async def test_a_measurement_and_its_report(slow_servers: tuple[Backend, Backend
     found = read_as(file, Growth)
     assert [point.concurrency for point in found.concurrency] == [1, 2, 4]
     assert [point.context_tokens for point in found.context] == [16, 32, 64]
-    assert next(caveats(found)) == "Contexts left out, as the server takes 212 at most: 2,000."
+    assert paragraphs("growth.caveats", found)[0] == "Contexts left out, as the server takes 212 at most: 2,000."
     assert (found.models[0].name, found.models[0].device) == ("tiny", "cpu")
     for point in found.concurrency:
         assert point.decode_tokens_per_second.count == 2
@@ -77,7 +77,7 @@ async def test_a_measurement_and_its_report(slow_servers: tuple[Backend, Backend
     assert [(each.num_different, each.num_outputs) for each in found.drafts] == [(0, 2)] * 2
     # How many is a matter of speed: this model is faster than the client, so messages gather several steps.
     assert all(each.tokens_per_message.low >= 1.0 for point in found.drafts for each in point.results)
-    assert next(explanation(found)) in ended.out
+    assert paragraphs("growth.explanation", found)[0] in ended.out
     reported = await run(*tandem("bench", "report", str(file.parent), "--out", str(tmp_path / "report.html")))
     assert reported.code == 0, reported.err
     assert "How the cost grows" in (tmp_path / "report.html").read_text()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tandem.cli.servers.ports import free_ports
-from tandem.measure.report.colocation import explanation
+from tandem.measure.report.prose import paragraphs
 from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.files import read_as, read_result
 from tests.integration.tandem.cli.commands import LIMIT_SECONDS, assert_all_went_well, run, run_each, started, tandem
@@ -212,7 +212,7 @@ async def test_each_sequential_model_is_measured_beside_the_parallel_one(gateway
         # Both fakes share one event loop: half of what each reaches alone may be too much, and a full queue refuses.
         assert side.num_failed < side.num_requests
     assert len(next(change.together_of_rounds for change in text.sequential.changes)) == 2
-    for sentence in explanation(found):
+    for sentence in paragraphs("colocation.explanation", found):
         assert sentence in ended.out.replace("\n", " ")
     # Two loads of the closed loop before, and of 2 rounds three loads alone and two times two at once.
     assert found.audits.num_runs == 2 + 2 * (3 + 2 * 2)

@@ -42,15 +42,9 @@ async def test_it_is_drawn_without_a_complaint_and_asks_nobody(
     asked: list[str] = []
     watched.page.on("request", lambda request: asked.append(request.url))
     await watched.page.goto(report.as_uri())
-    plots = watched.at(".plot")
-    hidden = "[...document.querySelectorAll('details .plot .main-svg')].length"
-    assert await watched.page.evaluate(hidden) == 0
     for summary in await watched.at("summary").all():
         await summary.click()
-    await watched.page.wait_for_function(
-        "document.querySelectorAll('.plot .main-svg').length >= document.querySelectorAll('.plot').length"
-    )
-    assert await plots.count() == len(await watched.page.evaluate("Object.keys(figures)"))
+    assert await watched.at(".plot > svg:visible").count() == await watched.at(".plot").count() > 5
     assert watched.complaints == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     assert not await watched.scrolls_sideways()
@@ -58,7 +52,7 @@ async def test_it_is_drawn_without_a_complaint_and_asks_nobody(
     cut_off = "[...document.querySelectorAll('table')].filter(each => getComputedStyle(each.parentElement).overflowX"
     assert await watched.page.evaluate(f"{cut_off} !== 'auto').length") == 0
     ground, ink = await watched.page.evaluate(
-        "[getComputedStyle(document.body).backgroundColor, document.querySelector('.xtitle').style.fill]"
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('.plot text')).fill]"
     )
     assert (_brightness(ground) < 128) is (scheme == "dark")
     assert abs(_brightness(ground) - _brightness(ink)) > 128
@@ -69,7 +63,7 @@ async def test_a_curve_follows_the_ground_when_that_changes(report: Path, browse
     context = await browser.new_context(color_scheme="light")
     page = await context.new_page()
     await page.goto(report.as_uri())
-    colour = "() => document.querySelector('#open .scatterlayer .js-line').style.stroke"
+    colour = "() => getComputedStyle(document.querySelector('#cost-quality use')).stroke"
     before = await page.evaluate(colour)
     await page.emulate_media(color_scheme="dark")
     await page.wait_for_function(f"before => ({colour})() !== before", arg=before)

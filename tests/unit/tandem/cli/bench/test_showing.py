@@ -9,7 +9,7 @@ from tandem.cli.bench.progress import show_progress
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.workers import Progress
-from tandem.measure.report import load
+from tandem.measure.report.prose import sentence
 from tandem.measure.results.record import Outcome
 from tests.unit.tandem.measure.records import row
 from tests.unit.tandem.measure.results.test_load import made
@@ -55,7 +55,7 @@ def test_the_table_has_what_was_measured_and_leaves_out_what_says_nothing():
 
 
 def test_the_generators_own_cost_is_shown():
-    assert "10 ms of CPU a request" in load.generator_text(made().document)
+    assert "10 ms of CPU a request" in sentence("load.generator", made().document.audit)
 
 
 def test_a_run_that_is_no_good_is_called_so():

@@ -12,7 +12,7 @@ from tandem.measure.generator.audited_runs import MOST_ATTEMPTS, AuditedRuns
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import Share
-from tandem.measure.report.sentences.audits import audit_problem, audit_text
+from tandem.measure.report.prose import sentence
 from tandem.measure.results.record import Outcome, Use
 from tandem.measure.scenario import Scenario
 from tests.unit.tandem.measure.records import USE, record, row
@@ -53,7 +53,7 @@ async def test_a_run_whose_audit_fails_is_repeated_with_other_requests():
     assert [scenario.first_number for scenario in source.scenarios] == [0, 3]
     found = audited_runs.summary()
     assert (found.num_runs, found.num_repeated, found.invalid) == (1, 1, ())
-    assert audit_problem(found) == ""
+    assert sentence("audits.problem", found) == ""
 
 
 async def test_a_run_that_stays_invalid_is_told_of_with_its_reason():
@@ -62,7 +62,9 @@ async def test_a_run_that_stays_invalid_is_told_of_with_its_reason():
     found = audited_runs.summary()
     assert (found.num_runs, found.num_repeated) == (1, MOST_ATTEMPTS - 1)
     assert found.invalid == ("a run: 3 requests were cut off at the end of the drain",)
-    assert audit_problem(found).startswith("INVALID: the load generator was not good enough in 1 of 1 runs")
+    assert sentence("audits.problem", found).startswith(
+        "INVALID: the load generator was not good enough in 1 of 1 runs"
+    )
 
 
 async def test_what_must_not_be_repeated_is_not():
@@ -92,7 +94,7 @@ async def test_a_warm_up_counts_on_but_is_not_audited():
 async def test_the_text_has_the_worst_run():
     audited_runs = AuditedRuns()
     await run(audited_runs, True)
-    assert "in each of 1 runs: 0 repeated, 0 invalid" in audit_text(audited_runs.summary())
+    assert "in each of 1 runs: 0 repeated, 0 invalid" in sentence("audits.text", audited_runs.summary())
     assert audited_runs.summary().cpu_share == pytest.approx(0.1)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tandem.measure.report.charts.chart import Chart
-from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.quality import quality_chart
 from tandem.measure.results.steps import Steps, StepsPoint
 from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document, judged
@@ -57,7 +56,7 @@ def test_what_a_tokenizer_leaves_of_real_images_is_a_line(steps: Steps) -> None:
     one = quality_chart(shared)
     assert one is not None
     assert [name for _, name in one.levels] == ["real images through the tokenizer: 1.2"]
-    assert {1.19} == {shape["y0"] for shape in figure_of(one)["layout"]["shapes"]}
+    assert {1.19} == {at for at, _ in one.levels}
     two = quality_chart([*(with_loss(each, 1.19) for each in in_steps), with_loss(plain, 0.5), parallel])
     assert two is not None
     assert [name for _, name in two.levels] == [

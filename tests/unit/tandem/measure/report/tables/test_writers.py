@@ -3,7 +3,6 @@
 from rich.console import Console
 
 from tandem.measure.formats import number
-from tandem.measure.report.report import template
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.writers import markdown_table, terminal_table
 from tandem.measure.results.value import Value
@@ -52,11 +51,3 @@ def test_in_markdown_a_cell_is_a_cell_whatever_it_holds() -> None:
 def test_padded_markdown_has_columns_of_one_width() -> None:
     lines = markdown_table(Table(("name", "x"), [Row(("a", "100")), Row(("long name", "1"))]), is_padded=True)
     assert lines.splitlines()[2:] == ["| a         | 100 |", "| long name |   1 |"]
-
-
-def test_in_html_nothing_of_a_cell_is_markup() -> None:
-    text = str(template("table.html").module.table(TABLE.heads, TABLE.rows))
-    assert "<td>5 <small>(4-6)</small></td>" in text
-    assert '<td class="bad">missed</td>' in text
-    assert "&lt;b&gt;" in text
-    assert "<b>" not in text

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.measure.report.sentences.audits import problems
-from tandem.measure.report.sentences.comparison import least_difference
+from tandem.measure.report.contrasts import least_difference
+from tandem.measure.report.prose import problems
 from tandem.measure.results.comparison import Comparison, Contrast
 from tandem.measure.results.files import read_as, write_document
 from tests.unit.tandem.measure.studies.comparison.seen import MODES, controlled, findings, made, settings, trial
@@ -122,7 +122,7 @@ def test_runs_in_which_the_generator_was_not_good_enough_are_a_problem() -> None
     document = made(found)
     assert document.audits.invalid == ("alone: event loop late",)
     assert not document.is_sound
-    assert next(problems(document)).startswith("INVALID")
+    assert problems(document)[0].startswith("INVALID")
 
 
 def test_nothing_seen_is_a_document_too(tmp_path: Path) -> None:
