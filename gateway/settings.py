@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 
 from gateway.access.api_keys import ApiKey, load_api_keys
 from runtime.settings import OptionalFile, ProcessSettings
-from runtime.tls import ChannelTls, checked_channel_tls, checked_identity
+from runtime.tls import ChannelTls, read_channel_tls, read_identity
 from tandem.shared.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
@@ -73,8 +73,8 @@ class GatewaySettings(ProcessSettings):
 
     def backend_tls(self) -> ChannelTls | None:
         """Return how to connect to backends, None for plaintext. Raises TlsFileError, ValueError."""
-        identity = checked_identity("backend_cert", self.backend_cert, "backend_key", self.backend_key)
-        return checked_channel_tls("backend_ca", self.backend_ca, identity)
+        identity = read_identity("backend_cert", self.backend_cert, "backend_key", self.backend_key)
+        return read_channel_tls("backend_ca", self.backend_ca, identity)
 
     def certificates(self) -> list[Path]:
         """Return the files with certificates and keys, which are read again when they change."""

@@ -58,7 +58,7 @@ class ModelWorker(Generic[M]):
 
     async def start(self) -> None:
         entries = [self._repository.get(name) for name in self._names]
-        loaded = [await self._loaded(entry) for entry in entries]
+        loaded = [await self._load_model(entry) for entry in entries]
         self._models = {model.name: model for model in loaded}
 
     async def wait_dead(self) -> BaseException:
@@ -74,7 +74,7 @@ class ModelWorker(Generic[M]):
         moments = [moment for part in self._parts() if (moment := part.last_progress()) is not None]
         return min(moments, default=None)
 
-    async def _loaded(self, entry: Model) -> M:
+    async def _load_model(self, entry: Model) -> M:
         try:
             return await self._load(entry)
         except ModelFault:  # its text is about a request, and there is none yet

@@ -24,10 +24,10 @@ from pydantic_settings import (
 
 from runtime.exposure import OpenToAll
 from runtime.http2 import Http2
-from runtime.tls import ServerTls, checked_identity, checked_server_tls
+from runtime.tls import ServerTls, read_identity, read_server_tls
 from tandem.shared.errors import ExpectedError
 from tandem.shared.loopback import is_loopback
-from tandem.shared.validation_errors import settings_in_words
+from tandem.shared.validation_errors import describe_setting_errors
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +70,8 @@ class ProcessSettings(BaseSettings):
 
     def server_tls(self) -> ServerTls | None:
         """Return what the server shows and asks for, None without TLS. Raises TlsFileError, ValueError."""
-        identity = checked_identity("tls_cert", self.tls_cert, "tls_key", self.tls_key)
-        return checked_server_tls(identity, "tls_client_ca", self.tls_client_ca)
+        identity = read_identity("tls_cert", self.tls_cert, "tls_key", self.tls_key)
+        return read_server_tls(identity, "tls_client_ca", self.tls_client_ca)
 
     def guards(self) -> dict[str, bool]:
         """Return the settings that restrict access, and whether one is set."""
@@ -117,7 +117,7 @@ class ProcessSettings(BaseSettings):
         try:
             return CliApp.run(cls, cli_args=sys.argv[1:] if arguments is None else arguments)
         except ValidationError as error:
-            reasons = settings_in_words(error, _named)
+            reasons = describe_setting_errors(error, _describe_key)
         except (ExpectedError, SettingsError) as error:
             reasons = f"  {error}"
         print(f"{program}: bad setting\n{reasons}", file=sys.stderr)
@@ -170,6 +170,6 @@ def _table_name(settings_cls: type[BaseSettings]) -> str:
     return settings_cls.__name__.removesuffix("Settings").lower()
 
 
-def _named(key: str) -> str:
+def _describe_key(key: str) -> str:
     """Return a setting with all the ways to set it."""
     return f"{key} (--{key.replace('_', '-')}, TANDEM_{key.upper()})"

@@ -71,7 +71,7 @@ class ChannelTls:
         return grpc.ssl_channel_credentials(self.ca.read_bytes(), key, cert)
 
 
-def checked_identity(cert_setting: str, cert: Path | None, key_setting: str, key: Path | None) -> Identity | None:
+def read_identity(cert_setting: str, cert: Path | None, key_setting: str, key: Path | None) -> Identity | None:
     """Return the identity that two settings make, None if neither is set. Raises TlsFileError, ValueError."""
     if cert is None and key is None:
         return None
@@ -83,7 +83,7 @@ def checked_identity(cert_setting: str, cert: Path | None, key_setting: str, key
     return identity
 
 
-def checked_server_tls(identity: Identity | None, ca_setting: str, client_ca: Path | None) -> ServerTls | None:
+def read_server_tls(identity: Identity | None, ca_setting: str, client_ca: Path | None) -> ServerTls | None:
     """Return the server's side of TLS, None if there is none. Raises TlsFileError, ValueError."""
     if client_ca is not None:
         check_certificates(ca_setting, client_ca)
@@ -92,7 +92,7 @@ def checked_server_tls(identity: Identity | None, ca_setting: str, client_ca: Pa
     return ServerTls(identity, client_ca) if identity else None
 
 
-def checked_channel_tls(ca_setting: str, ca: Path | None, identity: Identity | None) -> ChannelTls | None:
+def read_channel_tls(ca_setting: str, ca: Path | None, identity: Identity | None) -> ChannelTls | None:
     """Return a client's side of TLS, None if there is none. Raises TlsFileError, ValueError."""
     if ca is not None:
         check_certificates(ca_setting, ca)

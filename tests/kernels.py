@@ -21,5 +21,5 @@ if __name__ == "__main__":
     ours = (http2_recipe(), sender_recipe(), gan_recipe(), socket_clock_recipe(), caller_shares_recipe())
     recipes = [*map(kernel_recipe, USABLE_LEVELS), *ours]
     with ThreadPoolExecutor(os.cpu_count()) as compilers:  # a thread only waits for its compiler
-        for path in compilers.map(lambda recipe: recipe.kept(cache_folder() / "kernels"), recipes):
+        for path in compilers.map(lambda recipe: recipe.find_or_compile(cache_folder() / "kernels"), recipes):
             print(path)

@@ -20,7 +20,7 @@ def program(name: str, folder: Path | None = None) -> Path:
     if (reason := distrust(folder)) is not None:
         raise LibraryUnavailable(f"no program is run from {folder}: {reason}")
     try:
-        path = Recipe(name, name, _SOURCES, (f"{name}.cpp",), _FLAGS, _LIBRARIES).kept(folder)
+        path = Recipe(name, name, _SOURCES, (f"{name}.cpp",), _FLAGS, _LIBRARIES).find_or_compile(folder)
     except LibraryUnavailable as error:
         hint = "; on Debian: apt-get install libnghttp2-dev" if "nghttp2" in str(error) else ""
         raise LibraryUnavailable(f"{error}{hint}") from None

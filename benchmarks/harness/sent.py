@@ -51,7 +51,7 @@ def _sent(sender: NativeSender, requests: Sequence[bytes], route: Route, load: L
             sender.feed(specs, messages)
             num_fed += len(specs)
         time.sleep(_LOOK_SECONDS)
-    seen = sender.seen()
+    seen = sender.collect()
     rows = seen.rows
     is_cut_off = rows["end"] == End.CUT_OFF
     return Run(

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from gateway.access.budget import IMAGE, REQUEST, TOKEN
 from tandem.shared.errors import ExpectedError
-from tandem.shared.validation_errors import in_words
+from tandem.shared.validation_errors import describe_errors
 
 _SCHEME = "bearer"
 _CALLER_ID_DOMAIN = b"tandem caller id\0"
@@ -100,7 +100,7 @@ def bearer(authorization: Sequence[str]) -> str | None:
 
 def described(error: ValidationError) -> str:
     """Return what is wrong with entries, and what is accepted; not their values."""
-    return in_words(error, _ACCEPTED)
+    return describe_errors(error, _ACCEPTED)
 
 
 _ACCEPTED: Mapping[int | str, str] = {

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tandem.shared.validation_errors import settings_in_words
+from tandem.shared.validation_errors import describe_setting_errors
 
 _ENDPOINT = re.compile(r"(https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?|unix:\S+")
 
@@ -85,7 +85,7 @@ class TracingSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            print(f"{program}: bad setting\n{settings_in_words(error, _variable)}", file=sys.stderr)
+            print(f"{program}: bad setting\n{describe_setting_errors(error, _variable)}", file=sys.stderr)
             sys.exit(2)
 
     @field_validator("endpoint")

@@ -11,15 +11,13 @@ from typing import Any, NoReturn, Protocol
 
 import grpc
 
-from runtime.http2.events import Event, Flag, Kind, too_large_size
+from runtime.http2.events import HIGH_BACKLOG_BYTES, Event, Flag, Kind, too_large_size
 from runtime.http2.metadata import Entry, decoded, trailers
 from runtime.http2.standing import Room
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import WholeWrites
 from tandem.shared.errors import MessageTooLarge
 
-# Above this a writer waits until the client has taken more: server.cpp has the same.
-HIGH_BACKLOG_BYTES = 256 << 10
 # Messages that a call may write before others get their turn, if nothing else makes it wait.
 _MAX_BURST = 8
 # What a message that waits to be read takes besides its bytes, about.

@@ -1,10 +1,34 @@
-"""What the server's thread tells: records in a buffer, read one after another. events.h makes them."""
+"""What the server's thread tells: records in a buffer, read one after another. events.h makes them.
+
+Needs only the standard library, as `build` does.
+"""
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from ctypes import Structure, c_double, c_uint8, c_uint16, c_uint32, c_uint64
+from typing import Any, NamedTuple
 
-_HEAD = struct.Struct("<IBBHQdII")
+HIGH_BACKLOG_BYTES = 256 << 10
+"""Above this a writer waits until the client has taken more."""
+
+
+class RecordHead(Structure):
+    """How a record begins; path, metadata and payload follow it. `size`: of all."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("kind", c_uint8),
+        ("flags", c_uint8),
+        ("path_size", c_uint16),
+        ("call", c_uint64),
+        ("deadline", c_double),
+        ("metadata_size", c_uint32),
+        ("payload_size", c_uint32),
+    ]
+
+
+_FIELDS: Any = RecordHead._fields_
+_HEAD = struct.Struct("@" + "".join(kind._type_ for _, kind in _FIELDS))
 
 
 class Kind:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import logging
-import os
 import socket
 import time
 from collections.abc import Iterable
@@ -14,9 +12,10 @@ from typing import Any
 
 import grpc
 
+from runtime.http2.build import Limits
 from runtime.http2.context import Http2Context
 from runtime.http2.events import Event, Kind, events_in, num_refused
-from runtime.http2.library import Finished, Library, Limits, default_limits
+from runtime.http2.library import Ending, Library, default_limits
 from runtime.http2.metadata import trailers
 from runtime.http2.standing import Room, Standings
 from runtime.rpc.fast_path import FastPath
@@ -27,6 +26,7 @@ from tandem.shared.errors import Internal, ResourceExhausted
 UNIX = "unix:"
 
 _BACKLOG = 1024
+_PASSIVE = socket.AI_PASSIVE | socket.AI_NUMERICSERV
 _INTERNAL = str(Internal())
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Http2Server:
         self._contexts: dict[int, Http2Context] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._standings = Standings(self._make_room)
-        self._finished: list[Finished] = []  # since the event loop last went round
+        self._finished: list[Ending] = []  # since the event loop last went round
         self._server = 0
         self._descriptor = -1
 
@@ -61,29 +61,21 @@ class Http2Server:
         self._fast_paths = [each.fast_path for each in own if each.fast_path is not None]
         for fast_path in self._fast_paths:
             fast_path.connect(self)
-        listener, bound = self._listen(host, port)
+        with _listener(host, port) as listener:
+            bound = 0 if listener.family == socket.AF_UNIX else int(listener.getsockname()[1])
+            descriptor = listener.detach()  # the server's from now on
         busy = _full("the queue of calls that the server has not begun", self._limits.max_unbegun_calls, 0.1)
         unread = _full("the memory for replies that were not read", self._limits.max_unsent_bytes, 1.0)
         paths = [path for each in self._handlers if isinstance(each, ManyMessages) for path in each.paths]
         many = "".join(f"{path}\0" for path in paths).encode()
         texts = (part for text in (busy, unread, many) for part in (text, len(text)))
-        self._server = self._library.open(listener, self._limits, *texts)
+        self._server = self._library.open(descriptor, self._limits, *texts)
         self._descriptor = self._library.descriptor(self._server)
         # Kept, as to ask for it costs a system call.
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._descriptor, self._take_events)
         self._library.start(self._server)
         return bound
-
-    def _listen(self, host: str, port: int) -> tuple[int, int]:
-        """Return a listening socket, which is the server's from now on, and its port."""
-        if host.startswith(UNIX):
-            return _unix_listener(host.removeprefix(UNIX)), 0
-        listener = self._library.listen(host.encode(), port)
-        if listener < 0:
-            code = ctypes.get_errno()
-            raise OSError(code or errno.EADDRNOTAVAIL, os.strerror(code) if code else "the host has no address")
-        return listener, self._library.port(listener)
 
     async def stop(self, drain_seconds: float) -> None:
         """Take no new calls, let open ones finish for `drain_seconds`, cancel the rest, and close.
@@ -207,12 +199,28 @@ class Http2Server:
         return found
 
 
-def _unix_listener(path: str) -> int:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(path)
+def _listener(host: str, port: int) -> socket.socket:
+    address: Any
+    if host.startswith(UNIX):
+        family, address = socket.AF_UNIX, host.removeprefix(UNIX)
+    else:
+        try:
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_PASSIVE)[0]
+        except OSError:
+            raise OSError(errno.EADDRNOTAVAIL, "the host has no address") from None
+    listener = socket.socket(family)
+    try:
+        if family != socket.AF_UNIX:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
         listener.listen(_BACKLOG)
         listener.setblocking(False)
-        return listener.detach()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def _full(what: str, limit: int, retry_seconds: float) -> bytes:

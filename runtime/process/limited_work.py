@@ -135,13 +135,13 @@ def serve(prepare: Callable[[Any], Callable[[Any], object]]) -> None:
 
 
 def _answer_all(prepare: Callable[[Any], Callable[[Any], object]]) -> None:
-    do = prepare(_begun(sys.stdin.readline()))
+    do = prepare(_begin(sys.stdin.readline()))
     _answer(None)
     for line in sys.stdin:
-        _answer(do(_begun(line)))
+        _answer(do(_begin(line)))
 
 
-def _begun(line: str) -> Any:
+def _begin(line: str) -> Any:
     """Return what a line says, its time begun: the signal at the end of it ends the process."""
     signal.setitimer(signal.ITIMER_PROF, MAX_SECONDS)
     return json.loads(line)

@@ -32,7 +32,7 @@ def reflection_handlers(service_names: Iterable[str]) -> list[grpc.GenericRpcHan
 
     async def info(_: object, context: Context) -> None:
         try:
-            infos = servicer.ServerReflectionInfo(_asked(context), context)
+            infos = servicer.ServerReflectionInfo(_read_questions(context), context)
             async with _limit(), contextlib.aclosing(infos) as responses:
                 async for response in responses:
                     await write(context, response)
@@ -55,6 +55,6 @@ async def _limit() -> AsyncIterator[None]:
         raise DeadlineExceeded(f"after {MAX_SECONDS:g} s of questions about the server") from None
 
 
-async def _asked(context: Context) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
+async def _read_questions(context: Context) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
     while (raw := await next_message(context)) is not None:
         yield parse(reflection_pb2.ServerReflectionRequest, raw)

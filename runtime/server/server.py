@@ -10,7 +10,7 @@ from typing import Protocol
 import grpc
 
 from runtime.http2 import Http2
-from runtime.http2.opening import open_http2
+from runtime.http2.library import open_http2
 from runtime.http2.server import Http2Server
 from runtime.loading_thread import in_loading_thread
 from runtime.server.grpcio import GrpcioServer

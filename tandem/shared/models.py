@@ -15,7 +15,7 @@ from tandem.shared.cache_folder import cache_folder
 from tandem.shared.errors import ExpectedError, NotFound
 from tandem.shared.file_hashes import FileHashes, sha256_of
 from tandem.shared.model_spec import ModelSpec
-from tandem.shared.validation_errors import in_words
+from tandem.shared.validation_errors import describe_errors
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 NAMES = "1 to 64 of a-z, 0-9 and ._-, a letter or digit first"
@@ -135,7 +135,7 @@ class ModelRepository:
             with (folder / "model.toml").open("rb") as file:
                 spec = ModelSpec.model_validate(tomllib.load(file))
         except ValidationError as error:
-            raise ModelError(f"{folder / 'model.toml'}: {in_words(error)}") from None
+            raise ModelError(f"{folder / 'model.toml'}: {describe_errors(error)}") from None
         except (OSError, ValueError) as error:  # of ValueErrors: no TOML, or no UTF-8
             reason = f"cannot be opened: {error.strerror}" if isinstance(error, OSError) else error
             raise ModelError(f"{folder / 'model.toml'}: {reason}") from None

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tandem.shared.models import ModelError
-from tandem.shared.validation_errors import in_words
+from tandem.shared.validation_errors import describe_errors
 
 _MAX_CACHED = 1024
 
@@ -72,7 +72,7 @@ def load_step_costs(path: Path, num_tokens: int) -> StepCosts:
     try:
         bits = StepCostsFile.model_validate_json(path.read_bytes()).bits
     except ValidationError as error:
-        raise ModelError(f"{path}: {in_words(error)}") from None
+        raise ModelError(f"{path}: {describe_errors(error)}") from None
     if [len(losses) for losses in bits] != list(range(num_tokens, 0, -1)):
         raise ModelError(f"{path}: bits: expected {num_tokens} rows, of {num_tokens} numbers, {num_tokens - 1}, ... 1")
     return StepCosts(bits)

@@ -18,7 +18,7 @@ def reason(message: str) -> str:
     return message.removeprefix(_OWN)
 
 
-def in_words(error: ValidationError, reasons: Mapping[int | str, str] | None = None) -> str:
+def describe_errors(error: ValidationError, reasons: Mapping[int | str, str] | None = None) -> str:
     """Return all that is wrong in one line, without the values, which may be secret or long.
 
     `reasons`: by the name of a field, what to say instead of pydantic's own reason.
@@ -28,7 +28,7 @@ def in_words(error: ValidationError, reasons: Mapping[int | str, str] | None = N
     return "; ".join(": ".join(filter(None, (place(location), reason(text)))) for location, text in told)
 
 
-def settings_in_words(error: ValidationError, named: Callable[[str], str]) -> str:
+def describe_setting_errors(error: ValidationError, named: Callable[[str], str]) -> str:
     """Return a line for each bad setting: what people call it by (`named`), its value, and why it is refused.
 
     What is wrong with several together names them itself.

@@ -6,7 +6,7 @@ TESTED_ELSEWHERE = {
     "integration/runtime/rpc/served/test_served.py": ("runtime/rpc/served/service",),
     "integration/runtime/server/test_server.py": (
         "runtime/http2/events",
-        "runtime/http2/opening",
+        "runtime/http2/library",
         "runtime/rpc/message",
         "runtime/rpc/rpc",
         "runtime/server/grpcio",
@@ -79,12 +79,16 @@ TESTED_ELSEWHERE = {
         "tandem/measure/generator/native/library",
         "tandem/measure/generator/sending/",
     ),
+    "integration/runtime/process/test_lifecycle.py": ("runtime/process/logs", "runtime/process/open_files"),
     "integration/tandem/measure/generator/test_apis.py": (
+        "tandem/measure/generator/requests/apis/words",
+        "tandem/measure/generator/sending/statuses",
         "tandem/measure/generator/api_replies",
         "tandem/measure/generator/requests/apis/listed",
         "tandem/measure/generator/requests/apis/reading",
     ),
     "integration/tandem/measure/generator/test_truth.py": (
+        "tandem/measure/generator/priority",
         "tandem/measure/generator/driver",
         "tandem/measure/generator/recording",
         "tandem/measure/generator/requests/messages",

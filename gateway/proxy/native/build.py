@@ -26,4 +26,4 @@ def caller_shares_recipe() -> Recipe:
 
 if __name__ == "__main__":
     for recipe in (socket_clock_recipe(), caller_shares_recipe()):
-        print(recipe.kept(Path(sys.argv[1])))
+        print(recipe.find_or_compile(Path(sys.argv[1])))

@@ -2,22 +2,12 @@
 
 #pragma once
 
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-#include <time.h>
-
 #include <atomic>
 #include <memory>
-#include <string>
-#include <string_view>
 #include <utility>
 
-inline double now() {  // seconds of the monotonic clock, which is Python's time.monotonic()
-    timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return at.tv_sec + at.tv_nsec * 1e-9;
-}
+#include "http2.h"
+#include "interface.h"
 
 // Seconds of a grpc-timeout header, negative if it is malformed: at most 8 digits and a unit.
 inline double parse_timeout(std::string_view text) {
@@ -64,7 +54,7 @@ struct Call {
     std::string model;  // that the message names
     std::string kind;   // see standing.h; empty unless Python was told of it and has not finished it
     std::string fault;  // trailers that say what is wrong with its head
-    bool is_grpc = false, is_post = false, takes_many = false;
+    bool is_grpc = false, is_post = false, has_head = false, takes_many = false;
     bool is_announced = false, is_half_closed = false, is_end_told = false;
     bool ignores_input = false;  // refused: whatever else comes is thrown away
     uint64_t num_messages = 0, num_untaken = 0, epoch = 0;  // the last two: see Events::epoch

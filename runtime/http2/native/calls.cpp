@@ -4,7 +4,6 @@
 
 namespace {
 
-constexpr size_t prefix_bytes = 5;
 constexpr uint64_t max_untaken_messages = 1024;  // of one call, that Python has not taken
 
 bool is_private(std::string_view name) {  // between the client's library and this one
@@ -35,6 +34,7 @@ void Server::begin(Connection& connection, int32_t stream) {
 }
 
 void Server::header(Call& call, std::string_view name, std::string_view value) {
+    if (call.has_head) return;  // these are trailers
     if (name == ":path") call.path = value.substr(0, UINT16_MAX);
     else if (name == ":method") call.is_post = value == "POST";
     else if (name == "content-type") call.is_grpc = is_grpc(value);
@@ -56,6 +56,7 @@ void Server::header(Call& call, std::string_view name, std::string_view value) {
 }
 
 void Server::headers_done(Call& call, bool is_end) {
+    call.has_head = true;
     if (!call.is_post) return reject(call, "405");
     if (!call.is_grpc) return reject(call, "415");
     if (!call.fault.empty()) return refuse(call, call.fault);
@@ -95,9 +96,7 @@ bool Server::take_message(Call& call, size_t& at) {
     if (call.num_messages > 0 && !call.takes_many) return refuse_malformed(call, "the method takes one message");
     if (rest[0] != 0) return refuse_malformed(call, "a message is compressed, and no grpc-encoding says how");
     if (rest.size() < prefix_bytes) return false;
-    uint32_t size;
-    memcpy(&size, rest.data() + 1, sizeof size);
-    size = ntohl(size);
+    const uint32_t size = size_of_framed(rest);
     const size_t whole = prefix_bytes + size;
     const bool is_large = size > limits_.max_message_bytes;
     if (rest.size() < whole && !is_large) return false;
@@ -108,7 +107,7 @@ bool Server::take_message(Call& call, size_t& at) {
         return false;
     }
     const bool is_last = call.is_half_closed && rest.size() == whole;
-    const uint8_t flags = has_message | (is_large ? is_too_large : 0) | (is_last ? is_half_closed : 0);
+    const int64_t flags = has_message | (is_large ? is_too_large : 0) | (is_last ? is_half_closed : 0);
     const uint64_t told = size;
     tell(call, flags, is_large ? std::string_view(reinterpret_cast<const char*>(&told), sizeof told)
                                : rest.substr(prefix_bytes, size));
@@ -119,7 +118,7 @@ bool Server::take_message(Call& call, size_t& at) {
     return true;
 }
 
-void Server::tell(Call& call, uint8_t flags, std::string_view payload) {
+void Server::tell(Call& call, int64_t flags, std::string_view payload) {
     if (call.is_announced) events.add(Kind::message, flags, call.id, 0, {}, {}, payload);
     else announce(call, flags, payload);
 }
@@ -137,72 +136,45 @@ void Server::half_closed(Call& call) {
     else announce(call, is_half_closed, {});
 }
 
-void Server::announce(Call& call, uint8_t flags, std::string_view payload) {
+void Server::announce(Call& call, int64_t flags, std::string_view payload) {
     if (is_too_busy_for(call)) return refuse_unheard(call, busy_trailers_);
     call.model = model_named(payload);
     if (const std::string* trailers = refusal_of(call)) return refuse_unheard(call, *trailers);
     call.is_announced = true;
-    standing_.began(call);
+    count_open(call);
     events.add(Kind::call, flags, call.id, call.deadline, call.path, call.metadata, payload);
     std::string().swap(call.metadata);
 }
 
+void Server::frame(Connection& connection, const nghttp2_frame& frame, Call* call) {
+    connection.has_shaken_hands |= frame.hd.type == NGHTTP2_SETTINGS;
+    const bool is_end = frame.hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (call == nullptr) return;
+    if (frame.hd.type == NGHTTP2_DATA) frame_done(*call, is_end);
+    else if (frame.hd.type != NGHTTP2_HEADERS) return;
+    else if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) headers_done(*call, is_end);
+    else if (is_end) half_closed(*call);
+}
+
+// A reply that ends before its request does: the client need not send the rest.
+void Server::headers_sent(Call& call, const nghttp2_frame& frame) {
+    if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) && !call.is_half_closed)
+        nghttp2_submit_rst_stream(call.connection->session, NGHTTP2_FLAG_NONE, call.stream, NGHTTP2_NO_ERROR);
+}
+
 nghttp2_session_callbacks* Server::callbacks() {
-    nghttp2_session_callbacks* made;
-    nghttp2_session_callbacks_new(&made);
+    nghttp2_session_callbacks* made = new_callbacks<Connection, Call>();
     nghttp2_session_callbacks_set_on_begin_headers_callback(
         made, [](nghttp2_session*, const nghttp2_frame* frame, void* its) {
             auto& connection = *static_cast<Connection*>(its);
-            if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) connection.server->begin(connection, frame->hd.stream_id);
-            return 0;
-        });
-    nghttp2_session_callbacks_set_on_header_callback(
-        made, [](nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
-                 const uint8_t* value, size_t value_size, uint8_t, void* its) {
-            Call* call = call_of(session, frame->hd.stream_id);
-            if (call != nullptr && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-                static_cast<Connection*>(its)->server->header(*call, {(const char*)name, name_size},
-                                                              {(const char*)value, value_size});
-            return 0;
-        });
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        made, [](nghttp2_session* session, uint8_t, int32_t stream, const uint8_t* bytes, size_t size, void* its) {
-            if (Call* call = call_of(session, stream))
-                static_cast<Connection*>(its)->server->data(*call, {(const char*)bytes, size});
-            return 0;
-        });
-    nghttp2_session_callbacks_set_on_frame_recv_callback(
-        made, [](nghttp2_session* session, const nghttp2_frame* frame, void* its) {
-            auto& connection = *static_cast<Connection*>(its);
-            connection.has_shaken_hands |= frame->hd.type == NGHTTP2_SETTINGS;
-            const bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-            const bool is_data = frame->hd.type == NGHTTP2_DATA, is_head = frame->hd.type == NGHTTP2_HEADERS;
-            Call* call = is_data || is_head ? call_of(session, frame->hd.stream_id) : nullptr;
-            if (call == nullptr) return 0;
-            if (is_head && frame->headers.cat == NGHTTP2_HCAT_REQUEST) connection.server->headers_done(*call, is_end);
-            else if (is_data) connection.server->frame_done(*call, is_end);
-            else if (is_end) connection.server->half_closed(*call);
-            return 0;
-        });
-    nghttp2_session_callbacks_set_on_frame_send_callback(
-        made, [](nghttp2_session* session, const nghttp2_frame* frame, void*) {
-            // A reply that ends before its request does: the client need not send the rest.
-            if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
-            Call* call = call_of(session, frame->hd.stream_id);
-            if (call != nullptr && !call->is_half_closed)
-                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+            if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) connection.owner.begin(connection, frame->hd.stream_id);
             return 0;
         });
     nghttp2_session_callbacks_set_on_frame_not_send_callback(
         made, [](nghttp2_session* session, const nghttp2_frame* frame, int, void*) {
             // Headers or trailers larger than nghttp2 sends: nothing else would end the call.
-            if (frame->hd.type == NGHTTP2_HEADERS && call_of(session, frame->hd.stream_id) != nullptr)
+            if (frame->hd.type == NGHTTP2_HEADERS && call_of<Call>(session, frame->hd.stream_id) != nullptr)
                 nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
-            return 0;
-        });
-    nghttp2_session_callbacks_set_on_stream_close_callback(
-        made, [](nghttp2_session* session, int32_t stream, uint32_t, void* its) {
-            if (Call* call = call_of(session, stream)) static_cast<Connection*>(its)->server->close(*call);
             return 0;
         });
     return made;

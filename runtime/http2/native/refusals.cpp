@@ -10,15 +10,10 @@ constexpr size_t max_unheard_paths = 256;  // a client may make up any number
 }  // namespace
 
 int64_t Server::turn_away(uint64_t call, std::string_view trailers, std::string_view standing, int64_t room) {
-    Command command{call, {}, std::string(trailers), true, std::string(standing), std::make_shared<Standing>()};
-    command.standing->room = room;
-    std::unique_lock lock(mutex_);
-    if (!backlogs_.count(call)) return -1;
-    standings_[call] = command.standing;
-    const bool is_first = commands_.empty();
-    commands_.push_back(std::move(command));
-    told(is_first, lock);
-    return 0;
+    std::vector<Command> commands(1);
+    commands[0] = {call, {}, std::string(trailers), true, std::string(standing), std::make_shared<Standing>()};
+    commands[0].standing->room = room;
+    return give(commands);
 }
 
 bool Server::make_room(uint64_t turned_away, int64_t room) {
@@ -37,9 +32,35 @@ bool Server::is_too_busy_for(const Call& call) const {  // whether a server is w
     return events.num_calls() >= limits_.max_unbegun_calls && !call.path.starts_with("/grpc.health.");
 }
 
+void Server::count_open(Call& call) {
+    call.kind = kind_of(call);
+    ++open_[call.kind].count;
+}
+
+void Server::count_ended(Call& call) {
+    const auto found = open_.find(call.kind);
+    if (call.kind.empty() || found == open_.end()) return;
+    call.kind.clear();
+    if (--found->second.count == 0 && found->second.standing == nullptr) open_.erase(found);
+}
+
 // The trailers of a refusal that stands for calls like this one; null if there is none, or room.
 const std::string* Server::refusal_of(const Call& call) {
-    return standing_.refusal_of(call, [this](const std::string& kind) { return num_unbegun(kind); });
+    const auto found = open_.find(kind_of(call));
+    if (found == open_.end() || found->second.standing == nullptr) return nullptr;
+    OpenCalls& open = found->second;
+    if (open.standing->room >= 0) open.learn(num_unbegun(found->first));
+    if (open.count < open.most || !open.is_for(call)) return nullptr;
+    open.refused_at = now();
+    return &open.trailers;
+}
+
+void Server::end_refusals(double before) {  // those that have refused nobody since then
+    for (auto each = open_.begin(); each != open_.end();) {
+        OpenCalls& open = each->second;
+        if (open.standing != nullptr && open.refused_at < before) open.end_standing();
+        each = open.count == 0 && open.standing == nullptr ? open_.erase(each) : std::next(each);
+    }
 }
 
 int64_t Server::num_unbegun(const std::string& kind) {  // calls that Python has not come to
@@ -55,20 +76,22 @@ int64_t Server::num_unbegun(const std::string& kind) {  // calls that Python has
 // Where a refusal stands, it holds for those as well that came before it and that Python has not come to; the last ones
 // first, as long as there are more than there is room for.
 void Server::refuse_unbegun(const std::string& kind) {
-    const OpenCalls* open = standing_.too_many_of(kind);
-    if (open == nullptr) return;
+    const auto open = open_.find(kind);
+    if (open == open_.end() || open->second.num_too_many() == 0) return;
     std::vector<Call*> refused;
     events.withdraw([&](const std::vector<uint64_t>& calls) {
         std::unordered_set<uint64_t> chosen;
-        for (auto each = calls.rbegin(); each != calls.rend() && open->count - open->most > int64_t(chosen.size()); ++each) {
+        const size_t most = size_t(open->second.num_too_many());
+        for (auto each = calls.rbegin(); each != calls.rend() && chosen.size() < most; ++each) {
             const auto found = calls_.find(*each);
-            if (found == calls_.end() || found->second->kind != kind || !open->is_for(*found->second)) continue;
+            if (found == calls_.end() || found->second->kind != kind || !open->second.is_for(*found->second)) continue;
             chosen.insert(*each);
             refused.push_back(found->second);
         }
         return chosen;
     });
-    for (Call* each : refused) refuse_unheard(*each, open->trailers);
+    const std::string trailers = open->second.trailers;  // the last of its calls takes it along
+    for (Call* each : refused) refuse_unheard(*each, trailers);
 }
 
 void Server::refuse_unheard(Call& call, const std::string& trailers) {

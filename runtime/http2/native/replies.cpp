@@ -7,10 +7,6 @@ namespace {
 constexpr int64_t low_backlog_bytes = 64 << 10;
 constexpr double reset_after_seconds = 1;
 
-nghttp2_nv field(std::string_view name, std::string_view value) {
-    return {(uint8_t*)name.data(), (uint8_t*)value.data(), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
-
 std::string_view until_null(std::string_view& text) {
     const std::string_view found = text.substr(0, text.find('\0'));
     text.remove_prefix(std::min(text.size(), found.size() + 1));
@@ -80,7 +76,7 @@ void Server::refuse(Call& call, std::string trailers) {
 
 void Server::conclude(Call& call) {
     call.is_finished = call.ignores_input = true;
-    standing_.ended(call);
+    count_ended(call);
 }
 
 void Server::expire(Call& call) {
@@ -120,7 +116,7 @@ void Server::respond(Call& call) {
                             nghttp2_data_source* source, void* connection) -> ssize_t {
         (void)of, (void)stream;
         auto& its = *static_cast<Call*>(source->ptr);
-        return static_cast<Connection*>(connection)->server->take_outgoing(its, to, room, flags);
+        return static_cast<Connection*>(connection)->owner.take_outgoing(its, to, room, flags);
     };
     nghttp2_submit_response(session, call.stream, headers.data(), headers.size(), &body);
 }
@@ -148,14 +144,14 @@ ssize_t Server::take_outgoing(Call& call, uint8_t* to, size_t room, uint32_t* fl
     return ssize_t(size);
 }
 
-void Server::close(Call& call) {
+void Server::closed(Call& call, uint32_t) {
     forget(call);
     call.connection->calls.erase(call.stream);  // ends the call
 }
 
 void Server::forget(Call& call) {
     if (call.is_announced && !call.is_finished) events.add(Kind::cancelled, 0, call.id);
-    standing_.ended(call);
+    count_ended(call);
     held_bytes_ -= int64_t(call.incoming.size());
     call.outgoing.clear();
     count_unsent(call);

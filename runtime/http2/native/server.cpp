@@ -12,38 +12,27 @@ constexpr double last_flush_seconds = 0.5;
 constexpr double last_close_seconds = 10;  // for a client to read what it was sent, and to close
 constexpr double accept_again_seconds = 0.05;
 constexpr uint64_t of_listener = 0;  // a timer that belongs to no call
-constexpr int64_t high_backlog_bytes = 256 << 10;  // server.py has the same
-
-std::string framed(std::string_view message) {
-    const uint32_t size = htonl(uint32_t(message.size()));
-    std::string bytes;
-    bytes.reserve(5 + message.size());
-    bytes.append(1, '\0').append(reinterpret_cast<const char*>(&size), 4).append(message);
-    return bytes;
-}
 
 }  // namespace
 
 Server::Server(int listener, const Limits& limits, std::string_view busy, std::string_view unread,
                std::string_view many)
     : limits_(limits), busy_trailers_(busy), unread_trailers_(unread), listener_(listener),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)), waker_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), callbacks_(callbacks()) {
+      epoll_(epoll_create1(EPOLL_CLOEXEC)), callbacks_(callbacks()) {
     for (; !many.empty(); many.remove_prefix(many.find('\0') + 1)) takes_many_.emplace(many.substr(0, many.find('\0')));
     nghttp2_option_new(&option_);
     // Clients that give up are not hostile, and behind a proxy they share a connection with others.
 #if NGHTTP2_VERSION_NUM >= 0x013900
     nghttp2_option_set_stream_reset_rate_limit(option_, 1 << 20, 1 << 20);
 #endif
-    epoll_event woken{EPOLLIN, {&waker_}};
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, waker_, &woken);
+    watch(epoll_, waker_.fd, EPOLLIN, &waker_);
     watch_listener();
 }
 
 Server::~Server() {
     stop(0);
-    if (listener_ >= 0) ::close(listener_);
-    ::close(epoll_);
-    ::close(waker_);
+    if (listener_ >= 0) close(listener_);
+    close(epoll_);
     nghttp2_session_callbacks_del(callbacks_);
     nghttp2_option_del(option_);
 }
@@ -58,23 +47,20 @@ void Server::start() {
 
 void Server::drain() {
     is_draining_ = true;
-    wake();
+    waker_.ring();
 }
 
 void Server::stop(double seconds) {
     replies_until_ = now() + seconds;
     is_stopping_ = true;
-    wake();
+    waker_.ring();
     if (thread_.joinable()) thread_.join();
 }
 
 int64_t Server::send(uint64_t call, std::string_view message) {
-    Command command{call, framed(message), {}, false};
-    std::unique_lock lock(mutex_);
-    const bool is_first = commands_.empty();
-    const int64_t left = give(std::move(command));
-    told(is_first, lock);
-    return left;
+    std::vector<Command> commands(1);
+    commands[0] = {call, framed(message), {}, false};
+    return give(commands);
 }
 
 void Server::finish(const Finished* calls, size_t count) {
@@ -83,30 +69,25 @@ void Server::finish(const Finished* calls, size_t count) {
     for (const Finished* each = calls; each != calls + count; ++each)
         commands.push_back({each->call, each->message ? framed({each->message, each->message_size}) : std::string(),
                             std::string(each->trailers, each->trailers_size), true});
+    give(commands);
+}
+
+int64_t Server::give(std::vector<Command>& commands) {
+    int64_t left = -1;
     std::unique_lock lock(mutex_);
-    const bool is_first = commands_.empty();
-    for (Command& each : commands) give(std::move(each));
-    told(is_first, lock);
-}
-
-int64_t Server::give(Command&& command) {
-    const auto found = backlogs_.find(command.call);
-    if (found == backlogs_.end()) return -1;
-    const int64_t left = found->second->bytes += int64_t(command.bytes.size());
-    if (left > high_backlog_bytes) found->second->is_awaited = true;
-    commands_.push_back(std::move(command));
-    return left;
-}
-
-void Server::told(bool is_first, std::unique_lock<std::mutex>& lock) {
-    const bool is_due = is_first && !commands_.empty();
+    const size_t num_before = commands_.size();
+    for (Command& each : commands) {
+        const auto found = backlogs_.find(each.call);
+        left = found == backlogs_.end() ? -1 : found->second->bytes += int64_t(each.bytes.size());
+        if (left < 0) continue;
+        if (left > high_backlog_bytes) found->second->is_awaited = true;
+        if (each.standing != nullptr) standings_[each.call] = each.standing;
+        commands_.push_back(std::move(each));
+    }
+    const bool is_due = num_before == 0 && !commands_.empty();
     lock.unlock();  // first, so that the thread does not wake only to wait for the lock
-    if (is_due) wake();
-}
-
-void Server::wake() {
-    const uint64_t one = 1;
-    (void)!write(waker_, &one, sizeof one);
+    if (is_due) waker_.ring();
+    return left;
 }
 
 void Server::run() {
@@ -148,8 +129,7 @@ int Server::wait_milliseconds() const {
 }
 
 void Server::take_commands() {
-    uint64_t count;
-    (void)!read(waker_, &count, sizeof count);
+    waker_.clear();
     std::vector<Command> commands;
     {
         std::lock_guard lock(mutex_);
@@ -160,8 +140,8 @@ void Server::take_commands() {
 
 void Server::begin_drain() {
     has_drained_ = true;
-    unwatch(listener_);
-    ::close(listener_);
+    unwatch(epoll_, listener_);
+    close(listener_);
     listener_ = -1;
     look_at_ = 0;
     for (const auto& [each, _] : connections_) {
@@ -177,16 +157,15 @@ void Server::obey(Command& command) {
         return;
     }
     Call& call = *found->second;
-    const std::string refused_kind = command.standing == nullptr ? std::string() : call.kind;
-    if (command.standing != nullptr)
-        standing_.stand(call, std::move(command.standing), std::move(command.standing_trailers), num_unbegun(call.kind));
+    const std::string kind = command.standing == nullptr ? std::string() : call.kind;
+    if (!kind.empty())
+        open_[kind].stand(call, std::move(command.standing), std::move(command.standing_trailers), num_unbegun(kind));
     reply(call, command);
-    if (!refused_kind.empty()) refuse_unbegun(refused_kind);
+    if (!kind.empty()) refuse_unbegun(kind);
 }
 
 void Server::watch_listener() {
-    epoll_event incoming{EPOLLIN, {&listener_}};
-    if (listener_ >= 0) epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &incoming);
+    if (listener_ >= 0) watch(epoll_, listener_, EPOLLIN, &listener_);
 }
 
 void Server::accept() {
@@ -195,17 +174,15 @@ void Server::accept() {
         socklen_t size = sizeof peer;
         const int fd = accept4(listener_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {  // one of those that are open may have ended by then
-            unwatch(listener_);
+            unwatch(epoll_, listener_);
             timers_.emplace(now() + accept_again_seconds, of_listener);
         }
         if (fd < 0) return;
         if (connections_.size() >= limits_.max_connections) {
-            ::close(fd);
+            close(fd);
             continue;
         }
-        auto made = std::make_unique<Connection>(fd, named(peer), this, callbacks_, option_, limits_);
-        epoll_event event{EPOLLIN, {made.get()}};
-        epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+        auto made = std::make_unique<Connection>(epoll_, fd, named(peer), *this, callbacks_, option_, limits_);
         touch(*made);
         look_at_ = std::min(look_at_ == 0 ? INFINITY : look_at_, now() + look_every_seconds);
         connections_.emplace(made.get(), std::move(made));
@@ -237,33 +214,25 @@ void Server::flush() {
         if (!each->flush()) {
             dirty_[index] = nullptr;
             drop(*each);
-        } else if (each->is_blocked != each->is_watched_for_room) {
-            each->is_watched_for_room = each->is_blocked;
-            epoll_event event{each->is_blocked ? EPOLLIN | EPOLLOUT : EPOLLIN, {each}};
-            epoll_ctl(epoll_, EPOLL_CTL_MOD, each->fd, &event);
         }
     }
     dirty_.clear();
 }
-
-// To close a socket does not do this while a process that was forked holds it too, which it does until its exec.
-void Server::unwatch(int fd) { epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
 
 void Server::drop(Connection& connection) {
     for (const auto& [_, call] : connection.calls) forget(*call);
     connection.calls.clear();
     for (Connection*& each : dirty_)
         if (each == &connection) each = nullptr;
-    unwatch(connection.fd);
     connections_.erase(&connection);
     num_connections_ = int64_t(connections_.size());
-    if (connections_.empty()) standing_.end_old(INFINITY);  // without connections, no timer would end them
+    if (connections_.empty()) end_refusals(INFINITY);  // without connections, no timer would end them
 }
 
 void Server::look_after_connections() {
     const double at = now();
     if (connections_.empty() || at < look_at_) return;
-    standing_.end_old(at - look_every_seconds);
+    end_refusals(at - look_every_seconds);
     look_at_ = at + (has_drained_ ? drain_notice_seconds : look_every_seconds);
     std::vector<Connection*> over;
     for (const auto& [each, _] : connections_) {
@@ -272,7 +241,7 @@ void Server::look_after_connections() {
         if (at > each->ends_at) each->refuse_new_calls();
         if (at > each->ends_at + limits_.max_age_grace_seconds) over.push_back(each);
         if (at > each->ended_at + last_close_seconds) over.push_back(each);
-        if (each->is_blocked && at > each->wrote_at + limits_.unread_seconds) over.push_back(each);
+        if (each->is_blocked_since(at - limits_.unread_seconds)) over.push_back(each);
         for (const auto& [_, call] : each->calls)
             if (call->unsent() > 0 && at > call->moved_at + limits_.unread_seconds) reset(*call);
         touch(*each);

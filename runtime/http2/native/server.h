@@ -3,7 +3,6 @@
 
 #pragma once
 
-#include <netdb.h>
 #include <signal.h>
 
 #include <set>
@@ -14,7 +13,7 @@
 #include "standing.h"
 
 class Server {
-public:
+ public:
     // What the last three are, library.cpp says.
     Server(int listener, const Limits& limits, std::string_view busy, std::string_view unread, std::string_view many);
     ~Server();
@@ -38,7 +37,14 @@ public:
 
     Events events;
 
-private:
+    // For nghttp2: see new_callbacks.
+    void header(Call& call, std::string_view name, std::string_view value);
+    void data(Call& call, std::string_view bytes);
+    void frame(Connection& connection, const nghttp2_frame& frame, Call* call);
+    void headers_sent(Call& call, const nghttp2_frame& frame);
+    void closed(Call& call, uint32_t error);
+
+ private:
     struct Command {
         uint64_t call;
         std::string bytes, trailers;  // bytes: a message with its prefix, or nothing
@@ -48,9 +54,8 @@ private:
     };
     using Timer = std::pair<double, uint64_t>;  // what is due for a call
 
-    int64_t give(Command&& command);  // under the lock
-    void told(bool is_first, std::unique_lock<std::mutex>& lock);  // ends the lock, and wakes the thread if it must
-    void wake();
+    // Hand commands over; return what `send` does, of the last.
+    int64_t give(std::vector<Command>& commands);
     void run();
     int wait_milliseconds() const;
     void take_commands();
@@ -60,26 +65,26 @@ private:
     void accept();
     void serve(Connection& connection, uint32_t ready);
     void flush();
-    void unwatch(int fd);
     void drop(Connection& connection);
     void look_after_connections();
     void make_due();
 
     // What comes in.
     void begin(Connection& connection, int32_t stream);
-    void header(Call& call, std::string_view name, std::string_view value);
     void headers_done(Call& call, bool is_end);
-    void data(Call& call, std::string_view bytes);
     void frame_done(Call& call, bool is_end);
     void half_closed(Call& call);
     bool take_message(Call& call, size_t& at);
-    void tell(Call& call, uint8_t flags, std::string_view payload);
+    void tell(Call& call, int64_t flags, std::string_view payload);
     bool refuse_malformed(Call& call, const char* why);
     bool holds_too_much() const { return held_bytes_ + events.size() > limits_.max_held_bytes; }
-    void announce(Call& call, uint8_t flags, std::string_view payload);
+    void announce(Call& call, int64_t flags, std::string_view payload);
     void refuse(Call& call, std::string trailers);
     bool is_too_busy_for(const Call& call) const;
+    void count_open(Call& call);
+    void count_ended(Call& call);
     const std::string* refusal_of(const Call& call);
+    void end_refusals(double before);
     int64_t num_unbegun(const std::string& kind);
     void refuse_unbegun(const std::string& kind);
     void refuse_unheard(Call& call, const std::string& trailers);
@@ -95,19 +100,17 @@ private:
     void reset(Call& call);
     void respond(Call& call);
     ssize_t take_outgoing(Call& call, uint8_t* to, size_t room, uint32_t* flags);
-    void close(Call& call);
     void forget(Call& call);
     void touch(Connection& connection);
 
     static nghttp2_session_callbacks* callbacks();
-    static Call* call_of(nghttp2_session* session, int32_t stream) {
-        return static_cast<Call*>(nghttp2_session_get_stream_user_data(session, stream));
-    }
 
     const Limits limits_;
     const std::string busy_trailers_, unread_trailers_;
     std::unordered_set<std::string> takes_many_;  // paths
-    int listener_, epoll_, waker_;
+    int listener_;
+    const int epoll_;
+    Bell waker_;
     nghttp2_session_callbacks* callbacks_;
     nghttp2_option* option_;
     std::thread thread_;
@@ -127,7 +130,7 @@ private:
     std::vector<Connection*> dirty_;
     std::vector<uint64_t> unannounced_;
     std::set<Timer> timers_;
-    StandingRefusals standing_;
+    std::unordered_map<std::string, OpenCalls> open_;  // by kind
     std::unordered_map<std::string, int64_t> unheard_;  // refused calls that Python is to be told of, by path
     double tell_unheard_at_ = INFINITY;
     int64_t held_bytes_ = 0, unsent_bytes_ = 0;

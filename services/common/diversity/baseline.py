@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.models import ModelError
-from tandem.shared.validation_errors import in_words
+from tandem.shared.validation_errors import describe_errors
 
 Kind = Literal["discriminator", "pixels"]
 
@@ -88,7 +88,7 @@ def load_baseline(path: Path, class_names: tuple[str, ...]) -> DiversityBaseline
     try:
         baseline = DiversityBaseline.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ModelError(f"{path}: {in_words(error)}") from None
+        raise ModelError(f"{path}: {describe_errors(error)}") from None
     wanted = list(class_names or (ALL,))
     for yardstick in (baseline, *baseline.truncated):
         found = [each.name for each in yardstick.classes]

@@ -20,4 +20,4 @@ def gan_recipe() -> Recipe:
 
 
 if __name__ == "__main__":
-    print(gan_recipe().kept(Path(sys.argv[1])))
+    print(gan_recipe().find_or_compile(Path(sys.argv[1])))

@@ -68,8 +68,8 @@ class MethodOptions:
             raise typer.BadParameter("give one of --method and --api, --model")
         if self.data is None:
             raise typer.BadParameter("--method needs --data: a file with a request in JSON, or a list of them")
-        from tandem.measure.generator.requests.methods import described, read_messages, reflected
+        from tandem.measure.generator.requests.methods import read_messages, read_method, reflect_method
 
         name = self.method.partition(",")[0]
-        method = await reflected(address, name) if self.proto is None else described(self.proto, name)
+        method = await reflect_method(address, name) if self.proto is None else read_method(self.proto, name)
         return (parse_method(self.method, method.delivery),), (read_messages(self.data, method),)

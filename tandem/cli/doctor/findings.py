@@ -145,7 +145,7 @@ def _native_kernel() -> Finding:
 
 def _http2() -> Finding:
     """Compile the HTTP/2 server, if that has not been done, and load it."""
-    from runtime.http2.opening import open_http2
+    from runtime.http2.library import open_http2
     from tandem.shared.compiled.recipe import LibraryUnavailable
 
     try:

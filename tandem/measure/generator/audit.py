@@ -53,7 +53,7 @@ def audit(record: Record, streams: Sequence[StreamResult], is_partial: bool) -> 
     )
 
 
-def summed(audits: Sequence[Audit], num_repeated: int, invalid: Sequence[str]) -> Audits:
+def sum_audits(audits: Sequence[Audit], num_repeated: int, invalid: Sequence[str]) -> Audits:
     """Return what the audits of several runs come to."""
 
     def worst(pick: Callable[[Audit], float | None]) -> float | None:

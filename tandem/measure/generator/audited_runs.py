@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tandem.measure.generator.audit import summed, what_is_wrong
+from tandem.measure.generator.audit import sum_audits, what_is_wrong
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.audits import Audit, Audits
@@ -35,7 +35,7 @@ class AuditedRuns:
 
         One that was broken off is neither repeated nor told of: its document says what it is.
         """
-        (run_result,) = await self._audited(name, [partial(self.once, source, scenario, **options)])
+        (run_result,) = await self._run_audited(name, [partial(self.once, source, scenario, **options)])
         return run_result
 
     async def run_together(self, name: str, loads: Sequence[tuple[Generator, Scenario]]) -> list[RunResult]:
@@ -43,9 +43,9 @@ class AuditedRuns:
 
         Their seeds must differ.
         """
-        return await self._audited(name, [partial(self.once, source, scenario) for source, scenario in loads])
+        return await self._run_audited(name, [partial(self.once, source, scenario) for source, scenario in loads])
 
-    async def _audited(self, name: str, runs: Sequence[Callable[[], Awaitable[RunResult]]]) -> list[RunResult]:
+    async def _run_audited(self, name: str, runs: Sequence[Callable[[], Awaitable[RunResult]]]) -> list[RunResult]:
         run_results = await asyncio.gather(*(run() for run in runs))
         for _ in range(self.most_attempts - 1):
             documents = [each.document for each in run_results]
@@ -73,4 +73,4 @@ class AuditedRuns:
 
     def summary(self) -> Audits:
         """Return what all audits come to."""
-        return summed(self.audits, self.num_repeated, self.invalid)
+        return sum_audits(self.audits, self.num_repeated, self.invalid)

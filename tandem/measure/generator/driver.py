@@ -82,7 +82,7 @@ class Driver:
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             self._sender.stop()
-            seen = self._sender.seen()
+            seen = self._sender.collect()
         keeps = self._scenario.keep_replies
         record = record_of(seen, self._endpoints.routes, self._endpoints.readings, self._sender, keeps)
         self._count_what_was_not_handed_over(record, feeder.num_fed, now)

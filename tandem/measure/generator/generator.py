@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.requests.apis.listed import named
+from tandem.measure.generator.requests.apis.listed import name_model
 from tandem.measure.generator.requests.served import served_models, with_model
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import OnProgress, Workers, ignore
@@ -53,11 +53,11 @@ class Generator:
         before the load and right after its last reply. Raises TandemRpcError, ValueError if the server has no such
         model, and ChildProcessError.
         """
-        plan = await self._planned(scenario, requests)
+        plan = await self._plan(scenario, requests)
         await self._workers.prepare(plan)
         before = None if meter is None else await meter()
         started_at = datetime.now(UTC)
-        watch = asyncio.create_task(self._stop_when_told())
+        watch = asyncio.create_task(self._watch_stop())
         try:
             shares = await self._workers.run(plan.scenario, on_progress)
         finally:
@@ -65,19 +65,19 @@ class Generator:
         after = None if meter is None else await meter()
         return run_result(plan, shares, started_at, (before, after))
 
-    async def _stop_when_told(self) -> None:
+    async def _watch_stop(self) -> None:
         await self.stop.wait()
         self._workers.stop(BROKEN_OFF)
 
-    async def _planned(self, scenario: Scenario, requests: Sequence[Sequence[bytes]]) -> Plan:
+    async def _plan(self, scenario: Scenario, requests: Sequence[Sequence[bytes]]) -> Plan:
         wanted = {each.paradigm for each in scenario.workloads if each.is_own and each.paradigm is not None}
         for paradigm in wanted - self._models.keys():
             self._models[paradigm] = await served_models(self.address, [paradigm])
         models = tuple(model for each in sorted(wanted, reverse=True) for model in self._models[each])
         workloads = tuple([await self._with_model(workload, models) for workload in scenario.workloads])
         # Validated anew: with their models' names known, two workloads may turn out to be the same.
-        named = Scenario(**{**dict(scenario), "workloads": workloads})
-        return Plan(address=self.address, scenario=named, models=models, requests=tuple(map(tuple, requests)))
+        scenario = Scenario(**{**dict(scenario), "workloads": workloads})
+        return Plan(address=self.address, scenario=scenario, models=models, requests=tuple(map(tuple, requests)))
 
     async def _with_model(self, workload: Workload, models: tuple[ServedModel, ...]) -> Workload:
         if workload.is_own:
@@ -85,7 +85,7 @@ class Generator:
         if workload.kind == "method":
             return workload
         if not workload.model and workload.api not in self._api_models:
-            self._api_models[workload.api] = (await named(self.address, workload)).model
+            self._api_models[workload.api] = (await name_model(self.address, workload)).model
         return workload.model_copy(update={"model": workload.model or self._api_models[workload.api]})
 
     def check_not_stopped(self) -> None:

@@ -34,14 +34,14 @@ def record_of(
     pieces = [seen.kept_bytes[begin : begin + size] for begin, size in seen.kept[["begin", "size"]].tolist()]
     return Record(
         requests=requests,
-        messages=_picked(seen.messages[seen.messages["num_outputs"] > 0], MESSAGE),
+        messages=_pick_columns(seen.messages[seen.messages["num_outputs"] > 0], MESSAGE),
         lags=seen.lags,
         num_dropped=seen.dropped,
         num_abandoned=seen.abandoned,
         error_texts=_texts(seen, requests),
         max_outstanding=progress.max_outstanding,
         uses=(use,),
-        replies=_picked(seen.kept, REPLY),
+        replies=_pick_columns(seen.kept, REPLY),
         reply_bytes=np.concatenate([*pieces, np.empty(0, np.uint8)]),
     )
 
@@ -77,7 +77,7 @@ def _outcomes(rows: Table) -> NDArray[np.int_]:
     return np.select(cases, [Outcome.UNFINISHED, Outcome.CANCELLED, Outcome.OK, Outcome.DEADLINE], Outcome.ERROR)
 
 
-def _picked(table: Table, kind: np.dtype[np.void]) -> Table:
+def _pick_columns(table: Table, kind: np.dtype[np.void]) -> Table:
     """Return a table with those of the columns that `kind` has."""
     return table[list(kind.names or ())].astype(kind)
 

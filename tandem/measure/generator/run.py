@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tandem.measure.formats import counted
-from tandem.measure.generator.audit import audit, summed, what_is_wrong
+from tandem.measure.generator.audit import audit, sum_audits, what_is_wrong
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.header import header_of
@@ -56,7 +56,7 @@ def run_result(
     streams = stream_results(scenario, record, seconds)
     own = audit(record, streams, is_partial=bool(reasons))
     problems = (*reasons, *_failures(streams))
-    audits = summed([own], 0, what_is_wrong("this run", own))
+    audits = sum_audits([own], 0, what_is_wrong("this run", own))
     document = Document(
         **header_of(plan.address, plan.models, started_at, audits, problems, is_partial=bool(reasons)),
         scenario=scenario,

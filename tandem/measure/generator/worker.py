@@ -57,7 +57,7 @@ class Worker:
         helpers = [asyncio.create_task(each) for each in (self._obey(driver), _report(driver))]
         try:
             record = await driver.run(float(zero))
-            self._connections.used()
+            self._connections.note_use()
         finally:
             for helper in helpers:
                 helper.cancel()

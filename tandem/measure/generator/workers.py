@@ -74,7 +74,7 @@ class Workers:
         self._counts.clear()
         for process in self._busy:
             _write(process, plan.model_dump_json())
-        for told in await asyncio.gather(*(_told(each) for each in self._busy)):
+        for told in await asyncio.gather(*(_read_line(each) for each in self._busy)):
             self._num_planned = told["num_planned"]
 
     async def run(self, scenario: Scenario, on_progress: OnProgress) -> list[Share]:
@@ -92,14 +92,14 @@ class Workers:
 
     async def end(self) -> None:
         """End the processes."""
-        await asyncio.gather(*(_ended(process) for process in self._processes))
+        await asyncio.gather(*(_end_process(process) for process in self._processes))
 
     async def _share(self, number: int) -> Share:
         process = self._busy[number]
         assert process.stdout is not None
         try:
-            while (told := await _told(process))["what"] == "progress":
-                self._progressed(number, told["counts"])
+            while (told := await _read_line(process))["what"] == "progress":
+                self._report(number, told["counts"])
             record = Record.from_bytes(await process.stdout.readexactly(told["num_bytes"]))
             share = Share(record, told["stop_reason"], told["stopped_at"], told["cpu_seconds"])
         except (ChildProcessError, asyncio.IncompleteReadError) as error:
@@ -108,7 +108,7 @@ class Workers:
             self.stop(share.stop_reason)
         return share
 
-    def _progressed(self, number: int, counts: dict[str, int]) -> None:
+    def _report(self, number: int, counts: dict[str, int]) -> None:
         self._counts[number] = counts
         total = {name: sum(each[name] for each in self._counts.values()) for name in counts}
         self._on_progress(Progress(time.monotonic() - self._zero, self._num_planned, total))
@@ -122,7 +122,7 @@ async def _spawn(number: int) -> asyncio.subprocess.Process:
     )
 
 
-async def _told(process: asyncio.subprocess.Process) -> Any:
+async def _read_line(process: asyncio.subprocess.Process) -> Any:
     """Return the next line of a process. Raises ChildProcessError, which says how it has ended."""
     assert process.stdout is not None
     line = await process.stdout.readline()
@@ -145,7 +145,7 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
     return text.splitlines()[-1] if text else f"exit code {code}"
 
 
-async def _ended(process: asyncio.subprocess.Process) -> None:
+async def _end_process(process: asyncio.subprocess.Process) -> None:
     """Let a process end; kill it if it does not."""
     assert process.stdin is not None
     process.stdin.close()

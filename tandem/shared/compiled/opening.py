@@ -26,14 +26,14 @@ def open_compiled(folder: Path, recipe: Recipe, load: Callable[[Path], T]) -> T:
         logger.warning("%s: %s is neither taken from there nor kept, but compiled at each start", reason, recipe.what)
         return _compiled_for_now(recipe, load)
     bad: list[Path] = []
-    for path in recipe.found(folder):
+    for path in recipe.find(folder):
         try:
             return load(path)
         except BadLibrary as error:
             logger.warning("%s is compiled again: %s", recipe.what, error)
             bad.append(path)
-    with recipe.locked(folder):
-        for path in recipe.found(folder):
+    with recipe.lock(folder):
+        for path in recipe.find(folder):
             if path not in bad:
                 return load(path)  # another process has compiled it meanwhile
         return _compiled_again(folder, recipe, load, bad)
@@ -41,7 +41,7 @@ def open_compiled(folder: Path, recipe: Recipe, load: Callable[[Path], T]) -> T:
 
 def _compiled_again(folder: Path, recipe: Recipe, load: Callable[[Path], T], bad: list[Path]) -> T:
     try:
-        path = recipe.compiled(folder)
+        path = recipe.compile_into(folder)
     except CannotKeep as error:
         logger.warning("%s: it is compiled for this start alone", error)
         return _compiled_for_now(recipe, load)
@@ -55,6 +55,6 @@ def _compiled_again(folder: Path, recipe: Recipe, load: Callable[[Path], T], bad
 def _compiled_for_now(recipe: Recipe, load: Callable[[Path], T]) -> T:
     try:
         with tempfile.TemporaryDirectory(prefix="tandem-compiled-") as folder:
-            return load(recipe.compiled(Path(folder)))  # once loaded, it needs its file no more
+            return load(recipe.compile_into(Path(folder)))  # once loaded, it needs its file no more
     except OSError as error:
         raise LibraryUnavailable(f"no temporary folder to compile {recipe.what} in: {error}") from None

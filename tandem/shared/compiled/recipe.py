@@ -11,14 +11,17 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tandem.shared.compiled.compiler import LIMIT_SECONDS, CompilerFailed, compile_sources, find_compiler
+from tandem.shared.compiled.interface import HEADER, Interface
 from tandem.shared.compiled.lock import COMPILING, hold_lock
 
 _SCRATCH = "building-"
+_PACKAGES = {"nghttp2": ("nghttp2/nghttp2.h", "libnghttp2-dev")}
+"""By the name of a library: what its headers are missed by, and Debian's package of them."""
 
 
 class LibraryUnavailable(Exception):
@@ -39,20 +42,22 @@ class Recipe:
     units: tuple[str, ...]  # files in it that are compiled
     flags: tuple[str, ...]
     libraries: tuple[str, ...] = ()
-    shared_headers: tuple[Path, ...] = ()  # that the sources include from other folders
+    shared: Path | None = None  # folder of headers that the sources of other libraries include as well
+    interface: Interface | None = None
+    shared_headers: tuple[Path, ...] = ()  # single ones that the sources include from other folders
 
-    def kept(self, folder: Path) -> Path:
+    def find_or_compile(self, folder: Path) -> Path:
         """Return the path of a compiled library in `folder`, compiling it if there is none.
 
         The file is only found, not checked: `library_file.open_library` does that. Raises LibraryUnavailable.
         """
-        return next(iter(self.found(folder)), None) or self.compiled(folder)
+        return next(iter(self.find(folder)), None) or self.compile_into(folder)
 
-    def found(self, folder: Path) -> list[Path]:
+    def find(self, folder: Path) -> list[Path]:
         """Return the libraries in `folder` that were made by this recipe; more than one is unusual."""
-        return sorted(folder.glob(f"{self._stem()}-*.so"))
+        return sorted(folder.glob(f"{self.stem()}-*.so"))
 
-    def compiled(self, folder: Path) -> Path:
+    def compile_into(self, folder: Path) -> Path:
         """Compile into `folder`, whatever is there, and return the path. Raises LibraryUnavailable, CannotKeep.
 
         The file appears under its name in one step, when it is whole.
@@ -63,10 +68,9 @@ class Recipe:
             _sweep(folder)
             with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
                 made = Path(scratch) / "made.so"
-                units = [self.sources / each for each in self.units]
-                compile_sources(compiler, units, self.flags, self.libraries, made, self.what)
+                self.compile(compiler, self.flags, made)
                 made.chmod(0o644)  # whatever the umask: `library_file` takes no file that others may write
-                path = folder / f"{self._stem()}-{hashlib.sha256(made.read_bytes()).hexdigest()}.so"
+                path = folder / f"{self.stem()}-{hashlib.sha256(made.read_bytes()).hexdigest()}.so"
                 os.replace(made, path)
         except CompilerFailed as error:
             raise LibraryUnavailable(str(error)) from None
@@ -74,19 +78,45 @@ class Recipe:
             raise CannotKeep(f"{self.what} can't be kept: {error}") from None
         return path
 
+    def compile(self, compiler: str, flags: Sequence[str], made: Path, more: Sequence[Path] = ()) -> None:
+        """Compile the units, and `more` beside them, into `made`, in whose folder files may be written.
+
+        Raises CompilerFailed, OSError.
+        """
+        folders = [self.sources] if self.shared is None else [self.sources, self.shared]
+        if self.interface is not None:
+            (made.parent / HEADER).write_text(self.interface.header())
+            folders.append(made.parent)
+        whole = made.parent / "whole.cpp"  # one unit takes a third of the time that several take
+        whole.write_text(
+            "".join(f'#include "{each}"\n' for each in (*(self.sources / unit for unit in self.units), *more))
+        )
+        try:
+            included = [f"-I{folder}" for folder in folders]
+            compile_sources(compiler, [whole], (*flags, *included), self.libraries, made, self.what)
+        except CompilerFailed as error:
+            for library in self.libraries:
+                header, package = _PACKAGES[library]
+                if header in str(error):
+                    raise CompilerFailed(f"no {header}; on Debian: apt-get install {package}") from None
+            raise
+
     @contextlib.contextmanager
-    def locked(self, folder: Path) -> Iterator[None]:
+    def lock(self, folder: Path) -> Iterator[None]:
         """Let one process at a time compile this into `folder`, and none while one measures."""
         with contextlib.suppress(OSError):
             _make(folder)
-        with hold_lock(folder / f"{self._stem()}.lock"), hold_lock(folder / COMPILING, is_shared=True):
+        with hold_lock(folder / f"{self.stem()}.lock"), hold_lock(folder / COMPILING, is_shared=True):
             yield
 
-    def _stem(self) -> str:
+    def stem(self) -> str:
+        """Return the name of the library's file without its content's hash."""
         digest = hashlib.sha256(" ".join((*self.flags, *self.libraries)).encode())
         own = sorted(self.sources.rglob("*.h")) + sorted(self.sources.rglob("*.cpp"))
-        for source in (*own, *self.shared_headers):
+        for source in (*own, *(sorted(self.shared.glob("*.h")) if self.shared else ()), *self.shared_headers):
             digest.update(source.read_bytes())
+        if self.interface is not None:
+            digest.update(self.interface.header().encode())
         return f"{self.name}-{digest.hexdigest()[:16]}"
 
 

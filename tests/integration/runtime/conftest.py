@@ -3,7 +3,7 @@
 import pytest
 
 import runtime.server.server
-from runtime.http2.opening import open_http2
+from runtime.http2.library import open_http2
 from tandem.shared.compiled.recipe import LibraryUnavailable
 
 

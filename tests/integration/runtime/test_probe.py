@@ -57,11 +57,6 @@ async def test_health_as_a_server_tells_it():
         assert (code, line.startswith(f"{address}: nothing: NOT_FOUND")) == (1, True)
 
 
-async def test_nobody_there():
-    code, line = await probe("127.0.0.1:1")
-    assert (code, line.startswith("127.0.0.1:1: all services: UNAVAILABLE: ")) == (1, True)
-
-
 async def test_a_server_that_does_not_answer_costs_the_timeout_only():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
@@ -85,10 +80,6 @@ async def test_mutual_tls_by_flags_and_by_variables(tmp_path):
                 del left["key"]
             words = [word for flag, value in left.items() for word in (f"--{flag}", value)]
             assert (await probe(address, *words))[0] == 1
-
-
-async def test_a_file_that_is_not_there_is_named():
-    assert await probe("127.0.0.1:1", "--ca", "/nothing.pem") == (1, "/nothing.pem: no such file or directory")
 
 
 @pytest.mark.parametrize("heavy", ["pydantic", "numpy", "torch", "onnxruntime", "uvloop", "fastapi"])

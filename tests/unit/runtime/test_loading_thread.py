@@ -3,16 +3,7 @@ import threading
 
 import pytest
 
-from runtime.loading_thread import LoadingThread, in_loading_thread
-
-
-async def test_it_returns_what_the_function_returns_in_a_thread_nobody_waits_for():
-    thread, value = await in_loading_thread(
-        lambda number, *, factor: (threading.current_thread(), number * factor), 2, factor=3
-    )
-    assert value == 6
-    assert isinstance(thread, LoadingThread)
-    assert thread.daemon
+from runtime.loading_thread import in_loading_thread
 
 
 async def test_it_raises_what_the_function_raises():

@@ -1,19 +1,10 @@
 import http.client
 import itertools
 
-import pytest
 from prometheus_client import CollectorRegistry
 
 from runtime.metrics import BackendMetrics, Timings, expose
 from tandem.shared.metrics import SECONDS_BUCKETS
-
-OPENTELEMETRY_GENAI = [round(0.01 * 2**n, 2) for n in range(14)]
-
-
-def test_buckets_hold_opentelemetry_s_and_round_objectives_and_reach_far_enough():
-    assert {*OPENTELEMETRY_GENAI, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0} <= set(SECONDS_BUCKETS)
-    assert SECONDS_BUCKETS[0] == pytest.approx(1e-4, rel=0.02)
-    assert SECONDS_BUCKETS[-1] == pytest.approx(100, rel=0.03)
 
 
 def test_buckets_are_narrow_enough_for_any_quantile_to_be_within_a_tenth():
@@ -30,15 +21,6 @@ def test_timings_feed_the_phases_they_have():
         return registry.get_sample_value("tandem_backend_phase_seconds_sum", labels)
 
     assert (total("queue"), total("compute"), total("decode")) == (0.5, 0.25, None)
-
-
-def test_each_call_is_counted_once_with_its_code():
-    registry = CollectorRegistry()
-    metrics = BackendMetrics(registry, "sequential")
-    for code in ("OK", "OK", "CANCELLED"):
-        metrics.finished("Generate", code, 0.1, "")
-    labels = {"paradigm": "sequential", "rpc": "Generate", "code": "OK"}
-    assert registry.get_sample_value("tandem_backend_requests_total", labels) == 2.0
 
 
 def test_many_calls_are_counted_as_they_are_one_by_one():

@@ -60,11 +60,6 @@ async def test_models_are_found_by_name_and_a_lone_one_by_none(worker):
         both.get("")
 
 
-async def test_a_name_that_is_not_in_the_repository_is_told_at_the_start(worker):
-    with pytest.raises(NotFound, match=r"'\.\./x'"):
-        await worker("../x").start()
-
-
 async def test_a_fault_at_the_warm_up_is_told_as_one_of_the_model_and_not_of_a_request(worker, tmp_path):
     async def load(model):
         raise ModelFault
@@ -83,10 +78,3 @@ async def test_the_oldest_progress_and_the_first_death_count(worker):
     reason = RuntimeError("out of order")
     both.get("one").parts[1].death.set_result(reason)
     assert await both.wait_dead() is reason
-
-
-async def test_stopping_reaches_every_part(worker):
-    both = worker("one", "two")
-    await both.start()
-    await both.stop()
-    assert all(part.stopped for model in both.models for part in model.parts)

@@ -43,24 +43,12 @@ def test_flags_beat_the_environment_which_beats_the_file_which_beats_the_default
     assert from_command_line(monkeypatch, "--port", "5000").port == 5000
 
 
-def test_lists_are_json_or_repeated_flags(monkeypatch):
-    assert from_command_line(monkeypatch, "--models", '["x", "y"]').models == ["x", "y"]
-    assert from_command_line(monkeypatch, "--models", "x", "--models", "y").models == ["x", "y"]
-
-
 def test_a_bad_value_names_its_key_in_all_spellings(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         from_command_line(monkeypatch, "--port", "70000")
     message = capsys.readouterr().err
     assert "port (--port, TANDEM_PORT): '70000'" in message
     assert "less than or equal to 65535" in message
-
-
-def test_an_unknown_key_in_the_file_is_named(monkeypatch, empty_folder, capsys):
-    (empty_folder / "tandem.toml").write_text("[demo]\nprot = 1\n")
-    with pytest.raises(SystemExit, match="2"):
-        from_command_line(monkeypatch)
-    assert "prot" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -81,10 +69,6 @@ def test_a_variable_that_is_no_json_is_one_line(monkeypatch, capsys, variable):
     monkeypatch.setenv(variable, "fashion-gan")
     line = refusal(monkeypatch, capsys)
     assert line == 'models (--models, TANDEM_MODELS): \'fashion-gan\': Input should be a valid list, as in ["a", "b"]'
-
-
-def test_a_flag_that_is_no_json_is_one_line(monkeypatch, capsys):
-    assert "models" in refusal(monkeypatch, capsys, "--models", '["x"')
 
 
 def refusal(monkeypatch, capsys, *arguments: str) -> str:
@@ -129,17 +113,6 @@ def test_it_starts_open_if_told_so_and_says_so(monkeypatch, caplog):
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_an_address_of_ipv6_may_be_in_brackets(monkeypatch, host):
     assert from_command_line(monkeypatch, "--host", host).host == "::1"
-
-
-def test_on_loopback_nothing_is_asked_for(monkeypatch, caplog):
-    from_command_line(monkeypatch, "--host", "127.0.0.1").warn()
-    assert not caplog.records
-
-
-def test_a_file_that_cannot_be_used_is_one_line(monkeypatch, capsys, tmp_path):
-    identity = Authority(tmp_path, "ours").issue("server")
-    line = refusal(monkeypatch, capsys, "--tls-cert", str(identity.cert), "--tls-key", str(tmp_path / "no.key"))
-    assert line == f"tls_key: {tmp_path / 'no.key'}: no such file or directory"
 
 
 def test_an_empty_variable_is_no_file(monkeypatch):

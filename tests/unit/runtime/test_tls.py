@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from runtime.tls import Identity, TlsFileError, checked_channel_tls, checked_identity, checked_server_tls
+from runtime.tls import Identity, TlsFileError, read_channel_tls, read_identity, read_server_tls
 from tests.certificates import Authority
 
 CERT, KEY = "tls_cert", "tls_key"
@@ -29,18 +29,6 @@ def encrypted(path):
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
 
 
-def test_good_files(authority, good):
-    assert checked_identity(CERT, good.cert, KEY, good.key) == good
-    assert checked_server_tls(good, "tls_client_ca", authority.ca).client_ca == authority.ca
-    assert checked_channel_tls("backend_ca", authority.ca, None).identity is None
-
-
-def test_nothing_is_no_tls():
-    assert checked_identity(CERT, None, KEY, None) is None
-    assert checked_server_tls(None, "tls_client_ca", None) is None
-    assert checked_channel_tls("backend_ca", None, None) is None
-
-
 @pytest.mark.parametrize(
     "content", ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "half"]
 )
@@ -50,7 +38,7 @@ def test_what_is_no_certificate(good, tmp_path, content):
     with pytest.raises(TlsFileError, match=r"^tls_cert: .*x\.pem: there is no certificate in PEM format in it$"):
         Identity(path, good.key).check(CERT, KEY)
     with pytest.raises(TlsFileError, match=r"^tls_client_ca: .*x\.pem: there is no certificate in PEM format in it$"):
-        checked_server_tls(good, "tls_client_ca", path)
+        read_server_tls(good, "tls_client_ca", path)
 
 
 def test_a_certificate_with_comments_in_any_encoding(good, tmp_path):
@@ -78,19 +66,12 @@ def test_what_is_no_key(good):
         Identity(good.cert, good.cert).check(CERT, KEY)
 
 
-def test_files_that_cannot_be_read(good, tmp_path):
-    with pytest.raises(TlsFileError, match=r"^tls_cert: .*nothing: no such file or directory$"):
-        Identity(tmp_path / "nothing", good.key).check(CERT, KEY)
-    with pytest.raises(TlsFileError, match=r"^tls_key: .*: is a directory$"):
-        Identity(good.cert, tmp_path).check(CERT, KEY)
-
-
 def test_halves_of_a_pair(good, authority):
     with pytest.raises(ValueError, match=r"^tls_key: not set, but tls_cert is"):
-        checked_identity(CERT, good.cert, KEY, None)
+        read_identity(CERT, good.cert, KEY, None)
     with pytest.raises(ValueError, match=r"^tls_cert: not set, but tls_key is"):
-        checked_identity(CERT, None, KEY, good.key)
+        read_identity(CERT, None, KEY, good.key)
     with pytest.raises(ValueError, match=r"^tls_client_ca: set, but the server has no certificate"):
-        checked_server_tls(None, "tls_client_ca", authority.ca)
+        read_server_tls(None, "tls_client_ca", authority.ca)
     with pytest.raises(ValueError, match=r"^backend_ca: not set, but a certificate to show is"):
-        checked_channel_tls("backend_ca", None, good)
+        read_channel_tls("backend_ca", None, good)

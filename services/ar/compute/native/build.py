@@ -65,4 +65,4 @@ def kernel_recipe(level: str | None = None, machine: str | None = None) -> Recip
 
 if __name__ == "__main__":
     for level_ in levels_of(platform.machine()):
-        print(kernel_recipe(level_).kept(Path(sys.argv[1])))
+        print(kernel_recipe(level_).find_or_compile(Path(sys.argv[1])))

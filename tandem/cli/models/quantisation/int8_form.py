@@ -72,7 +72,7 @@ def without_int8_form(toml: str) -> str:
     return "".join(kept)
 
 
-def in_words(loss: Loss) -> str:
+def describe_loss(loss: Loss) -> str:
     return f"FID {loss.ratio:.3f} times that of float32"
 
 

@@ -43,7 +43,7 @@ def quantise(
     with friendly_errors(terminal):
         need_packages("quality", "matplotlib", "onnx")
         from tandem.cli.models.quantisation.fid import FidMeter
-        from tandem.cli.models.quantisation.int8_form import FILE, add_int8_form, check_addable, in_words
+        from tandem.cli.models.quantisation.int8_form import FILE, add_int8_form, check_addable, describe_loss
         from tandem.cli.models.quantisation.quantisation import loss, quantise
 
         model = ModelRepository(models_dir).get(name)
@@ -54,7 +54,9 @@ def quantise(
             quantise(model, generator)
             terminal.note(f"drawing {2 * num_seeds} x {num_samples:,} images")
             found = loss(model, generator, meter, range(1, num_seeds + 1), num_samples)
-            typer.echo(f"{name} in int8: {in_words(found)} ({_fids(found.quantised)} against {_fids(found.original)})")
+            typer.echo(
+                f"{name} in int8: {describe_loss(found)} ({_fids(found.quantised)} against {_fids(found.original)})"
+            )
             if not found.ratio <= 1 + max_loss:
                 terminal.note(f"not added: more than {1 + max_loss:g} times; --max-loss would accept it")
                 raise typer.Exit(FAILED)

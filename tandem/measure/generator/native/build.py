@@ -2,19 +2,74 @@
 
 import platform
 import sys
+from ctypes import POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
+from dataclasses import fields
 from pathlib import Path
 
+from tandem.measure.generator.sending import sender, statuses
+from tandem.measure.generator.sending.columns import Form, Take
+from tandem.measure.generator.sending.tables import End, KeptRow, MessageRow, RequestSpec, Row
+from tandem.shared.compiled.interface import Interface
 from tandem.shared.compiled.recipe import Recipe
+from tandem.shared.native import HEADERS
 
 _SOURCES = Path(__file__).parent
-_UNITS = ("loop.cpp", "load.cpp", "exchanges.cpp", "records.cpp", "library.cpp")
+_UNITS = ("loop.cpp", "load.cpp", "exchanges.cpp", "library.cpp")
 _FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-pthread")
+_STATUSES = ("OK", "CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE")
+
+
+class Load(Structure):
+    """As `sender.Load`, but for its callers; `budget` -1: without bound."""
+
+    _fields_ = [
+        *((name, c_double) for name in ("zero", "ends_at", "drain_seconds", "pause_seconds")),
+        *((name, c_int64) for name in ("budget", "max_outstanding", "is_open")),
+    ]
+
+
+class Caller(Structure):
+    """When one of a closed loop is there."""
+
+    _fields_ = [("comes_at", c_double), ("goes_at", c_double)]
+
+
+class Progress(Structure):
+    """As `sender.Progress`; the sender writes it while Python reads."""
+
+    _fields_ = [(each.name, c_double if each.type == "float" else c_int64) for each in fields(sender.Progress)]
+
+
+INTERFACE = Interface(
+    "tandem_sender_",
+    {
+        "open": (c_void_p, c_char_p, c_char_p, c_char_p, c_uint64),
+        "reset": (None, c_void_p),
+        "metadata": (None, c_void_p, c_char_p, c_char_p),
+        "route": (None, c_void_p, c_char_p, c_char_p, c_double, c_int, c_int),
+        "column": (None, c_void_p, POINTER(c_uint32), POINTER(c_uint8), c_uint64, c_int),
+        "connect": (c_int, c_void_p, c_double),
+        "start": (None, c_void_p, POINTER(Load), POINTER(Caller), c_uint64),
+        "feed": (None, c_void_p, POINTER(RequestSpec), c_uint64, c_char_p, c_uint64),
+        "feed_no_more": (None, c_void_p),
+        "progress": (POINTER(Progress), c_void_p),
+        "stop": (None, c_void_p),
+        "join": (None, c_void_p),
+        "close": (None, c_void_p),
+        "table": (c_uint64, c_void_p, c_int, c_void_p),
+    },
+    structures=(RequestSpec, Row, MessageRow, KeptRow, Load, Caller),
+    live=(Progress,),
+    numbers={sender.Phase: "int64_t", End: "int32_t", Form: "uint8_t", Take: "uint8_t"},
+    constants={f"status_{name.lower()}": getattr(statuses, name) for name in _STATUSES},
+)
 
 
 def sender_recipe() -> Recipe:
     """Return the recipe of the sender."""
-    return Recipe("the load sender", f"sender-{platform.machine()}", _SOURCES, _UNITS, _FLAGS, ("nghttp2",))
+    name, libraries = f"sender-{platform.machine()}", ("nghttp2",)
+    return Recipe("the load sender", name, _SOURCES, _UNITS, _FLAGS, libraries, HEADERS, INTERFACE)
 
 
 if __name__ == "__main__":
-    print(sender_recipe().kept(Path(sys.argv[1])))
+    print(sender_recipe().find_or_compile(Path(sys.argv[1])))

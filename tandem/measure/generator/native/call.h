@@ -2,23 +2,11 @@
 
 #pragma once
 
-#include <nghttp2/nghttp2.h>
-
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "fields.h"
-#include "tables.h"
-
-// A request as Python hands it over. `begin`, `size`: its framed message in the block's bytes. Seconds: `intended` from
-// the zero of the run, `cancel_after` from when it is sent (infinite: never).
-struct RequestSpec {
-    int64_t number;
-    double intended, cancel_after;
-    int64_t begin, size;
-    int32_t route, length;
-};
+#include "http2.h"
 
 // Where requests of one kind go and what is kept of their replies.
 struct Route {

@@ -4,32 +4,29 @@
 
 namespace {
 
-constexpr int kMaxUnsent = 3, kMaxRefused = 1;
-constexpr size_t kMaxTextBytes = 1500, kPrefixBytes = 5;
-
-nghttp2_nv header_of(std::string_view name, std::string_view value) {  // both must outlive the submission
-    return {(uint8_t*)name.data(), (uint8_t*)value.data(), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
+constexpr int max_unsent = 3, max_refused = 1;
+constexpr size_t max_text_bytes = 1500, max_texts = 2000;
+const std::string more_texts = "(more texts than are kept)";
 
 // gRPC's status for a reply without one, by HTTP's status, as gRPC's documents say.
 int status_of_http(int status) {
     switch (status) {
-        case 400: return kInternal;
+        case 400: return status_internal;
         case 401: return 16;  // UNAUTHENTICATED
         case 403: return 7;   // PERMISSION_DENIED
         case 404: return 12;  // UNIMPLEMENTED
-        case 429: case 502: case 503: case 504: return kUnavailable;
-        default: return kUnknown;
+        case 429: case 502: case 503: case 504: return status_unavailable;
+        default: return status_unknown;
     }
 }
 
 int status_of_reset(uint32_t error) {
     switch (error) {
-        case NGHTTP2_REFUSED_STREAM: return kUnavailable;
-        case NGHTTP2_CANCEL: return kCancelled;
+        case NGHTTP2_REFUSED_STREAM: return status_unavailable;
+        case NGHTTP2_CANCEL: return status_cancelled;
         case NGHTTP2_ENHANCE_YOUR_CALM: return 8;  // RESOURCE_EXHAUSTED
         case NGHTTP2_INADEQUATE_SECURITY: return 7;
-        default: return kInternal;
+        default: return status_internal;
     }
 }
 
@@ -38,12 +35,8 @@ int number_of(std::string_view digits, int otherwise) {
     return std::stoi(std::string(digits));
 }
 
-Call* call_of(nghttp2_session* session, int32_t stream) {
-    return static_cast<Call*>(nghttp2_session_get_stream_user_data(session, stream));
-}
-
 ssize_t upload(nghttp2_session* session, int32_t stream, uint8_t* to, size_t room, uint32_t* flags, nghttp2_data_source*, void*) {
-    Call* call = call_of(session, stream);
+    Call* call = call_of<Call>(session, stream);
     if (call == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // it has ended meanwhile
     const size_t size = std::min(room, size_t(call->spec.size) - call->uploaded);
     memcpy(to, call->message() + call->uploaded, size);
@@ -54,44 +47,8 @@ ssize_t upload(nghttp2_session* session, int32_t stream, uint8_t* to, size_t roo
 
 }  // namespace
 
-nghttp2_session_callbacks* Sender::callbacks() {
-    nghttp2_session_callbacks* made;
-    nghttp2_session_callbacks_new(&made);
-    nghttp2_session_callbacks_set_on_header_callback(
-        made, [](nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
-                 const uint8_t* value, size_t value_size, uint8_t, void* its) {
-            if (Call* call = call_of(session, frame->hd.stream_id))
-                static_cast<Sender*>(its)->header(*call, {(const char*)name, name_size}, {(const char*)value, value_size});
-            return 0;
-        });
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        made, [](nghttp2_session* session, uint8_t, int32_t stream, const uint8_t* bytes, size_t size, void* its) {
-            Call* call = call_of(session, stream);
-            auto& self = *static_cast<Sender*>(its);
-            if (call != nullptr && !self.data(*call, bytes, size))
-                self.end_here(*call, End::answered, kInternal, "the reply is no message of its type");
-            return 0;
-        });
-    nghttp2_session_callbacks_set_on_frame_send_callback(made, [](nghttp2_session* session, const nghttp2_frame* frame, void*) {
-        if (frame->hd.type == NGHTTP2_HEADERS)
-            if (Call* call = call_of(session, frame->hd.stream_id)) call->is_on_wire = true;
-        return 0;
-    });
-    nghttp2_session_callbacks_set_on_frame_recv_callback(made, [](nghttp2_session* session, const nghttp2_frame* frame, void* its) {
-        if (frame->hd.type == NGHTTP2_GOAWAY) static_cast<Sender*>(its)->leave(session);
-        return 0;
-    });
-    nghttp2_session_callbacks_set_on_stream_close_callback(
-        made, [](nghttp2_session* session, int32_t stream, uint32_t error, void* its) {
-            if (Call* call = call_of(session, stream)) static_cast<Sender*>(its)->closed(*call, error);
-            return 0;
-        });
-    return made;
-}
-
-void Sender::leave(nghttp2_session* session) {
-    for (const auto& each : slots_)
-        if (each && each->session == session) each->is_leaving = true;
+void Sender::frame(Connection& connection, const nghttp2_frame& frame, Call*) {
+    if (frame.hd.type == NGHTTP2_GOAWAY) connection.is_leaving = true;
 }
 
 Connection* Sender::connection_for(int caller) {
@@ -128,19 +85,19 @@ void Sender::send(int caller, double intended) {
     add(progress.num_sent, 1);
     add(progress.outstanding, 1);
     if (progress.outstanding > progress.max_outstanding) progress.max_outstanding = progress.outstanding.load();
-    if (!submit(call)) finish(call, End::answered, kUnavailable, last_failure_);
+    if (!submit(call)) finish(call, End::answered, status_unavailable, last_failure_);
 }
 
 bool Sender::submit(Call& call) {
     call.values = call.route->initial;
     Connection* connection = connection_for(call.caller);
     if (connection == nullptr) return false;
-    std::vector<nghttp2_nv> headers{header_of(":method", "POST"), header_of(":scheme", "http"),
-                                    header_of(":path", call.route->path), header_of(":authority", authority_),
-                                    header_of("content-type", "application/grpc"), header_of("te", "trailers"),
-                                    header_of("user-agent", "tandem-load")};
-    if (!call.route->timeout.empty()) headers.push_back(header_of("grpc-timeout", call.route->timeout));
-    for (const auto& [name, value] : metadata) headers.push_back(header_of(name, value));
+    std::vector<nghttp2_nv> headers{field(":method", "POST"), field(":scheme", "http"),
+                                    field(":path", call.route->path), field(":authority", authority_),
+                                    field("content-type", "application/grpc"), field("te", "trailers"),
+                                    field("user-agent", "tandem-load")};
+    if (!call.route->timeout.empty()) headers.push_back(field("grpc-timeout", call.route->timeout));
+    for (const auto& [name, value] : metadata) headers.push_back(field(name, value));
     nghttp2_data_provider body{{}, upload};
     call.stream = nghttp2_submit_request(connection->session, nullptr, headers.data(), headers.size(), &body, &call);
     if (call.stream < 0) return false;
@@ -152,21 +109,23 @@ bool Sender::submit(Call& call) {
 void Sender::header(Call& call, std::string_view name, std::string_view value) {
     call.has_headers = true;
     if (name == ":status") call.http_status = number_of(value, 0);
-    else if (name == "grpc-status") call.status = number_of(value, kUnknown);
-    else if (name == "grpc-message") call.text = value.substr(0, kMaxTextBytes);
+    else if (name == "grpc-status") call.status = number_of(value, status_unknown);
+    else if (name == "grpc-message") call.text = value.substr(0, max_text_bytes);
+}
+
+void Sender::data(Call& call, std::string_view bytes) {
+    if (!take_all(call, bytes)) end_here(call, End::answered, status_internal, "the reply is no message of its type");
 }
 
 // False: what came is no sequence of messages of the type that is due.
-bool Sender::data(Call& call, const uint8_t* bytes, size_t size) {
-    call.reply.append(reinterpret_cast<const char*>(bytes), size);
+bool Sender::take_all(Call& call, std::string_view bytes) {
+    call.reply.append(bytes);
     std::string_view rest = call.reply;
-    while (rest.size() >= kPrefixBytes) {
+    while (rest.size() >= prefix_bytes) {
         if (rest[0] != 0) return false;  // compressed, which no header of ours has allowed
-        uint32_t message_size;
-        memcpy(&message_size, rest.data() + 1, sizeof message_size);
-        const size_t end = kPrefixBytes + ntohl(message_size);
+        const size_t end = prefix_bytes + size_of_framed(rest);
         if (rest.size() < end) break;
-        if (!take(call, rest.substr(kPrefixBytes, end - kPrefixBytes))) return false;
+        if (!take(call, rest.substr(prefix_bytes, end - prefix_bytes))) return false;
         rest.remove_prefix(end);
     }
     call.reply.erase(0, call.reply.size() - rest.size());
@@ -192,24 +151,24 @@ bool Sender::take(Call& call, std::string_view message) {
 
 void Sender::closed(Call& call, uint32_t error) {
     const bool is_refused = !call.has_headers && error == NGHTTP2_REFUSED_STREAM;
-    const int most = !call.is_on_wire ? kMaxUnsent : is_refused ? kMaxRefused : 0;
+    const int most = !call.is_on_wire ? max_unsent : is_refused ? max_refused : 0;
     if (call.num_retries < most) {  // the server has not looked at it: gRPC's transparent retries (gRFC A6)
         ++call.num_retries;
         call.connection->remove(&call);
         call.connection = nullptr;
         call.uploaded = 0;
         call.is_on_wire = false;
-        if (!submit(call)) finish(call, End::answered, kUnavailable, last_failure_);
+        if (!submit(call)) finish(call, End::answered, status_unavailable, last_failure_);
         return;
     }
     const bool is_whole = call.reply.empty() && (call.route->is_streamed || call.num_messages == 1);
-    if (call.status == kOk && !is_whole) finish(call, End::answered, kInternal, "OK without a whole reply");
-    else if (call.status >= 0) finish(call, End::answered, call.status > 16 ? kUnknown : call.status, call.text);
+    if (call.status == status_ok && !is_whole) finish(call, End::answered, status_internal, "OK without a whole reply");
+    else if (call.status >= 0) finish(call, End::answered, call.status > 16 ? status_unknown : call.status, call.text);
     else if (call.http_status != 0 && call.http_status != 200)
         finish(call, End::answered, status_of_http(call.http_status), "HTTP status " + std::to_string(call.http_status));
     else if (error != NGHTTP2_NO_ERROR)
         finish(call, End::answered, status_of_reset(error), std::string("reset: ") + nghttp2_http2_strerror(error));
-    else finish(call, End::answered, kUnknown, "the reply ended without a status");
+    else finish(call, End::answered, status_unknown, "the reply ended without a status");
 }
 
 // End a request from this side.
@@ -219,4 +178,40 @@ void Sender::end_here(Call& call, End end, int code, const char* text) {
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, call.stream, NGHTTP2_CANCEL);
     mark_dirty(*call.connection);
     finish(call, end, code, text);
+}
+
+void Sender::finish(Call& call, End end, int code, const std::string& text) {
+    if (const double at = std::min(call.deadline_at, call.cancel_at); at < INFINITY) timers_.erase({at, &call});
+    if (call.connection != nullptr) call.connection->remove(&call);
+    const double ended = end == End::answered && call.has_headers ? received_at_ : now();
+    seen.rows.push_back({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route, code,
+                         int32_t(end), call.spec.length, call.num_messages, code == status_ok ? -1 : text_number(text)});
+    seen.values.insert(seen.values.end(), call.values.begin(), call.values.end());
+    count(end, code);
+    if (call.caller >= 0) {
+        if (code == status_ok) hungry_.push_back({call.caller, now()});
+        else sleeping_.insert({now() + load_.pause_seconds, call.caller});
+    }
+    call.clear();
+    free_.push_back(&call);
+}
+
+int Sender::text_number(const std::string& text) {
+    if (const auto found = text_numbers_.find(text); found != text_numbers_.end()) return found->second;
+    const size_t number = text_numbers_.size();
+    if (number >= max_texts && text != more_texts) return text_number(more_texts);
+    seen.texts.append(text.c_str(), text.size() + 1);
+    return text_numbers_[text] = int(number);
+}
+
+void Sender::count(End end, int code) {
+    add(progress.outstanding, -1);
+    if (end == End::cancelled) add(progress.cancelled, 1);
+    else if (end == End::cut_off) add(progress.unfinished, 1);
+    else if (code == status_ok) add(progress.ok, 1);
+    else if (code == status_deadline_exceeded) add(progress.deadline, 1);
+    else add(progress.error, 1);
+    if (code == status_unavailable) return add(progress.unavailable_in_a_row, 1);
+    progress.unavailable_in_a_row = 0;
+    progress.answered_at = now();
 }

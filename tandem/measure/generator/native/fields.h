@@ -2,19 +2,12 @@
 
 #pragma once
 
-#include <math.h>
-#include <stdint.h>
 #include <string.h>
 
 #include <string_view>
 #include <vector>
 
-// How a field's value lies on the wire; columns.py has the same numbers. `block`: messages, strings, bytes.
-enum class Form : uint8_t { varint, floating64, block };
-
-// What becomes of a field: how often it occurs, packed elements one by one; the first value of each message, added up; the
-// last value of all. `bytes`: of a whole message alone. columns.py has the same numbers.
-enum class Take : uint8_t { count, first, last, bytes };
+#include "interface.h"
 
 // One field number below its parent, and into which columns what is asked of it goes (-1: into none).
 struct Field {
@@ -33,7 +26,7 @@ struct Field {
 
 // Reads one message into `values`, a number for each column.
 class FieldReader {
-public:
+ public:
     explicit FieldReader(double* values) : values_(values) {}
 
     // False: these bytes are no message.
@@ -47,7 +40,7 @@ public:
         return true;
     }
 
-private:
+ private:
     // Remove a value from the front of `bytes`. `field` is null if it is unknown; a field of the wrong type is ignored, too.
     bool value(const Field* field, uint64_t wire_type, std::string_view& bytes) {
         uint64_t number = 0;

@@ -1,4 +1,4 @@
-// The sender as Python calls it; library.py has the same functions. Every pointer that comes in is good for the call.
+// The sender as Python calls it. Every pointer that comes in is good for the call.
 
 #include "sender.h"
 
@@ -12,7 +12,7 @@ uint64_t copied(const Table& table, void* to) {
     return table.size();
 }
 
-Field* place(Field& root, const uint32_t* path, const uint8_t* forms, uint64_t depth) {
+Field* place(Field& root, uint32_t* path, uint8_t* forms, uint64_t depth) {
     Field* at = &root;
     for (uint64_t index = 0; index < depth; ++index) {
         Field* below = const_cast<Field*>(at->child(path[index]));
@@ -26,8 +26,6 @@ Field* place(Field& root, const uint32_t* path, const uint8_t* forms, uint64_t d
 }
 
 }  // namespace
-
-extern "C" {
 
 // The sender of `host`:`port`; null with errno 0 if the host has no address.
 void* tandem_sender_open(const char* host, const char* port, const char* authority, uint64_t connections) {
@@ -49,7 +47,7 @@ void tandem_sender_route(void* sender, const char* path, const char* timeout, do
 }
 
 // Let the last route's next column have what is taken of the field at `path`, or of whole messages without one.
-void tandem_sender_column(void* sender, const uint32_t* path, const uint8_t* forms, uint64_t depth, uint8_t take) {
+void tandem_sender_column(void* sender, uint32_t* path, uint8_t* forms, uint64_t depth, int32_t take) {
     Route& route = of(sender).routes.back();
     if (Take(take) == Take::bytes) route.is_kept = true;
     else place(route.fields, path, forms, depth)->column[take] = int(route.initial.size());
@@ -86,5 +84,4 @@ uint64_t tandem_sender_table(void* sender, int number, void* to) {
         case 7: return copied(seen.abandoned, to);
         default: return copied(seen.texts, to);
     }
-}
 }

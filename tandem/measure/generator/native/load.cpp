@@ -4,7 +4,7 @@
 
 void Sender::take_inbox() {
     std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) return wake();  // Python is at it: come back at once rather than wait
+    if (!lock.owns_lock()) return waker_.ring();  // Python is at it: come back at once rather than wait
     for (Block& block : inbox_)
         if (!block.specs.empty()) queue_.push_back(std::move(block));
     inbox_.clear();
@@ -37,8 +37,8 @@ void Sender::pass_timers() {
     const double at = now();
     while (!timers_.empty() && timers_.begin()->first <= at) {
         Call& call = *timers_.begin()->second;
-        if (call.cancel_at <= call.deadline_at) end_here(call, End::cancelled, kCancelled, "");
-        else end_here(call, End::deadline, kDeadlineExceeded, "Deadline Exceeded");
+        if (call.cancel_at <= call.deadline_at) end_here(call, End::cancelled, status_cancelled, "");
+        else end_here(call, End::deadline, status_deadline_exceeded, "Deadline Exceeded");
     }
     for (; !sleeping_.empty() && sleeping_.begin()->first <= at; sleeping_.erase(sleeping_.begin()))
         hungry_.push_back({sleeping_.begin()->second, at});
@@ -75,7 +75,7 @@ void Sender::advance() {
     if (!is(Phase::draining)) return;
     if (is_stopped_ || now() >= drain_ends_at_)
         for (const auto& call : calls_)
-            if (call->connection != nullptr) end_here(*call, End::cut_off, kCancelled, "");
+            if (call->connection != nullptr) end_here(*call, End::cut_off, status_cancelled, "");
     if (progress.outstanding > 0) return;
     count_rest();
     progress.phase = int64_t(Phase::done);
@@ -85,7 +85,7 @@ void Sender::end_load() {
     const double at = now();
     progress.load_ended_at = at;
     progress.wall_seconds = at - begun_at_;
-    progress.cpu_seconds = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_before_;
+    progress.cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_before_;
     drain_ends_at_ = at + load_.drain_seconds;
     progress.phase = int64_t(Phase::draining);
 }

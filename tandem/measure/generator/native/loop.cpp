@@ -8,19 +8,16 @@
 
 namespace {
 
-constexpr double kBeatSeconds = 0.02, kFirstBackoffSeconds = 0.1, kMaxBackoffSeconds = 1.0, kStableSeconds = 1.0;
+constexpr double beat_seconds = 0.02, first_backoff_seconds = 0.1, max_backoff_seconds = 1.0, stable_seconds = 1.0;
 
 }  // namespace
 
 Sender::Sender(addrinfo* addresses, std::string authority, size_t num_connections)
-    : addresses_(addresses), address_(addresses), authority_(std::move(authority)), epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      callbacks_(callbacks()), slots_(num_connections), retry_at_(num_connections, -INFINITY), backoff_(num_connections, kFirstBackoffSeconds) {
-    // Edges: neither is ever read.
-    for (const int fd : {timer_, wake_}) {
-        epoll_event event{EPOLLIN | EPOLLET, {nullptr}};
-        epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
-    }
+    : addresses_(addresses), address_(addresses), authority_(std::move(authority)),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)), timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      callbacks_(new_callbacks<Connection, Call>()), slots_(num_connections), retry_at_(num_connections, -INFINITY),
+      backoff_(num_connections, first_backoff_seconds) {
+    for (const int fd : {timer_, waker_.fd}) watch(epoll_, fd, EPOLLIN | EPOLLET, nullptr);  // neither is ever read
     nghttp2_option_new(&option_);
     nghttp2_option_set_peer_max_concurrent_streams(option_, 10000);  // until the server says otherwise
 }
@@ -32,31 +29,31 @@ Sender::~Sender() {
     leaving_.clear();
     nghttp2_option_del(option_);
     nghttp2_session_callbacks_del(callbacks_);
-    for (const int fd : {epoll_, timer_, wake_}) close(fd);
+    for (const int fd : {epoll_, timer_}) close(fd);
     freeaddrinfo(addresses_);
 }
 
 int Sender::connect(double seconds) {
-    const double until = clock_seconds(CLOCK_MONOTONIC) + seconds;
+    const double until = ::now() + seconds;
     for (size_t slot = 0; slot < slots_.size(); ++slot)
         for (int why; (why = try_to_connect(slot, until)) != 0;) {
             slots_[slot].reset();
             address_ = address_->ai_next;
             if (address_ != nullptr) continue;
             address_ = addresses_;
-            if (clock_seconds(CLOCK_MONOTONIC) + kFirstBackoffSeconds > until) return why;
-            usleep(useconds_t(kFirstBackoffSeconds * 1e6));
+            if (::now() + first_backoff_seconds > until) return why;
+            usleep(useconds_t(first_backoff_seconds * 1e6));
         }
     return 0;
 }
 
 // 0, or errno.
 int Sender::try_to_connect(size_t slot, double until) {
-    slots_[slot] = std::make_unique<Connection>(*address_, epoll_, callbacks_, option_, this);
+    slots_[slot] = std::make_unique<Connection>(*address_, epoll_, callbacks_, option_, *this);
     Connection& made = *slots_[slot];
     if (made.fd < 0) return errno;
     pollfd waited{made.fd, POLLOUT, 0};
-    const double left = std::max(0.0, until - clock_seconds(CLOCK_MONOTONIC));
+    const double left = std::max(0.0, until - ::now());
     return poll(&waited, 1, int(left * 1000)) > 0 ? made.connected() : ETIMEDOUT;
 }
 
@@ -92,7 +89,7 @@ void Sender::feed(Block block) {
         std::lock_guard lock(mutex_);
         inbox_.push_back(std::move(block));
     }
-    wake();
+    waker_.ring();
 }
 
 void Sender::feed_no_more() {
@@ -100,12 +97,12 @@ void Sender::feed_no_more() {
         std::lock_guard lock(mutex_);
         is_fed_ = true;
     }
-    wake();
+    waker_.ring();
 }
 
 void Sender::stop() {
     is_stopped_ = true;
-    wake();
+    waker_.ring();
 }
 
 void Sender::join() {
@@ -116,9 +113,9 @@ void Sender::run() {
     prctl(PR_SET_TIMERSLACK, 1UL);  // to the nanosecond, not to 50 us
     for (int caller = 0; caller < int(callers_.size()); ++caller) sleeping_.insert({callers_[size_t(caller)].comes_at, caller});
     begun_at_ = now();
-    cpu_before_ = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    cpu_before_ = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     progress.answered_at = begun_at_;
-    next_beat_ = begun_at_ + kBeatSeconds;
+    next_beat_ = begun_at_ + beat_seconds;
     while (!is(Phase::done)) {
         take_inbox();
         pass_timers();
@@ -163,7 +160,7 @@ void Sender::beat() {
     const double at = now();
     if (at < next_beat_) return;
     seen.lags.push_back(at - next_beat_);
-    next_beat_ = at + kBeatSeconds;
+    next_beat_ = at + beat_seconds;
 }
 
 void Sender::on_ready(Connection& connection, uint32_t events) {
@@ -198,7 +195,7 @@ void Sender::lose(Connection& connection, const std::string& why) {
     while (!connection.calls.empty()) {
         Call& call = *connection.calls.back();
         nghttp2_session_set_stream_user_data(connection.session, call.stream, nullptr);
-        finish(call, End::answered, kUnavailable, why);
+        finish(call, End::answered, status_unavailable, why);
     }
 }
 
@@ -208,9 +205,9 @@ void Sender::tend_connections() {
     for (size_t slot = 0; slot < slots_.size(); ++slot) {
         auto& connection = slots_[slot];
         if (connection && (connection->is_over || connection->is_leaving)) {
-            const bool was_stable = connection->is_leaving || at - connection->opened_at > kStableSeconds;
+            const bool was_stable = connection->is_leaving || at - connection->opened_at > stable_seconds;
             retry_at_[slot] = at + (was_stable ? 0 : backoff_[slot]);
-            backoff_[slot] = was_stable ? kFirstBackoffSeconds : std::min(kMaxBackoffSeconds, 2 * backoff_[slot]);
+            backoff_[slot] = was_stable ? first_backoff_seconds : std::min(max_backoff_seconds, 2 * backoff_[slot]);
             leaving_.push_back(std::move(connection));
         }
         if (!connection && retry_at_[slot] <= at && is(Phase::loading)) open(slot);
@@ -221,20 +218,20 @@ void Sender::tend_connections() {
 }
 
 void Sender::open(size_t slot) {
-    auto made = std::make_unique<Connection>(*address_, epoll_, callbacks_, option_, this);
+    auto made = std::make_unique<Connection>(*address_, epoll_, callbacks_, option_, *this);
     if (made->fd >= 0) {
         made->opened_at = now();
         slots_[slot] = std::move(made);
         return;
     }
     last_failure_ = strerror(errno);
-    retry_at_[slot] = now() + kMaxBackoffSeconds;
+    retry_at_[slot] = now() + max_backoff_seconds;
 }
 
 void Sender::flush() {
     for (Connection* connection : std::exchange(dirty_, {})) {
         connection->is_dirty = false;
-        if (connection->is_connected && !connection->is_over && !connection->flush())
+        if (connection->is_connected && !connection->is_over && !(connection->write() && connection->is_in_use()))
             lose(*connection, "the server closed the connection");
     }
 }

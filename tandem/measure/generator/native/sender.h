@@ -5,54 +5,32 @@
 
 #pragma once
 
-#include <sys/eventfd.h>
-#include <time.h>
-
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
-#include <string_view>
 #include <thread>
 #include <utility>
 
 #include "connection.h"
 
-enum class Phase : int64_t { ready, loading, draining, done };
-
-inline double clock_seconds(clockid_t clock) {
-    timespec at;
-    clock_gettime(clock, &at);
-    return double(at.tv_sec) + double(at.tv_nsec) * 1e-9;
-}
-
-// What to do; library.py has the same struct. Seconds from the zero of the run, but for `zero` (CLOCK_MONOTONIC).
-// `ends_at`: an open loop drops what it has not sent by then; callers of a closed one take nothing more.
-// `budget`: requests of a closed loop after the warm-up; -1: without bound.
-struct Load {
-    double zero = 0, ends_at = INFINITY, drain_seconds = 0, pause_seconds = 0;
-    int64_t budget = -1, max_outstanding = 0, is_open = 0;
-};
-
-// What the sender tells while it runs; Python reads it at any time. library.py has the same struct.
-struct Progress {
-    std::atomic<int64_t> phase{0};
-    std::atomic<int64_t> num_taken{0}, num_measured{0};  // requests taken from the queue; of those, after the warm-up
-    std::atomic<int64_t> num_sent{0}, outstanding{0}, max_outstanding{0}, dropped{0};
-    std::atomic<int64_t> ok{0}, error{0}, deadline{0}, cancelled{0}, unfinished{0};
-    std::atomic<int64_t> unavailable_in_a_row{0};
-    // Seconds from the zero of the run, and what the load took of the whole process.
-    std::atomic<double> answered_at{0}, load_ended_at{0}, wall_seconds{0}, cpu_seconds{0};
+// What is recorded; in deques, so that nothing is moved when there is more of it.
+struct Seen {
+    std::deque<Row> rows;
+    std::deque<double> values;  // of the columns of each row's route, one row after another
+    std::deque<MessageRow> messages;
+    std::deque<KeptRow> kept;
+    std::deque<char> kept_bytes;
+    std::deque<double> lags;
+    std::vector<int64_t> dropped, abandoned;  // by route
+    std::string texts;                        // one behind the other, each with a 0 at its end
 };
 
 inline void add(std::atomic<int64_t>& count, int64_t more) {  // one thread alone writes
     count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
 }
-
-struct Caller {
-    double comes_at, goes_at;
-};
 
 struct Block {
     std::shared_ptr<const std::string> bytes;
@@ -60,10 +38,8 @@ struct Block {
     size_t next = 0;
 };
 
-constexpr int kOk = 0, kCancelled = 1, kUnknown = 2, kDeadlineExceeded = 4, kInternal = 13, kUnavailable = 14;
-
 class Sender {
-public:
+ public:
     Sender(addrinfo* addresses, std::string authority, size_t num_connections);
     ~Sender();
 
@@ -81,7 +57,14 @@ public:
 
     Seen seen;  // complete once the thread has ended
 
-private:
+    // For nghttp2: see new_callbacks.
+    void header(Call& call, std::string_view name, std::string_view value);
+    void data(Call& call, std::string_view bytes);
+    void frame(Connection& connection, const nghttp2_frame& frame, Call*);
+    void headers_sent(Call& call, const nghttp2_frame&) { call.is_on_wire = true; }
+    void closed(Call& call, uint32_t error);
+
+ private:
     // loop.cpp
     int try_to_connect(size_t slot, double until);
     void run();
@@ -94,7 +77,6 @@ private:
     void flush();
     void beat();
     void mark_dirty(Connection& connection);
-    void wake() { eventfd_write(wake_, 1); }
     double next_instant() const;
 
     // load.cpp
@@ -112,30 +94,26 @@ private:
     void give_up(const RequestSpec& spec, std::vector<int64_t>& counts);
 
     // exchanges.cpp
-    static nghttp2_session_callbacks* callbacks();
     Call& new_call();
     void send(int caller, double intended);
     bool submit(Call& call);
-    void leave(nghttp2_session* session);
     Connection* connection_for(int caller);
-    void header(Call& call, std::string_view name, std::string_view value);
-    bool data(Call& call, const uint8_t* bytes, size_t size);
+    bool take_all(Call& call, std::string_view bytes);
     bool take(Call& call, std::string_view message);
-    void closed(Call& call, uint32_t error);
     void end_here(Call& call, End end, int code, const char* text);
 
-    // records.cpp
     void finish(Call& call, End end, int code, const std::string& text);
     void count(End end, int code);
     int text_number(const std::string& text);
 
-    double now() const { return clock_seconds(CLOCK_MONOTONIC) - load_.zero; }
+    double now() const { return ::now() - load_.zero; }
     bool is(Phase phase) const { return progress.phase.load(std::memory_order_relaxed) == int64_t(phase); }
 
     addrinfo* const addresses_;
     const addrinfo* address_;  // the one that answers
     const std::string authority_;
-    int epoll_, timer_, wake_;
+    const int epoll_, timer_;
+    Bell waker_;
     nghttp2_session_callbacks* callbacks_;
     nghttp2_option* option_;
     Load load_;

@@ -48,12 +48,12 @@ class Method:
         return bytes(message.SerializeToString())
 
 
-async def reflected(address: str, name: str) -> Method:
+async def reflect_method(address: str, name: str) -> Method:
     """Return a method as the server at `address` describes it. Raises ValueError."""
-    return await asyncio.to_thread(_reflected, address, name)
+    return await asyncio.to_thread(_reflect_method, address, name)
 
 
-def _reflected(address: str, name: str) -> Method:
+def _reflect_method(address: str, name: str) -> Method:
     with open_channel(address, Credentials.from_environment()) as channel:
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         try:
@@ -65,12 +65,12 @@ def _reflected(address: str, name: str) -> Method:
             ) from None
 
 
-def described(file: Path, name: str) -> Method:
+def read_method(file: Path, name: str) -> Method:
     """Return a method of a .proto file, or of a descriptor set: `protoc --include_imports --descriptor_set_out`.
 
     Raises ValueError, OSError.
     """
-    raw = compiled(file) if file.suffix == ".proto" else file.read_bytes()
+    raw = compile_proto(file) if file.suffix == ".proto" else file.read_bytes()
     pool = DescriptorPool()
     try:
         for each in FileDescriptorSet.FromString(raw).file:
@@ -80,7 +80,7 @@ def described(file: Path, name: str) -> Method:
     return _method(pool, name, str(file))
 
 
-def compiled(file: Path) -> bytes:
+def compile_proto(file: Path) -> bytes:
     """Return the descriptor set of a .proto file and what it imports. Raises ValueError, OSError."""
     file.stat()  # so that a file that is not there is named
     with tempfile.TemporaryDirectory() as folder:

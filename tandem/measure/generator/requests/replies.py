@@ -26,7 +26,7 @@ _OUTPUTS: dict[str, Callable[[bytes], Any]] = {
 def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
     """Return the 8-bit image [H, W, C] of each request for one image that brought it; `rpcs` of the workloads."""
     found = {}
-    for number, rpc, messages in _kept(record, rpcs):
+    for number, rpc, messages in _kept_messages(record, rpcs):
         for message in reversed(messages):  # of a sequential one, the image is in the last message
             outputs = _OUTPUTS[rpc](message)
             images = outputs.images if rpc.startswith("Sample") else outputs.image
@@ -41,11 +41,11 @@ def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]
     """Return the tokens of each request for a text that was answered, in the order of the requests' numbers."""
     return {
         number: [token for each in messages for token in _OUTPUTS[rpc](each).token_ids]
-        for number, rpc, messages in sorted(_kept(record, rpcs))
+        for number, rpc, messages in sorted(_kept_messages(record, rpcs))
     }
 
 
-def _kept(record: Record, rpcs: Sequence[str]) -> Iterator[tuple[int, str, list[bytes]]]:
+def _kept_messages(record: Record, rpcs: Sequence[str]) -> Iterator[tuple[int, str, list[bytes]]]:
     numbers = record.requests["number"]
     for number, messages in record.kept().items():
         yield number, rpcs[int(record.requests["workload"][np.searchsorted(numbers, number)])], messages

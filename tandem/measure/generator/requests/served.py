@@ -17,14 +17,14 @@ async def served_models(address: str, paradigms: Iterable[Paradigm]) -> tuple[Se
     async with AsyncTandemClient(address) as client:
         if "sequential" in paradigms:
             models: Sequence[Any] = await client.list_sequential_models(timeout_seconds=_SECONDS)
-            found += [_served("sequential", model) for model in models]
+            found += [_as_served("sequential", model) for model in models]
         if "parallel" in paradigms:
             models = await client.list_parallel_models(timeout_seconds=_SECONDS)
-            found += [_served("parallel", model) for model in models]
+            found += [_as_served("parallel", model) for model in models]
     return tuple(found)
 
 
-def _served(paradigm: Paradigm, model: Any) -> ServedModel:
+def _as_served(paradigm: Paradigm, model: Any) -> ServedModel:
     told = {name: getattr(model, name, None) or None for name in ServedModel.model_fields}
     if (runtime := getattr(model, "runtime", None)) and paradigm == "parallel":
         told |= {name: getattr(runtime, name) for name in ("num_instances", "threads_per_instance")}

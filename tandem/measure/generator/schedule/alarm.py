@@ -58,13 +58,13 @@ class _TimerDescriptor(Alarm):
     def __init__(self) -> None:
         super().__init__()
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._descriptor = _checked(self._libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC))
+        self._descriptor = _check(self._libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC))
         self._loop.add_reader(self._descriptor, self._on_expiry)
 
     def _set(self, instant: float) -> None:
         # An itimerspec: seconds and nanoseconds of the interval, then of the first expiry.
         setting = (ctypes.c_long * 4)(0, 0, int(instant), int(instant % 1 * 1e9))
-        _checked(self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, setting, None))
+        _check(self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, setting, None))
 
     def _on_expiry(self) -> None:
         with contextlib.suppress(BlockingIOError):  # rung already, and set anew
@@ -76,7 +76,7 @@ class _TimerDescriptor(Alarm):
         os.close(self._descriptor)
 
 
-def _checked(result: int) -> int:
+def _check(result: int) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"timerfd: {os.strerror(number)}")

@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 
 class Form(IntEnum):
-    """How a value lies on the wire; native/fields.h has the same numbers. BLOCK: messages, strings, bytes."""
+    """How a value lies on the wire. BLOCK: messages, strings, bytes."""
 
     VARINT = 0
     FLOATING64 = 1
@@ -23,7 +23,7 @@ class Form(IntEnum):
 
 
 class Take(IntEnum):
-    """What becomes of a field; native/fields.h has the same numbers.
+    """What becomes of a field.
 
     COUNT: how often it occurs, elements of a packed one each. FIRST: the first value in each message, added up. LAST:
     the last value of all messages, NaN if there is none. BYTES: of a whole message alone, each kept as it is.

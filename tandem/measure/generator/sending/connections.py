@@ -47,7 +47,7 @@ class Connections:
         self._made_for = wanted
         return self._sender
 
-    def used(self) -> None:
+    def note_use(self) -> None:
         """Take note that a run has just ended."""
         self._used_at = self._clock()
 

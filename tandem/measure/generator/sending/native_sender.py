@@ -13,10 +13,11 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.native.library import Library, NativeLoad
+from tandem.measure.generator.native import build
+from tandem.measure.generator.native.library import Library
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
-from tandem.measure.generator.sending.tables import KEPT, MESSAGE, REQUEST_SPEC, ROW, Seen, Table
+from tandem.measure.generator.sending.tables import KEPT, MESSAGE, REQUEST_SPEC, ROW, RequestSpec, Seen, Table
 
 _TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.int64, np.uint8)
 _COUNTED = fields(Progress)[1:]
@@ -33,32 +34,34 @@ class NativeSender(Sender):
         self, library: Library, address: str, num_connections: int, metadata: Iterable[tuple[str, str]] = ()
     ) -> None:
         host, _, port = address.rpartition(":")
-        self._library = library
+        self._quick, self._slow = library.quick, library.slow
         self._address = address
-        self._sender: int = library.open(host.strip("[]").encode(), port.encode(), address.encode(), num_connections)
+        self._sender: int = self._slow.open(host.strip("[]").encode(), port.encode(), address.encode(), num_connections)
         if not self._sender:
             raise ConnectionError(f"{address}: no such host")
         for name, value in metadata:
-            library.metadata(self._sender, name.encode(), value.encode())
-        self._progress = library.progress(self._sender)
+            self._quick.metadata(self._sender, name.encode(), value.encode())
+        self._progress = self._quick.progress(self._sender)
 
     async def connect(self, seconds: float) -> None:
         await asyncio.to_thread(self.connect_now, seconds)
 
     def connect_now(self, seconds: float) -> None:
         """Do the same where no event loop runs."""
-        if why := self._library.connect(self._sender, seconds):
+        if why := self._slow.connect(self._sender, seconds):
             raise ConnectionError(f"no connection to {self._address} within {seconds:g} s: {os.strerror(why)}")
 
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         for route in routes:
             self._add(route)
-        values = {each[0]: getattr(load, each[0]) for each in NativeLoad._fields_}
-        native = NativeLoad(**(values | {"budget": -1 if load.budget is None else load.budget}))
+        values = {each[0]: getattr(load, each[0]) for each in build.Load._fields_}
+        native = build.Load(**(values | {"budget": -1 if load.budget is None else load.budget}))
         callers = np.array(load.callers, np.float64).reshape(-1, 2)
         was_first = is_first()
         self.is_real_time = load.goes_first and go_first()
-        self._library.start(self._sender, native, callers.ctypes.data, len(callers))  # its thread goes first as well
+        self._quick.start(
+            self._sender, native, _at(callers, build.Caller), len(callers)
+        )  # its thread goes first as well
         if self.is_real_time and not was_first:  # what makes its requests waits like all others
             wait_like_all()
 
@@ -67,39 +70,39 @@ class NativeSender(Sender):
         seconds = float("inf") if deadline is None else deadline
         outputs = -1 if route.outputs is None else route.outputs
         timeout = "" if deadline is None else timeout_text(deadline)
-        self._library.route(self._sender, route.path.encode(), timeout.encode(), seconds, route.is_streamed, outputs)
+        self._quick.route(self._sender, route.path.encode(), timeout.encode(), seconds, route.is_streamed, outputs)
         for each in route.columns:
             depth = len(each.path)
             path, forms = (ctypes.c_uint32 * depth)(*each.path), (ctypes.c_uint8 * depth)(*each.forms)
-            self._library.column(self._sender, path, forms, depth, each.take)
+            self._quick.column(self._sender, path, forms, depth, each.take)
 
     def feed(self, specs: Table, messages: bytes) -> None:
         assert specs.dtype == REQUEST_SPEC
-        self._library.feed(self._sender, specs.ctypes.data, len(specs), messages, len(messages))
+        self._slow.feed(self._sender, _at(specs, RequestSpec), len(specs), messages, len(messages))
 
     def feed_no_more(self) -> None:
-        self._library.feed_no_more(self._sender)
+        self._quick.feed_no_more(self._sender)
 
     def progress(self) -> Progress:
         now = self._progress.contents
         return Progress(Phase(now.phase), **{each.name: getattr(now, each.name) for each in _COUNTED})
 
     def stop(self) -> None:
-        self._library.stop(self._sender)
+        self._quick.stop(self._sender)
 
-    def seen(self) -> Seen:
-        self._library.join(self._sender)
+    def collect(self) -> Seen:
+        self._slow.join(self._sender)
         *tables, texts = (self._table(number, kind) for number, kind in enumerate(_TABLES))
         *each, _ = texts.tobytes().decode(errors="replace").split("\0")
         return Seen._make([*tables, tuple(map(unquote, each))])
 
     def _table(self, number: int, kind: Any) -> NDArray[Any]:
-        table = np.empty(self._library.table(self._sender, number, None), kind)
-        self._library.table(self._sender, number, table.ctypes.data)
+        table = np.empty(self._slow.table(self._sender, number, None), kind)
+        self._slow.table(self._sender, number, table.ctypes.data)
         return table
 
     def reset(self) -> None:
-        self._library.reset(self._sender)
+        self._slow.reset(self._sender)
         self.is_real_time = False
 
     async def close(self) -> None:
@@ -107,8 +110,12 @@ class NativeSender(Sender):
 
     def end(self) -> None:
         """Do the same where no event loop runs."""
-        self._library.close(self._sender)
+        self._slow.close(self._sender)
         self._sender = 0
+
+
+def _at(table: NDArray[Any], kind: type[ctypes.Structure]) -> Any:
+    return table.ctypes.data_as(ctypes.POINTER(kind))
 
 
 def timeout_text(seconds: float) -> str:

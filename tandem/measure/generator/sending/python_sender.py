@@ -112,12 +112,12 @@ class PythonSender(Sender):
         return time.monotonic() - self._load.zero
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._guarded(work))
+        task = asyncio.create_task(self._guard(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Exception as error:  # a fault of the generator; `progress` raises it
@@ -245,7 +245,7 @@ class PythonSender(Sender):
                 is_due = spec["intended"] <= self._counts.load_ended_at
                 (self._dropped if is_due else self._abandoned)[spec["route"]] += 1
 
-    def seen(self) -> Seen:
+    def collect(self) -> Seen:
         texts = list(dict.fromkeys(call.text for call in self._calls if call.code != OK))
         places = {text: place for place, text in enumerate(texts)}
         raws = [raw for call in self._calls for _, raw in call.kept]

@@ -117,5 +117,5 @@ class Sender(ABC):
         """Cut everything off; it is done soon after."""
 
     @abstractmethod
-    def seen(self) -> Seen:
+    def collect(self) -> Seen:
         """Wait for the end, and return all that was recorded."""

@@ -1,10 +1,11 @@
-"""What a sender has recorded, as arrays: a row a request and one a message, as native/tables.h lays them out.
+"""What a sender has recorded, as arrays: a row a request and one a message, laid out for Python and C++ alike.
 
 Instants are seconds from the zero of the run; NaN: did not happen.
 """
 
 from __future__ import annotations
 
+from ctypes import Structure, c_double, c_int32, c_int64
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -23,19 +24,50 @@ class End(IntEnum):
     CUT_OFF = 3
 
 
-def _of(kind: str, *names: str) -> list[tuple[str, str]]:
+_NUMBER = ("number", c_int64)
+
+
+def _of(kind: type, *names: str) -> list[tuple[str, type]]:
     return [(name, kind) for name in names]
 
 
-# `cancel_after`: infinite, never. `begin` and `size`: of its framed message, among those that are handed over.
-_WHEN, _WHERE = _of("f8", "intended", "cancel_after"), _of("i8", "begin", "size")
-REQUEST_SPEC = np.dtype([("number", "i8"), *_WHEN, *_WHERE, *_of("i4", "route", "length")])
-# `text`: its place among the texts; -1: none.
-_INSTANTS = _of("f8", "intended", "sent", "first_output", "ended")
-ROW = np.dtype([("number", "i8"), *_INSTANTS, *_of("i4", "route", "code", "end", "length", "num_messages", "text")])
-MESSAGE = np.dtype([("number", "i8"), ("at", "f8"), ("size", "i4"), ("num_outputs", "i4")])
-# A message that was kept: where its bytes lie; `message` is the how manieth of its request.
-KEPT = np.dtype([("number", "i8"), ("begin", "i8"), ("size", "i8"), ("message", "i8")])
+class RequestSpec(Structure):
+    """A request as it is handed over. `begin` and `size`: of its framed message, among those that come with it.
+
+    Seconds: `intended` from the zero of the run, `cancel_after` from when it is sent (infinite: never).
+    """
+
+    _fields_ = [
+        _NUMBER,
+        *_of(c_double, "intended", "cancel_after"),
+        *_of(c_int64, "begin", "size"),
+        *_of(c_int32, "route", "length"),
+    ]
+
+
+class Row(Structure):
+    """A request that has ended. `text`: its place among the texts; -1: none."""
+
+    _fields_ = [
+        _NUMBER,
+        *_of(c_double, "intended", "sent", "first_output", "ended"),
+        *_of(c_int32, "route", "code", "end", "length", "num_messages", "text"),
+    ]
+
+
+class MessageRow(Structure):
+    """A message that has come."""
+
+    _fields_ = [_NUMBER, ("at", c_double), *_of(c_int32, "size", "num_outputs")]
+
+
+class KeptRow(Structure):
+    """A message that was kept: where its bytes lie; `message` is the how manieth of its request."""
+
+    _fields_ = [_NUMBER, *_of(c_int64, "begin", "size", "message")]
+
+
+REQUEST_SPEC, ROW, MESSAGE, KEPT = map(np.dtype, (RequestSpec, Row, MessageRow, KeptRow))
 
 
 class Seen(NamedTuple):

@@ -11,8 +11,18 @@
 
 #include "server.h"
 
-extern "C" int tandem_http2_listen(const char* host, int port);
-extern "C" int tandem_http2_port(int listener);
+// Return a socket that listens at a free port of this machine, which is printed.
+static int listen_here() {
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    sockaddr_in address{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
+    socklen_t size = sizeof address;
+    bind(listener, reinterpret_cast<sockaddr*>(&address), size);
+    listen(listener, 1024);
+    getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    printf("%d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    return listener;
+}
 
 static const std::string_view ok("grpc-status\0000\0tandem-echo\0yes\0", 30);
 
@@ -82,14 +92,9 @@ static void take(Server& server) {
 }
 
 int main(int count, char** arguments) {
-    const int listener = tandem_http2_listen("127.0.0.1", 0);
-    printf("%d\n", tandem_http2_port(listener));
-    fflush(stdout);
-    Limits limits;
-    limits.max_held_bytes = 8 << 20;
-    limits.max_unbegun_calls = 50;
-    limits.max_unsent_bytes = count > 1 ? atoll(arguments[1]) : 512 << 20;
-    Server server(listener, limits, busy, busy, {"/echo/First\0", 12});
+    const int64_t max_unsent_bytes = count > 1 ? atoll(arguments[1]) : 512 << 20;
+    const Limits limits{4 << 20, 1024, 16 << 10, 8 << 20, 60, 600, 3, 4096, 50, 30, max_unsent_bytes, .5};
+    Server server(listen_here(), limits, busy, busy, {"/echo/First\0", 12});
     server.start();
     for (pollfd of[] = {{server.events.descriptor(), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};;) {
         poll(of, 2, turned_away.empty() ? -1 : 1);

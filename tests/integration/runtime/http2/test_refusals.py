@@ -5,11 +5,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from runtime.http2.opening import open_http2
-from runtime.http2.server import Http2Server
-from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA, peer_of
+from runtime.rpc.caller import PEER_METADATA, peer_of
 from runtime.rpc.message import read_message
-from tandem.shared.compiled.recipe import LibraryUnavailable
 from tests.faults.attacks.connection import Stream, connected
 from tests.faults.attacks.grpc_stream import begin, call_headers, framed
 
@@ -38,18 +35,8 @@ def handler() -> Handler:
 
 
 @pytest.fixture
-async def server():
-    try:
-        server = Http2Server(open_http2())
-    except LibraryUnavailable as error:
-        pytest.skip(str(error))
-    yield server
-    await server.stop(0)
-
-
-@pytest.fixture
-async def address(server, handler) -> str:
-    return f"127.0.0.1:{await server.start('127.0.0.1', 0, [handler])}"
+async def address(http2, handler) -> str:
+    return f"127.0.0.1:{await http2.start('127.0.0.1', 0, [handler])}"
 
 
 async def ended(address: str, body: bytes, headers: list[tuple[str, str]]) -> Stream:
@@ -93,20 +80,13 @@ async def test_a_head_that_is_wrong_is_told_what_it_is(address, handler, which):
     assert handler.num_begun == 0
 
 
-@pytest.mark.parametrize("subtype", ["", "+proto", ";charset=utf-8"])
-async def test_content_types_of_grpc_are_taken(address, subtype):
-    headers = [each for each in call_headers(PATH) if each[0] != "content-type"]
-    headers.append(("content-type", f"application/grpc{subtype}"))
-    assert (await ended(address, framed(b"hi"), headers)).status_name == "OK"
-
-
 @pytest.mark.parametrize(
     ("host", "client", "shown"),
     [("127.0.0.1", "127.0.0.1", "127.0.0.1"), ("::1", "::1", "[::1]"), ("::", "127.0.0.1", "127.0.0.1")],
 )
-async def test_the_peer_of_a_call_that_names_nobody_is_the_connection_s(server, handler, host, client, shown):
+async def test_the_peer_of_a_call_that_names_nobody_is_the_connection_s(http2, handler, host, client, shown):
     try:
-        port = await server.start(host, 0, [handler])
+        port = await http2.start(host, 0, [handler])
     except OSError:
         pytest.skip("no IPv6")
     async with connected(f"{client}:{port}") as connection:
@@ -117,15 +97,7 @@ async def test_the_peer_of_a_call_that_names_nobody_is_the_connection_s(server, 
     assert peer_of([(PEER_METADATA, body)]) == body
 
 
-@pytest.mark.parametrize(
-    ("named", "peers"), [((PEER_METADATA, "10.0.0.1:5"), b"10.0.0.1:5"), ((CALLER_METADATA, "alice"), b"")]
-)
-async def test_a_call_that_says_whose_it_is_keeps_its_metadata(address, named, peers):
-    stream = await ended(address, framed(b"hi"), call_headers(PATH, named))
-    assert stream.body[5:] == peers
-
-
-async def test_a_unix_socket_has_no_peer(server, handler, tmp_path: Path):
-    await server.start(f"unix:{tmp_path}/a.sock", 0, [handler])
+async def test_a_unix_socket_has_no_peer(http2, handler, tmp_path: Path):
+    await http2.start(f"unix:{tmp_path}/a.sock", 0, [handler])
     async with grpc.aio.insecure_channel(f"unix:{tmp_path}/a.sock") as channel:
         assert await channel.stream_unary(PATH)(iter([b"hi"]), timeout=LIMIT_SECONDS) == b""

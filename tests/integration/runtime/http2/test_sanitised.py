@@ -9,18 +9,18 @@ import struct
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import h2.errors
 import pytest
 
 from runtime.http2.build import http2_recipe
-from tandem.shared.compiled.compiler import CompilerFailed, find_compiler
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import begin, call_headers, framed
 from tests.faults.attacks.rapid_reset import reset_rapidly
+from tests.sanitised import SANITISERS, compile_sanitised
 
-SANITISERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = bytes.fromhex("000000040000000000")
 LIMIT_SECONDS = 60
@@ -40,21 +40,8 @@ class Echo:
 
 
 @pytest.fixture(scope="module", params=SANITISERS)
-def program(request, tmp_path_factory):
-    made = tmp_path_factory.mktemp("echo") / "echo"
-    recipe = http2_recipe()
-    sources = [str(recipe.sources / unit) for unit in recipe.units]
-    own = __file__.replace("test_sanitised.py", "echo.cpp")
-    flags = ["-std=c++20", "-O1", "-g1", "-pthread", SANITISERS[request.param], "-fno-sanitize-recover=all"]
-    try:
-        command = [find_compiler(), *flags, f"-I{recipe.sources}", own, *sources, "-o", str(made), "-lnghttp2"]
-    except CompilerFailed as error:
-        pytest.skip(str(error))
-    compiled = subprocess.run(command, capture_output=True, text=True)
-    if "nghttp2.h" in compiled.stderr:
-        pytest.skip("no nghttp2/nghttp2.h (Debian: libnghttp2-dev)")
-    assert compiled.returncode == 0, compiled.stderr
-    return made
+def program(request):
+    return compile_sanitised(http2_recipe(), Path(__file__).with_name("echo.cpp"), request.param)
 
 
 @contextlib.contextmanager
@@ -79,8 +66,8 @@ async def test_good_calls_of_every_kind(program):
             for size in (0, 1, 70_000, 4 << 20):
                 assert await channel.unary_unary("/echo/One")(bytes(size)) == bytes(size)
             many = channel.unary_stream("/echo/Many")
-            read = await asyncio.gather(*(count(many(bytes(100_000))) for _ in range(10)))
-            assert read == [51] * 10
+            read = await asyncio.gather(*(count(many(bytes(100_000))) for _ in range(3)))
+            assert read == [51] * 3
             never = [channel.unary_unary("/echo/Never")(b"", timeout=0.3) for _ in range(20)]
             ends = [await each.code() for each in never]
             assert set(ends) == {grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -248,9 +235,9 @@ async def test_messages_that_nobody_comes_to(program, tmp_path):
 async def test_replies_that_nobody_reads(program):
     """Beyond a bound they are refused, or reset; what they held is given back, however they end."""
     with running(program, "4000000") as echo:
-        for window in (0, 20_000, 300_000):
+        for window in (0, 300_000):
             async with connected(echo.address, window=window) as connection:
-                numbers = [await begin(connection, path, bytes(300_000)) for path in ("/echo/One", "/echo/Many") * 20]
+                numbers = [await begin(connection, path, bytes(300_000)) for path in ("/echo/One", "/echo/Many") * 10]
                 ends = [await connection.answer(number, LIMIT_SECONDS) for number in numbers[1::2]]
                 reset = (None, h2.errors.ErrorCodes.CANCEL)
                 assert reset in {(each.status, each.error_code) for each in ends} <= {reset, (8, None)}
@@ -258,15 +245,6 @@ async def test_replies_that_nobody_reads(program):
                     connection.reset(number)
                 await connection.flush()
         assert await echoes(echo.address)
-        echo.end()
-
-
-async def test_trailers_that_are_torn(program):
-    with running(program) as echo:
-        async with grpc.aio.insecure_channel(echo.address) as channel:
-            call = channel.unary_unary("/echo/Odd")(b"hello")
-            assert await call == b"hello"
-            assert dict(await call.trailing_metadata()) == {"tandem-echo": ""}
         echo.end()
 
 

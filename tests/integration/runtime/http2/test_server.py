@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import grpc
 import pytest
 
-from runtime.http2.library import default_limits
-from runtime.http2.opening import open_http2
+from runtime.http2.library import open_http2
 from runtime.http2.server import Http2Server
 from runtime.rpc.message import ManyMessages, read_message
-from tandem.shared.compiled.recipe import LibraryUnavailable
 from tests.faults.attacks import connection as attacks
 from tests.faults.attacks.grpc_stream import call_headers, framed
 from tests.integration.gateway.proxy import frames
@@ -60,7 +57,7 @@ class Handler(grpc.GenericRpcHandler):
 
 @dataclass
 class Serving:
-    """A server and its handler; the parameter is what its limits have instead of the usual ones."""
+    """A server and its handler."""
 
     server: Http2Server
     handler: Handler
@@ -68,16 +65,9 @@ class Serving:
 
 
 @pytest.fixture
-async def serving(request: pytest.FixtureRequest) -> AsyncIterator[Serving]:
-    limits, handler = default_limits(), Handler()
-    for name, value in getattr(request, "param", {}).items():
-        setattr(limits, name, value)
-    try:
-        server = Http2Server(open_http2(), limits)
-    except LibraryUnavailable as error:
-        pytest.skip(str(error))
-    yield Serving(server, handler, await server.start("127.0.0.1", 0, [handler.many(), handler]))
-    await server.stop(0)
+async def serving(http2: Http2Server) -> Serving:
+    handler = Handler()
+    return Serving(http2, handler, await http2.start("127.0.0.1", 0, [handler.many(), handler]))
 
 
 def call(stream: int, path: str, field: bytes = b"") -> bytes:
@@ -119,7 +109,7 @@ async def test_a_stop_lets_a_reply_through_that_is_larger_than_the_client_s_wind
     await stopped
 
 
-@pytest.mark.parametrize("serving", [{"max_age_seconds": 0.1}], indirect=True)
+@pytest.mark.parametrize("http2", [{"max_age_seconds": 0.1}], indirect=True)
 async def test_a_client_that_reads_slowly_and_writes_gets_the_last_reply_of_its_connection(serving):
     async with connected(serving.port, window=2 * LARGE) as connection:
         await connection.send(frame(frames.WINDOW_UPDATE, 0, struct.pack(">I", 2 * LARGE)), call(1, HELD))
@@ -145,7 +135,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("serving", [{"max_held_bytes": 1 << 20}], indirect=True)
+@pytest.mark.parametrize("http2", [{"max_held_bytes": 1 << 20}], indirect=True)
 @pytest.mark.parametrize(("path", "rest", "status"), REFUSED)
 async def test_the_method_of_a_call_that_is_refused_while_it_runs_is_cancelled(serving, path, rest, status):
     async with attacks.connected(f"127.0.0.1:{serving.port}") as connection, asyncio.timeout(LIMIT_SECONDS):

@@ -1,7 +1,6 @@
 """Replies that nobody reads: what they hold is bounded, by owner and together, and ends after a while."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import grpc
@@ -9,11 +8,8 @@ import h2.errors
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.http2.library import default_limits
-from runtime.http2.opening import open_http2
 from runtime.http2.server import Http2Server
 from runtime.rpc.message import read_message
-from tandem.shared.compiled.recipe import LibraryUnavailable
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import begin
 from tests.integration.gateway.proxy import frames
@@ -76,20 +72,12 @@ class Serving:
 
 
 @pytest.fixture
-async def serving(request: pytest.FixtureRequest) -> AsyncIterator[Serving]:
-    """A server; the parameter is what its limits have instead of the usual ones."""
-    limits, handler = default_limits(), Handler()
-    for name, value in request.param.items():
-        setattr(limits, name, value)
-    try:
-        server = Http2Server(open_http2(), limits)
-    except LibraryUnavailable as error:
-        pytest.skip(str(error))
-    yield Serving(server, handler, await server.start("127.0.0.1", 0, [handler]))
-    await server.stop(0)
+async def serving(http2: Http2Server) -> Serving:
+    handler = Handler()
+    return Serving(http2, handler, await http2.start("127.0.0.1", 0, [handler]))
 
 
-SOON = pytest.mark.parametrize("serving", [{"unread_seconds": 0.1}], indirect=True)
+SOON = pytest.mark.parametrize("http2", [{"unread_seconds": 0.1}], indirect=True)
 
 
 @SOON
@@ -116,7 +104,7 @@ async def test_a_connection_that_takes_nothing_is_dropped(serving):
                 await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("serving", [{"max_unsent_bytes": 4 * MESSAGE + 1000}], indirect=True)
+@pytest.mark.parametrize("http2", [{"max_unsent_bytes": 4 * MESSAGE + 1000}], indirect=True)
 async def test_one_owner_s_unread_replies_leave_room_for_those_of_others(serving):
     async with connected(serving.address, window=0) as connection:
         numbers = [await begin(connection, UNARY, b"hi", ALICE) for _ in range(2)]
@@ -139,7 +127,7 @@ async def until_ok(serving: Serving, owner: tuple[str, str]) -> None:
             assert ended == "RESOURCE_EXHAUSTED"
 
 
-@pytest.mark.parametrize("serving", [{"max_unsent_bytes": MESSAGE, "max_owner_share": 1.0}], indirect=True)
+@pytest.mark.parametrize("http2", [{"max_unsent_bytes": MESSAGE, "max_owner_share": 1.0}], indirect=True)
 async def test_unread_replies_together_are_bounded_and_the_refusal_says_what_holds_the_memory(serving):
     async with connected(serving.address, window=0) as connection:
         await begin(connection, UNARY, b"hi", ALICE)
@@ -157,7 +145,7 @@ async def test_unread_replies_together_are_bounded_and_the_refusal_says_what_hol
     assert retry.retry_delay.ToTimedelta().total_seconds() == 1.0
 
 
-@pytest.mark.parametrize("serving", [{"max_unsent_bytes": 1000}], indirect=True)
+@pytest.mark.parametrize("http2", [{"max_unsent_bytes": 1000}], indirect=True)
 async def test_messages_larger_than_the_bound_go_out_where_nothing_else_waits(serving):
     assert await serving.ended(UNARY, ALICE) == "OK"
     async with grpc.aio.insecure_channel(serving.address) as channel:

@@ -5,7 +5,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from runtime.http2.opening import open_http2
+from runtime.http2.library import open_http2
 from runtime.http2.server import Http2Server
 from runtime.server.grpcio import GrpcioServer
 from runtime.server.health import Health

@@ -70,11 +70,3 @@ async def test_a_reader_and_a_writer_wait_at_the_same_time(context: Http2Context
     assert not writing.done()
     context.take(event(Kind.WRITABLE))
     await writing
-
-
-async def test_who_waits_is_cancelled_when_the_client_has_left(context: Http2Context) -> None:
-    waiting = [asyncio.create_task(each) for each in (context.write(b"part"), context.read())]
-    await rounds_of_the_loop()
-    context.leave()
-    ended = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(each) for each in ended] == [asyncio.CancelledError] * 2

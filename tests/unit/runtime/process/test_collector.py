@@ -31,13 +31,3 @@ def test_what_comes_while_it_serves_is_collected():
         del request
         gc.collect()
         assert watched() is None
-
-
-def test_it_works_while_the_process_serves_also_if_it_was_off_before():
-    gc.disable()
-    try:
-        with resting_collector():
-            assert gc.isenabled()
-        assert not gc.isenabled()
-    finally:
-        gc.enable()

@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from runtime.process import priority
 from runtime.process.priority import give_way
 
 NICEST = 19
@@ -38,18 +37,3 @@ def test_a_thread_gives_way_with_those_that_it_starts_and_no_other(steps):
     assert before == here
     assert after == of_child == min(before + steps, NICEST)
     assert own_nice() == here
-
-
-def test_elsewhere_nothing_happens(monkeypatch):
-    monkeypatch.setattr(priority.sys, "platform", "darwin")
-    monkeypatch.setattr(priority.os, "nice", lambda steps: pytest.fail("the whole process would give way"))
-    give_way(3)
-
-
-def test_a_sandbox_that_forbids_it_ends_nothing(monkeypatch):
-    def forbidden(steps: int) -> int:
-        raise PermissionError(steps)
-
-    monkeypatch.setattr(priority.sys, "platform", "linux")
-    monkeypatch.setattr(priority.os, "nice", forbidden)
-    give_way(3)

@@ -37,11 +37,6 @@ def test_what_is_no_number_of_seconds_counts_as_nothing(value: str | bytes) -> N
     assert wait(value) == 0.0
 
 
-def test_one_that_is_missing_or_comes_twice_counts_as_nothing() -> None:
-    assert wait() == 0.0
-    assert wait("1764153023.25", "1764153023.25") == 0.0
-
-
 @given(value=st.text(max_size=40))
 def test_no_text_raises_or_leaves_the_bounds(value: str) -> None:
     assert 0.0 <= wait(value) <= MAX_WAIT_SECONDS

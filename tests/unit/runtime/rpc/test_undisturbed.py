@@ -5,18 +5,6 @@ import pytest
 from runtime.rpc.undisturbed import undisturbed
 
 
-async def test_result_and_error_pass() -> None:
-    async def give() -> int:
-        return 5
-
-    async def fail() -> int:
-        raise KeyError("x")
-
-    assert await undisturbed(give()) == 5
-    with pytest.raises(KeyError):
-        await undisturbed(fail())
-
-
 async def test_cancellation_waits_for_the_operations_own_end() -> None:
     ended, log = asyncio.Event(), []
 

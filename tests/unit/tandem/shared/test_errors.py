@@ -10,11 +10,6 @@ def test_every_error_has_a_grpc_status():
     assert {kind.code for kind in kinds} <= {code.name for code in grpc.StatusCode}
 
 
-def test_the_message_names_field_value_and_range():
-    error = errors.InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
-    assert str(error) == "sampling.top_p: 2.0 is not accepted; accepted: above 0 to 1"
-
-
 WITHIN = [
     errors.InvalidArgument("chat", 1, "text"),
     errors.ReplyTooLarge("n", 9, "less"),
@@ -50,18 +45,3 @@ def test_the_trailers_stay_small_whatever_a_client_calls_a_field(letter):
     assert error.field.startswith("generate.sampling.")
     assert len(str(error).encode()) < 4000
     assert sum(map(len, status_details(error).values())) < 10_000
-
-
-@pytest.mark.parametrize(("available", "shown"), [((), "none"), (("b", "a"), "a, b")])
-def test_not_found_lists_what_there_is(available, shown):
-    assert str(errors.NotFound("../../x", available)) == f"model: there is no '../../x'; there are: {shown}"
-
-
-def test_fault_of_the_model_says_whom_it_touches_and_nothing_else():
-    fault = errors.ModelFault()
-    expected = "the model gave NaN, infinity or an unknown token for this request; other requests are not affected"
-    assert (fault.code, str(fault)) == ("INTERNAL", expected)
-
-
-def test_internal_tells_nothing():
-    assert str(errors.Internal()) == "internal error; the server's log has the details"

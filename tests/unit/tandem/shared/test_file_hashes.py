@@ -31,11 +31,6 @@ def test_a_file_is_read_once(tmp_path):
     assert hashes.of(path) == found == hashlib.sha256(b"first").hexdigest()
 
 
-def test_one_that_was_not_begun_is_hashed_when_it_is_asked_for(tmp_path):
-    path = written(tmp_path / "file", b"content")
-    assert FileHashes().of(path) == sha256_of(path)
-
-
 def test_the_hash_is_waited_for(tmp_path, monkeypatch):
     may_go_on = threading.Event()
 

@@ -60,12 +60,6 @@ decoder = "decoder.onnx"
 """
 
 
-def test_a_sequential_image_model_says_how_tokens_make_a_picture(tmp_path, repository):
-    (tmp_path / "one" / "model.toml").write_text(IMAGE_TRANSFORMER)
-    tokens = repository.get("one").spec.image_tokens
-    assert (tokens.num_tokens, tokens.encoder) == (14, None)
-
-
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
@@ -102,13 +96,6 @@ fid = [0.5]
 float32_fid = [0.51]
 num_images = 10000
 """
-
-
-def test_a_generator_may_be_there_in_int8_too(tmp_path, repository):
-    (tmp_path / "one" / "model.toml").write_text(f'{INT8}[files]\n"generator.onnx" = "{"1" * 64}"\n')
-    spec = repository.get("one").spec
-    assert spec.int8.fid == (0.5,)
-    assert spec.digests == {"generator.onnx": "1" * 64, "generator-int8.onnx": "0" * 64}
 
 
 @pytest.mark.parametrize(

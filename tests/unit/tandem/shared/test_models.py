@@ -37,19 +37,6 @@ def test_a_folder_whose_name_no_model_may_have_is_told_as_such(repository, tmp_p
         repository.get("ONE")
 
 
-def test_a_model_toml_that_cannot_be_opened_is_told(repository, tmp_path):
-    (tmp_path / "one" / "model.toml").unlink()
-    (tmp_path / "one" / "model.toml").mkdir()
-    with pytest.raises(ModelError, match=r"one/model\.toml: cannot be opened: Is a directory"):
-        repository.get("one")
-
-
-def test_a_suffix_may_be_in_capitals(repository, tmp_path):
-    (tmp_path / "one" / "A.GGUF").write_bytes(b"")
-    (tmp_path / "one" / "model.toml").write_text(f'{TRANSFORMER}gguf = "A.GGUF"\n')
-    assert repository.get("one").weight_files() == [tmp_path / "one" / "A.GGUF"]
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [("kind = 3", "kind"), (MINIMAL + "colour = 1", "colour"), ("[", "Invalid"), ("", "Field required")],
@@ -99,12 +86,3 @@ def test_hashing_begins_for_all_models_but_those_that_are_wrong(repository, tmp_
     (tmp_path / "bad" / "model.toml").write_text(f'{TRANSFORMER}gguf = "missing.gguf"\n')
     repository.begin_hashing(["none", "bad", "one"])
     assert begun == [tmp_path / "one" / "a.gguf"]
-
-
-def test_a_hash_that_is_known_is_what_is_verified(repository, tmp_path):
-    (tmp_path / "one" / "model.toml").write_text(f'{MINIMAL}[files]\n"a.onnx" = "{"0" * 64}"\n')
-    (tmp_path / "one" / "a.onnx").write_bytes(b"weights")
-    model = repository.get("one")
-    model.verify_files(lambda path: "0" * 64)
-    with pytest.raises(ModelError, match="SHA-256 is"):
-        model.verify_files(lambda path: "1" * 64)

@@ -22,7 +22,7 @@ _SECONDS = 10.0
 _NAME_IT = "name one by --model"
 
 
-async def named(address: str, workload: Workload) -> Workload:
+async def name_model(address: str, workload: Workload) -> Workload:
     """Return a workload by another API with its model's name. Raises ExpectedError, ConnectionError."""
     if workload.model:
         return workload

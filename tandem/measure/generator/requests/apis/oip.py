@@ -78,7 +78,7 @@ class TensorReading(ApiReading):
         num_outputs, num_images, is_counted = [], 0, True
         for raw in messages:
             try:
-                reply, error = self._parsed(raw)
+                reply, error = self._parse(raw)
             except DecodeError:
                 return ReplyFigures(code=INTERNAL, text="the reply is no message of its type")
             if error:
@@ -91,7 +91,7 @@ class TensorReading(ApiReading):
             num_images += images
         return ReplyFigures(num_outputs, num_images, is_counted=is_counted)
 
-    def _parsed(self, raw: bytes) -> tuple[ModelInferResponse, str]:
+    def _parse(self, raw: bytes) -> tuple[ModelInferResponse, str]:
         if self.workload.delivery == "unary":
             return ModelInferResponse.FromString(raw), ""
         message = ModelStreamInferResponse.FromString(raw)

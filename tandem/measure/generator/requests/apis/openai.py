@@ -61,7 +61,7 @@ class TextReading(ApiReading):
         for raw in messages:
             event = _json(raw)
             if event is None or event.get("error") is not None:
-                return _failed(event)
+                return _failure(event)
             choices = event.get("choices") or ()
             is_carrying.append(any(_text(choice) for choice in choices))
             num_ids.append(sum(len(choice.get("token_ids") or ()) for choice in choices))
@@ -83,7 +83,7 @@ class ImageReading(ApiReading):
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         reply = _json(messages[0]) if messages else None
         if reply is None or reply.get("error") is not None:
-            return _failed(reply)
+            return _failure(reply)
         num_images = len(reply.get("data") or ())
         counted = _count(reply.get("usage"), "output_tokens") if self.is_sequential else num_images
         return ReplyFigures([counted or num_images], num_images, is_counted=bool(counted))
@@ -100,7 +100,7 @@ def _json(raw: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _failed(event: dict[str, Any] | None) -> ReplyFigures:
+def _failure(event: dict[str, Any] | None) -> ReplyFigures:
     if event is None:
         return ReplyFigures(code=INTERNAL, text="the reply is no JSON object")
     error = event["error"]

@@ -97,9 +97,9 @@ class HttpCall(PythonCall):
     async def _converse(self) -> None:
         try:
             connection = await self._calls.take()
-            exchange, why = await self._exchanged(connection)
+            exchange, why = await self._exchange(connection)
             if why is not None and connection.is_used and not exchange.status:
-                exchange, why = await self._exchanged(await self._calls.new())
+                exchange, why = await self._exchange(await self._calls.new())
         except OSError as error:
             self.code, self.text = UNAVAILABLE, str(error)
             return
@@ -109,7 +109,7 @@ class HttpCall(PythonCall):
         else:
             self._judge(exchange)
 
-    async def _exchanged(self, connection: Connection) -> tuple[Exchange, str | None]:
+    async def _exchange(self, connection: Connection) -> tuple[Exchange, str | None]:
         """Return an exchange that is over, and why it failed, if it has."""
         exchange = Exchange(lambda message, at: self.take(message, at - self.order.zero))
         connection.begin(exchange, self._request)

@@ -61,20 +61,6 @@ async def test_given_requests_are_sent_in_turn(backend: str) -> None:
     np.testing.assert_array_equal(rows["num_outputs"], np.where(rows["number"] % 2, 4, 1))
 
 
-async def test_a_meter_is_read_before_and_after(backend: str) -> None:
-    instants = []
-
-    async def meter() -> int:
-        instants.append(asyncio.get_running_loop().time())
-        return len(instants)
-
-    async with generator(backend) as source:
-        run_result = await source.run(scenario("images", num_requests=None, duration_seconds=0.2), meter=meter)
-    assert run_result.readings == (1, 2)
-    assert instants[1] - instants[0] >= 0.2
-    assert run_result.cpu_seconds > 0.0
-
-
 async def test_what_is_broken_off_keeps_what_it_has_and_the_next_is_broken_off_at_once(known_delays) -> None:
     stop = asyncio.Event()
     server = known_delays({"fixed": 0.05})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -61,18 +60,6 @@ async def test_an_open_loop_of_both_paradigms(backend: str, num_processes: int) 
     assert [model.name for model in run_result.document.models] == ["fake-text", "fake-gan"]
 
 
-async def test_the_schedule_does_not_depend_on_the_number_of_processes(backend: str) -> None:
-    runs = [
-        await conducted(
-            backend, OpenLoop(rate_per_second=200), "images", "text", num_requests=60, num_processes=processes
-        )
-        for processes in (1, 2)
-    ]
-    one, two = (run_result.record.requests for run_result in runs)
-    for column in ("number", "workload", "length", "intended"):
-        np.testing.assert_array_equal(one[column], two[column])
-
-
 @pytest.mark.parametrize("load", [OpenLoop(rate_per_second=100), ClosedLoop(concurrency=3)])
 async def test_without_a_compiler_the_sender_in_python_does_it_and_the_document_says_so(
     backend: str, load: OpenLoop | ClosedLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -84,14 +71,6 @@ async def test_without_a_compiler_the_sender_in_python_does_it_and_the_document_
     assert {stream.outcomes.ok == stream.outcomes.planned for stream in run_result.document.streams} == {True}
     assert [process.sender for process in run_result.document.audit.processes] == ["Python"]
     assert by_name(run_result)["text fake-text streamed"].phases is not None
-
-
-async def test_a_warm_up_is_left_out(backend: str) -> None:
-    load = OpenLoop(rate_per_second=100, arrivals="constant")
-    run_result = await conducted(backend, load, "images", num_requests=50, warm_up_seconds=0.5)
-    assert_complete(run_result, 50)
-    assert run_result.document.window.num_warm_up_requests == 50
-    assert len(run_result.record.requests) == 100
 
 
 async def test_a_closed_loop_of_a_number(backend: str) -> None:
@@ -157,24 +136,6 @@ async def test_what_is_due_with_too_much_under_way_is_dropped_and_the_run_invali
     assert stream.outcomes.dropped > 100
     assert run_result.document.audit.max_outstanding == 10
     assert not run_result.document.audit.valid
-
-
-@pytest.mark.parametrize("load", [OpenLoop(rate_per_second=100), ClosedLoop(concurrency=4)])
-async def test_a_run_that_is_broken_off_keeps_what_it_has(known_delays, load) -> None:
-    stop = asyncio.Event()
-    server = known_delays({"fixed": 0.1})
-    settings = {"num_requests": 1000, "num_processes": 2, "stop": stop}
-    run = asyncio.create_task(conducted(server.address, load, "images", **settings))
-    await server.answered()
-    stop.set()
-    run_result = await run
-    (stream,) = run_result.document.streams
-    assert_complete(run_result, 1000)
-    assert run_result.document.is_partial
-    assert stream.outcomes.ok > 5
-    assert stream.outcomes.abandoned > 500
-    outcomes = Counter(run_result.record.requests["outcome"].tolist())
-    assert set(outcomes) <= {Outcome.OK, Outcome.UNFINISHED}
 
 
 async def test_a_model_that_is_not_there_is_named_with_those_that_are(backend: str) -> None:

@@ -57,11 +57,6 @@ def assert_as_known(stream: StreamResult, known: dict[str, float]) -> None:
         assert getattr(stream.latency.seconds, name) == pytest.approx(seconds, rel=TOLERANCE), name
 
 
-async def test_a_fixed_delay(known_delays: Start) -> None:
-    run_result = await undisturbed(known_delays, {"fixed": 1.0}, open_scenario(200, 1000))
-    assert_as_known(run_result.document.streams[0], exact([1.0] * 1000))
-
-
 async def test_a_bimodal_delay(known_delays: Start) -> None:
     scenario = open_scenario(200, 1000)
     sequence = RequestSequence(scenario)

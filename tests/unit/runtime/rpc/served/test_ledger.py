@@ -14,36 +14,11 @@ class Clock:
         return self.now
 
 
-def test_each_call_is_given_out_once() -> None:
-    ledger = ServedLedger()
-    ledger.keep("a", b"1")
-    ledger.keep("b", b"2")
-    assert [ledger.take(each) for each in ("b", "b", "a", "c")] == [b"2", None, b"1", None]
-    assert len(ledger) == 0
-
-
-def test_of_two_tries_with_one_id_the_last_is_kept() -> None:
-    ledger = ServedLedger(max_entries=2)
-    for request_id, served in (("a", b"1"), ("b", b"2"), ("a", b"3"), ("c", b"4")):
-        ledger.keep(request_id, served)
-    assert [ledger.take(each) for each in ("a", "b", "c")] == [b"3", None, b"4"]
-
-
 def test_calls_without_an_id_and_with_a_monstrous_one_are_not_kept() -> None:
     ledger = ServedLedger()
     for request_id in ("", "x" * 129):
         ledger.keep(request_id, b"1")
     assert len(ledger) == 0
-
-
-def test_what_is_too_old_is_dropped() -> None:
-    clock = Clock()
-    ledger = ServedLedger(max_age_seconds=60.0, clock=clock)
-    ledger.keep("a", b"1")
-    clock.now = 59.0
-    ledger.keep("b", b"2")
-    clock.now = 60.0
-    assert [ledger.take("a"), ledger.take("b")] == [None, b"2"]
 
 
 @given(

@@ -44,21 +44,10 @@ def test_the_first_output_may_come_later_than_the_first_message() -> None:
     assert (found.first_output_delay_seconds, found.first_outputs, found.outputs) == (0.75, 1, 2)
 
 
-def test_a_stream_that_was_cut_has_what_went_out_and_no_timings() -> None:
-    found = served("Generate", ar_pb2.GenerateResponse(token_ids=[1, 2]))
-    assert (found.outputs, found.first_outputs, found.HasField("timings")) == (2, 2, False)
-
-
 def test_pictures_are_counted_besides_their_tokens() -> None:
     last = ar_pb2.GenerateResponse(token_ids=[1], image=IMAGE, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
     found = served("Generate", ar_pb2.GenerateResponse(token_ids=[1], image=IMAGE), last, last)
     assert (found.outputs, found.images) == (3, 2)
-
-
-def test_a_whole_reply() -> None:
-    reply = ar_pb2.CompleteResponse(usage=ar_pb2.Usage(output_tokens=7), timings=TIMINGS)
-    found = served("Complete", reply)
-    assert (found.outputs, found.first_outputs, found.timings) == (7, 7, TIMINGS)
 
 
 def test_images() -> None:

@@ -49,13 +49,3 @@ def test_each_fault_makes_it_invalid(found, names):
 
 def test_what_a_break_cut_off_is_no_fault():
     assert verdict([*rows(), row(999, 1.0, 5.0, Outcome.UNFINISHED)], is_partial=True).valid
-
-
-def test_a_run_without_an_answer_has_nothing_to_compare_with():
-    found = verdict([row(0, 1.0, 0.1, Outcome.ERROR)])
-    assert [check.name for check in found.checks] == ["CPU", "dropped", "unfinished"]
-
-
-def test_the_generators_own_cost_is_told():
-    (process,) = verdict(rows(), use=Use(0.5, 2.0, 1000)).processes
-    assert (process.cpu_share, process.cpu_seconds_per_request) == (0.25, 0.0005)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from tandem.measure.generator.audited_runs import MOST_ATTEMPTS, AuditedRuns
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import RunResult, run_result
@@ -67,13 +65,6 @@ async def test_a_run_that_stays_invalid_is_told_of_with_its_reason():
     )
 
 
-async def test_what_must_not_be_repeated_is_not():
-    audited_runs = AuditedRuns(most_attempts=1)
-    source = await run(audited_runs, False)
-    assert len(source.scenarios) == 1
-    assert audited_runs.summary().num_repeated == 0
-
-
 async def test_a_run_that_was_broken_off_is_neither_repeated_nor_told_of():
     audited_runs = AuditedRuns()
     source = Scripted([False], reason="broken off by hand")
@@ -89,13 +80,6 @@ async def test_a_warm_up_counts_on_but_is_not_audited():
     await audited_runs.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
     assert [scenario.first_number for scenario in source.scenarios] == [0, 3]
     assert audited_runs.summary().num_runs == 1
-
-
-async def test_the_text_has_the_worst_run():
-    audited_runs = AuditedRuns()
-    await run(audited_runs, True)
-    assert "in each of 1 runs: 0 repeated, 0 invalid" in sentence("audits.text", audited_runs.summary())
-    assert audited_runs.summary().cpu_share == pytest.approx(0.1)
 
 
 async def test_of_runs_at_the_same_time_none_is_repeated_without_the_others():

@@ -70,8 +70,3 @@ def test_behind_a_link_the_real_folders_count(tmp_path):
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "link").symlink_to(tmp_path / "open" / "kernels")
     assert distrust(tmp_path / "link") == f"{tmp_path / 'open'} can be written by everybody"
-
-
-def test_a_path_through_a_file_is_no_folder(tmp_path):
-    (tmp_path / "file").write_text("")
-    assert distrust(tmp_path / "file" / "kernels") == f"{tmp_path / 'file' / 'kernels'}: Not a directory"

@@ -15,14 +15,14 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha import reflection
 
-from tandem.measure.generator.requests.methods import compiled
+from tandem.measure.generator.requests.methods import compile_proto
 
 PROTO = Path(__file__).with_name("strangers.proto")
 
 
 def main() -> None:
     pool = DescriptorPool()
-    for file in FileDescriptorSet.FromString(compiled(PROTO)).file:
+    for file in FileDescriptorSet.FromString(compile_proto(PROTO)).file:
         pool.Add(file)
     service = pool.FindServiceByName("stranger.v1.Counter")
     request, response = (

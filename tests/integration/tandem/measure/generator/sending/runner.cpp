@@ -8,14 +8,8 @@
 
 #include "sender.h"
 
-extern "C" {
-void* tandem_sender_open(const char* host, const char* port, const char* authority, uint64_t connections);
-void tandem_sender_route(void* sender, const char* path, const char* timeout, double deadline, int is_streamed, int outputs);
-void tandem_sender_column(void* sender, const uint32_t* path, const uint8_t* forms, uint64_t depth, uint8_t take);
-}
-
 static void column(void* sender, std::vector<uint32_t> path, std::vector<uint8_t> forms, Take take) {
-    tandem_sender_column(sender, path.data(), forms.data(), path.size(), uint8_t(take));
+    tandem_sender_column(sender, path.data(), forms.data(), path.size(), int(take));
 }
 
 static void add_route(void* sender, const char* path, bool is_streamed) {
@@ -41,14 +35,16 @@ int main(int, char** words) {
     sender.feed(std::move(block));
     sender.feed_no_more();
     Load load;
-    load.zero = clock_seconds(CLOCK_MONOTONIC);
+    load.zero = now();
     load.drain_seconds = 1;
+    load.ends_at = INFINITY;
+    load.budget = -1;
     load.pause_seconds = 0.001;
     sender.start(load, std::vector<Caller>(4, Caller{0, INFINITY}));
     sender.join();
     const Seen& seen = sender.seen;
     int ok = 0;
-    for (const Row& row : seen.rows) ok += row.code == kOk;
+    for (const Row& row : seen.rows) ok += row.code == status_ok;
     const bool is_whole = int(seen.rows.size()) == count && seen.values.size() == seen.rows.size() * 12;
     delete &sender;
     printf("%s %d\n", is_whole ? "whole" : "parts are missing", ok);

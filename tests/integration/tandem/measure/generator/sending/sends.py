@@ -102,4 +102,4 @@ async def sent(
     async with asyncio.timeout(LIMIT_SECONDS):
         while sender.progress().phase != Phase.DONE:
             await asyncio.sleep(0.01)
-    return sender.seen()
+    return sender.collect()

@@ -8,29 +8,16 @@ from pathlib import Path
 import pytest
 
 from tandem.measure.generator.native.build import sender_recipe
-from tandem.shared.compiled.compiler import CompilerFailed, find_compiler
 from tests.integration.tandem.measure.generator.servers import serving
+from tests.sanitised import SANITISERS, compile_sanitised
 
-SANITISERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 COUNT = 3000
 LIMIT_SECONDS = 120
 
 
 @pytest.fixture(scope="module", params=SANITISERS)
-def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("runner") / "runner"
-    recipe = sender_recipe()
-    sources = [Path(__file__).with_name("runner.cpp"), *(recipe.sources / unit for unit in recipe.units)]
-    flags = ["-std=c++20", "-O1", "-g1", "-pthread", SANITISERS[request.param], "-fno-sanitize-recover=all"]
-    try:
-        command = [find_compiler(), *flags, f"-I{recipe.sources}", *map(str, sources), "-o", str(made), "-lnghttp2"]
-    except CompilerFailed as error:
-        pytest.skip(str(error))
-    compiled = subprocess.run(command, capture_output=True, text=True)
-    if "nghttp2.h" in compiled.stderr:
-        pytest.skip("no nghttp2/nghttp2.h (Debian: libnghttp2-dev)")
-    assert compiled.returncode == 0, compiled.stderr
-    return made
+def runner(request: pytest.FixtureRequest) -> Path:
+    return compile_sanitised(sender_recipe(), Path(__file__).with_name("runner.cpp"), request.param)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -14,7 +14,6 @@ import pytest
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
-from tandem.measure.generator.priority import is_first
 from tandem.measure.generator.requests.reading import READINGS
 from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
 from tandem.measure.generator.sending.tables import End
@@ -180,12 +179,6 @@ async def test_a_cancel_reaches_the_server(kind):
     assert set(seen.rows["code"]) == {1}
 
 
-async def test_this_process_waits_like_all_afterwards(kind):
-    async with serving(echo) as address, connected(kind, address) as sender:
-        await sent(sender, [UNARY], [b""], closed_loop())
-    assert not is_first()
-
-
 async def test_a_key_is_shown(kind):
     keys = []
 
@@ -249,19 +242,6 @@ async def test_a_second_run_begins_anew_on_the_same_connections(kind):
         sender.reset()
         second = await sent(sender, [UNARY], [b"x"] * 10, closed_loop())
     assert (len(first.rows), len(second.rows), len(peers)) == (20, 10, 2)
-
-
-async def test_messages_on_a_unary_rpc_must_be_one(kind):
-    async def stream(request, context):
-        for _ in range(int(request)):
-            yield b"x"
-
-    route = replace(STREAM, is_streamed=False)
-    async with serving(stream=stream) as address, connected(kind, address) as sender:
-        seen = await sent(sender, [route], [b"0", b"1"], closed_loop(1))
-    codes = dict(zip(seen.rows["number"].tolist(), seen.rows["code"].tolist(), strict=True))
-    assert codes[1] == 0
-    assert codes[0] != 0
 
 
 async def test_packed_and_single_numbers_are_counted_alike(kind):

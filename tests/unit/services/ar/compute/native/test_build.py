@@ -18,17 +18,17 @@ from tests.unit.services.ar.compute.native.tiny_kernel import take_compiler, tak
 
 def test_what_was_compiled_is_found_again(tmp_path, monkeypatch):
     take_source(monkeypatch, tmp_path / "sources")
-    path = build.kernel_recipe().kept(tmp_path / "kernels")
+    path = build.kernel_recipe().find_or_compile(tmp_path / "kernels")
     take_compiler(monkeypatch, tmp_path / "bin", "exit 1")
-    assert build.kernel_recipe().kept(path.parent) == path
-    assert build.kernel_recipe().found(path.parent) == [path]
+    assert build.kernel_recipe().find_or_compile(path.parent) == path
+    assert build.kernel_recipe().find(path.parent) == [path]
 
 
 def test_the_name_tells_the_content_and_nobody_else_may_write(tmp_path, monkeypatch):
     take_source(monkeypatch, tmp_path / "sources")
     umask = os.umask(0)
     try:
-        path = build.kernel_recipe().kept(tmp_path / "new" / "kernels")
+        path = build.kernel_recipe().find_or_compile(tmp_path / "new" / "kernels")
     finally:
         os.umask(umask)
     assert path.stem.endswith(f"-{hashlib.sha256(path.read_bytes()).hexdigest()}")
@@ -39,28 +39,29 @@ def test_the_name_tells_the_content_and_nobody_else_may_write(tmp_path, monkeypa
 
 def test_other_sources_are_another_kernel(tmp_path, monkeypatch):
     take_source(monkeypatch, tmp_path / "sources")
-    before = build.kernel_recipe().kept(tmp_path / "kernels")
+    before = build.kernel_recipe().find_or_compile(tmp_path / "kernels")
     step = build._SOURCES / "step.cpp"
     step.write_text(step.read_text() + "\n// changed")
-    after = build.kernel_recipe().kept(tmp_path / "kernels")
+    after = build.kernel_recipe().find_or_compile(tmp_path / "kernels")
     assert (before.is_file(), after.is_file(), before == after) == (True, True, False)
 
 
 def test_another_shared_header_is_another_library(tmp_path, monkeypatch):
     take_source(monkeypatch, tmp_path / "sources")
-    header = tmp_path / "shared.h"
+    header = tmp_path / "shared" / "shared.h"
+    header.parent.mkdir()
     header.write_text("// first")
-    recipe = replace(build.kernel_recipe(), shared_headers=(header,))
-    before = recipe.kept(tmp_path / "kernels")
-    assert recipe.found(before.parent) == [before]
+    recipe = replace(build.kernel_recipe(), shared=header.parent)
+    before = recipe.find_or_compile(tmp_path / "kernels")
+    assert recipe.find(before.parent) == [before]
     header.write_text("// second")
-    assert recipe.found(before.parent) == []
+    assert recipe.find(before.parent) == []
 
 
 def test_without_a_compiler_no_folder_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(LibraryUnavailable, match=r"no C\+\+ compiler \(g\+\+, clang\+\+, c\+\+\)"):
-        build.kernel_recipe().kept(tmp_path / "kernels")
+        build.kernel_recipe().find_or_compile(tmp_path / "kernels")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,7 +71,7 @@ def test_a_compiler_that_fails_leaves_nothing(tmp_path, monkeypatch):
     (broken / "step.cpp").write_text("int main() { return nothing; }")
     monkeypatch.setattr(build, "_SOURCES", broken)
     with pytest.raises(LibraryUnavailable, match=r"does not compile the kernel: .*nothing"):
-        build.kernel_recipe("generic").kept(tmp_path / "kernels")
+        build.kernel_recipe("generic").find_or_compile(tmp_path / "kernels")
     assert list((tmp_path / "kernels").iterdir()) == []
 
 
@@ -82,14 +83,14 @@ def test_what_a_killed_process_left_is_removed_and_what_another_is_making_is_not
         (scratch / "step.so").write_text("half")
     long_ago = left.stat().st_mtime - 2 * LIMIT_SECONDS - 60
     os.utime(left, (long_ago, long_ago))
-    build.kernel_recipe().kept(tmp_path / "kernels")
+    build.kernel_recipe().find_or_compile(tmp_path / "kernels")
     assert (left.exists(), busy.exists()) == (False, True)
 
 
 def test_a_folder_that_can_not_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotKeep, match="the kernel can't be kept"):
-        build.kernel_recipe().kept(tmp_path / "file")
+        build.kernel_recipe().find_or_compile(tmp_path / "file")
 
 
 def test_usable_levels_are_of_this_architecture_and_the_last_is_plain_cpp():

@@ -30,43 +30,43 @@ def runs(library) -> bool:
 
 
 def test_a_kept_kernel_is_loaded_without_a_compiler(folder, tmp_path, monkeypatch):
-    path = build.kernel_recipe().compiled(folder)
+    path = build.kernel_recipe().compile_into(folder)
     take_compiler(monkeypatch, tmp_path / "bin", "exit 1")
     assert runs(open_kernel(folder))
-    assert build.kernel_recipe().found(folder) == [path]
+    assert build.kernel_recipe().find(folder) == [path]
 
 
 def test_two_files_are_two_libraries(folder, tmp_path, monkeypatch):
     """The loader knows a library by its name: a descriptor's number that is used again must not bring the first."""
-    first = load(build.kernel_recipe().compiled(folder))
+    first = load(build.kernel_recipe().compile_into(folder))
     step = build._SOURCES / "step.cpp"
     step.write_text(step.read_text().replace("tiny", "other"))
-    second = load(build.kernel_recipe().compiled(folder))
+    second = load(build.kernel_recipe().compile_into(folder))
     assert [each.tandem_instruction_set() for each in (first, second)] == [b"tiny", b"other"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 1.0])
 def test_a_damaged_kernel_is_compiled_again(folder, caplog, share):
-    path = build.kernel_recipe().compiled(folder)
+    path = build.kernel_recipe().compile_into(folder)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)] + (b"\0" if share == 1.0 else b""))
     assert runs(open_kernel(folder))
     assert f"the kernel is compiled again: {path}: its content is not what was compiled" in caplog.text
-    assert build.kernel_recipe().found(folder) == [path]
+    assert build.kernel_recipe().find(folder) == [path]
     assert path.read_bytes() == content
 
 
 def test_a_kernel_without_its_functions_is_compiled_again(folder, tmp_path, caplog, monkeypatch):
     take_source(monkeypatch, tmp_path / "less", NAMES[:1])
-    lesser = build.kernel_recipe().compiled(folder)
+    lesser = build.kernel_recipe().compile_into(folder)
     monkeypatch.setattr(build, "_SOURCES", tmp_path / "sources")
-    whole = build.kernel_recipe().compiled(tmp_path / "elsewhere")
+    whole = build.kernel_recipe().compile_into(tmp_path / "elsewhere")
     # As if the compiler had made that of these sources.
     bad = folder / f"{whole.stem.rpartition('-')[0]}-{lesser.stem.rpartition('-')[2]}.so"
     lesser.rename(bad)
     assert runs(open_kernel(folder))
     assert "has no function tandem_open, tandem_run, tandem_sample, tandem_close" in caplog.text
-    assert [path.name for path in build.kernel_recipe().found(folder)] == [whole.name]
+    assert [path.name for path in build.kernel_recipe().find(folder)] == [whole.name]
 
 
 def test_a_compiler_that_makes_no_library_is_no_kernel(folder, tmp_path, monkeypatch):
@@ -77,7 +77,7 @@ def test_a_compiler_that_makes_no_library_is_no_kernel(folder, tmp_path, monkeyp
 
 @needs_root
 def test_a_planted_kernel_is_not_loaded_but_replaced(folder, caplog):
-    path = build.kernel_recipe().compiled(folder)
+    path = build.kernel_recipe().compile_into(folder)
     os.chown(path, OTHER_USER, OTHER_USER)
     assert runs(open_kernel(folder))
     assert f"{path}: belongs to user {OTHER_USER}" in caplog.text
@@ -86,7 +86,7 @@ def test_a_planted_kernel_is_not_loaded_but_replaced(folder, caplog):
 
 @pytest.mark.parametrize("mode", [0o666, 0o646])
 def test_a_kernel_that_others_can_write_is_not_loaded_but_replaced(folder, caplog, mode):
-    path = build.kernel_recipe().compiled(folder)
+    path = build.kernel_recipe().compile_into(folder)
     path.chmod(mode)
     assert runs(open_kernel(folder))
     assert f"{path}: can be written by everybody" in caplog.text
@@ -96,7 +96,7 @@ def test_a_kernel_that_others_can_write_is_not_loaded_but_replaced(folder, caplo
 @pytest.mark.parametrize("is_parent", [False, True])
 def test_from_a_folder_that_others_can_write_nothing_is_taken(folder, tmp_path, caplog, monkeypatch, is_parent):
     """A kernel is there that would pass every other check; what runs is made anew, and nothing is kept."""
-    build.kernel_recipe().compiled(folder)
+    build.kernel_recipe().compile_into(folder)
     opened = folder.parent if is_parent else folder
     opened.chmod(0o777)
     (tmp_path / "scratch").mkdir()
@@ -124,7 +124,7 @@ def test_a_folder_that_can_not_be_written_does_not_cost_the_kernel(tmp_path, fol
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "nothing"])
 def test_only_a_regular_file_is_opened(folder, kind):
-    path = build.kernel_recipe().compiled(folder)
+    path = build.kernel_recipe().compile_into(folder)
     moved = path.rename(folder / "moved")
     if kind == "link":
         path.symlink_to(moved)
@@ -154,6 +154,6 @@ def test_of_processes_that_start_at_once_one_compiles(folder, tmp_path):
         for each in both:
             each.kill()
             each.wait()
-    assert runs(load(build.kernel_recipe().kept(folder)))
-    assert sorted(folder.glob("*.so")) == build.kernel_recipe().found(folder)
+    assert runs(load(build.kernel_recipe().find_or_compile(folder)))
+    assert sorted(folder.glob("*.so")) == build.kernel_recipe().find(folder)
     assert len(list(calls.iterdir())) == 1

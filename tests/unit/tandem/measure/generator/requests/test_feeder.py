@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from tandem.measure.generator.requests.feeder import BLOCK_REQUESTS, MAX_AHEAD_BYTES, MAX_AHEAD_REQUESTS, Feeder
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
@@ -75,15 +74,3 @@ def test_large_requests_are_bounded_by_their_bytes():
     before = feeding.num_fed
     fill(feeding, taker, BLOCK_REQUESTS)
     assert feeding.num_fed == before + BLOCK_REQUESTS
-
-
-@pytest.mark.parametrize("callers", [1, 3000])
-def test_a_closed_loop_has_some_for_each_caller_and_more_where_they_are_quick(callers):
-    feeding, taker = feeder(numbers=range(2, 2**62, 3), callers=callers), Taker()
-    fill(feeding, taker)
-    begun = feeding.num_fed
-    assert 2 * callers <= begun <= max(2 * callers, 256) + BLOCK_REQUESTS
-    assert taker.numbers == list(range(2, 2 + 3 * begun, 3))
-    fill(feeding, taker, begun)
-    assert feeding.num_fed - begun >= min(MAX_AHEAD_REQUESTS, 4 * begun)
-    assert not taker.is_fed

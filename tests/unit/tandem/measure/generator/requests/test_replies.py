@@ -39,10 +39,3 @@ def test_tokens_of_a_stream_are_joined_in_order():
     whole = merged([record((4, 0, drawn(4, 0))), record((3, 0, drawn(3, 0)[:1]))])
     found = tokens_by_number(whole, ["Generate", "Complete"])
     assert list(found.items()) == [(3, [7]), (4, [7, 8])]
-
-
-def test_nothing_kept_is_nothing():
-    whole = record((1, 0, []))
-    assert images_by_number(whole, ["Generate"]) == {}
-    assert len(whole.reply_bytes) == 0
-    assert whole.replies.dtype == Record.from_bytes(whole.to_bytes()).replies.dtype

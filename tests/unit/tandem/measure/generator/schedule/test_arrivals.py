@@ -16,20 +16,10 @@ def test_constant_arrivals_are_evenly_spaced_from_the_beginning():
     np.testing.assert_allclose(arrivals(4.0, arrivals="constant", duration_seconds=1.0), [0.0, 0.25, 0.5, 0.75])
 
 
-def test_the_warm_up_lies_before_zero():
-    times = arrivals(4.0, arrivals="constant", duration_seconds=1.0, warm_up_seconds=0.5)
-    np.testing.assert_allclose(times, [-0.5, -0.25, 0.0, 0.25, 0.5, 0.75])
-
-
 def test_a_number_of_requests_does_not_count_the_warm_up():
     times = arrivals(50.0, num_requests=200, warm_up_seconds=2.0)
     assert np.sum(times >= 0.0) == 200
     assert np.sum(times < 0.0) > 50
-
-
-def test_the_shorter_of_duration_and_number_ends_the_run():
-    assert len(arrivals(100.0, arrivals="constant", num_requests=30, duration_seconds=1.0)) == 30
-    assert len(arrivals(100.0, arrivals="constant", num_requests=300, duration_seconds=1.0)) == 100
 
 
 def test_poisson_arrivals_have_the_rate_and_exponential_gaps():
@@ -51,13 +41,6 @@ def test_a_ramp_has_the_rate_of_its_instant(first, last):
     for second in range(10):
         expected = first + (last - first) * (second + 0.5) / 10
         assert np.sum((times >= second) & (times < second + 1)) == pytest.approx(expected, abs=1)
-
-
-def test_a_ramp_starts_after_a_steady_warm_up():
-    times = arrivals(100.0, end_rate_per_second=200.0, arrivals="constant", duration_seconds=5.0, warm_up_seconds=1.0)
-    assert np.sum(times < 0.0) == 100
-    assert np.all(np.diff(times) > 0.0)
-    assert times[-1] < 5.0
 
 
 def test_the_seed_decides():

@@ -13,10 +13,6 @@ def presences(first, last=None, **settings):
     return [presence(scenario, scenario.load, caller) for caller in range(scenario.load.most)]
 
 
-def test_all_are_there_from_the_warm_up_to_the_end():
-    assert presences(3, warm_up_seconds=2.0) == [(-2.0, 10.0)] * 3
-
-
 @pytest.mark.parametrize(("first", "last"), [(1, 5), (5, 1), (2, 3), (3, 3)])
 def test_a_ramp_has_the_number_of_its_instant(first, last):
     found = presences(first, last)
@@ -32,7 +28,3 @@ def test_processes_share_a_number_of_requests_whole(number_of_requests):
     shares = [budget(scenario, number) for number in range(3)]
     assert sum(shares) == number_of_requests
     assert max(shares) - min(shares) <= 1
-
-
-def test_a_load_by_time_has_no_bound():
-    assert budget(closed_scenario(4), 0) is None

@@ -35,11 +35,6 @@ def test_cancels_hit_their_share_within_their_range():
     assert 1.9 < max(cancels) <= 2.0
 
 
-def test_seeds_differ():
-    sequence = RequestSequence(open_scenario())
-    assert len({sequence[number].seed for number in range(3000)}) == 3000
-
-
 @pytest.mark.parametrize(
     ("text", "mean", "low", "high"),
     [("64", 64, 64, 64), ("uniform:16:128", 72, 16, 128), ("geometric:64", 64, 1, 10**6), ("choice:8:16", 12, 8, 16)],

@@ -45,7 +45,7 @@ async def test_runs_that_follow_each_other_share_connections() -> None:
     made = Connections(lambda: now)
     first = await made.sender(plan())
     now += 60.0
-    made.used()
+    made.note_use()
     now += MOST_IDLE_SECONDS
     assert await made.sender(plan()) is first
     assert first.done == ["connect", "reset"]  # type: ignore[attr-defined]
@@ -55,7 +55,7 @@ async def test_connections_that_nobody_read_for_long_are_opened_anew() -> None:
     now = 100.0
     made = Connections(lambda: now)
     first = await made.sender(plan())
-    made.used()
+    made.note_use()
     now += MOST_IDLE_SECONDS + 0.1
     second = await made.sender(plan())
     assert first.done == ["connect", "close"]  # type: ignore[attr-defined]
@@ -65,5 +65,5 @@ async def test_connections_that_nobody_read_for_long_are_opened_anew() -> None:
 async def test_another_number_of_connections_is_opened_anew() -> None:
     made = Connections(lambda: 100.0)
     first = await made.sender(plan())
-    made.used()
+    made.note_use()
     assert await made.sender(plan(num_connections=5)) is not first

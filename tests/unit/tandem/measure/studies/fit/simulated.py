@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.audit import audit, summed, what_is_wrong
+from tandem.measure.generator.audit import audit, sum_audits, what_is_wrong
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.arrivals import intended_seconds
@@ -140,7 +140,7 @@ class Imagined:
         streams = stream_results(scenario, record, seconds)
         verdict = audit(record, streams, is_partial=False)
         own = verdict.model_copy(update={"valid": self.is_good_generator})
-        audits = summed([own], 0, what_is_wrong("this run", own))
+        audits = sum_audits([own], 0, what_is_wrong("this run", own))
         models = [model(workload) for workload in workloads]
         document = Document(
             **header_of("127.0.0.1:1", models, datetime.now(UTC), audits) | {"machine": MACHINE},

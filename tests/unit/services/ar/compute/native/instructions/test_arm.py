@@ -33,7 +33,7 @@ def arm_kernel(monkeypatch) -> Path:
     """What a server on ARM would compile; kept like other kernels, as it takes 20 s."""
     compiler = cross()
     monkeypatch.setattr(recipe, "find_compiler", lambda: compiler)
-    return kernel_recipe(LEVEL, ARM).kept(cache_folder() / "kernels")
+    return kernel_recipe(LEVEL, ARM).find_or_compile(cache_folder() / "kernels")
 
 
 def test_each_operation_gives_the_bits_of_plain_cpp(tmp_path):
@@ -65,7 +65,7 @@ def test_steps_and_samples_have_the_bits_of_this_processor_s_kernel(tmp_path, ar
     found = printed(emulated(arm, arm_kernel))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe, "find_compiler", here)
-        own = kernel_recipe().kept(cache_folder() / "kernels")
+        own = kernel_recipe().find_or_compile(cache_folder() / "kernels")
     expected = printed([str(program(tmp_path, "model_steps", here())), str(own)])
     assert (found.pop(), expected.pop()) == (LEVEL, usable_levels()[0])
     assert len(expected) > 500

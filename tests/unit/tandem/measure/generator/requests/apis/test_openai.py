@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import pytest
 
@@ -73,12 +72,6 @@ def test_tokens_that_a_server_names_are_counted_where_they_come() -> None:
     assert (list(found.num_outputs), found.is_counted) == ([3, 0, 0, 0], True)
 
 
-def test_a_server_that_tells_no_usage() -> None:
-    found = TextReading(is_streamed=True).figures_of([event(choices=[{"text": "a"}], usage=None), DONE])
-    assert (list(found.num_outputs), found.is_counted) == ([1, 0], False)
-    assert math.isnan(found.num_prompt_tokens)
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -98,16 +91,6 @@ def test_an_error_that_is_null_is_none() -> None:
     text = TextReading(is_streamed=False).figures_of([event(choices=[{"text": "a"}], error=None)])
     images = ImageReading(is_sequential=False).figures_of([event(data=[{"b64_json": "x"}], error=None)])
     assert (text.code, sum(text.num_outputs), images.code, images.num_images) == (0, 1, 0, 1)
-
-
-@pytest.mark.parametrize("last", [b"[1]", b"{", b"\xff"])
-def test_what_is_no_object_is_no_answer(last: bytes) -> None:
-    assert TextReading(is_streamed=True).figures_of([last, DONE]).code == 13
-
-
-def test_a_stream_without_its_end_is_torn() -> None:
-    assert TextReading(is_streamed=True).figures_of([event(choices=[{"text": "a"}])]).code == 14
-    assert TextReading(is_streamed=False).figures_of([event(choices=[{"text": "a"}])]).code == 0
 
 
 def test_images_and_the_tokens_of_a_picture() -> None:
