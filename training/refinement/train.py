@@ -143,7 +143,7 @@ class Chooser:
 
     def _features(self, images: Tensor) -> Features:
         """Return the judge's features of images [N, C, H, W]."""
-        return self._judge.look(images.permute(0, 2, 3, 1).numpy())[1]
+        return self._judge.classify(images.permute(0, 2, 3, 1).numpy())[1]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -63,7 +63,7 @@ def _bits(model: Transformer, sequences: Tensor) -> Tensor:
 async def served_bits(address: str, name: str, rival: str) -> tuple[Bits, dict[str, Bits]]:
     """Return bits a token of every test image, in their order, and of each kind of images by its name."""
     test = Split(*load_split("test"))
-    chosen = test.balanced(NUM_PER_CLASS, NUM_CLASSES)
+    chosen = test.balance(NUM_PER_CLASS, NUM_CLASSES)
     noise = np.random.default_rng(SEED).integers(0, 256, chosen.images.shape, dtype=np.uint8)
     async with AsyncTandemClient(address) as client:
         model = await find_model(client, name)

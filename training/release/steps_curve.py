@@ -40,13 +40,13 @@ class Test:
 
     def __init__(self, judge: Judge, images: npt.NDArray[np.uint8]) -> None:
         self._judge = judge
-        self._features = judge.look(images)[1]
+        self._features = judge.classify(images)[1]
         self._normals = normals_of(self._features)
         self._manifold = Manifold(self._features)
 
     def compare(self, images: Split) -> dict[str, float]:
         """Return the figures of generated images."""
-        guesses, features = self._judge.look(images.images)
+        guesses, features = self._judge.classify(images.images)
         found = self._manifold.overlap(features)
         return {
             "fid": round(distance(features, self._normals).value, 4),
@@ -63,7 +63,7 @@ async def curve(
     """Return the figures for each number of steps, and one image [28, 28] of each class."""
     reference = fashion_mnist()
     test = Test(judge, reference.test.images)
-    real = reference.test.balanced(NUM_PER_CLASS, NUM_CLASSES)
+    real = reference.test.balance(NUM_PER_CLASS, NUM_CLASSES)
     labels = np.repeat(np.arange(NUM_CLASSES), num_samples // NUM_CLASSES)
     points, rows = [], []
     async with AsyncTandemClient(address) as client:
@@ -80,7 +80,7 @@ async def curve(
                 {"steps": step, "bits_per_token": round(float(bits.mean()), 4), "standard_error": round(error, 4)}
                 | test.compare(images)
             )
-            rows.append(images.balanced(1, NUM_CLASSES).images)
+            rows.append(images.balance(1, NUM_CLASSES).images)
             print(json.dumps(points[-1]), flush=True)
     return points, rows
 

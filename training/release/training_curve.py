@@ -54,11 +54,11 @@ class Validation:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._features = judge.look(_pixels("validation")[0])[1]
+        self._features = judge.classify(_pixels("validation")[0])[1]
 
     def compare(self, images: npt.NDArray[np.uint8], wanted: npt.NDArray[np.int64]) -> dict[str, float]:
         """Return one point of the curve; `wanted` are the labels."""
-        guesses, features = self._judge.look(images)
+        guesses, features = self._judge.classify(images)
         found = overlap(self._features, features)
         return {
             "fid": round(frechet_distance(features, self._features), 3),

@@ -53,21 +53,21 @@ class Page:
     def values(self, name: str, **labels: str) -> list[float]:
         """Return the samples of this name that have at least these labels."""
         wanted = set(labels.items())
-        return [value for (each, its), value in self.samples.items() if each == name and wanted <= its]
+        return [value for (sample, its), value in self.samples.items() if sample == name and wanted <= its]
 
     def histogram(self, name: str, **labels: str) -> Histogram:
         """Return the histogram of this name over all series that have at least these labels."""
         wanted = set(labels.items())
         cumulative: dict[float, float] = {}
-        for (each, its), value in self.samples.items():
-            if each == f"{name}_bucket" and wanted <= its:
+        for (sample, its), value in self.samples.items():
+            if sample == f"{name}_bucket" and wanted <= its:
                 bound = float(dict(its)["le"])
                 cumulative[bound] = cumulative.get(bound, 0.0) + value
         return Histogram(cumulative, self.total(f"{name}_sum", **labels))
 
     def labels(self, name: str, label: str) -> set[str]:
         """Return the values of a label of the samples of this name."""
-        return {dict(its)[label] for each, its in self.samples if each == name and label in dict(its)}
+        return {dict(its)[label] for sample, its in self.samples if sample == name and label in dict(its)}
 
     def since(self, before: Page) -> Page:
         """Return what was counted after `before`."""
@@ -78,16 +78,20 @@ def parse(text: str) -> Page:
     """Return the page written in Prometheus' text format."""
     families = text_string_to_metric_families(text)
     return Page(
-        {(each.name, frozenset(each.labels.items())): each.value for every in families for each in every.samples}
+        {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for every in families
+            for sample in every.samples
+        }
     )
 
 
 def read(address: str) -> Page:
     """Read /metrics at host:port. Raises ExpectedError if it is not to be had."""
-    return parse(fetched(f"{address}/metrics", {}))
+    return parse(fetch(f"{address}/metrics", {}))
 
 
-def fetched(place: str, headers: Mapping[str, str]) -> str:
+def fetch(place: str, headers: Mapping[str, str]) -> str:
     """Return the text at host:port/path, over HTTP in the clear. Raises ExpectedError if it is not to be had."""
     try:
         request = urllib.request.Request(f"http://{place}", headers=dict(headers))

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tandem.client.channels import open_async_channel
 from tandem.client.credentials import Credentials
-from tandem.measure.meters.metrics_page import fetched
+from tandem.measure.meters.metrics_page import fetch
 from tandem.shared.loopback import is_loopback
 from tandem.shared.metrics import METRICS_PORT_METADATA
 
@@ -34,7 +34,7 @@ async def pages_of_backend(gateway_address: str, paradigm: str) -> tuple[str, ..
     [page] = await pages_of_gateway(gateway_address)
     status = await asyncio.to_thread(_status, page)
     try:
-        listed = next(each["replicas"] for each in status["paradigms"] if each["paradigm"] == paradigm)
+        listed = next(entry["replicas"] for entry in status["paradigms"] if entry["paradigm"] == paradigm)
         targets = [replica["target"] for replica in listed if replica["state"] == "serving"]
     except (KeyError, TypeError, StopIteration):
         raise NotReported(f"{page}/status is not the gateway's") from None
@@ -70,6 +70,6 @@ def _status(page: str) -> Any:
     if credentials.ca is not None:  # a key must not travel in the clear
         raise NotReported("the gateway uses TLS, and is asked for its replicas in the clear only")
     try:
-        return json.loads(fetched(f"{page}/status", dict(credentials.metadata or ())))
+        return json.loads(fetch(f"{page}/status", dict(credentials.metadata or ())))
     except ValueError as error:
         raise NotReported(f"{page}/status: {error}") from None

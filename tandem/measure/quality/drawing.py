@@ -49,12 +49,12 @@ def paradigm_of(model: ImageModel) -> str:
 async def served_model(client: AsyncTandemClient, name: str) -> ImageModel:
     """Return the model called `name`, of either paradigm, whatever it makes. Raises NotFound."""
     found: list[ImageModel] = [
-        *await _listed(client.list_parallel_models),
-        *await _listed(client.list_sequential_models),
+        *await _list_models(client.list_parallel_models),
+        *await _list_models(client.list_sequential_models),
     ]
-    model = next((each for each in found if each.name == name), None)
+    model = next((model for model in found if model.name == name), None)
     if model is None:
-        raise NotFound(name, [each.name for each in found])
+        raise NotFound(name, [model.name for model in found])
     return model
 
 
@@ -66,7 +66,7 @@ async def find_model(client: AsyncTandemClient, name: str) -> ImageModel:
     return model
 
 
-async def _listed(listing: Any) -> tuple[Any, ...]:
+async def _list_models(listing: Any) -> tuple[Any, ...]:
     """Return one paradigm's models, none if its backend is away or not behind this address."""
     try:
         return tuple(await listing())

@@ -87,13 +87,13 @@ def _headline(found: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _samples(axes: Axes, images: Split, names: list[str]) -> None:
-    rows = [np.hstack(_padded(images.of_class(label)[:SAMPLES_A_CLASS])) for label in range(len(names))]
+    rows = [np.hstack(_pad(images.of_class(label)[:SAMPLES_A_CLASS])) for label in range(len(names))]
     _show(axes, np.vstack(rows), f"the first {SAMPLES_A_CLASS} samples of each class")
     axes.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=10)
     axes.tick_params(left=False)
 
 
-def _padded(images: Pixels) -> list[Pixels]:
+def _pad(images: Pixels) -> list[Pixels]:
     missing = SAMPLES_A_CLASS - len(images)
     return [*images, *[np.zeros_like(images[0])] * missing]
 
@@ -113,7 +113,7 @@ def _show(axes: Axes, pixels: Pixels, title: str) -> None:
 
 def _class_bars(axes: Axes, found: dict[str, Any], metric: str, title: str) -> None:
     for offset, side, colour in ((0.34, "model", _MODEL), (0.66, "floor", _REAL)):
-        values = [each[metric] for each in found[side]["classes"]]
+        values = [row[metric] for row in found[side]["classes"]]
         bars = axes.barh(np.arange(len(values)) + offset, values, height=0.3, color=colour)
         axes.bar_label(bars, fmt="%.2f", fontsize=8, padding=2)
     axes.margins(x=0.14)

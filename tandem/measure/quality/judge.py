@@ -24,15 +24,15 @@ class Judge:
     def __init__(self, path: Path) -> None:
         """Raises InvalidArgument if the file has other inputs and outputs."""
         self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        inputs, outputs = self._session.get_inputs(), {each.name for each in self._session.get_outputs()}
+        inputs, outputs = self._session.get_inputs(), {node.name for node in self._session.get_outputs()}
         shape = inputs[0].shape
-        if [each.name for each in inputs] != ["image"] or len(shape) != 4 or not {"logits", "features"} <= outputs:
+        if [node.name for node in inputs] != ["image"] or len(shape) != 4 or not {"logits", "features"} <= outputs:
             accepted = "an ONNX file with input image [batch, channels, height, width] and outputs logits and features"
             raise InvalidArgument("judge", str(path), accepted)
         self.image_shape: tuple[int, int, int] = (shape[2], shape[3], shape[1])
         """Height, width, channels."""
 
-    def look(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    def classify(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Return (guessed labels [N], features [N, F]). Raises InvalidArgument if the images are of another shape."""
         pixels = with_channels(images)
         if pixels.shape[1:] != self.image_shape:

@@ -21,7 +21,7 @@ async def own_verdict(
     client: AsyncTandemClient, model: ImageModel, test: Split, generated: Split, steps: int | None = None
 ) -> dict[str, Any]:
     """Return the model's own figures by name, empty if it has none to give; likelihoods as for so many `steps`."""
-    real, made = (each.balanced(NUM_PER_CLASS, model.num_classes) for each in (test, generated))
+    real, made = (images.balance(NUM_PER_CLASS, model.num_classes) for images in (test, generated))
     if isinstance(model, SequentialModel):
         return await _likelihoods(client, model, real, made, steps) if model.can_score_images else {}
     if model.has_discriminator:
@@ -36,7 +36,7 @@ async def _discrimination(client: AsyncTandemClient, name: str, real: Split, mad
     """
     wrong = Split(real.images, (real.labels + 1) % (real.labels.max() + 1))
     scores = {
-        key: await _scores(client, name, each) for key, each in (("real", real), ("made", made), ("wrong", wrong))
+        key: await _scores(client, name, images) for key, images in (("real", real), ("made", made), ("wrong", wrong))
     }
     return {
         "num_of_each_kind": len(real.labels),
@@ -66,8 +66,8 @@ async def _likelihoods(
     """Return bits a token of test images, of the model's own, and of noise."""
     noise = Split(np.random.default_rng(0).integers(0, 256, real.images.shape, dtype=np.uint8), real.labels)
     found = {
-        key: await bits_per_token(client, model.name, each, steps)
-        for key, each in (("test_images", real), ("own_images", made), ("noise", noise))
+        key: await bits_per_token(client, model.name, images, steps)
+        for key, images in (("test_images", real), ("own_images", made), ("noise", noise))
     }
     return {
         "num_of_each_kind": len(real.labels),

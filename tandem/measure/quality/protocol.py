@@ -27,7 +27,7 @@ from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.manifold import NUM_NEIGHBOURS
 from tandem.measure.quality.memorisation import Nearest
 from tandem.measure.quality.model_verdict import own_verdict
-from tandem.measure.quality.reconstruction import psnr, reconstructed
+from tandem.measure.quality.reconstruction import psnr, reconstruct
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.quality import Views
@@ -79,8 +79,8 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     names = class_names(judge, reference)
     labels = balanced_labels(protocol.num_samples, reference.num_classes)
     yardstick = Yardstick(Judge(weights), reference)
-    model, images, own = asyncio.run(_drawn(protocol, address, labels, reference, advance))
-    restored = None if protocol.model is None else reconstructed(protocol.model, reference.test.images)
+    model, images, own = asyncio.run(_draw_images(protocol, address, labels, reference, advance))
+    restored = None if protocol.model is None else reconstruct(protocol.model, reference.test.images)
     tokenizer = None if restored is None else yardstick.views(restored)
     if restored is not None and tokenizer is not None:
         own |= tokenizer_verdict(reference.test.images, restored, tokenizer)
@@ -92,7 +92,7 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
         "judge": {"name": judge.name, "sha256": digest},
         "class_names": names,
     }
-    found: dict[str, Any] = _rounded(subject | yardstick.judged(images, neighbours, floor, tokenizer).model_dump())
+    found: dict[str, Any] = _round_floats(subject | yardstick.judge(images, neighbours, floor, tokenizer).model_dump())
     found["gates"] = verdicts(protocol.name, found["model"] | found["own_verdict"])
     found["notes"] = NOTES
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def balanced_labels(num_samples: int, num_classes: int) -> npt.NDArray[np.int64]
     return np.repeat(np.arange(num_classes), num_samples // num_classes)
 
 
-async def _drawn(
+async def _draw_images(
     protocol: Protocol, address: str, labels: npt.NDArray[np.int64], reference: Reference, advance: Advance
 ) -> tuple[ImageModel, Split, dict[str, Any]]:
     async with AsyncTandemClient(address) as client:
@@ -157,7 +157,7 @@ async def _drawn(
             raise InvalidArgument("model", model.name, accepted)
         images = Split(await draw(client, model, labels, protocol.sampling, advance), labels)
         if images.images.shape[1:] != reference.test.images.shape[1:]:
-            shapes = [list(each.images.shape[1:]) for each in (images, reference.test)]
+            shapes = [list(split.images.shape[1:]) for split in (images, reference.test)]
             raise InvalidArgument(
                 "model", f"{model.name} of images {shapes[0]}", f"images {shapes[1]}, as the reference's"
             )
@@ -174,9 +174,9 @@ def _nearest_pairs(images: Split, reference: Reference, neighbours: list[Nearest
     return pairs
 
 
-def _rounded(value: Any) -> Any:
+def _round_floats(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, _DIGITS)
     if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: _round_floats(item) for key, item in value.items()}
+    return [_round_floats(item) for item in value] if isinstance(value, list | tuple) else value

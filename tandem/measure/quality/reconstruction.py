@@ -13,7 +13,7 @@ _BATCH_SIZE = 500
 _INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
-def reconstructed(model: Model, images: Pixels) -> Pixels | None:
+def reconstruct(model: Model, images: Pixels) -> Pixels | None:
     """Return images as the model's tokenizer gives them back; None if the model has no encoder."""
     image, tokens = model.spec.image, model.spec.image_tokens
     if image is None or tokens is None or tokens.encoder is None:

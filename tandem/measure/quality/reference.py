@@ -37,7 +37,7 @@ class Split:
         rows = np.argsort(self.labels, kind="stable")
         return Split(self.images[rows], self.labels[rows])
 
-    def balanced(self, num_per_class: int, num_classes: int) -> "Split":
+    def balance(self, num_per_class: int, num_classes: int) -> "Split":
         """Return the first images of each class, in the order of the classes; at most as many as the rarest one has."""
         num_per_class = min(num_per_class, *(int((self.labels == label).sum()) for label in range(num_classes)))
         rows = np.concatenate([np.flatnonzero(self.labels == label)[:num_per_class] for label in range(num_classes)])
@@ -101,7 +101,7 @@ def from_file(path: Path) -> Reference:
         except ValueError:
             raise InvalidArgument("reference", str(path), "an .npz file without Python objects") from None
     if "images" in arrays:
-        train, test = _divided(_split(arrays, ""))
+        train, test = _divide(_split(arrays, ""))
     else:
         train, test = (_split(arrays, prefix) for prefix in ("train_", "test_"))
     reference = Reference(path.stem, train, test, tuple(map(str, arrays.get("names", np.array([])).tolist())))
@@ -122,7 +122,7 @@ def _split(arrays: dict[str, npt.NDArray[np.generic]], prefix: str) -> Split:
     return Split(images, labels.astype(np.int64)).by_class()
 
 
-def _divided(split: Split) -> tuple[Split, Split]:
+def _divide(split: Split) -> tuple[Split, Split]:
     """Return what to train on and every TEST_SHARE-th image of each class, of images in the order of their classes."""
     first = np.searchsorted(split.labels, split.labels)  # where an image's class begins
     is_test = (np.arange(len(split.labels)) - first) % TEST_SHARE == TEST_SHARE - 1

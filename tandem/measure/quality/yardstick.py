@@ -29,19 +29,24 @@ class Yardstick:
     def __init__(self, judge: Judge, reference: Reference) -> None:
         self._judge = judge
         self._reference = reference
-        self._test_features = judge.look(reference.test.images)[1]
+        self._test_features = self._features_of(reference.test.images)
         self._normals = normals_of(self._test_features)
         self._manifold = Manifold(self._test_features)
         unseen = self.nearest_training_images(reference.test)
-        self._distances = Distances(lambda images: judge.look(images)[1], reference.train.images, reference.test.images)
+        self._distances = Distances(
+            lambda images: judge.classify(images)[1], reference.train.images, reference.test.images
+        )
         self._thresholds = [unseen_threshold(found.distances) for found in unseen]
+
+    def _features_of(self, images: npt.NDArray[np.uint8]) -> Features:
+        return self._judge.classify(images)[1]
 
     def nearest_training_images(self, images: Split) -> list[Nearest]:
         """Return, class by class, the nearest training image of the same class for each image."""
         train = self._reference.train
         return [nearest(images.of_class(label), train.of_class(label)) for label in range(self._reference.num_classes)]
 
-    def judged(self, images: Split, neighbours: list[Nearest], floor: Floor, tokenizer: Views | None) -> JudgedImages:
+    def judge(self, images: Split, neighbours: list[Nearest], floor: Floor, tokenizer: Views | None) -> JudgedImages:
         """Return all that there is to say of generated images; `neighbours` is what `nearest_training_images` found,
         `tokenizer` the views of what the model's tokenizer gives back, if it has one.
         """
@@ -62,7 +67,7 @@ class Yardstick:
         All of them are memorised in the trivial sense, so for that figure the floor is the test images' own.
         """
         num_classes = self._reference.num_classes
-        images = self._reference.train.balanced(num_per_class, num_classes)
+        images = self._reference.train.balance(num_per_class, num_classes)
         return Floor(images, self._quality(images, [UNSEEN_SHARE] * num_classes), self.views(images.images))
 
     def views(self, images: npt.NDArray[np.uint8]) -> Views:
@@ -70,7 +75,7 @@ class Yardstick:
         return self._distances.to(images)
 
     def _quality(self, images: Split, memorised: list[float]) -> Quality:
-        guesses, features = self._judge.look(images.images)
+        guesses, features = self._judge.classify(images.images)
         hits = guesses == images.labels
         classes = tuple(
             self._class_quality(label, features[images.labels == label], hits[images.labels == label], share)
@@ -85,7 +90,7 @@ class Yardstick:
             kid_std=kid_std,
             accuracy=float(hits.mean()),
             **vars(self._manifold.overlap(features)),
-            worst_class_fid=max(each.fid for each in classes),
+            worst_class_fid=max(row.fid for row in classes),
             memorised=float(np.average(memorised, weights=sizes)),
             worst_class_memorised=max(memorised),
             classes=classes,

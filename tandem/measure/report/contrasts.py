@@ -10,9 +10,8 @@ UNARY = ("sequential unary", "parallel unary")
 
 def contrast(document: Comparison, pair: tuple[str, str], concurrency: int, metric: str) -> Contrast | None:
     """Return a contrast of a document; None if it has none."""
-    wanted = (*pair, concurrency, metric)
-    found = (each for each in document.contrasts if (each.first, each.second, each.concurrency, each.metric) == wanted)
-    return next(found, None)
+    pairs = (entry for entry in document.contrasts if (entry.first, entry.second) == pair)
+    return next((entry for entry in pairs if (entry.concurrency, entry.metric) == (concurrency, metric)), None)
 
 
 def advantage(document: Comparison, concurrency: int, metric: str) -> Value | None:
@@ -28,12 +27,12 @@ def least_difference(controls: Sequence[Contrast], concurrency: int, metric: str
     """Return the greatest share by which equal things differ in a metric, by the ends of the intervals of their ratios;
     None where there was no control.
     """
-    ratios = [each.ratio for each in controls if (each.concurrency, each.metric) == (concurrency, metric)]
+    ratios = [entry.ratio for entry in controls if (entry.concurrency, entry.metric) == (concurrency, metric)]
     found = [end for ratio in ratios if ratio for end in (ratio.value, ratio.low, ratio.high)]
     return max((max(end, 1 / end) - 1 for end in found if end is not None and end > 0.0), default=None)
 
 
 def ratio_of(contrasts: Sequence[Contrast], concurrency: int, metric: str) -> float | None:
     """Return the first ratio of a metric that is known."""
-    found = (each.ratio for each in contrasts if (each.concurrency, each.metric) == (concurrency, metric))
+    found = (entry.ratio for entry in contrasts if (entry.concurrency, entry.metric) == (concurrency, metric))
     return next((ratio.value for ratio in found if ratio is not None), None)

@@ -22,8 +22,8 @@ def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
         return sources.steps.points
     if sources.comparison is None or not sources.comparison.is_matched:
         return ()
-    served = {each.paradigm: each for each in sources.comparison.served}
-    unary = [each for each in sources.comparison.modes if each.delivery == "unary" and each.paradigm in served]
+    served = {images.paradigm: images for images in sources.comparison.served}
+    unary = [mode for mode in sources.comparison.modes if mode.delivery == "unary" and mode.paradigm in served]
     nothing = {"steps": None, "bits_per_token": None, "bits_over_most": None, "predicted_over_most": None}
     pairs = [(mode, served[mode.paradigm]) for mode in unary]
     return tuple(
@@ -82,7 +82,7 @@ def front(points: Iterable[StepsPoint]) -> list[StepsPoint]:
     time or an FID are left out.
     """
     known = [(wait, fid, point) for point in points if (wait := wait_of(point)) and (fid := fid_of(point))]
-    known.sort(key=lambda each: (each[0].value, each[1].value))
+    known.sort(key=lambda row: (row[0].value, row[1].value))
     return [
         point
         for wait, fid, point in known

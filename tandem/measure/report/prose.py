@@ -65,7 +65,7 @@ def _environment() -> Environment:
         for name in ("number", "count", "share", "seconds", "counted", "rounded", "ranged", "ends", "known")
     }
     shows |= {"percent": "{:.0%}".format, "bits": formats.decimals(3), "hundredfold": formats.decimals(0, 100)}
-    found.filters |= shows | {"signed": "{:+,.3g}".format, "by": _by, "sound": _sound, "capitalised": _capitalised}
+    found.filters |= shows | {"signed": "{:+,.3g}".format, "by": _by, "sound": _sound, "capitalise": _capitalise}
     found.globals |= shows | _VALUES
     return found
 
@@ -78,7 +78,7 @@ def _sound(problems: Iterable[str]) -> list[str]:
     return [problem for problem in problems if not problem.startswith("INVALID")]
 
 
-def _capitalised(text: str) -> str:
+def _capitalise(text: str) -> str:
     text = " ".join(text.split())
     return f"{text[:1].upper()}{text[1:]}"
 

@@ -82,7 +82,7 @@ def page(sources: Sources, charts: Sequence[Chart | Stack]) -> str:
     shows = {"count": formats.count, "number": formats.number, "known": formats.known, "percent": "{:.0%}".format}
     html.filters |= {**shows, "with_code": _with_code}
     html.globals |= shows | {table.__name__: table for table in _TABLES}
-    html.globals |= {"answers": answers, "checked_png": checked_png, "paragraphs": paragraphs, "svg": _svg}
+    html.globals |= {"answers": answers, "rewrite_png": rewrite_png, "paragraphs": paragraphs, "svg": _svg}
     growth, first = sources.growth, first_chart(charts)
     keys = [chart.key for chart in charts]
     rendered: str = html.get_template("page.html").render(
@@ -126,7 +126,7 @@ def _with_code(text: str) -> Markup:
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped
 
 
-def checked_png(text: str) -> str:
+def rewrite_png(text: str) -> str:
     """Return an image in base64 as a PNG that we have written ourselves; empty if it is none."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:

@@ -79,7 +79,7 @@ class Sources:
     def documents(self) -> list[Result]:
         """All that could be read."""
         single = (self.crossover, self.comparison, self.growth, self.steps, self.colocation)
-        return [*(each for each in single if each is not None), *(run.document for run in self.runs)]
+        return [*(document for document in single if document is not None), *(run.document for run in self.runs)]
 
     def add(self, name: str, document: Result) -> None:
         """Take a document, `name` being that of its file; what no report shows goes to `rejected`."""

@@ -42,9 +42,9 @@ def tell(sources: Sources) -> Story:
     capacities = [] if sources.crossover is None else sources.crossover.capacities
     # Where open loops had the same objective.
     brackets = {
-        each.model: (each.low_per_second, each.high_per_second)
-        for each in capacities
-        if each.slo_seconds == load.slo_seconds
+        capacity.model: (capacity.low_per_second, capacity.high_per_second)
+        for capacity in capacities
+        if capacity.slo_seconds == load.slo_seconds
     }
     machine = document.machine if document.is_local else None
     sentences = paragraphs("answer.sentences", points, pair, machine, load.slo_seconds, brackets)

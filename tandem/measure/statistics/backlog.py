@@ -28,7 +28,7 @@ def backlog_of(intended: NDArray[np.float64], ended: NDArray[np.float64], window
     if np.count_nonzero((intended >= 0.0) & (intended <= window)) < _LEAST_REQUESTS or window <= 0.0:
         return None
     instants = (np.arange(NUM_PARTS * _SAMPLES_OF_A_PART) + 0.5) / (NUM_PARTS * _SAMPLES_OF_A_PART) * window
-    due, gone = (np.searchsorted(np.sort(each), instants, side="right") for each in (intended, ended))
+    due, gone = (np.searchsorted(np.sort(times), instants, side="right") for times in (intended, ended))
     means = (due - gone).reshape(NUM_PARTS, -1).mean(axis=1)
     (slope, _), covariance = np.polyfit(instants.reshape(NUM_PARTS, -1).mean(axis=1), means, 1, cov=True)
     slope, error = float(slope), float(np.sqrt(covariance[0, 0]))

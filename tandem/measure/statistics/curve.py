@@ -61,7 +61,7 @@ class Measured:
 
     def residuals(self, curve: Curve) -> Floats:
         """Return (fit - measured) / scale."""
-        fitted = np.array([curve(each) for each in self.x])
+        fitted = np.array([curve(x) for x in self.x])
         return np.asarray((fitted - self.seconds) / self.scale)
 
 
@@ -99,9 +99,9 @@ def _knees(x: Floats) -> Sequence[float]:
     """Return candidates, some way apart from each other and from the ends."""
     found: list[float] = []
     low, high = np.min(x) * _KNEE_MARGIN, np.max(x) / _KNEE_MARGIN
-    for each in sorted(x.tolist()):
-        if low <= each <= high and (not found or each > found[-1] * _KNEE_SPACING):
-            found.append(each)
+    for knee in sorted(x.tolist()):
+        if low <= knee <= high and (not found or knee > found[-1] * _KNEE_SPACING):
+            found.append(knee)
     return found
 
 

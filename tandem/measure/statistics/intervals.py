@@ -57,7 +57,7 @@ def tenths_of(whole: float, without: Iterable[float]) -> tuple[float, ...]:
 
     For a statistic that a row drawn twice would bias, as in a bootstrap.
     """
-    return tuple(NUM_GROUPS * whole - (NUM_GROUPS - 1) * each for each in without)
+    return tuple(NUM_GROUPS * whole - (NUM_GROUPS - 1) * rest for rest in without)
 
 
 def of_tenths(tenths: Sequence[float], count: int) -> Value:

@@ -83,7 +83,7 @@ def fit_line(tokens: Sequence[float], seconds: Sequence[float]) -> LineFit | Non
         return None
     x, y = np.asarray(tokens, np.float64), np.asarray(seconds, np.float64)
     line = fit_shape(Measured(x, y, y), np.inf)
-    worst = max(abs(line(each) / value - 1.0) for each, value in zip(x.tolist(), y.tolist(), strict=True))
+    worst = max(abs(line(place) / value - 1.0) for place, value in zip(x.tolist(), y.tolist(), strict=True))
     return LineFit(
         base_seconds=line.base_seconds,
         per_token_seconds=line.slope_seconds,
@@ -102,8 +102,8 @@ def _fit(x: Floats, seconds: Floats, shapes: Sequence[Shape]) -> StepTime:
         StepTime("max", _level(np.ones_like(x[:first]), seconds[:first]), _level(x[first:], seconds[first:]))
         for first in range(1, len(x))
     ]
-    chosen = (each for each in candidates if each.shape in shapes)
-    return min(chosen, key=lambda each: float(np.sum((each(x) / seconds - 1.0) ** 2)))
+    chosen = (step for step in candidates if step.shape in shapes)
+    return min(chosen, key=lambda step: float(np.sum((step(x) / seconds - 1.0) ** 2)))
 
 
 def _level(x: Floats, seconds: Floats) -> float:

@@ -136,7 +136,7 @@ class Lesson:
 
 
 def _cases(drawn: dict[str, list[Images]], page: Page, judge: Judge) -> list[Case]:
-    _, reference = judge.look(_pixels(drawn.pop(""))[..., 0])
+    _, reference = judge.classify(_pixels(drawn.pop(""))[..., 0])
     return [_case(name, parts, reference, page, judge) for name, parts in drawn.items()]
 
 
@@ -145,7 +145,7 @@ def _case(name: str, parts: list[Images], reference: Features, page: Page, judge
 
     pixels = _pixels(parts)
     labels = np.concatenate([part.labels for part in parts])
-    guesses, features = judge.look(pixels[..., 0])
+    guesses, features = judge.classify(pixels[..., 0])
     prefix = "tandem_diversity"
     return Case(
         name=name,

@@ -29,13 +29,13 @@ class FidMeter:
         self._judge = Judge(weights_of(judge_model(judge))[0])
         images = reference_of(reference)
         self._num_classes = images.num_classes
-        self._expected: Features = self._judge.look(images.test.images)[1]
+        self._expected: Features = self._judge.classify(images.test.images)[1]
 
     def fid(self, generator: Generator, spec: ImageSpec, seed: int, num_images: int) -> float:
         """Return the FID of images drawn from latents (seed, 0) on, as many of each class. Raises InvalidArgument."""
         labels = balanced_labels(num_images, self._num_classes)
         images = np.concatenate(list(_drawn(generator, spec, seed, labels)))
-        return frechet_distance(self._judge.look(images)[1], self._expected)
+        return frechet_distance(self._judge.classify(images)[1], self._expected)
 
 
 def _drawn(

@@ -29,8 +29,8 @@ def _blocks(images: Pixels) -> Floats:
     cells = _cells(images)
     size = NUM_CELLS - 1
     corners = [cells[:, down : down + size, right : right + size] for down in (0, 1) for right in (0, 1)]
-    blocks = _normalised(np.concatenate(corners, axis=-1))  # [N, 3, 3, 4 * NUM_BINS]
-    return _normalised(np.minimum(blocks, _CLIP)).reshape(len(images), -1)
+    blocks = _normalise(np.concatenate(corners, axis=-1))  # [N, 3, 3, 4 * NUM_BINS]
+    return _normalise(np.minimum(blocks, _CLIP)).reshape(len(images), -1)
 
 
 def _cells(images: Pixels) -> Floats:
@@ -44,7 +44,7 @@ def _cells(images: Pixels) -> Floats:
     down[:, 1:-1] = values[:, 2:] - values[:, :-2]
     right[:, :, 1:-1] = values[:, :, 2:] - values[:, :, :-2]
     longest = np.hypot(down, right).argmax(axis=-1, keepdims=True)
-    down, right = (np.take_along_axis(each, longest, axis=-1)[..., 0] for each in (down, right))
+    down, right = (np.take_along_axis(steps, longest, axis=-1)[..., 0] for steps in (down, right))
     length = np.hypot(down, right)
     place = np.arctan2(down, right) * np.float32(NUM_BINS / np.pi) - np.float32(0.5)
     lower = np.floor(place)
@@ -61,6 +61,6 @@ def _cells(images: Pixels) -> Floats:
     return cells.reshape(count, NUM_CELLS, NUM_CELLS, NUM_BINS)
 
 
-def _normalised(blocks: Floats) -> Floats:
+def _normalise(blocks: Floats) -> Floats:
     norm: Floats = np.sqrt(np.square(blocks).sum(axis=-1, keepdims=True) + np.float32(_EPSILON))
     return blocks / norm

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Any, Literal
 
 from tandem.measure.formats import number
+from tandem.measure.report.prose import sentence
 from tandem.measure.results.distributions import PHASES
 from tandem.measure.results.value import Value
 
@@ -75,17 +76,23 @@ def value_series(
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over a common axis. `levels`: horizontal lines, where they are on the y axis and how they are called."""
+    """Curves over a common axis. `levels`: horizontal lines, where they are on the y axis and how they are called.
+    `facts`: what the note below it tells, see templates/charts.txt.
+    """
 
     key: str
     title: str
-    note: str
     x_title: str
     y_title: str
     series: Sequence[Series]
     x_log: bool = True
     y_log: bool = True
     levels: Sequence[tuple[float, str]] = ()
+    facts: Sequence[Any] = ()
+
+    @property
+    def note(self) -> str:
+        return sentence(f"charts.{self.key.replace('-', '_')}", *self.facts)
 
     @property
     def is_empty(self) -> bool:
@@ -104,11 +111,11 @@ class Chart:
     @property
     def x_ticks(self) -> list[float] | None:
         """Where the ticks of a logarithmic axis are; None: evenly."""
-        return log_ticks([x for each in self.series for x in each.x]) if self.x_log else None
+        return log_ticks([x for series in self.series for x in series.x]) if self.x_log else None
 
     @property
     def y_ticks(self) -> list[float] | None:
-        values = [y for each in self.series for y in each.y if not isinstance(y, str)]
+        values = [y for series in self.series for y in series.y if not isinstance(y, str)]
         return log_ticks([*values, *(at for at, _ in self.levels)]) if self.y_log else None
 
 
@@ -146,8 +153,11 @@ class Stack:
 
     key: str
     title: str
-    note: str
     rows: Sequence[Row]
+
+    @property
+    def note(self) -> str:
+        return sentence(f"charts.{self.key}")
 
     @property
     def is_empty(self) -> bool:

@@ -7,23 +7,18 @@ from tandem.measure.results.crossover import Crossover, FittedCurve, FittedServi
 from tandem.measure.statistics.curve import curve_of
 
 _NUM_POINTS = 60
-_UNIT_NOTE = (
-    "Points: means of some slices of the runs, as the backend told it. Lines: the fit. An image takes many steps, and"
-    " one pass."
-)
-_WHOLE_NOTE = "Points: what clients waited, means of some slices. Lines: the fit."
 
 
 def fit_charts(crossover: Crossover) -> list[Chart]:
     """Return all there is something for."""
     units, wholes = [], []
-    for each in crossover.services:
-        units += _fit(each, each.unit, "a step" if each.paradigm == "sequential" else "a pass")
-        wholes += _fit(each, each.whole, "a whole image")
+    for service in crossover.services:
+        units += _fit(service, service.unit, "a step" if service.paradigm == "sequential" else "a pass")
+        wholes += _fit(service, service.whole, "a whole image")
     title = "Service curves: a step in sequence, a pass in parallel"
     return [
-        Chart("fit-unit", title, _UNIT_NOTE, "batch: sequences a step, images a pass", "ms", units),
-        Chart("fit-whole", "Whole image over requests in flight", _WHOLE_NOTE, "requests in flight", "ms", wholes),
+        Chart("fit-unit", title, "batch: sequences a step, images a pass", "ms", units),
+        Chart("fit-whole", "Whole image over requests in flight", "requests in flight", "ms", wholes),
     ]
 
 
@@ -34,7 +29,7 @@ def _fit(service: FittedService, fitted: FittedCurve, name: str) -> list[Series]
     curve = curve_of(fitted)
     grid = np.geomspace(max(1.0, min(xs)), max(xs), _NUM_POINTS).tolist()
     measured = [point.measured_seconds * MILLISECONDS for point in fitted.points]
-    line = [curve(each) * MILLISECONDS for each in grid]
+    line = [curve(x) * MILLISECONDS for x in grid]
     return [
         Series(f"{service.paradigm}: {name}", service.paradigm, "points", xs, measured),
         Series(f"{service.paradigm}: fit", service.paradigm, "fit", grid, line),

@@ -27,27 +27,21 @@ def load_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Char
     if len({run.load.concurrency for run in runs if isinstance(run.load, ClosedLoop)}) < 2:
         closed = []  # one number of callers makes no curve
     charts = [
-        _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened),
-        _latency("closed", "Latency over achieved load (closed loop)", _CLOSED_NOTE, "images/s", closed),
+        _latency("open", "Latency over offered load (open loop)", "offered images/s", opened),
+        _latency("closed", "Latency over achieved load (closed loop)", "images/s", closed),
         _goodput(opened),
     ]
     if comparison is not None:
-        charts.append(_compared(comparison))
+        charts.append(_chart_comparison(comparison))
     return [chart for chart in charts if not chart.is_empty]
 
 
-_OPEN_NOTE = "Requests start when they are due, whatever became of those before; latency counts from then."
-_CLOSED_NOTE = (
-    "A number of callers, each of which asks again when it has its image; the number is in each point's note."
-)
-
-
-def _latency(key: str, title: str, note: str, x_title: str, placed: _Placed) -> Chart:
+def _latency(key: str, title: str, x_title: str, placed: _Placed) -> Chart:
     series = []
     for name, style in _QUANTILES:
         rows = [(run, x, getattr(run.stream.latency.seconds, name)) for run, x in placed]
         series += _by_paradigm(rows, name, style, MILLISECONDS)
-    return Chart(key, title, note, x_title, "latency, ms", series)
+    return Chart(key, title, x_title, "latency, ms", series)
 
 
 def _goodput(placed: _Placed) -> Chart:
@@ -58,8 +52,7 @@ def _goodput(placed: _Placed) -> Chart:
         grid = np.geomspace(min(offered), max(offered), _NUM_POINTS).tolist()
         series.append(Series("all that was offered", "neutral", "fit", grid, grid))
     shown = ", ".join(dict.fromkeys(_objective(goodput) for *_, goodput in measured))
-    note = f"Images a second that were there within the objective ({shown}). Above the knee, more load gives less."
-    return Chart("goodput", "Goodput", note, "offered images/s", "images/s in time", series, y_log=False)
+    return Chart("goodput", "Goodput", "offered images/s", "images/s in time", series, y_log=False, facts=[shown])
 
 
 def _objective(goodput: Goodput) -> str:
@@ -115,7 +108,7 @@ def _by_paradigm(
     return found
 
 
-def _compared(comparison: Comparison) -> Chart:
+def _chart_comparison(comparison: Comparison) -> Chart:
     """Return the interleaved curve of a comparison, with its intervals."""
     series = []
     for mode in (mode for mode in comparison.modes if mode.delivery == "unary"):
@@ -125,24 +118,14 @@ def _compared(comparison: Comparison) -> Chart:
                 for point in mode.curve
             ]
             series.append(value_series(f"{mode.paradigm} {name}", mode.paradigm, style, rows, MILLISECONDS))
-    note = (
-        "All modes in turn at each number of callers, round by round, so that a noisy machine hurts all alike."
-        f" Intervals: {comparison.settings.confidence:.0%}."
-    )
     title = "Latency over achieved load (closed loop, interleaved)"
-    return Chart("compared", title, note, "images/s", "latency, ms", series)
+    return Chart("compared", title, "images/s", "latency, ms", series, facts=[comparison.settings.confidence])
 
 
 def cost_charts(comparison: Comparison) -> list[Chart]:
     """Return what an image costs: CPU seconds."""
     cpu = _costs(comparison, lambda point: point.cpu_seconds_per_image.servers, MILLISECONDS)
-    return [Chart("cpu", "CPU an image", _CPU_NOTE, "callers", "CPU-ms an image", cpu)]
-
-
-_CPU_NOTE = (
-    "Gateway and backend together, by their own account, of the same images that the latency is of. The client's CPU is"
-    " not in it."
-)
+    return [Chart("cpu", "CPU an image", "callers", "CPU-ms an image", cpu)]
 
 
 def _costs(comparison: Comparison, of: Callable[[Point], Value | None], scale: float = 1.0) -> list[Series]:

@@ -10,15 +10,6 @@ from tandem.measure.results.steps import Steps, StepsPoint
 from tandem.measure.results.value import Value
 
 KEY = "cost-quality"
-_NOTE = (
-    "Further left is faster, further down is nearer to real images. Bars: 95 % intervals. FID is"
-    " extrapolated to infinitely many images: real ones have 0. Dotted: the Pareto fronts, which nothing measured beats"
-    " in both. Dashed: real images that a tokenizer has merely encoded and decoded."
-)
-_LAW_NOTE = (
-    "Bits a token of test images in K steps, over those in the most steps. The line is the sum of the measured costs of"
-    " the steps; nothing is fitted. Bars: 95 % intervals over test images."
-)
 
 
 def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
@@ -39,12 +30,12 @@ def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
     sizes = sorted({quality.model.num_images for _, quality in judged})
     y_title = f"FID, from {' or '.join(map(count, sizes))} images"
     title = "Cost against quality: lower left is better"
-    return Chart(KEY, title, _NOTE, "ms for one image, one caller", y_title, series, levels=_levels(judged))
+    return Chart(KEY, title, "ms for one image, one caller", y_title, series, levels=_levels(judged))
 
 
 def _places(points: Sequence[StepsPoint]) -> list[tuple[Value, Value]]:
     """Return the time and the FID of those that have both."""
-    return [(wait, fid) for each in points if (wait := wait_of(each)) and (fid := fid_of(each))]
+    return [(wait, fid) for point in points if (wait := wait_of(point)) and (fid := fid_of(point))]
 
 
 def _levels(judged: Sequence[tuple[str, JudgedImages]]) -> list[tuple[float, str]]:
@@ -104,9 +95,9 @@ def law_chart(document: Steps) -> Chart:
     """Return what each step costs in bits, as measured and as its costs foretell."""
     points = [point for point in document.points if point.steps is not None]
     measured = [(float(point.steps or 0), point.bits_over_most, "") for point in points]
-    told = [(float(point.steps or 0), each) for point in points if (each := point.predicted_over_most) is not None]
+    told = [(float(point.steps or 0), bits) for point in points if (bits := point.predicted_over_most) is not None]
     series = [
         value_series("measured", "sequential", "points", measured),
         Series("sum of the steps' costs", "neutral", "fit", [steps for steps, _ in told], [bits for _, bits in told]),
     ]
-    return Chart("steps-law", "Bits a token over those in the most steps", _LAW_NOTE, "steps", "bits a token", series)
+    return Chart("steps-law", "Bits a token over those in the most steps", "steps", "bits a token", series)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from tandem.measure.formats import counted, number
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Row, Series, Stack, Style, value_series
 from tandem.measure.report.charts.load import STYLES
-from tandem.measure.report.contests import between
 from tandem.measure.report.sources import Run
 from tandem.measure.results.comparison import Comparison, ModeResult, Point
 from tandem.measure.results.distributions import PHASES, Histogram, Phases
@@ -24,12 +23,7 @@ def phase_stack(runs: Sequence[Run], comparison: Comparison | None) -> Stack:
                     )
     else:
         rows = [row for paradigm in PARADIGMS for row in _run_rows(runs, paradigm)]
-    note = (
-        "Means of all requests, so the parts sum to what the client waited; the total stands at each row. outside:"
-        " all that is not the backend: proxy, network and the client itself. A part that a paradigm does not"
-        " have is left out."
-    )
-    return Stack("phases", "Where the time goes", note, rows)
+    return Stack("phases", "Where the time goes", rows)
 
 
 def _ends(mode: ModeResult) -> Sequence[Point]:
@@ -44,7 +38,7 @@ def _run_rows(runs: Sequence[Run], paradigm: Paradigm) -> list[Row]:
         for run in runs
         if isinstance(run.load, ClosedLoop) and run.stream.paradigm == paradigm and run.is_sound and run.stream.phases
     )
-    return [_row(f"{paradigm}, {each[0]} at a time", paradigm, each[2]) for each in closed[:1] + closed[1:][-1:]]
+    return [_row(f"{paradigm}, {run[0]} at a time", paradigm, run[2]) for run in closed[:1] + closed[1:][-1:]]
 
 
 def _row(label: str, paradigm: Paradigm, phases: Phases) -> Row:
@@ -94,8 +88,7 @@ def _cdf(name: str, paradigm: Paradigm, style: Style, histogram: Histogram) -> S
 
 
 def _cdf_chart(key: str, title: str, series: Sequence[Series]) -> Chart:
-    note = "From the histograms' buckets, a factor of 1.4 wide: exact at the points, straight lines between."
-    return Chart(key, title, note, "latency, ms", "share of requests", series, y_log=False)
+    return Chart(key, title, "latency, ms", "share of requests", series, y_log=False)
 
 
 def first_output_chart(comparison: Comparison) -> Chart:
@@ -104,15 +97,10 @@ def first_output_chart(comparison: Comparison) -> Chart:
     series = []
     for paradigm in PARADIGMS:
         alone = [(mode.name, mode.alone) for mode in comparison.modes if mode.paradigm == paradigm and mode.alone]
-        first = [(name, each.first_output.p50, "") for name, each in alone]
-        whole = [(name, each.latency.p50, "") for name, each in alone]
+        first = [(name, point.first_output.p50, "") for name, point in alone]
+        whole = [(name, point.latency.p50, "") for name, point in alone]
         series.append(value_series(f"{paradigm}: first output", paradigm, "hollow", first, MILLISECONDS))
         series.append(value_series(f"{paradigm}: whole image", paradigm, "points", whole, MILLISECONDS))
-    num_requests = between(min(counts, default=0), max(counts, default=0))
-    note = (
-        f"Medians of {num_requests} requests of each mode, by one caller."
-        " Streaming brings something early only where something is"
-        " there early: a token of an image is not yet an image, and a GAN's image comes whole."
-    )
+    facts = min(counts, default=0), max(counts, default=0)
     title = f"First output and whole image: {len(comparison.modes)} modes of asking for one image"
-    return Chart("first-output", title, note, "ms after the request", "", series, y_log=False)
+    return Chart("first-output", title, "ms after the request", "", series, y_log=False, facts=facts)

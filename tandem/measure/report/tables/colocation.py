@@ -28,9 +28,9 @@ def colocation_tables(document: Colocation) -> Iterator[Table]:
 
 def _rows(side: Side) -> Iterator[Row]:
     yield Row((f"{side.load.workload.model}, {sentence('colocation.load', side.load)}", "", "", ""), begins_part=True)
-    for each in side.changes:
-        name, show = _METRICS[each.metric]
-        cells = (value_cell(each.alone, show), value_cell(each.together, show), value_cell(each.ratio, factor))
+    for change in side.changes:
+        name, show = _METRICS[change.metric]
+        cells = (value_cell(change.alone, show), value_cell(change.together, show), value_cell(change.ratio, factor))
         yield Row((f"  {name}", *cells))
     if side.num_failed:
         yield Row(("  failed requests", "", f"{side.num_failed:,} of {side.num_requests:,}", ""), is_bad=True)

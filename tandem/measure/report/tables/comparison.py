@@ -65,7 +65,7 @@ _FOREIGN: dict[str, tuple[str, Show]] = {
 def comparison_tables(document: Comparison) -> list[Table]:
     """Return the modes at each load, what comes beside them, and the quality of the images if it was measured."""
     rows = [row for concurrency in document.settings.concurrencies for row in _load(document, concurrency)]
-    name = f"{_named(document, 'images/s')}, p99 within\n {seconds(document.settings.slo_seconds)}"
+    name = f"{_name_figure(document, 'images/s')}, p99 within\n {seconds(document.settings.slo_seconds)}"
     rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
     found = [] if document.is_matched else [work_table(document)]
     found.append(_modes_table(document, [*_forms(document), *rows], "with one caller, and under load"))
@@ -83,9 +83,13 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
         where = counted(concurrency, "caller")
         for metric, (name, show) in _FOREIGN.items():
             cells: list[str | Cell] = []
-            for each in foreign.contrasts:
-                if (each.concurrency, each.metric) == (concurrency, metric):
-                    cells += [show(each.first_value), show(each.second_value), value_cell(each.ratio, factor)]
+            for contrast in foreign.contrasts:
+                if (contrast.concurrency, contrast.metric) == (concurrency, metric):
+                    cells += [
+                        show(contrast.first_value),
+                        show(contrast.second_value),
+                        value_cell(contrast.ratio, factor),
+                    ]
             rows += [Row((f"{where}: {name}", *cells))] if cells else []
     heads = [f"{mode.delivery}\n{whose}" for mode in foreign.modes for whose in ("foreign", "ours", "ratio")]
     title = f"{foreign.model} at {foreign.address}: texts of {foreign.num_tokens} tokens, beside our images of as many"
@@ -108,7 +112,7 @@ def work_table(document: Comparison) -> Table:
     unary = [mode for mode in document.modes if mode.delivery == "unary"]
     rows = [Row(("a request", *(work.name for work in works)))]
     for load in dict.fromkeys((ALONE, max(document.settings.concurrencies))):
-        points = [next((each for each in mode.curve if each.concurrency == load), None) for mode in unary]
+        points = _points(unary, load)
         waits = [value_cell(point.latency.p50 if point else None, seconds) for point in points]
         rows.append(Row((f"{counted(load, 'caller')}: a request, p50", *waits), begins_part=True))
         for name, pick in (("outputs a second", _rate), ("outputs a server's CPU-second", _per_cpu)):
@@ -124,15 +128,15 @@ def _outputs(work: Work, value: Value | None) -> Cell:
 
 
 def _rate(work: Work, point: Point) -> Value:
-    return _changed(point.images_per_second, lambda rate: rate * work.num_outputs)
+    return _change_unit(point.images_per_second, lambda rate: rate * work.num_outputs)
 
 
 def _per_cpu(work: Work, point: Point) -> Value | None:
     servers = point.cpu_seconds_per_image.servers
-    return _changed(servers, lambda cpu: work.num_outputs / cpu) if servers and servers.value else None
+    return _change_unit(servers, lambda cpu: work.num_outputs / cpu) if servers and servers.value else None
 
 
-def _changed(value: Value, change: Callable[[float], float]) -> Value:
+def _change_unit(value: Value, change: Callable[[float], float]) -> Value:
     """Return a value in another unit, with the ends of its interval."""
     changed = sorted(change(end) for end in (value.low, value.high) if end)
     low, high = changed if len(changed) == 2 else (None, None)
@@ -146,7 +150,7 @@ def readme_table(document: Comparison) -> Table:
     qualities = {served.paradigm: served.quality for served in document.served}
     found = [qualities[mode.paradigm] for mode in document.modes]
     for metric, (name, show) in FIGURES.items() if any(found) else ():
-        rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
+        rows.append(Row((name, *(show(getattr(judged.model, metric)) if judged else NONE for judged in found), "")))
     if any(map(tokenizer_fid, found)):
         rows.append(Row((LOST, *map(tokenizer_loss, found), "")))
     return _modes_table(document, [*_forms(document), *rows])
@@ -159,7 +163,7 @@ def _modes_table(document: Comparison, rows: Sequence[Row], title: str = "") -> 
     return Table(heads, [replace(row, cells=row.cells[:-1]) for row in rows], title)
 
 
-def _named(document: Comparison, name: str) -> str:
+def _name_figure(document: Comparison, name: str) -> str:
     """Return a figure's name, where a request may be for no image, too."""
     return name if document.is_matched else name.replace("whole image", "whole answer").replace("image", "request")
 
@@ -168,7 +172,7 @@ def _row(
     name: str, values: Sequence[Value | None], better: Value | None, show: Show = seconds, begins_part: bool = False
 ) -> Row:
     """Return a figure of all modes; the last cell says how many times `better` the unary parallel call is."""
-    cells = [value_cell(each, show) for each in values]
+    cells = [value_cell(value, show) for value in values]
     return Row((name, *cells, "" if better is None else value_cell(better, factor)), begins_part=begins_part)
 
 
@@ -191,11 +195,10 @@ def terms_table(document: Comparison, beside: BesideResult) -> Table:
         forms = [" ".join(of(model) for of in _FORMS.values()) for model in models]
         rows.append(Row((title, *forms, ""), begins_part=True))
         pair = (modes[0].name, modes[1].name)
-        ratios = {
-            (each.concurrency, each.metric): each.ratio for each in contrasts if (each.first, each.second) == pair
-        }
+        of_pair = [contrast for contrast in contrasts if (contrast.first, contrast.second) == pair]
+        ratios = {(contrast.concurrency, contrast.metric): contrast.ratio for contrast in of_pair}
         for load in loads:
-            points = [next((each for each in mode.curve if each.concurrency == load), None) for mode in modes]
+            points = _points(modes, load)
             for metric in _TERMS:
                 name, show, pick = _LOAD[metric]
                 cells = [value_cell(pick(point) if point else None, show) for point in points]
@@ -209,14 +212,18 @@ def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
         values = _values(document, concurrency, pick)
         if not (place or any(values)):
             return
-        name = _named(document, name)
+        name = _name_figure(document, name)
         label = f"  {name}" if place else f"{counted(concurrency, 'caller')}: {name}"
         yield _row(label, values, advantage(document, concurrency, metric), show, begins_part=not place)
 
 
 def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value | None]:
-    points = [next((each for each in mode.curve if each.concurrency == concurrency), None) for mode in document.modes]
-    return [pick(point) if point else None for point in points]
+    return [pick(point) if point else None for point in _points(document.modes, concurrency)]
+
+
+def _points(modes: Sequence[ModeResult], concurrency: int) -> list[Point | None]:
+    """Return the point of each mode with so many callers."""
+    return [next((point for point in mode.curve if point.concurrency == concurrency), None) for mode in modes]
 
 
 def highest_rate(mode: ModeResult) -> str:

@@ -30,14 +30,14 @@ _TRIALS: Columns[tuple[str, Trial, float]] = {
 def crossover_tables(crossover: Crossover) -> list[Table]:
     """Return those that have a row."""
     curves = []
-    for each in crossover.services:
-        unit = "t_step(batch)" if each.paradigm == "sequential" else "t_batch(batch)"
-        named = ((unit, each.unit), ("t0(in flight)", each.rest), ("whole(in flight)", each.whole))
-        curves += [(f"{each.paradigm} {name}", curve) for name, curve in named]
+    for service in crossover.services:
+        unit = "t_step(batch)" if service.paradigm == "sequential" else "t_batch(batch)"
+        named = ((unit, service.unit), ("t0(in flight)", service.rest), ("whole(in flight)", service.whole))
+        curves += [(f"{service.paradigm} {name}", curve) for name, curve in named]
     runs = [
         (str(capacity.paradigm), run, capacity.slo_seconds)
         for capacity in crossover.capacities
-        for run in sorted(capacity.trials, key=lambda each: each.rate_per_second)
+        for run in sorted(capacity.trials, key=lambda trial: trial.rate_per_second)
     ]
     tables = (
         table_of("Fitted parameters (95 % intervals)", curves, _CURVES, lambda row: not row[1].is_good),

@@ -37,9 +37,9 @@ def modes_between(growth: Growth, comparison: Comparison | None) -> list[Generat
         text, (first, *others) = TEXTS[point.text], point.results
         workload = f"{text}, {counted(point.concurrency, 'stream')}"
         modes.append(GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE))
-        for each in others:
-            name, tokens = f"sequential, {each.server.label}", each.tokens_per_message.value
-            modes.append(GenerationMode(f"drafts, {text}", name, workload, tokens, each.ratio))
+        for result in others:
+            name, tokens = f"sequential, {result.server.label}", result.tokens_per_message.value
+            modes.append(GenerationMode(f"drafts, {text}", name, workload, tokens, result.ratio))
     return [*modes, *_image_modes(comparison)] if modes and comparison is not None else modes
 
 

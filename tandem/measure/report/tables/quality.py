@@ -30,10 +30,10 @@ def gains_table(
     if first.quality is None or second.quality is None or not found:
         return None
     rows = []
-    for view, each in found.items():
-        sides = (value_cell(side, number) for side in (each.first, each.second))
-        rows.append(Row((VIEWS[view], *sides, Cell(each.word, each.figures))))
-    least = (_least_varied(each, document.class_names) for each in (first.quality, second.quality))
+    for view, verdict in found.items():
+        sides = (value_cell(side, number) for side in (verdict.first, verdict.second))
+        rows.append(Row((VIEWS[view], *sides, Cell(verdict.word, verdict.figures))))
+    least = (_least_varied(judged, document.class_names) for judged in (first.quality, second.quality))
     bits = first.bits_per_token
     rows += [
         Row(("least variance of a class (real: 1)", *least, "")),
@@ -41,13 +41,13 @@ def gains_table(
     ]
     parts = [_first_part(comparison, paradigm) for paradigm in ("sequential", "parallel")]
     if any(parts):
-        rows.append(Row(("first part of an image, streamed", *(value_cell(each, seconds) for each in parts), "")))
-    heads = ("distance to real images", *(f"{each.mode.model}\n{each.mode.paradigm}" for each in (first, second)))
+        rows.append(Row(("first part of an image, streamed", *(value_cell(part, seconds) for part in parts), "")))
+    heads = ("distance to real images", *(f"{point.mode.model}\n{point.mode.paradigm}" for point in (first, second)))
     return Table((*heads, "difference"), rows)
 
 
 def _least_varied(judged: JudgedImages, class_names: tuple[str, ...]) -> Cell:
-    classes = [(each.variance_ratio, label) for label, each in enumerate(judged.model.classes)]
+    classes = [(row.variance_ratio, label) for label, row in enumerate(judged.model.classes)]
     if not classes:
         return Cell(NONE)
     ratio, label = min(classes)
@@ -72,16 +72,16 @@ _VIEWS_COLUMNS: Columns[tuple[str, Views]] = {
 
 def views_tables(judged: Sequence[tuple[str, str, JudgedImages | None]]) -> list[Table]:
     """Return the table of images with their names and the names of their models; none where no quality was measured."""
-    seen = [(name, model, each.views) for name, model, each in judged if each is not None]
+    seen = [(name, model, images.views) for name, model, images in judged if images is not None]
     return [views_table(seen)] if seen else []
 
 
 def views_table(seen: Sequence[tuple[str, str, Nearness]]) -> Table:
     """Return the table of the views of images, with their names and the names of their models."""
     title = "Distance to the test images in three kinds of features (lower is better)"
-    lost = {model: each.tokenizer for _, model, each in seen if each.tokenizer is not None}
+    lost = {model: nearness.tokenizer for _, model, nearness in seen if nearness.tokenizer is not None}
     rows = [
-        *((name, each.model) for name, _, each in seen),
+        *((name, nearness.model) for name, _, nearness in seen),
         *((f"real images through {model}'s tokenizer", views) for model, views in lost.items()),
         ("as many real images", seen[0][2].floor),
     ]
@@ -90,17 +90,20 @@ def views_table(seen: Sequence[tuple[str, str, Nearness]]) -> Table:
 
 def quality_tables(document: Comparison) -> list[Table]:
     """Return how good the images were, next to real ones; none if that was not measured."""
-    if not any(each.quality for each in document.served):
+    if not any(served.quality for served in document.served):
         return []
-    return [_quality(document), *views_tables([(each.model, each.model, each.quality) for each in document.served])]
+    return [
+        _quality(document),
+        *views_tables([(served.model, served.model, served.quality) for served in document.served]),
+    ]
 
 
 def _quality(document: Comparison) -> Table:
     judged = [served.quality for served in document.served]
-    floor = next(each.floor for each in judged if each)
-    figures = [*(each and each.model for each in judged), floor]
+    floor = next(images.floor for images in judged if images)
+    figures = [*(images and images.model for images in judged), floor]
     rows = [
-        Row((name, *(Cell(NONE if each is None else show(getattr(each, metric))) for each in figures)))
+        Row((name, *(Cell(NONE if figure is None else show(getattr(figure, metric))) for figure in figures)))
         for metric, (name, show) in FIGURES.items()
     ]
     rows.insert(1, Row((LOST, *map(tokenizer_loss, judged), NONE)))

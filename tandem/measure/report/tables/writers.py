@@ -35,8 +35,8 @@ def markdown_table(table: Table, is_padded: bool = False) -> str:
     """Return lines without a newline at the end; `is_padded`: columns are as wide everywhere, for a terminal.
     What is bad is bold. A title is left to the page.
     """
-    lines = [[_escaped(head).replace("\n", ", ") for head in table.heads]]
-    lines += [list(map(_marked, row.whole_cells)) for row in table.rows]
+    lines = [[_escape(head).replace("\n", ", ") for head in table.heads]]
+    lines += [list(map(_mark, row.whole_cells)) for row in table.rows]
     widths = [max(len(line[place]) for line in lines) if is_padded else 0 for place in range(len(table.heads))]
     lines.insert(1, ["---", *["---:"] * (len(widths) - 1)])
     sides = [str.ljust, *[str.rjust] * (len(widths) - 1)]
@@ -44,10 +44,10 @@ def markdown_table(table: Table, is_padded: bool = False) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
-def _marked(cell: Cell) -> str:
-    text = _escaped(str(cell)).replace("\n", " ")
+def _mark(cell: Cell) -> str:
+    text = _escape(str(cell)).replace("\n", " ")
     return f"**{text}**" if cell.is_bad and text else text
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return printable(text).replace("|", "\\|")

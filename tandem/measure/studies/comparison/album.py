@@ -40,7 +40,7 @@ class Album:
         if len(self._kept[label]) < self._most:
             self._kept[label].append(pixels)
 
-    def balanced(self, num_per_class: int) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    def balance(self, num_per_class: int) -> tuple[Pixels, npt.NDArray[np.int64]]:
         """Return the first images [N, H, W, C] of each class, in the order of the classes, and their labels [N]."""
         images = np.stack([image for kept in self._kept for image in kept[:num_per_class]])
         return images, np.repeat(np.arange(len(self._kept)), num_per_class)
@@ -50,7 +50,7 @@ class Album:
         count = min(num_per_class, self.num_per_class)
         if not count:
             return ""
-        canvas = grid(self.balanced(count)[0], count, PADDING)
+        canvas = grid(self.balance(count)[0], count, PADDING)
         file = io.BytesIO()
         Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas).save(file, "PNG")
         return base64.b64encode(file.getvalue()).decode()

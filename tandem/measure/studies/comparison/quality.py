@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import class_names
-from tandem.measure.quality.reconstruction import reconstructed
+from tandem.measure.quality.reconstruction import reconstruct
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of, without_grey_axis
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
@@ -47,10 +47,10 @@ class Assessor:
         quality = {}
         for drawer, album in albums.items():
             on_stage(f"quality: images: {drawer}")
-            drawn, labels = album.balanced(per_class)
+            drawn, labels = album.balance(per_class)
             images = Split(without_grey_axis(drawn), labels)
             tokenizer = lost.get(models.get(drawer, ""))
-            quality[drawer] = measure.judged(images, measure.nearest_training_images(images), floor, tokenizer)
+            quality[drawer] = measure.judge(images, measure.nearest_training_images(images), floor, tokenizer)
         return quality, self._judgement("")
 
     def _tokenizer_views(self, name: str, real: Split, measure: Yardstick) -> Views | None:
@@ -59,7 +59,7 @@ class Assessor:
             model = self.repository.get(name)
         except NotFound:  # it is served from elsewhere
             return None
-        restored = reconstructed(model, real.images)
+        restored = reconstruct(model, real.images)
         return None if restored is None else measure.views(restored)
 
     def _judgement(self, reason: str) -> Judgement:

@@ -62,7 +62,7 @@ async def score(
     from tandem.measure.quality.model_verdict import bits_per_token
 
     num_classes = reference.num_classes
-    images = reference.test.balanced(num_images // num_classes, num_classes)
+    images = reference.test.balance(num_images // num_classes, num_classes)
     bits = {}
     async with AsyncTandemClient(address) as client:
         able = {model.name for model in await client.list_sequential_models() if model.can_score_images}

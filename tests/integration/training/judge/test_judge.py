@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not DEFAULT_FOLDER.exists(), reason="needs the p
 def test_the_committed_judge_is_as_good_as_its_gate():
     path, _ = weights_of(judge_model(MODELS / "fashion-judge"))
     test = fashion_mnist().test
-    guesses, _ = Judge(path).look(test.images)
+    guesses, _ = Judge(path).classify(test.images)
     assert np.mean(guesses == test.labels) >= 0.92
 
 
@@ -39,6 +39,6 @@ def test_a_few_steps_teach_something_and_their_export_is_a_judge(tmp_path):
     path, digest = weights_of(judge_model(model))
     assert digest != weights_of(judge_model(MODELS / "fashion-judge"))[1]
     images, labels = data.validation
-    guesses, features = Judge(path).look(images.squeeze(1).numpy())
+    guesses, features = Judge(path).classify(images.squeeze(1).numpy())
     assert np.mean(guesses == labels.numpy()) == pytest.approx(last["validation_accuracy"], abs=1e-3)
     assert features.shape == (len(images), 128)

@@ -17,14 +17,14 @@ MODELS = Path(__file__).parents[5] / "models"
 
 def test_it_tells_classes_and_gives_features(judge_folder: Path) -> None:
     images, labels = pictures(300, 0)  # more than one batch
-    guesses, features = Judge(judge_folder / "judge.onnx").look(images)
+    guesses, features = Judge(judge_folder / "judge.onnx").classify(images)
     assert (guesses == labels).all()
     assert features == pytest.approx(images.reshape(len(images), -1) / 127.5 - 1, abs=1e-6)
 
 
 def test_images_of_another_size_are_refused(judge_folder: Path) -> None:
     with pytest.raises(InvalidArgument, match=r"\[2, 28, 28, 1\].*\[number, 4, 4, 1\]"):
-        Judge(judge_folder / "judge.onnx").look(np.zeros((2, 28, 28), np.uint8))
+        Judge(judge_folder / "judge.onnx").classify(np.zeros((2, 28, 28), np.uint8))
 
 
 def test_another_kind_of_file_is_no_judge(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from services.common.images.encoding import to_uint8
 from tandem.measure.quality.protocol import tokenizer_verdict
-from tandem.measure.quality.reconstruction import psnr, reconstructed
+from tandem.measure.quality.reconstruction import psnr, reconstruct
 from tandem.measure.results.quality import Distance, Views
 from tandem.shared.models import ModelRepository
 from tests.tiny_models import NUM_CODES, NUM_TOKENS, add_image_model, painted
@@ -24,15 +24,15 @@ def test_what_the_tokens_hold_comes_back_and_the_rest_does_not(tmp_path: Path) -
     add_image_model(tmp_path)
     images = painted_images()
     model = ModelRepository(tmp_path).get("tiny-image")
-    assert np.array_equal(reconstructed(model, images), images)
+    assert np.array_equal(reconstruct(model, images), images)
     changed = images.copy()
     changed[:, 3, 3] ^= 255  # not one of the pixels that tell the code
-    assert np.array_equal(reconstructed(model, changed), images)
+    assert np.array_equal(reconstruct(model, changed), images)
 
 
 def test_a_model_without_encoder_has_no_way_back(tmp_path: Path) -> None:
     add_image_model(tmp_path, has_encoder=False)
-    assert reconstructed(ModelRepository(tmp_path).get("tiny-image"), np.zeros((1, 28, 28), np.uint8)) is None
+    assert reconstruct(ModelRepository(tmp_path).get("tiny-image"), np.zeros((1, 28, 28), np.uint8)) is None
 
 
 def test_a_lossless_tokenizer_has_no_signal_to_noise_ratio() -> None:

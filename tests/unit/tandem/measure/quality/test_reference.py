@@ -104,11 +104,11 @@ def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:
 
 def test_a_balanced_part_has_the_first_images_of_each_class() -> None:
     split = Split(np.arange(6, dtype=np.uint8).reshape(6, 1, 1), np.array([1, 0, 1, 0, 0, 1]))
-    part = split.balanced(2, 2)
+    part = split.balance(2, 2)
     assert part.labels.tolist() == [0, 0, 1, 1]
     assert part.images.ravel().tolist() == [1, 3, 0, 2]
 
 
 def test_a_balanced_part_is_as_large_as_the_rarest_class_lets_it() -> None:
     split = Split(np.zeros((5, 1, 1), np.uint8), np.array([0, 0, 0, 1, 1]))
-    assert split.balanced(3, 2).labels.tolist() == [0, 0, 1, 1]
+    assert split.balance(3, 2).labels.tolist() == [0, 0, 1, 1]

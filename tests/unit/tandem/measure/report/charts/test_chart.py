@@ -10,7 +10,7 @@ from tandem.measure.report.tables.comparison import phase_table
 from tandem.measure.results.distributions import Histogram
 from tests.unit.tandem.measure.report.conftest import a_comparison
 
-STACK = Stack("phases", "t", "n", [Row("a", "sequential", {"decode": 0.06, "queue": 0.01, "outside": 0.03})])
+STACK = Stack("phases", "t", [Row("a", "sequential", {"decode": 0.06, "queue": 0.01, "outside": 0.03})])
 
 
 def test_parts_stand_in_the_order_of_a_request_s_life_and_sum_to_the_whole() -> None:
@@ -49,7 +49,7 @@ def test_ticks_of_a_logarithmic_axis_can_be_read() -> None:
 
 
 def test_a_chart_without_points_is_empty() -> None:
-    assert Chart("k", "t", "n", "x", "y", [Series("s", "parallel", "line", (), ())]).is_empty
+    assert Chart("k", "t", "x", "y", [Series("s", "parallel", "line", (), ())]).is_empty
 
 
 def test_the_note_of_first_outputs_has_the_number_of_requests_that_were_measured() -> None:

@@ -20,8 +20,8 @@ HOSTILE = "<script>alert(1)</script> $x$"
 SERIES = Series(HOSTILE, "parallel", "line", [1.0, 20.0, 300.0], [5.0, 6.0, 7.0], [4.0, None, 6.5], [6.0, None, 8.0])
 FIT = Series("fit", "sequential", "fit", [1.0, 300.0], [5.0, 6.0])
 NAMED = Series("n", "neutral", "hollow", [1.0, 2.0], ["a", HOSTILE], notes=["x", "y"], is_labelled=True)
-CHART = Chart("key", HOSTILE, "note", "x", "y", [SERIES, FIT], levels=[(5.5, HOSTILE)])
-STACK = Stack("phases", "t", "n", [Row(HOSTILE, "sequential", {"decode": 0.06, "queue": 0.01, "outside": 0.03})])
+CHART = Chart("key", HOSTILE, "x", "y", [SERIES, FIT], levels=[(5.5, HOSTILE)])
+STACK = Stack("phases", "t", [Row(HOSTILE, "sequential", {"decode": 0.06, "queue": 0.01, "outside": 0.03})])
 
 
 TAGS = {"svg", "g", "defs", "style", "clipPath", "path", "rect", "use", "text", "tspan", "title", "pattern"}
@@ -35,7 +35,7 @@ def test_every_point_says_what_it_is() -> None:
     text = draw_svg(CHART)
     assert titles(text) == [*SERIES.titles, "fit"]
     assert titles(draw_svg(STACK)) == ["queue: 10 ms, 10 %", "decode: 60 ms, 60 %", "outside: 30 ms, 30 %"]
-    assert titles(draw_svg(Chart("key", "t", "n", "x", "", [NAMED], y_log=False))) == NAMED.titles
+    assert titles(draw_svg(Chart("key", "t", "x", "", [NAMED], y_log=False))) == NAMED.titles
     assert draw_svg(CHART) == text
 
 

@@ -21,7 +21,7 @@ def filled(most_per_class: int = 10) -> Album:
 
 
 def test_the_first_of_each_class_are_kept_in_the_order_of_the_classes() -> None:
-    images, labels = filled().balanced(2)
+    images, labels = filled().balance(2)
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert images[:, 0, 0, 0].tolist() == [0, 3, 11, 14, 22, 25]
 

@@ -105,9 +105,9 @@ def test_the_loss_of_a_tokenizer_is_that_of_as_many_real_images(
     def no(name: str) -> None:
         raise NotFound(name, [])
 
-    monkeypatch.setattr(quality_module, "reconstructed", lambda model, images: images)
+    monkeypatch.setattr(quality_module, "reconstruct", lambda model, images: images)
     lossless, _ = judges.assess(albums, drawn_by, 10_000, ignore)
-    monkeypatch.setattr(quality_module, "reconstructed", lambda model, images: images // 128 * 128)
+    monkeypatch.setattr(quality_module, "reconstruct", lambda model, images: images // 128 * 128)
     coarse, _ = judges.assess(albums, drawn_by, 10_000, ignore)
     for drawer in ("sequential", "sequential, 1 step"):
         blurred = coarse[drawer].views.tokenizer
