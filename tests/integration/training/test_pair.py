@@ -13,7 +13,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
-from tandem.measure.quality.reconstruction import reconstructed
+from tandem.measure.quality.reconstruction import reconstruct
 from tandem.measure.quality.reference import from_file
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.shared.models import ModelRepository
@@ -87,7 +87,7 @@ def test_the_judge_measures_images_in_colour_in_every_view(models: Path, data: P
     assert judge.spec.image is not None
     assert judge.spec.image.class_names == NAMES
     yardstick = Yardstick(Judge(weights_of(judge)[0]), reference)
-    restored = reconstructed(ModelRepository(models).get("shapes-ar"), reference.test.images)
+    restored = reconstruct(ModelRepository(models).get("shapes-ar"), reference.test.images)
     assert restored is not None
     assert restored.shape == reference.test.images.shape
     same, lost = yardstick.views(reference.test.images), yardstick.views(restored)
