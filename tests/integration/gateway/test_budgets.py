@@ -118,14 +118,3 @@ async def test_both_transports_and_all_connections_share_a_budget(
         codes = [(await ask(gateway, LIST_MODELS, b"", ALICE)).code for ask in (*TRANSPORTS.values(),) * 2]
         assert codes == ["OK", "OK", "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED"]
         assert (await TRANSPORTS["grpc"](gateway, LIST_MODELS, b"", "Bearer tdm_other")).code == "OK"
-
-
-async def test_refusals_are_counted_but_are_no_overload(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:
-    async with gateway_with(ar, gan, tmp_path, requests=1) as (gateway, _):
-        for _ in range(3):
-            await TRANSPORTS["grpc"](gateway, ROUTES["Sample"], images(1), ALICE)
-        await gateway.until_idle()
-        assert gateway.value("tandem_requests_over_budget_total", paradigm="parallel", budget="request") == 2
-        assert gateway.value("tandem_requests_total", code="RESOURCE_EXHAUSTED") == 2
-        assert gateway.value("tandem_requests_shed_total") == 0
-        assert gateway.value("tandem_requests_without_output_total") == 0

@@ -88,10 +88,3 @@ async def test_stop_ends_a_request_that_waits_for_a_key(browser: Browser, tmp_pa
         await page.at("#text-stop").click()
         await page.says("#text-problem", "Stopped.")
         await expect(page.at("#text-go")).to_be_enabled()
-
-
-@pytest.mark.parametrize("width", [320, 360, 1280])
-async def test_the_form_fits(browser: Browser, tmp_path: Path, width: int) -> None:
-    async with page_of(browser, tmp_path, viewport={"width": width, "height": 700}) as page:
-        await expect(page.at("#key-form")).to_be_visible()
-        assert not await page.scrolls_sideways()

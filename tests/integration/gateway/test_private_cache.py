@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-import grpc
 import httpx
 import pytest
 from google.protobuf import json_format
@@ -20,7 +19,6 @@ from tests.integration.services.ar.conftest import Backend, serving
 from tests.tiny_models import add_to_repository
 
 COMPLETE = "/tandem.ar.v1.AutoregressiveService/Complete"
-SCORE = "/tandem.ar.v1.AutoregressiveService/Score"
 SECRETS = {"alice": "tdm_of-alice", "bob": "tdm_of-bob"}
 PROMPT = list(range(5, 85))  # five blocks of 16 tokens; the last token is always computed
 SHARED_TOKENS = 64
@@ -50,13 +48,6 @@ def keys_file(folder: Path) -> Path:
 @pytest.fixture
 async def keyed(backend: Backend, tmp_path: Path) -> AsyncIterator[RunningGateway]:
     async with running_gateway(ar_targets=[backend.address], api_keys_file=keys_file(tmp_path)) as running:
-        await running.until_replicas_serve("sequential", 1)
-        yield running
-
-
-@pytest.fixture
-async def keyless(backend: Backend) -> AsyncIterator[RunningGateway]:
-    async with running_gateway(ar_targets=[backend.address]) as running:
         await running.until_replicas_serve("sequential", 1)
         yield running
 
@@ -103,13 +94,6 @@ async def test_a_caller_finds_her_own_prompts_only(keyed: RunningGateway, transp
     assert (await send(keyed, "bob", {})).usage.cached_tokens == SHARED_TOKENS
 
 
-async def test_what_a_caller_scored_is_hers_too(keyed: RunningGateway) -> None:
-    score = ar_pb2.ScoreRequest(tokens=ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=PROMPT)]))
-    await keyed.unary(SCORE, score.SerializeToString(), metadata=tuple(authorization("alice").items()))
-    assert (await over_grpc(keyed, "bob", {})).usage.cached_tokens == 0
-    assert (await over_grpc(keyed, "alice", {})).usage.cached_tokens == SHARED_TOKENS
-
-
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_client_cannot_say_who_it_is(keyed: RunningGateway, transport: str) -> None:
     """It may send any identifier, even the true one of another: it stays who its key says."""
@@ -119,21 +103,3 @@ async def test_a_client_cannot_say_who_it_is(keyed: RunningGateway, transport: s
     assert spoofed.usage.cached_tokens == 0
     hers = await send(keyed, "alice", {CALLER_METADATA: identifier_of("bob")})
     assert hers.usage.cached_tokens == SHARED_TOKENS
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_without_keys_all_share_and_a_claimed_name_changes_nothing(
-    keyless: RunningGateway, transport: str
-) -> None:
-    send = TRANSPORTS[transport]
-    await send(keyless, None, {})
-    assert (await send(keyless, None, {CALLER_METADATA: "alice"})).usage.cached_tokens == SHARED_TOKENS
-
-
-async def test_a_backend_refuses_an_identifier_that_is_none(backend: Backend) -> None:
-    """Of one who reaches its port: two values, or one that was made to look like another when it is cut."""
-    for metadata in ([(CALLER_METADATA, "x" * 65)], [(CALLER_METADATA, "a"), (CALLER_METADATA, "b")]):
-        with pytest.raises(grpc.aio.AioRpcError, match=r"tandem-caller: .* is not accepted") as caught:
-            await backend.stub.Complete(request(), metadata=metadata)
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    await backend.assert_idle()

@@ -11,7 +11,7 @@ import pytest
 from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument, TandemError, Unavailable
-from tests.integration.gateway.fakes import GENERATE, SCORE, FakeBackend, FakeSequential, sequential
+from tests.integration.gateway.fakes import GENERATE, FakeBackend, FakeSequential, sequential
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 REQUEST = ar_pb2.GenerateRequest(text="a").SerializeToString()
@@ -37,55 +37,6 @@ async def code_of(gateway: RunningGateway) -> grpc.StatusCode:
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK
-
-
-async def test_equals_get_their_shares(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
-    for _ in range(60):
-        assert await code_of(pair) is grpc.StatusCode.OK
-    assert ar.servicer.num_calls + other.servicer.num_calls == 60
-    assert min(ar.servicer.num_calls, other.servicer.num_calls) >= 10
-
-
-async def test_least_busy_is_picked(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
-    hold = asyncio.Event()
-    ar.servicer.before_message = lambda index: hold.wait()
-    other.servicer.before_message = lambda index: hold.wait()
-    held = pair.stream(GENERATE, REQUEST)
-    while not ar.servicer.open_calls + other.servicer.open_calls:
-        await pair.unary(SCORE, b"")
-    free = other if ar.servicer.open_calls else ar
-    free.servicer.before_message = lambda index: None
-    before = free.servicer.num_calls
-    for _ in range(6):
-        assert await code_of(pair) is grpc.StatusCode.OK
-    assert free.servicer.num_calls == before + 6
-    hold.set()
-    [_ async for _ in held]
-
-
-async def test_dead_replica_is_left_alone_and_found_again(
-    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
-) -> None:
-    await ar.stop()
-    await pair.until_replicas_serve(SEQUENTIAL, 1)
-    for _ in range(6):
-        assert await code_of(pair) is grpc.StatusCode.OK
-    assert other.servicer.num_calls == 6
-    await ar.start()
-    await pair.until_replicas_serve(SEQUENTIAL, 2)
-    async with asyncio.timeout(60):
-        while not ar.servicer.num_calls:
-            assert await code_of(pair) is grpc.StatusCode.OK
-
-
-async def test_replica_that_is_not_serving_is_left_alone(
-    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
-) -> None:
-    await ar.set_serving(False)
-    await pair.until_replicas_serve(SEQUENTIAL, 1)
-    for _ in range(4):
-        assert await code_of(pair) is grpc.StatusCode.OK
-    assert (ar.servicer.num_calls, other.servicer.num_calls) == (0, 4)
 
 
 async def test_unavailable_before_output_is_tried_elsewhere(
@@ -125,20 +76,6 @@ async def test_a_call_that_a_stopping_server_cancels_is_tried_elsewhere(
     assert other.servicer.num_calls + ar.servicer.num_calls == 4 + 1 + pair.value("tandem_retries_total")
 
 
-async def test_unavailable_after_a_message_is_not_tried_again(
-    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
-) -> None:
-    async def refuse() -> None:
-        raise Unavailable("shutting down")
-
-    for backend in (ar, other):
-        backend.servicer.before_message = lambda index: refuse() if index == 1 else None
-    assert await code_of(pair) is grpc.StatusCode.UNAVAILABLE
-    assert ar.servicer.num_calls + other.servicer.num_calls == 1
-    await pair.until_idle()
-    assert pair.value("tandem_retries_total") == 0
-
-
 async def test_other_codes_are_not_tried_again(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
     async def refuse() -> None:
         raise InvalidArgument("text", "a", "something else")
@@ -172,27 +109,6 @@ async def test_absent_backend_is_named_at_once(gateway: RunningGateway, ar: Fake
     await ar.start()
     await gateway.until(serving=True)
     assert await code_of(gateway) is grpc.StatusCode.OK
-
-
-async def test_backend_that_is_loading_is_not_ready() -> None:
-    backend = FakeBackend(SEQUENTIAL, FakeSequential())
-    await backend.start(serving=False)
-    async with running_gateway([backend]) as gateway:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            [_ async for _ in gateway.stream(GENERATE, REQUEST)]
-        assert caught.value.details() == "sequential backend is not ready"
-        await backend.set_serving(True)
-        await gateway.until(serving=True)
-        assert await code_of(gateway) is grpc.StatusCode.OK
-    await backend.stop()
-
-
-async def test_paradigm_that_is_not_configured(ar: FakeBackend) -> None:
-    async with running_gateway([ar]) as gateway:
-        await gateway.until(serving=True)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await gateway.unary("/tandem.gan.v1.GanService/Sample", b"")
-        assert caught.value.details() == "parallel backend is not configured"
 
 
 async def test_backend_that_dies_mid_stream(gateway: RunningGateway, ar: FakeBackend, text: FakeSequential) -> None:

@@ -10,12 +10,11 @@ import pytest
 
 from gateway.http.exchange import MAX_BODY_BYTES
 from tandem.ar.v1 import ar_pb2
-from tandem.shared.errors import InvalidArgument, ResourceExhausted
+from tandem.shared.errors import InvalidArgument
 from tests.integration.gateway.fakes import (
     GENERATE,
     SAMPLE,
     FakeBackend,
-    FakeParallel,
     FakeSequential,
 )
 from tests.integration.gateway.json_calls import TWO_TOKENS, client_of, error_of, lines
@@ -114,20 +113,6 @@ async def test_a_bad_deadline_is_refused(http: httpx.AsyncClient, text: FakeSequ
     assert text.num_calls == 0
 
 
-async def test_a_full_backend_says_when_to_come_back(
-    gateway: RunningGateway, images: FakeParallel, http: httpx.AsyncClient
-) -> None:
-    async def refuse() -> None:
-        raise ResourceExhausted("queue", 8, 0.25)
-
-    images.before_sample = refuse
-    response = await http.post(SAMPLE, json={})
-    assert (response.status_code, response.headers["retry-after"]) == (429, "1")
-    assert error_of(response)["details"][0]["retryDelay"] == "0.250s"
-    await gateway.until_idle()
-    assert gateway.value("tandem_requests_shed_total", paradigm="parallel", reason="backend_full") == 1
-
-
 async def test_both_transports_share_the_permits(ar: FakeBackend, gan: FakeBackend) -> None:
     hold = asyncio.Event()
     ar.servicer.before_message = lambda index: hold.wait()
@@ -143,15 +128,6 @@ async def test_both_transports_share_the_permits(ar: FakeBackend, gan: FakeBacke
         hold.set()
         assert [message async for message in first]
         assert len(await lines(http, GENERATE, TWO_TOKENS)) == 5
-
-
-async def test_a_backend_that_is_gone(gateway: RunningGateway, ar: FakeBackend, http: httpx.AsyncClient) -> None:
-    await ar.stop()
-    await gateway.until(serving=False)
-    response = await http.post(GENERATE, json=TWO_TOKENS)
-    assert response.status_code == 503
-    assert error_of(response)["message"] == "sequential backend is not ready"
-    assert (await http.post(SAMPLE, json={})).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -112,26 +111,6 @@ async def test_a_client_that_leaves_before_the_first_word_ends_the_work(
     assert gateway.value("tandem_requests_without_output_total", code="CANCELLED", transport="http") == 1
 
 
-async def test_many_that_leave_leave_nothing(
-    gateway: RunningGateway, text: FakeSequential, http: httpx.AsyncClient
-) -> None:
-    text.before_message = lambda index: asyncio.Event().wait() if index == 20 else None
-
-    async def leave() -> None:
-        async with http.stream("POST", GENERATE, json={"text": "a", "sampling": {"max_tokens": 30}}) as response:
-            await anext(response.aiter_lines())
-
-    async def finish() -> None:
-        assert len(await lines(http, GENERATE, TWO_TOKENS)) == 5
-
-    await asyncio.gather(*(each() for _ in range(20) for each in (leave, finish)))
-    async with asyncio.timeout(60):
-        await text.all_closed.wait()
-    await gateway.until_idle()
-    for code in ("OK", "CANCELLED"):
-        assert gateway.value("tandem_requests_total", code=code, transport="http") == 20
-
-
 @pytest.mark.parametrize("code", PASSING_CODES)
 async def test_every_code_passes(
     gateway: RunningGateway, text: FakeSequential, http: httpx.AsyncClient, code: grpc.StatusCode
@@ -170,14 +149,6 @@ async def test_an_rpc_is_posted(http: httpx.AsyncClient) -> None:
     assert (await http.post("/tandem.ar.v1.AutoregressiveService/Nothing", json={})).status_code == 404
 
 
-async def test_a_large_reply_passes(http: httpx.AsyncClient, images: FakeParallel, monkeypatch: Any) -> None:
-    data = bytes(8 << 20)
-    batch = images_pb2.ImageBatch(shape=[1], data=data)
-    monkeypatch.setattr(images, "_images", lambda *_: gan_pb2.SampleResponse(images=batch))
-    reply = (await http.post(SAMPLE, json={})).json()
-    assert base64.b64decode(reply["images"]["data"]) == data
-
-
 async def test_a_slow_client_holds_the_backend_back_until_its_deadline(
     gateway: RunningGateway, images: FakeParallel, http: httpx.AsyncClient
 ) -> None:
@@ -202,11 +173,6 @@ async def test_a_slow_client_holds_the_backend_back_until_its_deadline(
 async def test_a_deadline_after_centuries_is_none(http: httpx.AsyncClient, timeout: str) -> None:
     response = await http.post(SCORE, json={"texts": {"texts": ["ab"]}}, headers={"grpc-timeout": timeout})
     assert response.status_code == 200
-
-
-async def test_score_over_http(http: httpx.AsyncClient) -> None:
-    response = await http.post(SCORE, json={"texts": {"texts": ["ab"]}})
-    assert response.json()["likelihoods"] == [{"total_logprob": -1.5}]
 
 
 async def test_a_stop_lets_open_calls_finish(gateway: RunningGateway, text: FakeSequential) -> None:

@@ -86,17 +86,6 @@ def entry_of(address: str, request_id: str) -> Any:
     return raw
 
 
-async def test_what_the_backend_says_is_recorded(backend: Backend) -> None:
-    async with room(backend.address) as here:
-        for number in range(5):
-            backend.keep(f"id-{number}", number)
-            here.late.take(entry_of(backend.address, f"id-{number}"))
-        await here.recorded(5)
-    assert {request_id: served.outputs for request_id, served in here.served.items() if served} == {
-        f"id-{number}": number for number in range(5)
-    }
-
-
 async def test_a_call_that_ends_after_its_entry_is_asked_for_again(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,12 +148,6 @@ async def test_more_than_may_wait_do_not_wait(backend: Backend, monkeypatch: pyt
         assert "next" not in here.served
         backend.keep("next", 1)
         await here.recorded(6)
-
-
-async def test_a_replica_that_is_not_known_is_not_asked(backend: Backend) -> None:
-    async with room() as here:
-        here.late.take(entry_of(backend.address, "a"))
-        assert here.served == {"a": None}
 
 
 @pytest.mark.parametrize(

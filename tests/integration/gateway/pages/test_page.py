@@ -9,7 +9,7 @@ from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, needs_chromium, opened
 from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.pages.scripted import address, page_of
-from tests.integration.gateway.running import RunningGateway, running_gateway
+from tests.integration.gateway.running import RunningGateway
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
 
@@ -29,52 +29,6 @@ async def test_a_backend_that_is_gone_and_comes_back(ar: FakeBackend, page: Watc
     await page.race()
     await page.says("#race-verdict", "In sequence: 1 sneaker in ")
     assert page.complaints == []
-
-
-async def test_a_full_gateway_says_so(ar: FakeBackend, gan: FakeBackend, browser: Browser) -> None:
-    ar.servicer.hold.clear()
-    async with running_gateway([ar], [gan], max_in_flight=1, max_caller_share=1) as gateway:
-        await gateway.until(serving=True)
-        held = gateway.stream(
-            "/tandem.ar.v1.AutoregressiveService/Generate", ar_pb2.GenerateRequest(text="a").SerializeToString()
-        )
-        await ar.servicer.holding.wait()
-        async with opened(browser, address(gateway)) as page:
-            await page.race()
-            await page.says("#sequential-problem", "Refused for now: the gateway has as many")
-            await page.says("#race-verdict", "In parallel: 1 sneaker")
-            # The browser itself notes the refused request; the page adds nothing.
-            assert all("429" in each for each in page.complaints)
-        held.cancel()
-
-
-async def test_only_text_is_served(browser: Browser, gan: FakeBackend) -> None:
-    async with page_of(browser, gan, ar_pb2.Model(name="only-text", modality="text")) as (page, _):
-        await page.says("#sequential-problem", "No sequential model for images is served (only only-text)")
-        await expect(page.at("#text-go")).to_be_enabled()
-        await page.race()
-        await page.says("#race-verdict", "The sequential side could not take part.")
-        assert page.complaints == []
-
-
-async def test_only_the_sequential_side_can_race(ar: FakeBackend, gan: FakeBackend, page: Watched) -> None:
-    await gan.stop()
-    await page.says("#parallel-problem", "The parallel backend is gone")
-    ar.servicer.hold.clear()
-    await page.at("#race-go").click()
-    await expect(page.at("#race-verdict")).to_have_text("Only the sequential side is drawing …")
-    ar.servicer.hold.set()
-    await page.says("#race-verdict", "The parallel side could not take part.")
-
-
-async def test_only_images_are_served(gan: FakeBackend, browser: Browser) -> None:
-    async with running_gateway([], [gan]) as gateway:
-        await gateway.until(serving=True)
-        async with opened(browser, address(gateway)) as page:
-            await page.says("#text-problem", "The gateway was started without a sequential backend.")
-            await page.race()
-            await page.says("#race-verdict", "In parallel: 1 sneaker")
-            assert page.complaints == []
 
 
 async def test_a_gateway_that_is_gone(gateway: RunningGateway, page: Watched) -> None:
@@ -117,18 +71,6 @@ async def test_no_width_scrolls_sideways(gateway: RunningGateway, browser: Brows
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
-
-
-async def test_dark_mode_and_stillness(gateway: RunningGateway, browser: Browser) -> None:
-    papers = {}
-    for scheme in ("light", "dark"):
-        async with opened(browser, address(gateway), color_scheme=scheme, reduced_motion="reduce") as page:
-            papers[scheme] = await page.page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert await page.page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
-            await page.race()
-            assert page.complaints == []
-    assert papers["light"] == "rgb(246, 246, 243)"
-    assert papers["dark"] == "rgb(19, 20, 22)"
 
 
 async def test_names_of_models_are_text_not_markup(browser: Browser, gan: FakeBackend) -> None:

@@ -100,22 +100,6 @@ async def test_a_wall_that_fits_no_reply_comes_in_parts(browser: Browser, gan: F
         assert len(judged.labels) == 16
 
 
-async def test_what_the_browser_measured_beside_the_clock_is_hatched(ar: FakeBackend, page: Watched) -> None:
-    ar.servicer.total_seconds = 1e-4
-    await page.race()
-    await page.says("#sequential-watch", "100 µs")
-    await expect(page.at("#race-timeline .outside").last).to_contain_text("HTTP, network and this browser: ")
-
-
-async def test_a_replay_asks_nobody(ar: FakeBackend, page: Watched) -> None:
-    await page.race()
-    num_requests = len(ar.servicer.requests)
-    await page.at("#race-replay").click()
-    await expect(page.at("#race-go")).to_have_text("Go again")
-    await page.says("#race-verdict", "In parallel: 1 sneaker")
-    assert len(ar.servicer.requests) == num_requests
-
-
 async def test_stop_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page: Watched) -> None:
     ar.servicer.hold.clear()
     await page.at("#race-go").click()
@@ -160,17 +144,6 @@ async def test_stop_in_the_pause_between_two_races_ends_them(ar: FakeBackend, pa
     assert page.complaints == []
 
 
-async def test_a_closed_tab_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page: Watched) -> None:
-    ar.servicer.hold.clear()
-    await page.at("#race-go").click()
-    await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
-    await page.page.close()
-    async with asyncio.timeout(60):
-        await ar.servicer.cancelled.wait()
-    await gateway.until_idle()
-    assert gateway.value("tandem_requests_total", transport="http", code="CANCELLED") == 1
-
-
 async def test_a_backend_that_dies_in_the_race(ar: FakeBackend, page: Watched) -> None:
     ar.servicer.hold.clear()
     await page.at("#race-go").click()
@@ -183,57 +156,6 @@ async def test_a_backend_that_dies_in_the_race(ar: FakeBackend, page: Watched) -
     await page.says("#state", "ready")
     await expect(page.at("#sequential-problem")).not_to_contain_text("is gone")
     assert page.complaints == []
-
-
-async def test_a_race_in_slow_motion_and_as_it_was(page: Watched) -> None:
-    await page.at("#race-go").click()
-    await page.says("#race-verdict", re.compile(r"This is how it went, \d+ times slower"))
-    await page.says("#race-verdict", re.compile("times as long|the same time"))
-    await page.at("#race-slow").uncheck()
-    await page.race()
-    await page.says("#race-verdict", re.compile("times as long|the same time"))
-
-
-async def test_a_race_that_was_seen_as_slowly_is_replayed_on_request_alone(ar: FakeBackend, page: Watched) -> None:
-    await page.page.evaluate(
-        """() => {
-            window.said = [];
-            const verdict = document.getElementById("race-verdict");
-            new MutationObserver(() => said.push(verdict.textContent)).observe(verdict, {childList: true});
-        }"""
-    )
-    ar.servicer.total_seconds = 4.0
-    await page.at("#race-go").click()
-    await page.says("#race-verdict", "times as long")
-    assert not any("how it went" in each for each in await page.page.evaluate("said"))
-    await page.at("#race-replay").click()
-    await expect(page.at("#race-verdict")).to_have_text("This is how it went.")
-    await page.says("#race-verdict", "times as long")
-
-
-async def test_several_against_as_many(ar: FakeBackend, gan: FakeBackend, page: Watched) -> None:
-    await page.at("#race-count").select_option("4")
-    await page.race()
-    await page.says(
-        "#race-verdict", re.compile(r"In parallel: 4 sneakers in .+ each. In sequence: 4 sneakers in .+ each")
-    )
-    await page.says("#sequential-count", f"{4 * NUM_TILES} of {4 * NUM_TILES} tiles of 4 sneakers")
-    assert (ar.servicer.requests[-1].sampling.n, gan.servicer.requests[-1].count) == (4, 4)
-
-
-async def test_steps_can_be_chosen_where_the_model_takes_them(browser: Browser, gan: FakeBackend) -> None:
-    models = [
-        ar_pb2.Model(name=name, modality="image", num_classes=3, tokens_per_image=4, takes_steps=takes_steps)
-        for name, takes_steps in (("plain", False), ("groups", True))
-    ]
-    async with page_of(browser, gan, *models) as (page, servicer):
-        await expect(page.at("#race-steps-label")).to_be_hidden()
-        await page.at("#sequential-name").select_option("groups")
-        await page.at("#race-steps").fill("2")
-        await page.race()
-        await page.says("#race-verdict", "In sequence in 2 steps: 1 class 0 in ")
-        assert servicer.requests[-1].sampling.steps == 2
-        assert page.complaints == []
 
 
 async def test_a_class_goes_by_its_name_where_the_models_number_them_otherwise(

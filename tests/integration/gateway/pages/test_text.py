@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any
 
 import pytest
@@ -117,18 +116,3 @@ async def test_an_error_stays_until_the_next_request(ar: FakeBackend, page: Watc
     await page.at("#text-go").click()
     await page.says("#text-summary", "bits a token")
     await expect(page.at("#text-problem")).to_be_hidden()
-
-
-async def test_an_answer_of_one_token(page: Watched) -> None:
-    await page.at("#text-max").fill("1")
-    await page.at("#text-go").click()
-    await page.says("#text-summary", re.compile(r"^1 token, the first after [\d.]+ m?s; 0\.7 bits a token\.$"))
-
-
-async def test_a_text_is_scored(ar: FakeBackend, page: Watched) -> None:
-    await page.at("#prompt").fill("ab")
-    await page.at("#text-score").click()
-    await page.says("#text-summary", "1 token scored in ")
-    await page.says("#text-summary", "2.00 bits a token, as if it chose among 4 at each; log-probability -1.5")
-    assert await page.at("#text-output").inner_text() == "ab"
-    assert list(ar.servicer.scored[0].texts.texts) == ["ab"]

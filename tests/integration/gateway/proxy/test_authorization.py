@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.envoy import authorization_pb2
 from tests.integration.gateway.proxy.backend import SCORE, Backend
@@ -57,13 +56,6 @@ async def test_the_check_sees_the_key_and_the_path_and_says_whose_it_is(guarded:
     assert dict((await guarded.observer.entry()).request.request_headers)["tandem-caller"] == "alice"
 
 
-async def test_a_denial_arrives_with_its_own_status(guarded: Proxy, ar: Backend) -> None:
-    guarded.observer.check = lambda request: denied(grpc_status="16", grpc_message="no such key")
-    ended = await guarded.call(SCORE)
-    assert (ended.code, ended.details) == (grpc.StatusCode.UNAUTHENTICATED, "no such key")
-    assert not ar.calls
-
-
 async def test_a_denial_arrives_with_its_details(guarded: Proxy, ar: Backend) -> None:
     status = status_pb2.Status(code=8, message="over budget")
     retry = error_details_pb2.RetryInfo()
@@ -89,12 +81,6 @@ async def test_nobody_gets_in_while_nobody_can_say_who_it_is(guarded: Proxy, ar:
     assert ended.code is grpc.StatusCode.UNAVAILABLE
     assert ended.details == "the gateway could not check the API key in time"
     assert not ar.calls
-
-
-async def test_health_needs_no_key(guarded: Proxy) -> None:
-    reply = await health_pb2_grpc.HealthStub(guarded.channel).Check(health_pb2.HealthCheckRequest())
-    assert reply.status == health_pb2.HealthCheckResponse.SERVING
-    assert not guarded.observer.checks
 
 
 async def test_the_gateways_own_server_is_not_asked_again(guarded: Proxy, ar: Backend) -> None:

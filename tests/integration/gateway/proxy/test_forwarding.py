@@ -86,16 +86,6 @@ async def test_every_status_passes(single: Proxy, ar: Backend) -> None:
         assert (ended.code, ended.details) == (code, "words")
 
 
-async def test_statuses_that_callers_can_provoke_do_not_take_a_replica_out(single: Proxy, ar: Backend) -> None:
-    async def fail(request: bytes, call: Call) -> AsyncIterator[bytes]:
-        await call.context.abort(grpc.StatusCode.INTERNAL, "again")
-        yield b""
-
-    ar.answer = fail
-    for _ in range(10):
-        assert (await single.call(SCORE)).details == "again"
-
-
 async def test_the_deadline_goes_to_the_backend_and_ends_its_work(single: Proxy, ar: Backend) -> None:
     ar.answer = never
     ended = await single.call(SCORE, timeout=2.0)
@@ -140,12 +130,6 @@ async def test_a_client_cannot_say_who_it_is_or_how_it_is_treated(single: Proxy,
     assert arrived <= entry.common_properties.start_time.ToNanoseconds()
 
 
-async def test_a_parent_that_is_nobody_s_is_removed(single: Proxy, ar: Backend) -> None:
-    await single.call(SCORE, metadata=(("tandem-traceparent", "somebody-else-s"),))
-    assert "tandem-traceparent" not in ar.calls[0].headers
-    assert "tandem-traceparent" not in (await single.observer.entry()).request.request_headers
-
-
 async def test_the_gateways_own_server_says_who_calls(single: Proxy, ar: Backend) -> None:
     async with grpc.aio.insecure_channel(f"unix:{single.sockets.internal}") as channel:
         caller = (("tandem-caller", "alice"), ("tandem-peer", "10.0.0.1"))
@@ -153,12 +137,6 @@ async def test_the_gateways_own_server_says_who_calls(single: Proxy, ar: Backend
     headers = ar.calls[0].headers
     assert [headers[f"tandem-{name}"] for name in ("caller", "peer", "transport")] == ["alice", "10.0.0.1", "http"]
     assert dict((await single.observer.entry()).request.request_headers)["tandem-caller"] == "alice"
-
-
-async def test_what_there_is_not_is_unimplemented(single: Proxy, ar: Backend) -> None:
-    for path in ("/tandem.ar.v1.AutoregressiveService/Nothing", "/tandem.ar.v1.Other/Score", "/a.B/C"):
-        assert (await single.call(path)).code is grpc.StatusCode.UNIMPLEMENTED
-    assert not ar.calls
 
 
 async def test_a_paradigm_without_replicas_says_so(single: Proxy) -> None:

@@ -17,7 +17,7 @@ from gateway.figures.log_entry import GATEWAY_FULL, refusal_of, status_of
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
 from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
-from tests.integration.gateway.proxy.running import QUICK, Proxy, client, proxy
+from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
 
 
 async def test_one_request_too_many_is_told_when_to_come_back(ar: Backend) -> None:
@@ -197,12 +197,6 @@ async def test_connections_end_with_their_age_and_requests_do_not(ar: Backend) -
                 peers = [entry.common_properties.downstream_remote_address for entry in running.observer.entries]
                 ports = {peer.socket_address.port_value for peer in peers}
         assert len((await stream).replies) == 50
-
-
-async def test_many_streams_share_a_connection(single: Proxy) -> None:
-    async with client(single.address) as channel:
-        codes = await asyncio.gather(*(channel.unary_unary(SCORE)(b"a") for _ in range(300)))
-    assert codes == [b"a"] * 300
 
 
 async def test_plain_text_to_the_grpc_port_is_closed(single: Proxy) -> None:

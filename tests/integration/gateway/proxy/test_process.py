@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
 import signal
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
 
-from gateway.proxy import bootstrap, process
+from gateway.proxy import process
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.process import Envoy, EnvoyEnded
 from gateway.proxy.sockets import private_sockets
-from gateway.settings import GatewaySettings
-from runtime.server.server import PortInUse
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
 from tests.integration.gateway.proxy.frames import connected, frame, headers, message
-from tests.integration.gateway.proxy.running import QUICK, Proxy, client, ended, proxy
+from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 
 
 class Held:
@@ -103,25 +97,11 @@ async def test_who_is_connected_learns_of_a_drain_with_the_next_reply(single: Pr
     assert await drained
 
 
-async def test_a_port_in_use_is_named(single: Proxy) -> None:
-    with private_sockets() as sockets:
-        port = single.envoy.ports["grpc"]
-        bootstrap.write(GatewaySettings(port=port, http_port=0), sockets)
-        with pytest.raises(PortInUse, match=f"cannot listen on 127.0.0.1:{port}: the port is in use"):
-            await Envoy(find_envoy(), sockets).start()
-
-
 async def test_a_configuration_that_it_does_not_take_is_told(tmp_path: Path) -> None:
     with private_sockets() as sockets:
         sockets.bootstrap.write_text('{"nonsense": 1}')
         with pytest.raises(EnvoyEnded, match="nonsense"):
             await Envoy(find_envoy(), sockets).start()
-
-
-async def test_its_death_is_noticed(single: Proxy) -> None:
-    os.kill(single.envoy.pid, signal.SIGKILL)
-    reason = await asyncio.wait_for(single.envoy.wait_dead(), 60)
-    assert str(reason).startswith("envoy ended with -9")
 
 
 async def test_one_that_hangs_is_killed(ar: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,39 +111,6 @@ async def test_one_that_hangs_is_killed(ar: Backend, monkeypatch: pytest.MonkeyP
         os.kill(running.envoy.pid, signal.SIGSTOP)
         reason = await asyncio.wait_for(running.envoy.wait_dead(), 60)
     assert str(reason).startswith("envoy ended with -9")
-
-
-async def test_it_does_not_outlive_who_started_it() -> None:
-    program = """
-import asyncio
-from gateway.proxy import bootstrap, process
-from gateway.proxy.binary import find_envoy
-from gateway.proxy.process import Envoy
-from gateway.proxy.sockets import private_sockets
-from gateway.settings import GatewaySettings
-
-async def main():
-    with private_sockets() as sockets:
-        bootstrap.write(GatewaySettings(port=0, http_port=0), sockets)
-        envoy = Envoy(find_envoy(), sockets)
-        await envoy.start()
-        print(envoy.pid, envoy.ports["grpc"], sockets.folder, flush=True)
-        await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=PIPE)
-    assert owner.stdout is not None
-    pid, port, folder = (await owner.stdout.readline()).decode().split()
-    owner.kill()
-    await owner.communicate()
-    await until_refused(f"127.0.0.1:{port}")
-    async with asyncio.timeout(60):
-        with contextlib.suppress(ProcessLookupError):
-            while True:
-                os.kill(int(pid), 0)
-                await asyncio.sleep(0.05)
-    shutil.rmtree(folder, ignore_errors=True)  # nobody was left to do it, unless another gateway has started since
 
 
 def test_the_folder_is_private_and_is_removed_and_so_are_those_of_gateways_that_were_killed(
@@ -178,17 +125,3 @@ def test_the_folder_is_private_and_is_removed_and_so_are_those_of_gateways_that_
         assert sockets.folder.stat().st_mode & 0o777 == 0o700
         assert {sockets.folder, other.folder, strange} == set(tmp_path.iterdir())
     assert list(tmp_path.iterdir()) == [strange]
-
-
-async def test_stopping_twice_or_before_the_start_is_nothing(single: Proxy) -> None:
-    await Envoy(find_envoy(), single.sockets).stop()
-    await single.envoy.stop()
-    await single.envoy.stop()
-
-
-async def test_two_workers_share_the_port(ar: Backend) -> None:
-    async with proxy([ar], workers=2) as running:
-        for _ in range(8):
-            async with client(running.address) as channel:
-                assert await channel.unary_unary(SCORE)(b"a") == b"a"
-        await running.observer.entry(8)

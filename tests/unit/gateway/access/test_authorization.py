@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from typing import Any
 from urllib.parse import unquote
 
 import grpc
 import pytest
-from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from gateway.access.access import Access, Caller
 from gateway.access.api_keys import ApiKey
@@ -37,34 +35,6 @@ async def answer(access: Access, path: str = SAMPLE, **headers: str) -> authoriz
 
 def told(denied: Any) -> dict[str, str]:
     return {option.header.key: option.header.value for option in denied.denied_response.headers}
-
-
-async def test_a_key_lets_in_under_its_identifier() -> None:
-    response = await answer(Access([key()], nobody_is_told), authorization="Bearer secret")
-    assert response.status.code == code_pb2.OK
-    [option] = response.ok_response.headers
-    assert (option.header.key, option.header.value) == ("tandem-caller", key().caller_id())
-    assert option.append_action == option.OVERWRITE_IF_EXISTS_OR_ADD
-
-
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "Basic secret"}])
-async def test_no_key_or_a_wrong_one_is_unauthenticated(headers: dict[str, str]) -> None:
-    response = await answer(Access([key()], nobody_is_told), **headers)
-    assert response.status.code != code_pb2.OK
-    assert told(response)["grpc-status"] == str(grpc.StatusCode.UNAUTHENTICATED.value[0])
-    assert told(response)["grpc-message"].startswith("an API key is needed")
-    assert not response.HasField("ok_response")
-
-
-async def test_over_budget_says_when_to_come_back() -> None:
-    access = Access([key(requests_per_minute=1)], nobody_is_told, lambda: 0.0)
-    await answer(access, authorization="Bearer secret")
-    refused = told(await answer(access, authorization="Bearer secret"))
-    assert refused["grpc-status"] == str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
-    encoded = refused["grpc-status-details-bin"]
-    status = status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))
-    assert status.message == refused["grpc-message"]
-    assert error_details_pb2.RetryInfo.FromString(status.details[0].value).retry_delay.seconds == 60
 
 
 async def test_a_method_that_is_not_there_costs_nothing() -> None:

@@ -42,19 +42,6 @@ def test_finished_request_is_counted_once_everywhere() -> None:
     assert list(metrics.outputs()) == [({"paradigm": "parallel", "model": "m", "unit": "image"}, 3)]
 
 
-def test_request_without_output_is_counted_not_timed() -> None:
-    registry = recorded(observation(code="UNAVAILABLE"))
-    assert registry.get_sample_value("tandem_requests_without_output_total", {**REQUEST, "code": "UNAVAILABLE"}) == 1
-    first_output = registry.get_sample_value(
-        "tandem_time_to_first_output_seconds_count", {**REQUEST, "streaming": "false"}
-    )
-    assert first_output is None
-    overhead = registry.get_sample_value(
-        "tandem_gateway_overhead_seconds_count", {"paradigm": "parallel", "rpc": "Sample"}
-    )
-    assert overhead is None
-
-
 def test_closed_sets_are_there_from_the_start() -> None:
     registry = recorded()
     for paradigm in ("sequential", "parallel"):

@@ -25,11 +25,6 @@ def recorded(*seen: Observation, **of_all: Any) -> Any:
     return statistics.of("m")
 
 
-def test_nothing_at_first() -> None:
-    found = ModelStatistics().of("m")
-    assert (found.num_inferences, found.success.count, found.last_at) == (0, 0, 0)
-
-
 def test_a_pass_that_eight_share_is_one_pass_of_its_time() -> None:
     phases = {"queue": 0.001, "batch_wait": 0.002, "compute": 0.004, "encode": 0.0005, "gateway": 0.001}
     found = recorded(*[IMAGE] * 8, mean_batch_size=8.0, phases=phases)

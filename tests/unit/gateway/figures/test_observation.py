@@ -14,7 +14,7 @@ from gateway.figures.observation import Observation, observe
 from runtime.rpc.routes import all_routes
 from tandem.common.v1.served_pb2 import Served
 from tandem.common.v1.timings_pb2 import Timings
-from tests.unit.gateway.figures.entries import NEVER_ASKED, SAMPLE, TIMES, entry, left, refused, served
+from tests.unit.gateway.figures.entries import NEVER_ASKED, TIMES, entry, left, refused, served
 
 ROUTES = {route.path: route for route in all_routes()}
 
@@ -56,11 +56,6 @@ def test_what_stood_in_sockets_is_a_phase_of_its_own() -> None:
     assert observation.phases["residual"] == pytest.approx(0.119 - 0.009 - 0.0059 - (0.09 - 0.006))
 
 
-def test_a_queue_that_the_proxy_did_not_tell_of_is_left_as_it_is() -> None:
-    told = served(backend_seconds=0.085, arrival_wait_seconds=0.0)
-    assert seen(entry(told=told)).phases["queue"] == pytest.approx(0.01)
-
-
 def test_a_clock_that_is_ahead_makes_no_more_queue_than_there_was_room_for() -> None:
     """The backend's clock is an hour ahead of the proxy's; what it measured on its own clock stays as it is."""
     timings = Timings(queue_seconds=3600.01, prefill_seconds=0.02, decode_seconds=0.05, total_seconds=3600.09)
@@ -72,27 +67,11 @@ def test_a_clock_that_is_ahead_makes_no_more_queue_than_there_was_room_for() -> 
     assert phases["residual"] == pytest.approx(0.0, abs=1e-9)
 
 
-def test_earlier_tries_are_the_proxy_s() -> None:
-    times = {
-        "first_upstream_tx": 0.05,
-        "last_upstream_tx": 0.051,
-        "first_upstream_rx": 0.06,
-        "first_downstream_tx": 0.06,
-    }
-    told = served(backend_seconds=0.1, arrival_wait_seconds=0.052)
-    observation = seen(entry(told=told, attempts=2, **times))
-    assert observation.phases["gateway"] == pytest.approx(0.05 - 0.0011 + 0.002)
-
-
 def test_a_request_that_came_slowly_is_not_the_proxy_s_doing() -> None:
     slow = {name: seconds + 30.0 for name, seconds in TIMES.items()}
     observation = seen(entry(told=served(), duration=30.2, **slow))
     assert observation.gateway_seconds == pytest.approx(0.0029)
     assert observation.phases["residual"] > 29.9
-
-
-def test_a_request_that_came_in_one_piece_is_the_proxy_s_to_read() -> None:
-    assert seen(entry(last_rx=0.0009, told=served())).gateway_seconds == pytest.approx(0.002 + 0.002)
 
 
 def test_what_never_went_upstream_is_all_the_gateway_s() -> None:
@@ -118,15 +97,6 @@ def test_a_message_without_output_is_not_the_first_output() -> None:
     observation = seen(entry(told=served(first_output_delay_seconds=0.06)))
     assert observation.first_output_seconds == pytest.approx(0.011 + 0.06)
     assert observation.seconds_per_output == pytest.approx((0.110 - 0.010 - 0.06) / 4)
-
-
-def test_an_error_has_no_first_output_though_it_has_a_first_byte() -> None:
-    observation = seen(entry(status="8", in_headers=True, told=served(outputs=0, first_outputs=0)))
-    assert (observation.num_outputs, observation.first_output_seconds) == (0, 0.0)
-
-
-def test_one_message_has_no_time_between_outputs() -> None:
-    assert seen(entry(SAMPLE, told=served(outputs=4, first_outputs=4))).seconds_per_output is None
 
 
 ANY_SECONDS = st.one_of(st.floats(0, 700), st.floats(0, 0.2), st.just(math.nan), st.just(math.inf), st.floats(-1, 0))

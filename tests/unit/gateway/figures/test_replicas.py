@@ -66,26 +66,6 @@ async def test_a_name_without_an_address_serves_nothing() -> None:
     )
 
 
-async def test_a_name_that_envoy_gives_with_its_port_is_found() -> None:
-    known, _ = await told(ProxiedReplica("sequential", "10.0.0.1:50051", "ar:50051", True, 0))
-    assert known.unresolved("sequential") == []
-
-
-def test_nothing_is_known_before_envoy_has_told() -> None:
-    known = Replicas({"sequential": ["127.0.0.1:1"], "parallel": []})
-    assert (known.is_serving("sequential"), known.is_configured("sequential")) == (False, True)
-    assert known.problem("sequential") == "sequential backend is not ready"
-    assert (known.is_configured("parallel"), known.problem("parallel")) == (
-        False,
-        "parallel backend is not configured",
-    )
-
-
-@pytest.mark.parametrize(("replicas", "serves"), [((FIRST, SECOND), True), ((SECOND,), False), ((), False)])
-async def test_one_replica_is_enough(replicas: tuple[ProxiedReplica, ...], serves: bool) -> None:
-    assert (await told(*replicas))[0].is_serving("sequential") is serves
-
-
 async def test_the_count_of_dropped_entries_never_falls() -> None:
     known, registry = await told(dropped=5)
     await known.poll(Told())

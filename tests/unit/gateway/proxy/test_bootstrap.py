@@ -123,45 +123,6 @@ def manager_of(document: dict[str, Any], listener: str) -> dict[str, Any]:
     return found
 
 
-def filters_of(document: dict[str, Any], listener: str) -> list[str]:
-    filters = manager_of(document, listener)["http_filters"]
-    return [each["name"].rpartition(".")[2] for each in filters if not each.get("disabled")]
-
-
-def test_settings_are_where_they_belong(sockets: Sockets) -> None:
-    settings = GatewaySettings(port=7, http_port=8, max_in_flight=9, max_connections=10, ar_targets=["127.0.0.1:5"])
-    document = bootstrap.document(settings, sockets)
-    ports = [
-        each["address"]["socket_address"]["port_value"]
-        for each in listeners(document).values()
-        if "socket_address" in each["address"]
-    ]
-    assert ports == [7, 8]
-    assert clusters(document)["sequential"]["circuit_breakers"]["thresholds"][0]["max_requests"] == 9
-    monitor = document["overload_manager"]["resource_monitors"][0]["typed_config"]
-    assert monitor["max_active_downstream_connections"] == 10
-    assert clusters(document)["sequential"]["type"] == "STATIC"
-
-
-def test_a_name_among_the_targets_is_looked_up(sockets: Sockets) -> None:
-    document = bootstrap.document(GatewaySettings(ar_targets=["ar:1", "127.0.0.1:2"]), sockets)
-    assert clusters(document)["sequential"]["cluster_type"]["name"] == "envoy.clusters.dns"
-
-
-def test_a_paradigm_without_replicas_has_no_cluster(sockets: Sockets) -> None:
-    assert "parallel" not in clusters(bootstrap.document(GatewaySettings(gan_targets=[]), sockets))
-
-
-def test_only_strangers_are_asked_for_a_key_and_only_with_keys(sockets: Sockets, tmp_path: Path) -> None:
-    without = bootstrap.document(GatewaySettings(), sockets)
-    assert filters_of(without, "grpc") == ["buffer", "router"]
-    with_keys = bootstrap.document(GatewaySettings(api_keys_file=keys_file(tmp_path)), sockets)
-    assert filters_of(with_keys, "grpc") == ["ext_authz", "buffer", "router"]
-    for document in (without, with_keys):
-        for listener in ("http", "internal"):
-            assert "ext_authz" not in filters_of(document, listener)
-
-
 def test_keys_and_certificates_stay_out_of_the_files(sockets: Sockets, tmp_path: Path, ours: Authority) -> None:
     settings = settings_of("everything", tmp_path, ours)
     bootstrap.write(settings, sockets)
@@ -170,18 +131,6 @@ def test_keys_and_certificates_stay_out_of_the_files(sockets: Sockets, tmp_path:
     assert str(settings.tls_key) in written
     assert "PRIVATE KEY" not in written
     assert "0" * 64 not in written
-
-
-def test_the_administration_is_a_socket_in_the_private_folder(sockets: Sockets) -> None:
-    document = bootstrap.document(GatewaySettings(), sockets)
-    assert document["admin"]["address"] == {"pipe": {"path": str(sockets.folder / "admin.sock")}}
-
-
-def test_limits_are_injected(sockets: Sockets) -> None:
-    document = bootstrap.document(GatewaySettings(), sockets, {"headers": "0.25s", "keepalive_interval": "3s"})
-    manager = manager_of(document, "grpc")
-    assert manager["request_headers_timeout"] == "0.25s"
-    assert manager["http2_protocol_options"]["connection_keepalive"]["interval"] == "3s"
 
 
 def test_a_limit_that_is_not_there_is_an_error(sockets: Sockets) -> None:

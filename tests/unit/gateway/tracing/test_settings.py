@@ -35,18 +35,6 @@ def test_off(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None
     assert TracingSettings.from_environment("gateway") is None
 
 
-def test_on_with_the_defaults_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENDPOINT, "http://collector:4317")
-    settings = TracingSettings.from_environment("gateway")
-    assert settings is not None
-    assert (settings.endpoint, settings.sampler, settings.ratio) == (
-        "http://collector:4317",
-        "parentbased_always_on",
-        1.0,
-    )
-    assert (settings.max_queue_size, settings.max_batch_size) == (2048, 512)
-
-
 def test_the_variable_for_traces_comes_before_the_one_for_every_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENDPOINT, "http://all:4317")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4317")

@@ -8,11 +8,9 @@ import json
 import numpy as np
 import pytest
 import tritonclient.grpc.aio as triton
-from tritonclient.grpc import service_pb2
 
 from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import (
-    INFER,
     completed,
     drawn,
     labels,
@@ -37,13 +35,6 @@ async def test_text_is_that_of_our_own_rpc(gateway: RunningGateway, client: trit
     assert [output.name for output in reply.outputs] == ["text_output"]
     assert reply.parameters["seed"].uint64_param == SAMPLING["seed"]
     assert reply.parameters["fingerprint"].string_param == expected.usage.fingerprint
-
-
-async def test_numbers_may_be_texts(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
-    expected = await completed(gateway, "a", **SAMPLING)
-    as_texts = {name: str(value) for name, value in SAMPLING.items()}
-    result = await client.infer(TEXT, text_inputs("a", as_texts, stream=True, exclude_input_in_output=True))
-    assert result.as_numpy("text_output")[0].decode() == expected.choices[0].text_delta
 
 
 async def test_parameters_of_the_request_count_beside_the_tensor(
@@ -94,21 +85,6 @@ async def test_what_else_may_be_returned(gateway: RunningGateway, client: triton
         assert all({1, 2} <= {each["rank"] for each in entry.values()} for entry in entries)
 
 
-async def test_outputs_that_are_listed_are_those_that_come(client: triton.InferenceServerClient) -> None:
-    wanted = [triton.InferRequestedOutput("finish_reason")]
-    reply = (await client.infer(TEXT, text_inputs("a", SAMPLING), outputs=wanted)).get_response()
-    assert [output.name for output in reply.outputs] == ["finish_reason"]
-    assert len(reply.raw_output_contents) == 1
-
-
-async def test_one_image(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
-    expected = await sampled(gateway, seed=5)
-    result = await client.infer(IMAGES, [seeds(5)])
-    assert result.as_numpy("images").shape == tuple(expected.images.shape) == (1, 28, 28, 1)
-    assert result.as_numpy("images").tobytes() == expected.images.data
-    assert result.get_response().parameters["fingerprint"].string_param == expected.fingerprint
-
-
 async def test_a_batch_has_a_seed_a_row(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
     pairs = [(5, 1), (2**64 - 1, 9), (5, 2)]
     alone = [(await sampled(gateway, seed=seed, labels=[label])).images.data for seed, label in pairs]
@@ -148,17 +124,6 @@ async def test_pictures_in_sequence(gateway: RunningGateway, client: triton.Infe
     assert result.as_numpy("images").shape == (2, *expected.choices[0].image.shape[1:])
     tokens = [token for choice in expected.choices for token in choice.token_ids]
     assert list(result.as_numpy("token_ids")) == tokens
-
-
-async def test_typed_contents_are_read_as_well(gateway: RunningGateway) -> None:
-    expected = await sampled(gateway, seed=2**64 - 1, labels=[3])
-    request = service_pb2.ModelInferRequest(model_name=IMAGES, model_version="1")
-    seed = request.inputs.add(name="seed", datatype="UINT64", shape=[1, 1])
-    seed.contents.uint64_contents.append(2**64 - 1)
-    request.inputs.add(name="label", datatype="INT32", shape=[1]).contents.int_contents.append(3)
-    reply = service_pb2.ModelInferResponse.FromString(await gateway.unary(INFER, request.SerializeToString()))
-    assert reply.raw_output_contents == [expected.images.data]
-    assert not reply.outputs[0].HasField("contents")
 
 
 @pytest.mark.parametrize("count", [1, 40])

@@ -66,18 +66,6 @@ async def test_the_generator_has_its_batch_first(client: triton.InferenceServerC
     assert shapes["latents"] == [-1, latent_dim]
 
 
-async def test_pictures_in_sequence_are_decoupled(client: triton.InferenceServerClient) -> None:
-    config = (await client.get_model_config(PICTURES)).config
-    assert config.model_transaction_policy.decoupled
-    assert config.max_batch_size == 0
-    assert {each.name: each.optional for each in config.input} == {
-        "label": False,
-        "seed": True,
-        "sampling_parameters": True,
-    }
-    assert [each.name for each in config.output] == ["images", "token_ids"]
-
-
 @pytest.mark.parametrize("ask", ["get_model_metadata", "get_model_config", "get_inference_statistics"])
 async def test_a_model_that_is_not_there(client: triton.InferenceServerClient, ask: str) -> None:
     for arguments, words in (

@@ -84,8 +84,3 @@ async def test_those_that_fail_are_counted_apart(gateway: RunningGateway, client
     assert found.inference_stats.success.count == num_done
     assert found.inference_stats.fail.count == 1
     assert found.inference_stats.queue.count == num_done
-
-
-async def test_without_a_name_all_models_are_told(client: triton.InferenceServerClient) -> None:
-    found = await client.get_inference_statistics()
-    assert {each.name for each in found.model_stats} == {TEXT, PICTURES, IMAGES}

@@ -69,13 +69,6 @@ async def test_a_text_comes_token_by_token(gateway: RunningGateway, client: trit
     assert sum(result.as_numpy("num_output_tokens")[0] for result in results) == 20
 
 
-async def test_a_text_without_stream_comes_whole(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
-    expected = await completed(gateway, "a", **SAMPLING)
-    [result] = (await answers(client, asked(TEXT, text_inputs("a", SAMPLING), "x")))["x"]
-    assert result.as_numpy("text_output")[0].decode() == expected.choices[0].text_delta
-    assert finals([result]) == [True]
-
-
 async def test_choices_have_their_places(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
     expected = await completed(gateway, "a", n=3, **SAMPLING)
     flags = {"stream": True, "return_cumulative_logprob": True, "exclude_input_in_output": False}

@@ -44,9 +44,3 @@ def test_figures_become_nanoseconds() -> None:
     assert (batch.batch_size, batch.compute_infer.count, batch.compute_infer.ns) == (2, 8, 5_000_000)
     assert (found.response_stats["0"].success.count, found.response_stats["0"].success.ns) == (2, 8_000_000)
     assert found.last_inference == 12_500
-
-
-def test_before_the_first_request_all_is_zero() -> None:
-    found = report_of()
-    assert (found.inference_count, found.inference_stats.queue.count, len(found.batch_stats)) == (0, 0, 0)
-    assert not found.response_stats

@@ -100,11 +100,6 @@ def test_what_is_wrong_is_told(request_: Any, words: str) -> None:
     assert words in str(refused.value)
 
 
-def test_what_is_not_optional_must_be_there() -> None:
-    with pytest.raises(InvalidArgument, match=r"^text: 'no tensor' is not accepted; accepted: BYTES"):
-        read(ModelInferRequest(), *SPECS)
-
-
 def test_a_shape_of_many_dimensions_is_refused_unread() -> None:
     with pytest.raises(InvalidArgument, match=r"seed\.shape: '17 dimensions' is not accepted; accepted: \[1\]"):
         read(request_of("seed", "UINT64", [1] * 17, bytes(8)))

@@ -17,25 +17,6 @@ def refused(body_class: type[Any], **fields: Any) -> InvalidArgument:
 
 
 @pytest.mark.parametrize(
-    ("field", "fields"),
-    [
-        ("prompt", {}),
-        ("prompt", {"prompt": 5}),
-        ("prompt", {"prompt": [1, "a"]}),
-        ("n", {"prompt": "a", "n": 1.5}),
-        ("stop", {"prompt": "a", "stop": [1]}),
-        ("stream_options.include_usage", {"prompt": "a", "stream_options": {"include_usage": "yes"}}),
-        ("suffix", {"prompt": "a", "suffix": "b"}),
-        ("prompt_logprobs", {"prompt": "a", "prompt_logprobs": 0}),
-        ("skip_special_tokens", {"prompt": "a", "skip_special_tokens": 1}),
-        ("length_penalty", {"prompt": "a", "length_penalty": True}),
-    ],
-)
-def test_a_wrong_field_is_named(field: str, fields: dict[str, Any]) -> None:
-    assert refused(CompletionBody, **fields).field == field
-
-
-@pytest.mark.parametrize(
     ("field", "message"),
     [
         ("messages[1].role", {"content": "a"}),
@@ -46,18 +27,6 @@ def test_a_wrong_field_is_named(field: str, fields: dict[str, Any]) -> None:
 )
 def test_a_wrong_message_is_named_by_its_place(field: str, message: Any) -> None:
     assert refused(ChatBody, messages=[{"role": "user", "content": "a"}, message]).field == field
-
-
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"5", b"\xff", b'{"prompt": "\\ud800"}'])
-def test_what_is_no_object_is_refused(raw: bytes) -> None:
-    with pytest.raises(InvalidArgument, match="request: "):
-        CompletionBody.parse(raw)
-
-
-@pytest.mark.parametrize("value", [None, False, "", [], {}])
-def test_an_unsupported_field_that_wants_nothing_passes(value: Any) -> None:
-    raw = json.dumps({"messages": [], "tools": value, "audio": value, "a_new_field": 5}).encode()
-    assert ChatBody.parse(raw).messages == []
 
 
 @pytest.mark.parametrize("value", [1, 1.0])

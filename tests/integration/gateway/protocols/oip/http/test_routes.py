@@ -17,7 +17,7 @@ from tests.effort import Effort
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import HOLD, TEXT_MODEL, FakeBackend
 from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.protocols.oip.inputs import completed, drawn, sampled
+from tests.integration.gateway.protocols.oip.inputs import sampled
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 LENGTH = "inference-header-content-length"
@@ -76,25 +76,6 @@ async def test_what_the_server_says(http: httpx.AsyncClient) -> None:
     assert (missing.status_code, "there is no 'nothing'" in error_of(missing)) == (404, True)
 
 
-async def test_text(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
-    expected = await completed(gateway, "Früh", max_tokens=9, seed=1)
-    reply = await infer(http, TEXT, {"id": "8", **text("Früh", max_tokens="9", seed=1)})
-    assert (reply["id"], reply["model_name"], reply["model_version"]) == ("8", TEXT, "1")
-    [output] = reply["outputs"]
-    told = {"name": "text_output", "datatype": "BYTES", "shape": [1], "data": [expected.choices[0].text_delta]}
-    assert output == told
-    await gateway.until_idle()
-    assert gateway.value("tandem_requests_total", transport="oip", rpc="Complete", code="OK") == 1
-
-
-async def test_images_as_json(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
-    expected = await sampled(gateway, count=2, seed=4, labels=[1, 2])
-    request = {"inputs": [tensor("seed", "UINT64", 4), tensor("label", "INT32", [1], [2], shape=[2, 1])]}
-    [output] = (await infer(http, IMAGES, request))["outputs"]
-    assert output["shape"] == [2, 28, 28, 1]
-    assert bytes(output["data"]) == expected.images.data
-
-
 @pytest.mark.parametrize("asked", ["output", "request"])
 async def test_images_in_binary(gateway: RunningGateway, http: httpx.AsyncClient, asked: str) -> None:
     expected = await sampled(gateway, seed=2**64 - 1)
@@ -110,13 +91,6 @@ async def test_images_in_binary(gateway: RunningGateway, http: httpx.AsyncClient
     [output] = json.loads(response.content[:length])["outputs"]
     assert output["parameters"] == {"binary_data_size": len(expected.images.data)}
     assert response.content[length:] == expected.images.data
-
-
-async def test_pictures_in_sequence(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
-    expected = await drawn(gateway, 2, seed=5)
-    request = {"inputs": [tensor("label", "INT32", 2), tensor("seed", "UINT64", 5)], "outputs": [{"name": "images"}]}
-    [output] = (await infer(http, PICTURES, request))["outputs"]
-    assert bytes(output["data"]) == expected.choices[0].image.data
 
 
 BAD: dict[str, tuple[bytes, dict[str, str], str]] = {

@@ -75,13 +75,6 @@ async def test_text_is_that_of_our_own_rpc(gateway: RunningGateway, is_binary: b
     assert (result.get_response()["id"], result.get_response()["model_name"]) == ("8", TEXT)
 
 
-async def test_requests_at_a_time(gateway: RunningGateway, client: triton_aio.InferenceServerClient) -> None:
-    expected = [(await completed(gateway, "a", max_tokens=6, seed=seed)).choices[0].text_delta for seed in range(4)]
-    calls = (client.infer(TEXT, text("a", max_tokens=6, seed=seed)) for seed in range(4))
-    found = [result.as_numpy("text_output")[0].decode() for result in await asyncio.gather(*calls)]
-    assert found == expected
-
-
 async def test_images_and_pictures_are_those_of_our_own_rpcs(
     gateway: RunningGateway, client: triton_aio.InferenceServerClient
 ) -> None:
@@ -100,10 +93,3 @@ async def test_a_compressed_request_is_read_or_refused_in_words(client: triton_a
         with pytest.raises(InferenceServerException) as caught:
             await client.infer(TEXT, text("a", max_tokens=3), request_compression_algorithm=algorithm)
         assert caught.value.message()
-
-
-async def test_an_error_is_told_in_the_client_s_own_exception(client: triton_aio.InferenceServerClient) -> None:
-    with pytest.raises(InferenceServerException, match="there is no 'another'"):
-        await client.infer("another", text("a"))
-    with pytest.raises(InferenceServerException, match="max_tokens"):
-        await client.infer(TEXT, text("a", max_tokens=-1))

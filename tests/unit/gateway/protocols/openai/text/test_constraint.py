@@ -67,9 +67,3 @@ def test_two_at_a_time_and_none_where_one_is_said_are_refused(fields: dict[str, 
     with pytest.raises(InvalidArgument) as caught:
         body(**fields).sampling(None)
     assert caught.value.field == field
-
-
-@pytest.mark.parametrize("asked", ["json", {"type": "xml"}, {}, {"type": "json_schema", "json_schema": 5}])
-def test_a_format_that_is_none_is_refused(asked: Any) -> None:
-    with pytest.raises(InvalidArgument, match=r"response_format"):
-        body(response_format=asked)
