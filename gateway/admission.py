@@ -9,14 +9,30 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from gateway.access.access import Access
 from gateway.figures.metrics import GatewayMetrics
+from gateway.http.errors import upstream_error
 from gateway.identity import Identity
-from gateway.upstream import Upstream
 from runtime.deadlines import Deadline
 from runtime.rpc.routes import Route
 from runtime.rpc.rpc import code_of
+from runtime.rpc.undisturbed import undisturbed
 from tandem.shared.errors import DeadlineExceeded, OverBudget, TandemError, Unauthenticated, Unavailable
+
+TRANSPORT_METADATA = "tandem-transport"
+"""Metadata key of the label `transport` in the metrics. Envoy removes it from what clients send."""
+
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.enable_retries", 0),  # Envoy tries again, which knows the replicas
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+_MAX_TIMEOUT_SECONDS = 1e8
+"""More than three years. grpcio ends calls with a timeout of some centuries at once."""
 
 
 class Entrance:
@@ -29,7 +45,7 @@ class Entrance:
         self.access = access
         self.metrics = metrics
         self.transport = transport
-        self.upstream = Upstream(socket, transport)
+        self.channel = grpc.aio.insecure_channel(f"unix:{socket}", options=_OPTIONS)
         self.draining = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -75,7 +91,7 @@ class Entrance:
 
     async def close(self) -> None:
         """End the channel to Envoy, and whatever runs over it."""
-        await self.upstream.close()
+        await self.channel.close()
 
 
 class Admission:
@@ -107,26 +123,46 @@ class Admission:
 
     async def unary(self, route: Route, request: bytes) -> bytes:
         """Return the reply of a unary RPC, raw. Raises UpstreamError, DeadlineExceeded."""
-        self._send()
-        return await self._entrance.upstream.unary(route, request, self.identity, self.deadline)
+        call = self._send(self._entrance.channel.unary_unary(route.path), request)
+        try:
+            reply: bytes = await undisturbed(_reply(call), call.cancel)
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error(error, route.path) from error
+        return reply
 
-    def stream(self, route: Route, request: bytes) -> AsyncGenerator[bytes, None]:
-        """Return the replies of an RPC, raw, as they come. Raises UpstreamError, DeadlineExceeded."""
-        self._send()
-        return self._entrance.upstream.stream(route, request, self.identity, self.deadline)
+    async def stream(self, route: Route, request: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the replies of an RPC, raw; the next is read when the last was taken. Raises as `unary` does."""
+        call = self._send(self._entrance.channel.unary_stream(route.path), request)
+        try:
+            while (reply := await undisturbed(call.read(), call.cancel)) is not grpc.aio.EOF:
+                yield reply
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error(error, route.path) from error
+        finally:
+            call.cancel()  # no effect on a call that has ended
 
     def end(self, error: BaseException) -> None:
         """Count the request as refused with this error, if nothing else has counted it."""
         if self.route is not None and not self._is_counted:
             self._count(self.route, error)
 
-    def _send(self) -> None:
+    def _send(self, method: Any, request: bytes) -> Any:
+        """Begin a call, of which Envoy's log knows from now on."""
         if self.deadline.has_passed():
             raise DeadlineExceeded("before the request could be forwarded")
         self._is_counted = True
+        seconds = self.deadline.remaining_seconds()
+        own = (TRANSPORT_METADATA, self._entrance.transport)
+        timeout = seconds if seconds <= _MAX_TIMEOUT_SECONDS else None
+        return method(request, timeout=timeout, metadata=(own, *self.identity.metadata()))
 
     def _count(self, route: Route, error: BaseException) -> None:
         self._is_counted = True
         seconds, was_let_in = time.monotonic() - self.began_at, not isinstance(error, Unauthenticated | OverBudget)
         code = code_of(error, self.deadline)
         self._entrance.metrics.refused(route, self._entrance.transport, code, seconds, was_let_in)
+
+
+async def _reply(call: Any) -> bytes:
+    reply: bytes = await call
+    return reply

@@ -13,7 +13,7 @@ from pathlib import Path
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from gateway.proxy import caller_shares, socket_clock
+from gateway.proxy import modules
 from gateway.proxy.endpoints import Endpoint
 from gateway.proxy.sockets import Sockets
 from gateway.proxy.template import Json, Values, filled
@@ -48,8 +48,8 @@ def document(
 ) -> Json:
     """Return an envoy.config.bootstrap.v3.Bootstrap as plain values.
 
-    `limits` replace values that envoy.yaml has itself; `clock` and `shares` are the modules of socket_clock and
-    caller_shares. Raises OSError if the host's name has no address.
+    `limits` replace values that envoy.yaml has itself; `clock` and `shares` are modules, see
+    there. Raises OSError if the host's name has no address.
     """
     found = filled(TEMPLATE, {**_values(settings, sockets), **(limits or {})})
     shared = found.pop("shared")
@@ -63,9 +63,9 @@ def document(
     if tracing is not None:
         trace(found, shared, tracing)
     if clock is not None:
-        socket_clock.add(found, tuple(SERVICES), clock, sockets)
+        modules.add_clock(found, tuple(SERVICES), clock, sockets)
     if shares is not None:
-        caller_shares.add(found, settings, shares)
+        modules.add_shares(found, settings, shares)
     if tls := settings.server_tls():
         for listener, transport_socket in downstream_sockets(tls, sockets).items():
             [each] = [each for each in found["static_resources"]["listeners"] if each["name"] == listener]
@@ -80,8 +80,8 @@ def write(
     tracing: TracingSettings | None = None,
 ) -> None:
     """Write all files that Envoy starts with into the folder of `sockets`."""
-    clock = None if settings.server_tls() else socket_clock.place(sockets)
-    shares = caller_shares.place(sockets) if settings.max_caller_share < 1 else None
+    clock = None if settings.server_tls() else modules.place_clock(sockets)
+    shares = modules.place_shares(sockets) if settings.max_caller_share < 1 else None
     found = document(settings, sockets, limits, tracing, clock, shares)
     sockets.bootstrap.write_text(json.dumps(found, indent=2))
     for name, secret in secrets(settings.server_tls(), settings.backend_tls(), sockets).items():

@@ -30,7 +30,7 @@ class Sockets:
         self.bootstrap = folder / "bootstrap.json"
         """The file that Envoy starts with."""
         self.sent_times = folder / "sent_times"
-        """What the module in Envoy tells of replies, if there is one: see socket_clock.py."""
+        """What the module in Envoy tells of replies, if there is one: see modules.py."""
         self.reload = folder / "reload"
         """A folder that Envoy watches: a file that is moved into it makes Envoy read the certificates again."""
 

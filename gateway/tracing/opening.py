@@ -19,8 +19,7 @@ def open_tracer(settings: TracingSettings | None, registry: CollectorRegistry) -
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
     from gateway.tracing.export_queue import ExportQueue
-    from gateway.tracing.sampling import Sampling
-    from gateway.tracing.tracer import Tracer
+    from gateway.tracing.tracer import Sampling, Tracer
 
     exporter = OTLPSpanExporter(endpoint=settings.endpoint)
     return Tracer(Sampling(settings), ExportQueue(exporter, settings, registry))

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.log_entry import times_of
@@ -17,8 +28,8 @@ from gateway.tracing.attributes import attributes_of, name_of
 from gateway.tracing.export_queue import ExportQueue
 from gateway.tracing.parts import nanoseconds, parts
 from gateway.tracing.request_trace import PARENT_METADATA, RequestTrace, recorded_trace
-from gateway.tracing.sampling import Sampling
-from runtime.rpc.traceparent import TRACEPARENT_METADATA, TRACESTATE_METADATA, parse_traceparent
+from gateway.tracing.settings import TracingSettings
+from runtime.rpc.traceparent import TRACEPARENT_METADATA, TRACESTATE_METADATA, TraceParent, parse_traceparent
 
 SERVICE = "tandem-gateway"
 """What the collector calls us, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say something else."""
@@ -28,6 +39,32 @@ FAULTS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL",
 
 _ERROR, _NO_ERROR = Status(StatusCode.ERROR), Status(StatusCode.UNSET)
 _RECORDED = TraceFlags(TraceFlags.SAMPLED)
+
+
+class Sampling:
+    """The SDK's sampler of the settings; it decides of requests that Envoy refused itself, and not of the others."""
+
+    def __init__(self, settings: TracingSettings) -> None:
+        kind = settings.sampler.removeprefix("parentbased_")
+        ratio = {"always_on": 1.0, "always_off": 0.0, "traceidratio": settings.ratio}[kind]
+        root = TraceIdRatioBased(ratio)
+        self._sampler = root if kind == settings.sampler else ParentBased(root)
+        self._ids = RandomIdGenerator()
+
+    def decide(self, parent: TraceParent | None, state: str) -> RequestTrace | None:
+        """Return the trace of a request whose caller sent `parent`, None if it is not recorded."""
+        trace_id = int(parent.trace_id, 16) if parent else self._ids.generate_trace_id()
+        if self._sampler.should_sample(_context(parent), trace_id, "").decision is not Decision.RECORD_AND_SAMPLE:
+            return None
+        return RequestTrace(f"{trace_id:032x}", "", *((parent.span_id, state) if parent else ()))
+
+
+def _context(parent: TraceParent | None) -> Context | None:
+    if parent is None:
+        return None
+    flags = TraceFlags(TraceFlags.SAMPLED if parent.is_sampled else TraceFlags.DEFAULT)
+    span = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags)
+    return set_span_in_context(NonRecordingSpan(span))
 
 
 class Tracer:

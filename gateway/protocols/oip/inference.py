@@ -15,10 +15,9 @@ from gateway.admission import Admission
 from gateway.http.errors import UpstreamError
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.protocols.fields import rename_field
-from gateway.protocols.oip.inputs import read_inputs
 from gateway.protocols.oip.models.adapter import Adapter, Calls
 from gateway.protocols.oip.models.repository import Repository
-from gateway.protocols.oip.outputs import InferenceResult, check_outputs, parameter_value, response
+from gateway.protocols.oip.tensors import InferenceResult, check_outputs, parameter_value, read_inputs, response
 from runtime.deadlines import Deadline
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 from tandem.shared.errors import InvalidArgument, TandemError, Unavailable

@@ -12,7 +12,7 @@ from gateway.admission import Entrance
 from gateway.figures.model_statistics import Duration, ModelFigures, ModelStatistics
 from gateway.protocols.oip.models.adapter import Adapter
 from gateway.protocols.oip.models.repository import Repository
-from gateway.protocols.oip.outputs import VERSION
+from gateway.protocols.oip.tensors import VERSION
 from tandem.oip import grpc_service_pb2 as pb
 from tandem.oip.model_config_pb2 import ModelConfig
 from tandem.version import VERSION as SERVER_VERSION

@@ -17,7 +17,7 @@ import grpc
 from gateway.admission import Admission, Entrance
 from gateway.protocols.oip.arrived import Arrived
 from gateway.protocols.oip.inference import Inference
-from gateway.protocols.oip.outputs import FINAL
+from gateway.protocols.oip.tensors import FINAL
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import Context, write
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse

@@ -9,8 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from gateway.protocols.oip.http.requests import BINARY_DATA, BINARY_OUTPUT, BINARY_SIZE, HEADER_LENGTH
-from gateway.protocols.oip.outputs import parameter_value
-from gateway.protocols.oip.spec import Spec
+from gateway.protocols.oip.tensors import Spec, parameter_value
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.protocols.oip.spec import Spec
+from gateway.protocols.oip.tensors import Spec
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
 from tandem.shared.errors import InvalidArgument
 

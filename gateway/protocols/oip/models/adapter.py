@@ -6,9 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gateway.protocols.oip.inputs import Inputs
-from gateway.protocols.oip.outputs import InferenceResult
-from gateway.protocols.oip.spec import Spec
+from gateway.protocols.oip.tensors import InferenceResult, Inputs, Spec
 from runtime.rpc.routes import Route, all_routes
 
 ROUTES: Mapping[str, Route] = {route.rpc: route for route in all_routes() if route.unit}

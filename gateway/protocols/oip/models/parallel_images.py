@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from gateway.protocols.oip.inputs import Inputs
 from gateway.protocols.oip.models.adapter import ROUTES, Calls
 from gateway.protocols.oip.models.sampling_parameters import to_integer
-from gateway.protocols.oip.outputs import InferenceResult, Output
-from gateway.protocols.oip.spec import FP32, INT32, UINT8, UINT64, Spec
+from gateway.protocols.oip.tensors import FP32, INT32, UINT8, UINT64, InferenceResult, Inputs, Output, Spec
 from runtime.rpc.routes import Route
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import InvalidArgument

@@ -9,7 +9,7 @@ from gateway.protocols.oip.models.adapter import Adapter
 from gateway.protocols.oip.models.parallel_images import ParallelImageModel
 from gateway.protocols.oip.models.sequential_images import SequentialImageModel
 from gateway.protocols.oip.models.text import TextModel
-from gateway.protocols.oip.outputs import VERSION
+from gateway.protocols.oip.tensors import VERSION
 from tandem.shared.errors import NotFound, TandemError, shown
 
 

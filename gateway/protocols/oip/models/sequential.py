@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.protocols.oip.inputs import Inputs
 from gateway.protocols.oip.models.adapter import ROUTES, Calls
 from gateway.protocols.oip.models.sampling_parameters import FIELD, NAMES, fill_sampling, read_parameters
-from gateway.protocols.oip.outputs import InferenceResult
+from gateway.protocols.oip.tensors import InferenceResult, Inputs
 from runtime.rpc.routes import Route
 from tandem.ar.v1 import ar_pb2
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from gateway.protocols.oip.inputs import Inputs
 from gateway.protocols.oip.models.adapter import Calls
 from gateway.protocols.oip.models.sampling_parameters import FIELD
 from gateway.protocols.oip.models.sequential import SequentialModel, usage_parameters
-from gateway.protocols.oip.outputs import InferenceResult, Output
-from gateway.protocols.oip.spec import BYTES, INT32, UINT8, UINT64, Spec
+from gateway.protocols.oip.tensors import BYTES, INT32, UINT8, UINT64, InferenceResult, Inputs, Output, Spec
 
 TOKEN_IDS = Spec("token_ids", INT32, (-1,))
 

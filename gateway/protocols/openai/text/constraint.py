@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -11,8 +12,8 @@ from gateway.protocols.openai.messages import Body
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
-GUIDED = {"guided_json": "json_schema", "guided_regex": "regex", "guided_choice": "choice", "guided_grammar": "lark"}
-"""vLLM's older fields, and the kind of constraint that each is."""
+KINDS = {"json": "json_schema", "json_object": "json_object", "regex": "regex", "choice": "choice", "grammar": "lark"}
+"""Fields of structured_outputs and, behind `guided_`, vLLM's older ones, and the kind of constraint that each is."""
 
 
 class NamedSchema(Body):
@@ -50,51 +51,37 @@ class Constraint(NamedTuple):
 
 
 def constraint_of(
-    response_format: ResponseFormat | None, structured: StructuredOutputs | None, guided: dict[str, Any]
+    response_format: ResponseFormat | None, structured: StructuredOutputs | None, guided: Mapping[str, Any]
 ) -> Constraint | None:
     """Return what the output has to match, None if that is anything. Raises InvalidArgument for two at a time.
 
-    `guided`: vLLM's older fields by their names.
+    `guided`: the values of vLLM's older fields by their names.
     """
-    found = [*_of_format(response_format), *_of_structured(structured), *_of_guided(guided)]
-    if len(found) > 1:
-        raise InvalidArgument(found[1].field, "a second constraint", f"none beside {found[0].field}")
-    return found[0] if found else None
+    values = {} if structured is None else {**dict(structured), "json": structured.json_}
+    given = {f"structured_outputs.{name}": (kind, values.get(name)) for name, kind in KINDS.items()}
+    given |= {name: (KINDS[name.removeprefix("guided_")], value) for name, value in guided.items()}
+    stated = [Constraint(name, kind, value) for name, (kind, value) in given.items() if value not in (None, False)]
+    constraints = [*_of_format(response_format), *map(_translate, stated)]
+    if len(constraints) > 1:
+        raise InvalidArgument(constraints[1].field, "a second constraint", f"none beside {constraints[0].field}")
+    return constraints[0] if constraints else None
 
 
 def _of_format(asked: ResponseFormat | None) -> list[Constraint]:
     if asked is None or asked.type == "text":
         return []
-    if asked.type == "json_object":
-        return [Constraint("response_format", "json_object", True)]
-    if asked.json_schema is None:
+    if asked.type == "json_schema" and asked.json_schema is None:
         raise InvalidArgument("response_format.json_schema", None, "an object with a schema")
-    if asked.json_schema.schema_ is None:
+    if asked.type == "json_object" or asked.json_schema is None or asked.json_schema.schema_ is None:
         return [Constraint("response_format", "json_object", True)]
-    return [_constraint("response_format.json_schema.schema", "json_schema", asked.json_schema.schema_)]
+    return [_translate(Constraint("response_format.json_schema.schema", "json_schema", asked.json_schema.schema_))]
 
 
-def _of_structured(asked: StructuredOutputs | None) -> list[Constraint]:
-    if asked is None:
-        return []
-    given = {
-        "json": ("json_schema", asked.json_),
-        "json_object": ("json_object", asked.json_object or None),
-        "regex": ("regex", asked.regex),
-        "choice": ("choice", asked.choice),
-        "grammar": ("lark", asked.grammar),
-    }
-    named = ((f"structured_outputs.{name}", *each) for name, each in given.items())
-    return [_constraint(name, kind, value) for name, kind, value in named if value is not None]
-
-
-def _of_guided(given: dict[str, Any]) -> list[Constraint]:
-    return [_constraint(name, kind, given[name]) for name, kind in GUIDED.items() if given[name] is not None]
-
-
-def _constraint(field: str, kind: str, value: Any) -> Constraint:
-    if kind == "json_schema" and not isinstance(value, str):
+def _translate(stated: Constraint) -> Constraint:
+    """Return it with the value that the contract has."""
+    value = stated.value
+    if stated.kind == "json_schema" and not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if kind == "choice":
+    if stated.kind == "choice":
         value = ar_pb2.TextChoice(texts=value)
-    return Constraint(field, kind, value)
+    return stated._replace(value=value)

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from gateway.protocols.openai.messages import Body, Int32, Seed, unsigned
 from gateway.protocols.openai.text.constraint import (
-    GUIDED,
     Constraint,
     ResponseFormat,
     StructuredOutputs,
@@ -17,6 +16,8 @@ from gateway.protocols.openai.text.constraint import (
 )
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
+
+_GUIDED = ("guided_json", "guided_regex", "guided_choice", "guided_grammar")
 
 Strings = Annotated[list[str], Field(fail_fast=True)]
 TokenIds = Annotated[list[Int32], Field(fail_fast=True)]
@@ -93,7 +94,7 @@ class SamplingBody(Body):
     @property
     def constraint(self) -> Constraint | None:
         """What outputs have to match, None if that is anything. Raises InvalidArgument for two at a time."""
-        guided = {name: getattr(self, name) for name in GUIDED}
+        guided = {name: getattr(self, name) for name in _GUIDED}
         return constraint_of(self.response_format, self.structured_outputs, guided)
 
     @property

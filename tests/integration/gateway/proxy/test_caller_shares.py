@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.envoy import authorization_pb2
 from gateway.figures.log_entry import GATEWAY_FULL, refusal_of
-from gateway.proxy import caller_shares, modules
+from gateway.proxy import modules
 from gateway.proxy.sockets import Sockets
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, never
@@ -74,7 +74,7 @@ async def test_a_refusal_says_when_to_come_back_and_is_in_the_log(ar: Backend) -
 
 
 async def test_bytes_of_requests(ar: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caller_shares, "REQUEST_BYTES", 20_000)
+    monkeypatch.setattr(modules, "REQUEST_BYTES", 20_000)
     ar.answer = never
     async with proxy([ar], max_caller_share=0.5) as running:
         port = running.envoy.ports["grpc"]
@@ -147,7 +147,7 @@ async def test_unknown_keys(ar: Backend, tmp_path: Path) -> None:
 
 def test_without_the_module_for_this_envoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "packaged_version", lambda: "1.41.0")
-    assert caller_shares.place(Sockets(tmp_path)) is None
+    assert modules.place_shares(Sockets(tmp_path)) is None
 
 
 async def test_one_caller_may_have_all(single: Proxy, ar: Backend) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.figures.log_entry import times_of
-from gateway.proxy import modules, socket_clock
+from gateway.proxy import modules
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
 from tandem.shared.compiled import recipe
@@ -99,5 +99,5 @@ async def test_without_a_compiler_the_clock_is_envoy_s_own(
 
 def test_another_envoy_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "packaged_version", lambda: "1.41.0")
-    assert socket_clock.place(Sockets(tmp_path)) is None
+    assert modules.place_clock(Sockets(tmp_path)) is None
     assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ class Told(Admin):
 @pytest.fixture(autouse=True)
 def _no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens at these addresses."""
-    monkeypatch.setattr("gateway.figures.replica.LIST_MODELS_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.figures.replicas.LIST_MODELS_SECONDS", 0.0)
 
 
 async def told(*replicas: ProxiedReplica, dropped: int = 0) -> tuple[Replicas, CollectorRegistry]:

@@ -19,7 +19,7 @@ from gateway.access.api_keys import find, load_api_keys
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import HOLD, IMAGE_MODEL, TEXT_MODEL, FakeBackend
-from tests.integration.gateway.protocols.oip.inputs import INFER, STREAM_INFER, labels, seeds, text_inputs
+from tests.integration.gateway.protocols.oip.tensors import INFER, STREAM_INFER, labels, seeds, text_inputs
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 ALICE = {"authorization": f"Bearer {SECRET}"}

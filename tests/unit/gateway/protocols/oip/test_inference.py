@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.protocols.oip.inference import _result, read_parameters
-from gateway.protocols.oip.inputs import read_inputs
 from gateway.protocols.oip.models.adapter import ROUTES, Calls
 from gateway.protocols.oip.models.text import TextModel
-from gateway.protocols.oip.outputs import InferenceResult
+from gateway.protocols.oip.tensors import InferenceResult, read_inputs
 from tandem.ar.v1 import ar_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
 from tandem.shared.errors import InvalidArgument

@@ -17,7 +17,7 @@ from tests.effort import Effort
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import HOLD, TEXT_MODEL, FakeBackend
 from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.protocols.oip.inputs import sampled
+from tests.integration.gateway.protocols.oip.tensors import sampled
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 LENGTH = "inference-header-content-length"

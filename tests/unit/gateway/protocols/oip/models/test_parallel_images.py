@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.protocols.oip.inputs import read_inputs
 from gateway.protocols.oip.models.parallel_images import ParallelImageModel
+from gateway.protocols.oip.tensors import read_inputs
 from tandem.gan.v1 import gan_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
 from tandem.shared.errors import InvalidArgument

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.protocols.oip.inputs import read_inputs
-from gateway.protocols.oip.spec import BYTES, FP32, INT32, UINT64, Spec
+from gateway.protocols.oip.tensors import BYTES, FP32, INT32, UINT64, Spec, read_inputs
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
 from tandem.shared.errors import InvalidArgument
 
