@@ -12,7 +12,7 @@ from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
 from tests.integration.gateway.fakes import IMAGE_MODEL, SAMPLE, SAMPLE_STREAM, FakeBackend
-from tests.integration.gateway.protocols.oip.tensors import STREAM_INFER
+from tests.integration.gateway.protocols.oip.inputs import STREAM_INFER
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
 from tests.integration.gateway.running import QUICK, RunningGateway, running_gateway

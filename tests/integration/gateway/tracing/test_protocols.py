@@ -10,7 +10,7 @@ import pytest
 import tritonclient.grpc.aio as triton
 
 from tests.integration.gateway.fakes import SAMPLE, TEXT_MODEL
-from tests.integration.gateway.protocols.oip.tensors import text_inputs
+from tests.integration.gateway.protocols.oip.inputs import text_inputs
 from tests.integration.gateway.running import RunningGateway
 from tests.integration.gateway.tracing.collector import Collector, attributes
 from tests.integration.gateway.tracing.test_spans import SAMPLED, SPAN, TRACE

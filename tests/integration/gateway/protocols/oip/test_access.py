@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import Any
 import grpc
 import pytest
 import tritonclient.grpc.aio as triton
-from google.rpc import error_details_pb2, status_pb2
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
-from gateway.access.api_keys import find, load_api_keys
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import HOLD, IMAGE_MODEL, TEXT_MODEL, FakeBackend
-from tests.integration.gateway.protocols.oip.tensors import INFER, STREAM_INFER, labels, seeds, text_inputs
+from tests.integration.gateway.fakes import IMAGE_MODEL, TEXT_MODEL, FakeBackend
+from tests.integration.gateway.protocols.oip.inputs import INFER, STREAM_INFER, labels, seeds, text_inputs
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 ALICE = {"authorization": f"Bearer {SECRET}"}
@@ -56,35 +53,6 @@ async def test_a_key_is_needed_but_for_probes(ar: FakeBackend, gan: FakeBackend,
             assert (error.status(), "an API key is needed" in error.message()) == ("StatusCode.UNAUTHENTICATED", True)
         assert ar.servicer.num_calls == 0
         assert (await client.infer(TEXT_MODEL, text_inputs("a"), headers=ALICE)).as_numpy("text_output") is not None
-
-
-async def test_the_backend_is_told_whose_call_it_is(
-    ar: FakeBackend, gan: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    callers, file = [], keys_file(tmp_path)
-    complete = ar.servicer.complete
-
-    async def noting(request: Any, call: Any) -> Any:
-        callers.append((call.caller, call.owner))
-        return await complete(request, call)
-
-    monkeypatch.setattr(ar.servicer, "complete", noting)
-    await ar.stop()
-    await ar.start()
-    forged = {"tandem-caller": "somebody", "tandem-peer": "10.0.0.1:1", "tandem-transport": "grpc"}
-    async with protocol(ar, gan, api_keys_file=file) as (gateway, client):
-        await client.infer(TEXT_MODEL, text_inputs("a"), headers=ALICE | forged)
-        await gateway.until_idle()
-        assert gateway.value("tandem_requests_total", transport="oip") == 1
-    async with protocol(ar, gan) as (gateway, client):
-        await client.infer(TEXT_MODEL, text_inputs("a"), headers=forged)
-    key = find(load_api_keys(file), SECRET)
-    assert key is not None
-    assert callers[0] == (key.caller_id(), key.caller_id())
-    caller, owner = callers[1]
-    assert caller == ""
-    assert owner == "127.0.0.1"
-    assert owner.connection.startswith("127.0.0.1:")
 
 
 async def test_a_budget_of_requests(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:
@@ -140,46 +108,3 @@ async def test_a_row_with_a_seed_of_its_own_costs_a_request(
         assert gan.servicer.num_calls == 3
         await gateway.until_idle()
         assert gateway.value("tandem_requests_without_output_total") == 0
-
-
-async def test_what_goes_out_is_charged(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:
-    async with protocol(ar, gan, api_keys_file=keys_file(tmp_path, tokens=5)) as (gateway, client):
-        inputs = text_inputs("a", {"max_tokens": 9}, stream=True)
-        await client.infer(TEXT_MODEL, inputs, headers=ALICE)
-        await gateway.until_idle()
-        request = service_pb2.ModelInferRequest(model_name=TEXT_MODEL)
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await gateway.unary(INFER, request.SerializeToString(), metadata=tuple(ALICE.items()))
-        [detail] = status_pb2.Status.FromString(
-            dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
-        ).details
-        delay = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
-        assert delay.ToNanoseconds() == 48e9  # four tokens in debt, at five a minute
-
-
-@pytest.mark.parametrize("how", ["client_timeout", "timeout"])
-async def test_a_deadline_ends_the_work(ar: FakeBackend, gan: FakeBackend, how: str) -> None:
-    async with protocol(ar, gan) as (gateway, client):
-        limit = {"client_timeout": 2.0} if how == "client_timeout" else {"timeout": 2_000_000}
-        error = await refusal(client.infer(TEXT_MODEL, text_inputs(HOLD), **limit))
-        assert error.status() == "StatusCode.DEADLINE_EXCEEDED"
-        await ar.servicer.all_closed.wait()
-        assert 0 < ar.servicer.seconds_left[0] < 2.1
-        await gateway.until_idle()
-        assert gateway.value("tandem_requests_total", transport="oip", code="DEADLINE_EXCEEDED") == 1
-
-
-async def test_a_stop_refuses_new_requests_and_lets_open_ones_finish(ar: FakeBackend, gan: FakeBackend) -> None:
-    async with protocol(ar, gan) as (gateway, client):
-        hold = asyncio.Event()
-        ar.servicer.before_message = lambda index: hold.wait()
-        call = asyncio.create_task(client.infer(TEXT_MODEL, text_inputs("a")))
-        await ar.servicer.started.wait()
-        stopping = asyncio.create_task(gateway.stop(20))
-        while gateway.gateway.server.health.serving:
-            await asyncio.sleep(0)
-        error = await refusal(client.infer(TEXT_MODEL, text_inputs("a")))
-        assert (error.status(), error.message()) == ("StatusCode.UNAVAILABLE", "the gateway is stopping")
-        hold.set()
-        assert (await call).as_numpy("text_output")[0] == b"0 1 2 "
-        await stopping

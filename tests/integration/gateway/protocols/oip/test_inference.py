@@ -10,7 +10,7 @@ import pytest
 import tritonclient.grpc.aio as triton
 
 from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.protocols.oip.tensors import (
+from tests.integration.gateway.protocols.oip.inputs import (
     completed,
     drawn,
     labels,

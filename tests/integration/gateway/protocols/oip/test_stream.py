@@ -15,7 +15,7 @@ from tritonclient.grpc import service_pb2
 
 from tests.integration.gateway.fakes import HOLD, SAMPLE, FakeBackend
 from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT, Backends
-from tests.integration.gateway.protocols.oip.tensors import (
+from tests.integration.gateway.protocols.oip.inputs import (
     STREAM_INFER,
     completed,
     drawn,

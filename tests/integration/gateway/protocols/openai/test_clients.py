@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from tandem.shared.errors import ModelFault, ResourceExhausted
-from tests.integration.gateway.fakes import HOLD, FakeBackend, FakeSequential
+from tests.integration.gateway.fakes import FakeBackend, FakeSequential
 from tests.integration.gateway.protocols.openai.stubs import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
@@ -67,26 +67,6 @@ async def of_fakes(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[OfFakes]:
             yield client, gateway
 
 
-@pytest.mark.parametrize("streams", [True, False])
-async def test_a_client_that_leaves_ends_the_work(of_fakes: OfFakes, text: FakeSequential, streams: bool) -> None:
-    client, gateway = of_fakes
-    if streams:
-        text.before_message = lambda index: asyncio.Event().wait() if index == 2 else None
-        stream = await client.completions.create(model="", prompt="a", stream=True, max_tokens=5)
-        assert (await anext(aiter(stream))).choices[0].text == "0 "
-        assert text.open_calls == 1
-        await stream.close()
-    else:
-        asking = asyncio.create_task(client.completions.create(model="", prompt=HOLD))
-        await text.started.wait()
-        asking.cancel()
-    async with asyncio.timeout(60):
-        await text.all_closed.wait()
-    await gateway.until_idle()
-    rpc = "Generate" if streams else "Complete"
-    assert gateway.value("tandem_requests_total", code="CANCELLED", rpc=rpc, transport="openai") == 1
-
-
 async def test_what_is_full_is_tried_again_when_told(of_fakes: OfFakes, text: FakeSequential) -> None:
     client, _ = of_fakes
 
@@ -123,26 +103,6 @@ async def test_a_backend_that_dies_tears_the_stream(of_fakes: OfFakes, ar: FakeB
     await ar.stop()
     with pytest.raises(openai.APIError, match=r"the server is stopping|the backend went away"):
         await anext(received)
-
-
-async def test_a_gateway_that_stops_lets_streams_end_and_refuses_new_ones(
-    of_fakes: OfFakes, text: FakeSequential
-) -> None:
-    client, gateway = of_fakes
-    hold = asyncio.Event()
-    text.before_message = lambda index: hold.wait() if index == 2 else None
-    stream = await client.completions.create(model="", prompt="a", stream=True, max_tokens=3)
-    received = aiter(stream)
-    await anext(received)
-    stopping = asyncio.create_task(gateway.stop(10))
-    while not gateway.gateway.entrances[2].is_draining:
-        await asyncio.sleep(0.01)
-    with pytest.raises(openai.APIStatusError) as caught:
-        await client.with_options(max_retries=0).completions.create(model="", prompt="b")
-    assert caught.value.status_code == 503
-    hold.set()
-    assert "".join([chunk.choices[0].text async for chunk in received]) == "1 2 "
-    await stopping
 
 
 async def test_a_backend_that_is_away_is_told_as_such(of_fakes: OfFakes, ar: FakeBackend) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import struct
 from collections.abc import AsyncIterator
@@ -15,9 +14,9 @@ import pytest
 
 from tests.effort import Effort
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import HOLD, TEXT_MODEL, FakeBackend
+from tests.integration.gateway.fakes import TEXT_MODEL, FakeBackend
 from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.protocols.oip.tensors import sampled
+from tests.integration.gateway.protocols.oip.inputs import sampled
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 LENGTH = "inference-header-content-length"
@@ -133,28 +132,6 @@ async def test_another_site_cannot_drive_it(http: httpx.AsyncClient) -> None:
     for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
         response = await http.post(f"/v2/models/{IMAGES}/infer", content=b"{}", headers=headers)
         assert (response.status_code, "PERMISSION_DENIED" in error_of(response)) == (403, True)
-
-
-async def test_a_deadline_and_a_client_that_leaves(ar: FakeBackend, gan: FakeBackend) -> None:
-    async with (
-        running_gateway([ar], [gan]) as gateway,
-        httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
-    ):
-        await gateway.until(serving=True)
-        path, request = f"/v2/models/{TEXT_MODEL}/infer", text(HOLD)
-        response = await http.post(path, json=request, headers={"grpc-timeout": "500m"})
-        assert (response.status_code, "DEADLINE_EXCEEDED" in error_of(response)) == (504, True)
-        await ar.servicer.all_closed.wait()
-        ar.servicer.started.clear()
-        call = asyncio.create_task(http.post(path, json=request))
-        await ar.servicer.started.wait()
-        call.cancel()
-        await asyncio.gather(call, return_exceptions=True)
-        async with asyncio.timeout(60):
-            await ar.servicer.all_closed.wait()
-        await gateway.until_idle()
-        for code in ("DEADLINE_EXCEEDED", "CANCELLED"):
-            assert gateway.value("tandem_requests_total", transport="oip", code=code) == 1
 
 
 async def test_keys_and_budgets(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.protocols.oip.tensors import completed, drawn, sampled
+from tests.integration.gateway.protocols.oip.inputs import completed, drawn, sampled
 from tests.integration.gateway.running import RunningGateway
 
 T = TypeVar("T")
