@@ -160,7 +160,7 @@ class Admission:
         self._is_counted = True
         seconds, was_let_in = time.monotonic() - self.began_at, not isinstance(error, Unauthenticated | OverBudget)
         code = code_of(error, self.deadline)
-        self._entrance.metrics.refused(route, self._entrance.transport, code, seconds, was_let_in)
+        self._entrance.metrics.record_refused(route, self._entrance.transport, code, seconds, was_let_in)
 
 
 async def _reply(call: Any) -> bytes:

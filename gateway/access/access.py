@@ -76,14 +76,14 @@ class Access:
 
         `caller_id` is the identifier that Envoy passes on for the key; it is empty where keys are off.
         """
-        self._take_request(self._known(caller_id), route)
+        self._take_request(self._find_caller(caller_id), route)
 
     def check_known(self, route: Route, caller_id: str) -> None:
         """Raise what `admit_known` would, and take nothing: for what is to be read before it is known what it costs."""
-        with self._noted(route):
-            self._known(caller_id).budgets.check_request(route.units)
+        with self._note_refusal(route):
+            self._find_caller(caller_id).budgets.check_request(route.units)
 
-    def _known(self, caller_id: str) -> Caller:
+    def _find_caller(self, caller_id: str) -> Caller:
         caller = self._by_identifier.get(caller_id) if self._keys else self._anybody
         if caller is None:
             raise Unauthenticated
@@ -91,11 +91,11 @@ class Access:
 
     def _take_request(self, caller: Caller, route: Route) -> None:
         logger.debug("%s by %s", route.path, caller.name)
-        with self._noted(route):
+        with self._note_refusal(route):
             caller.budgets.take_request(route.units)
 
     @contextlib.contextmanager
-    def _noted(self, route: Route) -> Iterator[None]:
+    def _note_refusal(self, route: Route) -> Iterator[None]:
         try:
             yield
         except OverBudget as error:

@@ -72,7 +72,7 @@ def load_api_keys(path: Path) -> tuple[ApiKey, ...]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ApiKeysFileError(f"api_keys_file: {path}: this is not TOML: {error}") from None
     except ValidationError as error:
-        raise ApiKeysFileError(f"api_keys_file: {path}: {described(error)}") from None
+        raise ApiKeysFileError(f"api_keys_file: {path}: {describe_error(error)}") from None
     for attribute in ("name", "sha256"):
         seen = [getattr(key, attribute) for key in keys]
         if twice := next((key for key in keys if seen.count(getattr(key, attribute)) > 1), None):
@@ -98,7 +98,7 @@ def bearer(authorization: Sequence[str]) -> str | None:
     return secret.strip() if scheme.lower() == _SCHEME else None
 
 
-def described(error: ValidationError) -> str:
+def describe_error(error: ValidationError) -> str:
     """Return what is wrong with entries, and what is accepted; not their values."""
     return describe_errors(error, _ACCEPTED)
 

@@ -60,10 +60,10 @@ class Authorization:
         try:
             headers = _headers({CALLER_METADATA: self._identifier(asked.path, asked.headers.get("authorization"))})
         except TandemError as error:
-            return _denied(error)
+            return _deny(error)
         except Exception:
             logger.exception("authorization failed")
-            return _denied(Internal())
+            return _deny(Internal())
         return CheckResponse(
             status=Status(code=grpc.StatusCode.OK.value[0]), ok_response=OkHttpResponse(headers=headers)
         )
@@ -75,7 +75,7 @@ class Authorization:
         return (self._access.admit(route, secret) if route else self._access.identify(secret)).identifier
 
 
-def _denied(error: TandemError) -> CheckResponse:
+def _deny(error: TandemError) -> CheckResponse:
     """Return a denial: any status but OK denies, and the client's own is in the headers."""
     code = grpc.StatusCode[error.code].value[0]
     headers = {"grpc-status": str(code), "grpc-message": quote(str(error), safe=_PLAIN)}

@@ -82,7 +82,7 @@ class History:
         self._window.append((now, totals))
         began, before = self._window[0]
         if now > began:
-            rates = {key: _rates(each, before.get(key, Totals()), now - began) for key, each in totals.items()}
+            rates = {key: _rates(done, before.get(key, Totals()), now - began) for key, done in totals.items()}
             self._points.append((now, rates))
 
     def report(self) -> dict[str, Any]:

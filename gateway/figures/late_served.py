@@ -97,7 +97,7 @@ class LateServed:
         reply = TakeServedResponse()
         try:
             if replica := self._replicas.at(address):
-                request = TakeServedRequest(request_ids=[each.raw.request.request_id for each in batch])
+                request = TakeServedRequest(request_ids=[entry.raw.request.request_id for entry in batch])
                 take: Any = replica.channel.unary_unary(TAKE_SERVED)
                 reply = TakeServedResponse.FromString(await take(request.SerializeToString(), timeout=TIMEOUT_SECONDS))
         except grpc.aio.AioRpcError:
@@ -108,10 +108,10 @@ class LateServed:
     def _settle(self, address: str, batch: list[_Waiting], served: dict[str, Served], gives_up: bool) -> None:
         """Record what is known or has waited long enough; the rest waits on."""
         now = time.monotonic()
-        for each in batch:
-            known = served.get(each.raw.request.request_id)
-            if known is None and not gives_up and now < each.give_up_at:
-                self._waiting[address].append(each)
+        for waiting in batch:
+            known = served.get(waiting.raw.request.request_id)
+            if known is None and not gives_up and now < waiting.give_up_at:
+                self._waiting[address].append(waiting)
             else:
                 self._num_waiting -= 1
-                self._record(each.raw, known)
+                self._record(waiting.raw, known)

@@ -69,7 +69,7 @@ def times_of(raw: HTTPAccessLogEntry) -> Times:
     """Return when what happened."""
     common = raw.common_properties
     durations = [getattr(common, name) for name in _TIMES]
-    seconds = [each.seconds + each.nanos * 1e-9 for each in durations]
+    seconds = [duration.seconds + duration.nanos * 1e-9 for duration in durations]
     metadata = common.metadata.filter_metadata
     if MODULE not in metadata:
         return Times(*seconds)
@@ -84,7 +84,7 @@ def _of_sockets(seconds: Sequence[float], start: Timestamp, clock: str) -> Times
     begun = start.seconds * _BILLION + start.nanos
     arrived, replied, _ = map(int, clock.split())
     unread = max(0, begun - (arrived or begun)) * 1e-9
-    times = [each + unread if each else 0.0 for each in seconds]
+    times = [instant + unread if instant else 0.0 for instant in seconds]
     _, asked, _, last_upstream, _, last_downstream, _ = times
     times[-1] = max(seconds[-1] + unread, last_downstream)
     reply_unread = last_upstream - unread - (replied - begun) * 1e-9 if replied else 0.0

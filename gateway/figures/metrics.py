@@ -109,13 +109,13 @@ class GatewayMetrics:
     def outputs(self) -> Iterator[tuple[Mapping[str, str], int]]:
         """Yield how many outputs there were by their labels: paradigm, model, unit."""
         samples = next(iter(self._outputs.collect())).samples
-        return ((each.labels, int(each.value)) for each in samples if each.name.endswith("_total"))
+        return ((sample.labels, int(sample.value)) for sample in samples if sample.name.endswith("_total"))
 
     def over_budget(self, paradigm: str, budget: str) -> None:
         """Count a request that its caller's API key did not allow; no overload, so it is not among those shed."""
         self._over_budget.labels(paradigm, budget).inc()
 
-    def refused(self, route: Route, transport: str, code: str, seconds: float, admitted: bool) -> None:
+    def record_refused(self, route: Route, transport: str, code: str, seconds: float, admitted: bool) -> None:
         """Count a request that never came to the proxy; `admitted` says whether its caller was let in."""
         refusal = "" if admitted else DENIED
         self.record(Observation(route, transport, UNKNOWN_MODEL, code, seconds, seconds, refusal=refusal))

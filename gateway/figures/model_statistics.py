@@ -70,12 +70,12 @@ class ModelStatistics:
         figures = self._models[seen.model]
         figures.last_at = self._clock()
         if seen.code == "OK":
-            _finished(figures, seen)
+            _add_finished(figures, seen)
         else:
             (figures.cancel if seen.code == "CANCELLED" else figures.fail).add(seen.total_seconds)
 
 
-def _finished(figures: ModelFigures, seen: Observation) -> None:
+def _add_finished(figures: ModelFigures, seen: Observation) -> None:
     figures.success.add(seen.total_seconds)
     figures.queue.add(_seconds(seen, "queue", "batch_wait"))
     compute = _seconds(seen, "prefill", "decode", "compute")
@@ -85,10 +85,10 @@ def _finished(figures: ModelFigures, seen: Observation) -> None:
         figures.first_response.add(seen.first_output_seconds)
     figures.num_inferences += seen.num_outputs if seen.route.paradigm == PARALLEL else seen.num_images or 1
     if seen.mean_batch_size >= 1.0:
-        _passes(figures, seen, compute)
+        _add_passes(figures, seen, compute)
 
 
-def _passes(figures: ModelFigures, seen: Observation, compute: float) -> None:
+def _add_passes(figures: ModelFigures, seen: Observation, compute: float) -> None:
     share = seen.num_outputs / seen.mean_batch_size
     figures.passes += share
     size = round(seen.mean_batch_size)

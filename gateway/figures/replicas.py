@@ -119,15 +119,15 @@ class Replicas(Collector):
 
     async def update(self, states: Iterable[ProxiedReplica]) -> None:
         """Take Envoy's present view, and report what has changed."""
-        now = {(each.paradigm, each.address): each for each in states}
+        now = {(state.paradigm, state.address): state for state in states}
         gone = [self._known.pop(key) for key in self._known.keys() - now.keys()]
         for replica in gone:
             logger.info("%s is gone", replica)
-        for key, each in now.items():
-            self._update(key, each)
-        await asyncio.gather(*(each.channel.close() for each in gone))
+        for key, state in now.items():
+            self._update(key, state)
+        await asyncio.gather(*(replica.channel.close() for replica in gone))
         # Before the replica is announced: the next question is for its models.
-        await asyncio.gather(*(each.follow() for each in self._known.values()))
+        await asyncio.gather(*(replica.follow() for replica in self._known.values()))
         await self._notify()
 
     def _update(self, key: tuple[str, str], state: ProxiedReplica) -> None:
@@ -146,19 +146,19 @@ class Replicas(Collector):
 
     async def close(self) -> None:
         """Close the connections to all of them."""
-        await asyncio.gather(*(each.channel.close() for each in self._known.values()))
+        await asyncio.gather(*(replica.channel.close() for replica in self._known.values()))
 
     def _replicas(self, paradigm: str) -> list[Replica]:
         # Of a copy, which is made in one step: figures are read in a thread while the event loop changes what is known.
-        return [each for each in tuple(self._known.values()) if each.state.paradigm == paradigm]
+        return [replica for replica in tuple(self._known.values()) if replica.state.paradigm == paradigm]
 
     def of(self, paradigm: str) -> list[ProxiedReplica]:
         """Return the replicas of a paradigm."""
-        return [each.state for each in self._replicas(paradigm)]
+        return [replica.state for replica in self._replicas(paradigm)]
 
     def at(self, address: str) -> Replica | None:
         """Return the replica at host:port, None if there is none."""
-        return next((each for each in tuple(self._known.values()) if each.state.address == address), None)
+        return next((replica for replica in tuple(self._known.values()) if replica.state.address == address), None)
 
     def __contains__(self, address: str) -> bool:
         return self.at(address) is not None
@@ -166,18 +166,18 @@ class Replicas(Collector):
     def models(self, paradigm: str) -> list[Any]:
         """Return the Model messages of a paradigm, each name once."""
         known = self._replicas(paradigm)
-        return list({model.name: model for each in known for model in each.models or ()}.values())
+        return list({model.name: model for replica in known for model in replica.models or ()}.values())
 
     def fingerprints(self, paradigm: str, model: str) -> list[str]:
         """Return what each replica of a paradigm that has the model names as the causes of its outputs."""
-        known = [each.models for each in self._replicas(paradigm)]
-        return [each.fingerprint for models in known for each in models or () if each.name == model]
+        known = [replica.models for replica in self._replicas(paradigm)]
+        return [model.fingerprint for models in known for model in models or () if model.name == model]
 
     def is_configured(self, paradigm: str) -> bool:
         return bool(self._targets[paradigm])
 
     def is_serving(self, paradigm: str) -> bool:
-        return any(each.is_serving for each in self.of(paradigm))
+        return any(replica.is_serving for replica in self.of(paradigm))
 
     def all_serve(self) -> bool:
         """Return whether each paradigm that is configured has a replica that serves."""
@@ -185,21 +185,22 @@ class Replicas(Collector):
 
     def in_flight(self, paradigm: str) -> int:
         """Return how many requests of a paradigm are with its replicas."""
-        return sum(each.num_active for each in self.of(paradigm))
+        return sum(replica.num_active for replica in self.of(paradigm))
 
     def unresolved(self, paradigm: str) -> list[str]:
         """Return the targets whose names have no address."""
-        found = {each.name for each in self.of(paradigm)}
-        names = [each for each in self._targets[paradigm] if not Endpoint.parse(each).is_address]
-        return [each for each in names if not {each, Endpoint.parse(each).host} & found]
+        found = {replica.name for replica in self.of(paradigm)}
+        names = [target for target in self._targets[paradigm] if not Endpoint.parse(target).is_address]
+        return [target for target in names if not {target, Endpoint.parse(target).host} & found]
 
     def problem(self, paradigm: str) -> str:
         """Return why a paradigm is not served."""
         backend = f"{paradigm} backend"
         if not self.is_configured(paradigm):
             return f"{backend} is not configured"
-        states = [f"{backend} is not ready at {each.address}" for each in self.of(paradigm) if not each.is_serving]
-        unresolved = [f"{backend} has no address at {each}" for each in self.unresolved(paradigm)]
+        waiting = (replica for replica in self.of(paradigm) if not replica.is_serving)
+        states = [f"{backend} is not ready at {replica.address}" for replica in waiting]
+        unresolved = [f"{backend} has no address at {target}" for target in self.unresolved(paradigm)]
         return "; ".join((*states, *unresolved)) or f"{backend} is not ready"
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
@@ -209,9 +210,9 @@ class Replicas(Collector):
         in_flight = _gauge("tandem_requests_in_flight", "Requests that are with a backend, as of the last second.")
         for paradigm in self._targets:
             in_flight.add_metric([paradigm], self.in_flight(paradigm))
-            for each in self.of(paradigm):
-                serving.add_metric([paradigm, each.address], each.is_serving)
-                in_hand.add_metric([paradigm, each.address], each.num_active)
+            for replica in self.of(paradigm):
+                serving.add_metric([paradigm, replica.address], replica.is_serving)
+                in_hand.add_metric([paradigm, replica.address], replica.num_active)
             for target in self.unresolved(paradigm):
                 serving.add_metric([paradigm, target], 0)
         text = "Requests that ended and are in no other count, because the proxy could not report them in time."

@@ -48,7 +48,7 @@ class Endpoint:
         except TandemError as error:
             await exchange.refuse(error)
         except asyncio.CancelledError:
-            await exchange.refuse(exchange.cancelled(self._entrance.is_draining))
+            await exchange.refuse(exchange.cancellation(self._entrance.is_draining))
         except Exception:
             logger.exception("%s failed", scope["path"])
             await exchange.refuse(Internal())

@@ -113,4 +113,4 @@ def _details(error: TandemError) -> list[dict[str, Any]]:
     raw = trailers.get(_DETAILS)
     packed = status_pb2.Status.FromString(raw).details if isinstance(raw, bytes) else ()
     known = (error_details_pb2.RetryInfo.DESCRIPTOR, error_details_pb2.BadRequest.DESCRIPTOR)
-    return [json_format.MessageToDict(each) for each in packed if any(map(each.Is, known))]
+    return [json_format.MessageToDict(detail) for detail in packed if any(map(detail.Is, known))]

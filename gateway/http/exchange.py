@@ -107,7 +107,7 @@ class Exchange:
         else:
             await self.reply(body, http_status(error), error_headers(body))
 
-    def cancelled(self, is_draining: bool) -> TandemError:
+    def cancellation(self, is_draining: bool) -> TandemError:
         """Return what a request is refused with that was cancelled, in a drain or because its client left."""
         return Cancelled("the request was cancelled, and its work stopped")
 

@@ -64,7 +64,7 @@ def _culprit(message_class: type[Message], content: dict[str, Any], prefix: str 
         if field is None:
             return InvalidArgument(prefix + name, value, f"one of the fields {', '.join(fields.fields_by_name)}")
         if not _parses(message_class, {name: value}):
-            return _inside(field, value, prefix + name) or InvalidArgument(prefix + name, value, _accepted(field))
+            return _inside(field, value, prefix + name) or InvalidArgument(prefix + name, value, _words_for(field))
     return None
 
 
@@ -89,7 +89,7 @@ def _inside(field: Any, value: Any, where: str) -> InvalidArgument | None:
     return next(filter(None, found), None)
 
 
-def _accepted(field: Any) -> str:
+def _words_for(field: Any) -> str:
     if field.enum_type is not None:
         kind = " or ".join(value.name for value in field.enum_type.values)
     else:

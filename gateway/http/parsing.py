@@ -55,7 +55,7 @@ class JsonParser:
 
     async def parse(self, caller: str, message_class: type[Message], body: bytes) -> bytes:
         """Return the serialised message in a JSON body. Raises InvalidArgument, ResourceExhausted."""
-        return await self.run(caller, body, _serialised, message_class, body)
+        return await self.run(caller, body, _serialise, message_class, body)
 
     async def run(self, caller: str, body: bytes, read: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Return what `read` makes of its arguments; `body` is the JSON that it reads, which is checked before.
@@ -65,7 +65,7 @@ class JsonParser:
         if _is_small(body):
             return read(*arguments, **options)
         self._take_place(caller)
-        parsing = self._thread.submit(_checked, body, partial(read, *arguments, **options))
+        parsing = self._thread.submit(_check_and_read, body, partial(read, *arguments, **options))
         # Also when its caller has left: the place is free when the thread is.
         parsing.add_done_callback(lambda _: self._leave_place(caller))
         return await asyncio.wrap_future(parsing)
@@ -90,11 +90,11 @@ class JsonParser:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _serialised(message_class: type[Message], body: bytes) -> bytes:
+def _serialise(message_class: type[Message], body: bytes) -> bytes:
     return parse_json(message_class, body).SerializeToString()
 
 
-def _checked(body: bytes, read: Callable[[], T]) -> T:
+def _check_and_read(body: bytes, read: Callable[[], T]) -> T:
     check_structure(body)
     return read()
 

@@ -56,7 +56,7 @@ class Status:
                 }
                 for replica in replicas
             ],
-            "models": [_described(model) for model in self._replicas.models(paradigm)],
+            "models": [_describe(model) for model in self._replicas.models(paradigm)],
             "rpcs": self._rpcs(paradigm),
         }
 
@@ -79,7 +79,7 @@ class Status:
         ]
 
 
-def _described(model: Any) -> dict[str, Any]:
+def _describe(model: Any) -> dict[str, Any]:
     """Return what the model's backend lists, with two words that both services have in common."""
     fields = model.DESCRIPTOR.fields_by_name
     return {

@@ -70,9 +70,9 @@ class Admin:
         """Return the port of each public listener by its name."""
         found = await self._json("/listeners?format=json")
         return {
-            each["name"]: each["local_address"]["socket_address"]["port_value"]
-            for each in found.get("listener_statuses", ())
-            if "socket_address" in each["local_address"]
+            entry["name"]: entry["local_address"]["socket_address"]["port_value"]
+            for entry in found.get("listener_statuses", ())
+            if "socket_address" in entry["local_address"]
         }
 
     async def replicas(self) -> list[ProxiedReplica]:
@@ -88,7 +88,7 @@ class Admin:
     async def counters(self) -> Counters:
         """Return the numbers that figures need."""
         found = await self._json(f"/stats?format=json&filter={_FILTER}")
-        values = {each["name"]: int(each["value"]) for each in found["stats"] if "name" in each}
+        values = {entry["name"]: int(entry["value"]) for entry in found["stats"] if "name" in entry}
         active = sum(values.get(name, 0) for name in _ACTIVE) - sum(values.get(name, 0) for name in _OWN_ACTIVE)
         return Counters(
             requests_active=max(0, active),
@@ -132,7 +132,7 @@ class Admin:
 def _replica(paradigm: str, host: Json) -> ProxiedReplica:
     address, health = host["address"]["socket_address"], host["health_status"]
     is_failed = health.get("failed_active_health_check") or health.get("failed_outlier_check")
-    active = (int(each.get("value", 0)) for each in host.get("stats", ()) if each["name"] == "rq_active")
+    active = (int(entry.get("value", 0)) for entry in host.get("stats", ()) if entry["name"] == "rq_active")
     return ProxiedReplica(
         paradigm=paradigm,
         address=str(Endpoint(address["address"], address["port_value"])),

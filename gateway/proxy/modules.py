@@ -95,7 +95,7 @@ def add_shares(bootstrap: Json, settings: GatewaySettings, module: Path) -> None
 def _transport_socket(module: Path, name: str) -> Json:
     """Return the transport socket `name` of a module."""
     kind = f"{_EXTENSIONS}.transport_sockets.dynamic_modules.v3.DynamicModuleTransportSocket"
-    config = {"@type": kind, "dynamic_module_config": _loaded(module), "transport_socket_name": name}
+    config = {"@type": kind, "dynamic_module_config": _load(module), "transport_socket_name": name}
     return {"name": "envoy.transport_sockets.dynamic_modules", "typed_config": config}
 
 
@@ -106,9 +106,9 @@ def _http_filter(module: Path, name: str, text: str) -> Json:
 
 def _filter(layer: str, kind: str, module: Path, name: str, text: str) -> Json:
     value = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text}
-    own = {"dynamic_module_config": _loaded(module), "filter_name": name, "filter_config": value}
+    own = {"dynamic_module_config": _load(module), "filter_name": name, "filter_config": value}
     return {"name": f"envoy.filters.{layer}.dynamic_modules", "typed_config": {"@type": f"{_EXTENSIONS}.{kind}", **own}}
 
 
-def _loaded(module: Path) -> Json:
+def _load(module: Path) -> Json:
     return {"module": {"local": {"filename": str(module)}}}

@@ -57,7 +57,7 @@ class Envoy:
     @property
     def pid(self) -> int:
         """The process id. Raises RuntimeError before the start."""
-        return self._started().pid
+        return self._get_process().pid
 
     async def start(self) -> None:
         """Start it and return when it listens. Raises PortInUse, EnvoyEnded."""
@@ -77,7 +77,7 @@ class Envoy:
 
     async def wait_dead(self) -> Exception:
         """Return why it ended, if it does so of itself, or is killed because it hangs."""
-        process = self._started()
+        process = self._get_process()
         ended, hangs = asyncio.create_task(process.wait()), asyncio.create_task(self._wait_hanging())
         try:
             await asyncio.wait((ended, hangs), return_when=asyncio.FIRST_COMPLETED)
@@ -142,7 +142,7 @@ class Envoy:
             idle_polls = 0 if active else idle_polls + 1
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _started(self) -> Process:
+    def _get_process(self) -> Process:
         if self._process is None:
             raise RuntimeError("not started")
         return self._process
@@ -159,7 +159,7 @@ class Envoy:
         text = " / ".join(self._tail)
         if found := _CANNOT_BIND.search(text):
             return PortInUse(f"cannot listen on {found[1]}: the port is in use or the address is not ours")
-        return EnvoyEnded(f"envoy ended with {self._started().returncode}: {text}")
+        return EnvoyEnded(f"envoy ended with {self._get_process().returncode}: {text}")
 
     async def _read_log(self, process: Process) -> None:
         if process.stderr is None:

@@ -23,7 +23,7 @@ def defaults(template: Path) -> dict[str, str]:
     return {name: value for name, value in _PLACE.findall(template.read_text()) if value}
 
 
-def filled(template: Path, values: Values) -> Json:
+def fill(template: Path, values: Values) -> Json:
     """Return the YAML document with a value in each place. Raises KeyError for a value without a place, or the reverse.
 
     A value goes in as text: quoting is up to the template.

@@ -75,11 +75,11 @@ def secrets(server: ServerTls | None, backends: ChannelTls | None, sockets: Sock
     authorities = {"clients": server and server.client_ca, "backends": backends and backends.ca}
     watched = {"watched_directory": {"path": str(sockets.reload)}}
     found: dict[str, Json] = {
-        **{name: {"tls_certificate": {**_named(each), **watched}} for name, each in identities.items() if each},
+        **{name: {"tls_certificate": {**_files_of(file), **watched}} for name, file in identities.items() if file},
         **{
-            name: {"validation_context": {"trusted_ca": _file(each), **watched}}
-            for name, each in authorities.items()
-            if each
+            name: {"validation_context": {"trusted_ca": _file(file), **watched}}
+            for name, file in authorities.items()
+            if file
         },
     }
     return {
@@ -87,7 +87,7 @@ def secrets(server: ServerTls | None, backends: ChannelTls | None, sockets: Sock
     }
 
 
-def _named(identity: Identity) -> Json:
+def _files_of(identity: Identity) -> Json:
     return {"certificate_chain": _file(identity.cert), "private_key": _file(identity.key)}
 
 

@@ -146,10 +146,10 @@ def _read(tensor: Any, spec: Spec, raw: bytes | None, is_batched: bool) -> Tenso
     rows = spec.rows(tensor.shape, is_batched)
     if rows is None:
         raise InvalidArgument(f"{spec.name}.shape", list(tensor.shape), str(spec.shape(is_batched)))
-    return Tensor(_typed(tensor, spec) if raw is None else _raw(tensor, spec, raw), rows)
+    return Tensor(_read_typed(tensor, spec) if raw is None else _read_raw(tensor, spec, raw), rows)
 
 
-def _raw(tensor: Any, spec: Spec, raw: bytes) -> Sequence[Any]:
+def _read_raw(tensor: Any, spec: Spec, raw: bytes) -> Sequence[Any]:
     if tensor.HasField("contents"):
         raise InvalidArgument(f"{spec.name}.contents", "typed elements", "none beside raw_input_contents")
     count = math.prod(tensor.shape)
@@ -160,7 +160,7 @@ def _raw(tensor: Any, spec: Spec, raw: bytes) -> Sequence[Any]:
         raise InvalidArgument(spec.name, str(error), accepted) from None
 
 
-def _typed(tensor: Any, spec: Spec) -> Sequence[Any]:
+def _read_typed(tensor: Any, spec: Spec) -> Sequence[Any]:
     wrong = [field.name for field, _ in tensor.contents.ListFields() if field.name != spec.datatype.contents]
     if wrong:
         raise InvalidArgument(f"{spec.name}.contents", wrong[0], spec.datatype.contents)

@@ -50,9 +50,9 @@ class OpenAiExchange(Exchange):
             await self._begin(200, {**_EVENTS, **self._about})
         await self._send({"type": "http.response.body", "body": data})
 
-    def cancelled(self, is_draining: bool) -> TandemError:
+    def cancellation(self, is_draining: bool) -> TandemError:
         """Return what says whether to try again, which clients of this API obey."""
-        return Unavailable("the gateway is stopping") if is_draining else super().cancelled(is_draining)
+        return Unavailable("the gateway is stopping") if is_draining else super().cancellation(is_draining)
 
     async def refuse(self, error: TandemError) -> None:
         """Send the error as the reply, or as the last event of one that has begun."""

@@ -96,6 +96,6 @@ def to_json_with(reply: Reply, choices: Iterable[Reply]) -> bytes:
     return b'%b"choices":[%b]%b' % (before, b",".join(choice.to_json() for choice in choices), after)
 
 
-def unsigned(seed: int | None) -> int | None:
+def to_unsigned(seed: int | None) -> int | None:
     """Return the seed of our messages; None stays None."""
     return None if seed is None else seed & (2**64 - 1)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from gateway.access.api_keys import ApiKey, described
+from gateway.access.api_keys import ApiKey, describe_error
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
@@ -58,7 +58,7 @@ def _entry(**fields: str | int | None) -> ApiKey:
     try:
         return ApiKey.model_validate(fields)
     except ValidationError as error:
-        raise ExpectedError(described(error)) from None
+        raise ExpectedError(describe_error(error)) from None
 
 
 def _as_toml(entry: ApiKey) -> str:

@@ -32,8 +32,8 @@ class RunningGateway:
         self.gateway = gateway
         self._num_refused = 0
         self._has_stopped = False
-        self._refused = gateway.metrics.refused
-        gateway.metrics.refused = self._count_refused
+        self._refused = gateway.metrics.record_refused
+        gateway.metrics.record_refused = self._count_refused
 
     def _count_refused(self, *arguments: Any) -> None:
         """Count what the log has no entry of."""

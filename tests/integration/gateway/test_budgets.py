@@ -109,12 +109,3 @@ async def test_what_makes_no_output_needs_no_such_budget(ar: FakeBackend, gan: F
             assert (await ask(gateway, ROUTES[rpc], b"", ALICE)).code == "RESOURCE_EXHAUSTED"
         for route in (ROUTES["Score"], ROUTES["Discriminate"], LIST_MODELS):
             assert (await ask(gateway, route, b"", ALICE)).code == "OK"
-
-
-async def test_both_transports_and_all_connections_share_a_budget(
-    ar: FakeBackend, gan: FakeBackend, tmp_path: Path
-) -> None:
-    async with gateway_with(ar, gan, tmp_path, requests=2) as (gateway, _):
-        codes = [(await ask(gateway, LIST_MODELS, b"", ALICE)).code for ask in (*TRANSPORTS.values(),) * 2]
-        assert codes == ["OK", "OK", "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED"]
-        assert (await TRANSPORTS["grpc"](gateway, LIST_MODELS, b"", "Bearer tdm_other")).code == "OK"

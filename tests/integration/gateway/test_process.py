@@ -146,7 +146,7 @@ async def test_a_stop_signal_lets_a_stream_finish(ar: FakeBackend) -> None:
 
 async def test_without_a_proxy_is_one_clear_line() -> None:
     without = (
-        "import runpy, gateway.proxy.binary as binary; binary._packaged = lambda: None;"
+        "import runpy, gateway.proxy.binary as binary; binary._find_packaged = lambda: None;"
         " runpy.run_module('gateway', run_name='__main__')"
     )
     process = await asyncio.create_subprocess_exec(

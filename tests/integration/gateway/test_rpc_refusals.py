@@ -9,16 +9,14 @@ import httpx
 import pytest
 
 from gateway.http.exchange import MAX_BODY_BYTES
-from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 from tests.integration.gateway.fakes import (
     GENERATE,
     SAMPLE,
-    FakeBackend,
     FakeSequential,
 )
-from tests.integration.gateway.json_calls import TWO_TOKENS, client_of, error_of, lines
-from tests.integration.gateway.running import RunningGateway, running_gateway
+from tests.integration.gateway.json_calls import TWO_TOKENS, error_of
+from tests.integration.gateway.running import RunningGateway
 
 
 async def test_a_refusal_names_the_field(text: FakeSequential, http: httpx.AsyncClient) -> None:
@@ -98,23 +96,6 @@ async def test_a_bad_deadline_is_refused(http: httpx.AsyncClient, text: FakeSequ
         refusal = f"grpc-timeout: {value!r} is not accepted; accepted: 1 to 8 digits and a unit"
         assert error["message"].startswith(refusal)
     assert text.num_calls == 0
-
-
-async def test_both_transports_share_the_permits(ar: FakeBackend, gan: FakeBackend) -> None:
-    hold = asyncio.Event()
-    ar.servicer.before_message = lambda index: hold.wait()
-    async with running_gateway([ar], [gan], max_in_flight=1, max_caller_share=1) as gateway, client_of(gateway) as http:
-        await gateway.until(serving=True)
-        first = gateway.stream(GENERATE, ar_pb2.GenerateRequest(text="a").SerializeToString())
-        await ar.servicer.started.wait()
-        response = await http.post(GENERATE, json=TWO_TOKENS)
-        assert response.status_code == 429
-        assert error_of(response)["message"] == "the gateway has as many requests in flight as it may"
-        assert error_of(response)["details"][0]["retryDelay"] == "1s"
-        assert (await http.post(SAMPLE, json={})).status_code == 200
-        hold.set()
-        assert [message async for message in first]
-        assert len(await lines(http, GENERATE, TWO_TOKENS)) == 5
 
 
 @pytest.mark.parametrize(

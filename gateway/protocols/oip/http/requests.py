@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.protocols.oip.tensors import Spec
@@ -63,7 +63,7 @@ def parse_infer(head: bytes, rest: bytes, name: str, version: str, specs: Sequen
         if BINARY_SIZE in parameters:
             raw = binary.take(target.name, parameters.pop(BINARY_SIZE))
         else:
-            raw = _packed(spec, tensor.get("data"))
+            raw = _pack(spec, tensor.get("data"))
         _fill_parameters(f"{where}.parameters", target.parameters, parameters)
         request.raw_input_contents.append(raw)
     for place, output in enumerate(_objects("outputs", content.get("outputs", []))):
@@ -73,7 +73,7 @@ def parse_infer(head: bytes, rest: bytes, name: str, version: str, specs: Sequen
     return request
 
 
-def _packed(spec: Spec, data: Any) -> bytes:
+def _pack(spec: Spec, data: Any) -> bytes:
     """Return the elements of nested lists, as they stand in raw contents."""
     try:
         values = list(_flat(data if isinstance(data, list) else [data]))
@@ -86,12 +86,9 @@ def _packed(spec: Spec, data: Any) -> bytes:
         raise InvalidArgument(f"{spec.name}.data", data, f"elements of {spec.datatype.name}") from None
 
 
-def _flat(data: Sequence[Any]) -> Any:
-    for each in data:
-        if isinstance(each, list):
-            yield from _flat(each)
-        else:
-            yield each
+def _flat(data: Sequence[Any]) -> Iterator[Any]:
+    for item in data:
+        yield from _flat(item) if isinstance(item, list) else (item,)
 
 
 def _object(head: bytes) -> Mapping[str, Any]:
@@ -111,7 +108,7 @@ def _mapping(field: str, value: Any) -> Mapping[str, Any]:
 def _objects(field: str, value: Any) -> list[Mapping[str, Any]]:
     if not isinstance(value, list):
         raise InvalidArgument(field, value, "a list of objects")
-    return [_mapping(f"{field}[{place}]", each) for place, each in enumerate(value)]
+    return [_mapping(f"{field}[{place}]", item) for place, item in enumerate(value)]
 
 
 def _text(field: str, value: Any) -> str:
@@ -129,20 +126,19 @@ def _shape(field: str, value: Any) -> list[int]:
 
 def _fill_parameters(field: str, target: Any, values: Any) -> None:
     for name, value in _mapping(field, values).items():
-        if any(isinstance(each, str) and not _encodes(each) for each in (name, value)):
+        if any(isinstance(text, str) and not _encodes(text) for text in (name, value)):
             raise InvalidArgument(f"{field}.{name}", value, "text in Unicode, without lone surrogates")
-        if isinstance(value, bool):
-            target[name].bool_param = value
-        elif isinstance(value, str):
-            target[name].string_param = value
-        elif isinstance(value, int) and -(2**63) <= value < 2**63:
-            target[name].int64_param = value
-        elif isinstance(value, int) and 2**63 <= value < 2**64:
-            target[name].uint64_param = value
-        elif isinstance(value, float):
-            target[name].double_param = value
-        elif value is not None:
+        if value is None:
+            continue
+        if (kind := _kind_of(value)) is None:
             raise InvalidArgument(f"{field}.{name}", value, "a text, a number, or true or false")
+        setattr(target[name], f"{kind}_param", value)
+
+
+def _kind_of(value: Any) -> str | None:
+    if type(value) is int:
+        return "int64" if -(2**63) <= value < 2**63 else "uint64" if 0 <= value < 2**64 else None
+    return {bool: "bool", str: "string", float: "double"}.get(type(value))
 
 
 def _encodes(text: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.protocols.oip.tensors import InferenceResult, Inputs, Spec
 from runtime.rpc.routes import Route, all_routes
@@ -28,39 +29,28 @@ class Calls:
     has_many_parts: bool = False
 
 
-class Adapter(Protocol):
-    """A model that is served. `max_batch_size` is 0 for a model whose requests have no batch dimension."""
+class Adapter(ABC):
+    """A model that is served. `max_batch_size` is 0 for a model whose requests have no batch dimension.
 
-    @property
-    def name(self) -> str: ...
+    `is_decoupled`: whether one request of a stream may have several responses. `parameters` are the names of those that
+    a request may have for this model. `fields`: beginnings of field names in errors of our own RPCs, and what a caller
+    of this protocol knows them as.
+    """
 
-    @property
-    def platform(self) -> str: ...
+    name: str
+    platform: str
+    is_decoupled: bool
+    max_batch_size: int
+    inputs: Sequence[Spec]
+    outputs: Sequence[Spec]
+    parameters: Collection[str]
+    fields: Mapping[str, str]
 
-    @property
-    def is_decoupled(self) -> bool:
-        """Whether one request of a stream may have several responses."""
-
-    @property
-    def max_batch_size(self) -> int: ...
-
-    @property
-    def inputs(self) -> Sequence[Spec]: ...
-
-    @property
-    def outputs(self) -> Sequence[Spec]: ...
-
-    @property
-    def parameters(self) -> Collection[str]:
-        """The names of the parameters that a request may have for this model."""
-
-    @property
-    def fields(self) -> Mapping[str, str]:
-        """Beginnings of field names in errors of our own RPCs, and what a caller of this protocol knows them as."""
-
+    @abstractmethod
     def route(self, is_streamed: bool) -> Route:
         """Return the RPC whose budget a request needs, before its tensors are read."""
 
+    @abstractmethod
     def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
         """Return the calls of a request. `wanted` are the outputs that it lists.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from gateway.protocols.oip.models.adapter import ROUTES, Calls
+from gateway.protocols.oip.models.adapter import ROUTES, Adapter, Calls
 from gateway.protocols.oip.models.sampling_parameters import to_integer
 from gateway.protocols.oip.tensors import FP32, INT32, UINT8, UINT64, InferenceResult, Inputs, Output, Spec
 from runtime.rpc.routes import Route
@@ -17,8 +17,8 @@ from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import InvalidArgument
 
 
-class ParallelImageModel:
-    """Implements Adapter for a tandem.gan.v1.Model."""
+class ParallelImageModel(Adapter):
+    """A tandem.gan.v1.Model."""
 
     platform = "tandem_parallel_images"
     is_decoupled = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.protocols.oip.models.adapter import ROUTES, Calls
+from gateway.protocols.oip.models.adapter import ROUTES, Adapter, Calls
 from gateway.protocols.oip.models.sampling_parameters import FIELD, NAMES, fill_sampling, read_parameters
 from gateway.protocols.oip.tensors import InferenceResult, Inputs
 from runtime.rpc.routes import Route
@@ -14,7 +14,7 @@ from tandem.ar.v1 import ar_pb2
 Result = Callable[[Sequence[Any]], InferenceResult | None]
 
 
-class SequentialModel:
+class SequentialModel(Adapter):
     """A base of adapters: Generate answers what is streamed, Complete all else."""
 
     is_decoupled = True

@@ -14,7 +14,7 @@ TOKEN_IDS = Spec("token_ids", INT32, (-1,))
 
 
 class SequentialImageModel(SequentialModel):
-    """Implements Adapter. `shape` is [height, width, channels] of an image; a reply has one for each choice."""
+    """`shape` is [height, width, channels] of an image; a reply has one for each choice."""
 
     platform = "tandem_sequential_images"
     inputs = (

@@ -38,7 +38,7 @@ _NOTHING = ar_pb2.GenerateResponse()
 
 
 class TextModel(SequentialModel):
-    """Implements Adapter."""
+    """A model of texts."""
 
     platform = "tandem_text"
     inputs = (

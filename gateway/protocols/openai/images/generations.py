@@ -21,7 +21,7 @@ from gateway.protocols.openai.images.messages import (
     PartialImage,
     image_usage,
 )
-from gateway.protocols.openai.messages import unsigned
+from gateway.protocols.openai.messages import to_unsigned
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
@@ -81,7 +81,7 @@ async def _draw(body: ImageBody, model: Served, calls: Calls) -> Drawing:
     request = gan_pb2.SampleRequest(
         model=model.name,
         count=body.n,
-        seed=unsigned(body.seed),
+        seed=to_unsigned(body.seed),
         labels=[] if label is None else [label],
         encoding=images_pb2.ENCODING_PNG,
     )
@@ -126,7 +126,7 @@ def _generate_request(body: ImageBody, model: Served) -> ar_pb2.GenerateRequest:
     label = class_of(body.prompt, model.described)
     if label is None:
         raise InvalidArgument("prompt", body.prompt, f"a class, 0 to {model.described.num_classes - 1}, or its name")
-    sampling = ar_pb2.SamplingParams(seed=unsigned(body.seed), n=body.n, steps=body.steps)
+    sampling = ar_pb2.SamplingParams(seed=to_unsigned(body.seed), n=body.n, steps=body.steps)
     return ar_pb2.GenerateRequest(
         model=model.name, class_label=label, sampling=sampling, image_encoding=images_pb2.ENCODING_PNG
     )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, unsigned
+from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, to_unsigned
 from gateway.protocols.openai.text.chat_messages import ROLES
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -76,7 +76,7 @@ class ResponseBody(Body):
         else:
             turns += [message.turn for message in self.input]
         sampling = ar_pb2.SamplingParams(
-            seed=unsigned(self.seed),
+            seed=to_unsigned(self.seed),
             max_tokens=self.max_output_tokens,
             temperature=self.temperature,
             top_p=self.top_p,

@@ -47,13 +47,13 @@ async def read_echo(
         of_ids = ar_pb2.DetokenizeRequest(model=model.name, ids=prompt)
         cut = await calls.unary("Detokenize", of_ids, names, is_aid=not is_alone)
         text, ids = cut.text, prompt
-    scored = await _scored(ids, top_logprobs, calls, model, names, is_alone)
+    scored = await _score(ids, top_logprobs, calls, model, names, is_alone)
     # What the text does not begin with was put before it.
     begins_with_text = not isinstance(prompt, str) or prompt.encode().startswith(cut.tokens[0])
     return Echo(text, ids, list(cut.tokens), scored, begins_with_text)
 
 
-async def _scored(
+async def _score(
     ids: Sequence[int], top_logprobs: int | None, calls: Calls, model: Served, names: Names, is_alone: bool
 ) -> Sequence[Any]:
     if top_logprobs is None or len(ids) < 2:

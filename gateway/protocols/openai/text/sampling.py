@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gateway.protocols.openai.messages import Body, Int32, Seed, unsigned
+from gateway.protocols.openai.messages import Body, Int32, Seed, to_unsigned
 from gateway.protocols.openai.text.constraint import (
     Constraint,
     ResponseFormat,
@@ -109,7 +109,7 @@ class SamplingBody(Body):
     def sampling(self, max_tokens: int | None) -> ar_pb2.SamplingParams:
         """Return the parameters. Raises InvalidArgument."""
         given = {name: getattr(self, name) for name in _SAME}
-        sampling = ar_pb2.SamplingParams(**given, seed=unsigned(self.seed), max_tokens=max_tokens)
+        sampling = ar_pb2.SamplingParams(**given, seed=to_unsigned(self.seed), max_tokens=max_tokens)
         if self.top_k is not None and self.top_k != -1:
             sampling.top_k = self.top_k
         sampling.stop.extend([self.stop] if isinstance(self.stop, str) else self.stop or ())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 import grpc
@@ -197,15 +196,6 @@ async def test_connections_end_with_their_age_and_requests_do_not(ar: Backend) -
                 peers = [entry.common_properties.downstream_remote_address for entry in running.observer.entries]
                 ports = {peer.socket_address.port_value for peer in peers}
         assert len((await stream).replies) == 50
-
-
-async def test_plain_text_to_the_grpc_port_is_closed(single: Proxy) -> None:
-    with socket.create_connection(("127.0.0.1", single.envoy.ports["grpc"])) as connection:
-        connection.settimeout(20)
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        while await asyncio.to_thread(connection.recv, 1000):
-            pass
-    assert (await single.call(SCORE)).code is grpc.StatusCode.OK
 
 
 async def test_without_memory_for_more_a_call_is_told_when_to_come_back(ar: Backend) -> None:

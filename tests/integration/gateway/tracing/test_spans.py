@@ -114,22 +114,6 @@ async def note(seen: list[str], call: Any, text: FakeSequential, request: Any) -
     return await text._score(request, call)
 
 
-async def test_a_backend_s_span_would_be_the_request_s_child(
-    traced: RunningGateway, collector: Collector, text: FakeSequential
-) -> None:
-    """What the backend gets names the request's span, not its caller's."""
-    seen: list[Any] = []
-    text.on_score = lambda request, call: note_metadata(seen, call, text, request)
-    await finish(traced.unary(SCORE, b"", metadata=SAMPLED))
-    [span] = await collector.requests(1)
-    assert seen == [f"00-{TRACE}-{span.span_id.hex()}-01"]
-
-
-async def note_metadata(seen: list[Any], call: Any, text: FakeSequential, request: Any) -> Any:
-    seen.extend(value for key, value in call._metadata if key == "traceparent")
-    return await text._score(request, call)
-
-
 CODES = {
     "INVALID_ARGUMENT": InvalidArgument("a", 1, "2"),
     "NOT_FOUND": NotFound("x", []),

@@ -35,10 +35,6 @@ class Gateway:
         return series[0]["points"] if series else []
 
 
-def test_nothing_yet() -> None:
-    assert Gateway().history.report()["series"] == []
-
-
 def test_a_point_tells_of_its_window_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = Gateway()
     for _ in range(10):

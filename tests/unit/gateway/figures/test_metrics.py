@@ -69,7 +69,7 @@ def test_only_too_many_are_shed_and_only_who_was_let_in_went_without_output(refu
 @pytest.mark.parametrize("admitted", [False, True])
 def test_a_request_that_ended_at_the_http_door_is_counted(admitted: bool) -> None:
     registry = CollectorRegistry()
-    GatewayMetrics(registry).refused(ROUTES["Sample"], "http", "INVALID_ARGUMENT", 0.5, admitted)
+    GatewayMetrics(registry).record_refused(ROUTES["Sample"], "http", "INVALID_ARGUMENT", 0.5, admitted)
     labels = {"paradigm": "parallel", "model": "unknown", "rpc": "Sample", "transport": "http"}
     code = {"code": "INVALID_ARGUMENT"}
     assert registry.get_sample_value("tandem_requests_total", {**labels, **code}) == 1

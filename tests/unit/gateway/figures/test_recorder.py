@@ -65,12 +65,6 @@ def test_names_of_models_are_bounded_and_those_that_are_known_stay() -> None:
     assert room.requests(model="m0") == 2
 
 
-def test_a_call_of_which_nobody_knows_what_it_was_served() -> None:
-    room = Room()
-    room.take(left())
-    assert room.requests(code="CANCELLED", model="unknown") == 1
-
-
 def test_methods_that_there_are_not_are_not_counted() -> None:
     room = Room()
     room.take(refused("12", path="/tandem.ar.v1.AutoregressiveService/Nothing"))

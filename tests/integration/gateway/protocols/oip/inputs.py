@@ -12,7 +12,7 @@ from tritonclient.utils import np_to_triton_dtype
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.fakes import GENERATE, SAMPLE
-from tests.integration.gateway.protocols.oip.backends import PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import PICTURES, TEXT
 from tests.integration.gateway.running import RunningGateway
 
 COMPLETE = GENERATE.replace("Generate", "Complete")

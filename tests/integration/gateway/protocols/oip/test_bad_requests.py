@@ -20,7 +20,7 @@ from tritonclient.utils import InferenceServerException
 from tests.effort import Effort
 from tests.faults.attacks.byte_mutation import mutate_bytes
 from tests.faults.attacks.field_mutation import mutate_fields
-from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import (
     INFER,
     STREAM_INFER,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tritonclient.grpc.aio as triton
 
-from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import (
     completed,
     drawn,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tandem.measure.scenario import ClosedLoop, Scenario, Workload
-from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, TEXT
 from tests.integration.gateway.running import RunningGateway
 from tests.integration.single_runs import run_once
 
@@ -33,14 +33,6 @@ async def test_every_token_is_counted(gateway: RunningGateway, delivery: str) ->
     assert is_at_the_end == (delivery == "unary")
 
 
-@pytest.mark.parametrize("delivery", ["streamed", "unary"])
-async def test_a_picture_has_its_tokens(gateway: RunningGateway, delivery: str) -> None:
-    scenario = closed(kind="image", model=PICTURES, delivery=delivery, num_classes=1)
-    (stream,) = (await run_once(address(gateway), scenario)).document.streams
-    assert (stream.outcomes.ok, stream.rates.images is not None, stream.num_uncounted) == (9, True, 0)
-    assert stream.num_outputs > 9
-
-
 async def test_images_are_counted(gateway: RunningGateway) -> None:
     scenario = closed(kind="images", model=IMAGES, delivery="unary", images=3)
     (stream,) = (await run_once(address(gateway), scenario)).document.streams
@@ -52,8 +44,3 @@ async def test_an_error_in_the_stream_has_its_category(gateway: RunningGateway) 
     (stream,) = (await run_once(address(gateway), scenario)).document.streams
     assert stream.codes == {"INVALID_ARGUMENT": 9}
     assert "max_tokens" in stream.errors[0].text
-
-
-async def test_one_of_several_models_must_be_named(gateway: RunningGateway) -> None:
-    with pytest.raises(ValueError, match=f"{TEXT}, "):
-        await run_once(address(gateway), closed())

@@ -9,7 +9,7 @@ from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from tests.integration.gateway.fakes import FakeBackend
-from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 SERVICE = "/inference.GRPCInferenceService/"

@@ -8,7 +8,7 @@ from typing import Any
 
 import tritonclient.grpc.aio as triton
 
-from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import labels, picture_inputs, sampled, seeds, text_inputs
 from tests.integration.gateway.running import RunningGateway
 

@@ -14,7 +14,7 @@ import tritonclient.grpc.aio as triton
 from tritonclient.grpc import service_pb2
 
 from tests.integration.gateway.fakes import HOLD, SAMPLE, FakeBackend
-from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT, Backends
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT, Backends
 from tests.integration.gateway.protocols.oip.inputs import (
     STREAM_INFER,
     completed,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-TEXT, PICTURES, IMAGES = "tiny", "tiny-image", "fashion-gan"
-
 
 class Stubs(NamedTuple):
     """Of both services."""

@@ -11,7 +11,7 @@ import pytest
 
 from tandem.shared.errors import ModelFault, ResourceExhausted
 from tests.integration.gateway.fakes import FakeBackend, FakeSequential
-from tests.integration.gateway.protocols.openai.stubs import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 OfFakes = tuple[openai.AsyncOpenAI, RunningGateway]

@@ -15,8 +15,9 @@ from PIL import Image
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.openai.events import events_of
-from tests.integration.gateway.protocols.openai.stubs import IMAGES, PICTURES, TEXT, Stubs
+from tests.integration.gateway.protocols.openai.stubs import Stubs
 
 PROMPT = "The two clocks in the station <|end|> w\u00f6rld"
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -205,10 +206,3 @@ async def test_pictures_in_sequence_are_those_of_complete_and_of_the_stream(
     assert all(((picture == finished) | (picture == 0)).all() for picture in partial)
     sizes = [np.count_nonzero(picture) for picture in (*partial, finished)]
     assert sizes == sorted(sizes)
-
-
-async def test_pictures_in_parallel_stream_as_one_event(client: openai.AsyncOpenAI, stubs: Stubs) -> None:
-    stream = await client.images.generate(model=IMAGES, prompt="2", stream=True, extra_body={"seed": 5})
-    [event] = [event async for event in stream]
-    request = gan_pb2.SampleRequest(labels=[2], seed=5, encoding=images_pb2.ENCODING_PNG)
-    assert base64.b64decode(event.b64_json) == (await stubs.gan.Sample(request)).images.png[0]

@@ -15,7 +15,8 @@ from benchmarks.harness.processes import free_port, serving
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
 from tandem.measure.prompts import PROMPTS
 from tandem.shared.models import ModelRepository
-from tests.integration.gateway.protocols.openai.stubs import TEXT, Stubs
+from tests.integration.gateway.protocols.backends import TEXT
+from tests.integration.gateway.protocols.openai.stubs import Stubs
 from tests.integration.gateway.running import running_gateway
 
 LANGUAGE_MODEL = "smollm2-135m-instruct"

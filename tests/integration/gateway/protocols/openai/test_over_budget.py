@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.protocols.openai.stubs import IMAGES, PICTURES
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, Backends
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 COMPLETIONS = "/v1/completions"
@@ -19,12 +19,12 @@ COMPLETIONS = "/v1/completions"
 
 @contextlib.asynccontextmanager
 async def with_budget(
-    targets: dict[str, list[str]], folder: Path, **budgets: int
+    backends: Backends, folder: Path, **budgets: int
 ) -> AsyncIterator[tuple[RunningGateway, httpx.AsyncClient]]:
     """A gateway whose caller has these budgets, which do not fill again, and the caller's client."""
     headers = {"authorization": f"Bearer {SECRET}"}
     async with (
-        running_gateway(**targets, clock=lambda: 0.0, api_keys_file=keys_file(folder, **budgets)) as gateway,
+        running_gateway(**backends.targets, clock=lambda: 0.0, api_keys_file=keys_file(folder, **budgets)) as gateway,
         httpx.AsyncClient(base_url=gateway.web_address, headers=headers, timeout=30) as http,
     ):
         await gateway.until(serving=True)
@@ -42,26 +42,24 @@ ALONE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("body", ALONE)
 async def test_each_prompt_costs_a_request_without_output_too(
-    targets: dict[str, list[str]], tmp_path: Path, body: dict[str, Any]
+    backends: Backends, tmp_path: Path, body: dict[str, Any]
 ) -> None:
-    async with with_budget(targets, tmp_path, requests=4) as (_, http):
+    async with with_budget(backends, tmp_path, requests=4) as (_, http):
         echo = {"echo": True, "max_tokens": 0}
         assert (await http.post(COMPLETIONS, json={**body, **echo})).status_code == 200
         assert (await http.post("/tokenize", json={"prompt": "a"})).status_code == 200
         assert (await http.post(COMPLETIONS, json={**body, **echo})).status_code == 429
 
 
-async def test_who_is_over_budget_is_refused_before_the_body_is_read(
-    targets: dict[str, list[str]], tmp_path: Path
-) -> None:
-    async with with_budget(targets, tmp_path, requests=1) as (_, http):
+async def test_who_is_over_budget_is_refused_before_the_body_is_read(backends: Backends, tmp_path: Path) -> None:
+    async with with_budget(backends, tmp_path, requests=1) as (_, http):
         for body, status in (({"prompt": 5}, 400), ({"prompt": "a", "max_tokens": 1}, 200), ({"prompt": 5}, 429)):
             assert (await http.post(COMPLETIONS, json=body)).status_code == status
         assert (await http.get("/v1/models")).status_code == 200
 
 
-async def test_a_refusal_after_a_call_that_helps_is_counted(targets: dict[str, list[str]], tmp_path: Path) -> None:
-    async with with_budget(targets, tmp_path, requests=1) as (gateway, http):
+async def test_a_refusal_after_a_call_that_helps_is_counted(backends: Backends, tmp_path: Path) -> None:
+    async with with_budget(backends, tmp_path, requests=1) as (gateway, http):
         body = {"prompt": ["a", "b"], "max_tokens": 1, "echo": True}
         assert (await http.post(COMPLETIONS, json=body)).status_code == 429
         await gateway.until_idle()

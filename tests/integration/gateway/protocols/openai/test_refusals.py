@@ -15,7 +15,7 @@ import pytest
 from gateway.protocols.openai.exchange import MAX_BODY_BYTES
 from tests.effort import Effort
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.protocols.openai.stubs import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT, Backends
 from tests.integration.gateway.running import running_gateway
 
 COMPLETIONS, CHAT, DRAW = "/v1/completions", "/v1/chat/completions", "/v1/images/generations"
@@ -155,11 +155,9 @@ async def test_a_large_body_is_accepted(http: httpx.AsyncClient) -> None:
     assert (await http.post(COMPLETIONS, json=body)).status_code == 200
 
 
-async def test_an_unknown_model_and_a_missing_key_have_their_codes(
-    targets: dict[str, list[str]], tmp_path: Path
-) -> None:
+async def test_an_unknown_model_and_a_missing_key_have_their_codes(backends: Backends, tmp_path: Path) -> None:
     async with (
-        running_gateway(**targets, api_keys_file=keys_file(tmp_path, requests=3)) as gateway,
+        running_gateway(**backends.targets, api_keys_file=keys_file(tmp_path, requests=3)) as gateway,
         httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
     ):
         await gateway.until(serving=True)

@@ -9,7 +9,8 @@ import openai
 import pytest
 
 from tandem.ar.v1 import ar_pb2
-from tests.integration.gateway.protocols.openai.stubs import TEXT, Stubs
+from tests.integration.gateway.protocols.backends import TEXT
+from tests.integration.gateway.protocols.openai.stubs import Stubs
 
 CONVERSATION = [
     {"role": "developer", "content": "Be brief."},

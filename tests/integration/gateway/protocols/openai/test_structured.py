@@ -11,8 +11,8 @@ import jsonschema
 import openai
 import pytest
 
+from tests.integration.gateway.protocols.backends import TEXT
 from tests.integration.gateway.protocols.openai.events import events_of
-from tests.integration.gateway.protocols.openai.stubs import TEXT
 
 SCHEMA = {
     "type": "object",

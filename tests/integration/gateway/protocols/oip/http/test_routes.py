@@ -15,7 +15,7 @@ import pytest
 from tests.effort import Effort
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import TEXT_MODEL, FakeBackend
-from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import sampled
 from tests.integration.gateway.running import RunningGateway, running_gateway
 

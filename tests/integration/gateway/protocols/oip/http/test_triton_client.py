@@ -13,7 +13,7 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from tests.integration.gateway.protocols.oip.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import completed, drawn, sampled
 from tests.integration.gateway.running import RunningGateway
 
@@ -46,22 +46,6 @@ async def asked(gateway: RunningGateway, ask: Ask[T]) -> T:
 async def client(gateway: RunningGateway) -> AsyncIterator[triton_aio.InferenceServerClient]:
     async with triton_aio.InferenceServerClient(gateway.web_address.removeprefix("http://")) as client:
         yield client
-
-
-async def test_what_the_server_and_its_models_say(gateway: RunningGateway) -> None:
-    def ask(client: triton.InferenceServerClient) -> None:
-        assert client.is_server_live()
-        assert client.is_server_ready()
-        assert client.get_server_metadata()["name"] == "tandem"
-        assert {each["name"] for each in client.get_model_repository_index()} == {TEXT, PICTURES, IMAGES}
-        for model in (TEXT, PICTURES, IMAGES):
-            assert client.is_model_ready(model)
-            assert client.get_model_metadata(model)["name"] == model
-            assert client.get_model_config(model)["name"] == model
-            assert client.get_inference_statistics(model)["model_stats"][0]["name"] == model
-        assert not client.is_model_ready("another")
-
-    await asked(gateway, ask)
 
 
 @pytest.mark.parametrize("is_binary", [True, False])

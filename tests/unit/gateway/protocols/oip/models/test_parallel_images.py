@@ -40,12 +40,6 @@ def test_a_seed_may_be_a_parameter(seeds: list[int], parameters: dict[str, Any],
     assert [each.seed for each in requests(seeds, parameters)] == expected
 
 
-@pytest.mark.parametrize("parameters", [{}, {"seed": None}])
-def test_without_a_seed_the_backend_chooses(parameters: dict[str, Any]) -> None:
-    [request] = requests([], parameters)
-    assert not request.HasField("seed")
-
-
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, True, "a", ""])
 def test_a_wrong_seed_is_named(seed: Any) -> None:
     with pytest.raises(InvalidArgument) as caught:
