@@ -24,8 +24,7 @@ from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block
 from services.ar.compute.runner import Forward
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Transformer
-from services.ar.engine.layout import Layout
-from services.ar.engine.step import Work
+from services.ar.engine.step import Layout, Work
 from services.ar.model.weights import open_checkpoint
 from tandem.measure.formats import decimals
 from tandem.shared.models import ModelRepository

@@ -9,7 +9,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFValueType
 
 from services.ar.model.checkpoint import Checkpoint
-from services.ar.model.config import Llama3RopeScaling, LongRopeScaling, ModelConfig
+from services.ar.model.config import FactorRopeScaling, Llama3RopeScaling, ModelConfig
 from services.ar.model.quantised import as_array
 from services.ar.model.rotary import rotary_frequencies
 
@@ -27,11 +27,12 @@ def write_gguf(
     type_: GGMLQuantizationType | Mapping[str, GGMLQuantizationType] = GGMLQuantizationType.F32,
     more: Mapping[str, int | str] | None = None,
     architecture: str = "llama",
+    long_rope: bool = False,
 ) -> Path:
     """Write a checkpoint as llama.cpp would: its names, a llama's query and key rows interleaved, a phi3's fused.
 
     Matrices are stored as `type_`, or as it says for the first part of a name that it has; vectors as float32. `more`
-    are further values, each an integer or a text.
+    are further values, each an integer or a text. `long_rope`: as of a Phi-3 with long contexts.
     """
     config, writer = checkpoint.config, gguf.GGUFWriter(path, architecture)
     writer.add_block_count(config.num_layers)
@@ -49,7 +50,10 @@ def write_gguf(
         writer.add_sliding_window(config.sliding_window)
     if any(config.local_layers):
         writer.add_uint32(f"{architecture}.attention.sliding_window_pattern", config.local_layers.index(False) + 1)
-    _add_rope(writer, config, architecture)
+    _add_rope(writer, config)
+    if long_rope:
+        for name in ("rope_factors_long.weight", "rope_factors_short.weight"):
+            writer.add_tensor(name, np.ones(config.head_dim // 2, np.float32))
     _add_tokenizer(writer, checkpoint)
     for key, value in (more or {}).items():
         writer.add_key_value(key, value, GGUFValueType.STRING if isinstance(value, str) else GGUFValueType.UINT32)
@@ -71,17 +75,12 @@ def _type_of(name: str, type_: GGMLQuantizationType | Mapping[str, GGMLQuantizat
     return type_
 
 
-def _add_rope(writer: gguf.GGUFWriter, config: ModelConfig, architecture: str) -> None:
+def _add_rope(writer: gguf.GGUFWriter, config: ModelConfig) -> None:
     scaling, half = config.rope_scaling, config.head_dim // 2
-    if isinstance(scaling, LongRopeScaling):
-        writer.add_rope_scaling_orig_ctx_len(scaling.original_context_tokens)
-        writer.add_rope_scaling_attn_factors(scaling.attention_factor)
-        writer.add_tensor("rope_factors_long.weight", np.array(scaling.long_factors, np.float32))
-        writer.add_tensor("rope_factors_short.weight", np.array(scaling.short_factors, np.float32))
-    elif isinstance(scaling, Llama3RopeScaling):
+    if isinstance(scaling, Llama3RopeScaling):
         plain = config.rope_theta ** -(np.arange(half) / half)
         writer.add_tensor("rope_freqs.weight", (plain / rotary_frequencies(config)).astype(np.float32))
-    elif scaling is not None:
+    elif isinstance(scaling, FactorRopeScaling):
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(scaling.factors[0])
 

@@ -43,17 +43,7 @@ FAMILIES = {
     "mistral": lambda: transformers.MistralConfig(**_SHAPE, sliding_window=16, head_dim=16),
     "qwen2": lambda: transformers.Qwen2Config(**_SHAPE),
     "qwen3": lambda: transformers.Qwen3Config(**_SHAPE, head_dim=24),
-    "phi3": lambda: transformers.Phi3Config(
-        **_SHAPE,
-        pad_token_id=0,
-        original_max_position_embeddings=256,
-        rope_parameters={
-            "rope_type": "longrope",
-            "rope_theta": 10_000.0,
-            "short_factor": [1.0 + 0.1 * index for index in range(8)],
-            "long_factor": [1.5 + index for index in range(8)],
-        },
-    ),
+    "phi3": lambda: transformers.Phi3Config(**_SHAPE, pad_token_id=0),
     "gemma3": lambda: transformers.Gemma3TextConfig(
         **_SHAPE,
         head_dim=24,

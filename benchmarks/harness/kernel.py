@@ -9,10 +9,8 @@ from runtime.cores import usable_cores
 from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Forward
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.layout import Layout
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
-from services.ar.engine.step import Work
+from services.ar.engine.sequence import SamplingParams, Sequence
+from services.ar.engine.step import Layout, Work
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.settings import ArSettings
 

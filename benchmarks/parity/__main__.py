@@ -23,10 +23,8 @@ from benchmarks.harness.surroundings import surroundings
 from benchmarks.parity.figures import ScoredText, of_answers
 from benchmarks.parity.questions import QUESTIONS
 from services.ar.codecs.text_codec import TextCodec
-from services.ar.engine.layout import Layout
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
-from services.ar.engine.step import Work
+from services.ar.engine.sequence import SamplingParams, Sequence
+from services.ar.engine.step import Layout, Work
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.file_hashes import sha256_of

@@ -1,32 +1,31 @@
 """From an entry of the model repository to a loaded model: weights, cache, codec and engine, as the settings say."""
 
+import asyncio
 import logging
 import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.cores import usable_cores
 from runtime.loading_thread import in_loading_thread
+from runtime.model_worker import ModelWorker
+from runtime.models import Model, ModelError
 from services.ar.api.description import model_message
-from services.ar.api.modalities.modality import Modality
-from services.ar.api.modalities.text import TextModality
+from services.ar.api.modality import Modality
 from services.ar.api.sequential_model import SequentialModel
+from services.ar.api.text import TextModality
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.text_thread import TextThread
-from services.ar.compute.computation import Computation
 from services.ar.compute.opening import open_computation
-from services.ar.compute.runner import Runner
-from services.ar.constraints.compilations import Compilations
-from services.ar.constraints.compiler import Compiler
-from services.ar.constraints.memory import grammar_memory
+from services.ar.compute.runner import Computation, Runner
+from services.ar.constraints.compiler import Compilations, Compiler, grammar_memory
 from services.ar.constraints.token_table import token_table
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting.drafter import Drafter
-from services.ar.engine.drafting.masked_draft import MaskedDrafter
-from services.ar.engine.drafting.ngram_draft import NgramDrafter
+from services.ar.engine.drafting import Drafter, MaskedDrafter, NgramDrafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
@@ -39,6 +38,7 @@ from tandem.shared.models import Model, ModelError
 
 if TYPE_CHECKING:
     from services.common.diversity.watch import DiversityWatch
+
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> "Diversity
 
 def _modality(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Modality:
     if model.spec.modality == "image":
-        from services.ar.api.modalities.image import ImageModality
+        from services.ar.api.image import ImageModality
         from services.ar.codecs.image_networks import load_image_codec
         from services.common.images.received import ReceivedImages
 
@@ -194,3 +194,34 @@ class _ProgressLog:
         if share >= self._next:
             logger.info("loading %s: %d %%", self._name, round(100 * share))
             self._next += 0.1
+
+
+# The kind of prompt says which kind of model it needs; token ids fit any.
+_MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "image", "images": "image"}
+
+
+class ArWorker(ModelWorker[SequentialModel]):
+    """Loads the models named in the settings and owns their engines, batchers and watches."""
+
+    def __init__(self, settings: ArSettings, metrics: ArMetrics, hashes: FileHashes | None = None) -> None:
+        load = partial(load_and_start, settings=settings, metrics=metrics, hashes=hashes)
+        super().__init__(settings.models_dir, settings.models, load)
+
+    async def stop(self) -> None:
+        await super().stop()
+        for model in self.models:
+            if model.watch is not None:
+                await asyncio.to_thread(model.watch.stop)
+
+    def get_for(self, name: str, kind: str | None, in_steps: bool = False) -> SequentialModel:
+        """Return the model called `name`; if it is empty, the only one, or the only one that takes content of `kind`.
+
+        `kind` is the name of a prompt's or a content's field. Of several image models it is the only one that takes
+        steps, if the request is to be done `in_steps`, or else the only one that takes none. Raises NotFound,
+        Unavailable.
+        """
+        wanted = _MODALITIES.get(kind or "")
+        fitting = [model for model in self.models if model.description.modality == wanted]
+        if wanted == "image" and len(fitting) > 1:
+            fitting = [model for model in fitting if model.takes_steps == in_steps]
+        return fitting[0] if not name and len(fitting) == 1 else self.get(name)

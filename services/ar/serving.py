@@ -7,9 +7,9 @@ from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from services.ar.api.service import ArServicer
+from services.ar.loading import ArWorker
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
-from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.file_hashes import FileHashes
 

@@ -15,13 +15,11 @@ from pathlib import Path
 from random import Random
 
 from services.ar.codecs.text_codec import TextCodec
-from services.ar.compute.native.opening import open_native
-from services.ar.compute.native.packing import STORED
+from services.ar.compute.native.forward import open_native
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.layout import Layout
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import Sequence
+from services.ar.engine.sequence import SamplingParams, Sequence
+from services.ar.engine.step import Layout
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
 from tests.model_fuzz import GGUF, gguf_mutation, huggingface_mutation
@@ -68,14 +66,11 @@ def _load_and_step(path: Path) -> None:
     codec.encode("a")
     forward = open_native(
         checkpoint,
-        STORED,
-        "float16",
-        _NUM_BLOCKS,
-        _BLOCK_SIZE,
-        _NUM_TOKENS,
-        num_tokens + 1,
-        1,
-        lambda share: None,
+        cache_dtype="float16",
+        num_blocks=_NUM_BLOCKS,
+        block_size=_BLOCK_SIZE,
+        max_rows=_NUM_TOKENS,
+        max_context_tokens=num_tokens + 1,
     )
     forward.start()
     scheduler = Scheduler(BlockPool(_NUM_BLOCKS, _BLOCK_SIZE), 1, _NUM_TOKENS)

@@ -11,8 +11,7 @@ from runtime.metrics import new_registry
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.codecs.image_codec import ImageCodec
 from services.ar.codecs.token_decoder import Tokens
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
+from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings

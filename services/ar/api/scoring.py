@@ -8,8 +8,7 @@ from services.ar.api.sequential_model import SequentialModel
 from services.ar.api.validation import checked_steps
 from services.ar.codecs.codec import Codec
 from services.ar.engine.request_stream import RequestStream
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from tandem.ar.v1 import ar_pb2
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence as SequenceOf
 from typing import TYPE_CHECKING
 
-from services.ar.api.modalities.modality import Modality, Part
+from services.ar.api.modality import Modality, Part
 from services.ar.api.reply_size import TokenSizes
 from services.ar.codecs.codec import Codec
 from services.ar.engine.engine import Engine
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
-from services.ar.engine.token_groups import TokenGroups
+from services.ar.engine.sequence import SamplingParams, Sequence, TokenGroups
 from tandem.ar.v1 import ar_pb2
 
 if TYPE_CHECKING:

@@ -7,17 +7,14 @@ from collections.abc import AsyncGenerator
 from runtime.rpc.choices import join_messages
 from runtime.rpc.rpc import Call
 from services.ar.api import tokenization
-from services.ar.api.generation import Generation
+from services.ar.api.generation import Generation, request_timings, whole
 from services.ar.api.reply_size import check_score_reply, check_whole_reply
 from services.ar.api.scoring import Scoring, likelihood_messages
 from services.ar.api.sequential_model import SequentialModel
-from services.ar.api.timings import request_timings
 from services.ar.api.validation import check_top_logprobs, refuse_partial_images, sampling_params
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
-from services.ar.engine.token_mask import TokenMask
+from services.ar.engine.sequence import SamplingParams, Sequence, TokenMask
+from services.ar.loading import ArWorker
 from services.ar.metrics import ArMetrics
-from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 

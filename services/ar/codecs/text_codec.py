@@ -8,9 +8,10 @@ from itertools import islice
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from services.ar.codecs.chat.prompt import ChatPrompt
-from services.ar.codecs.chat.template import ChatTemplate
-from services.ar.codecs.encoding import token_ids
+from runtime.errors import InvalidArgument, NoChatTemplate, PromptTooLong
+from runtime.models import ModelError
+from services.ar.codecs.chat.control_tokens import token_ids
+from services.ar.codecs.chat.prompt import ChatPrompt, ChatTemplate
 from services.ar.model.checkpoint import Checkpoint
 from tandem.shared.errors import InvalidArgument, NoChatTemplate, PromptTooLong
 from tandem.shared.models import ModelError

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from services.ar.compute.computation import Computation
-from services.ar.compute.native.cache import CacheDtype
-from services.ar.compute.native.opening import open_native
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.models import ModelError
+from services.ar.compute.native.forward import open_native
 from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS
+from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS, CacheDtype
+from services.ar.compute.runner import Computation
 from services.ar.model.checkpoint import Checkpoint
-from services.ar.model.few_bits import in_four_bits
+from services.ar.model.few_bits import round_to_four_bits
 from services.ar.settings import ArSettings
 from tandem.shared.compiled.recipe import LibraryUnavailable
 from tandem.shared.models import ModelError
@@ -116,7 +117,7 @@ def _native(
 ) -> Computation:
     dtype = (recommended_dtype or checkpoint.dtype) if settings.dtype == "auto" else settings.dtype
     if dtype == "int4" != checkpoint.dtype:
-        checkpoint = in_four_bits(checkpoint)
+        checkpoint = round_to_four_bits(checkpoint)
     packed_as = STORED if dtype == checkpoint.dtype else dtype
     num_blocks = _num_blocks(settings)
     cache_dtype: CacheDtype = "float32" if dtype == "float32" else "float16"
@@ -129,15 +130,15 @@ def _native(
         fine_positions = ALL_POSITIONS
     forward = open_native(
         checkpoint,
-        packed_as,
-        cache_dtype,
-        num_blocks,
-        settings.block_size,
-        settings.max_batch_tokens,
-        max_context_tokens,
-        num_threads,
-        report,
-        fine_positions,
+        dtype=packed_as,
+        cache_dtype=cache_dtype,
+        num_blocks=num_blocks,
+        block_size=settings.block_size,
+        max_rows=settings.max_batch_tokens,
+        max_context_tokens=max_context_tokens,
+        num_threads=num_threads,
+        report=report,
+        fine_positions=fine_positions,
     )
     causes = {
         "digest": forward.kernel_digest,

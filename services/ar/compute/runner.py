@@ -1,15 +1,86 @@
 """Runs one step: lays the batch out flat, has it computed and sampled. Knows nothing of how that is done."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate, islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import ModelFault, TandemError
 from runtime.process.priority import give_way
-from services.ar.compute.computed import Computed, Sampled, Wanted
-from services.ar.compute.token_masks import RowsOfWork, with_masks
-from services.ar.engine.layout import Layout, LogitsRow
-from services.ar.engine.step import StepResult, Work
-from tandem.shared.errors import ModelFault
+from services.ar.engine.sequence import SampledToken
+from services.ar.engine.step import Layout, LogitsRow, StepResult, Work
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The result of one step of `runner.Forward`.
+
+    A row is one token of the step. It is finite if its queries, keys and values in every layer, its last hidden state
+    and, where its logits were wanted, all of its logits are finite. A row that is not is never to be sampled from or
+    shared. Its keys and values are in the cache all the same, saturated: a cache never holds NaN or infinity.
+    """
+
+    logits: Any
+    """A tensor of torch, or of the native kernel an array that its next step overwrites. [rows whose logits are wanted,
+    vocab_size] float32, in the order of `Layout.logits_indices`."""
+
+    is_finite: Sequence[bool]
+    """One entry for each row of the step, in the order of `Layout.token_ids`."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be sampled in a step, from the first `num_output_tokens` logits of each row."""
+
+    rows: list[LogitsRow]
+    places: list[int]
+    """For each of `rows`, which of `Layout.logits_indices` it is."""
+    num_output_tokens: int
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The result of a step that sampled; `is_finite` as `Computed` has it."""
+
+    tokens: list[SampledToken]
+    """One for each of `Wanted.rows`; token -1 for a row that is not finite."""
+
+    is_finite: Sequence[bool]
+
+
+RowsOfWork: TypeAlias = "list[LogitsRow] | TandemError"
+Bits: TypeAlias = npt.NDArray[np.uint8]
+
+
+def with_masks(rows: list[LogitsRow]) -> RowsOfWork:
+    """Return the rows of one work with what its sequence's mask allows in each; fewer, where a draft leaves no more.
+
+    The rows behind the last that is returned are void: a token of the draft that stands before them is ruled out, or
+    completes the output. An error ends the work's request alone.
+    """
+    mask = rows[0].sequence.token_mask if rows else None
+    if mask is None:
+        return rows
+    try:
+        allowed = mask.masks(rows[-1].drafted)
+    except TandemError as error:
+        return error
+    return [replace(row, allowed=each) for row, each in zip(rows, allowed, strict=False)]
+
+
+def allowed_bits(row: LogitsRow) -> Bits:
+    """Return which tokens a row may be, a bit for each and at least one of them set; ends that are unwanted are not."""
+    bits = np.frombuffer(row.allowed or b"", np.uint8)
+    unwanted = row.unwanted_token_ids
+    if not unwanted:
+        return bits
+    wanted = bits.copy()
+    for token_id in unwanted:
+        wanted[token_id // 8] &= 0xFF ^ (1 << token_id % 8)
+    return wanted if wanted.any() else bits
 
 
 class Forward(Protocol):
@@ -92,3 +163,23 @@ def _soundness(layout: Layout, sampled: Sampled) -> list[bool]:
     if all(sampled.is_finite):
         return [True] * len(layout.rows_of_works)
     return [all(sampled.is_finite[row] for row in rows) for rows in layout.rows_of_works]
+
+
+@dataclass(frozen=True)
+class Computation:
+    """A model with its cache, ready to be started.
+
+    chunk_tokens: where prompts must be cut, so that how a sequence is computed does not depend on the others; None
+    where that makes no difference, or where nobody is promised that it does not.
+    """
+
+    forward: Forward
+    num_blocks: int
+    device: str
+    dtype: str
+    is_exact: bool
+    kernel: str
+    """What computes the steps: "native", "torch" or "cuda"."""
+    kernel_causes: Mapping[str, object]
+    """What results depend on to the last bit, besides weights, dtype and processor; values that JSON can hold."""
+    chunk_tokens: int | None = None

@@ -1,19 +1,35 @@
 """Compiles constraints for one model, within limits that no grammar gets beyond. Knows nothing of requests."""
 
+import asyncio
 import hashlib
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llguidance import LLMatcher, LLTokenizer
 
+from runtime.deadlines import Deadline
+from runtime.errors import InvalidArgument, TandemError, TooComplex
 from runtime.process.limited_work import LimitedWork, LimitMet
-from services.ar.constraints.allowance import BURST_SECONDS, Allowance
-from services.ar.constraints.constraint import Constraint, Kind
-from services.ar.constraints.grammar import grammar_of
-from services.ar.constraints.grammar_mask import GrammarMask, check
-from services.ar.constraints.limits import limited_matcher
-from services.common.memory import Room
-from tandem.shared.errors import InvalidArgument, TandemError, TooComplex
+from services.ar.constraints.grammar import Constraint, Kind, grammar_of, limited_matcher
+from services.ar.constraints.grammar_mask import BURST_SECONDS, Allowance, GrammarMask, check
+from services.common.batching.admission import BatchLimits
+from services.common.batching.batcher import Batcher
+from services.common.batching.observer import BatchObserver
+from services.common.batching.request import Slice
+from services.common.memory import Memory, Room
+
+MAX_GRAMMAR_BYTES = 40_000_000
+"""39 MB were measured of the worst of the grammars in the tests."""
+
+
+def grammar_memory(max_bytes: int, max_caller_share: float) -> Memory:
+    """Return room for as many grammars as take `max_bytes`, at least one."""
+    return Memory(
+        "the memory for constraints of open requests", max(1, max_bytes // MAX_GRAMMAR_BYTES), max_caller_share
+    )
+
 
 _ACCEPTED: dict[Kind, str] = {
     "json_schema": "a JSON Schema that an output can be held to",
@@ -109,3 +125,64 @@ def _refusal(constraint: Constraint, reason: str) -> InvalidArgument:
     value = constraint.texts[0] if len(constraint.texts) == 1 else list(constraint.texts)
     reason = " ".join(reason.removesuffix("<non-verbose/>").split())[:_MOST_REASON_CHARACTERS]
     return InvalidArgument(constraint.field, value, f"{_ACCEPTED[constraint.kind]} ({reason})")
+
+
+MAX_QUEUED = 256
+
+
+class Compilations:
+    """Owns the compiler.
+
+    max_caller_share: of the places in the queue, what one caller may hold. max_wait_seconds: how long a
+    constraint may be expected to wait. memory: what the grammars of all open requests share.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        compiler: Compiler,
+        observer: BatchObserver,
+        max_caller_share: float,
+        max_wait_seconds: float,
+        memory: Memory,
+    ) -> None:
+        self._compiler = compiler
+        self._memory = memory
+        limits = BatchLimits(
+            max_batch_size=1,
+            max_queued=MAX_QUEUED,
+            max_queued_of_caller=max(1, math.floor(max_caller_share * MAX_QUEUED)),
+            max_wait_seconds=max_wait_seconds,
+            are_alike=False,  # most take a thousandth of what the worst may
+        )
+        self._batcher: Batcher[Constraint, Compiled] = Batcher(name, [self._run], limits, observer)
+
+    def start(self) -> None:
+        self._batcher.start()
+
+    async def stop(self) -> None:
+        """Fail the requests that still wait, and end the compiler once it has finished its current constraint."""
+        await self._batcher.stop()
+        await asyncio.to_thread(self._compiler.close)
+
+    async def wait_dead(self) -> BaseException:
+        return await self._batcher.wait_dead()
+
+    def last_progress(self) -> float | None:
+        return self._batcher.last_progress()
+
+    async def masks(self, constraint: Constraint, count: int, deadline: Deadline, caller: str) -> list[GrammarMask]:
+        """Return masks for so many sequences of one request.
+
+        Raises InvalidArgument if there is no such grammar, TooComplex if it goes beyond what one request may take,
+        ResourceExhausted if too many wait, or are open.
+        """
+        room = self._memory.room(caller)
+        try:
+            return (await self._batcher.submit(constraint, 1, deadline, caller)).results[0].masks(count, room)
+        except BaseException:
+            room.give_back()  # now: the error may hold it for long
+            raise
+
+    def _run(self, batch: Sequence[Slice[Constraint, Compiled]]) -> list[Compiled]:
+        return [self._compiler.compile(one.payload) for one in batch]

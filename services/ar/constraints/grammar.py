@@ -1,14 +1,33 @@
 """From a constraint to the grammar that llguidance compiles, as text. Knows no tokens."""
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from llguidance import LLMatcher
-
-from services.ar.constraints.constraint import Constraint
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
+
+
+Kind: TypeAlias = Literal["json_schema", "json_object", "regex", "lark", "choice"]
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One of the kinds of tandem.ar.v1.SamplingParams.constraint; bounds are checked already, see api/validation.py.
+
+    `texts`: the schema, the expression, the grammar, or the texts to choose from; none for "json_object".
+    """
+
+    kind: Kind
+    texts: tuple[str, ...] = ()
+
+    @property
+    def field(self) -> str:
+        """The request's field that it came in."""
+        return f"sampling.{self.kind}"
+
 
 # One space at most, behind commas and colons alone: a model that is free to add more can go on with it for ever.
 _JSON_OPTIONS: "JsonCompileOptions" = {
@@ -32,3 +51,19 @@ def grammar_of(constraint: Constraint) -> str:
     if constraint.kind == "regex":
         return LLMatcher.grammar_from_regex(constraint.texts[0])
     return LLMatcher.grammar_from_regex("|".join(map(re.escape, constraint.texts)))
+
+
+_LIMITS = LLParserLimits(
+    max_items_in_row=500,
+    initial_lexer_fuel=50_000,
+    step_lexer_fuel=30_000,
+    step_max_items=10_000,
+    max_lexer_states=10_000,
+    max_grammar_size=50_000,
+    verbose_errors=False,
+)
+
+
+def limited_matcher(table: LLTokenizer, grammar: str) -> LLMatcher:
+    """Return a matcher of the grammar; its `is_error` is true if there is none."""
+    return LLMatcher(table, grammar, log_level=0, limits=_LIMITS)

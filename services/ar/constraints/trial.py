@@ -10,7 +10,7 @@ from collections.abc import Callable
 from llguidance import LLTokenizer
 
 from runtime.process.limited_work import serve
-from services.ar.constraints.limits import limited_matcher
+from services.ar.constraints.grammar import limited_matcher
 
 
 def prepare(opening: None) -> Callable[[str], None]:

@@ -12,7 +12,7 @@ import logging
 from contextlib import AbstractContextManager
 
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting.drafter import Drafter
+from services.ar.engine.drafting import Drafter
 from services.ar.engine.fair_share import awake, fair_share, next_waiting, num_callers, running_of, who_must_yield
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.sequence import SampledToken, Sequence

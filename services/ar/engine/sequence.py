@@ -2,11 +2,112 @@
 
 import enum
 import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol, Self
 
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.token_groups import TokenGroups
-from services.ar.engine.token_mask import TokenMask
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """Mirrors tandem.ar.v1.SamplingParams with its defaults filled in; the ranges are documented there."""
+
+    seed: int = 0
+    max_tokens: int = 256
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    min_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    stop_token_ids: frozenset[int] = frozenset()
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    ignore_eos: bool = False
+    n: int = 1
+    logprobs: bool = False
+    top_logprobs: int = 0
+    steps: int = 0
+    """Steps that generate all of max_tokens, in a model that generates several tokens a step; else 0."""
+
+    @property
+    def is_greedy(self) -> bool:
+        return self.temperature == 0.0
+
+    @property
+    def has_penalties(self) -> bool:
+        return self.repetition_penalty != 1.0 or self.presence_penalty != 0.0 or self.frequency_penalty != 0.0
+
+    @property
+    def truncates(self) -> bool:
+        return self.top_k > 0 or self.top_p < 1.0 or self.min_p > 0.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether tokens are drawn as the model itself would draw them."""
+        is_free = not (self.truncates or self.has_penalties or self.logit_bias or self.stop_token_ids)
+        return self.temperature == 1.0 and is_free
+
+
+@cache
+def group_ends(num_tokens: int, steps: int) -> tuple[int, ...]:
+    """Return how many of `num_tokens` are there after each of `steps` steps, 1 to num_tokens: rising, at least by 1.
+
+    The arccos schedule of Besnier et al. 2025 (arXiv 2503.17076): few tokens at the beginning, many at the end. Serves
+    the training, and models whose costs have not been measured (see codecs/step_costs.py).
+    """
+    ends = [0]
+    for step in range(1, steps + 1):
+        share = 1 - math.acos(step / steps) / (math.pi / 2)
+        ends.append(min(max(round(num_tokens * share), ends[-1] + 1), num_tokens - (steps - step)))
+    return tuple(ends[1:])
+
+
+@dataclass(frozen=True)
+class TokenGroups:
+    """The groups of one sequence. `ends`: its length with the prompt alone, then after each step; rising."""
+
+    ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, num_prompt_tokens: int, ends: Iterable[int]) -> Self:
+        """Return the groups of the tokens behind a prompt; `ends` are the numbers of these tokens after each step."""
+        return cls((num_prompt_tokens, *(num_prompt_tokens + end for end in ends)))
+
+    @property
+    def num_given_tokens(self) -> int:
+        """Tokens whose keys and values are wanted: all but those of the last group."""
+        return self.ends[-2]
+
+    def known_and_masked(self, num_computed_tokens: int) -> tuple[int, int]:
+        """Return where the group ends that is computed next, and where the one ends whose MASK rows go along."""
+        place = bisect_right(self.ends, num_computed_tokens)
+        return self.ends[place], self.ends[place + 1]
+
+
+class TokenMask(Protocol):
+    """Follows one sequence's output; its state is that behind all tokens it was advanced by. Used by one thread."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the output is one that was asked for, and no token can follow it."""
+
+    def masks(self, draft: tuple[int, ...]) -> list[bytes]:
+        """Return which tokens may come next, and which behind each token of the draft; the state stays as it is.
+
+        One bit for each token, the first in the lowest bit of the first byte. The list ends early where a token of the
+        draft is ruled out or completes the output. Raises TandemError if the allowed tokens cannot be computed.
+        """
+
+    def num_allowed(self, draft: tuple[int, ...]) -> int:
+        """Return how many tokens of the draft may follow one after another, without completing the output."""
+
+    def advance(self, token_ids: list[int]) -> None:
+        """Take tokens that were generated. Raises TandemError if the next ones cannot be computed, ValueError if they
+        had been ruled out."""
 
 
 class FinishReason(enum.Enum):

@@ -21,7 +21,7 @@ _EXPONENTS = {"float16": np.uint16(0x7C00), "bfloat16": np.uint16(0x7F80)}
 _AT_ONCE = 2**17  # so that what is made of them stays in the caches, and is small
 
 
-def padded(rows: Array, multiple: int) -> Array:
+def pad(rows: Array, multiple: int) -> Array:
     """Fill the last axis up with 0 to a multiple."""
     missing = -rows.shape[-1] % multiple
     return np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, missing)]) if missing else rows
@@ -36,6 +36,6 @@ def all_finite(values: Array) -> bool:
     return all((piece.view(np.uint16) & exponent).max() < exponent for piece in pieces)
 
 
-def shifted_left(values: Array, num_bits: int) -> Array:
+def shift_left(values: Array, num_bits: int) -> Array:
     """Return bytes [..., a multiple of 4] shifted; none may lose a bit. numpy's own shift of bytes takes ten times."""
     return (values.view(np.uint32) << np.uint32(num_bits)).view(np.uint8)

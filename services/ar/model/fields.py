@@ -1,12 +1,16 @@
-"""Values that were read from a file of a model, each checked for its type and range when it is asked for."""
+"""Values read from a file that came with a model: bounded in size, each checked for type and range when it is used."""
 
+import json
 import math
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tandem.shared.models import ModelError
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,10 @@ class Fields:
             raise self.error(name, value, f"a whole number from {low:,} to {high:,}")
         return value
 
+    def optional_integer(self, name: str, low: int, high: int) -> int | None:
+        """Return a whole number from `low` to `high`, or None if it is missing."""
+        return self.integer(name, low, high) if self.has(name) else None
+
     def number(self, name: str, low: float, high: float, default: float | None = None) -> float:
         """Return a number from `low` to `high`."""
         value = self._get(name, default)
@@ -43,7 +51,7 @@ class Fields:
         if not isinstance(values, list) or len(values) != length:
             found = len(values) if isinstance(values, list) else values
             raise self.error(name, found, f"a list of {length:,} numbers")
-        return tuple(Fields(self.file, {name: each}, self.keys).number(name, low, high) for each in values)
+        return tuple(Fields(self.file, {name: value}, self.keys).number(name, low, high) for value in values)
 
     def flag(self, name: str) -> bool:
         """Return True or False; False if it is missing."""
@@ -69,7 +77,7 @@ class Fields:
             raise self.error(name, None, "a text")
         return value
 
-    def is_there(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         return self.values.get(name) is not None
 
     def error(self, name: str, value: object, accepted: str) -> ModelError:
@@ -109,3 +117,37 @@ def _is_unicode(text: str) -> bool:
 
 
 _SHORT = _Short()
+
+
+def read_text(path: Path, max_bytes: int = MAX_JSON_BYTES) -> str:
+    """Return the text of a UTF-8 file. Raises ModelError if there is none, or it is larger than `max_bytes`."""
+    check_size(path, max_bytes)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def check_size(path: Path, max_bytes: int) -> None:
+    """Raises ModelError unless `path` is a file of at most `max_bytes` bytes."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file")
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise ModelError(f"{path}: is {size:,} bytes long; accepted: at most {max_bytes:,}")
+
+
+def read_object(path: Path, is_optional: bool = False) -> dict[str, Any]:
+    """Return the object of a file, or an empty one if it is optional and not there. Raises ModelError."""
+    if is_optional and not path.exists():
+        return {}
+    text = read_text(path)
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ModelError(f"{path}: values are nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}: holds a {type(value).__name__}; accepted: an object")
+    return value

@@ -1,15 +1,15 @@
-"""What the tensors of a checkpoint must be: of the names and shapes of its configuration, checked before any of them is
-read, and finite, checked as they are read.
+"""What the tensors of a checkpoint must be: the names and shapes of its configuration, as Hugging Face calls those of a
+Llama. Matrices that a checkpoint stores as one, such as Phi-3's queries, keys and values, are taken apart.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from services.ar.model.arrays import Shape, all_finite
+from runtime.models import ModelError
+from services.ar.model.arrays import Shape
 from services.ar.model.config import ModelConfig
 from services.ar.model.fields import shortened
-from services.ar.model.quantised import Held, QuantisedTensor
-from tandem.shared.models import ModelError
+from services.ar.model.quantised import Weights, rows_of
 
 _MAX_NAMES = 3  # listed in an error
 
@@ -27,14 +27,6 @@ def check_tensors(file: Path, config: ModelConfig, found: Mapping[str, Shape]) -
     if missing:
         more = f" and {len(missing) - _MAX_NAMES:,} more" * (len(missing) > _MAX_NAMES)
         raise ModelError(f"{file}: missing tensors: {', '.join(missing[:_MAX_NAMES])}{more}")
-
-
-def check_finite(file: Path, name: str, weights: Held) -> Held:
-    """Return some or all weights of a tensor. Raises ModelError if one of them is NaN or infinite."""
-    floats = (weights.scales, weights.minima) if isinstance(weights, QuantisedTensor) else (weights,)
-    if not all(each is None or all_finite(each) for each in floats):
-        raise ModelError(f"{file}: {shortened(name)} holds NaN or infinity; accepted: finite weights")
-    return weights
 
 
 def expected_shapes(config: ModelConfig) -> dict[str, Shape]:
@@ -83,3 +75,37 @@ def _matrices(config: ModelConfig) -> Iterator[tuple[str, tuple[int, int], bool]
 def is_superfluous(name: str, config: ModelConfig) -> bool:
     """Return whether a tensor may be there though it is not used: a tied head, rotary tables of old checkpoints."""
     return (config.ties_embeddings and name == "lm_head.weight") or "rotary_emb" in name
+
+
+def split_shapes(file: Path, config: ModelConfig, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Return the shapes by name once fused matrices are split. Raises ModelError if one has not the rows it must."""
+    found: dict[str, Shape] = {}
+    for name, shape in shapes.items():
+        parts = _parts(name, config)
+        if parts and (total := sum(rows for _, rows in parts)) != shape[0]:
+            raise ModelError(f"{file}: {name}: {shape[0]:,} rows, the config says {total:,}")
+        found |= {part: (rows, *shape[1:]) for part, rows in parts} or {name: shape}
+    return found
+
+
+def split(config: ModelConfig, name: str, weights: Weights) -> Iterator[tuple[str, Weights]]:
+    """Yield the parts of a fused matrix with their names, or else the matrix as it is."""
+    start = 0
+    for part, rows in _parts(name, config):
+        yield part, rows_of(weights, start, start + rows)
+        start += rows
+    if start == 0:
+        yield name, weights
+
+
+def _parts(name: str, config: ModelConfig) -> list[tuple[str, int]]:
+    """Return names and numbers of rows of what is fused under `name`; nothing if it is no fused matrix."""
+    query, key = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    for fused, parts in (
+        ("self_attn.qkv_proj.", (("q", query), ("k", key), ("v", key))),
+        ("mlp.gate_up_proj.", (("gate", config.intermediate_size), ("up", config.intermediate_size))),
+    ):
+        if fused in name:
+            prefix, kind = name.split(fused)
+            return [(f"{prefix}{fused.split('.')[0]}.{part}_proj.{kind}", rows) for part, rows in parts]
+    return []

@@ -21,8 +21,7 @@ from tandem.shared.model_spec import SamplingSpec
 from tandem.shared.models import NAME_PATTERN, NAMES
 
 if TYPE_CHECKING:
-    from services.ar.model.checkpoint import Checkpoint
-    from services.ar.model.cost import Cost
+    from services.ar.model.checkpoint import Checkpoint, Cost
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ("*.safetensors", "*.json", "*.jinja")
@@ -52,7 +51,7 @@ def add(
         if folder.exists():
             raise ExpectedError(f"{folder}: is there already; --name gives another name")
         from services.ar.codecs.text_codec import TextCodec
-        from services.ar.model.cost import cost_of
+        from services.ar.model.checkpoint import cost_of
         from services.ar.model.weights import open_checkpoint
 
         checkpoint = open_checkpoint(path)
@@ -125,7 +124,7 @@ def _model_toml(path: Path, licence: str, source: str) -> str:
 
 def _recommended_sampling(path: Path) -> str:
     """Return the table of what generation_config.json recommends, empty if it says nothing that can be taken."""
-    from services.ar.model.json_file import read_object
+    from services.ar.model.fields import read_object
 
     found = read_object(path / "generation_config.json", is_optional=True) if path.is_dir() else {}
     if found.get("do_sample") is False:

@@ -37,9 +37,9 @@ def _worker(model: Model) -> ModelWorker[Any]:
     """Return what holds the models of the backend, with its settings from the environment and tandem.toml."""
     words = ["--models-dir", str(model.folder.parent), "--models", json.dumps([model.name])]
     if model.spec.kind == "transformer":
+        from services.ar.loading import ArWorker
         from services.ar.metrics import ArMetrics
         from services.ar.settings import ArSettings
-        from services.ar.worker import ArWorker
 
         return ArWorker(ArSettings.from_command_line("services.ar", words), ArMetrics(new_registry()))
     from services.gan.metrics import GanMetrics

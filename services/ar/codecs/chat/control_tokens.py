@@ -3,13 +3,31 @@
 A control token is an added token that the tokenizer's file marks as special. Other added tokens count as vocabulary.
 """
 
+import os
 import secrets
 from dataclasses import dataclass
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
-from services.ar.codecs.encoding import token_ids
-from tandem.shared.errors import InvalidArgument
+from runtime.errors import InvalidArgument
+
+os.putenv("TOKENIZERS_PARALLELISM", "false")
+
+
+def token_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Return the ids of a text's tokens, without those that the tokenizer's post-processor would add.
+
+    Without the tokens' places the library takes about .6 of the time. It also frees an encoding in a tenth of the time,
+    which other threads must wait for.
+    """
+    ids: list[int] = tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
+    return ids
+
+
+def encoded(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Return the same tokens with their places in the text."""
+    encodings: list[Encoding] = tokenizer.encode_batch([text], add_special_tokens=False)
+    return encodings[0]
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,65 @@ own. If the real text has no others, which is the rule, its tokens are simply th
 encoded with the template's own alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tokenizers import Tokenizer
 
+from runtime.errors import InvalidArgument, PromptTooLong
+from runtime.models import ModelError
+from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.codecs.chat.content_mask import ContentMask
-from services.ar.codecs.chat.control_tokens import ControlTokens
-from services.ar.codecs.chat.template import ChatTemplate, check_messages
-from services.ar.codecs.encoding import encoded
-from tandem.shared.errors import InvalidArgument, PromptTooLong
+from services.ar.codecs.chat.control_tokens import ControlTokens, encoded
+
+ROLES = ("system", "user", "assistant")
+
+
+class ChatTemplate:
+    """`special_tokens`: what the template may use by name, such as bos_token.
+
+    Owns a process (rendering.py), which works for one thread at a time.
+    """
+
+    def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
+        self._rendering = LimitedWork("services.ar.codecs.chat.rendering", source)
+        self._special_tokens = dict(special_tokens)
+
+    def start(self) -> None:
+        """Have the process ready before the first conversation. Raises ModelError if there is no such template."""
+        answer = self._answer(None)
+        if "reason" in answer:
+            raise ModelError(f"the chat template: {answer['reason'][:200]}")
+
+    def render(self, messages: Sequence[tuple[str, str]]) -> str:
+        """Return the conversation of (role, content), up to where the assistant's answer begins.
+
+        Raises InvalidArgument if the template refuses it.
+        """
+        turns = [{"role": role, "content": content} for role, content in messages]
+        answer = self._answer({**self._special_tokens, "messages": turns, "add_generation_prompt": True})
+        if "reason" in answer:
+            roles = [role for role, _ in messages]
+            raise InvalidArgument("chat", roles, f"what the template takes ({answer['reason'][:200]})")
+        return answer["text"]
+
+    def _answer(self, values: dict[str, object] | None) -> dict[str, str]:
+        try:
+            answer: dict[str, str] = self._rendering.run(values)
+        except LimitMet as error:
+            return {"reason": str(error)}
+        return answer
+
+
+def check_messages(messages: Sequence[tuple[str, str]]) -> None:
+    """Raises InvalidArgument unless there are messages, each of a known role and with a content."""
+    if not messages:
+        raise InvalidArgument("chat.messages", [], "at least one message")
+    for index, (role, content) in enumerate(messages):
+        if role not in ROLES:
+            raise InvalidArgument(f"chat.messages[{index}].role", role, " or ".join(map(repr, ROLES)))
+        if not content:
+            raise InvalidArgument(f"chat.messages[{index}].content", content, "a text that is not empty")
+
 
 Messages = Sequence[tuple[str, str]]
 """(role, content) of each turn."""

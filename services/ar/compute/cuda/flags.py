@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from services.ar.compute.torch.finite_rows import finite_rows
+from services.ar.compute.torch.kv_cache import finite_rows
 
 
 class StepFlags:

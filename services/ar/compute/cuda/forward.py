@@ -6,15 +6,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from services.ar.compute.computed import Computed
 from services.ar.compute.cuda.flags import StepFlags
 from services.ar.compute.cuda.graphs import Run, StepGraphs
 from services.ar.compute.cuda.inputs import StepInputs, StepRows
+from services.ar.compute.runner import Computed
 from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.compute.torch.sampling import TorchSampling
 from services.ar.compute.torch.transformer import Attention, Transformer
-from services.ar.engine.layout import Layout
-from services.ar.engine.step import Work
+from services.ar.engine.step import Layout, Work
 
 
 class StepAttention(Protocol):

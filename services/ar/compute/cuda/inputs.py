@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from services.ar.engine.layout import Layout
+from services.ar.engine.step import Layout
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-// A model and a step of it as the kernel is given them; services/ar/compute/native/library.py mirrors these structs.
+// A model and a step of it as the kernel is given them; headers.py reads these structs.
 #pragma once
 
 #include "products/matrix.h"

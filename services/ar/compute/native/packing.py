@@ -4,27 +4,26 @@ import ctypes
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple, get_args
+from typing import Any
 
 import numpy as np
 
 from services.ar.compute.memory import empty, floats
-from services.ar.compute.native import library
+from services.ar.compute.native.headers import LANES, headers
 from services.ar.model.arrays import FLOATS, Array, Shape
 from services.ar.model.quantised import (
     GROUP,
     WEIGHTS_AT_ONCE,
     Held,
-    Kind,
     QuantisedTensor,
     Weights,
+    add_minima,
     as_array,
     format_of,
-    held,
+    load_weights,
     pieces,
     quantise,
     rows_of,
-    with_minima,
 )
 
 STORED = "stored"
@@ -33,25 +32,20 @@ _WEIGHTS_AT_ONCE = 2 * WEIGHTS_AT_ONCE  # packing makes less of them, and each p
 _UNIT = 32  # inputs and outputs are filled up to multiples of it
 
 
-class _Format(NamedTuple):
-    """As matrix.h has it: a number, and for each panel and group the vectors of 64 bytes and of 16 scales."""
-
-    number: int
-    num_vectors: int
-    num_scales: int
-
-
-_QUANTISED: dict[str, _Format] = {
-    "int8": _Format(2, 8, 1),
-    "int4": _Format(3, 4, 2),
-    "int5": _Format(5, 5, 2),
-    "int6": _Format(6, 6, 2),
-    "iq4_nl": _Format(7, 4, 1),
-    "q4_0": _Format(8, 4, 1),
+_FORMATS = {
+    "float32": headers.kFloat32,
+    "bfloat16": headers.kBfloat16,
+    "float16": headers.kFloat16,
+    "int8": headers.kInt8,
+    "int6": headers.kInt6,
+    "int5": headers.kInt5,
+    "int4": headers.kInt4,
+    "q4_0": headers.kQ40,
 }
-_FORMATS = {"float32": 0, "bfloat16": 1, "float16": 4, **{name: each.number for name, each in _QUANTISED.items()}}
+_RECORDS = {"int8": (8, 1), "int6": (6, 2), "int5": (5, 2), "int4": (4, 2), "q4_0": (4, 1)}
+"""For each panel and group of a format of few bits the vectors of 64 bytes and of 16 scales, as matrix.h has them."""
 Bounds = tuple[int, int]
-Each = Callable[[Callable[[Bounds], None], Iterable[Bounds]], None]
+CallEach = Callable[[Callable[[Bounds], None], Iterable[Bounds]], None]
 """Calls a function for each of some arguments, perhaps in threads and later."""
 
 Allocate = Callable[[Shape, np.dtype[Any]], Array]
@@ -67,8 +61,8 @@ class PackedPart:
     scales: Array | None
     num_outputs: int
 
-    def struct(self) -> library.Part:
-        return library.Part(
+    def struct(self) -> Any:
+        return headers.Part(
             _address(self.data), _address(self.scales), _FORMATS[self.format], self.num_outputs // _UNIT
         )
 
@@ -84,13 +78,13 @@ class PackedMatrix:
     def num_bytes(self) -> int:
         return sum(part.data.nbytes + (0 if part.scales is None else part.scales.nbytes) for part in self.parts)
 
-    def struct(self, bias: Array | None = None) -> library.Matrix:
-        parts = (library.Part * library.MAX_PARTS)(*(part.struct() for part in self.parts))
+    def struct(self, bias: Array | None = None) -> Any:
+        parts = (headers.Part * headers.kMaxParts)(*(part.struct() for part in self.parts))
         num_outputs = sum(part.num_outputs for part in self.parts)
-        return library.Matrix(parts, None if bias is None else bias.ctypes.data, self.num_inputs, num_outputs)
+        return headers.Matrix(parts, None if bias is None else bias.ctypes.data, self.num_inputs, num_outputs)
 
 
-def at_once(function: Callable[[Bounds], None], arguments: Iterable[Bounds]) -> None:
+def call_at_once(function: Callable[[Bounds], None], arguments: Iterable[Bounds]) -> None:
     for argument in arguments:
         function(argument)
 
@@ -100,14 +94,14 @@ def pack(
     dtype: str,
     kernel: ctypes.CDLL,
     alternate: bool = False,
-    each: Each = at_once,
+    call_each: CallEach = call_at_once,
     allocate: Allocate = empty,
 ) -> PackedMatrix:
     """Stack `parts` [outputs, inputs] and have the kernel pack them as `dtype`: STORED, float32, bfloat16 or int8.
 
-    `alternate`: two parts, of whose outputs 16 each follow in turn. What must be alike and is not gets 8 bits. `each`
-    is given the pieces that the matrix is read and packed in, and may pack them later than this returns; `allocate`
-    gives the memory for them.
+    `alternate`: two parts, of whose outputs 16 each follow in turn. What must be alike and is not gets 8 bits.
+    `call_each` is given the pieces that the matrix is read and packed in, and may pack them later than this returns;
+    `allocate` gives the memory for them.
     """
     num_inputs = -(-parts[0].shape[-1] // _UNIT) * _UNIT
     found = []
@@ -115,7 +109,7 @@ def pack(
         num_rows = group[0].shape[0] if alternate else sum(part.shape[0] for part in group)
         num_outputs = -(-num_rows // _UNIT) * _UNIT * (len(group) if alternate else 1)
         packed = PackedPart(format_, *_tensors(format_, num_outputs, num_inputs, allocate), num_outputs)
-        each(
+        call_each(
             _Packer(kernel, group, packed, num_inputs, alternate),
             pieces((num_rows, parts[0].shape[1]), _UNIT, _WEIGHTS_AT_ONCE),
         )
@@ -126,15 +120,15 @@ def pack(
 def pack_bias(parts: list[Array], alternate: bool = False) -> Array:
     """Return the biases of such a matrix, float32."""
     turns = parts if alternate else [np.concatenate(parts)]
-    panels = [_filled(turn, -len(turn) % _UNIT).reshape(-1, library.LANES) for turn in turns]
+    panels = [_fill(turn, -len(turn) % _UNIT).reshape(-1, LANES) for turn in turns]
     return floats(np.stack(panels, axis=1).reshape(-1))
 
 
 def _groups(parts: list[Weights], dtype: str, alternate: bool) -> list[tuple[str, list[Weights]]]:
     """Return parts that follow each other and are held in one format together; all together if they cannot be apart."""
     formats = [_format(part, dtype) for part in parts]
-    if any(map(_is_quantised, formats)):
-        formats = [format_ if _is_quantised(format_) else "int8" for format_ in formats]
+    if any(format_ in _RECORDS for format_ in formats):
+        formats = [format_ if format_ in _RECORDS else "int8" for format_ in formats]
     groups = [
         (format_, [part for _, part in group])
         for format_, group in groupby(zip(formats, parts, strict=True), key=lambda pair: pair[0])
@@ -151,27 +145,23 @@ def _format(part: Weights, dtype: str) -> str:
     return format_of(part) if format_of(part) in _FORMATS else "float32"
 
 
-def _is_quantised(format_: str) -> bool:
-    return format_ in get_args(Kind)
-
-
 def _common(formats: list[str]) -> str:
     """Return the format that holds what has several."""
     if set(formats) == {"q4_0", "int4"}:
         return "int4"
-    if any(map(_is_quantised, formats)):
+    if any(format_ in _RECORDS for format_ in formats):
         return "int8"
     return formats[0] if len(set(formats)) == 1 else "float32"
 
 
 def _tensors(format_: str, num_outputs: int, num_inputs: int, allocate: Allocate) -> tuple[Array, Array | None]:
     """Return room for the weights of a part, and for the scales if there are any."""
-    num_panels, quantised = num_outputs // library.LANES, _QUANTISED.get(format_)
-    if quantised is None:
-        return allocate((num_panels, num_inputs, library.LANES), FLOATS[format_]), None
-    records = num_panels, num_inputs // GROUP
-    data = allocate((*records, quantised.num_vectors, 4 * library.LANES), np.dtype(np.uint8))
-    return data, allocate((*records, quantised.num_scales, library.LANES), np.dtype(np.float16))
+    num_panels = num_outputs // LANES
+    if format_ not in _RECORDS:
+        return allocate((num_panels, num_inputs, LANES), FLOATS[format_]), None
+    groups, (num_vectors, num_scales) = (num_panels, num_inputs // GROUP), _RECORDS[format_]
+    data = allocate((*groups, num_vectors, 4 * LANES), np.dtype(np.uint8))
+    return data, allocate((*groups, num_scales, LANES), np.dtype(np.float16))
 
 
 @dataclass(frozen=True)
@@ -201,11 +191,11 @@ class _Packer:
         rows = _as_format(weights, packed.format)
         missing = -(first + rows.shape[0]) % _UNIT if is_last else 0
         tensors = (rows.steps, rows.scales, rows.minima) if isinstance(rows, QuantisedTensor) else (rows, None, None)
-        whole = [None if each is None else _filled(np.ascontiguousarray(each), missing) for each in tensors]
+        whole = [None if tensor is None else _fill(np.ascontiguousarray(tensor), missing) for tensor in tensors]
         num_turns = len(self.parts) if self.alternate else 1
         sizes = (rows.shape[0] + missing, rows.shape[1], first, turn, num_turns, self.num_inputs)
         to = _address(packed.data), _address(packed.scales)
-        self.kernel.tandem_pack(library.Rows(*map(_address, whole), *sizes, _FORMATS[packed.format], *to))
+        self.kernel.tandem_pack(headers.Rows(*map(_address, whole), *sizes, _FORMATS[packed.format], *to))
 
 
 def _address(array: Array | None) -> int | None:
@@ -223,18 +213,18 @@ def _rows_of_stack(parts: list[Weights], start: int, stop: int) -> list[Weights]
 
 
 def _as_format(part: Weights, format_: str) -> Held:
-    part = held(part)
+    part = load_weights(part)
     if format_of(part) == format_:
         return part
     if format_ == "int8":
         return quantise(as_array(part))
     return (
-        with_minima(part)
+        add_minima(part)
         if isinstance(part, QuantisedTensor) and format_ == "int4"
         else as_array(part).astype(FLOATS[format_])
     )
 
 
-def _filled(rows: Array, missing: int) -> Array:
+def _fill(rows: Array, missing: int) -> Array:
     """Return `rows` followed by `missing` rows of zeros."""
     return np.pad(rows, [(0, missing), *[(0, 0)] * (rows.ndim - 1)]) if missing else rows

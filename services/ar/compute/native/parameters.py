@@ -1,19 +1,58 @@
 """A checkpoint's weights, packed for the kernel one by one as they are read."""
 
 import ctypes
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
-from services.ar.compute.memory import LargePages, floats
-from services.ar.compute.native import library
-from services.ar.compute.native.cache import FORMATS, CacheDtype, LayerCache
+import numpy as np
+
+from services.ar.compute.memory import LargePages, floats, zeros
+from services.ar.compute.native.headers import LANES, headers
 from services.ar.compute.native.packing import PackedMatrix, pack, pack_bias
-from services.ar.compute.worker_pool import WorkerPool
-from services.ar.model.arrays import Array
+from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
-from services.ar.model.quantised import as_array
+from services.ar.model.quantised import GROUP, as_array
 from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters
+
+CacheDtype: TypeAlias = Literal["float32", "float16", "int8"]
+_FORMATS = {"float32": headers.kFloatCache, "float16": headers.kHalfCache, "int8": headers.kByteCache}
+
+
+@dataclass(frozen=True)
+class LayerCache:
+    """Keys and values [H_kv, num_blocks, ...]; with int8 the scales of both, too."""
+
+    keys: Array
+    values: Array
+    key_scales: Array | None = None
+    value_scales: Array | None = None
+
+
+def layer_cache(config: ModelConfig, dtype: CacheDtype, num_blocks: int, block_size: int) -> LayerCache:
+    """Return an empty cache, which takes memory as it is used. Raises MemoryError."""
+    blocks = (config.num_kv_heads, num_blocks)
+    if dtype != "int8":
+        value_dim = _filled_up(config.head_dim, LANES)
+        keys, values = (*blocks, config.head_dim, block_size), (*blocks, block_size, value_dim)
+        return LayerCache(zeros(keys, FLOATS[dtype]), zeros(values, FLOATS[dtype]))
+    dim, half = _filled_up(config.head_dim, GROUP), FLOATS["float16"]
+    return LayerCache(
+        keys=zeros((*blocks, dim, block_size), np.dtype(np.uint8)),
+        values=zeros((*blocks, block_size, dim), np.dtype(np.uint8)),
+        key_scales=zeros((*blocks, dim // GROUP, block_size), half),
+        value_scales=zeros((*blocks, block_size), half),
+    )
+
+
+def _filled_up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
 
 FINE_POSITIONS = 48
 """From the first on, whose activations have 16 bits, not 8: what begins a short answer is then no matter of
@@ -67,15 +106,16 @@ class Parameters:
         self,
         caches: list[LayerCache],
         cache_dtype: CacheDtype,
+        *,
         num_blocks: int,
         block_size: int,
         max_rows: int,
         max_context_tokens: int,
-    ) -> library.Model:
+    ) -> Any:
         """Return the kernel's view of weights and of each layer's cache. `self` and the caches must outlive it."""
         config = self.config
-        layers = (library.Layer * config.num_layers)(*(self._layer(i, cache) for i, cache in enumerate(caches)))
-        return library.Model(
+        self._layers = (headers.Layer * config.num_layers)(*(self._layer(i, cache) for i, cache in enumerate(caches)))
+        return headers.Model(
             num_layers=config.num_layers,
             num_heads=config.num_heads,
             num_kv_heads=config.num_kv_heads,
@@ -83,7 +123,7 @@ class Parameters:
             hidden_size=config.hidden_size,
             num_blocks=num_blocks,
             block_size=block_size,
-            cache_format=FORMATS[cache_dtype],
+            cache_format=_FORMATS[cache_dtype],
             max_rows=max_rows,
             max_context_tokens=max_context_tokens,
             fine_positions=self._fine_positions,
@@ -91,14 +131,14 @@ class Parameters:
             embedding_scale=config.embedding_scale,
             has_gelu=config.activation == "gelu_tanh",
             norm=self._address("norm.weight"),
-            layers=ctypes.cast(layers, ctypes.POINTER(library.Layer)),
+            layers=ctypes.addressof(self._layers),
             embedding=self._matrix("embedding"),
             head=self._matrix("embedding" if config.ties_embeddings else "head"),
         )
 
-    def _layer(self, index: int, cache: LayerCache) -> library.Layer:
+    def _layer(self, index: int, cache: LayerCache) -> Any:
         prefix, local = f"layers.{index}.", "local_" * self.config.is_local(index)
-        return library.Layer(
+        return headers.Layer(
             attention_norm=self._address(f"{prefix}attention_norm.weight"),
             mlp_norm=self._address(f"{prefix}mlp_norm.weight"),
             query_norm=self._address(f"{prefix}attention.query_norm.weight"),
@@ -118,7 +158,7 @@ class Parameters:
             value_scales=_data(cache.value_scales),
         )
 
-    def _matrix(self, name: str) -> library.Matrix:
+    def _matrix(self, name: str) -> Any:
         return self._matrices[name].struct(self._vectors.get(f"{name}.bias"))
 
     def _address(self, name: str) -> int | None:
@@ -127,3 +167,37 @@ class Parameters:
 
 def _data(array: Array | None) -> int | None:
     return None if array is None else array.ctypes.data
+
+
+_TASKS_A_THREAD = 4
+"""That may wait: enough that no thread is idle while the next ones are found."""
+
+T = TypeVar("T")
+
+
+class WorkerPool:
+    """Calls functions in `num_threads` threads; leaving it waits for all calls, and raises what one of them raised."""
+
+    def __init__(self, num_threads: int) -> None:
+        self._threads = ThreadPoolExecutor(num_threads, "packing")
+        self._most = num_threads * _TASKS_A_THREAD
+        self._open: deque[Future[None]] = deque()
+
+    def add(self, function: Callable[[T], None], arguments: Iterable[T]) -> None:
+        """Have the function called for each argument; wait while too many calls are open. Raises what one raised."""
+        for argument in arguments:
+            self._open.append(self._threads.submit(function, argument))
+            if len(self._open) > self._most:
+                self._open.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            while self._open and error is None:
+                self._open.popleft().result()
+        finally:
+            self._threads.shutdown(cancel_futures=True)

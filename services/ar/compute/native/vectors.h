@@ -25,7 +25,6 @@
 //                 activations
 //   NarrowDots    adds such products of weights below 64 to a sum, which `total` returns; at most kMostNarrow in pairs
 //   centred       what dot takes for bytes of value + 128: the same bytes, or signed ones where kHasSignedWeights
-//   looked_up     what 16 bytes of a table say for each nibble, centred
 #pragma once
 
 #include <cstdint>

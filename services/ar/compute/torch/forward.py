@@ -5,14 +5,20 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from services.ar.compute.computed import Computed
-from services.ar.compute.torch.finite_rows import FiniteRows
-from services.ar.compute.torch.kv_cache import Chunk, Decodes, KVCache, LayeredAttention, PagedAttention, visible
+from services.ar.compute.runner import Computed
+from services.ar.compute.torch.kv_cache import (
+    Chunk,
+    Decodes,
+    FiniteRows,
+    KVCache,
+    LayeredAttention,
+    PagedAttention,
+    visible,
+)
 from services.ar.compute.torch.sampling import TorchSampling
 from services.ar.compute.torch.transformer import Attention, Transformer
-from services.ar.engine.layout import Layout
 from services.ar.engine.sequence import Sequence
-from services.ar.engine.step import Work
+from services.ar.engine.step import Layout, Work
 
 
 class TorchForward(TorchSampling):

@@ -8,18 +8,31 @@ result depends on its own logits, parameters and history alone.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias, cast
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from services.ar.compute.computed import Computed, Sampled, Wanted
-from services.ar.compute.torch.token_masks import rule_out
+from services.ar.compute.runner import Bits, Computed, Sampled, Wanted, allowed_bits
 from services.ar.compute.torch.truncation import truncate
-from services.ar.compute.uniform_numbers import UniformNumbers
-from services.ar.engine.layout import Layout, LogitsRow
 from services.ar.engine.sequence import Alternative, SampledToken
+from services.ar.engine.step import Layout, LogitsRow
+from services.common.philox import Philox
+
+
+class UniformNumbers:
+    """Numbers keyed by seed and choice, counted by position. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._philox = Philox()
+
+    def at(self, seed: int, choice_index: int, position: int) -> float:
+        """Return the number in [0, 1) of a position of one of a seed's sequences; the seed is below 2**64."""
+        return float(self._philox.at((seed, choice_index), (position, 0)).random_raw() >> 11) * 2.0**-53
+
 
 # On a CPU, rows are drawn from by so many values at a time: what is computed of them then stays in a core's cache.
 _VALUES_AT_A_TIME = 200_000
@@ -200,3 +213,36 @@ def _with_logprobs(
         SampledToken(token_id, logprob, tuple(map(Alternative, ids[:count], values[:count])))
         for token_id, logprob, (ids, values, count) in zip(chosen, logprobs, alternatives, strict=True)
     ]
+
+
+# What is added to the logits of eight tokens, by the byte that tells which of them are allowed: [256, 8] float32.
+_PENALTIES = np.where(
+    np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), 0.0, -np.inf
+).astype(np.float32)
+
+
+def rule_out(logits: Tensor, rows: list[LogitsRow]) -> None:
+    """Set logits [R, num_output_tokens], finite, of tokens that are not allowed to -inf, in place.
+
+    Each row keeps at least one; an end that is unwanted is kept only where nothing else is.
+    """
+    masked = [place for place, row in enumerate(rows) if row.allowed is not None]
+    if not masked:
+        return
+    bits = np.stack([allowed_bits(rows[place]) for place in masked])
+    for place, of_row in zip(masked, _penalties(bits, logits.device), strict=True):
+        logits[place] += of_row[: logits.shape[1]]
+
+
+def _penalties(bits: Bits, device: torch.device) -> Iterator[Tensor]:
+    """Yield what is added to the logits of each row of bits [R, N]: [8 * N] float32, good until the next one."""
+    if device.type == "cpu":
+        # Half of what a mask of single tokens takes to make and apply: by one buffer that stays in a core's cache, and
+        # by `clip`, without which take is as slow as indexing.
+        penalties = np.empty((bits.shape[1], 8), np.float32)
+        for row in bits.astype(np.intp):
+            np.take(_PENALTIES, row, axis=0, out=penalties, mode="clip")
+            yield torch.from_numpy(penalties).flatten()
+        return
+    on_device = torch.from_numpy(bits).to(device, non_blocking=True)  # a thirty-second of the penalties' size
+    yield from functional.embedding(on_device.int(), torch.from_numpy(_PENALTIES).to(device)).flatten(1)

@@ -1,51 +1,66 @@
-"""Opens a GGUF file: config, tokenizer and tensors, all checked before weights are read."""
+"""Opens a GGUF file: config, tokenizer and tensors, all checked before weights are read.
+
+Tensors get Hugging Face's names; those of a few bits stay as they are stored. llama.cpp stores a llama's query and key
+projections with interleaved rotary pairs; here they get their half-split order back. Other architectures are stored
+half-split.
+"""
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from math import prod
 from pathlib import Path
 
+from runtime.models import ModelError
+from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
 from services.ar.model.config import ModelConfig
-from services.ar.model.config_check import checked_token_id
-from services.ar.model.fields import Fields
-from services.ar.model.fused_rows import split_shapes
-from services.ar.model.gguf import rope
-from services.ar.model.gguf.config import architecture_of, config_from_gguf
+from services.ar.model.fields import Fields, shortened
+from services.ar.model.gguf.config import ROPE_FACTORS, architecture_of, config_from_gguf
 from services.ar.model.gguf.file import read_gguf
-from services.ar.model.gguf.names import llama_name
-from services.ar.model.gguf.tensor import GgufTensor
-from services.ar.model.gguf.tokenizer.reading import read_tokenizer
-from services.ar.model.gguf.tokenizer.vocabulary import read_tokens
-from services.ar.model.gguf.types import TensorType as Type
-from services.ar.model.gguf.weights import read_weights
-from services.ar.model.tensor_check import check_tensors
+from services.ar.model.gguf.tokenizer import read_tokenizer, read_tokens
+from services.ar.model.quantised import StoredTensor, Weights, rearrange
+from services.ar.model.tensor_check import check_tensors, split, split_shapes
 from services.ar.model.tokenizer_file import check_tokenizer
 
-_DTYPES = {
-    Type.F32: "float32",
-    Type.F16: "float16",
-    Type.BF16: "bfloat16",
-    **dict.fromkeys((Type.Q4_0, Type.Q4_1, Type.Q4_K, Type.IQ4_NL), "int4"),
-    **dict.fromkeys((Type.Q5_0, Type.Q5_1, Type.Q5_K), "int5"),
-    Type.Q6_K: "int6",
+_LLAMA = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
 }
+_OWN_NAMES = {
+    "phi3": {"attn_qkv": "self_attn.qkv_proj", "ffn_up": "mlp.gate_up_proj"},
+    "gemma3": {"post_attention_norm": "attention_output_norm", "post_ffw_norm": "mlp_output_norm"},
+}
+_TOP = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 
 
 def open_gguf(path: Path) -> Checkpoint:
     """Open a GGUF file. Raises ModelError if it is damaged or of another architecture or tokenizer."""
     file = read_gguf(path)
     config, architecture = config_from_gguf(file), architecture_of(file)
-    weights = [tensor for tensor in file.tensors if tensor.name not in rope.TENSORS]
-    shapes = {llama_name(path, architecture, tensor.name): tensor.shape for tensor in weights}
+    weights = [tensor for tensor in file.tensors if tensor.name != ROPE_FACTORS]
+    shapes = {_llama_name(path, architecture, tensor.name): tensor.shape for tensor in weights}
     check_tensors(path, config, split_shapes(path, config, shapes))
     found, tokens = read_tokenizer(file), read_tokens(file)
     check_tokenizer(path, found.tokenizer, config.vocab_size)
     fields = Fields(path, file.values)
-    special = {name: _special_token(fields, name, config) for name in ("bos", "eos")}
+    special = {
+        name: fields.optional_integer(f"tokenizer.ggml.{name}_token_id", 0, config.vocab_size - 1)
+        for name in ("bos", "eos")
+    }
     return Checkpoint(
         config=config,
         tokenizer=found.tokenizer,
-        read_tensors=lambda: read_weights(path, architecture, weights, config),
+        read_tensors=lambda: _read_weights(path, architecture, weights, config),
         dtype=_dtype(weights),
         eos_token_ids=found.end_token_ids,
         bos_token_id=special["bos"] if found.has_bos else None,
@@ -54,14 +69,41 @@ def open_gguf(path: Path) -> Checkpoint:
     )
 
 
-def _special_token(fields: Fields, name: str, config: ModelConfig) -> int | None:
-    return checked_token_id(fields, f"tokenizer.ggml.{name}_token_id", config.vocab_size)
-
-
-def _dtype(tensors: list[GgufTensor]) -> str:
+def _dtype(tensors: list[StoredTensor]) -> str:
     """Return what most weights of the layers' matrices are stored in."""
     num_weights: Counter[str] = Counter()
     for tensor in tensors:
         if len(tensor.shape) > 1 and tensor.name.startswith("blk."):
-            num_weights[_DTYPES.get(tensor.type, "int8")] += prod(tensor.shape)
+            num_weights[tensor.format.replace("q4_0", "int4")] += prod(tensor.shape)
     return num_weights.most_common(1)[0][0] if num_weights else "float32"
+
+
+def _read_weights(
+    file: Path, architecture: str, tensors: list[StoredTensor], config: ModelConfig
+) -> Iterator[tuple[str, Weights]]:
+    """Yield each tensor under Hugging Face's name, whose shapes fit `config`."""
+    num_heads = {"attn_q": config.num_heads, "attn_k": config.num_kv_heads} if architecture == "llama" else {}
+    for tensor in tensors:
+        kind, weights = tensor.name.split(".")[-2], tensor.weights()
+        if kind in num_heads:
+            weights = rearrange(weights, partial(_unpermute, num_heads=num_heads[kind]))
+        yield from split(config, _llama_name(file, architecture, tensor.name), weights)
+
+
+def _unpermute(rows: Array, num_heads: int) -> Array:
+    pairs = rows.reshape(num_heads, -1, 2, *rows.shape[1:])  # [H, D / 2, 2, in]
+    return pairs.swapaxes(1, 2).reshape(rows.shape)
+
+
+def _llama_name(file: Path, architecture: str, name: str) -> str:
+    """Return a Llama's name of a tensor. Raises ModelError if the architecture has none of that name."""
+    of_layer = _LLAMA | _OWN_NAMES.get(architecture, {})
+    match name.split("."):  # "blk", "7", "attn_q", "weight" or "output_norm", "weight"
+        case "blk", layer, kind, what if kind in of_layer and layer.isdecimal():
+            return f"model.layers.{layer}.{of_layer[kind]}.{what}"
+        case kind, what if kind in _TOP:
+            return f"{_TOP[kind]}.{what}"
+    article = "an" if architecture[0] in "aeiou" else "a"
+    raise ModelError(
+        f"{file}: unexpected tensor {shortened(name)}; {article} {architecture} model has none of that name"
+    )

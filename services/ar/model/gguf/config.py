@@ -4,13 +4,20 @@ import math
 
 import numpy as np
 
-from services.ar.model.config import ModelConfig
-from services.ar.model.config_check import MAX_HIDDEN_SIZE, MAX_LAYERS, checked_config
+from runtime.models import ModelError
+from services.ar.model.config import (
+    GLOBAL_EVERY,
+    MAX_HIDDEN_SIZE,
+    MAX_LAYERS,
+    ModelConfig,
+    gemma3_fields,
+    local_layers,
+    read_config,
+)
 from services.ar.model.fields import Fields, shortened
-from services.ar.model.gguf.file import GgufFile, Value
-from services.ar.model.gguf.rope import rope_fields
-from services.ar.model.gguf.tokenizer.vocabulary import read_tokens
-from tandem.shared.models import ModelError
+from services.ar.model.gguf.file import GgufFile
+from services.ar.model.gguf.tokenizer import read_tokens
+from services.ar.model.quantised import StoredTensor, as_array
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "phi3", "gemma3")
 _KEYS = {
@@ -27,8 +34,13 @@ _KEYS = {
 }
 _FEATURES = {"has_qkv_bias": "attn_q.bias", "has_attention_output_bias": "attn_output.bias"}
 _WITH_WINDOW = ("llama", "phi3", "gemma3")
-_GLOBAL_EVERY = 6  # layers of a Gemma 3 whose file does not say which are local
 _LAYERS_OF_27B = 62  # of the one Gemma 3 whose queries are scaled by its width, which files do not say
+ROPE_FACTORS = "rope_freqs.weight"
+"""A tensor of Llama 3's, which is no weight: what each frequency is divided by."""
+_LONG_ROPE = ("rope_factors_short.weight", "rope_factors_long.weight")
+_ROPE_KINDS = ("none", "linear")
+_Found = tuple[dict[str, object], dict[str, str]]
+"""Values by field, and what the file calls the fields."""
 
 
 def architecture_of(file: GgufFile) -> str:
@@ -57,38 +69,61 @@ def config_from_gguf(file: GgufFile) -> ModelConfig:
     values["has_qk_norm"] = "blk.0.attn_q_norm.weight" in tensors
     if not values["sliding_window"]:
         values["sliding_window"] = None  # 0 says that there is none
-    rope_values, rope_keys = rope_fields(file, name)
+    rope_values, rope_keys = _rope_fields(file, name)
     gemma = _gemma3(file) if name == "gemma3" else {}
-    config = checked_config(Fields(file.path, values | rope_values | gemma, keys | rope_keys))
+    config = read_config(Fields(file.path, values | rope_values | gemma, keys | rope_keys))
     _refuse_unsupported(file, name, config)
     return config
 
 
+def _rope_fields(file: GgufFile, architecture: str) -> _Found:
+    """Return the rotary positions that the file asks for. Raises ModelError if the kind is not supported."""
+    prefix = f"{architecture}.rope.scaling"
+    kind = file.values.get(f"{prefix}.type", "none")
+    tensors = {tensor.name: tensor for tensor in file.tensors}
+    what = next((f"{name}, of LongRoPE, is there" for name in _LONG_ROPE if name in tensors), "")
+    if kind not in _ROPE_KINDS:
+        what = f"{prefix}.type is {shortened(kind)}"
+    if what:
+        raise ModelError(
+            f"{file.path}: {what}; accepted: {', '.join(map(repr, _ROPE_KINDS))}; a file of the same model without "
+            "longer contexts would fit"
+        )
+    if ROPE_FACTORS in tensors:
+        return {"rope_factors": _numbers(tensors[ROPE_FACTORS])}, {"rope_factors": ROPE_FACTORS}
+    if kind != "linear":
+        return {}, {}
+    factor = file.values.get(f"{prefix}.factor", file.values.get(f"{architecture}.rope.scale_linear"))
+    return {"rope_linear_factor": factor or 1.0}, {"rope_linear_factor": f"{prefix}.factor"}
+
+
+def _numbers(tensor: StoredTensor) -> list[float]:
+    if tensor.format != "float32" or len(tensor.shape) != 1:
+        raise Fields(tensor.file, {}).error(tensor.name, tensor.format, "a vector of type F32")
+    return [float(value) for value in as_array(tensor.weights())]
+
+
 def _gemma3(file: GgufFile) -> dict[str, object]:
-    """Return the fields that a Gemma 3 has beyond a Llama's."""
     fields = Fields(file.path, file.values)
     num_layers = fields.integer("gemma3.block_count", 1, MAX_LAYERS)
     hidden_size = fields.integer("gemma3.embedding_length", 1, MAX_HIDDEN_SIZE)
-    values: dict[str, object] = {
-        "has_output_norms": True,
-        "activation": "gelu_tanh",
-        "embedding_scale": math.sqrt(hidden_size),
-        "local_layers": _local_layers(fields, file.values.get("gemma3.attention.sliding_window_pattern"), num_layers),
-        "local_rope_theta": file.values.get("gemma3.rope.freq_base_swa", 10_000.0),
-    }
+    query_scale = 1.0
     if num_layers == _LAYERS_OF_27B:
         num_heads = fields.integer("gemma3.attention.head_count", 1, hidden_size)
         head_dim = fields.integer("gemma3.attention.key_length", 1, hidden_size, default=256)
-        values["query_scale"] = math.sqrt(head_dim * num_heads / hidden_size)
-    return values
+        query_scale = math.sqrt(head_dim * num_heads / hidden_size)
+    return gemma3_fields(hidden_size, query_scale, _local_layers(fields, num_layers)) | {
+        "local_rope_theta": file.values.get("gemma3.rope.freq_base_swa", 10_000.0)
+    }
 
 
-def _local_layers(fields: Fields, pattern: Value | None, num_layers: int) -> list[bool]:
+def _local_layers(fields: Fields, num_layers: int) -> list[bool]:
     """Return which layers are local: as a list of the file says, or all but each so-manieth."""
+    key = "gemma3.attention.sliding_window_pattern"
+    pattern = fields.values.get(key)
     if isinstance(pattern, np.ndarray):
-        return [bool(each) for each in pattern]
-    every = fields.integer("gemma3.attention.sliding_window_pattern", 1, MAX_LAYERS, default=_GLOBAL_EVERY)
-    return [(layer + 1) % every != 0 for layer in range(num_layers)]
+        return [bool(flag) for flag in pattern]
+    return local_layers(num_layers, fields.integer(key, 1, MAX_LAYERS, default=GLOBAL_EVERY))
 
 
 def _refuse_unsupported(file: GgufFile, name: str, config: ModelConfig) -> None:
@@ -105,5 +140,5 @@ def _refuse_unsupported(file: GgufFile, name: str, config: ModelConfig) -> None:
         supported["attention.sliding_window"] = (0,)
     for key, accepted in supported.items():
         value = file.values.get(f"{name}.{key}")
-        if value is not None and not any(type(value) in (int, float, bool) and value == each for each in accepted):
+        if value is not None and not any(type(value) in (int, float, bool) and value == one for one in accepted):
             raise ModelError(f"{file.path}: {name}.{key} is {shortened(value)}; accepted: {accepted[0]!r}")

@@ -6,13 +6,11 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
-from services.ar.model.config_check import checked_token_id
-from services.ar.model.fields import Fields
+from services.ar.model.fields import Fields, read_object, read_text
 from services.ar.model.huggingface.config import config_from_huggingface, family_of
-from services.ar.model.huggingface.packed.scheme import Scheme, scheme_of
-from services.ar.model.huggingface.safetensors_files import weight_files
+from services.ar.model.huggingface.packed import Scheme, scheme_of, types_of
+from services.ar.model.huggingface.safetensors_files import stored_tensors, weight_files
 from services.ar.model.huggingface.tensors import llama_shapes, llama_tensors
-from services.ar.model.json_file import read_object, read_text
 from services.ar.model.tensor_check import check_tensors
 from services.ar.model.tokenizer_file import check_tokenizer, open_tokenizer
 
@@ -26,7 +24,8 @@ def open_huggingface(folder: Path) -> Checkpoint:
     config = config_from_huggingface(folder / "config.json", raw)
     files, family = weight_files(folder), family_of(folder / "config.json", raw)
     scheme = scheme_of(folder / "config.json", raw)
-    check_tensors(folder, config, llama_shapes(folder, files, family, config, scheme))
+    tensors = stored_tensors(files, types_of(scheme))
+    check_tensors(folder, config, llama_shapes(folder, tensors, family, config, scheme))
     tokenizer = _tokenizer(folder, config.vocab_size)
     tokenizer_config = Fields(
         folder / "tokenizer_config.json", read_object(folder / "tokenizer_config.json", is_optional=True)
@@ -35,7 +34,7 @@ def open_huggingface(folder: Path) -> Checkpoint:
     return Checkpoint(
         config=config,
         tokenizer=tokenizer,
-        read_tensors=lambda: llama_tensors(files, family, config, scheme),
+        read_tensors=lambda: llama_tensors(tensors, family, config, scheme),
         dtype=_dtype(raw, scheme),
         eos_token_ids=_eos_token_ids(folder, raw, config.vocab_size),
         bos_token_id=_bos_token_id(tokenizer, special),
@@ -62,7 +61,7 @@ def _special_tokens(tokenizer_config: Fields) -> dict[str, str]:
     """Return the texts of the tokens that a chat template may use; each is a text, or an object with its text."""
     found = {name: _text(tokenizer_config.values.get(name)) for name in _TEMPLATE_TOKENS}
     texts = Fields(tokenizer_config.file, found)
-    return {name: texts.text(name) for name in _TEMPLATE_TOKENS if texts.is_there(name)}
+    return {name: texts.text(name) for name in _TEMPLATE_TOKENS if texts.has(name)}
 
 
 def _text(token: object) -> object:
@@ -78,8 +77,8 @@ def _eos_token_ids(folder: Path, raw: dict[str, Any], vocab_size: int) -> frozen
     values = value if isinstance(value, list) else [] if value is None else [value]
     if len(values) > _MAX_EOS_TOKENS:
         raise Fields(file, {}).error("eos_token_id", value, f"at most {_MAX_EOS_TOKENS:,} tokens")
-    ids = (checked_token_id(Fields(file, {"eos_token_id": each}), "eos_token_id", vocab_size) for each in values)
-    return frozenset(each for each in ids if each is not None)
+    ids = (Fields(file, {"eos_token_id": id_}).optional_integer("eos_token_id", 0, vocab_size - 1) for id_ in values)
+    return frozenset(id_ for id_ in ids if id_ is not None)
 
 
 def _bos_token_id(tokenizer: Tokenizer | None, special: dict[str, str]) -> int | None:

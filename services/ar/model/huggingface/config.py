@@ -5,11 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from services.ar.model.config import ModelConfig
-from services.ar.model.config_check import MAX_HEAD_DIM, MAX_HIDDEN_SIZE, MAX_LAYERS, checked_config
+from runtime.models import ModelError
+from services.ar.model.config import (
+    GLOBAL_EVERY,
+    MAX_HEAD_DIM,
+    MAX_HIDDEN_SIZE,
+    MAX_LAYERS,
+    ModelConfig,
+    gemma3_fields,
+    local_layers,
+    read_config,
+)
 from services.ar.model.fields import Fields, shortened
-from services.ar.model.huggingface.rope import rope_fields
-from tandem.shared.models import ModelError
 
 ARCHITECTURES = {
     "LlamaForCausalLM": "llama",
@@ -36,7 +43,20 @@ _KEYS = {
 _DEFAULT_NORM_EPS = 1e-6
 _WITH_WINDOW = ("mistral", "phi3", "gemma3")
 _LAYER_KINDS = _LOCAL, _GLOBAL = "sliding_attention", "full_attention"
-_GLOBAL_EVERY = 6  # layers of a Gemma 3 whose file does not say which are local
+_LLAMA3_KEYS = {
+    "rope_factor": "factor",
+    "rope_low_freq_factor": "low_freq_factor",
+    "rope_high_freq_factor": "high_freq_factor",
+    "rope_original_context_tokens": "original_max_position_embeddings",
+}
+_ROPE_KEYS: dict[str, dict[str, str]] = {
+    "default": {},
+    "linear": {"rope_linear_factor": "factor"},
+    "llama3": _LLAMA3_KEYS,
+}
+"""By kind of rotary positions: what the file calls its fields."""
+_Found = tuple[dict[str, object], dict[str, str]]
+"""Values by field, and what the file calls the fields."""
 
 
 def config_from_huggingface(file: Path, raw: Mapping[str, Any]) -> ModelConfig:
@@ -51,10 +71,10 @@ def config_from_huggingface(file: Path, raw: Mapping[str, Any]) -> ModelConfig:
     values["has_attention_output_bias"] = None if family == "qwen2" else raw.get("attention_bias")
     values["has_qk_norm"] = family in ("qwen3", "gemma3")
     keys = _KEYS | dict.fromkeys(("has_qkv_bias", "has_attention_output_bias"), "attention_bias")
-    rope_values, rope_keys = rope_fields(file, raw)
+    rope_values, rope_keys = _rope_fields(file, raw)
     if family == "gemma3":
         values |= _gemma3(file, raw, rope_values)
-    return checked_config(Fields(file, values | rope_values, keys | rope_keys))
+    return read_config(Fields(file, values | rope_values, keys | rope_keys))
 
 
 def _gemma3(file: Path, raw: Mapping[str, Any], rope: dict[str, object]) -> dict[str, object]:
@@ -64,27 +84,67 @@ def _gemma3(file: Path, raw: Mapping[str, Any], rope: dict[str, object]) -> dict
     head_dim = fields.integer("head_dim", 2, MAX_HEAD_DIM, default=256)
     scalar = fields.number("query_pre_attn_scalar", 1, MAX_HIDDEN_SIZE, default=256)
     rope.setdefault("local_rope_theta", raw.get("rope_local_base_freq", 10_000.0))
-    return {
+    return gemma3_fields(hidden_size, math.sqrt(head_dim / scalar), _local_layers(fields)) | {
         "head_dim": head_dim,
         "ties_embeddings": True if raw.get("tie_word_embeddings") is None else raw["tie_word_embeddings"],
-        "has_output_norms": True,
-        "activation": "gelu_tanh",
-        "embedding_scale": math.sqrt(hidden_size),
-        "query_scale": math.sqrt(head_dim / scalar),
-        "local_layers": _local_layers(fields),
     }
 
 
 def _local_layers(fields: Fields) -> list[bool]:
     num_layers = fields.integer("num_hidden_layers", 1, MAX_LAYERS)
-    every = fields.integer("sliding_window_pattern", 1, MAX_LAYERS, default=_GLOBAL_EVERY)
+    every = fields.integer("sliding_window_pattern", 1, MAX_LAYERS, default=GLOBAL_EVERY)
     kinds = fields.values.get("layer_types")
     if kinds is None:
-        return [(layer + 1) % every != 0 for layer in range(num_layers)]
+        return local_layers(num_layers, every)
     if not isinstance(kinds, list) or len(kinds) != num_layers or any(kind not in _LAYER_KINDS for kind in kinds):
         accepted = f"{_LOCAL!r} or {_GLOBAL!r} for each of {num_layers} layers"
         raise fields.error("layer_types", kinds, accepted)
     return [kind == _LOCAL for kind in kinds]
+
+
+def _rope_fields(file: Path, raw: Mapping[str, Any]) -> _Found:
+    """Return the rotary fields' values and keys, from where this version of the format has them."""
+    name = next((name for name in ("rope_parameters", "rope_scaling") if raw.get(name) is not None), "rope_parameters")
+    rope = _object(file, name, raw.get(name))
+    if "full_attention" not in rope:
+        return _of_layers(file, raw, name, rope, raw.get("rope_theta"))
+    local = _object(file, f"{name}.sliding_attention", rope.get("sliding_attention"))
+    if _kind(file, f"{name}.sliding_attention", local) != "default":
+        raise ModelError(f"{file}: {name}.sliding_attention: only rope_type 'default' is supported")
+    whole = f"{name}.full_attention"
+    values, keys = _of_layers(file, raw, whole, _object(file, whole, rope["full_attention"]), None)
+    values["local_rope_theta"] = local.get("rope_theta")
+    return values, keys | {"local_rope_theta": f"{name}.sliding_attention.rope_theta"}
+
+
+def _object(file: Path, name: str, value: object) -> Mapping[str, Any]:
+    value = {} if value is None else value
+    if not isinstance(value, dict):
+        raise ModelError(f"{file}: {name} is {shortened(value)}; accepted: an object")
+    return value
+
+
+def _of_layers(file: Path, raw: Mapping[str, Any], name: str, rope: Mapping[str, Any], theta: object) -> _Found:
+    if (share := rope.get("partial_rotary_factor", raw.get("partial_rotary_factor"))) not in (None, 1):
+        raise ModelError(f"{file}: partial_rotary_factor {shortened(share)} is not supported; 1 is")
+    has_own_theta = rope.get("rope_theta") is not None
+    own_keys = _ROPE_KEYS[_kind(file, name, rope)]
+    values = {"rope_theta": rope["rope_theta"] if has_own_theta else theta}
+    keys = {"rope_theta": f"{name}.rope_theta" if has_own_theta else "rope_theta"}
+    values |= {field: rope.get(key) for field, key in own_keys.items()}
+    keys |= {field: f"{name}.{key}" for field, key in own_keys.items()}
+    if own_keys and rope.get("factor") is None:
+        raise Fields(file, values, keys).error(next(iter(own_keys)), None, "a number")
+    return values, keys
+
+
+def _kind(file: Path, name: str, rope: Mapping[str, Any]) -> str:
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    if not isinstance(kind, str) or kind not in _ROPE_KEYS:
+        accepted = ", ".join(map(repr, _ROPE_KEYS))
+        long = " (Phi-3 is, without its long contexts)" if kind == "longrope" else ""
+        raise ModelError(f"{file}: {name}: rope scaling {shortened(kind)} is not supported; {accepted} are{long}")
+    return kind
 
 
 def family_of(file: Path, raw: Mapping[str, Any]) -> str:

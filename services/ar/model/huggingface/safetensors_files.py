@@ -1,9 +1,8 @@
-"""The safetensors files of a Hugging Face directory: which they are, the shapes of their tensors, and the tensors."""
+"""The safetensors files of a Hugging Face directory: which they are, and the tensors that their headers describe."""
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,13 +10,10 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from services.ar.model.arrays import FLOATS, Array, Shape
-from services.ar.model.fields import shortened
-from services.ar.model.file_rows import read_rows
-from services.ar.model.json_file import read_object
-from services.ar.model.quantised import StoredMatrix
-from services.ar.model.tensor_check import check_finite
-from tandem.shared.models import ModelError
+from runtime.models import ModelError
+from services.ar.model.arrays import FLOATS
+from services.ar.model.fields import read_object, shortened
+from services.ar.model.quantised import StoredTensor
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TYPES = ("F16", "BF16", "F32", "F64")
@@ -57,51 +53,42 @@ def _names(index: Path) -> list[str]:
     return names
 
 
-def read_shapes(files: list[Path], others: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> dict[str, Shape]:
-    """Return the shape of each tensor by its name; reads headers alone. Raises ModelError.
+def stored_tensors(
+    files: list[Path], others: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> dict[str, StoredTensor]:
+    """Return the tensors by their names; reads headers alone. Raises ModelError.
 
     Tensors are floats, but for those whose name ends with a key of `others`, which have one of its types.
     """
-    shapes: dict[str, Shape] = {}
+    tensors: dict[str, StoredTensor] = {}
     for path in files:
-        _check_header_size(path)
-        with _refused(path), safe_open(path, framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118  it is no dict
-                view = file.get_slice(name)
-                if name in shapes:
-                    raise ModelError(f"{path}: tensor {shortened(name)} is in another file, too")
-                types = others.get(name.rpartition(".")[2], _TYPES)
-                if view.get_dtype() not in types:
-                    raise ModelError(f"{path}: {shortened(name)} is of type {view.get_dtype()}; accepted: {types}")
-                shapes[name] = tuple(view.get_shape())
-    return shapes
+        for name, stated, data_start in _header(path):
+            if name in tensors:
+                raise ModelError(f"{path}: tensor {shortened(name)} is in another file, too")
+            types = others.get(name.rpartition(".")[2], _TYPES)
+            if stated["dtype"] not in types:
+                raise ModelError(f"{path}: {shortened(name)} is of type {stated['dtype']}; accepted: {types}")
+            tensors[name] = _tensor(path, name, stated, data_start)
+    return tensors
 
 
-def read_tensors(files: list[Path]) -> Iterator[tuple[str, Array | StoredMatrix]]:
-    """Yield (name, tensor), file by file; matrices stay there until their rows are read. Raises ModelError."""
-    for path in files:
-        with _refused(path), safe_open(path, framework="numpy") as file:  # which checks the header
-            names = file.keys()
-        with path.open("rb") as stream:
-            num_bytes = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
-            header = json.loads(stream.read(num_bytes))
-        for name in names:
-            yield name, _tensor(path, name, header[name], _LENGTH_BYTES + num_bytes)
+def _header(path: Path) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """Yield name, description, and where data begin, of each tensor."""
+    _check_header_size(path)
+    with _refused(path), safe_open(path, framework="numpy") as file:  # which checks the header
+        names = file.keys()
+    with path.open("rb") as stream:
+        num_bytes = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+        header = json.loads(stream.read(num_bytes))
+    for name in names:
+        yield name, header[name], _LENGTH_BYTES + num_bytes
 
 
-def _tensor(path: Path, name: str, stated: dict[str, Any], data_start: int) -> Array | StoredMatrix:
-    shape, dtype, (start, _) = stated["shape"], _DTYPES[stated["dtype"]], stated["data_offsets"]
-
-    def read(rows: Array) -> Array:
-        row_bytes = prod(shape[1:]) * dtype.itemsize
-        data = read_rows(path, data_start + start, row_bytes, rows)
-        weights = data.view(dtype).reshape(len(rows), *shape[1:])
-        check_finite(path, name, weights)
-        return weights
-
-    if len(shape) != 2:
-        return read(np.arange(shape[0] if shape else 1)).reshape(shape)
-    return StoredMatrix(np.arange(shape[0]), shape[1], dtype.name, read)
+def _tensor(path: Path, name: str, stated: dict[str, Any], data_start: int) -> StoredTensor:
+    shape, dtype = tuple(stated["shape"]), _DTYPES[stated["dtype"]]
+    row_bytes = (shape[-1] if shape else 1) * dtype.itemsize
+    start = data_start + stated["data_offsets"][0]
+    return StoredTensor(path, name, shape, dtype.name, start, row_bytes, lambda rows: rows.view(dtype))
 
 
 def _check_header_size(path: Path) -> None:

@@ -1,19 +1,15 @@
 """A checkpoint's tensors under the names and with the meaning that they have in a Llama, whatever its family."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from services.ar.model.arrays import Shape
 from services.ar.model.config import ModelConfig
-from services.ar.model.fused_rows import split, split_shapes
-from services.ar.model.huggingface.packed import tensors as packed
-from services.ar.model.huggingface.packed.scheme import Scheme
-from services.ar.model.huggingface.safetensors_files import read_shapes, read_tensors
-from services.ar.model.quantised import Weights, as_array
-from services.ar.model.tensor_check import expected_shapes
-from tandem.shared.models import ModelError
+from services.ar.model.huggingface.packed import Scheme, weight_shapes, weights_of
+from services.ar.model.quantised import StoredTensor, Weights, as_array
+from services.ar.model.tensor_check import expected_shapes, split, split_shapes
 
 # Gemma 3 calls the norm of what attention gives as a Llama calls the one before the MLP.
 _GEMMA3_NORMS = {
@@ -24,26 +20,27 @@ _GEMMA3_NORMS = {
 
 
 def llama_shapes(
-    folder: Path, files: list[Path], family: str, config: ModelConfig, scheme: Scheme | None
+    folder: Path, tensors: Mapping[str, StoredTensor], family: str, config: ModelConfig, scheme: Scheme | None
 ) -> Mapping[str, Shape]:
     """Return the shape of each tensor by a Llama's names; matrices may be packed by a `scheme`. Raises ModelError."""
     if scheme is None:
-        found = read_shapes(files)
+        stored = {name: tensor.shape for name, tensor in tensors.items()}
     else:
-        found = packed.weight_shapes(folder, read_shapes(files, packed.types_of(scheme)), scheme)
-    shapes = split_shapes(folder, config, {_name(name, family): shape for name, shape in found.items()})
-    return shapes if scheme is None else {name: shapes[name] for name in shapes if not _is_extra_bias(name, config)}
+        stored = weight_shapes(folder, tensors, scheme)
+    shapes = {_name(name, family): shape for name, shape in stored.items()}
+    return {
+        name: shape
+        for name, shape in split_shapes(folder, config, shapes).items()
+        if scheme is None or not _is_extra_bias(name, config)
+    }
 
 
 def llama_tensors(
-    files: list[Path], family: str, config: ModelConfig, scheme: Scheme | None
+    tensors: Mapping[str, StoredTensor], family: str, config: ModelConfig, scheme: Scheme | None
 ) -> Iterator[tuple[str, Weights]]:
     """Yield each tensor by a Llama's name. Raises ModelError."""
-    tensors: Iterable[tuple[str, Weights]] = read_tensors(files)
-    if scheme is not None:
-        whole = ((name, as_array(tensor)) for name, tensor in read_tensors(files))
-        tensors = packed.weights(whole, read_shapes(files, packed.types_of(scheme)), scheme)
-    for stored_name, stored in tensors:
+    whole = ((name, tensor.weights()) for name, tensor in tensors.items())
+    for stored_name, stored in whole if scheme is None else weights_of(tensors, scheme):
         for name, weights in split(config, _name(stored_name, family), _meaning(stored_name, stored, family)):
             if scheme is None or not _is_extra_bias(name, config):
                 yield name, weights

@@ -19,10 +19,10 @@ from runtime.server.server import RpcServer
 from services.ar.api.service import ArServicer
 from services.ar.compute.torch.kv_cache import CausalAttention
 from services.ar.compute.torch.loading import load_transformer
+from services.ar.loading import ArWorker
 from services.ar.metrics import ArMetrics
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
-from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
 from tandem.shared.models import ModelRepository
 from tests.tiny_models import FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, add_image_model, add_to_repository

@@ -1,6 +1,5 @@
 """The fingerprint of a sequential model differs where weights, precision or kernel do, and only there."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -75,18 +74,6 @@ def test_it_differs_where_prompts_are_cut_at_other_places_and_only_there(models_
     assert exact(max_batch_tokens=64) != exact(max_batch_tokens=256) == exact(max_batch_tokens=512)
     native = {fingerprint(models_dir, max_num_sequences=32, max_batch_tokens=tokens) for tokens in (64, 256)}
     assert len(native) == 1
-
-
-def test_it_differs_where_a_longer_context_takes_other_rotary_factors(models_dir):
-    add_to_repository(models_dir, "long", "phi3")
-    original = json.loads((models_dir / "long" / "weights" / "config.json").read_text())[
-        "original_max_position_embeddings"
-    ]
-    short, as_short, long = (
-        fingerprint(models_dir, "long", max_context_tokens=tokens) for tokens in (original // 2, original, original + 1)
-    )
-    assert short == as_short != long
-    assert fingerprint(models_dir, max_context_tokens=64) == fingerprint(models_dir, max_context_tokens=128)
 
 
 def test_it_names_kernel_and_precision(models_dir):

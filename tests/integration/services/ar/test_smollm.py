@@ -19,9 +19,8 @@ from services.ar.api.sequential_model import SequentialModel
 from services.ar.compute.native.parameters import FINE_POSITIONS
 from services.ar.compute.torch.kv_cache import CausalAttention
 from services.ar.compute.torch.loading import load_transformer
-from services.ar.constraints.constraint import Constraint
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.constraints.grammar import Constraint
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.model.weights import open_checkpoint

@@ -1,10 +1,9 @@
 from prometheus_client import CollectorRegistry
 
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting.ngram_draft import NgramDrafter
-from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.drafting import NgramDrafter
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.metrics import ArMetrics, EngineMetrics, NetworkMetrics
 
 MODEL = {"model": "m"}

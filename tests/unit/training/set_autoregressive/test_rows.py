@@ -3,7 +3,7 @@
 import torch
 
 from services.ar.compute.torch.transformer import Transformer
-from services.ar.engine.token_groups import group_ends
+from services.ar.engine.sequence import group_ends
 from services.ar.model.config import ModelConfig
 from training.set_autoregressive.rows import RowAttention, group_starts, rows_of, visible_rows
 

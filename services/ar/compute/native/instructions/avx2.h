@@ -114,11 +114,6 @@ inline Weights bits_at(Weights w, int mask) {
 }
 inline Weights either(Weights x, Weights y) { return x | y; }
 inline Weights centred(Weights w) { return kHasSignedWeights ? w ^ uint8_t(128) : w; }
-inline Weights looked_up(Weights nibbles, const uint8_t* table) {
-  __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
-  if (kHasSignedWeights) values = _mm256_xor_si256(values, _mm256_set1_epi8(char(128)));
-  return each([&](ByteRegister places) { return (ByteRegister)_mm256_shuffle_epi8(values, (__m256i)places); }, nibbles);
-}
 inline __m256i spread(const int8_t* four_bytes) {
   int32_t four;
   std::memcpy(&four, four_bytes, 4);

@@ -49,10 +49,6 @@ inline Weights bits_at(Weights w, int mask) {
 }
 inline Weights either(Weights a, Weights b) { return {_mm512_or_si512(a.bytes, b.bytes)}; }
 inline Weights centred(Weights w) { return w; }
-inline Weights looked_up(Weights nibbles, const uint8_t* table) {
-  __m512i all = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
-  return {_mm512_shuffle_epi8(all, nibbles.bytes)};
-}
 template <int kQuad>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   int32_t four;

@@ -90,10 +90,6 @@ inline Weights either(Weights a, Weights b) {
   return a;
 }
 inline Weights centred(Weights w) { return w; }
-inline Weights looked_up(Weights nibbles, const uint8_t* table) {
-  for (uint8_t& byte : nibbles.bytes) byte = table[byte];
-  return nibbles;
-}
 template <int kQuad>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   for (int i = 0; i < kLanes; i++)

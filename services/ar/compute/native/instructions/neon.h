@@ -108,10 +108,6 @@ inline Weights bits_at(Weights w, int mask) {
 }
 inline Weights either(Weights a, Weights b) { return a | b; }
 inline Weights centred(Weights w) { return w ^ uint8_t(128); }
-inline Weights looked_up(Weights nibbles, const uint8_t* table) {
-  uint8x16_t values = vld1q_u8(table) ^ uint8_t(128);
-  return each([&](uint8x16_t places) { return vqtbl1q_u8(values, places); }, nibbles);
-}
 template <int kQuad>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   int8x16_t sixteen = vld1q_s8(activations + kQuad / 4 * 16);

@@ -83,8 +83,7 @@ inline Tile<kRows> quantised_tile_of(const Part& w, int num_inputs, int pair, co
     case kInt5: return quantised_tile<kRows, kInt5, kFine>(w, num_inputs, pair, x, row);
     case kInt6: return quantised_tile<kRows, kInt6, kFine>(w, num_inputs, pair, x, row);
     case kInt8: return quantised_tile<kRows, kInt8, kFine>(w, num_inputs, pair, x, row);
-    case kQ40: return quantised_tile<kRows, kQ40, kFine>(w, num_inputs, pair, x, row);
-    default: return quantised_tile<kRows, kIq4Nl, kFine>(w, num_inputs, pair, x, row);
+    default: return quantised_tile<kRows, kQ40, kFine>(w, num_inputs, pair, x, row);
   }
 }
 

@@ -10,7 +10,6 @@
 //   int6      value + 32: as int4, then 2 x [16][4] bytes: of inputs 0 to 15 bits 2q and 2q + 1 are the upper bits of
 //             quad q, then of 16 to 31; 16 scales of inputs 0 to 15 and 16 of the others
 //   q4_0      as int4, whose minimum is -8 * scale; 16 scales
-//   iq4_nl    as int4, of places in a table; 16 scales
 #pragma once
 
 #include "../vectors.h"
@@ -20,17 +19,14 @@ namespace tandem {
 constexpr int kGroup = 32;
 constexpr int kMaxParts = 3;
 
-enum Format : int32_t { kFloat32, kBfloat16, kInt8, kInt4, kFloat16, kInt5, kInt6, kIq4Nl, kQ40 };
+enum Format : int32_t { kFloat32, kBfloat16, kInt8, kInt4, kFloat16, kInt5, kInt6, kQ40 };
 
 inline bool is_quantised(Format format) { return format != kFloat32 && format != kBfloat16 && format != kFloat16; }
-
-// llama.cpp's IQ4_NL values, each + 128.
-constexpr uint8_t kIq4NlTable[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 
 constexpr int group_bytes(Format format) {
   return format == kInt8 ? 512 : format == kInt6 ? 384 : format == kInt5 ? 320 : 256;
 }
-constexpr int group_scales(Format format) { return format == kInt8 || format == kIq4Nl || format == kQ40 ? 16 : 32; }
+constexpr int group_scales(Format format) { return format == kInt8 || format == kQ40 ? 16 : 32; }
 constexpr float kQ40Middle = 8;  // the nibble that stands for 0
 
 // Outputs one after another that have the same format.
@@ -63,7 +59,6 @@ inline float weight_of(Format format, const uint8_t* data, const Half* scales, i
   int in_quad = lane * 4 + at % 4, quad = at % 16 / 4, half = at / 16;
   if (format == kInt8) return load(scales)[lane] * (data[at / 4 * 64 + in_quad] - 128);
   int nibble = data[quad * 64 + in_quad] >> 4 * half & 15;
-  if (format == kIq4Nl) return load(scales)[lane] * (kIq4NlTable[nibble] - 128);
   if (format == kInt6) {
     int upper = data[256 + half * 64 + in_quad] >> 2 * quad & 3;
     return load(scales + 16 * half)[lane] * ((nibble | upper << 4) - 32);

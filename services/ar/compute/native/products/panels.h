@@ -35,9 +35,7 @@ inline void pack_floats(const Rows& rows) {
 }
 
 // The bytes of steps of a group of one output; those of nibbles are two steps each.
-constexpr int step_bytes(Format format) {
-  return format == kInt4 || format == kQ40 || format == kIq4Nl ? kGroup / 2 : kGroup;
-}
+constexpr int step_bytes(Format format) { return format == kInt4 || format == kQ40 ? kGroup / 2 : kGroup; }
 
 // Lay a group's steps of one output into its lane. Four steps are worked on as one number, none reaches into another.
 template <Format kFormat>
@@ -82,7 +80,6 @@ inline void pack(const Rows& rows) {
     case kInt6: return pack_steps<kInt6>(rows);
     case kInt8: return pack_steps<kInt8>(rows);
     case kQ40: return pack_steps<kQ40>(rows);
-    case kIq4Nl: return pack_steps<kIq4Nl>(rows);
     case kFloat32: return pack_floats<float>(rows);
     default: return pack_floats<Half>(rows);  // bfloat16 has as many bytes
   }

@@ -24,7 +24,6 @@ inline Weights quad_of(const uint8_t* data, Weights both) {
   if constexpr (kFormat == kInt5) return either(nibbles, bits_at<4 - kQuad - 4 * kHalf>(load_weights(data + 256), 16));
   if constexpr (kFormat == kInt6)
     return either(nibbles, bits_at<4 - 2 * kQuad>(load_weights(data + 256 + 64 * kHalf), 48));
-  if constexpr (kFormat == kIq4Nl) return looked_up(nibbles, kIq4NlTable);
   return nibbles;
 }
 
@@ -49,15 +48,6 @@ TANDEM_INLINED inline void add_group(const uint8_t* data, const int8_t* inputs, 
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
         Ints& sum = sums[r][quad % (kLast + 1)];
         sum = dot<quad>(sum, weights, inputs + r * stride);
-      }
-    });
-  } else if constexpr (kFormat == kIq4Nl) {
-    unrolled<4>([&](auto quad) TANDEM_INLINED {
-      Weights both = load_weights(data + 64 * quad);
-      Weights low = quad_of<kFormat, 0, quad>(data, both), high = quad_of<kFormat, 1, quad>(data, both);
-      TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
-        sums[r][0] = dot<quad>(sums[r][0], low, inputs + r * stride);
-        sums[r][kLast] = dot<quad + 4>(sums[r][kLast], high, inputs + r * stride);
       }
     });
   } else {
@@ -110,7 +100,7 @@ TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const A
                                      Floats (&added)[kRows]) {
   constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
   constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5 || kFormat == kQ40;
-  constexpr bool kHasOffset = !kHasSignedWeights && (kFormat == kInt8 || kFormat == kIq4Nl);
+  constexpr bool kHasOffset = !kHasSignedWeights && kFormat == kInt8;
   size_t num_groups = num_inputs / kGroup, stride = num_inputs, place = size_t(row) * num_groups;
   const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
   const int8_t* upper_bytes = kFine ? x.upper_bytes + size_t(row) * num_inputs : bytes;

@@ -1,6 +1,6 @@
 // What a token is sampled by, and what that does to a row's logits: bias, penalties, masks.
 //
-// services/ar/compute/native/sampling/rows.py mirrors the structs. Tokens that are no outputs are passed over.
+// headers.py reads the structs. Tokens that are no outputs are passed over.
 #pragma once
 
 #include <algorithm>

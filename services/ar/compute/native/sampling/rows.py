@@ -2,13 +2,62 @@
 
 import ctypes
 from array import array
+from typing import Any
+from weakref import WeakKeyDictionary
 
-from services.ar.compute.computed import Wanted
-from services.ar.compute.native.sampling.history import Histories, History
-from services.ar.compute.native.sampling.structs import Row, Samples
-from services.ar.compute.token_masks import allowed_bits
-from services.ar.engine.layout import LogitsRow
-from services.ar.engine.sequence import Alternative, SampledToken
+from services.ar.compute.native.headers import headers
+from services.ar.compute.runner import Wanted, allowed_bits
+from services.ar.engine.sequence import Alternative, SampledToken, Sequence
+from services.ar.engine.step import LogitsRow
+
+
+class History:
+    """A sequence as the kernel sees it; lasts as long as the sequence does.
+
+    `address` is that of its `Sampling`. `tokens` follows the sequence's tokens as they come, so that a step costs the
+    same at any length; a sequence without penalties leaves it empty.
+    """
+
+    def __init__(self, sequence: Sequence) -> None:
+        params = sequence.params
+        self._bias_ids = array("i", params.logit_bias.keys())
+        self._biases = array("f", params.logit_bias.values())
+        self._sampling = headers.Sampling(
+            temperature=params.temperature,
+            top_p=params.top_p,
+            min_p=params.min_p,
+            seed=params.seed,
+            choice=sequence.choice_index,
+            top_k=params.top_k,
+            top_logprobs=params.top_logprobs if params.logprobs else -1,
+            has_penalties=params.has_penalties,
+            repetition_penalty=params.repetition_penalty,
+            presence_penalty=params.presence_penalty,
+            frequency_penalty=params.frequency_penalty,
+            num_biases=len(self._bias_ids),
+            bias_ids=self._bias_ids.buffer_info()[0],
+            biases=self._biases.buffer_info()[0],
+        )
+        self.address = ctypes.addressof(self._sampling)
+        self.tokens = array("i")
+
+    def follow(self, sequence: Sequence) -> "array[int]":
+        """Return all tokens of the sequence. They are only ever added to."""
+        self.tokens.extend(sequence.token_ids[len(self.tokens) :])
+        return self.tokens
+
+
+class Histories:
+    """The histories of all sequences that there are."""
+
+    def __init__(self) -> None:
+        self._histories: WeakKeyDictionary[Sequence, History] = WeakKeyDictionary()
+
+    def of(self, sequence: Sequence) -> History:
+        history = self._histories.get(sequence)
+        if history is None:
+            history = self._histories[sequence] = History(sequence)
+        return history
 
 
 class Rows:
@@ -18,7 +67,7 @@ class Rows:
         self._wanted = wanted.rows
         self._held: list[object] = [histories]  # what addresses point to
         num_rows = len(wanted.rows)
-        self._rows = (Row * num_rows)()
+        self._rows = (headers.Row * num_rows)()
         sequence = history = None
         for row, of_step, place in zip(self._rows, wanted.rows, wanted.places, strict=True):
             if history is None or of_step.sequence is not sequence:
@@ -30,8 +79,10 @@ class Rows:
         self._alternative_ids = (ctypes.c_int32 * (num_rows * self._columns))()
         self._alternative_logprobs = (ctypes.c_float * (num_rows * self._columns))()
         answers = (self._token_ids, self._logprobs, self._alternative_ids, self._alternative_logprobs)
-        addresses = [ctypes.addressof(each) for each in answers]
-        self.struct = Samples(num_rows, wanted.num_output_tokens, self._columns, self._rows, *addresses)
+        addresses = [ctypes.addressof(answer) for answer in answers]
+        self.struct = headers.Samples(
+            num_rows, wanted.num_output_tokens, self._columns, ctypes.addressof(self._rows), *addresses
+        )
 
     def tokens(self) -> list[SampledToken]:
         """Return the token of each row, with the details that its request asks for; -1 for a row that is not finite."""
@@ -47,7 +98,7 @@ class Rows:
         alternatives = map(Alternative, self._alternative_ids[found], self._alternative_logprobs[found])
         return SampledToken(self._token_ids[place], self._logprobs[place], tuple(alternatives))
 
-    def _fill(self, row: Row, history: History, wanted: LogitsRow, place: int, num_tokens: int) -> None:
+    def _fill(self, row: Any, history: History, wanted: LogitsRow, place: int, num_tokens: int) -> None:
         params = wanted.params
         row.sampling = history.address
         row.logits_row = place

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.ar.compute.uniform_numbers import UniformNumbers
+from services.ar.compute.torch.sampling import UniformNumbers
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tests.tiny_models import CLASS_NAMES, FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, SIDE, painted

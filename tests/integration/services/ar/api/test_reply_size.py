@@ -7,10 +7,8 @@ import grpc
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.rpc.choices import join_messages
-from services.ar.api.generation import Generation
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
+from services.ar.api.generation import Generation, whole
+from services.ar.engine.sequence import SamplingParams, Sequence
 from tandem.ar.v1 import ar_pb2
 
 LIMIT_BYTES = 16 * 1024

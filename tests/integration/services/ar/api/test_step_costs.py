@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from services.ar.compute.torch.loading import load_transformer
-from services.ar.engine.token_groups import group_ends
+from services.ar.engine.sequence import group_ends
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2

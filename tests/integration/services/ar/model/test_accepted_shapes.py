@@ -8,15 +8,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from services.ar.compute.native.opening import open_native
-from services.ar.compute.native.packing import STORED
+from runtime.models import ModelError
+from services.ar.compute.native.forward import open_native
 from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.layout import Layout
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import Sequence
+from services.ar.engine.sequence import SamplingParams, Sequence
+from services.ar.engine.step import Layout
 from services.ar.model.config import ModelConfig
 from services.ar.model.huggingface.config import config_from_huggingface
 from services.ar.model.tensor_check import expected_shapes
@@ -68,7 +67,8 @@ def test_the_kernel_agrees_with_torch(tmp_path: Path, case: int) -> None:
     attention = LayeredAttention(checkpoint.config, CausalAttention)
     expected = model.logits(model(torch.tensor(token_ids), torch.arange(NUM_TOKENS), attention))
 
-    forward = open_native(checkpoint, STORED, "float32", 4, 16, NUM_TOKENS, NUM_TOKENS, 1, lambda share: None)
+    sizes = {"num_blocks": 4, "block_size": 16, "max_rows": NUM_TOKENS, "max_context_tokens": NUM_TOKENS}
+    forward = open_native(checkpoint, cache_dtype="float32", **sizes)
     forward.start()
     scheduler = Scheduler(BlockPool(4, 16), 1, NUM_TOKENS)
     scheduler.add(Sequence([*token_ids, 0], SamplingParams(logprobs=True), is_scored=True))

@@ -19,8 +19,7 @@ from services.ar.api.reply_size import (
     max_message_tokens,
 )
 from services.ar.api.scoring import likelihood_messages
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Alternative, FinishReason, SampledToken, Sequence
+from services.ar.engine.sequence import Alternative, FinishReason, SampledToken, SamplingParams, Sequence
 from services.common.images.messages import fill_image_batch
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import timings_pb2

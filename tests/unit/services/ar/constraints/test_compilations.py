@@ -8,10 +8,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtime.deadlines import Deadline
-from services.ar.constraints.compilations import MAX_QUEUED, Compilations
-from services.ar.constraints.compiler import Compiled, Compiler
-from services.ar.constraints.constraint import Constraint
-from services.ar.constraints.memory import MAX_GRAMMAR_BYTES, grammar_memory
+from runtime.errors import ResourceExhausted
+from services.ar.constraints.compiler import (
+    MAX_GRAMMAR_BYTES,
+    MAX_QUEUED,
+    Compilations,
+    Compiled,
+    Compiler,
+    grammar_memory,
+)
+from services.ar.constraints.grammar import Constraint
 from services.ar.constraints.token_table import token_table
 from services.ar.metrics import ArMetrics, ConstraintMetrics
 from tandem.shared.errors import ResourceExhausted

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ar.constraints.compiler import Compiler
-from services.ar.constraints.constraint import Constraint
-from services.ar.constraints.grammar import grammar_of
+from services.ar.constraints.grammar import Constraint, grammar_of
 from tests.unit.services.ar.constraints.texts import accepts, next_tokens, tiny_compiler
 
 

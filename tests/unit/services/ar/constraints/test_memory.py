@@ -4,9 +4,9 @@ import gc
 
 import pytest
 
-from services.ar.constraints.constraint import Constraint
-from services.ar.constraints.memory import MAX_GRAMMAR_BYTES, grammar_memory
-from tandem.shared.errors import ResourceExhausted
+from runtime.errors import ResourceExhausted
+from services.ar.constraints.compiler import MAX_GRAMMAR_BYTES, grammar_memory
+from services.ar.constraints.grammar import Constraint
 from tests.unit.services.ar.constraints.texts import tiny_compiler
 
 

@@ -1,6 +1,4 @@
-from services.ar.constraints.constraint import Constraint
-from services.ar.constraints.grammar import grammar_of
-from services.ar.constraints.limits import limited_matcher
+from services.ar.constraints.grammar import Constraint, grammar_of, limited_matcher
 from services.ar.constraints.token_table import token_table
 from tests.tiny_models import VOCAB_SIZE
 from tests.unit.services.ar.constraints.texts import CODEC, END, SPECIAL

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.process.limited_work import LimitedWork, LimitMet
-from services.ar.constraints.constraint import Constraint
-from services.ar.constraints.grammar import grammar_of
+from services.ar.constraints.grammar import Constraint, grammar_of
 
 SIMPLE = grammar_of(Constraint("regex", ("a+",)))
 ENDLESS = grammar_of(

@@ -5,9 +5,8 @@ import threading
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.engine import Engine
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 
 GUILTY = 666_000
 """The first token of a sequence that makes steps fail."""

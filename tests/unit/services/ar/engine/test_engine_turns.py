@@ -12,10 +12,8 @@ from runtime.deadlines import Deadline
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.engine import Engine
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, Sequence
-from tandem.shared.errors import ResourceExhausted, WaitTooLong
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 
 LIMIT_SECONDS = 60
 NUM_PLACES = 16

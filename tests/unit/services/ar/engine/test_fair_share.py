@@ -6,8 +6,7 @@ import pytest
 
 from runtime.rpc.caller import Owner
 from services.ar.engine.fair_share import FEW_ROWS
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
+from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.engine.step import Work
 from tests.unit.services.ar.engine.test_scheduler import scheduler, step
 

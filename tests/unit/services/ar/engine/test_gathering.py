@@ -1,8 +1,7 @@
 import pytest
 
 from services.ar.engine.gathering import MOST_TOKENS, Gathering
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
+from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Progress
 
 

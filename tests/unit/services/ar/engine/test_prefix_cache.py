@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.prefix_cache import PrefixCache
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Work
 
 BLOCK_SIZE = 4

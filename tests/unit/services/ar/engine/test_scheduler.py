@@ -5,9 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
+from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Work
 
 END = 99

@@ -1,14 +1,13 @@
-"""What a step brings to a sequence: each score once, however often it is computed, and nothing behind an end."""
+"""What stands where in a step, what it brings to a sequence, and which of a batch's works is at fault."""
+
+import random
 
 import pytest
 
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.layout import Layout
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
-from services.ar.engine.step import Work, accepted, finish_reason
-from services.ar.engine.token_groups import TokenGroups
+from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence, TokenGroups
+from services.ar.engine.step import Layout, LogitsRow, Work, accepted, finish_reason, run_isolated
 
 BLOCK_SIZE = 4
 MASK = 99
@@ -19,7 +18,7 @@ def committed(scheduler: Scheduler) -> dict[Sequence, list[int]]:
     batch = scheduler.schedule()
     rows = iter(Layout(batch, BLOCK_SIZE).logits_rows)
     found = [[next(rows) for _ in range(count)] for count in Layout(batch, BLOCK_SIZE).tokens_per_work]
-    results = [[SampledToken(7 if row.forced is None else row.forced) for row in each] for each in found]
+    results = [[SampledToken(7 if row.forced is None else row.forced) for row in of_work] for of_work in found]
     progress = scheduler.commit(batch, results)
     scheduler.check_integrity()
     return {each.sequence: [token.token_id for token in each.tokens] for each in progress}
@@ -54,3 +53,88 @@ def test_of_a_draft_that_holds_nothing_behind_an_end_is_accepted(draft, brought)
     assert [token.token_id for token in accepted_tokens] == brought
     work.sequence.extend(accepted_tokens)
     assert finish_reason(work.sequence, accepted_tokens) is (FinishReason.STOP if 2 in brought else None)
+
+
+def sequence(token_ids: list[int], num_computed_tokens: int, blocks: list[int], is_scored: bool = False) -> Sequence:
+    made = Sequence(token_ids, SamplingParams(), is_scored=is_scored)
+    made.num_computed_tokens = num_computed_tokens
+    made.block_table = blocks
+    return made
+
+
+def test_a_decode_a_draft_a_piece_of_a_prompt_its_end_and_a_scored_text():
+    decode, drafting = sequence([1, 2, 3], 2, [5]), sequence([4, 5, 6], 2, [3, 1])
+    piece, end = sequence([7, 8, 9, 10], 0, [0]), sequence([11, 12, 13], 1, [2])
+    scored = sequence([14, 15, 16], 0, [4], is_scored=True)
+    works = [
+        Work(decode, 1),
+        Work(drafting, 4, draft=(20, 21, 22)),
+        Work(piece, 2),
+        Work(end, 2),
+        Work(scored, 2),
+    ]
+    layout = Layout(works, block_size=4)
+    assert layout.token_ids == [3, 6, 20, 21, 22, 7, 8, 12, 13, 14, 15]
+    assert layout.positions == [2, 2, 3, 4, 5, 0, 1, 1, 2, 0, 1]
+    assert layout.slots == [22, 14, 15, 4, 5, 0, 1, 9, 10, 16, 17]
+    assert layout.decodes == works[:1]
+    assert layout.chunks == [(works[1], 1), (works[2], 5), (works[3], 7), (works[4], 9)]
+    assert layout.logits_indices == [0, 1, 2, 3, 4, 8, 9, 10]
+    assert layout.logits_rows == [
+        LogitsRow(decode),
+        LogitsRow(drafting),
+        LogitsRow(drafting, drafted=(20,)),
+        LogitsRow(drafting, drafted=(20, 21)),
+        LogitsRow(drafting, drafted=(20, 21, 22)),
+        LogitsRow(end),
+        LogitsRow(scored, forced=15),
+        LogitsRow(scored, forced=16),
+    ]
+    assert layout.tokens_per_work == [1, 4, 0, 1, 2]
+
+
+def test_a_sequence_with_too_few_blocks_is_refused():
+    short = sequence([1, 2, 3, 4, 5], 4, [0])
+    with pytest.raises(IndexError, match="1 blocks for 5 tokens"):
+        Layout([Work(short, 1)], block_size=4)
+
+
+class Steps:
+    """Answers each work with its first prompt token; raises if one of the `guilty` is in the batch."""
+
+    def __init__(self, guilty: set[int]) -> None:
+        self.guilty = guilty
+        self.num_runs = 0
+
+    def __call__(self, batch: list[Work]) -> list[list[SampledToken]]:
+        self.num_runs += 1
+        firsts = [work.sequence.token_ids[0] for work in batch]
+        if self.guilty.intersection(firsts):
+            raise ZeroDivisionError
+        return [[SampledToken(first)] for first in firsts]
+
+
+def new_works(count: int) -> list[Work]:
+    return [Work(Sequence([number], SamplingParams()), 1) for number in range(count)]
+
+
+def test_a_batch_without_fault_runs_once():
+    steps = Steps(set())
+    assert run_isolated(steps, new_works(9)) == [[SampledToken(number)] for number in range(9)]
+    assert steps.num_runs == 1
+
+
+def test_just_the_guilty_have_no_tokens():
+    chance = random.Random(3)
+    for _ in range(100):
+        count = chance.randint(1, 40)
+        guilty = set(chance.sample(range(count), chance.randint(1, min(count, 5))))
+        results = run_isolated(Steps(guilty), new_works(count))
+        assert {place for place, result in enumerate(results) if isinstance(result, ZeroDivisionError)} == guilty
+        assert all(results[place] == [SampledToken(place)] for place in range(count) if place not in guilty)
+
+
+def test_one_guilty_among_many_is_found_in_few_runs():
+    steps = Steps({37})
+    run_isolated(steps, new_works(64))
+    assert steps.num_runs <= 1 + 2 * 6

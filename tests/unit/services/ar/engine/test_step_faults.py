@@ -21,15 +21,13 @@ from services.ar.compute.torch.transformer import Transformer
 from services.ar.engine import scheduler
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting.ngram_draft import NgramDrafter
+from services.ar.engine.drafting import NgramDrafter
 from services.ar.engine.engine import Engine
-from services.ar.engine.layout import Layout
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.request_stream import RequestStream
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import Sequence
-from services.ar.engine.step import Work
+from services.ar.engine.sequence import SamplingParams, Sequence
+from services.ar.engine.step import Layout, Work
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.errors import Internal, ModelFault, TandemError
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model

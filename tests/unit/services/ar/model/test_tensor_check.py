@@ -3,13 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from services.ar.model.config import ModelConfig
-from services.ar.model.config_check import MAX_LAYERS
-from services.ar.model.quantised import QuantisedTensor
-from services.ar.model.tensor_check import check_finite, check_tensors, expected_shapes
+from runtime.models import ModelError
+from services.ar.model.config import MAX_LAYERS, ModelConfig
+from services.ar.model.tensor_check import check_tensors, expected_shapes
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
 from tests.tiny_models import FAMILIES, save_tiny_model
@@ -29,16 +27,16 @@ def test_they_are_those_that_transformers_writes(tmp_path: Path, family: str) ->
     assert len(written) == len(list(reference.parameters())) + num_joined
 
 
-@pytest.mark.parametrize("name", expected_shapes(CONFIG))
-def test_each_must_be_there_in_its_shape(name: str) -> None:
+def test_each_must_be_there_in_its_shape() -> None:
     shapes = expected_shapes(CONFIG)
     check_tensors(FILE, CONFIG, shapes)
-    with pytest.raises(ModelError, match=f"model.gguf: missing tensors: {name}$"):
-        check_tensors(FILE, CONFIG, {key: shape for key, shape in shapes.items() if key != name})
-    wrong = (*shapes[name][:-1], shapes[name][-1] + 1)
-    with pytest.raises(ModelError, match=f"model.gguf: {name}: shape .*, the config says") as error:
-        check_tensors(FILE, CONFIG, shapes | {name: wrong})
-    assert str(wrong) in str(error.value)
+    for name in shapes:
+        with pytest.raises(ModelError, match=f"model.gguf: missing tensors: {name}$"):
+            check_tensors(FILE, CONFIG, {key: shape for key, shape in shapes.items() if key != name})
+        wrong = (*shapes[name][:-1], shapes[name][-1] + 1)
+        with pytest.raises(ModelError, match=f"model.gguf: {name}: shape .*, the config says") as error:
+            check_tensors(FILE, CONFIG, shapes | {name: wrong})
+        assert str(wrong) in str(error.value)
 
 
 def test_a_tensor_of_another_name_is_refused_unless_it_is_known_not_to_matter() -> None:
@@ -53,13 +51,3 @@ def test_few_of_many_missing_tensors_are_listed() -> None:
     with pytest.raises(ModelError, match=r"missing tensors: .* and 8,979 more$") as error:
         check_tensors(FILE, replace(CONFIG, num_layers=MAX_LAYERS), expected_shapes(CONFIG))
     assert len(str(error.value)) < 300
-
-
-@pytest.mark.parametrize("part", ["scales", "minima"])
-def test_scales_and_minima_must_be_finite(part: str) -> None:
-    halves = {"scales": np.ones((2, 1), np.float16), "minima": np.ones((2, 1), np.float16)}
-    tensor = QuantisedTensor(np.zeros((2, 16), np.uint8), **halves, kind="int4")
-    assert check_finite(FILE, "blk.0.attn_q.weight", tensor) is tensor
-    halves[part][1, 0] = np.inf
-    with pytest.raises(ModelError, match=r"^model.gguf: 'blk.0.attn_q.weight' holds NaN or infinity; accepted: finite"):
-        check_finite(FILE, "blk.0.attn_q.weight", tensor)

@@ -8,14 +8,12 @@ from torch.nn import functional
 
 from services.ar.compute.cuda.inputs import StepRows
 from services.ar.compute.runner import Forward, Runner
-from services.ar.compute.torch.finite_rows import finite_rows
-from services.ar.compute.torch.kv_cache import KVCache, visible
+from services.ar.compute.torch.kv_cache import KVCache, finite_rows, visible
 from services.ar.compute.torch.transformer import Attention, Transformer
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting.ngram_draft import NgramDrafter
-from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.drafting import NgramDrafter
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from tests.tiny_models import VOCAB_SIZE
 
 BLOCK_SIZE = 8

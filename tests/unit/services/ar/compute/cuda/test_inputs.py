@@ -3,10 +3,8 @@
 import torch
 
 from services.ar.compute.cuda.inputs import StepInputs
-from services.ar.engine.layout import Layout
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
-from services.ar.engine.step import Work
+from services.ar.engine.sequence import SamplingParams, Sequence
+from services.ar.engine.step import Layout, Work
 
 BLOCK_SIZE = 4
 SCRATCH = 9

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.cuda.inputs import StepRows
-from services.ar.compute.torch.finite_rows import FiniteRows
-from services.ar.compute.torch.kv_cache import Chunk, Decodes, KVCache, PagedAttention, visible
+from services.ar.compute.torch.kv_cache import Chunk, Decodes, FiniteRows, KVCache, PagedAttention, visible
 from services.ar.compute.torch.transformer import rotate
 from services.ar.model.config import ModelConfig
 from services.ar.model.rotary import rotary_table

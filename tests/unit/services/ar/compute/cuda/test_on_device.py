@@ -6,8 +6,7 @@ import torch
 from services.ar.compute.cuda.memory import CacheWish, measure_memory
 from services.ar.compute.torch.forward import TorchForward
 from services.ar.compute.torch.loading import load_transformer
-from services.ar.engine.layout import Layout
-from services.ar.engine.step import Work
+from services.ar.engine.step import Layout, Work
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
 from tests.tiny_models import save_tiny_model

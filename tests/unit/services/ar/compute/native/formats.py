@@ -5,53 +5,49 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.ar.compute.native.cache import CacheDtype
+from runtime.settings import cache_folder
 from services.ar.compute.native.forward import NativeForward
-from services.ar.compute.native.opening import open_kernel
+from services.ar.compute.native.library import open_kernel
 from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import FINE_POSITIONS, Parameters
-from services.ar.model.arrays import FLOATS, Array, padded
+from services.ar.compute.native.parameters import FINE_POSITIONS, CacheDtype, Parameters
+from services.ar.model.arrays import FLOATS, Array, pad
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.quantised import (
     GROUP,
-    IQ4_NL_VALUES,
     Q4_0_MIDDLE,
     Kind,
     QuantisedTensor,
     Weights,
     as_array,
-    in_nibbles,
+    pack_nibbles,
     quantise,
 )
 from tandem.shared.cache_folder import cache_folder
 
-DTYPES = ("float32", "float16", "bfloat16", "int8", "int6", "int5", "int4", "q4_0", "iq4_nl", "mixed")
+DTYPES = ("float32", "float16", "bfloat16", "int8", "int6", "int5", "int4", "q4_0", "mixed")
 BLOCK_SIZE = 16
 NUM_ROWS = 64
 
 
 @np.errstate(all="ignore")
-def few_bits(weights: Array, kind: Kind) -> QuantisedTensor:
+def round_weights(weights: Array, kind: Kind) -> QuantisedTensor:
     """Round matrices plainly: int4 and int5 by minimum and scale of each group, the others by scale alone."""
     if kind == "int8":
         return quantise(weights)
-    weights, group = padded(weights, GROUP), 16 if kind == "int6" else GROUP
+    weights, group = pad(weights, GROUP), 16 if kind == "int6" else GROUP
     groups = weights.reshape(len(weights), -1, group)
     if kind in ("int4", "int5"):
         minima, most = groups.min(-1).astype(np.float16), 2 ** int(kind[-1]) - 1
         scales = ((groups.max(-1) - minima) / most).astype(np.float16)
         steps = np.rint((groups - minima[..., None]) / divisors(scales)).clip(0, most)
         steps = steps.astype(np.uint8).reshape(weights.shape)
-        return QuantisedTensor(in_nibbles(steps) if kind == "int4" else steps, scales, minima, kind)
-    scales = (np.abs(groups).max(-1) / {"int6": 31, "q4_0": 7, "iq4_nl": 127}[kind]).astype(np.float16)
+        return QuantisedTensor(pack_nibbles(steps) if kind == "int4" else steps, scales, minima, kind)
+    scales = (np.abs(groups).max(-1) / {"int6": 31, "q4_0": 7}[kind]).astype(np.float16)
     steps = groups / divisors(scales)
     if kind == "int6":
         return QuantisedTensor(np.rint(steps).clip(-32, 31).astype(np.int8).reshape(weights.shape), scales, kind=kind)
-    if kind == "q4_0":
-        shifted = np.rint(steps).clip(-Q4_0_MIDDLE, 7) + Q4_0_MIDDLE
-        return QuantisedTensor(in_nibbles(shifted.astype(np.uint8).reshape(weights.shape)), scales, kind=kind)
-    nearest = np.abs(steps[..., None] - np.array(IQ4_NL_VALUES)).argmin(-1)
-    return QuantisedTensor(in_nibbles(nearest.astype(np.uint8).reshape(weights.shape)), scales, kind=kind)
+    shifted = np.rint(steps).clip(-Q4_0_MIDDLE, 7) + Q4_0_MIDDLE
+    return QuantisedTensor(pack_nibbles(shifted.astype(np.uint8).reshape(weights.shape)), scales, kind=kind)
 
 
 def divisors(scales: Array) -> Array:
@@ -82,7 +78,7 @@ def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
         # As in most files of few bits, the embedding has 8. A mixed file has queries of fewer bits than keys.
         if dtype == "int8" or "embed" in name:
             return quantise(weights)
-        return few_bits(
+        return round_weights(
             weights,
             ("int6" if any(part in name for part in ("k_proj", "v_proj", "down")) else "int4")
             if dtype == "mixed"
@@ -117,6 +113,7 @@ def kernel(level: str | None = None) -> ctypes.CDLL:
 def started(
     parameters: Parameters, cache_dtype: CacheDtype, num_blocks: int = 64, level: str | None = None
 ) -> NativeForward:
-    forward = NativeForward(parameters, kernel(level), cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2)
+    sizes = {"num_blocks": num_blocks, "block_size": BLOCK_SIZE, "max_rows": NUM_ROWS, "max_context_tokens": 256}
+    forward = NativeForward(parameters, kernel(level), cache_dtype=cache_dtype, num_threads=2, **sizes)
     forward.start()
     return forward

@@ -11,23 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from services.ar.compute.native.forward import NativeForward
-from services.ar.compute.native.opening import open_native
+from services.ar.compute.native.forward import NativeForward, open_native
 from services.ar.compute.native.packing import STORED, pack
 from services.ar.compute.runner import Runner
 from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Attention, Transformer
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.layout import Layout
 from services.ar.engine.prefix_cache import PrefixCache
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, Sequence
-from services.ar.engine.step import Work
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
+from services.ar.engine.step import Layout, Work
 from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.checkpoint import Checkpoint
-from services.ar.model.quantised import QuantisedTensor, with_minima
+from services.ar.model.quantised import QuantisedTensor, add_minima
 from services.ar.model.weights import open_checkpoint
 from tests.engine_loop import brought
 from tests.kernels import USABLE_LEVELS
@@ -38,11 +35,11 @@ from tests.unit.services.ar.compute.native.formats import (
     DTYPES,
     KINDS,
     NUM_ROWS,
-    few_bits,
     in_format,
     is_rounded,
     kernel,
     native,
+    round_weights,
 )
 
 
@@ -50,6 +47,13 @@ from tests.unit.services.ar.compute.native.formats import (
 def tiny(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     return save_tiny_model(folder, request.param), open_checkpoint(folder)
+
+
+@pytest.fixture(scope="module")
+def qwen3(tmp_path_factory) -> Checkpoint:
+    folder = tmp_path_factory.mktemp("qwen3")
+    save_tiny_model(folder, "qwen3")
+    return open_checkpoint(folder)
 
 
 def random_matrix(num_rows: int, num_columns: int) -> Array:
@@ -91,11 +95,19 @@ def test_logits_in_float32_are_those_of_transformers(tiny):
     torch.testing.assert_close(logits_of(native(checkpoint, "float32"), token_ids), expected, atol=1e-4, rtol=0)
 
 
+def test_logits_are_those_of_torch_with_the_same_rounding(tiny):
+    assert_rounds_as_torch(tiny[1], "mixed")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_logits_of_each_format_are_those_of_torch_with_the_same_rounding(qwen3, dtype):
+    assert_rounds_as_torch(qwen3, dtype)
+
+
 @torch.inference_mode()
-def test_logits_are_those_of_torch_with_the_same_rounding(tiny, dtype):
+def assert_rounds_as_torch(checkpoint: Checkpoint, dtype: str) -> None:
     """Where a value lies between two steps, torch and the kernel may take different ones: not all texts agree."""
-    checkpoint = in_format(tiny[1], dtype)
+    checkpoint = in_format(checkpoint, dtype)
     forward = native(checkpoint, dtype, fine_positions=0)
     texts = [random_ids(4, seed) for seed in range(20)]
     found = [logits_of(forward, text) for text in texts]
@@ -107,15 +119,15 @@ def test_logits_are_those_of_torch_with_the_same_rounding(tiny, dtype):
 
 @pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if is_rounded(dtype)])
 @torch.inference_mode()
-def test_where_activations_have_sixteen_bits_logits_are_those_without_rounding(tiny, dtype):
-    checkpoint = in_format(tiny[1], dtype)
+def test_where_activations_have_sixteen_bits_logits_are_those_without_rounding(qwen3, dtype):
+    checkpoint = in_format(qwen3, dtype)
     texts = [random_ids(4, seed) for seed in range(20)]
     expected = torch.cat(reference_logits(checkpoint, "float16", texts))
     found = {
         positions: torch.cat([logits_of(native(checkpoint, dtype, fine_positions=positions), text) for text in texts])
         for positions in (0, 2, 4)
     }
-    errors = {positions: float((each - expected).square().mean().sqrt()) for positions, each in found.items()}
+    errors = {positions: float((logits - expected).square().mean().sqrt()) for positions, logits in found.items()}
     assert errors[4] < 0.02 * errors[0]
     is_fine = torch.arange(4).repeat(len(texts)) < 2
     assert torch.equal((found[2] == found[4]).all(-1), is_fine)
@@ -144,20 +156,19 @@ def share_alike(found: list[Tensor], expected: list[Tensor]) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.inference_mode()
-def test_every_instruction_set_gives_the_same_bits(tmp_path, kind):
-    save_tiny_model(tmp_path, "qwen3")
-    checkpoint = in_format(open_checkpoint(tmp_path), kind["dtype"])
+def test_every_instruction_set_gives_the_same_bits(qwen3, kind):
+    checkpoint = in_format(qwen3, kind["dtype"])
     token_ids = random_ids(70, seed=3)
     first, *others = (logits_of(native(checkpoint, **kind, level=level), token_ids) for level in USABLE_LEVELS)
     assert all(torch.equal(first, other) for other in others)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @torch.inference_mode()
-def test_logits_do_not_depend_on_where_a_text_is_cut(tiny, kind):
-    forward, token_ids = native(in_format(tiny[1], kind["dtype"]), **kind), random_ids(90, seed=4)
-    whole = logits_of(forward, token_ids)
-    assert all(torch.equal(logits_of(forward, token_ids, chunk), whole) for chunk in (1, 2, 3, 5, 7, 33))
+def test_logits_do_not_depend_on_where_a_text_is_cut(tiny):
+    for kind in KINDS:
+        forward, token_ids = native(in_format(tiny[1], kind["dtype"]), **kind), random_ids(90, seed=4)
+        whole = logits_of(forward, token_ids)
+        assert all(torch.equal(logits_of(forward, token_ids, chunk), whole) for chunk in (1, 3, 7, 33)), kind
 
 
 def outputs(forward: NativeForward, running: list[Sequence], num_blocks: int) -> tuple[list[list[SampledToken]], int]:
@@ -184,37 +195,36 @@ def sequences() -> list[Sequence]:
     ]
 
 
-@pytest.mark.parametrize("num_blocks", [64, 12])
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, kind, num_blocks):
+def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, kind):
     """With few blocks some are preempted and computed again; beginnings are shared, outputs too."""
     save_tiny_model(tmp_path, "mistral")
     forward = native(in_format(open_checkpoint(tmp_path), kind["dtype"]), **kind)
     alone = [outputs(forward, [sequence], 64)[0][0] for sequence in sequences()]
-    together = sequences()
-    order = random.Random(1).sample(range(len(together)), len(together))
-    found, num_preemptions = outputs(forward, [together[place] for place in order], num_blocks)
-    assert found == [alone[place] for place in order]
-    assert (num_preemptions > 0) == (num_blocks == 12)
-    assert num_blocks == 12 or any(sequence.num_cached_tokens for sequence in together)
+    for num_blocks in (64, 12):
+        together = sequences()
+        order = random.Random(1).sample(range(len(together)), len(together))
+        found, num_preemptions = outputs(forward, [together[place] for place in order], num_blocks)
+        assert found == [alone[place] for place in order]
+        assert (num_preemptions > 0) == (num_blocks == 12)
+        assert num_blocks == 12 or any(sequence.num_cached_tokens for sequence in together)
 
 
-def test_each_type_is_held_in_about_its_own_bits(tiny):
+def test_each_type_is_held_in_about_its_own_bits():
     """Per weight of a matrix whose sizes are multiples of 32, with the scales and minima of its groups."""
     bits = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8.5, "int6": 7, "int5": 6, "int4": 5}
-    bits |= {"q4_0": 4.5, "iq4_nl": 4.5}
+    bits["q4_0"] = 4.5
     matrix = random_matrix(64, 96)
     for dtype, expected in bits.items():
-        weights = matrix.astype(FLOATS[dtype]) if "float" in dtype else few_bits(matrix, dtype)
+        weights = matrix.astype(FLOATS[dtype]) if "float" in dtype else round_weights(matrix, dtype)
         assert pack([weights], STORED, kernel()).num_bytes * 8 == expected * matrix.size
 
 
-def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(tiny):
-    _, checkpoint = tiny
-    short = in_format(checkpoint, "q4_0")
+def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(qwen3):
+    short = in_format(qwen3, "q4_0")
     tensors = [
-        (name, with_minima(each) if isinstance(each, QuantisedTensor) and each.kind == "q4_0" else each)
-        for name, each in short.read_tensors()
+        (name, add_minima(tensor) if isinstance(tensor, QuantisedTensor) and tensor.kind == "q4_0" else tensor)
+        for name, tensor in short.read_tensors()
     ]
     long = replace(short, read_tensors=lambda: iter(tensors))
     ids = random_ids(40, 3)
@@ -222,7 +232,7 @@ def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(tiny):
 
 
 def test_parts_of_two_types_stay_apart_where_panels_allow_it():
-    parts = [few_bits(random_matrix(rows, 64), kind) for rows, kind in ((64, "int4"), (32, "int4"), (40, "int6"))]
+    parts = [round_weights(random_matrix(rows, 64), kind) for rows, kind in ((64, "int4"), (32, "int4"), (40, "int6"))]
     assert [part.format for part in pack(parts, STORED, kernel()).parts] == ["int4", "int6"]
     assert [part.format for part in pack([parts[2], *parts[:2]], STORED, kernel()).parts] == ["int8"]
     assert [part.format for part in pack([parts[0], parts[2]], STORED, kernel(), alternate=True).parts] == ["int8"]
@@ -231,15 +241,15 @@ def test_parts_of_two_types_stay_apart_where_panels_allow_it():
     assert [part.format for part in pack(mixed, STORED, kernel()).parts] == ["float32"]
 
 
-def test_the_weights_of_one_that_is_gone_are_gone_at_once(tiny):
+def test_the_weights_of_one_that_is_gone_are_gone_at_once(qwen3):
     """A timer waits to enlarge their pages."""
-    forward = native(tiny[1])
+    forward = native(qwen3)
     parameters = weakref.ref(forward._parameters)
     del forward
     gc.collect()
     assert parameters() is None
 
 
-def test_blocks_that_no_vector_fits(tiny):
+def test_blocks_that_no_vector_fits(qwen3):
     with pytest.raises(Exception, match="block_size 24 is not a multiple of 16"):
-        open_native(tiny[1], STORED, "float32", 8, 24, 32, 64, 1, lambda share: None)
+        open_native(qwen3, cache_dtype="float32", num_blocks=8, block_size=24, max_rows=32, max_context_tokens=64)

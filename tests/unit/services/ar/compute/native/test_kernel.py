@@ -7,11 +7,7 @@ import sys
 import pytest
 
 from services.ar.compute.native import build
-from services.ar.compute.native.library import load
-from services.ar.compute.native.opening import open_kernel
-from tandem.shared.compiled import recipe
-from tandem.shared.compiled.library_file import BadLibrary, open_library
-from tandem.shared.compiled.recipe import LibraryUnavailable
+from services.ar.compute.native.library import load, open_kernel
 from tests.unit.services.ar.compute.native.tiny_kernel import NAMES, take_compiler, take_source, write_compiler
 
 OTHER_USER = 54321
@@ -141,9 +137,9 @@ def test_of_processes_that_start_at_once_one_compiles(folder, tmp_path):
     calls.mkdir()
     tools = write_compiler(tmp_path / "bin", f"touch {calls}/$$", 'PATH=${PATH#*:} exec g++ "$@"')
     script = (
-        "import sys; from pathlib import Path; from services.ar.compute.native import build, opening\n"
+        "import sys; from pathlib import Path; from services.ar.compute.native import build, library\n"
         "build._SOURCES = Path(sys.argv[1])\n"
-        "print(opening.open_kernel(Path(sys.argv[2])).tandem_instruction_set().decode())"
+        "print(library.open_kernel(Path(sys.argv[2])).tandem_instruction_set().decode())"
     )
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-c", script, str(build._SOURCES), str(folder)]

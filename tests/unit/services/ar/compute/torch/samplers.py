@@ -6,14 +6,13 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from services.ar.compute.computed import Wanted
-from services.ar.compute.native.opening import open_kernel
-from services.ar.compute.native.sampling.history import Histories
-from services.ar.compute.native.sampling.rows import Rows
+from runtime.settings import cache_folder
+from services.ar.compute.native.library import open_kernel
+from services.ar.compute.native.sampling.rows import Histories, Rows
+from services.ar.compute.runner import Wanted
 from services.ar.compute.torch.sampling import sample as torch_sample
-from services.ar.engine.layout import LogitsRow
 from services.ar.engine.sequence import SampledToken
-from tandem.shared.cache_folder import cache_folder
+from services.ar.engine.step import LogitsRow
 
 Sample: TypeAlias = Callable[[Tensor, list[LogitsRow]], list[SampledToken]]
 

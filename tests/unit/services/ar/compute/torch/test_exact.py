@@ -7,15 +7,21 @@ import torch
 from torch import nn
 
 from services.ar.compute.runner import Runner
-from services.ar.compute.torch.exact import ExactActivation, ExactLinear, make_exact
+from services.ar.compute.torch.exact import (
+    ExactActivation,
+    ExactLinear,
+    PackedLinear,
+    can_pack,
+    make_exact,
+    pack_linears,
+)
 from services.ar.compute.torch.forward import TorchForward
 from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.prefix_cache import PrefixCache
-from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
 from tests.engine_loop import brought
@@ -59,15 +65,15 @@ def outputs(model, running: list[Sequence], num_blocks: int = 128) -> tuple[list
     return brought(scheduler, runner, running), scheduler.num_preemptions
 
 
-@pytest.mark.parametrize("num_blocks", [128, 12])
-def test_tokens_and_log_probabilities_do_not_depend_on_company(model, num_blocks):
+def test_tokens_and_log_probabilities_do_not_depend_on_company(model):
     """With few blocks some are preempted and computed again."""
     alone = [outputs(model, [sequence])[0][0] for sequence in sequences()]
-    together = sequences()
-    shuffled = random.Random(1).sample(range(NUM_SEQUENCES), NUM_SEQUENCES)
-    found, num_preemptions = outputs(model, [together[place] for place in shuffled], num_blocks)
-    assert found == [alone[place] for place in shuffled]
-    assert (num_preemptions > 0) == (num_blocks == 12)
+    for num_blocks in (128, 12):
+        together = sequences()
+        shuffled = random.Random(1).sample(range(NUM_SEQUENCES), NUM_SEQUENCES)
+        found, num_preemptions = outputs(model, [together[place] for place in shuffled], num_blocks)
+        assert found == [alone[place] for place in shuffled]
+        assert (num_preemptions > 0) == (num_blocks == 12)
 
 
 def of_one_beginning() -> list[Sequence]:
@@ -78,15 +84,15 @@ def of_one_beginning() -> list[Sequence]:
     return [Sequence(common + rest, params) for rest in rests]
 
 
-@pytest.mark.parametrize("num_blocks", [128, 14])
-def test_tokens_and_log_probabilities_do_not_depend_on_who_computed_the_beginning(model, num_blocks):
+def test_tokens_and_log_probabilities_do_not_depend_on_who_computed_the_beginning(model):
     """With few blocks what was kept is evicted again and again."""
     alone = [outputs(model, [sequence])[0][0] for sequence in of_one_beginning()]
-    together = of_one_beginning()
-    assert outputs(model, together, num_blocks)[0] == alone
-    cached = [sequence.num_cached_tokens for sequence in together]
-    assert set(cached) == {0, 2 * CHUNK_TOKENS}
-    assert all(cached[8:]) or num_blocks == 14
+    for num_blocks in (128, 14):
+        together = of_one_beginning()
+        assert outputs(model, together, num_blocks)[0] == alone
+        cached = [sequence.num_cached_tokens for sequence in together]
+        assert set(cached) == {0, 2 * CHUNK_TOKENS}
+        assert all(cached[8:]) or num_blocks == 14
 
 
 @pytest.mark.parametrize("num_inputs", [40, 1536])
@@ -118,3 +124,31 @@ def test_a_row_of_silu_does_not_depend_on_their_number_or_the_threads():
 def test_what_can_not_be_exact_is_refused():
     with pytest.raises(ModelError, match="exact: needs float32 on a CPU with oneDNN"):
         make_exact(nn.Sequential(nn.Linear(4, 4)).to(torch.bfloat16))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+@torch.inference_mode()
+def test_a_packed_layer_computes_what_the_plain_one_does(dtype, tolerance):
+    if not can_pack(torch.zeros(1, dtype=dtype)):
+        pytest.skip("oneDNN has no bfloat16 for this processor")
+    for num_rows in (1, 3, 33):
+        for has_bias in (True, False):
+            torch.manual_seed(0)
+            plain = nn.Linear(40, 72, bias=has_bias).to(dtype).requires_grad_(False)
+            x = torch.randn(num_rows, 40).to(dtype)
+            expected = plain(x)
+            model = nn.Sequential(plain)
+            assert pack_linears(model) == 1
+            assert isinstance(model[0], PackedLinear)
+            torch.testing.assert_close(model(x), expected, atol=tolerance, rtol=tolerance)
+
+
+@torch.inference_mode()
+def test_layers_stay_plain_where_packing_does_not_pay_or_cannot_be(monkeypatch):
+    model = nn.Sequential(nn.Linear(40, 40), nn.Linear(40, 72)).requires_grad_(False)
+    assert pack_linears(model) == 1
+    assert isinstance(model[0], nn.Linear)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    model = nn.Sequential(nn.Linear(40, 72)).to(torch.bfloat16)
+    assert pack_linears(model) == 0
+    assert model(torch.zeros(1, 40, dtype=torch.bfloat16)).dtype is torch.bfloat16

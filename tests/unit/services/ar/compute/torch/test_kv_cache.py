@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from services.ar.compute.torch.finite_rows import FiniteRows
-from services.ar.compute.torch.kv_cache import Decodes, KVCache, PagedAttention, saturated
+from services.ar.compute.torch.kv_cache import Decodes, FiniteRows, KVCache, PagedAttention, saturated
 from services.ar.model.config import ModelConfig
 
 LARGEST = {torch.float16: 65_504.0, torch.bfloat16: 3.3895313892515355e38, torch.float32: 3.4028234663852886e38}

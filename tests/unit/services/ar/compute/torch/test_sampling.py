@@ -1,12 +1,19 @@
+"""Every sampler against the definitions: distributions, truncation, penalties, masks, and parameters at their ends."""
+
 import math
 from collections import Counter
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 
-from services.ar.engine.layout import LogitsRow
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
+from runtime.errors import TooComplex
+from services.ar.compute.runner import with_masks
+from services.ar.compute.torch.sampling import UniformNumbers, rule_out
+from services.ar.engine.sequence import SamplingParams, Sequence
+from services.ar.engine.step import LogitsRow
 from tests.sampling_extremes import extreme_parameters
 from tests.unit.services.ar.compute.torch.samplers import SAMPLERS, Sample
 
@@ -75,7 +82,7 @@ def test_penalties_are_those_of_the_definitions(sample):
         "presence": row(prompt=(0,), output=(0, 2), presence_penalty=1.5, temperature=0.0),  # -.5, -1, -1, 0
         "frequency": row(prompt=(0,), output=(0, 0), frequency_penalty=0.3, temperature=0.0),  # 0.4, -1, 0.5, 0
     }
-    found = {name: sample(logits, [each])[0].token_id for name, each in tokens.items()}
+    found = {name: sample(logits, [one])[0].token_id for name, one in tokens.items()}
     assert found == {"repetition": 2, "presence": 3, "frequency": 2}
     assert logits.tolist() == [[1.0, -1.0, 0.5, 0.0]]
 
@@ -147,29 +154,28 @@ LOGITS_OF_MODELS = {
 }
 
 
-@pytest.mark.parametrize("kind", LOGITS_OF_MODELS)
-def test_no_pair_of_extreme_parameters_leaves_a_row_without_a_token(sample, kind):
-    logits = LOGITS_OF_MODELS[kind]
+def test_no_pair_of_extreme_parameters_leaves_a_row_without_a_token(sample):
     rows = [
         row(prompt=(0, 1), output=(1, 2, 2), logprobs=True, top_logprobs=3, **frozen(parameters))
         for parameters in extreme_parameters()
     ]
-    tokens = sample(logits.expand(len(rows), -1), rows)
-    assert len(tokens) == len(rows)
-    assert all(0 <= token.token_id < 600 and not math.isnan(token.logprob) for token in tokens)
-    for place in range(0, len(rows), 50):
-        assert sample(logits.unsqueeze(0), [rows[place]]) == [tokens[place]]
+    for logits in LOGITS_OF_MODELS.values():
+        tokens = sample(logits.expand(len(rows), -1), rows)
+        assert len(tokens) == len(rows)
+        assert all(0 <= token.token_id < 600 and not math.isnan(token.logprob) for token in tokens)
+        for place in range(0, len(rows), 50):
+            assert sample(logits.unsqueeze(0), [rows[place]]) == [tokens[place]]
 
 
 def frozen(parameters: dict) -> dict:
     return parameters | {"stop_token_ids": frozenset(parameters.get("stop_token_ids", ()))}
 
 
-@pytest.mark.parametrize("temperature", [5e-324, 1e-46, 1e-40, 1e-38])
-@pytest.mark.parametrize("truncation", [{}, {"top_p": 0.9}, {"top_k": 5000}, {"min_p": 0.1}])
-def test_as_temperature_goes_to_zero_sampling_goes_to_greedy(sample, temperature, truncation):
-    assert set(draw(sample, LOGITS, temperature=temperature, **truncation)) == {4}
-    assert set(draw(sample, LOGITS - 10.0, temperature=temperature, **truncation)) == {4}
+def test_as_temperature_goes_to_zero_sampling_goes_to_greedy(sample):
+    for temperature in (5e-324, 1e-46, 1e-38):
+        for truncation in ({}, {"top_p": 0.9}, {"top_k": 5000}, {"min_p": 0.1}):
+            assert set(draw(sample, LOGITS, 50, temperature=temperature, **truncation)) == {4}
+            assert set(draw(sample, LOGITS - 10.0, 50, temperature=temperature, **truncation)) == {4}
 
 
 def test_as_temperature_goes_to_zero_equals_share(sample):
@@ -181,3 +187,117 @@ def test_as_temperature_goes_to_zero_equals_share(sample):
 def test_what_may_not_end_the_output_is_ruled_out_however_large_its_logit(sample):
     logits = torch.full((5,), -HIGHEST / 2).index_fill(0, torch.tensor([4]), HIGHEST)
     assert 4 not in draw(sample, logits, min_tokens=1, temperature=10.0)
+
+
+def test_random_numbers_are_each_the_first_of_a_generator_of_its_own():
+    numbers = UniformNumbers()
+    places = [(seed, choice, place) for seed in (0, 1, 2**64 - 1) for choice in (0, 1) for place in range(50)]
+    found = [numbers.at(*place) for place in reversed(places)][::-1]
+    for (seed, choice, place), number in zip(places, found, strict=True):
+        drawn = np.random.Philox(key=seed | choice << 64, counter=place).random_raw()
+        assert number == float(drawn >> 11) * 2.0**-53 < 1.0
+    assert len(set(found)) == len(places)
+
+
+MASKED_TOKENS, MASKED_END = 40, 7
+
+
+def bits(*token_ids: int) -> bytes:
+    allowed = np.zeros(64, np.uint8)
+    allowed[list(token_ids)] = 1
+    return np.packbits(allowed, bitorder="little").tobytes()
+
+
+def masked_row(allowed: bytes | None, **params: object) -> LogitsRow:
+    sequence = Sequence([0], SamplingParams(**params), eos_token_ids=frozenset({MASKED_END}))
+    return LogitsRow(sequence, allowed=allowed)
+
+
+def left(logits: torch.Tensor) -> set[int]:
+    return set(logits.isfinite().nonzero().flatten().tolist())
+
+
+def test_what_is_not_allowed_becomes_minus_infinity_and_the_rest_stays():
+    logits = torch.randn(3, MASKED_TOKENS)
+    before = logits.clone()
+    rule_out(logits, [masked_row(bits(1, 39)), masked_row(None), masked_row(bits(MASKED_END))])
+    assert [left(one) for one in logits] == [{1, 39}, set(range(MASKED_TOKENS)), {MASKED_END}]
+    assert torch.equal(logits[0, [1, 39]], before[0, [1, 39]])
+    assert torch.equal(logits[1], before[1])
+
+
+@pytest.mark.parametrize(
+    ("params", "kept"),
+    [
+        ({}, {3, MASKED_END}),
+        ({"min_tokens": 2}, {3}),
+        ({"ignore_eos": True}, {3}),
+        ({"min_tokens": 2, "stop_token_ids": frozenset({3})}, {3, MASKED_END}),
+    ],
+)
+def test_an_unwanted_end_is_left_only_where_nothing_else_is(params, kept):
+    logits = torch.zeros(1, MASKED_TOKENS)
+    rule_out(logits, [masked_row(bits(3, MASKED_END), **params)])
+    assert left(logits[0]) == kept
+
+
+def test_only_what_is_allowed_is_drawn(sample):
+    """The allowed tokens are the least probable ones by far."""
+    logits = torch.full((1, MASKED_TOKENS), 80.0)
+    logits[0, [2, 11]] = -80.0
+    biased = {"repetition_penalty": 10.0, "logit_bias": {5: 100.0}}
+    cold, hot = {"temperature": 0.0}, {"temperature": 10.0}
+    for params in (cold, hot, {"top_k": 20}, {"top_p": 0.5}, {"min_p": 0.01}, biased, {"min_tokens": 3}):
+        rows = [masked_row(bits(2, 11), seed=seed, **params) for seed in range(60)]
+        assert {token.token_id for token in sample(logits.expand(60, -1), rows)} <= {2, 11}, params
+
+
+def test_neighbours_and_reported_logprobs_are_those_without_a_mask(sample):
+    logits = torch.randn(4, MASKED_TOKENS) * 3
+    plain = [masked_row(None, seed=seed, logprobs=True, top_logprobs=3) for seed in range(4)]
+    expected = sample(logits, plain)
+    mixed = [masked_row(bits(2), logprobs=True, top_logprobs=3), *plain[1:]]
+    masked, *neighbours = sample(logits, mixed)
+    assert neighbours == expected[1:]
+    assert masked.logprob == pytest.approx(float(logits[0].log_softmax(-1)[2]))
+    assert masked.alternatives == expected[0].alternatives
+
+
+@dataclass
+class Scripted:
+    """A mask that allows what it is told to, as often as it can."""
+
+    answers: list[bytes] | TooComplex
+    is_complete: bool = False
+
+    def masks(self, draft: SequenceOf[int]) -> list[bytes]:
+        if isinstance(self.answers, TooComplex):
+            raise self.answers
+        return self.answers
+
+    def num_allowed(self, draft: SequenceOf[int]) -> int:
+        return len(draft)
+
+    def advance(self, token_ids: SequenceOf[int]) -> None: ...
+
+
+def rows_of(answers: list[bytes] | TooComplex) -> list[LogitsRow]:
+    sequence = Sequence([0], SamplingParams(), token_mask=Scripted(answers))
+    return [LogitsRow(sequence, drafted=(1, 2, 3)[:count]) for count in range(4)]
+
+
+def test_rows_of_a_draft_get_a_mask_each_and_end_with_the_masks():
+    rows = with_masks(rows_of([bits(1), bits(2)]))
+    assert isinstance(rows, list)
+    assert [(one.allowed, one.drafted) for one in rows] == [(bits(1), ()), (bits(2), (1,))]
+
+
+def test_a_mask_that_cannot_be_told_is_its_work_s_result():
+    error = TooComplex("no")
+    assert with_masks(rows_of(error)) is error
+
+
+def test_works_without_a_mask_and_without_rows_stay_as_they_are():
+    rows = [masked_row(None)]
+    assert with_masks(rows) is rows
+    assert with_masks([]) == []

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from services.ar.compute.torch.truncation import truncate
-from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.sequence import SamplingParams
 
 NUM_TOKENS = 20_000
 
@@ -19,29 +19,27 @@ def left(probabilities: torch.Tensor, params: SamplingParams) -> list[int]:
     return token_ids[: max(1, int(keep.sum()))].tolist()
 
 
-@pytest.mark.parametrize("steepness", [0.5, 1.5, 3.0, 8.0])
-@pytest.mark.parametrize(
-    "params",
-    [
-        SamplingParams(top_k=1),
-        SamplingParams(top_k=40),
-        SamplingParams(top_k=5000),
-        SamplingParams(top_k=9000),
-        SamplingParams(top_k=30, top_p=0.7),
-        SamplingParams(top_p=1e-9),
-        SamplingParams(top_p=0.6),
-        SamplingParams(top_p=0.95),
-        SamplingParams(top_p=0.999),
-        SamplingParams(min_p=0.3),
-        SamplingParams(min_p=1e-4),
-        SamplingParams(top_p=0.9, min_p=0.001),
-    ],
+PARAMS = (
+    {"top_k": 1},
+    {"top_k": 40},
+    {"top_k": 9000},
+    {"top_k": 30, "top_p": 0.7},
+    {"top_p": 1e-9},
+    {"top_p": 0.6},
+    {"top_p": 0.999},
+    {"min_p": 0.3},
+    {"min_p": 1e-4},
+    {"top_p": 0.9, "min_p": 0.001},
 )
-def test_what_is_left_is_what_the_definitions_leave(params, steepness):
+
+
+@pytest.mark.parametrize("steepness", [0.5, 3.0, 8.0])
+def test_what_is_left_is_what_the_definitions_leave(steepness):
+    params = [SamplingParams(**parameters) for parameters in PARAMS]
     generator = torch.Generator().manual_seed(2)
-    probabilities = (torch.randn(3, NUM_TOKENS, generator=generator) * steepness).softmax(-1)
-    for row, (values, token_ids) in zip(probabilities, truncate(probabilities, [params] * 3), strict=True):
-        expected = left(row, params)
+    probabilities = (torch.randn(len(params), NUM_TOKENS, generator=generator) * steepness).softmax(-1)
+    for row, of_row, (values, token_ids) in zip(probabilities, params, truncate(probabilities, params), strict=True):
+        expected = left(row, of_row)
         shared = min(len(token_ids), len(expected))
         assert torch.equal(row[token_ids], values)
         assert torch.equal(values[:shared], row[expected[:shared]])
@@ -56,10 +54,3 @@ def test_more_equals_than_are_sorted_at_first_stay_in_their_order(num_ties):
     ((_, token_ids),) = truncate(logits.softmax(-1), [SamplingParams(top_p=0.6)])
     assert len(token_ids) > 1500
     assert token_ids.tolist() == list(range(5, 5 + len(token_ids)))
-
-
-def test_each_row_has_its_own_parameters():
-    torch.manual_seed(0)
-    probabilities = torch.randn(3, 100).softmax(-1)
-    found = truncate(probabilities, [SamplingParams(top_k=count) for count in (3, 1, 7)])
-    assert [len(token_ids) for _, token_ids in found] == [3, 1, 7]

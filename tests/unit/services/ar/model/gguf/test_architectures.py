@@ -45,12 +45,11 @@ def test_logits_are_those_of_transformers(tmp_path, family):
     torch.testing.assert_close(logits(open_checkpoint(path), ids, 100), expected, atol=1e-4, rtol=0)
 
 
-def test_beyond_the_original_context_the_long_factors_count(tmp_path):
-    reference, ids = save_tiny_model(tmp_path, "phi3"), random_ids(300)
-    path = write_gguf(open_checkpoint(tmp_path), tmp_path / "model.gguf", architecture="phi3")
-    with torch.inference_mode():
-        expected = reference(torch.tensor([ids])).logits[0]
-    torch.testing.assert_close(logits(open_checkpoint(path), ids, 300), expected, atol=1e-4, rtol=0)
+def test_long_rope_is_refused_in_words(tmp_path):
+    save_tiny_model(tmp_path, "phi3")
+    path = write_gguf(open_checkpoint(tmp_path), tmp_path / "model.gguf", architecture="phi3", long_rope=True)
+    with pytest.raises(ModelError, match=r"rope_factors_short.weight, of LongRoPE, is there; accepted: 'none', 'lin"):
+        open_checkpoint(path)
 
 
 @torch.inference_mode()
@@ -69,7 +68,7 @@ def test_a_file_of_many_types_is_computed_as_it_is_stored(tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"llama.rope.scaling.type": "yarn"}, "rope.scaling.type is 'yarn'; accepted: 'none', 'linear', 'longrope'"),
+        ({"llama.rope.scaling.type": "yarn"}, "rope.scaling.type is 'yarn'; accepted: 'none', 'linear'; a file of"),
         ({"llama.expert_count": 8}, "llama.expert_count is 8; accepted: 0"),
         ({"llama.rope.dimension_count": 8}, "llama.rope.dimension_count is 8; accepted: 16"),
         ({"llama.attention.sliding_window": 0}, None),

@@ -92,10 +92,9 @@ void show_ints(RandomNumbers& random) {
 
 // Products of all bytes, and of bytes made of fewer bits; what `centred` takes away is put back.
 void show_products(RandomNumbers& random) {
-  uint8_t weights[64], table[16];
+  uint8_t weights[64];
   int8_t activations[32];
   for (uint8_t& byte : weights) byte = uint8_t(random.next());
-  for (uint8_t& byte : table) byte = uint8_t(random.next());
   for (int8_t& byte : activations) byte = int8_t(std::max(-127, int(int8_t(random.next()))));
   Ints sums{};
   Weights all = load_weights(weights), low = bits_at<0>(all, 15), high = bits_at<-4>(all, 15);
@@ -105,7 +104,6 @@ void show_products(RandomNumbers& random) {
     return kHasSignedWeights ? 128 * sum : 0;
   };
   show("bytes", dot<5>(sums + 12345, centred(all), activations) + offset(5));
-  show("table", dot<4>(sums, looked_up(low, table), activations) + offset(4));
   NarrowDots nibbles{sums + 12345};
   nibbles.add<1>(low, activations);
   nibbles.add<7>(high, activations);

@@ -16,7 +16,7 @@ from tests.unit.services.ar.compute.native.instructions.programs import here, pr
 
 ARM, LEVEL = "aarch64", "neon-dotprod"
 SYSTEM_ROOT = Path("/usr/aarch64-linux-gnu")  # where Debian has ARM's libraries
-ROWS, FORMATS, WIDTHS = 2, 6, 2  # of a tile at most, of quantised weights, of activations
+ROWS, FORMATS, WIDTHS = 2, 5, 2  # of a tile at most, of quantised weights, of activations
 PRODUCTS = 32  # instructions for 32 inputs of one row and 16 outputs, 16 products each
 
 

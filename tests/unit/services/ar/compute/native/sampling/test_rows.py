@@ -1,16 +1,18 @@
 """The kernel's sampler against torch's and against arithmetic in float64, over random rows; and against itself."""
 
+import gc
 import random
+import weakref
 
 import pytest
 import torch
 from torch import Tensor
 
+from services.ar.compute.native.sampling.rows import Histories
+from services.ar.compute.torch.sampling import UniformNumbers
 from services.ar.compute.torch.sampling import sample as torch_sample
-from services.ar.compute.uniform_numbers import UniformNumbers
-from services.ar.engine.layout import LogitsRow
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
+from services.ar.engine.sequence import SamplingParams, Sequence
+from services.ar.engine.step import LogitsRow
 from tests.kernels import USABLE_LEVELS
 from tests.unit.services.ar.compute.torch.samplers import native_sample
 
@@ -95,17 +97,18 @@ def test_numbers_are_those_of_numpy():
 
 def mixed_rows() -> tuple[Tensor, list[LogitsRow]]:
     parts = [
-        random_rows(count, each | {"logprobs": True, "top_logprobs": 4}) for count, each in enumerate(PARAMETERS, 5)
+        random_rows(count, parameters | {"logprobs": True, "top_logprobs": 4})
+        for count, parameters in enumerate(PARAMETERS, 5)
     ]
     return torch.cat([logits for logits, _ in parts]), [row for _, rows in parts for row in rows]
 
 
-@pytest.mark.parametrize("num_threads", [1, 2, 3, 5])
-def test_a_row_has_the_same_bits_alone_and_in_company_in_any_number_of_threads(num_threads):
+def test_a_row_has_the_same_bits_alone_and_in_company_in_any_number_of_threads():
     logits, rows = mixed_rows()
     alone = [native_sample(logits[place : place + 1], [row], 1)[0] for place, row in enumerate(rows)]
-    assert native_sample(logits, rows, num_threads) == alone
-    assert native_sample(logits.flip(0), rows[::-1], num_threads) == alone[::-1]
+    for num_threads in (1, 2, 3, 5):
+        assert native_sample(logits, rows, num_threads) == alone
+        assert native_sample(logits.flip(0), rows[::-1], num_threads) == alone[::-1]
 
 
 def test_every_instruction_set_gives_the_same_bits():
@@ -118,3 +121,11 @@ def test_a_mask_shorter_than_the_logits_is_refused():
     row = LogitsRow(Sequence([0], SamplingParams()), allowed=b"\xff")
     with pytest.raises(ValueError, match="a mask of 8 tokens for 9"):
         native_sample(torch.zeros(1, 9), [row])
+
+
+def test_a_history_ends_with_its_sequence():
+    histories, sequence = Histories(), Sequence([1], SamplingParams())
+    history = weakref.ref(histories.of(sequence))
+    del sequence
+    gc.collect()
+    assert history() is None

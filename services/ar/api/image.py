@@ -1,0 +1,167 @@
+"""Models of images: a class, or a class and the first codes, as the prompt; images or codes to score."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from runtime.rpc.rpc import Call
+from services.ar.api.modality import LIST_FIELD, Part, check_is_scorable, token_lists_of
+from services.ar.api.reply_size import image_bytes
+from services.ar.api.validation import image_encoding
+from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
+from services.ar.engine.sequence import SamplingParams, TokenGroups, group_ends
+from services.common.diversity.watch import DiversityWatch
+from services.common.images.encoding import Encoding, Images, to_uint8
+from services.common.images.messages import checked_classes, fill_image_batch
+from services.common.images.received import ReceivedImages
+from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
+
+Finished = Callable[[int, Images], None]
+
+
+class GrowingImages:
+    """All choices begin with `prompt_codes`. With `partial`, every message gets an image, not only a choice's last.
+
+    `finished` is called for each complete image: its choice, and the image [1, H, W, C] in the model's own range.
+    """
+
+    def __init__(
+        self,
+        codec: ImageCodec,
+        prompt_codes: Sequence[int],
+        num_choices: int,
+        encoding: Encoding,
+        partial: bool,
+        finished: Finished | None = None,
+    ) -> None:
+        self._codec = codec
+        self._codes = [list(prompt_codes) for _ in range(num_choices)]
+        self._encoding = encoding
+        self._partial = partial
+        self._finished = finished
+
+    @property
+    def max_bytes(self) -> int:
+        """The most bytes that a message's image takes."""
+        return image_bytes(self._codec.image.shape, self._encoding)
+
+    async def add_to(self, messages: Sequence[ar_pb2.GenerateResponse], call: Call) -> None:
+        """Take the messages' tokens; put the image into each message that is to carry one."""
+        for message in messages:
+            self._codes[message.choice_index].extend(message.token_ids)
+        carriers = [message for message in messages if self._partial or message.finish_reason]
+        if not carriers:
+            return
+        token_lists = [self._codes[message.choice_index] for message in carriers]
+        images = await self._codec.draw(token_lists, call.deadline, call.owner)
+        await self._fill(carriers, images)
+        self._tell(carriers, images)
+
+    def _tell(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
+        if self._finished is None:
+            return
+        for place, message in enumerate(carriers):
+            if len(self._codes[message.choice_index]) == self._codec.num_tokens:
+                self._finished(message.choice_index, images[place : place + 1])
+
+    async def _fill(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
+        if self._encoding == "png":
+            await asyncio.to_thread(self._write, carriers, images)
+        else:
+            self._write(carriers, images)
+
+    def _write(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
+        pixels = images if self._encoding == "float32" else to_uint8(images, self._codec.image.value_range)
+        for place, message in enumerate(carriers):
+            fill_image_batch(message.image, [pixels[place : place + 1]], self._encoding)
+
+
+class ImageModality:
+    """Implements `Modality`."""
+
+    text_codec = text_thread = None
+
+    def __init__(self, codec: ImageCodec, received_images: ReceivedImages) -> None:
+        self.codec = codec
+        self._received_images = received_images
+        self.num_output_tokens = codec.num_codes
+        self.default_max_tokens = codec.max_context_tokens
+        self.mask_token = codec.mask_token
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        return self.codec.parts
+
+    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups:
+        costs = self.codec.step_costs
+        if costs is None:
+            return TokenGroups.of(num_prompt_tokens, group_ends(num_tokens, steps))
+        num_codes = num_prompt_tokens - 1  # behind the class
+        return TokenGroups.of(num_prompt_tokens, costs.group_ends(num_codes, num_tokens, steps))
+
+    def describe(self, description: ar_pb2.Model) -> None:
+        description.num_classes = self.codec.num_classes
+        description.class_names.extend(self.codec.image.class_names)
+        description.image_shape.extend(self.codec.image.shape)
+        description.value_range.extend(self.codec.image.value_range)
+        description.tokens_per_image = self.codec.num_tokens
+        description.can_score_images = self.codec.can_encode
+        description.takes_steps = self.mask_token is not None
+
+    async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
+        kind = request.WhichOneof("prompt")
+        if kind == "class_label":
+            if not 0 <= request.class_label < self.codec.num_classes:
+                raise InvalidArgument("class_label", request.class_label, f"0 to {self.codec.num_classes - 1}")
+            return [self.codec.class_token(request.class_label)]
+        if kind == "tokens":
+            token_ids = list(request.tokens.ids)
+            self.codec.check_tokens("tokens", token_ids, self.codec.num_tokens - 1)
+            return token_ids
+        accepted = "class_label or tokens"
+        if kind is None:
+            raise InvalidArgument("prompt", None, accepted)
+        raise InvalidArgument(kind, "a text prompt", f"{accepted}: this model makes images")
+
+    async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> None:
+        """Images match no text; `growing_images` has refused what would have them do so."""
+
+    async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
+        if request.WhichOneof("content") == "images":
+            return await self._encoded(request.images, call)
+        token_lists = token_lists_of(request, "images or tokens", "images")
+        for number, token_ids in enumerate(token_lists):
+            self.codec.check_tokens(LIST_FIELD.format(number), token_ids, self.codec.num_tokens)
+            check_is_scorable(LIST_FIELD.format(number), token_ids)
+        return token_lists
+
+    async def _encoded(self, content: ar_pb2.ImageContent, call: Call) -> list[list[int]]:
+        if not self.codec.can_encode:
+            raise InvalidArgument("images", "images", "tokens: this model has no token encoder")
+        images = await self._received_images.decoded("images.images", content.images, MAX_IMAGES, call.owner)
+        if len(content.labels) != len(images):
+            raise InvalidArgument("images.labels", f"{len(content.labels)} labels", f"{len(images)}, one an image")
+        labels = checked_classes("images.labels", content.labels, self.codec.num_classes).tolist()
+        token_lists = await self.codec.encode(images, call.deadline, call.owner)
+        return [[self.codec.class_token(label), *codes] for label, codes in zip(labels, token_lists, strict=True)]
+
+    def growing_images(
+        self,
+        request: ar_pb2.GenerateRequest,
+        prompt: list[int],
+        params: SamplingParams,
+        watch: DiversityWatch | None,
+    ) -> GrowingImages:
+        encoding = image_encoding(request, self.codec.image)
+        codes = prompt[1:]
+        finished = None
+        # An image that was begun by the caller, or drawn narrower, or in fewer steps, says nothing of the model.
+        if watch is not None and params.is_plain and not codes and params.steps in (0, self.codec.num_tokens):
+            finished = _watched(watch, prompt[0] - self.codec.class_token(0), params.seed)
+        return GrowingImages(self.codec, codes, params.n, encoding, request.partial_images, finished)
+
+
+def _watched(watch: DiversityWatch, label: int, seed: int) -> Finished:
+    return lambda choice, image: watch.saw(image, np.array([label]), seed, choice)

@@ -1,1 +1,0 @@
-"""Tokenizers as GGUF files describe them."""

@@ -1,0 +1,366 @@
+"""Generation with drafts is generation without: same tokens, same ends; fewer steps. What is proposed, and how much."""
+
+import random
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.drafting import MaskedDraft, MaskedDrafter, NgramDraft, NgramDrafter
+from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence, TokenGroups
+from services.ar.engine.step import Layout, Work
+
+BLOCK_SIZE = 4
+END = 3
+MASK = 99
+
+
+def model_token(seed: int, history: tuple[int, ...]) -> int:
+    """Return the next token of a text of four tokens that often repeats itself, and now and then does not."""
+    return random.Random(repr((seed, history[-2:], len(history) // 20))).randrange(4)
+
+
+@dataclass
+class Engine:
+    """A scheduler, a model that is a function of the history, and what its steps wrote: the tokens up to each slot."""
+
+    num_blocks: int = 64
+    max_batch_tokens: int = 32
+    chunk_tokens: int | None = None
+    drafter: NgramDrafter | None = None
+    brought: dict[int, list[int]] = field(default_factory=dict)
+    num_steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.pool = BlockPool(self.num_blocks, BLOCK_SIZE)
+        cache = PrefixCache(self.pool, self.chunk_tokens)
+        self.scheduler = Scheduler(self.pool, 4, self.max_batch_tokens, self.chunk_tokens, cache, self.drafter)
+        self._slots: dict[int, tuple[int, ...]] = {}
+
+    def step(self) -> list[Work]:
+        batch = self.scheduler.schedule()
+        self.num_steps += 1
+        assert sum(work.num_tokens for work in batch) <= self.max_batch_tokens
+        results = [self._compute(work) for work in batch]
+        for progress in self.scheduler.commit(batch, results):
+            self.brought.setdefault(id(progress.sequence), []).extend(token.token_id for token in progress.tokens)
+        self.scheduler.check_integrity()
+        return batch
+
+    def _compute(self, work: Work) -> list[SampledToken]:
+        sequence = work.sequence
+        token_ids = [*sequence.token_ids[: work.positions.stop - len(work.draft)], *work.draft]
+        assert len(token_ids) == work.positions.stop
+        for place in range(work.positions.stop):
+            slot = sequence.block_table[place // BLOCK_SIZE] * BLOCK_SIZE + place % BLOCK_SIZE
+            content = tuple(token_ids[: place + 1])
+            assert place in work.positions or self._slots[slot] == content
+            self._slots[slot] = content
+        places = work.positions[-1 - len(work.draft) :] if work.completes else ()
+        return [SampledToken(model_token(sequence.params.seed, tuple(token_ids[: place + 1]))) for place in places]
+
+    def run(self, *sequences: Sequence) -> list[list[int]]:
+        for sequence in sequences:
+            self.scheduler.add(sequence)
+        while self.scheduler.has_work:
+            self.step()
+        assert self.pool.num_taken == 0
+        return [self.brought[id(sequence)] for sequence in sequences]
+
+
+def sequence(prompt: list[int], max_tokens: int = 40, seed: int = 0, **parameters: object) -> Sequence:
+    return Sequence(prompt, SamplingParams(seed=seed, max_tokens=max_tokens, **parameters), frozenset({END}))
+
+
+def test_a_text_that_repeats_itself_takes_fewer_steps():
+    drafter = NgramDrafter(8, 64)
+    with_drafts, without = Engine(drafter=drafter), Engine()
+    for engine in (with_drafts, without):
+        engine.run(*(sequence([0, 1], 60, seed, ignore_eos=True) for seed in range(4)))
+    assert without.num_steps == 60
+    assert with_drafts.num_steps <= 45
+    num_tokens = 4 * 60
+    assert 0 < drafter.num_accepted_tokens < drafter.num_drafted_tokens < num_tokens
+
+
+def test_the_output_ends_where_a_token_ends_it_though_more_had_been_drafted():
+    """In the prompt a 9 stands behind the tokens that the model will end after."""
+    drafter = NgramDrafter(8, 64)
+    scheduler = Scheduler(BlockPool(16, BLOCK_SIZE), 4, 32, drafter=drafter)
+    ended = Sequence([1, 2, 5, 6, 9, 1, 2], SamplingParams(), frozenset({END}))
+    scheduler.add(ended)
+    scheduler.commit(scheduler.schedule(), [[SampledToken(5)]])
+    (work,) = batch = scheduler.schedule()
+    assert work.draft == (6, 9, 1, 2, 5, 6, 9, 1)
+    sampled = [SampledToken(token_id) for token_id in (6, END, 1, 2, 5, 6, 9, 1, 2)]
+    (progress,) = scheduler.commit(batch, [sampled])
+    assert [token.token_id for token in progress.tokens] == [6, END]
+    assert progress.finish_reason is FinishReason.STOP
+    assert not scheduler.has_work
+    assert (drafter.num_drafted_tokens, drafter.num_accepted_tokens) == (8, 1)
+
+
+def draft_of(drafter: NgramDrafter, drafting: Sequence, max_rows: int = 8) -> tuple[int, ...]:
+    return drafter.drafted(Work(drafting, 1), max_rows).draft
+
+
+def test_nothing_is_drafted_behind_which_no_token_is_wanted():
+    drafter = NgramDrafter(8, 64)
+    assert draft_of(drafter, sequence([1, 2, 5, END, 6, 1, 2])) == (5,)
+    assert draft_of(drafter, sequence([1, 2, 5, END, 6, 1, 2], ignore_eos=True))[:3] == (5, END, 6)
+    assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2], stop_token_ids=frozenset({6}))) == (5,)
+    assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2], max_tokens=3)) == (5, 6)
+    assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2], max_tokens=1)) == ()
+    assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2]), max_rows=1) == (5,)
+
+
+def loop(num_tokens: int, max_tokens: int = 40) -> Sequence:
+    """Return a sequence with a token to compute, which will draft whatever it may."""
+    return Sequence([7] * num_tokens, SamplingParams(max_tokens=max_tokens))
+
+
+def works(scheduler: Scheduler) -> list[tuple[int, int]]:
+    """Schedule and commit a step in which every token is a 7; return tokens and drafted ones of each work."""
+    batch = scheduler.schedule()
+    tokens = [[SampledToken(7)] * (1 + len(work.draft)) if work.completes else [] for work in batch]
+    shape = [(work.num_tokens, len(work.draft)) for work in batch]
+    scheduler.commit(batch, tokens)
+    scheduler.check_integrity()
+    return shape
+
+
+def test_drafts_get_the_tokens_of_a_step_that_nobody_else_wants():
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 16, drafter=NgramDrafter(8, 64))
+    for _ in range(2):
+        scheduler.add(loop(6))
+    assert works(scheduler) == [(6, 0), (6, 0)]
+    assert works(scheduler) == [(8, 7), (8, 7)]
+    scheduler.add(loop(20))
+    assert works(scheduler) == [(1, 0), (1, 0), (14, 0)]
+    assert works(scheduler) == [(5, 4), (5, 4), (6, 0)]
+
+
+def test_drafts_keep_a_step_within_its_rows_and_what_one_leaves_is_for_the_next():
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 64, drafter=NgramDrafter(8, max_rows=10))
+    scheduler.add(Sequence([1, 2, 3, 4], SamplingParams()))  # has nothing to draft
+    scheduler.add(loop(4))
+    scheduler.add(loop(4))
+    assert works(scheduler) == [(4, 0), (4, 0), (4, 0)]
+    assert works(scheduler) == [(1, 0), (5, 4), (4, 3)]
+    scheduler.add(loop(9))
+    assert works(scheduler) == [(1, 0), (1, 0), (1, 0), (9, 0)]
+
+
+def test_drafts_get_only_blocks_that_are_free_and_give_back_what_they_did_not_fill():
+    pool = BlockPool(4, BLOCK_SIZE)
+    scheduler = Scheduler(pool, 2, 32, drafter=NgramDrafter(8, 64))
+    scheduler.add(loop(6, max_tokens=8))
+    works(scheduler)
+    batch = scheduler.schedule()
+    assert [work.num_tokens for work in batch] == [7]  # one and the six behind which a token is wanted
+    assert pool.num_taken == 4
+    scheduler.commit(batch, [[SampledToken(1)] * 7])
+    assert pool.num_taken == 2
+    scheduler.add(loop(7, max_tokens=8))
+    assert works(scheduler) == [(1, 0), (7, 0)]
+    assert scheduler.num_preemptions == 0
+
+
+@settings(max_examples=100)
+@given(
+    arrivals=st.lists(
+        st.tuples(
+            st.integers(0, 4),  # steps before it comes
+            st.lists(st.integers(0, 2), min_size=1, max_size=30),
+            st.integers(1, 30),  # tokens it may bring
+            st.integers(0, 3),  # seed
+            st.booleans(),  # whether it ignores the end token
+            st.booleans(),  # whether an earlier one is cancelled
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    num_blocks=st.integers(16, 40),
+    max_tokens=st.integers(1, 9),
+    chunk_tokens=st.sampled_from([None, 8]),
+)
+def test_under_random_load_the_output_is_that_without_drafts(arrivals, num_blocks, max_tokens, chunk_tokens):
+    """Blocks are few, so that sequences are preempted, and what the prefix cache keeps is found and evicted."""
+    engine = Engine(num_blocks, 16, chunk_tokens, NgramDrafter(max_tokens, 64))
+    sequences, cancelled = [], set()
+    for num_steps, prompt, num_tokens, seed, ignores_end, is_cancelling in arrivals:
+        for _ in range(num_steps):
+            engine.step()
+        if is_cancelling and sequences and engine.scheduler.remove(earlier := sequences[len(sequences) // 2]):
+            cancelled.add(id(earlier))
+        sequences.append(sequence([*prompt, 1], num_tokens, seed, ignore_eos=ignores_end))
+        engine.scheduler.add(sequences[-1])
+    engine.run()
+    for one in sequences:
+        (alone,) = Engine().run(Sequence(one.prompt_token_ids, one.params, one.eos_token_ids))
+        brought = engine.brought.get(id(one), [])
+        assert brought == alone[: len(brought)] if id(one) in cancelled else brought == alone
+
+
+def test_what_followed_the_last_tokens_before_is_proposed():
+    for token_ids, expected in (
+        ([], []),
+        ([1, 2, 3, 4, 5], []),
+        ([1, 2, 3, 4, 5, 1, 2], [3, 4, 5]),
+        ([1, 2, 3, 4, 1, 2, 5, 6, 7, 1, 2], [5, 6, 7]),  # the latest of two
+        ([0, 1, 2, 3, 4, 9, 1, 2, 5, 6, 7, 0, 1, 2], [3, 4, 9]),  # a longer match before a later one
+        ([5, 5, 5], [5, 5, 5]),  # a loop goes on
+    ):
+        assert NgramDraft(3).propose(token_ids, 8) == expected
+
+
+@given(
+    st.lists(st.integers(0, 3), max_size=60),
+    st.lists(st.integers(0, 5), min_size=1, max_size=10),
+)
+def test_a_text_that_grows_is_as_one_that_is_searched_anew(token_ids, growths):
+    draft, length = NgramDraft(5), 0
+    for growth in growths:
+        length += growth
+        assert draft.propose(token_ids[:length], 5) == search(token_ids[:length], 5)
+
+
+def search(token_ids: list[int], count: int) -> list[int]:
+    """Return what follows the latest of the longest matches, looked for from the end backwards."""
+    for length in (4, 3, 2):
+        for place in range(len(token_ids) - 1, length - 1, -1):
+            if token_ids[place - length : place] == token_ids[-length:]:
+                found = list(token_ids)
+                for number in range(count):
+                    found.append(found[place + number])
+                return found[len(token_ids) :]
+    return []
+
+
+def lengths(draft: NgramDraft, share: float, num_steps: int) -> list[int]:
+    """Return how many tokens are proposed in each step of a loop when `share` of each draft comes true."""
+    found = []
+    for _ in range(num_steps):
+        found.append(len(draft.propose([1, 2, 1, 2], 100)))
+        if found[-1]:
+            draft.judge(found[-1], int(share * found[-1]))
+    return found
+
+
+def test_as_many_are_proposed_as_lately_came_true_and_wrong_ones_become_rare_until_one_is_right():
+    draft = NgramDraft(8)
+    assert lengths(draft, 0.5, 5) == [8, 4, 2, 1, 0]
+    assert lengths(draft, 1.0, 5) == [1, 2, 4, 8, 8]
+    found = lengths(draft, 0.0, 200)
+    proposed = [step for step, length in enumerate(found) if length]
+    assert [after - before - 1 for before, after in pairwise(proposed)][:6] == [1, 2, 4, 8, 16, 16]
+    assert lengths(draft, 1.0, 20)[-4:] == [8] * 4
+
+
+def masked_sequence(max_tokens: int = 20, seed: int = 0, **fields: object) -> Sequence:
+    return Sequence([50], SamplingParams(seed=seed, max_tokens=max_tokens), mask_token_id=MASK, **fields)
+
+
+def test_predictions_are_proposed_up_to_the_first_gap_and_newer_ones_replace_older_ones():
+    draft = MaskedDraft()
+    assert draft.propose(3, 8) == []
+    draft.learn(3, [10, 11, 12])
+    draft.learn(8, [14])
+    assert draft.propose(3, 8) == [10, 11, 12]
+    assert draft.propose(3, 2) == [10, 11]
+    assert draft.propose(4, 8) == [11, 12]
+    draft.learn(5, [22, 23, 24])
+    assert draft.propose(4, 8) == [11, 22, 23, 24, 14]
+    assert draft.propose(9, 8) == []
+
+
+def image_token(history: tuple[int, ...]) -> int:
+    return random.Random(repr(history)).randrange(4)
+
+
+def predicted_token(history: tuple[int, ...], place: int) -> int:
+    """Return what a MASK row predicts: right more often than not."""
+    return random.Random(repr((history, place))).randrange(4) if place % 3 == 0 else image_token(history[:place])
+
+
+def run_masked(drafter: MaskedDrafter | None, *sequences: Sequence, num_blocks: int = 32):
+    """Return the outputs and each work's rows; the model is a function of the history, known to most MASK rows."""
+    pool = BlockPool(num_blocks, BLOCK_SIZE)
+    scheduler = Scheduler(pool, 4, 64, drafter=drafter)
+    shapes, truths = [], {}
+    for sequence in sequences:
+        scheduler.add(sequence)
+        truth = list(sequence.token_ids)
+        while len(truth) <= sequence.num_prompt_tokens + sequence.params.max_tokens:
+            truth.append(image_token(tuple(truth)))
+        truths[id(sequence)] = tuple(truth)
+
+    def sample(work: Work) -> list[SampledToken]:
+        layout, token_ids = Layout([work], BLOCK_SIZE), []
+        for index, row in zip(layout.logits_indices, layout.logits_rows, strict=True):
+            place = work.sequence.num_prompt_tokens + row.position
+            is_mask = layout.token_ids[index] == MASK
+            assert layout.positions[index] == place - (not is_mask)  # a MASK row stands where its token goes
+            history = (*work.sequence.token_ids, *row.drafted)
+            token_ids.append(predicted_token(truths[id(work.sequence)], place) if is_mask else image_token(history))
+        return [SampledToken(token_id) for token_id in token_ids]
+
+    while scheduler.has_work:
+        batch = scheduler.schedule()
+        shapes += [(work.num_given, len(work.draft), work.num_masked) for work in batch]
+        scheduler.commit(batch, [sample(work) for work in batch])
+        scheduler.check_integrity()
+    assert pool.num_taken == 0
+    return [sequence.output_token_ids for sequence in sequences], shapes
+
+
+def test_with_mask_rows_a_sequence_alone_takes_fewer_steps_and_brings_the_same_tokens():
+    drafter = MaskedDrafter(3, 8)
+    (found, shapes), (expected, steps) = run_masked(drafter, masked_sequence(40)), run_masked(None, masked_sequence(40))
+    assert found == expected
+    assert len(steps) == 40
+    assert len(shapes) < 25
+    assert 0 < drafter.num_accepted_tokens < drafter.num_drafted_tokens
+    # Where blocks are too few for MASK rows, it goes on without.
+    found, shapes = run_masked(MaskedDrafter(3, 8), masked_sequence(7), num_blocks=2)
+    assert found == run_masked(None, masked_sequence(7))[0]
+    assert (1, 0, 0) in shapes
+
+
+def test_a_step_has_no_more_mask_rows_than_tokens_are_left():
+    _, shapes = run_masked(MaskedDrafter(3, 8), masked_sequence(6))
+    assert shapes[0] == (1, 0, 4)  # nothing is predicted yet
+    for left, (given_, drafted, masked) in zip(range(6, 0, -1), shapes, strict=False):
+        assert (given_, masked != 1) == (1, True)
+        assert drafted + masked <= left
+
+
+def test_the_places_of_mask_rows_are_free_again_after_their_step():
+    drafter, pool = MaskedDrafter(3, 8), BlockPool(32, BLOCK_SIZE)
+    scheduler = Scheduler(pool, 4, 64, drafter=drafter)
+    drafting = masked_sequence()
+    scheduler.add(drafting)
+    (work,) = batch = scheduler.schedule()
+    assert (work.num_tokens, pool.num_taken) == (5, 2)
+    scheduler.commit(batch, [[SampledToken(1), SampledToken(2), SampledToken(3), SampledToken(4)]])
+    assert pool.num_taken == 1
+    assert drafting.output_token_ids == [1]
+    (work,) = scheduler.schedule()
+    assert (work.draft, work.num_masked) == ((2, 3, 4), 4)
+
+
+def test_who_drafts_nothing_with_mask_rows():
+    """Several where rows are few, tokens in groups, and sequences without a MASK token."""
+    drafter = MaskedDrafter(3, 8)
+    _, shapes = run_masked(drafter, masked_sequence(10), masked_sequence(10, 1))
+    assert shapes == [(1, 0, 0)] * 20
+    grouped = masked_sequence(6, groups=TokenGroups.of(1, (3, 6)))
+    _, shapes = run_masked(drafter, grouped)
+    assert grouped.num_output_tokens == 6
+    work = Work(Sequence([50], SamplingParams(max_tokens=20)), 1)
+    assert drafter.drafted(work, 8) == work
+    assert drafter.num_drafted_tokens == drafter.num_accepted_tokens == 0
