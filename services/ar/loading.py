@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from runtime.cores import usable_cores
 from runtime.loading_thread import in_loading_thread
 from runtime.model_worker import ModelWorker
-from runtime.models import Model, ModelError
 from services.ar.api.description import model_message
 from services.ar.api.modality import Modality
 from services.ar.api.sequential_model import SequentialModel

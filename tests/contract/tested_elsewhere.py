@@ -117,10 +117,10 @@ TESTED_ELSEWHERE = {
         "services/ar/compute/cuda/flags",
         "services/ar/compute/cuda/fused",
     ),
-    "unit/services/ar/compute/native/test_build.py": ("runtime/compiled/recipe",),
+    "unit/services/ar/compute/native/test_build.py": ("tandem/shared/compiled/recipe",),
     "unit/services/ar/compute/native/test_kernel.py": (
-        "runtime/compiled/library_file",
-        "runtime/compiled/opening",
+        "tandem/shared/compiled/library_file",
+        "tandem/shared/compiled/opening",
         "services/ar/compute/native/headers",
         "services/ar/compute/native/library",
     ),

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runtime.models import Model, ModelError
 from services.ar.codecs.token_decoder import TokenEncoder
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from tandem.shared.models import Model, ModelError

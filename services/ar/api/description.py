@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from runtime.models import Model
 from services.ar.api.modality import Modality
 from services.ar.compute.runner import Computation
 from services.ar.model.config import ModelConfig

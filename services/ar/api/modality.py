@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call
 from services.ar.codecs.codec import Codec
 from services.ar.codecs.text_codec import TextCodec
@@ -16,6 +15,7 @@ from services.ar.engine.sequence import SamplingParams, TokenGroups, TokenMask
 from services.common.batching.batcher import Batcher
 from services.common.images.encoding import Images
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from services.ar.api.image import GrowingImages

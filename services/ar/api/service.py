@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from runtime.rpc.choices import join_messages
 from runtime.rpc.rpc import Call
 from services.ar.api import tokenization
-from services.ar.api.generation import Generation, request_timings, whole
+from services.ar.api.generation import Generation, request_timings
 from services.ar.api.reply_size import check_score_reply, check_whole_reply
 from services.ar.api.scoring import Scoring, likelihood_messages
 from services.ar.api.sequential_model import SequentialModel

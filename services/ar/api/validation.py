@@ -4,8 +4,6 @@ import math
 import secrets
 from collections.abc import Iterable
 
-from runtime.errors import InvalidArgument, PromptTooLong
-from runtime.model_spec import ImageSpec
 from services.ar.constraints.grammar import Constraint, Kind
 from services.ar.engine.sequence import SamplingParams
 from services.common.bounds import check_int

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
-from services.ar.codecs.step_costs import load_step_costs
 from services.ar.codecs.token_decoder import TokenDecoder, TokenEncoder
 from services.ar.metrics import ArMetrics, NetworkMetrics
 from services.ar.model.config import ModelConfig

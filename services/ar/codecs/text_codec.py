@@ -8,8 +8,6 @@ from itertools import islice
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from runtime.errors import InvalidArgument, NoChatTemplate, PromptTooLong
-from runtime.models import ModelError
 from services.ar.codecs.chat.control_tokens import token_ids
 from services.ar.codecs.chat.prompt import ChatPrompt, ChatTemplate
 from services.ar.model.checkpoint import Checkpoint

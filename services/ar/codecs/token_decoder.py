@@ -5,9 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import ModelFault
-from runtime.model_spec import ImageSpec, ImageTokensSpec
-from runtime.models import ModelError
 from services.common.batching.request import Slice
 from services.common.finite import finite_parts, split
 from services.common.images.encoding import Images
@@ -16,6 +13,7 @@ from services.common.model_inputs import INTEGERS, describe, main_input, token_i
 from services.common.runtimes.session import Array, Session
 from tandem.shared.errors import ModelFault
 from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
+from tandem.shared.models import ModelError
 
 Tokens = npt.NDArray[np.int64]  # [N, tokens of an image]
 

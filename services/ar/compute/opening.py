@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.models import ModelError
 from services.ar.compute.native.forward import open_native
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS, CacheDtype

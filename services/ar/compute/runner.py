@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import ModelFault, TandemError
 from runtime.process.priority import give_way
 from services.ar.engine.sequence import SampledToken
 from services.ar.engine.step import Layout, LogitsRow, StepResult, Work
+from tandem.shared.errors import ModelFault, TandemError
 
 
 @dataclass(frozen=True)

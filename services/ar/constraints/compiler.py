@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from llguidance import LLMatcher, LLTokenizer
 
 from runtime.deadlines import Deadline
-from runtime.errors import InvalidArgument, TandemError, TooComplex
 from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.constraints.grammar import Constraint, Kind, grammar_of, limited_matcher
 from services.ar.constraints.grammar_mask import BURST_SECONDS, Allowance, GrammarMask, check
@@ -19,6 +18,7 @@ from services.common.batching.batcher import Batcher
 from services.common.batching.observer import BatchObserver
 from services.common.batching.request import Slice
 from services.common.memory import Memory, Room
+from tandem.shared.errors import InvalidArgument, TandemError, TooComplex
 
 MAX_GRAMMAR_BYTES = 40_000_000
 """39 MB were measured of the worst of the grammars in the tests."""

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from llguidance import LLMatcher
 
-from runtime.errors import TooComplex
 from services.common.memory import Room
 from tandem.shared.errors import TooComplex
 

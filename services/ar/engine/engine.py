@@ -25,6 +25,7 @@ from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import StepResult, Work, run_isolated
+from tandem.shared.errors import DeadlineExceeded, Internal, TandemError
 
 logger = logging.getLogger(__name__)
 

@@ -181,8 +181,8 @@ class LogitsRow:
 class Layout:
     """A batch laid out flat, work after work in the order given: those of one row first, then others that decode.
 
-    A draft's tokens are rows like any others, and each row's logits are wanted. See drafting.py for the MASK rows behind
-    one, and sequence.py for those of a sequence whose tokens are generated in groups.
+    A draft's tokens are rows like any others, and each row's logits are wanted. See drafting.py for the MASK rows
+    behind one, and sequence.py for those of a sequence whose tokens are generated in groups.
     """
 
     def __init__(self, batch: list[Work], block_size: int) -> None:

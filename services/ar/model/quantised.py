@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Array, Shape, all_finite, pad, shift_left
 from services.ar.model.fields import shortened
+from tandem.shared.models import ModelError
 
 GROUP = 32
 Kind = Literal["int8", "int6", "int5", "int4", "q4_0"]

@@ -5,11 +5,11 @@ Llama. Matrices that a checkpoint stores as one, such as Phi-3's queries, keys a
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Shape
 from services.ar.model.config import ModelConfig
 from services.ar.model.fields import shortened
 from services.ar.model.quantised import Weights, rows_of
+from tandem.shared.models import ModelError
 
 _MAX_NAMES = 3  # listed in an error
 

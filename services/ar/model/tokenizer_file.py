@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from runtime.models import ModelError
 from services.ar.model.fields import check_size
+from tandem.shared.models import ModelError
 
 MAX_TOKENIZER_BYTES = 64 * 1024 * 1024
 MAX_TOKENIZER_COMMAS = 2_000_000

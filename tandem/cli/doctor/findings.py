@@ -133,8 +133,8 @@ def _envoy() -> Finding:
 
 def _native_kernel() -> Finding:
     """Compile it, if that has not been done, and load it."""
-    from runtime.compiled.recipe import LibraryUnavailable
     from services.ar.compute.native.library import open_kernel
+    from tandem.shared.compiled.recipe import LibraryUnavailable
 
     try:
         library = open_kernel(cache_folder() / "kernels")

@@ -4,10 +4,6 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from runtime.models import Model
-from services.ar.codecs.token_decoder import TokenDecoder, TokenEncoder
-from services.common.images.encoding import from_uint8, to_uint8
-from services.common.runtimes.onnx_session import OnnxSession, choose_providers, open_session
 from tandem.measure.quality.reference import with_channels, without_grey_axis
 from tandem.shared.models import Model
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
-from runtime.errors import InvalidArgument
+from tandem.shared.errors import InvalidArgument
 
 os.putenv("TOKENIZERS_PARALLELISM", "false")
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from tokenizers import Tokenizer
 
-from runtime.errors import InvalidArgument, PromptTooLong
-from runtime.models import ModelError
 from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.codecs.chat.content_mask import ContentMask
 from services.ar.codecs.chat.control_tokens import ControlTokens, encoded
+from tandem.shared.errors import InvalidArgument, PromptTooLong
+from tandem.shared.models import ModelError
 
 ROLES = ("system", "user", "assistant")
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from runtime.compiled.recipe import LibraryUnavailable
-from runtime.settings import cache_folder
 from services.ar.compute.memory import empty
 from services.ar.compute.native.headers import LANES, headers
 from services.ar.compute.native.library import open_kernel
@@ -23,6 +21,8 @@ from services.ar.compute.native.sampling.rows import Histories, Rows
 from services.ar.compute.runner import Computed, Sampled, Wanted
 from services.ar.engine.step import Layout, Work
 from services.ar.model.checkpoint import Checkpoint
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
 logger = logging.getLogger(__name__)
 

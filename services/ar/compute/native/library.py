@@ -5,10 +5,10 @@ from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
-from runtime.compiled.library_file import BadLibrary, open_library
-from runtime.compiled.opening import open_compiled
 from services.ar.compute.native.build import kernel_recipe
 from services.ar.compute.native.headers import headers
+from tandem.shared.compiled.library_file import BadLibrary, open_library
+from tandem.shared.compiled.opening import open_compiled
 
 _FUNCTIONS = ("tandem_instruction_set", "tandem_pack", "tandem_open", "tandem_run", "tandem_sample", "tandem_close")
 

@@ -8,7 +8,7 @@ remainder of a thread's share value by value, with another exp than in vectors, 
 import torch
 from torch import Tensor, nn
 
-from runtime.models import ModelError
+from tandem.shared.models import ModelError
 
 
 class PackedLinear(nn.Module):

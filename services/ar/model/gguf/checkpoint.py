@@ -11,7 +11,6 @@ from functools import partial
 from math import prod
 from pathlib import Path
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
 from services.ar.model.config import ModelConfig
@@ -22,6 +21,7 @@ from services.ar.model.gguf.tokenizer import read_tokenizer, read_tokens
 from services.ar.model.quantised import StoredTensor, Weights, rearrange
 from services.ar.model.tensor_check import check_tensors, split, split_shapes
 from services.ar.model.tokenizer_file import check_tokenizer
+from tandem.shared.models import ModelError
 
 _LLAMA = {
     "attn_norm": "input_layernorm",

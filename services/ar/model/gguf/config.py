@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.config import (
     GLOBAL_EVERY,
     MAX_HIDDEN_SIZE,
@@ -18,6 +17,7 @@ from services.ar.model.fields import Fields, shortened
 from services.ar.model.gguf.file import GgufFile
 from services.ar.model.gguf.tokenizer import read_tokens
 from services.ar.model.quantised import StoredTensor, as_array
+from tandem.shared.models import ModelError
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "phi3", "gemma3")
 _KEYS = {

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Array
 from services.ar.model.fields import Fields, shortened
 from services.ar.model.gguf.blocks import TensorType, tensor_type
 from services.ar.model.quantised import Held, StoredTensor
+from tandem.shared.models import ModelError
 
 Value = int | float | bool | str | list[str] | np.ndarray
 

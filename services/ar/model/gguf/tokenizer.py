@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from runtime.models import ModelError
 from services.ar.model.fields import Fields
 from services.ar.model.gguf.file import GgufFile
 from services.ar.model.tokenizer_file import refused
+from tandem.shared.models import ModelError
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 _PREFIX = "tokenizer.ggml"

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.models import ModelError
 from services.ar.model.config import (
     GLOBAL_EVERY,
     MAX_HEAD_DIM,
@@ -17,6 +16,7 @@ from services.ar.model.config import (
     read_config,
 )
 from services.ar.model.fields import Fields, shortened
+from tandem.shared.models import ModelError
 
 ARCHITECTURES = {
     "LlamaForCausalLM": "llama",

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from runtime.models import ModelError
 from services.ar.model.arrays import Array, Shape
 from services.ar.model.fields import Fields, shortened
 from services.ar.model.quantised import (
@@ -30,6 +29,7 @@ from services.ar.model.quantised import (
     pack_nibbles,
     quantise,
 )
+from tandem.shared.models import ModelError
 
 _ACCEPTED = (
     "compressed-tensors (pack-quantized), gptq and awq (gemm), of weights alone, in 4 or 8 bits, and of 4 bits for awq"

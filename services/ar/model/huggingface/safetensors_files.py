@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from runtime.models import ModelError
 from services.ar.model.arrays import FLOATS
 from services.ar.model.fields import read_object, shortened
 from services.ar.model.quantised import StoredTensor
+from tandem.shared.models import ModelError
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TYPES = ("F16", "BF16", "F32", "F64")

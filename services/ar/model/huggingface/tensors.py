@@ -10,6 +10,7 @@ from services.ar.model.config import ModelConfig
 from services.ar.model.huggingface.packed import Scheme, weight_shapes, weights_of
 from services.ar.model.quantised import StoredTensor, Weights, as_array
 from services.ar.model.tensor_check import expected_shapes, split, split_shapes
+from tandem.shared.models import ModelError
 
 # Gemma 3 calls the norm of what attention gives as a Llama calls the one before the MLP.
 _GEMMA3_NORMS = {

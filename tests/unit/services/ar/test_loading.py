@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from runtime.errors import NotFound, Unavailable
 from services.ar.loading import ArWorker
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings

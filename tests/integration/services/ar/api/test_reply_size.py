@@ -7,7 +7,8 @@ import grpc
 import pytest
 
 from runtime.deadlines import Deadline
-from services.ar.api.generation import Generation, whole
+from runtime.rpc.choices import join_messages
+from services.ar.api.generation import Generation
 from services.ar.engine.sequence import SamplingParams, Sequence
 from tandem.ar.v1 import ar_pb2
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from runtime.models import ModelError
 from services.ar.compute.native.forward import open_native
 from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
 from services.ar.compute.torch.loading import load_transformer

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.settings import cache_folder
 from services.ar.compute.native.library import open_kernel
+from tandem.shared.cache_folder import cache_folder
 from tests.model_fuzz import GGUF, HUGGINGFACE
 from tests.model_fuzz.bases import write_bases
 from tests.model_fuzz.driver import QUICK_COUNT, fuzz

@@ -3,7 +3,6 @@ from types import SimpleNamespace
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import InvalidArgument
 from services.ar.api.text import TextModality
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.text_thread import TextThread

@@ -1,7 +1,5 @@
 import pytest
 
-from runtime.errors import InvalidArgument
-from runtime.model_spec import ImageSpec
 from services.ar.api.validation import (
     check_prompt,
     constraint_of,

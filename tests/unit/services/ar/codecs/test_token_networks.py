@@ -8,9 +8,6 @@ import pytest
 from onnx import numpy_helper
 
 from runtime.deadlines import Deadline
-from runtime.errors import ModelFault
-from runtime.model_spec import ImageSpec, ImageTokensSpec
-from runtime.models import ModelError
 from services.ar.codecs.token_decoder import TokenDecoder, TokenEncoder
 from services.common.batching.request import BatchRequest, Slice
 from services.common.runtimes.onnx_session import OnnxSession, choose_providers, open_session

@@ -8,7 +8,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtime.deadlines import Deadline
-from runtime.errors import ResourceExhausted
 from services.ar.constraints.compiler import (
     MAX_GRAMMAR_BYTES,
     MAX_QUEUED,

@@ -10,6 +10,7 @@ import pytest
 from services.ar.constraints import compiler as module
 from services.ar.constraints.compiler import Compiled, Compiler
 from services.ar.constraints.grammar import Constraint, Kind
+from tandem.shared.errors import InvalidArgument, TandemError, TooComplex, Unavailable
 from tests.unit.services.ar.constraints.texts import accepts, byte_tokens, generated, tiny_compiler
 
 

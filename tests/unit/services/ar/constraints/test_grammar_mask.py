@@ -5,6 +5,7 @@ import pytest
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.grammar import Constraint
 from services.ar.constraints.grammar_mask import BURST_SECONDS, SECONDS_A_MASK, Allowance, GrammarMask
+from tandem.shared.errors import TooComplex
 from tests.unit.services.ar.constraints.texts import END, allowed, byte_tokens, generated, next_tokens, tiny_compiler
 
 

@@ -4,9 +4,9 @@ import gc
 
 import pytest
 
-from runtime.errors import ResourceExhausted
 from services.ar.constraints.compiler import MAX_GRAMMAR_BYTES, grammar_memory
 from services.ar.constraints.grammar import Constraint
+from tandem.shared.errors import ResourceExhausted
 from tests.unit.services.ar.constraints.texts import tiny_compiler
 
 

@@ -14,6 +14,7 @@ from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.engine import Engine
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
+from tandem.shared.errors import ResourceExhausted, WaitTooLong
 
 LIMIT_SECONDS = 60
 NUM_PLACES = 16

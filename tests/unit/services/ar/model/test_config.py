@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.config import MAX_LAYERS, Llama3RopeScaling, read_config
 from services.ar.model.fields import Fields
 from services.ar.model.huggingface.config import config_from_huggingface

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.quantised import QuantisedTensor, check_finite, read_rows
+from tandem.shared.models import ModelError
 
 MATRIX = np.arange(60, dtype=np.uint8).reshape(10, 6)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.config import MAX_LAYERS, ModelConfig
 from services.ar.model.tensor_check import check_tensors, expected_shapes
 from services.ar.model.weights import open_checkpoint

@@ -2,9 +2,9 @@
 
 import pytest
 
-from runtime.errors import InvalidArgument
-from runtime.models import ModelError
 from services.ar.codecs.chat.prompt import ChatTemplate
+from tandem.shared.errors import InvalidArgument
+from tandem.shared.models import ModelError
 
 TURNS = [("user", "hello")]
 ENDLESS = "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}"

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from runtime.settings import cache_folder
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.library import open_kernel
 from services.ar.compute.native.packing import STORED

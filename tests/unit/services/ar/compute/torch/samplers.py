@@ -6,13 +6,13 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from runtime.settings import cache_folder
 from services.ar.compute.native.library import open_kernel
 from services.ar.compute.native.sampling.rows import Histories, Rows
 from services.ar.compute.runner import Wanted
 from services.ar.compute.torch.sampling import sample as torch_sample
 from services.ar.engine.sequence import SampledToken
 from services.ar.engine.step import LogitsRow
+from tandem.shared.cache_folder import cache_folder
 
 Sample: TypeAlias = Callable[[Tensor, list[LogitsRow]], list[SampledToken]]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.errors import TooComplex
 from services.ar.compute.runner import with_masks
 from services.ar.compute.torch.sampling import UniformNumbers, rule_out
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.engine.step import LogitsRow
+from tandem.shared.errors import TooComplex
 from tests.sampling_extremes import extreme_parameters
 from tests.unit.services.ar.compute.torch.samplers import SAMPLERS, Sample
 

@@ -7,9 +7,9 @@ import gguf
 import numpy as np
 import pytest
 
-from runtime.models import ModelError
 from services.ar.model.gguf.file import read_gguf
 from services.ar.model.quantised import as_array
+from tandem.shared.models import ModelError
 
 TEXT, ARRAY, U8, U32 = 8, 9, 0, 4
 F32, Q8_0 = 0, 8

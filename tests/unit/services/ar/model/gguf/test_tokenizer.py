@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from tokenizers import pre_tokenizers
 
-from runtime.models import ModelError
 from services.ar.model.gguf.file import GgufFile
 from services.ar.model.gguf.tokenizer import (
     BYTE,
@@ -18,6 +17,7 @@ from services.ar.model.gguf.tokenizer import (
     GgufTokenizer,
     read_tokenizer,
 )
+from tandem.shared.models import ModelError
 
 ALPHABET = dict.fromkeys(sorted(pre_tokenizers.ByteLevel.alphabet()), NORMAL)
 SPECIAL = {"<|begin|>": CONTROL, "<|im_end|>": CONTROL, "<tool>": USER_DEFINED}

@@ -14,12 +14,12 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from runtime.models import ModelError
 from services.ar.compute.torch.loading import as_tensor
 from services.ar.model.arrays import Array
 from services.ar.model.huggingface.packed import AWQ, COMPRESSED, GPTQ, Scheme, scheme_of, shape_of, unpack
 from services.ar.model.quantised import QuantisedTensor, as_array
 from services.ar.model.weights import open_checkpoint
+from tandem.shared.models import ModelError
 from tests.tiny_models import save_tiny_model
 
 PACKED = load_arrays(Path(__file__).with_name("packed_by_their_libraries.safetensors"))
