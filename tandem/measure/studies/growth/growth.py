@@ -153,7 +153,7 @@ class GrowthStudy(Study):
         given = [requests] if requests else ()
         run_result = await self.audited_runs.run(source, name, scenario, requests=given)
         self._check(source, name, scenario, run_result)
-        return together(run_result.record, scenario.workloads[0].rpc, len(requests) or None)
+        return together(run_result.record, scenario.workloads[0].rpc, len(requests))
 
     def _check(self, source: Generator, name: str, scenario: Scenario, run_result: RunResult) -> None:
         """Raise BrokenOff unless each stream has the tokens that were asked for."""

@@ -92,10 +92,10 @@ def draft_points(
 
 def _draft_point(case: Case, rounds: Sequence[Sequence[Together]], servers: Sequence[Server]) -> DraftPoint:
     pairs = [
-        (ours.token_ids, theirs.token_ids)
+        pair
         for first, *others in rounds
         for other in others
-        for ours, theirs in zip(first.streams, other.streams, strict=True)
+        for pair in zip(first.token_ids, other.token_ids, strict=True)
     ]
     rates = [[streams.decode_tokens_per_second or 0.0 for streams in row] for row in rounds]
     results = [

@@ -1,10 +1,6 @@
 """Streams that were sent at once: which tokens came, and when. Knows neither what they are for nor who sent them."""
 
-import itertools
-import statistics
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,70 +9,56 @@ from tandem.measure.results.record import Record
 from tandem.measure.statistics.quantiles import nearest_rank
 
 
-@dataclass
-class Stream:
-    """`times` and `counts` of the messages that brought tokens. `token_ids` are there if replies were kept."""
-
-    sent: float
-    times: list[float] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    token_ids: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Together:
-    """Seconds of the common part: from the last one's first token to the first one's end, in which all were generating;
-    there may be none, if the server did not run all of them at a time.
+    """Streams of a record, each of at least one message. Seconds of the common part: from the last one's first token to
+    the first one's end, in which all were generating; there may be none, if the server did not run all of them at a
+    time. `token_ids` of each stream are there if replies were kept.
     """
 
-    streams: Sequence[Stream]
+    def __init__(self, record: Record, token_ids: Sequence[Sequence[int]] = ()) -> None:
+        self.token_ids = token_ids
+        messages = record.messages
+        self._sent, self._at, self._counts = record.requests["sent"], messages["at"], messages["num_outputs"]
+        ends = np.diff(messages["number"]) != 0
+        self._is_first, self._is_last = np.append(True, ends), np.append(ends, True)
 
     @property
     def whole_tokens_per_second(self) -> float:
-        seconds = max(stream.times[-1] for stream in self.streams) - min(stream.sent for stream in self.streams)
-        return sum(sum(stream.counts) for stream in self.streams) / seconds
+        return float(self._counts.sum() / (self._at.max() - self._sent.min()))
 
     @property
     def first_token_p50_seconds(self) -> float:
-        return nearest_rank([stream.times[0] - stream.sent for stream in self.streams], 0.5)
+        return nearest_rank(self._at[self._is_first] - self._sent, 0.5)
 
     @property
     def common(self) -> tuple[float, float]:
         """Beginning and end of the common part."""
-        return max(stream.times[0] for stream in self.streams), min(stream.times[-1] for stream in self.streams)
+        return float(self._at[self._is_first].max()), float(self._at[self._is_last].min())
 
     @property
     def decode_tokens_per_second(self) -> float | None:
         begin, end = self.common
         if end <= begin:
             return None
-        rows = (row for stream in self.streams for row in zip(stream.times, stream.counts, strict=True))
-        return sum(count for at, count in rows if begin < at <= end) / (end - begin)
+        return float(self._counts[(self._at > begin) & (self._at <= end)].sum() / (end - begin))
 
     @property
     def gap_p50_seconds(self) -> float | None:
         begin, end = self.common
-        pairs = (pair for stream in self.streams for pair in itertools.pairwise(stream.times))
-        gaps = [after - before for before, after in pairs if begin <= before and after <= end]
-        return nearest_rank(gaps, 0.5) if gaps else None
+        before, after = self._at[:-1], self._at[1:]
+        gaps = (after - before)[~self._is_first[1:] & (before >= begin) & (after <= end)]
+        return nearest_rank(gaps, 0.5) if len(gaps) else None
 
     @property
     def tokens_per_message(self) -> float:
         """Behind each stream's first message; 0 if there was none."""
-        counts = [count for stream in self.streams for count in stream.counts[1:]]
-        return statistics.fmean(counts) if counts else 0.0
+        counts = self._counts[~self._is_first]
+        return float(counts.mean()) if len(counts) else 0.0
 
 
-def together(record: Record, rpc: str, num_requests: int | None = None) -> Together:
-    """Return the streams of a record, all of one `rpc`: in the order of their numbers, or of `num_requests` that were
-    given to the run, wherever its numbers began.
+def together(record: Record, rpc: str, num_requests: int = 0) -> Together:
+    """Return the streams of a record, all of one `rpc`; the tokens of `num_requests` that were given to the run in the
+    order of these, wherever its numbers began.
     """
-    tokens = tokens_by_number(record, [rpc])
-    numbers = record.messages["number"]
-    streams = []
-    for row in sorted(record.requests, key=lambda row: int(row["number"]) % (num_requests or sys.maxsize)):
-        first, end = (int(np.searchsorted(numbers, row["number"], side=side)) for side in ("left", "right"))
-        own = record.messages[first:end]
-        kept = tokens.get(int(row["number"]), [])
-        streams.append(Stream(float(row["sent"]), own["at"].tolist(), own["num_outputs"].tolist(), kept))
-    return Together(streams)
+    tokens = tokens_by_number(record, [rpc]) if num_requests else {}
+    return Together(record, [tokens[number] for number in sorted(tokens, key=lambda number: number % num_requests)])

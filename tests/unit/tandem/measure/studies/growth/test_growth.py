@@ -5,15 +5,16 @@ import pytest
 from tandem.measure.results.files import read_as, write_document
 from tandem.measure.results.growth import Growth, Settings
 from tandem.measure.setting_errors import checked as checked_settings
-from tandem.measure.studies.growth.streams import Stream, Together
 from tandem.measure.studies.growth.texts import prompt
 from tests.unit.tandem.measure.studies.growth.imagined import (
     OWN_SECONDS,
     SHARED_SECONDS,
+    Stream,
+    at_once,
     document,
     findings,
+    several,
     stream,
-    together,
 )
 
 
@@ -37,7 +38,7 @@ def test_figures_are_those_of_the_imagined_server():
 
 def test_outputs_that_differ_are_a_problem():
     study = findings(Settings())
-    study.drafts["new", 1][0][1] = Together([stream(0.05, 0.01, [1] * 64, first_id=7)])
+    study.drafts["new", 1][0][1] = at_once([stream(0.05, 0.01, [1] * 64, first_id=7)])
     found = document(study)
     assert found.problems == ("1 streams of new text: 1 of 3 outputs differ between the servers",)
 
@@ -45,7 +46,7 @@ def test_outputs_that_differ_are_a_problem():
 def test_streams_that_did_not_run_at_once_are_left_out_and_told_of():
     study = findings(Settings())
     late = Stream(0.0, [9.0 + place for place in range(64)], [1] * 64, list(range(64)))
-    apart = Together([*together(63, 0.01).streams, late])
+    apart = at_once([*several(63, 0.01), late])
     study.concurrency[64][1] = study.drafts["new", 1][0][1] = apart
     study.concurrency[48] = [apart] * 3
     study.drafts["new", 8] = [[apart, apart]]
@@ -63,7 +64,7 @@ def test_streams_that_did_not_run_at_once_are_left_out_and_told_of():
 
 def test_a_context_whose_tokens_came_at_once_is_told_of():
     study = findings(Settings())
-    study.context[64][0] = Together([stream(0.05, 0.01, [32])])
+    study.context[64][0] = at_once([stream(0.05, 0.01, [32])])
     found = document(study)
     assert "64 tokens of context: 1 of 3 times all tokens came in one message" in found.problems[0]
     assert found.context[0].gap_p50_seconds.count == 2

@@ -4,13 +4,14 @@ import pytest
 
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.results.record import merged
-from tandem.measure.studies.growth.streams import Stream, Together, together
+from tandem.measure.studies.growth.streams import together
 from tests.unit.tandem.measure.records import USE, Recorder, row
+from tests.unit.tandem.measure.studies.growth.imagined import Stream, at_once
 
 # One waits for its prompt while the other generates; both generate from 2.0 to 4.0.
 EARLY = Stream(0.0, [1.0, 1.5, 2.0, 3.0, 4.0], [1, 1, 1, 1, 1], [1, 2, 3, 4, 5])
 LATE = Stream(0.0, [2.0, 3.0, 4.0, 5.0], [1, 2, 2, 1], [6, 7, 8, 9, 10, 11])
-BOTH = Together([EARLY, LATE])
+BOTH = at_once([EARLY, LATE])
 
 
 def test_tokens_count_while_all_generate():
@@ -29,24 +30,23 @@ def test_messages_behind_the_first_tell_the_tokens_of_a_step():
 
 
 def test_streams_that_never_run_at_once_have_no_rate():
-    apart = Together([Stream(0.0, [1.0, 2.0], [1, 1], [1, 2]), Stream(0.0, [3.0, 4.0], [1, 1], [3, 4])])
+    apart = at_once([Stream(0.0, [1.0, 2.0], [1, 1], [1, 2]), Stream(0.0, [3.0, 4.0], [1, 1], [3, 4])])
     assert apart.decode_tokens_per_second is None
     assert apart.gap_p50_seconds is None
 
 
 def test_a_lone_message_has_no_rate():
-    lone = Together([Stream(0.0, [1.0], [4], [1, 2, 3, 4])])
+    lone = at_once([Stream(0.0, [1.0], [4], [1, 2, 3, 4])])
     assert lone.decode_tokens_per_second is None
     assert lone.tokens_per_message == 0.0
 
 
-def test_a_record_has_the_streams_in_order_with_what_came_when():
+def test_the_tokens_of_given_requests_are_in_their_order():
     recorder = Recorder(1)
-    for number, token in ((8, 3), (7, 2)):
+    for number, token in ((8, 3), (7, 2), (6, 4)):
         message = ar_pb2.GenerateResponse(token_ids=[token] * 2).SerializeToString()
         messages = [(number, 0.5, 2), (number, 0.9, 2)]
         recorder.ended(row(number, 0.1, 1.0, sent=0.2), messages, [(number, message)] * 2)
-    first, second = together(merged([recorder.record(USE)]), "Generate").streams
-    assert (first.sent, first.times, first.counts) == (0.2, [0.5, 0.9], [2, 2])
-    assert (first.token_ids, second.token_ids) == ([2] * 4, [3] * 4)
-    assert first.times[0] - first.sent == pytest.approx(0.3)
+    found = together(merged([recorder.record(USE)]), "Generate", 3)
+    assert found.token_ids == [[4] * 4, [2] * 4, [3] * 4]
+    assert found.first_token_p50_seconds == pytest.approx(0.3)
