@@ -63,10 +63,10 @@ def ends(value: Value, show: Show, joint: str = "-") -> str:
     """
     if value.low is None or value.high is None or (value.method == "range" and value.count < 2):
         return ""
-    texts = [show(each) for each in (value.value, value.low, value.high)]
+    texts = [show(one) for one in (value.value, value.low, value.high)]
     unit = texts[0].removeprefix(texts[0].rstrip(_UNITS))
     if unit in _A_SECOND:
-        texts = [number(each * _A_SECOND[unit]) for each in (value.value, value.low, value.high)]
+        texts = [number(one * _A_SECOND[unit]) for one in (value.value, value.low, value.high)]
     elif len({text.removeprefix(text.rstrip(_UNITS)) for text in texts}) == 1:
         texts = [text.rstrip(_UNITS) for text in texts]
     return (joint if value.low >= 0 else " to ").join(texts[1:])
@@ -79,8 +79,8 @@ def printable(text: str) -> str:
 
 def ranged(value: Value, show: Show) -> str:
     """Return a value for a sentence, and in brackets how sure it is."""
-    told = ends(value, show, " to ")
-    return f"{show(value.value)} ({told})" if told else show(value.value)
+    both = ends(value, show, " to ")
+    return f"{show(value.value)} ({both})" if both else show(value.value)
 
 
 def counted(number: int, noun: str) -> str:

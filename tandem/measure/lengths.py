@@ -38,10 +38,10 @@ class Lengths(BaseModel):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Lengths":
-        wanted = _NUM_PARAMETERS.get(self.shape, len(self.parameters))
+        number = _NUM_PARAMETERS.get(self.shape, len(self.parameters))
         is_upside_down = self.shape == "uniform" and list(self.parameters) != sorted(self.parameters)
         if (
-            len(self.parameters) != wanted
+            len(self.parameters) != number
             or min(self.parameters, default=0) < 1
             or is_upside_down
             or max(self.parameters) > MAX

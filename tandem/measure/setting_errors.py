@@ -13,18 +13,18 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @contextlib.contextmanager
-def explained(what: str = "") -> Iterator[None]:
+def explain_errors(what: str = "") -> Iterator[None]:
     """Turn a ValidationError into an ExpectedError that says all that is wrong; the text begins with `what`."""
     try:
         yield
     except ValidationError as error:
-        lines = (_line(each["loc"], each["msg"], each["input"]) for each in error.errors())
+        lines = (_line(wrong["loc"], wrong["msg"], wrong["input"]) for wrong in error.errors())
         raise ExpectedError(what + "; ".join(lines)) from None
 
 
-def checked(kind: type[M], values: dict[str, Any]) -> M:
+def validate(kind: type[M], values: dict[str, Any]) -> M:
     """Return checked settings. Raises ExpectedError that names field, value and what is accepted."""
-    with explained():
+    with explain_errors():
         return kind.model_validate(values)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tandem.measure.scenario import Api, Delivery, Workload
-from tandem.measure.setting_errors import explained
+from tandem.measure.setting_errors import explain_errors
 from tandem.shared.errors import ExpectedError
 
 KINDS = ("text", "image", "images")
@@ -66,7 +66,7 @@ def _workload(text: str, values: dict[str, Any], words: list[str], keys: Sequenc
             raise ExpectedError(f"{text!r}: {word!r} is not accepted for {syntax}")
         low, colon, high = value.partition(":")
         values[_FIELDS[key]] = (low, high if colon else low) if key == "cancel-after" else value
-    with explained(f"{text!r}: "):
+    with explain_errors(f"{text!r}: "):
         return Workload(**values)
 
 

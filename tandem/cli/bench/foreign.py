@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.bench.options import parsed_workloads
+from tandem.cli.bench.options import parse_workloads
 from tandem.measure.scenario import Api, Workload
 from tandem.measure.workload_text import METHOD_KEYS, parse_method
 
@@ -61,7 +61,7 @@ class MethodOptions:
         if self.method is None:
             if self.data is not None or self.proto is not None:
                 raise typer.BadParameter("--data and --proto belong to --method, which is not given")
-            return parsed_workloads(texts, api.api, api.model), ()
+            return parse_workloads(texts, api.api, api.model), ()
         if texts:
             raise typer.BadParameter("give one of --workload and --method")
         if api != ApiOptions():

@@ -12,7 +12,7 @@ import typer
 from tandem.cli.options import JUDGE_DIR
 from tandem.cli.terminal import Terminal
 from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
-from tandem.measure.setting_errors import checked, explained
+from tandem.measure.setting_errors import explain_errors, validate
 from tandem.measure.workload_text import parse_workload
 
 load_option = partial(typer.Option, rich_help_panel="Load")
@@ -100,7 +100,7 @@ class RunOptions:
             raise typer.BadParameter("--arrivals and --max-outstanding belong to open loops, and this one is closed")
         outstanding = self.max_outstanding
         has_no_end = self.duration is None and self.requests is None
-        with explained():
+        with explain_errors():
             return Scenario(
                 workloads=tuple(workloads),
                 load=load,
@@ -152,17 +152,17 @@ class JudgeOptions:
         """
         from tandem.measure.quality.reference import fashion_mnist
 
-        found = ""
+        problem = ""
         if self.judge == JUDGE_DIR and not JUDGE_DIR.is_dir():
-            found = f"there is no judge at {JUDGE_DIR}; --judge names another one, as in a checkout of Tandem"
+            problem = f"there is no judge at {JUDGE_DIR}; --judge names another one, as in a checkout of Tandem"
         elif self.reference is None:
             try:
                 fashion_mnist()
             except FileNotFoundError as error:
-                found = str(error)
-        if found:
-            terminal.note(f"quality will not be measured: {found}")
-        return found
+                problem = str(error)
+        if problem:
+            terminal.note(f"quality will not be measured: {problem}")
+        return problem
 
 
 _Page = Annotated[
@@ -188,7 +188,7 @@ class MeterOptions:
         return {name.removesuffix("_metrics"): page for name, page in vars(self).items() if page is not None}
 
 
-def parsed_workloads(texts: Sequence[str] | None, api: Api = "tandem", model: str = "") -> tuple[Workload, ...]:
+def parse_workloads(texts: Sequence[str] | None, api: Api = "tandem", model: str = "") -> tuple[Workload, ...]:
     """Return the workloads, of Tandem's own protocol or by another API. Raises ValueError."""
     usual = DEFAULT_WORKLOAD if api == "tandem" else DEFAULT_API_WORKLOAD
     workloads = tuple(parse_workload(text, api, model) for text in texts or [usual])
@@ -199,12 +199,12 @@ def parsed_workloads(texts: Sequence[str] | None, api: Api = "tandem", model: st
 
 def open_loop(rate: float, arrivals: str, end_rate: float | None = None) -> OpenLoop:
     """Return an open loop. Raises ValueError."""
-    return checked(OpenLoop, {"rate_per_second": rate, "arrivals": arrivals, "end_rate_per_second": end_rate})
+    return validate(OpenLoop, {"rate_per_second": rate, "arrivals": arrivals, "end_rate_per_second": end_rate})
 
 
 def closed_loop(concurrency: int, end_concurrency: float | None = None) -> ClosedLoop:
     """Return a closed loop. Raises ValueError."""
-    return checked(ClosedLoop, {"concurrency": concurrency, "end_concurrency": end_concurrency})
+    return validate(ClosedLoop, {"concurrency": concurrency, "end_concurrency": end_concurrency})
 
 
 def timestamp() -> str:

@@ -48,7 +48,7 @@ def write_report(sources: Sources, out: Path, png_dir: Path, terminal: Terminal)
     from tandem.measure.report.tables.writers import terminal_table
 
     if not sources.documents:
-        reasons = "; ".join(f"{each.name}: {each.reason}" for each in sources.rejected) or "no .json files there"
+        reasons = "; ".join(f"{file.name}: {file.reason}" for file in sources.rejected) or "no .json files there"
         raise ExpectedError(f"nothing to report: {reasons}")
     pngs = page.write_report(sources, out, png_dir)
     story = tell(sources)

@@ -17,7 +17,7 @@ from tandem.cli.bench.options import (
     folder_option,
     load_option,
     open_loop,
-    parsed_workloads,
+    parse_workloads,
     timestamp,
 )
 from tandem.cli.bench.progress import run_shown
@@ -165,7 +165,7 @@ def sweep(
             (
                 name,
                 folder / f"{name}-round-{number + 1}.json",
-                options.scenario(parsed_workloads(workload), load, number),
+                options.scenario(parse_workloads(workload), load, number),
             )
             for number in range(rounds)
             for name, load in (loads if number % 2 == 0 else loads[::-1])

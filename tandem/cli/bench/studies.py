@@ -23,7 +23,7 @@ from tandem.measure.results import growth as growing
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import check_writable, read_as
 from tandem.measure.scenario import PARADIGMS
-from tandem.measure.setting_errors import checked
+from tandem.measure.setting_errors import validate
 
 _fit = partial(typer.Option, rich_help_panel="Fit")
 _capacity = partial(typer.Option, rich_help_panel="Capacity")
@@ -92,7 +92,7 @@ def fit_to(
     need_packages("report", *REPORT_PACKAGES)
     from tandem.measure.studies.fit.fit import run_fit
 
-    asked = checked(crossover.Settings, settings)
+    asked = validate(crossover.Settings, settings)
     check_writable(folder.path / FIT)
     names = dict(zip(PARADIGMS, models, strict=True))
     with Stages(terminal) as stages:
@@ -148,7 +148,7 @@ def colocate_to(
     need_packages("report", "scipy")
     from tandem.measure.studies.colocation import measure_colocation
 
-    asked = checked(together.Settings, {**settings, "sequential_model": models[0], "parallel_model": models[1]})
+    asked = validate(together.Settings, {**settings, "sequential_model": models[0], "parallel_model": models[1]})
     ends = {one.model: one.low_per_second for one in fit.capacities} if fit else {}
     capacities = {model: low for model, low in ends.items() if low is not None}
     check_writable(folder.path / COLOCATION)
@@ -215,7 +215,7 @@ def growth(
         need_packages("report", *REPORT_PACKAGES)
         from tandem.measure.studies.growth.growth import measure_growth
 
-        settings = checked(growing.Settings, vars(options))
+        settings = validate(growing.Settings, vars(options))
         others = [
             growing.Server(label=label, address=at) for at, _, label in (text.partition("=") for text in also or [])
         ]

@@ -14,7 +14,7 @@ from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import number
-from tandem.measure.setting_errors import explained
+from tandem.measure.setting_errors import explain_errors
 from tandem.new_folder import new_folder
 from tandem.shared.errors import ExpectedError
 from tandem.shared.model_spec import SamplingSpec
@@ -130,7 +130,7 @@ def _recommended_sampling(path: Path) -> str:
     if found.get("do_sample") is False:
         return ""
     numbers = {name: found[name] for name in SamplingSpec.model_fields if type(found.get(name)) in (int, float)}
-    with explained(f"{path / 'generation_config.json'}: "):
+    with explain_errors(f"{path / 'generation_config.json'}: "):
         values = SamplingSpec(**numbers).model_dump(exclude_none=True)
     return "".join(("\n[sampling]\n", *(f"{name} = {value}\n" for name, value in values.items()))) if values else ""
 

@@ -15,7 +15,7 @@ from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.load import Backlog, Document, StreamResult, Window
-from tandem.measure.results.record import Outcome, Record, merged
+from tandem.measure.results.record import Outcome, Record, merge
 from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.statistics.backlog import backlog_of
 from tandem.measure.statistics.stream_results import is_measured, stream_results, window_seconds
@@ -51,7 +51,7 @@ def run_result(
     reasons = list(dict.fromkeys(share.stop_reason for share in shares if share.stop_reason))
     if not records:
         raise ChildProcessError("; ".join(reasons))
-    record, scenario = merged(records), plan.scenario
+    record, scenario = merge(records), plan.scenario
     seconds = window_seconds(scenario, record, [share.stopped_at for share in shares if share.stopped_at is not None])
     streams = stream_results(scenario, record, seconds)
     own = audit(record, streams, is_partial=bool(reasons))

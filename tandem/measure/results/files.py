@@ -48,10 +48,10 @@ def read_result(path: Path) -> Result:
 
 def read_as(path: Path, kind: type[R]) -> R:
     """Return the document of this kind in a file. Raises what `read_result` does."""
-    found = read_result(path)
-    if not isinstance(found, kind):
-        raise ExpectedError(f"{path}: of kind {found.kind!r}; wanted is {kind.model_fields['kind'].default!r}")
-    return found
+    document = read_result(path)
+    if not isinstance(document, kind):
+        raise ExpectedError(f"{path}: of kind {document.kind!r}; wanted is {kind.model_fields['kind'].default!r}")
+    return document
 
 
 def check_writable(path: Path) -> None:

@@ -90,15 +90,15 @@ class Record(NamedTuple):
 
     def kept(self) -> dict[int, list[bytes]]:
         """Return the reply messages that were kept, by the number of their request."""
-        found: dict[int, list[bytes]] = defaultdict(list)
+        replies: dict[int, list[bytes]] = defaultdict(list)
         raw, begin = self.reply_bytes.tobytes(), 0
         for number, size in self.replies.tolist():
-            found[number].append(raw[begin : begin + size])
+            replies[number].append(raw[begin : begin + size])
             begin += size
-        return found
+        return replies
 
     def to_bytes(self) -> bytes:
-        texts = [(*told, count) for told, count in self.error_texts.items()]
+        texts = [(*text, count) for text, count in self.error_texts.items()]
         file = io.BytesIO()
         np.savez(file, **{**self._asdict(), "error_texts": np.array(texts, _TEXT)})
         return file.getvalue()
@@ -106,34 +106,34 @@ class Record(NamedTuple):
     @classmethod
     def from_bytes(cls, raw: bytes) -> Record:
         with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            found: dict[str, Any] = dict(file)
-        found["error_texts"] = Counter({tuple(told): count for *told, count in found["error_texts"].tolist()})
-        found["max_outstanding"] = int(found["max_outstanding"])
-        found["uses"] = tuple(
+            fields: dict[str, Any] = dict(file)
+        fields["error_texts"] = Counter({tuple(text): count for *text, count in fields["error_texts"].tolist()})
+        fields["max_outstanding"] = int(fields["max_outstanding"])
+        fields["uses"] = tuple(
             Use(cpu, wall, int(number), bool(first), bool(compiled))
-            for cpu, wall, number, first, compiled in found["uses"].tolist()
+            for cpu, wall, number, first, compiled in fields["uses"].tolist()
         )
-        return cls(**found)
+        return cls(**fields)
 
 
 _TEXT = np.dtype([("workload", "i2"), ("code", "U32"), ("text", "U500"), ("count", "i8")])
 
 
-def merged(records: Sequence[Record]) -> Record:
+def merge(records: Sequence[Record]) -> Record:
     """Return the records of all processes as if one had seen it all, rows in the order of the requests' numbers."""
     first = records[0]
     return Record(
-        requests=_by_number([each.requests for each in records]),
-        messages=_by_number([each.messages for each in records]),
-        lags=np.concatenate([each.lags for each in records]),
-        num_dropped=np.sum([each.num_dropped for each in records], axis=0),
-        num_abandoned=np.sum([each.num_abandoned for each in records], axis=0),
-        error_texts=sum((each.error_texts for each in records[1:]), first.error_texts),
+        requests=_by_number([record.requests for record in records]),
+        messages=_by_number([record.messages for record in records]),
+        lags=np.concatenate([record.lags for record in records]),
+        num_dropped=np.sum([record.num_dropped for record in records], axis=0),
+        num_abandoned=np.sum([record.num_abandoned for record in records], axis=0),
+        error_texts=sum((record.error_texts for record in records[1:]), first.error_texts),
         # At different instants, so an upper bound.
-        max_outstanding=sum(each.max_outstanding for each in records),
-        uses=tuple(use for each in records for use in each.uses),
-        replies=np.concatenate([each.replies for each in records]),
-        reply_bytes=np.concatenate([each.reply_bytes for each in records]),
+        max_outstanding=sum(record.max_outstanding for record in records),
+        uses=tuple(use for record in records for use in record.uses),
+        replies=np.concatenate([record.replies for record in records]),
+        reply_bytes=np.concatenate([record.reply_bytes for record in records]),
     )
 
 

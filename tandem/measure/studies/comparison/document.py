@@ -16,7 +16,7 @@ from tandem.measure.results.comparison import (
     Served,
 )
 from tandem.measure.results.header import ServedModel
-from tandem.measure.results.record import merged
+from tandem.measure.results.record import merge
 from tandem.measure.studies.comparison.callers import SAMPLES_PER_CLASS, CallersStudy
 from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair, work_of
 from tandem.measure.studies.comparison.series import Series, capacity_of, contrasts_of, point, stream_result
@@ -90,7 +90,7 @@ def mode_result(study: CallersStudy, mode: Mode) -> ModeResult:
     settings, records = study.settings, [trial.record for _, trial in study.trials if trial.mode == mode]
     series = (_series(study, mode.name, concurrency) for concurrency in sorted(settings.concurrencies))
     curve = tuple(point(mode, one, settings.confidence) for one in series if one.trials)
-    everything = stream_result(mode, merged(records)) if records else None
+    everything = stream_result(mode, merge(records)) if records else None
     return ModeResult(
         name=mode.name,
         paradigm=mode.paradigm,

@@ -129,9 +129,9 @@ def pair_of(models: Sequence[ServedModel], sequential: str, parallel: str) -> Pa
     pairs = [_pair(first, second) for first in firsts for second in seconds]
     matched = [pair for pair in pairs if pair.is_matched]
     plain = [pair for pair in matched if not pair.sequential.takes_steps]
-    for found in (pairs, matched, plain):
-        if len(found) == 1:
-            return found[0]
+    for choice in (pairs, matched, plain):
+        if len(choice) == 1:
+            return choice[0]
     ways = [
         f"--{paradigm}-model ({', '.join(dict.fromkeys(model.name for model in there))})"
         for paradigm, there in (("sequential", firsts), ("parallel", seconds))
@@ -144,11 +144,11 @@ def _candidates(models: Sequence[ServedModel], paradigm: Paradigm, name: str) ->
     served = [model for model in models if model.paradigm == paradigm]
     if not served:
         raise ExpectedError(f"model: no {paradigm} model is served there")
-    found = [model for model in served if name in ("", model.name)]
-    if not found:
+    fitting = [model for model in served if name in ("", model.name)]
+    if not fitting:
         there = ", ".join(model.name for model in served)
         raise ExpectedError(f"model: {name!r} is not served; {paradigm} models there: {there}")
-    return found
+    return fitting
 
 
 def _pair(first: ServedModel, second: ServedModel) -> Pair:
@@ -171,7 +171,7 @@ def work_of(model: ServedModel) -> Work:
     if model.modality == "text":
         return Work(name=f"a text of {OUTPUT_TOKENS} tokens", unit="token", num_outputs=OUTPUT_TOKENS)
     height, width, *channels = model.image_shape
-    size = "x".join(map(str, (height, width, *(each for each in channels if each != 1))))
+    size = "x".join(map(str, (height, width, *(number for number in channels if number != 1))))
     return Work(name=f"an image of {size}{' of a class' if model.num_classes else ''}", unit="image", num_outputs=1)
 
 

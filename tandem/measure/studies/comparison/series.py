@@ -10,7 +10,7 @@ import numpy as np
 from tandem.measure.results.comparison import Capacity, Contrast, Metric, Point, Timed, TrialResult
 from tandem.measure.results.distributions import Distribution
 from tandem.measure.results.load import StreamResult
-from tandem.measure.results.record import Outcome, Record, merged
+from tandem.measure.results.record import Outcome, Record, merge
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import ClosedLoop, Scenario
 from tandem.measure.statistics.stream_results import stream_results
@@ -80,7 +80,7 @@ def contrasts_of(names: tuple[str, str], series: Sequence[Series], confidence: f
 
 def point(mode: Mode, series: Series, confidence: float) -> Point:
     """Return the point of a curve."""
-    record = merged([trial.record for trial in series.trials])
+    record = merge([trial.record for trial in series.trials])
     concurrency = series.trials[0].concurrency
     result = stream_result(mode, record, concurrency)
 

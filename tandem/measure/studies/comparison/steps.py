@@ -125,7 +125,7 @@ def steps_document(
 
     points = tuple(map(point, modes))
     return Steps(
-        **study.header(address, subjects.models, problems_of([each.mode for each in points])),
+        **study.header(address, subjects.models, problems_of([one.mode for one in points])),
         seconds=study.seconds,
         class_names=subjects.pair.class_names,
         settings=settings,

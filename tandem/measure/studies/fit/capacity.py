@@ -62,7 +62,7 @@ def is_met(run: Trial, slo_seconds: float) -> bool | None:
 
 
 def tried(trials: Sequence[Trial], slo_seconds: float) -> Tried:
-    return [(each.rate_per_second, is_met(each, slo_seconds)) for each in trials if is_telling(each)]
+    return [(run.rate_per_second, is_met(run, slo_seconds)) for run in trials if is_telling(run)]
 
 
 def capacity(paradigm: Paradigm, model: str, slo_seconds: float, trials: Sequence[Trial]) -> Capacity:
@@ -72,7 +72,7 @@ def capacity(paradigm: Paradigm, model: str, slo_seconds: float, trials: Sequenc
     without a miss, so the lower end lies so much below the rate that was met.
     """
     low, high = bracket(tried(trials, slo_seconds))
-    unseen = max((slo_seconds / each.seconds for each in trials if each.rate_per_second == low), default=0.0)
+    unseen = max((slo_seconds / run.seconds for run in trials if run.rate_per_second == low), default=0.0)
     return Capacity(
         paradigm=paradigm,
         model=model,
@@ -83,12 +83,11 @@ def capacity(paradigm: Paradigm, model: str, slo_seconds: float, trials: Sequenc
     )
 
 
-def carried(found: Capacity, quantile: str) -> dict[float, float]:
+def carried(one: Capacity, quantile: str) -> dict[float, float]:
     """Return the median of a quantile over the trials of each rate below the lowest that missed the objective."""
-    told = [(each, is_met(each, found.slo_seconds)) for each in found.trials if is_telling(each)]
-    lowest = min((each.rate_per_second for each, is_there in told if is_there is False), default=math.inf)
+    missed = [rate for rate, is_there in tried(one.trials, one.slo_seconds) if is_there is False]
     latencies: dict[float, list[float]] = {}
-    for each, _ in told:
-        if each.rate_per_second < lowest:
-            latencies.setdefault(each.rate_per_second, []).append(getattr(each, f"{quantile}_seconds"))
+    for run in filter(is_telling, one.trials):
+        if run.rate_per_second < min(missed, default=math.inf):
+            latencies.setdefault(run.rate_per_second, []).append(getattr(run, f"{quantile}_seconds"))
     return {rate: statistics.median(values) for rate, values in latencies.items()}

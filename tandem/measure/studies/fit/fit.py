@@ -219,7 +219,7 @@ class FitStudy(Study):
             parts.append(observe(run_result.record, "sequential", callers, is_by_request=True))
         fit = fit_service(join(parts))
         curves = fit.curves()
-        lengths = tuple(_text_length(fit, float(length)) for length in np.unique(fit.seen.length))
+        lengths = tuple(_text_length(fit, float(length)) for length in np.unique(fit.rows.length))
         return TextIllustration(model=settings.text_model, unit=curves["unit"], rest=curves["rest"], lengths=lengths)
 
     def _model(self, paradigm: Paradigm) -> str:
@@ -229,7 +229,7 @@ class FitStudy(Study):
 
 def _text_length(fit: Fit, length: float) -> TextLength:
     """Return how t0 + L * t_step(b) fits the texts of one length."""
-    rows, service = fit.seen, fit.service
+    rows, service = fit.rows, fit.service
     here = rows.length == length
     pairs = zip(rows.in_flight[here], rows.batch[here], strict=True)
     fitted = float(np.mean([service.rest(callers) + length * service.unit(batch) for callers, batch in pairs]))

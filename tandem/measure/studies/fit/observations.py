@@ -47,7 +47,7 @@ class Observations:
 
     def resampled(self, random: np.random.Generator) -> Observations:
         """Return as many slices of each run, drawn with replacement."""
-        groups = [np.flatnonzero(self.run == each) for each in np.unique(self.run)]
+        groups = [np.flatnonzero(self.run == run) for run in np.unique(self.run)]
         rows = np.concatenate([random.choice(group, len(group)) for group in groups])
         return Observations(*(getattr(self, field.name)[rows] for field in fields(self)))
 
@@ -99,5 +99,5 @@ def in_flight(everyone: Table, rows: Table) -> Floats:
     # The integral of the number under way, which is straight between two instants.
     area = np.concatenate(([0.0], np.cumsum(counts[:-1] * np.diff(instants))))
     lives = np.maximum(rows["ended"] - rows["sent"], 1e-12)
-    found = np.interp(rows["ended"], instants, area) - np.interp(rows["sent"], instants, area)
-    return np.asarray(np.maximum(1.0, found / lives))
+    area_of_life = np.interp(rows["ended"], instants, area) - np.interp(rows["sent"], instants, area)
+    return np.asarray(np.maximum(1.0, area_of_life / lives))

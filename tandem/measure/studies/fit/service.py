@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tandem.measure.results.crossover import BreakEven, FitPoint, FittedCurve
+from tandem.measure.results.value import Value
 from tandem.measure.statistics.curve import MAX_RELATIVE_RESIDUAL, Curve, Measured, fit_curve, fit_shape
 from tandem.measure.statistics.intervals import of_draws
 from tandem.measure.studies.fit.observations import Observations
@@ -29,44 +30,44 @@ class Service(NamedTuple):
 
 @dataclass(frozen=True)
 class Fit:
-    """A service, fitted to what was seen, and to NUM_DRAWS bootstrap draws of it."""
+    """A service, fitted to observations, and to NUM_DRAWS bootstrap draws of them."""
 
-    seen: Observations
+    rows: Observations
     service: Service
     draws: Sequence[Service]
 
     def curves(self) -> dict[str, FittedCurve]:
         """Return the curves with their intervals and residuals, by the names that Service gives them."""
-        parts = zip(self.service, zip(*self.draws, strict=True), _X, self.seen.measured, strict=True)
-        return {name: _fitted_curve(*each) for name, each in zip(Service._fields, parts, strict=True)}
+        parts = zip(self.service, zip(*self.draws, strict=True), _X, self.rows.measured, strict=True)
+        return {name: _fitted_curve(*part) for name, part in zip(Service._fields, parts, strict=True)}
 
 
-def fit_service(seen: Observations) -> Fit:
+def fit_service(rows: Observations) -> Fit:
     """Return the fit, shapes chosen by residuals; draws are fitted in the same shapes, with the same knees.
 
     Raises ValueError if too little was measured.
     """
-    service, random = Service(*map(fit_curve, seen.measured)), np.random.default_rng(0)
-    resampled = (seen.resampled(random).measured for _ in range(NUM_DRAWS))
+    service, random = Service(*map(fit_curve, rows.measured)), np.random.default_rng(0)
+    resampled = (rows.resampled(random).measured for _ in range(NUM_DRAWS))
     knees = [curve.knee for curve in service]
-    return Fit(seen, service, [Service(*map(fit_shape, measured, knees)) for measured in resampled])
+    return Fit(rows, service, [Service(*map(fit_shape, measured, knees)) for measured in resampled])
 
 
 def break_even(sequential: Fit, parallel: Fit) -> tuple[BreakEven, ...]:
     """Return how many steps the sequential model could take in the time that the parallel one takes for all of it: for
     a lone request, and for the most in flight with which both were measured; beyond, the curves would be extrapolated.
     """
-    most = int(min(*(np.max(each.seen.in_flight) for each in (sequential, parallel)), np.max(sequential.seen.batch)))
+    both = (sequential, parallel)
+    most = int(min(*(np.max(fit.rows.in_flight) for fit in both), np.max(sequential.rows.batch)))
 
     def steps(first: Service, second: Service, number: int) -> float:
         return (second.whole(number) - first.rest(number)) / first.unit(number)
 
-    found = []
-    for number in dict.fromkeys((1, most)):
-        draws = [steps(*each, number) for each in zip(sequential.draws, parallel.draws, strict=True)]
-        value = steps(sequential.service, parallel.service, number)
-        found.append(BreakEven(num_in_flight=number, num_steps=of_draws(value, draws)))
-    return tuple(found)
+    def value(number: int) -> Value:
+        draws = [steps(*pair, number) for pair in zip(*(fit.draws for fit in both), strict=True)]
+        return of_draws(steps(sequential.service, parallel.service, number), draws)
+
+    return tuple(BreakEven(num_in_flight=number, num_steps=value(number)) for number in dict.fromkeys((1, most)))
 
 
 def _fitted_curve(
@@ -75,14 +76,17 @@ def _fitted_curve(
     points = _points(curve, measured)
     worst = max(abs(point.relative_residual) for point in points)
     has_knee = curve.shape == "knee"
-    after = of_draws(curve.slope_after_seconds, [each.slope_after_seconds for each in drawn]) if has_knee else None
+
+    def value(parameter: str) -> Value:
+        return of_draws(getattr(curve, parameter), [getattr(draw, parameter) for draw in drawn])
+
     return FittedCurve(
         x=x,
         shape=curve.shape,
-        base_seconds=of_draws(curve.base_seconds, [each.base_seconds for each in drawn]),
-        slope_seconds=of_draws(curve.slope_seconds, [each.slope_seconds for each in drawn]),
+        base_seconds=value("base_seconds"),
+        slope_seconds=value("slope_seconds"),
         knee=curve.knee if has_knee else None,
-        slope_after_seconds=after,
+        slope_after_seconds=value("slope_after_seconds") if has_knee else None,
         points=points,
         relative_rms=float(np.sqrt(np.mean(measured.residuals(curve) ** 2))),
         worst_relative_residual=worst,
@@ -92,16 +96,15 @@ def _fitted_curve(
 
 def _points(curve: Curve, measured: Measured) -> tuple[FitPoint, ...]:
     """Return means over some slices each, neighbours by x: so that a point is no single slice's noise."""
-    x, seconds = measured.x, measured.seconds
-    found = []
-    for part in np.array_split(np.argsort(x, kind="stable"), max(2, len(x) // SLICES_A_POINT)):
-        mean, fitted = float(np.mean(seconds[part])), float(np.mean([curve(each) for each in x[part]]))
-        found.append(
-            FitPoint(
-                x=float(np.mean(x[part])),
-                measured_seconds=mean,
-                fitted_seconds=fitted,
-                relative_residual=(fitted - mean) / float(np.mean(measured.scale[part])),
-            )
+    x = measured.x
+    fitted = np.array([curve(one) for one in x])
+    parts = np.array_split(np.argsort(x, kind="stable"), max(2, len(x) // SLICES_A_POINT))
+    return tuple(
+        FitPoint(
+            x=float(np.mean(x[part])),
+            measured_seconds=float(np.mean(measured.seconds[part])),
+            fitted_seconds=float(np.mean(fitted[part])),
+            relative_residual=float(np.mean((fitted - measured.seconds)[part]) / np.mean(measured.scale[part])),
         )
-    return tuple(found)
+        for part in parts
+    )

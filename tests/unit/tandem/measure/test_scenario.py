@@ -3,14 +3,14 @@ import re
 import pytest
 
 from tandem.measure.scenario import Scenario
-from tandem.measure.setting_errors import explained
+from tandem.measure.setting_errors import explain_errors
 from tandem.measure.workload_text import parse_workload
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.scenarios import IMAGES, closed_scenario, open_scenario
 
 
 def reason(make, **settings):
-    with pytest.raises(ExpectedError) as caught, explained():
+    with pytest.raises(ExpectedError) as caught, explain_errors():
         make(**settings)
     return str(caught.value)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tandem.measure.results.distributions import PHASES
-from tandem.measure.results.record import Outcome, Record, merged
+from tandem.measure.results.record import Outcome, Record, merge
 from tandem.measure.statistics.quantiles import histogram, summary
 from tandem.measure.statistics.stream_results import stream_results, window_seconds
 from tandem.shared.metrics import SECONDS_BUCKETS
@@ -143,7 +143,7 @@ def test_merging_loses_nothing():
     rows = [row(number, number / 100, float(random.exponential())) for number in range(999)]
     messages = [(number, number / 100 + at, 1) for number in range(999) for at in (0.1, 0.2)]
     parts = [Record.from_bytes(record(rows[first::3], messages).to_bytes()) for first in range(3)]
-    whole, joined = merged([record(rows, messages)]), merged(parts)
+    whole, joined = merge([record(rows, messages)]), merge(parts)
     assert whole.requests.tobytes() == joined.requests.tobytes()
     scenario = open_scenario(workloads=(STREAMED,))
     assert stream_results(scenario, joined, 9.0) == stream_results(scenario, whole, 9.0)
@@ -153,7 +153,7 @@ def test_merging_loses_nothing():
 def test_error_texts_survive_the_pipe():
     one = record([])
     one.error_texts[0, "UNAVAILABLE", "näher"] = 2
-    back = merged([Record.from_bytes(one.to_bytes())] * 2)
+    back = merge([Record.from_bytes(one.to_bytes())] * 2)
     assert back.error_texts == {(0, "UNAVAILABLE", "näher"): 4}
 
 

@@ -12,7 +12,7 @@ from tandem.measure.generator.run import RunResult
 from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario
-from tandem.measure.setting_errors import checked as checked_settings
+from tandem.measure.setting_errors import validate
 from tandem.measure.studies.fit import fit as fit_module
 from tandem.measure.studies.fit.capacity import carried
 from tandem.shared.errors import ExpectedError
@@ -133,7 +133,7 @@ async def test_a_model_too_slow_for_a_fit_has_a_capacity() -> None:
 )
 def test_bad_settings_name_field_value_and_what_is_accepted(values: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        checked_settings(Settings, values)
+        validate(Settings, values)
 
 
 async def test_texts_of_free_length_are_fitted_by_length() -> None:

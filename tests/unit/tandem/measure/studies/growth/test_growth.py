@@ -4,7 +4,7 @@ import pytest
 
 from tandem.measure.results.files import read_as, write_document
 from tandem.measure.results.growth import Growth, Settings
-from tandem.measure.setting_errors import checked as checked_settings
+from tandem.measure.setting_errors import validate
 from tandem.measure.studies.growth.texts import prompt
 from tests.unit.tandem.measure.studies.growth.imagined import (
     OWN_SECONDS,
@@ -99,12 +99,12 @@ def test_nothing_measured_is_a_document(tmp_path):
 )
 def test_bad_settings_name_field_value_and_what_is_accepted(values, text):
     with pytest.raises(ValueError, match="not accepted") as caught:
-        checked_settings(Settings, values)
+        validate(Settings, values)
     assert text in str(caught.value)
 
 
 def test_settings_are_sorted():
-    assert checked_settings(Settings, {"concurrencies": "8,1,8"}).concurrencies == (1, 8)
+    assert validate(Settings, {"concurrencies": "8,1,8"}).concurrencies == (1, 8)
 
 
 def test_no_two_texts_begin_alike(random_source):

@@ -3,7 +3,7 @@
 import pytest
 
 from tandem.ar.v1 import ar_pb2
-from tandem.measure.results.record import merged
+from tandem.measure.results.record import merge
 from tandem.measure.studies.growth.streams import together
 from tests.unit.tandem.measure.records import USE, Recorder, row
 from tests.unit.tandem.measure.studies.growth.imagined import Stream, at_once
@@ -47,6 +47,6 @@ def test_the_tokens_of_given_requests_are_in_their_order():
         message = ar_pb2.GenerateResponse(token_ids=[token] * 2).SerializeToString()
         messages = [(number, 0.5, 2), (number, 0.9, 2)]
         recorder.ended(row(number, 0.1, 1.0, sent=0.2), messages, [(number, message)] * 2)
-    found = together(merged([recorder.record(USE)]), "Generate", 3)
+    found = together(merge([recorder.record(USE)]), "Generate", 3)
     assert found.token_ids == [[4] * 4, [2] * 4, [3] * 4]
     assert found.first_token_p50_seconds == pytest.approx(0.3)
