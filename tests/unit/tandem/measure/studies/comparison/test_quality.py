@@ -82,16 +82,17 @@ async def test_it_is_what_models_evaluate_says_of_the_same_images(
         assert judgement.reason == ""
 
 
-def test_both_models_are_measured_of_as_many_images(judges: Assessor) -> None:
-    quality, judgement = judges.assess({"sequential": album(40), "parallel": album(90)}, {}, 10_000, ignore)
-    assert {each.model.num_images for each in quality.values()} == {39}
-    assert quality["sequential"].floor.num_images == 39
-    assert judgement.reason == ""
-
-
-def test_no_more_than_wanted(judges: Assessor) -> None:
-    quality, _ = judges.assess({"sequential": album(90), "parallel": album(90)}, {}, 36, ignore)
-    assert quality["parallel"].model.num_images == 36
+@pytest.mark.parametrize(
+    ("nums_images", "most", "measured"),
+    [((40, 90), 10_000, 39), ((90, 90), 36, 36), ((29, 90), 10_000, 0)],
+)
+def test_both_models_are_measured_of_as_many_images_and_of_too_few_not_at_all(
+    judges: Assessor, nums_images: tuple[int, int], most: int, measured: int
+) -> None:
+    albums = dict(zip(("sequential", "parallel"), map(album, nums_images), strict=True))
+    quality, judgement = judges.assess(albums, {}, most, ignore)
+    assert {side.num_images for one in quality.values() for side in (one.model, one.floor)} == {measured} - {0}
+    assert judgement.reason == ("" if measured else "it takes 10 images of each class, and 9 were served")
 
 
 def test_the_loss_of_a_tokenizer_is_that_of_as_many_real_images(
@@ -117,31 +118,20 @@ def test_the_loss_of_a_tokenizer_is_that_of_as_many_real_images(
     assert lossless["parallel"].views.tokenizer is None
 
 
-def test_too_few_are_not_measured(judges: Assessor) -> None:
-    quality, judgement = judges.assess({"sequential": album(29), "parallel": album(90)}, {}, 10_000, ignore)
-    assert quality == {}
-    assert judgement.reason == "it takes 10 images of each class, and 9 were served"
-
-
 @pytest.mark.parametrize(
     ("change", "part"),
     [
         ({"image_shape": (28, 28, 1)}, r"judge: 'small-judge' is not accepted; accepted: a judge of \[28, 28, 1\]"),
         ({"image_shape": (4, 4, 3)}, r"a judge of \[4, 4, 3\] images"),
         ({"num_classes": 4}, "number of classes: 4 is not accepted; accepted: models of 3 classes, as lines has"),
+        ({}, "small-judge of left, right, top"),  # classes of other names
     ],
 )
 def test_a_judge_of_other_images_is_refused(
     judge_folder: Path, reference_file: Path, change: dict[str, object], part: str
 ) -> None:
-    pair = Pair(model("sequential", "ar", **change), model("parallel", "gan", **change), PAIR.class_names)
+    pair = Pair(model("sequential", "ar", **change), model("parallel", "gan", **change), ("cat", "dog", "cow"))
     with pytest.raises(InvalidArgument, match=part):
-        assessor(judge_folder, reference_file, pair)
-
-
-def test_a_judge_of_other_classes_is_refused(judge_folder: Path, reference_file: Path) -> None:
-    pair = Pair(PAIR.sequential, PAIR.parallel, ("cat", "dog", "cow"))
-    with pytest.raises(InvalidArgument, match="small-judge of left, right, top"):
         assessor(judge_folder, reference_file, pair)
 
 

@@ -9,10 +9,9 @@ import pytest
 
 from tandem.measure.generator.generator import BrokenOff
 from tandem.measure.generator.run import RunResult
-from tandem.measure.results.crossover import Crossover, Settings
+from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario
-from tandem.measure.setting_errors import validate
 from tandem.measure.studies.fit import fit as fit_module
 from tandem.measure.studies.fit.capacity import carried
 from tandem.shared.errors import ExpectedError
@@ -119,21 +118,6 @@ async def test_a_model_too_slow_for_a_fit_has_a_capacity() -> None:
     assert found.services == ()
     (problem,) = found.problems
     assert problem.startswith("no service curves: sequential: 1 requests, of two outputs or more, ended well in a run")
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ({"concurrency": "x"}, "concurrency: 'x' is not accepted"),
-        ({"concurrency": 1}, "concurrency: 1 is not accepted: input should be greater than or equal to 2"),
-        ({"slo_seconds": -1}, "slo_seconds: -1 is not accepted: input should be greater than 0"),
-        ({"num_trials": 0}, "num_trials: 0 is not accepted"),
-        ({"climb_seconds": float("inf")}, "climb_seconds: inf is not accepted"),
-    ],
-)
-def test_bad_settings_name_field_value_and_what_is_accepted(values: dict[str, Any], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
-        validate(Settings, values)
 
 
 async def test_texts_of_free_length_are_fitted_by_length() -> None:
