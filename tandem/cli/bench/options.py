@@ -12,7 +12,7 @@ import typer
 from tandem.cli.options import JUDGE_DIR
 from tandem.cli.terminal import Terminal
 from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
-from tandem.measure.setting_errors import explain_errors, validate
+from tandem.measure.setting_errors import explain_errors
 from tandem.measure.workload_text import parse_workload
 
 load_option = partial(typer.Option, rich_help_panel="Load")
@@ -195,16 +195,6 @@ def parse_workloads(texts: Sequence[str] | None, api: Api = "tandem", model: str
     if api == "tandem" and any(workload.num_classes is not None for workload in workloads):
         raise typer.BadParameter("classes=N belongs to --api: Tandem's own models tell how many they have")
     return workloads
-
-
-def open_loop(rate: float, arrivals: str, end_rate: float | None = None) -> OpenLoop:
-    """Return an open loop. Raises ValueError."""
-    return validate(OpenLoop, {"rate_per_second": rate, "arrivals": arrivals, "end_rate_per_second": end_rate})
-
-
-def closed_loop(concurrency: int, end_concurrency: float | None = None) -> ClosedLoop:
-    """Return a closed loop. Raises ValueError."""
-    return validate(ClosedLoop, {"concurrency": concurrency, "end_concurrency": end_concurrency})
 
 
 def timestamp() -> str:

@@ -2,18 +2,18 @@
 the exit code that it comes to.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import typer
 from pydantic import BaseModel
 
+from tandem.cli.bench.showing import show_study
 from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import BROKEN_OFF
 from tandem.measure.generator.run import RunResult
 from tandem.measure.report.sources import Sources
-from tandem.measure.results.files import R, Result, write_document
+from tandem.measure.results.files import Result, write_document
 from tandem.measure.results.header import Header
 
 RUNS, PICTURES, REPORT = "runs", "pictures", "report.html"
@@ -66,8 +66,8 @@ class ResultFolder:
         self.sources.add(name, document)
         return keep_document(document, self.path / name, self._terminal)
 
-    def end(self, name: str, document: R, show: Callable[[R, Terminal], None]) -> int:
+    def end(self, name: str, document: Result) -> int:
         """Keep and show the document of a whole study; return the exit code."""
         is_kept = self.keep(name, document)
-        show(document, self._terminal)
+        show_study(document, self._terminal)
         return exit_code(document, is_kept)

@@ -13,10 +13,8 @@ from tandem.cli.bench.options import (
     RESULTS_DIR,
     RunOptions,
     WorkloadTexts,
-    closed_loop,
     folder_option,
     load_option,
-    open_loop,
     parse_workloads,
     timestamp,
 )
@@ -34,6 +32,7 @@ from tandem.measure.report.tables.load import sweep_table
 from tandem.measure.results.files import check_writable, write_requests
 from tandem.measure.results.load import Document
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
+from tandem.measure.setting_errors import validate
 
 Load = OpenLoop | ClosedLoop
 N = TypeVar("N", int, float)
@@ -58,8 +57,14 @@ class LoadOptions:
         if self.rate is not None and self.concurrency is not None:
             raise typer.BadParameter("give one of --rate (open loop) and --concurrency (closed loop)")
         if self.concurrency is not None:
-            return closed_loop(self.concurrency, self.ramp_to)
-        return open_loop(DEFAULT_RATE if self.rate is None else self.rate, arrivals, self.ramp_to)
+            return validate(ClosedLoop, {"concurrency": self.concurrency, "end_concurrency": self.ramp_to})
+        rate = DEFAULT_RATE if self.rate is None else self.rate
+        return _open_loop(rate, arrivals, self.ramp_to)
+
+
+def _open_loop(rate: float, arrivals: str, end_rate: float | None = None) -> OpenLoop:
+    """Raises ValueError."""
+    return validate(OpenLoop, {"rate_per_second": rate, "arrivals": arrivals, "end_rate_per_second": end_rate})
 
 
 @grouped
@@ -181,10 +186,10 @@ def _loads(rates: str | None, concurrencies: str | None, arrivals: str) -> list[
         raise typer.BadParameter("give one of --rates (open loops) and --concurrencies (closed loops)")
     loads: list[tuple[str, Load]]
     if rates is not None:
-        loads = [(f"rate-{rate:g}", open_loop(rate, arrivals)) for rate in _numbers("--rates", rates, float)]
+        loads = [(f"rate-{rate:g}", _open_loop(rate, arrivals)) for rate in _numbers("--rates", rates, float)]
     else:
         callers = _numbers("--concurrencies", concurrencies or "", int)
-        loads = [(f"concurrency-{number}", closed_loop(number)) for number in callers]
+        loads = [(f"concurrency-{number}", validate(ClosedLoop, {"concurrency": number})) for number in callers]
     names = [name for name, _ in loads]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise typer.BadParameter(

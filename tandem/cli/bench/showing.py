@@ -1,6 +1,7 @@
 """What the commands of `tandem bench` and `tandem race` print of a document: tables, sentences, and what is wrong."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import printable
@@ -13,13 +14,17 @@ from tandem.measure.report.tables.load import result_table
 from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.report.tables.table import Table
 from tandem.measure.report.tables.writers import terminal_table
-from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
-from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Header
 from tandem.measure.results.load import Document
-from tandem.measure.results.steps import Steps
+
+_TABLES: dict[str, Callable[[Any], Iterable[Table]]] = {
+    "colocation": colocation_tables,
+    "crossover": crossover_tables,
+    "growth": growth_tables,
+    "steps": steps_tables,
+}
 
 
 def show(terminal: Terminal, tables: Iterable[Table] = (), texts: Iterable[str] = ()) -> None:
@@ -49,28 +54,20 @@ def show_race(document: Comparison, terminal: Terminal) -> None:
     _note(terminal, *paragraphs("comparison.race_note", document), *paragraphs("audits.text", document.audits))
 
 
-def show_growth(document: Growth, terminal: Terminal) -> None:
-    show(terminal, growth_tables(document), paragraphs("growth.explanation", document))
-    _tell_of(document, paragraphs("growth.caveats", document), terminal)
-
-
-def show_steps(document: Steps, terminal: Terminal) -> None:
-    show(terminal, steps_tables(document), paragraphs("steps.explanation", document))
-    _tell_of(document, paragraphs("steps.caveats", document), terminal)
-
-
-def show_colocation(document: Colocation, terminal: Terminal) -> None:
-    show(terminal, colocation_tables(document), paragraphs("colocation.explanation", document))
-    _tell_of(document, (), terminal)
-
-
-def show_crossover(document: Crossover, terminal: Terminal) -> None:
-    show(terminal, crossover_tables(document))
-    show(terminal, texts=paragraphs("crossover.capacities", document))
-    for answer in answers(document):
-        terminal.out.print(f"\n{answer.asked}", style="bold", markup=False, soft_wrap=True)
-        show(terminal, texts=[answer.text])
-    _tell_of(document, paragraphs("crossover.caveats", document), terminal)
+def show_study(document: Header, terminal: Terminal) -> None:
+    """Show all but a comparison: its tables, what they say, how good the generator was, and what was wrong."""
+    kind = document.kind
+    show(terminal, _TABLES[kind](document))
+    if isinstance(document, Crossover):
+        show(terminal, texts=paragraphs("crossover.capacities", document))
+        for answer in answers(document):
+            terminal.out.print(f"\n{answer.asked}", style="bold", markup=False, soft_wrap=True)
+            show(terminal, texts=[answer.text])
+    else:
+        show(terminal, texts=paragraphs(f"{kind}.explanation", document))
+    caveats = [] if kind == "colocation" else paragraphs(f"{kind}.caveats", document)
+    _note(terminal, *paragraphs("audits.text", document.audits), *(f"caveat: {text}" for text in caveats))
+    tell_problems(document, terminal)
 
 
 def show_run(document: Document, terminal: Terminal) -> None:
@@ -87,18 +84,12 @@ def tell_run_problems(document: Document, terminal: Terminal) -> None:
     for check in document.audit.checks:
         if not check.passed:
             terminal.fail(f"{check.name}: {check.text} (bound: {check.bound:.4g})")
-    if any(each.sender == "Python" for each in document.audit.processes):
+    if any(process.sender == "Python" for process in document.audit.processes):
         terminal.note(
             "the sender in Python ran, which costs most: it is for HTTP, TLS, and machines without g++ and nghttp2"
         )
-    if not all(each.is_real_time for each in document.audit.processes):
+    if not all(process.is_real_time for process in document.audit.processes):
         terminal.note("the generator waits for a core like everybody; as root, or after `ulimit -r 1`, it goes first")
-
-
-def _tell_of(document: Header, caveats: Iterable[str], terminal: Terminal) -> None:
-    """Say how good the generator was, what a reader has to know, and what was wrong."""
-    _note(terminal, *paragraphs("audits.text", document.audits), *(f"caveat: {text}" for text in caveats))
-    tell_problems(document, terminal)
 
 
 def _note(terminal: Terminal, *texts: str) -> None:

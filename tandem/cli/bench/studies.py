@@ -11,7 +11,6 @@ import typer
 from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, Seed, folder_option, timestamp
 from tandem.cli.bench.progress import Stages
 from tandem.cli.bench.results import COLOCATION, FIT, ResultFolder
-from tandem.cli.bench.showing import show_colocation, show_crossover, show_growth
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
@@ -98,7 +97,7 @@ def fit_to(
     with Stages(terminal) as stages:
         hooks: dict[str, Any] = {"on_stage": stages.begin, "on_progress": stages.count, "keep": folder.keep_run}
         document = asyncio.run(run_fit(address, names, asked, comparison, **hooks))
-    return folder.end(FIT, document.model_copy(update={"runs": tuple(folder.runs)}), show_crossover)
+    return folder.end(FIT, document.model_copy(update={"runs": tuple(folder.runs)}))
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def colocate_to(
     check_writable(folder.path / COLOCATION)
     with Stages(terminal) as stages:
         document = asyncio.run(measure_colocation(address, asked, capacities, stages.begin))
-    return folder.end(COLOCATION, document, show_colocation)
+    return folder.end(COLOCATION, document)
 
 
 def _named(texts: list[str] | None) -> list[str]:
@@ -224,6 +223,6 @@ def growth(
         check_writable(file)
         with Stages(terminal) as stages:
             document = asyncio.run(measure_growth(servers, settings, stages.begin))
-        code = ResultFolder(file.parent, terminal).end(file.name, document, show_growth)
+        code = ResultFolder(file.parent, terminal).end(file.name, document)
         terminal.note(f"document: {file}")
     raise typer.Exit(code)

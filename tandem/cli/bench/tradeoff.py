@@ -13,7 +13,6 @@ from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOp
 from tandem.cli.bench.progress import Stages
 from tandem.cli.bench.report import write_report
 from tandem.cli.bench.results import COMPARISON, PICTURES, REPORT, STEPS, ResultFolder
-from tandem.cli.bench.showing import show_steps
 from tandem.cli.bench.studies import colocate_to, fit_to
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
@@ -187,4 +186,4 @@ def steps_to(folder: ResultFolder, request: Request, subjects: Subjects, termina
     with friendly_errors(terminal, request.address):
         with Stages(terminal, are_many=True) as stages:
             document = measure_steps(replace(own, on_stage=stages.begin), subjects, _NUM_SCORED)
-        return folder.end(STEPS, document, show_steps)
+        return folder.end(STEPS, document)

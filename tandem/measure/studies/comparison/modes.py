@@ -5,6 +5,7 @@ Models that do different work are asked each for its own: a text, or an image.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tandem.measure.formats import counted
 from tandem.measure.generator.requests.served import served_models
@@ -103,7 +104,7 @@ class Pair:
 
     def modes(self) -> tuple[Mode, ...]:
         """Return the four modes, as tables show them."""
-        return tuple(Mode(_workload(model, delivery), model) for model in self.models for delivery in DELIVERIES)
+        return tuple(Mode(workload_of(model, delivery), model) for model in self.models for delivery in DELIVERIES)
 
     def controls(self) -> tuple[Mode, ...]:
         """Return the unary modes once more, to be held against themselves."""
@@ -175,15 +176,10 @@ def work_of(model: ServedModel) -> Work:
     return Work(name=f"an image of {size}{' of a class' if model.num_classes else ''}", unit="image", num_outputs=1)
 
 
-def _workload(model: ServedModel, delivery: Delivery) -> Workload:
-    workload = workload_of(model.paradigm, model.name, delivery)
-    if model.modality != "text":
-        return workload
-    lengths = {"output_tokens": OUTPUT_TOKENS, "prompt_tokens": PROMPT_TOKENS}
-    return Workload.model_validate({**workload.model_dump(exclude_unset=True), "kind": "text", **lengths})
-
-
-def workload_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Workload:
-    """Return the workload of one image of a class; `steps` None: as the model draws by itself."""
-    settings = {"kind": _KINDS[paradigm], "delivery": delivery, "model": model, "deadline_seconds": DEADLINE_SECONDS}
-    return Workload.model_validate({**settings, "steps": steps})
+def workload_of(model: ServedModel, delivery: Delivery = "unary", steps: int | None = None) -> Workload:
+    """Return one request: an image of a class, or a text; `steps` None: as the model draws by itself."""
+    values: dict[str, Any] = {"kind": _KINDS[model.paradigm], "steps": steps}
+    if model.modality == "text":
+        values = {"kind": "text", "output_tokens": OUTPUT_TOKENS, "prompt_tokens": PROMPT_TOKENS}
+    settings = {"delivery": delivery, "model": model.name, "deadline_seconds": DEADLINE_SECONDS}
+    return Workload.model_validate({**values, **settings})

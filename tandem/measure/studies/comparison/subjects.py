@@ -30,8 +30,8 @@ class Subjects:
     def modes(self) -> tuple[Mode, ...]:
         """Return the unary modes: of all steps, ascending, then the plain model's, then the parallel one's."""
         model, others = self.pair.sequential, [*([self.plain] if self.plain else []), self.pair.parallel]
-        in_steps = [Mode(workload_of("sequential", model.name, steps=number), model) for number in self.steps]
-        return (*in_steps, *(Mode(workload_of(other.paradigm, other.name), other) for other in others))
+        in_steps = [Mode(workload_of(model, steps=number), model) for number in self.steps]
+        return (*in_steps, *(Mode(workload_of(other), other) for other in others))
 
 
 async def find_subjects(address: str, sequential: str, parallel: str, steps: Sequence[int] = ()) -> Subjects | None:

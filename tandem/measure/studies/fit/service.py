@@ -64,7 +64,7 @@ def break_even(sequential: Fit, parallel: Fit) -> tuple[BreakEven, ...]:
         return (second.whole(number) - first.rest(number)) / first.unit(number)
 
     def value(number: int) -> Value:
-        draws = [steps(*pair, number) for pair in zip(*(fit.draws for fit in both), strict=True)]
+        draws = [steps(*pair, number) for pair in zip(sequential.draws, parallel.draws, strict=True)]
         return of_draws(steps(sequential.service, parallel.service, number), draws)
 
     return tuple(BreakEven(num_in_flight=number, num_steps=value(number)) for number in dict.fromkeys((1, most)))

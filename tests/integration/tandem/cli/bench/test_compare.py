@@ -20,7 +20,7 @@ from tests.integration.tandem.cli.commands import Ended, assert_all_went_well, r
 from tests.integration.tandem.fakes import FakeGateway, FakeSequential, fake_gateway
 from tests.integration.tandem.measure.generator.servers import serving
 
-SHORT = ("--callers", "3", "--rounds", "2", "--trial", "0.1", "--quality-images", "0", "--no-control")
+SHORT = ("--callers", "3", "--rounds", "2", "--trial", "0.2", "--quality-images", "0", "--no-control")
 
 
 @pytest.fixture

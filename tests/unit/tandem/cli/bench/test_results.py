@@ -52,10 +52,9 @@ def test_a_tradeoff_that_cannot_begin_keeps_the_earlier_one(used: Path, monkeypa
 def test_the_document_is_kept_and_its_problems_decide_the_code(
     tmp_path: Path, problems: tuple[str, ...], code: int
 ) -> None:
-    terminal, shown = Terminal(), []
-    terminal.err = Console(file=io.StringIO(), width=100)
+    terminal = Terminal()
+    terminal.out = terminal.err = Console(file=io.StringIO(), width=100)
     folder, found = ResultFolder(tmp_path, terminal), document().model_copy(update={"problems": problems})
-    assert folder.end(STEPS, found, lambda *_: shown.append(found)) == code
+    assert folder.end(STEPS, found) == code
     assert read_as(tmp_path / STEPS, Steps).problems == problems
     assert folder.sources.steps is not None
-    assert shown == [found]

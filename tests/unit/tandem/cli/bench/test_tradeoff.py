@@ -16,7 +16,7 @@ from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
 from tandem.measure.studies.comparison import steps, subjects
 from tandem.shared.errors import ExpectedError
-from tests.unit.tandem.measure.report.conftest import a_comparison, fill
+from tests.unit.tandem.measure.report.conftest import a_comparison, results  # noqa: F401  a fixture
 from tests.unit.tandem.measure.studies.colocation.imagined import document as colocation
 from tests.unit.tandem.measure.studies.comparison.seen import model
 from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document
@@ -109,9 +109,13 @@ def test_stages_are_counted_as_many_as_there_are(has_steps, has_colocation, firs
 
 
 @pytest.mark.parametrize("is_wanted", [True, False])
-def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_wanted(measured, tmp_path, is_wanted):
-    fill(tmp_path)
-    crossover = read_as(tmp_path / "crossover.json", Crossover)
+def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_wanted(
+    measured,
+    results,  # noqa: F811
+    tmp_path,
+    is_wanted,
+):
+    crossover = read_as(results / "crossover.json", Crossover)
     asked = []
 
     def fit_to(folder, *_):

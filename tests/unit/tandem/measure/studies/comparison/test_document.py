@@ -99,7 +99,7 @@ def test_only_rounds_that_both_modes_were_in_are_contrasted() -> None:
 
 
 def test_a_control_tells_how_far_equal_things_differ() -> None:
-    document = controlled(*[1.25] * 20)
+    document = controlled(*[1.25] * 4)
     assert [mode.name for mode in document.modes] == list(MODES)
     assert {each.second for each in document.controls} == {"sequential unary, again", "parallel unary, again"}
     assert not any("again" in each.second for each in document.contrasts)
@@ -112,7 +112,7 @@ def test_a_control_tells_how_far_equal_things_differ() -> None:
 def test_the_sides_of_a_control_count_alike() -> None:
     """Half as long is as far off as twice as long."""
     for share in (0.5, 2.0):
-        found = least_difference(controlled(*[share] * 20).controls, 1, "latency_p50_seconds")
+        found = least_difference(controlled(*[share] * 4).controls, 1, "latency_p50_seconds")
         assert found == pytest.approx(1.0)
 
 

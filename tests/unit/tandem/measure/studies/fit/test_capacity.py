@@ -97,7 +97,7 @@ def together(base: float, slope: float, num_steps: int, arrivals: Floats, _: np.
 def machines(random: np.random.Generator) -> Sequence[tuple[Machine, int]]:
     """Return (machine, how often it is measured)."""
     drawn = []
-    for number in range(180):
+    for number in range(100):
         mean = 1 / float(np.exp(random.uniform(np.log(40), np.log(1500))))
         variation = (0.0, random.uniform(0.2, 0.6), random.uniform(0.6, 1.0))[number % 3]
         pause, between = (0.0, 1e9) if number % 2 else (random.uniform(0.02, 0.1), random.uniform(0.3, 1.0))
@@ -110,13 +110,13 @@ def machines(random: np.random.Generator) -> Sequence[tuple[Machine, int]]:
 def test_the_truth_lies_within_the_interval() -> None:
     held, widths = [], []
     for number, (machine, num_times) in enumerate(machines(np.random.default_rng(1))):
-        truth = machine.capacity(40_000 if num_times == 1 else 8_000)
+        truth = machine.capacity(25_000 if num_times == 1 else 8_000)
         for time in range(num_times):
             interval = machine.interval(np.random.default_rng((number, time)))
             low, high = interval.low_per_second or 0.0, interval.high_per_second or np.inf
             held.append(low <= truth <= high)
             widths.append(high / low if low else np.inf)
-    assert len(held) >= 200
+    assert len(held) == 140
     assert np.mean(held) >= 0.9
     assert np.median(widths) <= 1.5  # it says something, too
 
