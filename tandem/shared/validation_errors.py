@@ -24,7 +24,9 @@ def describe_errors(error: ValidationError, reasons: Mapping[int | str, str] | N
     `reasons`: by the name of a field, what to say instead of pydantic's own reason.
     """
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    told = ((each["loc"], (reasons or {}).get(each["loc"][-1] if each["loc"] else "", each["msg"])) for each in faults)
+    told = (
+        (fault["loc"], (reasons or {}).get(fault["loc"][-1] if fault["loc"] else "", fault["msg"])) for fault in faults
+    )
     return "; ".join(": ".join(filter(None, (place(location), reason(text)))) for location, text in told)
 
 

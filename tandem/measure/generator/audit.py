@@ -32,8 +32,10 @@ def audit(record: Record, streams: Sequence[StreamResult], is_partial: bool) -> 
     lateness = summary(rows["sent"] - rows["intended"])
     lag = summary(record.lags)
     processes = tuple(_process(use) for use in record.uses)
-    cpu_share = max(each.cpu_share for each in processes)
-    dropped, unfinished = (sum(getattr(each.outcomes, name) for each in streams) for name in ("dropped", "unfinished"))
+    cpu_share = max(process.cpu_share for process in processes)
+    dropped, unfinished = (
+        sum(getattr(stream.outcomes, name) for stream in streams) for name in ("dropped", "unfinished")
+    )
     checks = [
         *_relative("lateness", "sent late", lateness, streams, MAX_LATENESS_SHARE),
         *_relative("loop lag", "woke late", lag, streams, MAX_LOOP_LAG_SHARE),
@@ -81,7 +83,7 @@ def _relative(name: str, what: str, own: Summary, streams: Sequence[StreamResult
     checks = []
     for quantile, allowance in (("p50", 0.0), ("p99", P99_ALLOWANCE_SECONDS)):
         latencies = [getattr(stream.latency.seconds, quantile) for stream in streams]
-        fastest = min((each for each in latencies if each), default=None)
+        fastest = min((latency for latency in latencies if latency), default=None)
         seconds = getattr(own, quantile)
         if fastest is None or seconds is None:
             continue

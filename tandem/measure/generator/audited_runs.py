@@ -48,12 +48,14 @@ class AuditedRuns:
     async def _run_audited(self, name: str, runs: Sequence[Callable[[], Awaitable[RunResult]]]) -> list[RunResult]:
         run_results = await asyncio.gather(*(run() for run in runs))
         for _ in range(self.most_attempts - 1):
-            documents = [each.document for each in run_results]
-            if all(each.audit.valid for each in documents) or any(each.is_partial for each in documents):
+            documents = [run_result.document for run_result in run_results]
+            if all(document.audit.valid for document in documents) or any(
+                document.is_partial for document in documents
+            ):
                 break
             run_results = await asyncio.gather(*(run() for run in runs))
             self.num_repeated += len(runs)
-        if not any(each.document.is_partial for each in run_results):
+        if not any(run_result.document.is_partial for run_result in run_results):
             for each in run_results:
                 self.count(name, each)
         return run_results

@@ -70,7 +70,9 @@ class Generator:
         self._workers.stop(BROKEN_OFF)
 
     async def _plan(self, scenario: Scenario, requests: Sequence[Sequence[bytes]]) -> Plan:
-        wanted = {each.paradigm for each in scenario.workloads if each.is_own and each.paradigm is not None}
+        wanted = {
+            workload.paradigm for workload in scenario.workloads if workload.is_own and workload.paradigm is not None
+        }
         for paradigm in wanted - self._models.keys():
             self._models[paradigm] = await served_models(self.address, [paradigm])
         models = tuple(model for each in sorted(wanted, reverse=True) for model in self._models[each])

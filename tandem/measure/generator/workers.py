@@ -110,7 +110,7 @@ class Workers:
 
     def _report(self, number: int, counts: dict[str, int]) -> None:
         self._counts[number] = counts
-        total = {name: sum(each[name] for each in self._counts.values()) for name in counts}
+        total = {name: sum(count[name] for count in self._counts.values()) for name in counts}
         self._on_progress(Progress(time.monotonic() - self._zero, self._num_planned, total))
 
 

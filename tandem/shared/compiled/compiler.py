@@ -45,7 +45,7 @@ def compile_sources(
     logger.info("compiling %s with %s", what, compiler)
     started = time.monotonic()
     try:
-        linked = [f"-l{each}" for each in libraries]
+        linked = [f"-l{library}" for library in libraries]
         ended = run_in_group([compiler, *flags, "-o", str(made), *map(str, sources), *linked], limit_seconds)
     except subprocess.TimeoutExpired:
         raise CompilerFailed(f"{compiler} was ended: it had not compiled {what} in {limit_seconds:g} s") from None

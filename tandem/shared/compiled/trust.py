@@ -19,16 +19,16 @@ def distrust(folder: Path) -> str | None:
     others from doing so, as in /tmp.
     """
     folder = folder.resolve()
-    for each in (folder, *folder.parents):
+    for parent in (folder, *folder.parents):
         try:
-            status = each.stat()
+            status = parent.stat()
         except FileNotFoundError:
             continue
         except OSError as error:
-            return f"{each}: {error.strerror}"
-        is_guarded = each != folder and bool(status.st_mode & stat.S_ISVTX)
+            return f"{parent}: {error.strerror}"
+        is_guarded = parent != folder and bool(status.st_mode & stat.S_ISVTX)
         if (reason := foreign(status, is_guarded)) is not None:
-            return f"{each} {reason}"
+            return f"{parent} {reason}"
     return None
 
 

@@ -37,7 +37,7 @@ class Caller(Structure):
 class Progress(Structure):
     """As `sender.Progress`; the sender writes it while Python reads."""
 
-    _fields_ = [(each.name, c_double if each.type == "float" else c_int64) for each in fields(sender.Progress)]
+    _fields_ = [(field.name, c_double if field.type == "float" else c_int64) for field in fields(sender.Progress)]
 
 
 INTERFACE = Interface(

@@ -119,4 +119,4 @@ def read_messages(file: Path, method: Method) -> tuple[bytes, ...]:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise ExpectedError(f"{file}: an empty list; at least one message is needed")
-    return tuple(method.message(each) for each in values)
+    return tuple(method.message(value) for value in values)

@@ -59,7 +59,7 @@ class OwnReading(Reading):
         paths += [(f"{timings}.{name}", Take.LAST) for name in TIMINGS_FIELDS]
         places = {each: place for place, each in enumerate(dict.fromkeys(paths))}
         self.columns = tuple(column(message, path, take) for path, take in places)
-        self._places = [places[each] for each in paths]
+        self._places = [places[path] for path in paths]
         self._has_end = end is not None
 
     def read(self, values: Values) -> Read:

@@ -40,7 +40,7 @@ def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
 def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]]:
     """Return the tokens of each request for a text that was answered, in the order of the requests' numbers."""
     return {
-        number: [token for each in messages for token in _OUTPUTS[rpc](each).token_ids]
+        number: [token for message in messages for token in _OUTPUTS[rpc](message).token_ids]
         for number, rpc, messages in sorted(_kept_messages(record, rpcs))
     }
 

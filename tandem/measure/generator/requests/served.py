@@ -39,7 +39,7 @@ def with_model(workload: Workload, models: Sequence[ServedModel]) -> Workload:
     only one that takes steps, or none, as the workload. Raises ValueError that names those there are.
     """
     modality = "text" if workload.kind == "text" else "image"
-    served = [each for each in models if each.paradigm == workload.paradigm and each.modality == modality]
+    served = [model for model in models if model.paradigm == workload.paradigm and model.modality == modality]
     fitting = [each.name for each in served]
     chosen = [name for name in fitting if workload.model in ("", name)]
     if len(chosen) > 1:
@@ -57,4 +57,4 @@ def with_model(workload: Workload, models: Sequence[ServedModel]) -> Workload:
 
 def model_of(workload: Workload, models: Sequence[ServedModel]) -> ServedModel:
     """Return the model that a workload names."""
-    return next(each for each in models if (each.paradigm, each.name) == (workload.paradigm, workload.model))
+    return next(model for model in models if (model.paradigm, model.name) == (workload.paradigm, workload.model))

@@ -110,4 +110,4 @@ def _occurrences(message: Any, fields: Sequence[FieldDescriptor]) -> Sequence[An
         found: Sequence[Any] = value
     else:
         found = [value] if (message.HasField(field.name) if field.has_presence else value) else []
-    return [each for part in found for each in _occurrences(part, below)] if below else found
+    return [occurrence for part in found for occurrence in _occurrences(part, below)] if below else found

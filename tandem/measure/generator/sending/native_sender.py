@@ -71,10 +71,10 @@ class NativeSender(Sender):
         outputs = -1 if route.outputs is None else route.outputs
         timeout = "" if deadline is None else timeout_text(deadline)
         self._quick.route(self._sender, route.path.encode(), timeout.encode(), seconds, route.is_streamed, outputs)
-        for each in route.columns:
-            depth = len(each.path)
-            path, forms = (ctypes.c_uint32 * depth)(*each.path), (ctypes.c_uint8 * depth)(*each.forms)
-            self._quick.column(self._sender, path, forms, depth, each.take)
+        for column in route.columns:
+            depth = len(column.path)
+            path, forms = (ctypes.c_uint32 * depth)(*column.path), (ctypes.c_uint8 * depth)(*column.forms)
+            self._quick.column(self._sender, path, forms, depth, column.take)
 
     def feed(self, specs: Table, messages: bytes) -> None:
         assert specs.dtype == REQUEST_SPEC

@@ -27,7 +27,7 @@ async def conducted(
 def assert_complete(run_result: RunResult, planned_requests: int) -> None:
     """Every request has one row or is counted as not sent, and no number comes twice."""
     outcomes = [stream.outcomes.model_dump() for stream in run_result.document.streams]
-    assert sum(each["planned"] for each in outcomes) == planned_requests
+    assert sum(outcome["planned"] for outcome in outcomes) == planned_requests
     for each in outcomes:
         assert each.pop("planned") == sum(each.values())
     numbers = run_result.record.requests["number"]

@@ -85,7 +85,7 @@ async def sent(
     until: Callable[[], Awaitable[None]] | None = None,
 ) -> Seen:
     """Send each message once, on the routes in turn; `until` returns when the sender is to be stopped."""
-    framed = [struct.pack(">BI", 0, len(each)) + each for each in messages]
+    framed = [struct.pack(">BI", 0, len(message)) + message for message in messages]
     specs = np.zeros(len(messages), REQUEST_SPEC)
     specs["number"] = np.arange(len(messages))
     specs["intended"] = math.nan if intended is None else intended

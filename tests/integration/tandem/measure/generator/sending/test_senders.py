@@ -247,7 +247,7 @@ async def test_a_second_run_begins_anew_on_the_same_connections(kind):
 async def test_packed_and_single_numbers_are_counted_alike(kind):
     reading = READINGS["Generate"]
     packed = ar_pb2.GenerateResponse(token_ids=[1, 300, 70_000], finish_reason=ar_pb2.FINISH_REASON_LENGTH)
-    (field,) = [each for each in packed.DESCRIPTOR.fields if each.name == "token_ids"]
+    (field,) = [field for field in packed.DESCRIPTOR.fields if field.name == "token_ids"]
     single = b"".join(bytes([field.number << 3, value]) for value in (1, 2, 3))
 
     async def unary(request, context):
