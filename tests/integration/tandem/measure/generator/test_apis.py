@@ -53,12 +53,12 @@ async def undisturbed(address: str, scenario: Scenario) -> RunResult:
 
 
 async def test_events_are_timed_one_by_one(known_http: Start) -> None:
-    scenario = Scenario(workloads=(TEXT,), load=OpenLoop(rate_per_second=20), num_requests=60, warm_up_seconds=0.0)
+    scenario = Scenario(workloads=(TEXT,), load=OpenLoop(rate_per_second=20), num_requests=30, warm_up_seconds=0.0)
     run_result = await undisturbed(known_http(first=0.5, gap=0.25), scenario)
     (stream,) = run_result.document.streams
     assert run_result.document.problems == ()
     assert stream.gap is not None
-    assert (stream.outcomes.ok, stream.num_outputs, stream.gap.seconds.count) == (60, 60 * 6, 60 * 5)
+    assert (stream.outcomes.ok, stream.num_outputs, stream.gap.seconds.count) == (30, 30 * 6, 30 * 5)
     assert stream.first_output.seconds.p50 == pytest.approx(0.5, rel=TOLERANCE)
     assert stream.gap.seconds.p50 == pytest.approx(0.25, rel=TOLERANCE)
     assert stream.latency.seconds.p50 == pytest.approx(0.5 + 5 * 0.25, rel=TOLERANCE)

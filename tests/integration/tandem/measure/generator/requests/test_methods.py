@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tandem.measure.generator.requests.methods import Method
+from tandem.measure.generator.requests.methods import Method, reflect_method
 from tandem.measure.results.files import read_as
 from tandem.measure.results.load import Document
 from tandem.shared.errors import ExpectedError
@@ -62,21 +62,21 @@ def test_protobuf_s_own_types_may_be_written_without_an_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "data", "text"),
+    ("name", "data", "text"),
     [
         ("stranger.v1.Counter/Nope", {}, "there are: Count, Sum, Wait"),
         ("stranger.v1.Nope/Count", {}, "has no service 'stranger.v1.Nope'"),
         ("stranger.v1.Counter/Sum", {}, "the client streams its requests"),
         ("stranger.v1.Counter/Count", {"nope": 1}, 'no field named "nope"'),
-        ("stranger.v1.Counter/Count", [], "an empty list"),
         ("stranger.v1.Counter/Count", 5, "Counter/Count: no stranger.v1.CountRequest: 5 is no JSON object"),
-        ("stranger.v1.Counter/Count", [None], "no stranger.v1.CountRequest: null is no JSON object"),
-        ("stranger.v1.Counter/Count", "text", 'no stranger.v1.CountRequest: "text" is no JSON object'),
-        ("stranger.v1.Counter/Count", [[1]], "no stranger.v1.CountRequest: [1] is no JSON object"),
-        ("stranger.v1.Counter/Count,tokens=3", {}, "'tokens=3' is not accepted"),
+        ("stranger.v1.Counter/Count", [1], r"no stranger.v1.CountRequest: \[1\] is no JSON object"),
     ],
 )
-async def test_bad_input_is_named(stranger, tmp_path: Path, method: str, data: object, text: str) -> None:
-    ended = await called(stranger, tmp_path, method, data)
-    assert ended.code == 1
-    assert text in " ".join(ended.err.split())
+async def test_bad_input_is_named(stranger, name: str, data: object, text: str) -> None:
+    with pytest.raises(ExpectedError, match=text):
+        (await reflect_method(stranger, name)).message(data)
+
+
+async def test_what_the_command_refuses_is_a_line(stranger, tmp_path: Path) -> None:
+    ended = await called(stranger, tmp_path, "stranger.v1.Counter/Count", [])
+    assert (ended.code, "an empty list" in " ".join(ended.err.split())) == (1, True)
