@@ -58,10 +58,10 @@ def assert_as_known(stream: StreamResult, known: dict[str, float]) -> None:
 
 
 async def test_a_bimodal_delay(known_delays: Start) -> None:
-    scenario = open_scenario(200, 500)
+    scenario = open_scenario(200, 1000)
     sequence = RequestSequence(scenario)
-    known = [1.0 if is_slow(sequence[number].seed, 0.05) else 0.5 for number in range(500)]
-    assert 10 < known.count(1.0) < 50
+    known = [1.0 if is_slow(sequence[number].seed, 0.05) else 0.5 for number in range(1000)]
+    assert 20 < known.count(1.0) < 100
     run_result = await undisturbed(known_delays, {"bimodal": [0.5, 1.0, 0.05]}, scenario)
     stream = run_result.document.streams[0]
     assert_as_known(stream, exact(known))
@@ -89,11 +89,11 @@ async def test_a_queue_before_a_single_server(known_delays: Start) -> None:
 
 async def test_a_stall_has_its_weight_in_the_tail(known_delays: Start) -> None:
     """No coordinated omission: every request that was due while the server stood still waited for its rest."""
-    delay, stall, spacing, begin = 0.05, 1.0, 0.002, 150
-    scenario = open_scenario(200, 500)
+    delay, stall, spacing, begin = 0.05, 1.0, 0.002, 300
+    scenario = open_scenario(200, 1000)
     assert isinstance(scenario.load, OpenLoop)
     arrivals = intended_seconds(scenario, scenario.load)
-    known, answered_at = np.zeros(500), 0.0
+    known, answered_at = np.zeros(1000), 0.0
     for number, arrival in enumerate(arrivals):
         free_at = arrivals[begin] + stall if number >= begin else 0.0
         answered_at = max(arrival + delay, free_at + delay, answered_at + spacing)
