@@ -140,7 +140,7 @@ def buckets(title: str, description: str, query: Query) -> heatmap.Panel:
 
 
 def against(
-    title: str, description: str, x: dict[str, Query], y: dict[str, Query], x_label: str, y_label: str
+    title: str, description: str, *, x: dict[str, Query], y: dict[str, Query], x_label: str, y_label: str
 ) -> xychart.Panel:
     """Return a cloud of points, one a moment, for each paradigm: the queries of x and y are joined by their time."""
     panel = _fill(xychart.Panel(), title, description, SECONDS, [*x.values(), *y.values()]).span(12).height(10)

@@ -171,7 +171,9 @@ def _curves() -> list[Panel]:
             "One point a moment of the time range. Raise the load and the points run along each paradigm's curve: flat"
             " while there is capacity, then up."
         )
-        return against(f"Latency {name} against images a second", text, x, y, "images/s", f"latency {name}")
+        return against(
+            f"Latency {name} against images a second", text, x=x, y=y, x_label="images/s", y_label=f"latency {name}"
+        )
 
     return [cloud(0.5), cloud(0.99)]
 

@@ -63,7 +63,6 @@ TESTED_ELSEWHERE = {
         "tandem/cli/use/right_command",
         "tandem/cli/use/sample",
         "tandem/cli/use/score",
-        "tandem/cli/use/summary",
         "tandem/cli/use/texts",
     ),
     "integration/tandem/client/test_ending_calls.py": ("tandem/client/timeouts",),

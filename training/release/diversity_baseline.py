@@ -60,9 +60,9 @@ def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
         files.append(discriminator_file)
         session = open_session(model.path(discriminator_file), choose_providers("cpu"), 1, "cpu")
         look = discriminator_look(Discriminator(session, image), image)
-    features = features_by_class(model, image, look, 2 * NUM_IMAGES, seed)
+    features = features_by_class(model, image, look, num_images=2 * NUM_IMAGES, seed=seed)
     digests = {file: sha256_of(model.path(file)) for file in files}
-    baseline = baseline_of(features, image.class_names or (ALL,), kind, digests, seed)
+    baseline = baseline_of(features, image.class_names or (ALL,), kind=kind, digests=digests, seed=seed)
     if model.spec.kind == "transformer":
         return baseline
     return baseline.model_copy(update={"truncated": measure_truncated(model, image, look, seed)})
@@ -74,7 +74,7 @@ def measure_truncated(model: Model, image: ImageSpec, look: Look, seed: int) -> 
     Images of any truncation up to the next one are held against it, so the limits give way to the next one's as well.
     """
     features = [
-        features_by_class(model, image, look, 2 * NUM_TRUNCATED, seed, truncation)
+        features_by_class(model, image, look, num_images=2 * NUM_TRUNCATED, seed=seed, truncation=truncation)
         for truncation in (*TRUNCATIONS, None)
     ]
     found = []
@@ -101,7 +101,7 @@ def drawing_files(model: Model) -> list[str]:
 
 
 def baseline_of(
-    features: Sequence[Features], names: Sequence[str], kind: Kind, digests: dict[str, str], seed: int
+    features: Sequence[Features], names: Sequence[str], *, kind: Kind, digests: dict[str, str], seed: int
 ) -> DiversityBaseline:
     """Return the baseline of features [2 N, F], one array a class: half of them measured, half of them tried out on."""
     half = len(features[0]) // 2

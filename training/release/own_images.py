@@ -28,7 +28,7 @@ BATCH_SIZE = 50
 
 
 def features_by_class(
-    model: Model, image: ImageSpec, look: Look, num_images: int, seed: int, truncation: float | None = None
+    model: Model, image: ImageSpec, look: Look, *, num_images: int, seed: int, truncation: float | None = None
 ) -> list[Features]:
     """Return what `look` sees of `num_images` images of each class: [num_images, F], one array a class; with a
     truncation of a parallel model's.
@@ -36,7 +36,7 @@ def features_by_class(
     Raises ModelError, ProviderError.
     """
     if model.spec.kind == "transformer":
-        return asyncio.run(_sequential(model, image, look, num_images, seed))
+        return asyncio.run(_sequential(model, image, look, num_images=num_images, seed=seed))
     if model.spec.generator is None:
         raise ModelError(f"{model.name}: makes no images")
     session = open_session(model.path(model.spec.generator), choose_providers("cpu"), 1, "cpu")
@@ -44,13 +44,13 @@ def features_by_class(
     features = []
     for label in track(range(max(1, len(image.class_names))), "measuring"):
         labels = np.full(BATCH_SIZE, label)
-        parts = _parallel(generator, image, label, num_images, seed, truncation)
+        parts = _parallel(generator, image, label, num_images=num_images, seed=seed, truncation=truncation)
         features.append(np.concatenate([look(part, labels[: len(part)]) for part in parts]))
     return features
 
 
 def _parallel(
-    generator: Generator, image: ImageSpec, label: int, num_images: int, seed: int, truncation: float | None
+    generator: Generator, image: ImageSpec, label: int, *, num_images: int, seed: int, truncation: float | None
 ) -> Iterator[Images]:
     for start in range(0, num_images, BATCH_SIZE):
         count = min(BATCH_SIZE, num_images - start)
@@ -58,14 +58,14 @@ def _parallel(
         yield generator.draw(Latents(vectors, np.full(count, label) if image.class_names else None))
 
 
-async def _sequential(model: Model, image: ImageSpec, look: Look, num_images: int, seed: int) -> list[Features]:
+async def _sequential(model: Model, image: ImageSpec, look: Look, *, num_images: int, seed: int) -> list[Features]:
     loaded = await _start(model)
     features = []
     codec = loaded.codec
     assert isinstance(codec, ImageCodec)
     for label in track(range(len(image.class_names)), "measuring"):
         labels = np.full(BATCH_SIZE, label)
-        parts = _one_after_another(loaded, codec, label, num_images, seed)
+        parts = _one_after_another(loaded, codec, label, num_images=num_images, seed=seed)
         images = [await codec.draw(part, Deadline.after(None)) async for part in parts]
         features.append(np.concatenate([look(part, labels[: len(part)]) for part in images]))
     for part in loaded.parts:
@@ -91,7 +91,11 @@ async def _tokens(model: Model, num_images: int, seed: int) -> Tokens:
     codec = loaded.codec
     assert isinstance(codec, ImageCodec)
     found = [
-        [row async for part in _one_after_another(loaded, codec, label, num_images, seed) for row in part]
+        [
+            row
+            async for part in _one_after_another(loaded, codec, label, num_images=num_images, seed=seed)
+            for row in part
+        ]
         for label in track(range(codec.num_classes), "drawing")
     ]
     for part in loaded.parts:
@@ -105,7 +109,7 @@ async def _start(model: Model) -> SequentialModel:
 
 
 async def _one_after_another(
-    model: SequentialModel, codec: ImageCodec, label: int, num_images: int, seed: int
+    model: SequentialModel, codec: ImageCodec, label: int, *, num_images: int, seed: int
 ) -> AsyncIterator[list[list[int]]]:
     """Yield the tokens of some images at a time."""
     prompt = [codec.class_token(label)]

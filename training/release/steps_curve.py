@@ -58,7 +58,7 @@ class Test:
 
 
 async def curve(
-    address: str, name: str, steps: Sequence[int], num_samples: int, judge: Judge
+    address: str, name: str, *, steps: Sequence[int], num_samples: int, judge: Judge
 ) -> tuple[list[dict[str, float]], list[npt.NDArray[np.uint8]]]:
     """Return the figures for each number of steps, and one image [28, 28] of each class."""
     reference = fashion_mnist()
@@ -116,7 +116,13 @@ def main() -> None:
     parser.add_argument("--address", default=DEFAULT_ADDRESS, help="the gateway, or the sequential backend")
     options = parser.parse_args()
     points, rows = asyncio.run(
-        curve(options.address, options.model.name, options.steps, options.num_samples, Judge(options.judge))
+        curve(
+            options.address,
+            options.model.name,
+            steps=options.steps,
+            num_samples=options.num_samples,
+            judge=Judge(options.judge),
+        )
     )
     found: dict[str, Any] = {
         "num_samples": options.num_samples,

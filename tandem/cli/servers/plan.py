@@ -96,34 +96,29 @@ class Plan:
         return [*own, *(self.beside.layers() if self.beside else [])]
 
     def _backends(self) -> list[ChildSpec]:
-        ports, found = self.ports, []
+        ports, backends = self.ports, []
         if self.sequential_models:
-            for number, both in enumerate(((ports.ar_port, ports.ar_metrics_port), *self.more_ports), 1):
-                own = {"--dtype": self.precision} if self.precision else {}
+            own = {"--dtype": self.precision} if self.precision else {}
+            for number, (port, metrics) in enumerate(((ports.ar_port, ports.ar_metrics_port), *self.more_ports), 1):
+                flags = self._flags(metrics, self.sequential_models) | own
                 name = SEQUENTIAL if number == 1 else f"{SEQUENTIAL}-{number}"
-                found.append(self._backend(name, "services.ar", *both, self.sequential_models, own))
+                backends.append(self._spec(name, "services.ar", port, flags))
         if self.parallel_models:
-            addresses = ports.gan_port, ports.gan_metrics_port
             own = {"--precision": self.precision} if self.precision else {}
-            found.append(self._backend(PARALLEL, "services.gan", *addresses, self.parallel_models, own))
-        return found
+            flags = self._flags(ports.gan_metrics_port, self.parallel_models) | own
+            backends.append(self._spec(PARALLEL, "services.gan", ports.gan_port, flags))
+        return backends
 
-    def _backend(
-        self, name: str, module: str, port: int, metrics_port: int, models: Sequence[str], own: dict[str, str]
-    ) -> ChildSpec:
-        flags = {
-            "--port": str(port),
+    def _flags(self, metrics_port: int, models: Sequence[str]) -> dict[str, str]:
+        return {
             "--metrics-port": str(metrics_port),
             "--models-dir": str(self.models_dir),
             "--models": json.dumps(list(models)),
-            **own,
         }
-        return self._spec(name, module, port, flags)
 
     def _gateway(self) -> ChildSpec:
         targets = [self.sequential_address, *(f"{HOST}:{port}" for port, _ in self.more_ports)]
         flags = {
-            "--port": str(self.ports.port),
             "--http-port": str(self.ports.http_port),
             "--ar-targets": ",".join(targets) if self.sequential_models else "",
             "--gan-targets": self.parallel_address if self.parallel_models else "",
@@ -131,7 +126,7 @@ class Plan:
         return self._spec(GATEWAY, "gateway", self.ports.port, flags)
 
     def _spec(self, name: str, module: str, port: int, flags: dict[str, str]) -> ChildSpec:
-        flags |= {"--drain-seconds": f"{self.drain_seconds:g}"}
+        flags = {"--port": str(port), **flags, "--drain-seconds": f"{self.drain_seconds:g}"}
         words = [word for flag in flags.items() for word in flag]
         name = f"{name}-{self.precision}" if self.precision else name
         return ChildSpec(name, (sys.executable, "-m", module, *words), f"{HOST}:{port}")

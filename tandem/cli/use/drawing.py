@@ -1,6 +1,5 @@
 """`tandem generate --label`: images from a sequential image model, one token after another."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -8,27 +7,18 @@ import typer
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.growing_image import GrowingImage
 from tandem.cli.use.image_file import save_image
-from tandem.cli.use.stopwatch import Stopwatch
-from tandem.cli.use.summary import generation_summary
+from tandem.cli.use.stopwatch import Stopwatch, generation_summary
 from tandem.cli.use.terminal_images import show_image
 from tandem.cli.use.token_view import token_line
 from tandem.client import GenerateChunk, GenerateOptions, TandemClient
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """What to draw and where it goes."""
-
-    label: str
-    out: Path
-    partial: bool
-    is_verbose: bool
-
-
-def draw(terminal: Terminal, address: str, drawing: Drawing, options: GenerateOptions) -> None:
-    """Write a PNG grid of the images that the options ask for, and show it."""
+def draw(
+    terminal: Terminal, address: str, options: GenerateOptions, out: Path, *, is_partial: bool, is_verbose: bool
+) -> None:
+    """Write a grid of the images that the options ask for, and show it."""
     with TandemClient(address) as client:
-        options |= {"label": drawing.label, "image_encoding": "uint8", "partial_images": drawing.partial}
+        options |= {"image_encoding": "uint8", "partial_images": is_partial}
         stopwatch, last = Stopwatch(), None
         with GrowingImage(terminal.out) as images, client.generate(**options) as generation:
             for last in generation:
@@ -37,10 +27,10 @@ def draw(terminal: Terminal, address: str, drawing: Drawing, options: GenerateOp
         if last is None:
             return
         grid = images.all().to_grid()
-        save_image(grid, drawing.out)
+        save_image(grid, out)
         show_image(terminal.out, grid)
-        typer.echo(drawing.out)
-        terminal.note(generation_summary(last, stopwatch, is_full=drawing.is_verbose))
+        typer.echo(out)
+        terminal.note(generation_summary(last, stopwatch, is_full=is_verbose))
 
 
 def _show(terminal: Terminal, images: GrowingImage, chunk: GenerateChunk) -> None:

@@ -8,7 +8,7 @@ from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.drawing import Drawing, draw
+from tandem.cli.use.drawing import draw
 from tandem.cli.use.generate_options import IMAGE_FILE, ConstraintOptions, ImageOptions, SamplingOptions
 from tandem.cli.use.image_file import check_image_file
 from tandem.cli.use.right_command import right_command_named
@@ -57,7 +57,8 @@ def generate(
         if images.label is not None:
             _refuse_words(prompt, raw, system)
             file = check_image_file(images.out or IMAGE_FILE)
-            draw(terminal, address, Drawing(images.label, file, images.partial, verbose), options)
+            options["label"] = images.label
+            draw(terminal, address, options, file, is_partial=images.partial, is_verbose=verbose)
         else:
             _refuse_images(images)
             write_text(terminal, address, _prompt(prompt, raw, system), options, is_verbose=verbose)

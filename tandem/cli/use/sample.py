@@ -10,7 +10,7 @@ from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.image_file import check_image_file, save_image
 from tandem.cli.use.right_command import right_command_named
-from tandem.cli.use.stopwatch import Stopwatch
+from tandem.cli.use.stopwatch import Stopwatch, phase_texts
 from tandem.cli.use.terminal_images import show_image
 from tandem.client import Images, SampleOptions, TandemClient
 from tandem.measure import formats
@@ -60,12 +60,5 @@ def sample(
 def _summary(images: Images, seconds: float) -> str:
     parts = [f"{formats.counted(len(images), 'image')} in {formats.seconds(seconds)}"]
     if images.timings is not None:
-        timings = images.timings
-        phases = {
-            "queue": timings.queue_seconds,
-            "batch wait": timings.batch_wait_seconds,
-            "compute": timings.compute_seconds,
-            "encode": timings.encode_seconds,
-        }
-        parts += [f"{name} {formats.seconds(each)}" for name, each in phases.items()]
+        parts += phase_texts(images.timings, "queue", "batch_wait", "compute", "encode")
     return " · ".join([*parts, f"seed {images.seed}"])

@@ -46,7 +46,10 @@ def score(
     terminal = Terminal()
     with friendly_errors(terminal, address), TandemClient(address) as client:
         if image is not None and label is not None:
-            result, condition = _score_image(client, image, label, model, steps, timeout), "given the class"
+            result, condition = (
+                _score_image(client, image, label=label, name=model, steps=steps, timeout=timeout),
+                "given the class",
+            )
         else:
             content = text_of_input() if text == "-" else text or ""
             if steps is not None:
@@ -57,7 +60,7 @@ def score(
 
 
 def _score_image(
-    client: TandemClient, file: Path, label: str, name: str, steps: int | None, timeout: float | None
+    client: TandemClient, file: Path, *, label: str, name: str, steps: int | None, timeout: float | None
 ) -> Score:
     model = _image_model(client, name, timeout, steps)
     pixels = _pixels(file, model.image_shape[2])

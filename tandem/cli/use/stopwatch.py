@@ -1,10 +1,15 @@
-"""The client's own clock over one stream: when it began, its first output and its last. Monotonic seconds."""
+"""The client's own clock over one stream, and the line that is printed when it has ended: how much, how fast, where the
+time went.
+"""
 
 import time
 
+from tandem.client import GenerateChunk, Timings
+from tandem.measure import formats
+
 
 class Stopwatch:
-    """Starts when created; called for each message that carries tokens."""
+    """Starts when created, in monotonic seconds; called for each message that carries tokens."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -36,3 +41,25 @@ class Stopwatch:
     def total_seconds(self) -> float:
         """From the start until now."""
         return time.monotonic() - self._started
+
+
+def generation_summary(last: GenerateChunk, stopwatch: Stopwatch, is_full: bool = False) -> str:
+    """Return the line; `last` is the stream's last chunk. `is_full`: with the phases and how it ended, too."""
+    parts = [formats.counted(last.usage.output_tokens if last.usage else stopwatch.num_tokens, "token")]
+    if stopwatch.first_output_seconds is not None:
+        parts.append(f"first token {formats.seconds(stopwatch.first_output_seconds)}")
+    if stopwatch.tokens_per_second is not None:
+        parts.append(f"{stopwatch.tokens_per_second:.1f} tokens/s after it")
+    if is_full and last.timings is not None:
+        parts += phase_texts(last.timings, "queue", "prefill", "decode", "encode")
+    if last.usage is not None:
+        parts.append(f"seed {last.usage.seed}")
+    if is_full and last.finish_reason is not None:
+        parts.append(f"ended by {last.finish_reason}")
+    return " · ".join(parts)
+
+
+def phase_texts(timings: Timings, *phases: str) -> list[str]:
+    """Return what each of these phases took."""
+    seconds = {phase: getattr(timings, f"{phase}_seconds") for phase in phases}
+    return [f"{phase.replace('_', ' ')} {formats.seconds(value)}" for phase, value in seconds.items()]

@@ -7,8 +7,7 @@ from pathlib import Path
 import typer
 
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.stopwatch import Stopwatch
-from tandem.cli.use.summary import generation_summary
+from tandem.cli.use.stopwatch import Stopwatch, generation_summary
 from tandem.cli.use.token_view import token_line
 from tandem.client import GenerateChunk, GenerateOptions, Prompt, TandemClient
 

@@ -137,10 +137,10 @@ class Lesson:
 
 def _cases(drawn: dict[str, list[Images]], page: Page, judge: Judge) -> list[Case]:
     _, reference = judge.classify(_pixels(drawn.pop(""))[..., 0])
-    return [_case(name, parts, reference, page, judge) for name, parts in drawn.items()]
+    return [_case(name, parts, reference=reference, page=page, judge=judge) for name, parts in drawn.items()]
 
 
-def _case(name: str, parts: list[Images], reference: Features, page: Page, judge: Judge) -> Case:
+def _case(name: str, parts: list[Images], *, reference: Features, page: Page, judge: Judge) -> Case:
     from tandem.measure.quality.distances import frechet_distance
 
     pixels = _pixels(parts)

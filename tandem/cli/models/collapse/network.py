@@ -23,7 +23,7 @@ def write_narrowed(generator: Path, target: Path, factor: float) -> None:
     model, name = _open(generator)
     constants = [onnx.numpy_helper.from_array(np.array(factor, dtype=np.float32), "collapse_factor")]
     nodes = [onnx.helper.make_node("Mul", ["healthy_latent", "collapse_factor"], [name])]
-    _save(model, name, nodes, constants, target)
+    _save(model, name, nodes=nodes, constants=constants, target=target)
 
 
 def write_repeating(generator: Path, target: Path, num_latents: int) -> None:
@@ -46,7 +46,7 @@ def write_repeating(generator: Path, target: Path, num_latents: int) -> None:
         node("Mod", ["collapse_whole", "collapse_number"], ["collapse_row"]),
         node("Gather", ["collapse_table", "collapse_row"], [name], axis=0),
     ]
-    _save(model, name, nodes, constants, target)
+    _save(model, name, nodes=nodes, constants=constants, target=target)
 
 
 def _onnx() -> Any:
@@ -72,7 +72,7 @@ def _shape(graph: Any, name: str) -> Any:
     return next(each.type.tensor_type.shape.dim for each in graph.input if each.name == name)
 
 
-def _save(model: Any, name: str, nodes: list[Any], constants: list[Any], target: Path) -> None:
+def _save(model: Any, name: str, *, nodes: list[Any], constants: list[Any], target: Path) -> None:
     """Rename the input, so that what the nodes make of it takes its place, and write the file."""
     onnx = _onnx()
     graph = model.graph

@@ -89,7 +89,7 @@ def _without_advice() -> Iterator[None]:
         logging.disable(before)
 
 
-def loss(model: Model, quantised: Path, meter: FidMeter, seeds: Sequence[int], num_images: int) -> Loss:
+def loss(model: Model, quantised: Path, *, meter: FidMeter, seeds: Sequence[int], num_images: int) -> Loss:
     """Measure both generators. Raises ModelError, InvalidArgument."""
     path, spec = generator_of(model)
     first, second = (Generator(open_session(each, [CPU], 0, "cpu"), spec) for each in (path, quantised))

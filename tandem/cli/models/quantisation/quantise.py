@@ -53,7 +53,7 @@ def quantise(
             generator = Path(scratch, FILE)
             quantise(model, generator)
             terminal.note(f"drawing {2 * num_seeds} x {num_samples:,} images")
-            found = loss(model, generator, meter, range(1, num_seeds + 1), num_samples)
+            found = loss(model, generator, meter=meter, seeds=range(1, num_seeds + 1), num_images=num_samples)
             typer.echo(
                 f"{name} in int8: {describe_loss(found)} ({_fids(found.quantised)} against {_fids(found.original)})"
             )

@@ -68,9 +68,15 @@ async def _compare_all(check: SeedCheck, progress: Progress) -> tuple[str, list[
             probes = [(kind, seed) for kind in subject.kinds for seed in range(check.count)]
             for sent in ("alone", "beside others"):
                 task = progress.add_task(f"{address}, {sent}", total=len(probes))
-                outputs = await _ask(client, subject, probes, sent == "beside others", partial(progress.advance, task))
+                outputs = await _ask(
+                    client,
+                    subject,
+                    probes=probes,
+                    beside_others=sent == "beside others",
+                    advance=partial(progress.advance, task),
+                )
                 if expected:
-                    agreements += _agreements(address, sent, probes, expected, outputs)
+                    agreements += _agreements(address, sent, probes=probes, expected=expected, outputs=outputs)
                 expected = expected or outputs
     return paradigm, agreements
 
@@ -86,7 +92,7 @@ async def _subject(client: AsyncTandemClient, name: str) -> Subject:
 
 
 def _agreements(
-    address: str, sent: str, probes: Sequence[Probe], expected: Sequence[Output], outputs: Sequence[Output]
+    address: str, sent: str, *, probes: Sequence[Probe], expected: Sequence[Output], outputs: Sequence[Output]
 ) -> list[Agreement]:
     """Return one for each kind of request, in the order of the probes."""
     agreements: dict[str, Agreement] = {}
@@ -98,6 +104,7 @@ def _agreements(
 async def _ask(
     client: AsyncTandemClient,
     subject: Subject,
+    *,
     probes: Sequence[Probe],
     beside_others: bool,
     advance: Callable[[], object],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.tandem.cli.commands import Ended, run, tandem
+from tests.integration.tandem.cli.commands import Ended, run, run_each, tandem
 from tests.unit.tandem.measure.quality.small_world import SmallGateway, small_gateway, write_judge, write_reference
 
 
@@ -31,16 +31,19 @@ def models_dir(tmp_path: Path) -> Path:
     return models_dir
 
 
-async def evaluated(gateway: SmallGateway, models_dir: Path, *words: str) -> Ended:
+async def evaluate(gateway: SmallGateway, models_dir: Path, *words: str) -> Ended:
     """Run the command in the folder that holds the models."""
+    return await run(*tandem(*words_for(models_dir, gateway.address, *words)), folder=models_dir.parent)
+
+
+def words_for(models_dir: Path, address: str, *words: str) -> tuple[str, ...]:
     fixed = ("--judge", str(models_dir / "small-judge"), "--reference", str(models_dir.parent / "lines.npz"))
-    places = ("--models-dir", str(models_dir), "--address", gateway.address)
-    return await run(*tandem("models", "evaluate", *words, *fixed, *places), folder=models_dir.parent)
+    return ("models", "evaluate", *words, *fixed, "--models-dir", str(models_dir), "--address", address)
 
 
 async def test_it_prints_tables_and_writes_files(small: SmallGateway, models_dir: Path, tmp_path: Path) -> None:
     words = ("--num-samples", "90", "--seed", "3", "--truncation", "2")
-    ended = await evaluated(small, models_dir, "small-gan", *words)
+    ended = await evaluate(small, models_dir, "small-gan", *words)
     assert ended.code == 0, ended.err
     # Not into the model's folder: that would replace the released model's own evaluation.
     assert not (models_dir / "small-gan" / "evaluation.json").exists()
@@ -61,35 +64,22 @@ async def test_it_prints_tables_and_writes_files(small: SmallGateway, models_dir
 
 
 async def test_a_model_of_another_machine_has_no_digests(small: SmallGateway, models_dir: Path, tmp_path: Path) -> None:
-    ended = await evaluated(small, models_dir, "small-ar", "--num-samples", "90", "--out", str(tmp_path / "results"))
+    ended = await evaluate(small, models_dir, "small-ar", "--num-samples", "90", "--out", str(tmp_path / "results"))
     assert ended.code == 0, ended.err
     assert json.loads((tmp_path / "results" / "evaluation.json").read_text())["weights_sha256"] == {}
 
 
-@pytest.mark.parametrize(
-    ("words", "part"),
-    [
-        (("--num-samples", "91"), "num-samples: 91 is not accepted; accepted: a multiple of 3"),
-        (
-            ("--num-samples", "90", "--temperature", "0.5"),
-            "temperature: 0.5 is not accepted; accepted: truncation",
-        ),
-        (("--num-samples", "90", "--top-p", "0.5"), "top_p: 0.5"),
-    ],
-)
-async def test_what_is_wrong_is_named_in_one_line(
-    small: SmallGateway, models_dir: Path, words: tuple[str, ...], part: str
-) -> None:
-    ended = await evaluated(small, models_dir, "small-gan", *words)
-    assert ended.code == 1
-    assert part in ended.err
-    assert len(ended.err.splitlines()) == 1
+async def test_what_is_wrong_is_named_in_one_line(small: SmallGateway, models_dir: Path) -> None:
+    enough = ["--num-samples", "90"]
+    cases = (
+        (["--num-samples", "91"], small.address, "num-samples: 91 is not accepted; accepted: a multiple of 3"),
+        ([*enough, "--temperature", "0.5"], small.address, "temperature: 0.5 is not accepted; accepted: truncation"),
+        ([*enough, "--top-p", "0.5"], small.address, "top_p: 0.5"),
+        (enough, "127.0.0.1:1", "no Tandem gateway at 127.0.0.1:1; start one with `tandem up`"),
+    )
+    commands = (words_for(models_dir, address, "small-gan", *words) for words, address, _ in cases)
+    for ended, (_, _, part) in zip(await run_each(*commands, folder=models_dir.parent), cases, strict=True):
+        assert ended.code == 1
+        assert part in ended.err
+        assert len(ended.err.splitlines()) == 1
     assert not (models_dir / "small-gan" / "evaluation.json").exists()
-
-
-async def test_no_gateway_is_said_so(models_dir: Path) -> None:
-    nowhere = SmallGateway()
-    nowhere.address = "127.0.0.1:1"
-    ended = await evaluated(nowhere, models_dir, "small-gan", "--num-samples", "90")
-    assert ended.code == 1
-    assert "no Tandem gateway at 127.0.0.1:1; start one with `tandem up`" in ended.err

@@ -37,7 +37,7 @@ def models_dir(tmp_path):
 
 
 def run(models_dir: Path, *flags: str):
-    fixed = ["--models-dir", str(models_dir), "--num-samples", "1000", "--num-seeds", "1"]
+    fixed = ["--models-dir", str(models_dir), "--num-samples", "500", "--num-seeds", "1"]
     return CliRunner().invoke(app, ["models", "quantise", "fashion-gan", *fixed, *flags])
 
 
@@ -59,7 +59,7 @@ def test_a_model_that_bears_it_gets_the_form_and_its_loss(models_dir):
     model = ModelRepository(models_dir).get("fashion-gan")
     model.verify_files()
     int8 = model.spec.int8
-    assert int8.num_images == 1000
+    assert int8.num_images == 500
     assert f"FID {int8.fid[0] / int8.float32_fid[0]:.3f}"[:8] in result.output
     assert model.weight_digests()["generator-int8.onnx"] == int8.sha256
     for precision in ("int8", "float32"):
