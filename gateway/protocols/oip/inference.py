@@ -86,16 +86,25 @@ class Inference:
 async def _whole(
     request: ModelInferRequest, calls: Calls, admission: Admission, is_streamed: bool
 ) -> ModelInferResponse:
-    """Return what a unary RPC says, or as many of its calls as there are; the first that fails ends the others."""
+    """Return what a unary RPC says, or as many of its calls as there are."""
+    if len(calls.requests) == 1:
+        replies = [await admission.unary(calls.route, calls.requests[0])]
+    else:
+        replies = await _together(calls, admission)
+    result = await _result(calls, replies)
+    if result is None:
+        raise Unavailable("the backend's reply has nothing in it")
+    return response(request, result, is_streamed)
+
+
+async def _together(calls: Calls, admission: Admission) -> list[bytes]:
+    """Return the replies of all calls; the first that fails ends the others."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(admission.unary(calls.route, message)) for message in calls.requests]
     except* TandemError as errors:
         raise errors.exceptions[0] from None
-    result = await _result(calls, [task.result() for task in tasks])
-    if result is None:
-        raise Unavailable("the backend's reply has nothing in it")
-    return response(request, result, is_streamed)
+    return [task.result() for task in tasks]
 
 
 @contextlib.contextmanager
