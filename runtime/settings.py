@@ -22,7 +22,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from runtime.exposure import OpenToAll
 from runtime.http2 import Http2
 from runtime.tls import ServerTls, read_identity, read_server_tls
 from tandem.shared.errors import ExpectedError
@@ -33,6 +32,16 @@ logger = logging.getLogger(__name__)
 
 # An empty variable is how a compose file says that there is none.
 OptionalFile = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+
+
+class OpenToAll(ExpectedError):
+    """Expected error: a server would take anybody's requests from anywhere; `guards` are settings that prevent it."""
+
+    def __init__(self, host: str, guards: str) -> None:
+        super().__init__(
+            f"host: {host!r} can be reached from other machines, and nothing restricts access; set {guards}, or bind"
+            " to 127.0.0.1, or start it open to all with allow_open (--allow-open, TANDEM_ALLOW_OPEN=true)"
+        )
 
 
 class ProcessSettings(BaseSettings):

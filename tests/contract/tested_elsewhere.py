@@ -85,6 +85,7 @@ TESTED_ELSEWHERE = {
         "tandem/measure/generator/requests/apis/listed",
         "tandem/measure/generator/requests/apis/reading",
     ),
+    "integration/tandem/measure/generator/test_generator.py": ("tandem/measure/generator/sending/connections",),
     "integration/tandem/measure/generator/test_truth.py": (
         "tandem/measure/generator/priority",
         "tandem/measure/generator/driver",

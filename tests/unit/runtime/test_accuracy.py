@@ -32,14 +32,14 @@ def steady(chance: np.random.Generator, centre: float, size: int) -> NDArray[np.
     return np.full(size, centre)
 
 
-@pytest.mark.parametrize("size", [100, 10_000])
-@pytest.mark.parametrize("centre", [0.00025, 0.0019, 0.0317, 0.25, 1.6, 20.0])
+@pytest.mark.parametrize("centre", [0.00025, 0.0317, 1.6, 20.0])
 @pytest.mark.parametrize("distribution", [log_normal, exponential, bimodal, steady])
-def test_within_a_tenth_of_the_exact_quantile(distribution: object, centre: float, size: int) -> None:
+def test_within_a_tenth_of_the_exact_quantile(distribution: object, centre: float) -> None:
     assert callable(distribution)
     chance = np.random.default_rng(7)
-    # Twenty places within a bucket, for a narrow distribution's error depends on where it lies.
-    for shift in np.linspace(1.0, 1.19, 20):
+    size = 1000
+    # Ten places within a bucket, for a narrow distribution's error depends on where it lies.
+    for shift in np.linspace(1.0, 1.19, 10):
         seconds = np.clip(distribution(chance, centre * shift, size), 1.1e-4, 97.0)
         counted = Distribution(SECONDS_BUCKETS)
         for each in seconds:
