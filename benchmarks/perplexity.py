@@ -2,13 +2,17 @@
 
     python -m benchmarks.perplexity [--dtypes auto] [--peers llama-q8_0,llama-q4_1] [--windows 197] [--out out]
 
-All score the same 50,235 tokens, given as ids: of 197 windows of 512 tokens the second half each. llama.cpp's release
-library in this process, ours by `Score`. Writes text_perplexity.json and text_perplexity.md.
+All score the same tokens, given as ids, as llama-perplexity counts: the text is cut into windows of 512 tokens, and of
+each the second half is scored, so that every scored token has at least 257 before it. llama.cpp's release library in
+this process, ours by `Score`. Writes text_perplexity.json; `nats_more` a token than the reference, `nats_error` is the
+standard error of that.
 """
 
 import argparse
+import math
+import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,29 +21,60 @@ import torch
 from rich.progress import track
 from tokenizers import Tokenizer
 
+from benchmarks.harness.backend import TEXT_MODEL as MODEL
 from benchmarks.harness.command import parser, some_of
-from benchmarks.harness.kernel import TEXT_MODEL as MODEL
-from benchmarks.harness.printing import table_of, write
 from benchmarks.harness.processes import free_port, running
+from benchmarks.harness.results import write
 from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.peers.engine import Need
 from benchmarks.peers.engines import write_weights
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.peers.llama_cpp_server import install, load
 from benchmarks.peers.weights import load_dense
-from benchmarks.side_by_side import perplexity
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
-from benchmarks.side_by_side.perplexity import SCORED_TOKENS, WINDOW_TOKENS, Losses
-from benchmarks.side_by_side.tandem_engine import tandem
+from benchmarks.side_by_side.workloads import tandem
 from tandem.client import TandemClient, TandemRpcError
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.models import ModelRepository
 
+WINDOW_TOKENS = 512
+FIRST_SCORED = WINDOW_TOKENS // 2 + 1  # place of the first token whose probability counts
 REFERENCE = "transformers bfloat16"
 LLAMA_CPP = ("llama-q8_0", "llama-q4_1")
 WINDOWS_AT_A_TIME = 4
 
 Windows = list[list[int]]
+Losses = list[float]  # mean -ln p of a window's scored tokens, window by window
+
+
+def windows(ids: Sequence[int], count: int) -> Windows:
+    """Return the first `count` windows of a text. Raises ValueError if it is too short."""
+    if count * WINDOW_TOKENS > len(ids):
+        raise ValueError(f"windows: {count} of {WINDOW_TOKENS} tokens; the text has {len(ids)} tokens")
+    return [list(ids[start : start + WINDOW_TOKENS]) for start in range(0, count * WINDOW_TOKENS, WINDOW_TOKENS)]
+
+
+def loss_of(logprobs: Sequence[float]) -> float:
+    """Return a window's loss from the log-probabilities of every token but its first."""
+    if len(logprobs) != WINDOW_TOKENS - 1:
+        raise ValueError(f"logprobs: {len(logprobs)}, must be {WINDOW_TOKENS - 1}")
+    return -statistics.fmean(logprobs[FIRST_SCORED - 1 :])
+
+
+def loss_of_logits(logits: torch.Tensor, ids: torch.Tensor) -> float:
+    logprobs = torch.log_softmax(logits[:-1].float(), dim=-1)
+    return loss_of(logprobs.gather(1, ids[1:, None])[:, 0].double().tolist())
+
+
+def compare(losses: Losses, reference: Losses) -> dict[str, float]:
+    """Return an engine's perplexity beside the reference's, window by window."""
+    more = [own - other for own, other in zip(losses, reference, strict=True)]
+    return {
+        "perplexity": round(math.exp(statistics.fmean(losses)), 4),
+        "ratio": round(math.exp(statistics.fmean(more)), 5),
+        "nats_more": round(statistics.fmean(more), 5),
+        "nats_error": round(statistics.stdev(more) / math.sqrt(len(more)), 5),
+    }
 
 
 @torch.inference_mode()
@@ -48,13 +83,8 @@ def by_transformers(gguf: Path, dtype: str, texts: Windows) -> Losses:
     losses: Losses = []
     for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=f"transformers {dtype}"):
         ids = torch.tensor(texts[start : start + WINDOWS_AT_A_TIME])
-        losses += map(_loss, model(ids).logits, ids)
+        losses += map(loss_of_logits, model(ids).logits, ids)
     return losses
-
-
-def _loss(logits: torch.Tensor, ids: torch.Tensor) -> float:
-    logprobs = torch.log_softmax(logits[:-1].float(), dim=-1)
-    return perplexity.loss(logprobs.gather(1, ids[1:, None])[:, 0].double().tolist())
 
 
 def by_ours(dtype: str, texts: Windows) -> Losses:
@@ -66,7 +96,7 @@ def by_ours(dtype: str, texts: Windows) -> Losses:
     ):
         for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=engine.name):
             scores = client.score_many(texts[start : start + WINDOWS_AT_A_TIME], model=MODEL)
-            losses += [perplexity.loss([token.logprob for token in score.tokens]) for score in scores]
+            losses += [loss_of([token.logprob for token in score.tokens]) for score in scores]
     return losses
 
 
@@ -74,59 +104,39 @@ def by_llama_cpp(cache: Path, weights: Path, texts: Windows) -> Losses:
     """Score with llama.cpp's library, each window in an empty sequence. Raises CannotSetUp."""
     context = load(install(cache), weights, 1, WINDOW_TOKENS)
     watched = track(texts, description=f"llama.cpp on {weights.name}")
-    return [_loss(torch.from_numpy(context.all_logits(ids)), torch.tensor(ids)) for ids in watched]
+    return [loss_of_logits(torch.from_numpy(context.all_logits(ids)), torch.tensor(ids)) for ids in watched]
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    gguf = ModelRepository(Path("models")).get(MODEL).transformer_path()
+    around, gguf = surroundings(), ModelRepository(Path("models")).get(MODEL).transformer_path()
     weights = write_weights(options.cache, gguf)
     text = fetch(options.cache, Tokenizer.from_file(str(weights / "huggingface/tokenizer.json")))
-    texts = perplexity.windows(text.ids, options.windows)
+    texts = windows(text.ids, options.windows)
     reference = by_transformers(gguf, "bfloat16", texts)
     scorers: dict[str, Callable[[], Losses]] = {}
-    for name, file in (("llama-q8_0", weights / "q8_0.gguf"), ("llama-q4_1", gguf)):
+    for name, file in zip(LLAMA_CPP, (weights / "q8_0.gguf", gguf), strict=True):
         if name in options.peers:
             label = f"llama.cpp {name.removeprefix('llama-').upper()}"
             scorers[label] = partial(by_llama_cpp, options.cache, file, texts)
-    for dtype in options.dtypes:
-        scorers[f"Tandem {dtype}"] = partial(by_ours, dtype, texts)
-    found, left_out = {REFERENCE: perplexity.compare(reference, reference)}, {}
+    scorers |= {f"Tandem {dtype}": partial(by_ours, dtype, texts) for dtype in options.dtypes}
+    found, left_out = {REFERENCE: compare(reference, reference)}, {}
     for name, score in scorers.items():
         try:
-            found[name] = perplexity.compare(score(), reference)
+            found[name] = compare(score(), reference)
         except (CannotSetUp, RuntimeError, TandemRpcError) as error:
             left_out[name] = without_places(str(error))
             print(f"left out: {name}: {error}", file=sys.stderr)
     return {
-        "benchmark": "text_perplexity",
+        "bench": "text_perplexity",
         "model": MODEL,
         "weights_sha256": sha256_of(gguf),
         "text": {"package": PACKAGE, "sha256": text.sha256},
         "num_windows": options.windows,
-        "num_scored_tokens": options.windows * SCORED_TOKENS,
-        "surroundings": surroundings(),
+        "num_scored_tokens": options.windows * (WINDOW_TOKENS - FIRST_SCORED),
+        "surroundings": around,
         "left_out": left_out,
         "engines": found,
     }
-
-
-def page(report: dict[str, Any]) -> str:
-    """Return the results as Markdown."""
-    rows = [
-        (
-            name,
-            f"{one['perplexity']:.3f}",
-            f"{one['ratio']:.4f}",
-            f"{one['nats_more']:+.4f} ± {2 * one['nats_error']:.4f}",
-        )
-        for name, one in report["engines"].items()
-    ]
-    header = ("engine", "perplexity", "to the reference's", "nats a token more (± 2 standard errors)")
-    about = (
-        f"{report['model']}, {report['num_scored_tokens']:,} tokens of {PACKAGE} (SHA-256 of the text"
-        f" {report['text']['sha256'][:16]}…), reference: {REFERENCE}. Written by `benchmarks/perplexity.py`."
-    )
-    return f"# Perplexity of held text\n\n{about}\n\n{table_of(header, rows)}\n"
 
 
 def main() -> None:
@@ -135,8 +145,7 @@ def main() -> None:
     flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="ours; default: auto")
     flags.add_argument("--windows", type=int, default=197)
     options = flags.parse_args()
-    report = measure(options)
-    write(options.out, "text_perplexity", report, page(report))
+    write(options.out, "text_perplexity", measure(options))
 
 
 if __name__ == "__main__":

@@ -21,18 +21,18 @@ def parser(
     if seconds:
         found.add_argument("--seconds", type=float, default=seconds, help="of each load")
     if out:
-        found.add_argument("--out", type=Path, default=Path("out"), help=f"folder for {out}.json and {out}.md")
+        found.add_argument("--out", type=Path, default=Path("out"), help=f"folder for {out}.json")
     if has_peers:
         folder = cache_folder() / "peers"
         found.add_argument("--cache", type=Path, default=folder, help="where peers are installed")
     return found
 
 
-def some_of(accepted: Collection[str] | None) -> Callable[[str], list[str]]:
-    """Return an argparse type: names with commas between, each one of `accepted` if given."""
+def some_of(accepted: Collection[str] | None, comma: str = ",") -> Callable[[str], list[str]]:
+    """Return an argparse type: names with `comma` between, each one of `accepted` if given."""
 
     def names(text: str) -> list[str]:
-        chosen = [name for name in text.split(",") if name]
+        chosen = [name for name in text.split(comma) if name]
         for name in chosen:
             if accepted is not None and name not in accepted:
                 raise argparse.ArgumentTypeError(f"{name!r}: must be one of {', '.join(accepted)}")

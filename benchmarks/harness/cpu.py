@@ -1,9 +1,10 @@
-"""CPU time of a process and of all that it has started, and of the whole machine; Linux only."""
+"""CPU time of a process and of all that it has started; Linux only."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,13 +30,15 @@ class Cpu:
         return Cpu(self.own - before.own, self.descendants - before.descendants)
 
 
-def cpu(pid: int) -> Cpu:
-    """Return what the process `pid` and its descendants have used so far; nothing if it has ended."""
-    try:
-        process = psutil.Process(pid)
-        return Cpu(_seconds(process), sum(map(_seconds, process.children(recursive=True))))
-    except psutil.NoSuchProcess:
-        return Cpu(0.0, 0.0)
+def cpu(pids: Sequence[int]) -> Cpu:
+    """Return what these processes and their descendants have used so far; nothing of one that has ended."""
+    own = descendants = 0.0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            own += _seconds(process)
+            descendants += sum(map(_seconds, process.children(recursive=True)))
+    return Cpu(own, descendants)
 
 
 def _seconds(process: psutil.Process) -> float:
@@ -45,25 +48,16 @@ def _seconds(process: psutil.Process) -> float:
     return 0.0
 
 
-def settled_cpu(pid: int, longest_seconds: float = 3.0) -> Cpu:
+def settled_cpu(pids: Sequence[int], longest_seconds: float = 3.0) -> Cpu:
     """Return the same once the processes have finished what they still had to do for earlier requests.
 
     That is: once they have used no more than one tick in QUIET_SECONDS, at the latest after `longest_seconds`.
     """
     deadline = time.monotonic() + longest_seconds
-    before = cpu(pid)
+    before = cpu(pids)
     while True:
         time.sleep(QUIET_SECONDS)
-        after = cpu(pid)
+        after = cpu(pids)
         if after.since(before).total <= 1.5 * _TICK_SECONDS or time.monotonic() >= deadline:
             return after
         before = after
-
-
-def machine_cpu() -> float:
-    """Return the CPU seconds of all processes of the machine so far, and those that its host kept from it.
-
-    Time spent in interrupts is left out, because the kernel does not charge it to any process.
-    """
-    times = psutil.cpu_times()
-    return float(times.user + times.nice + times.system + times.steal)

@@ -1,95 +1,143 @@
-"""Load by a compiled client: closed loop, or open loop by a schedule; every request's times come back.
-
-The clients are the load generator's own sender, in this process, and a program for servers of HTTP/1.1.
-"""
+"""The product's own tester, for code that waits for each of its loads."""
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.harness.http1 import http1_loop
-from benchmarks.harness.programs import program
-from benchmarks.harness.run import Array, LoadFailed, Run, Target
-from benchmarks.harness.sent import sent
-from tandem.measure.generator.native.library import Library, open_sender_library
-from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
-from tandem.measure.generator.sending.sender import Load, Route
+from benchmarks.harness.cpu import Cpu, settled_cpu
+from tandem.client import TandemRpcError
+from tandem.measure.generator.audited_runs import AuditedRuns
+from tandem.measure.generator.generator import Generator
+from tandem.measure.generator.run import RunResult
+from tandem.measure.results.record import Outcome, Table
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
+from tandem.measure.statistics.quantiles import nearest_rank
 
-Client = Library | Path
-SENDER, HTTP1 = "sender", "http1"
+MAX_CONNECTIONS = 64
 
-_MOST_REQUESTS = 1_000_000
-_DRAIN_SECONDS = 10.0
-_HEAD_START_SECONDS = 0.01
-
-
-def open_client(name: str) -> Client:
-    """Return the client SENDER or HTTP1. Raises LibraryUnavailable."""
-    return program(HTTP1) if name == HTTP1 else open_sender_library()
+Array = NDArray[np.float64]
 
 
-def closed_loop(
-    client: Client,
-    target: Target,
-    callers: int,
-    seconds: float,
-    connections: int | None = None,
-    most_requests: int = _MOST_REQUESTS,
-    keep_replies: bool = False,
-    goes_first: bool = True,
-) -> Run:
-    """Let `callers` send one request after another for `seconds`, on a connection each unless told. Raises LoadFailed.
-
-    At most `most_requests` are sent. `goes_first`: as Load has it.
-    """
-    if isinstance(client, Path):
-        if connections not in (None, callers):
-            raise LoadFailed("a server of HTTP/1.1 gets closed loops alone, with a connection for each caller")
-        return http1_loop(client, target, (callers, most_requests, seconds, _DRAIN_SECONDS), keep_replies)
-    load = Load(
-        zero=time.monotonic(),
-        ends_at=seconds,
-        drain_seconds=_DRAIN_SECONDS,
-        is_open=False,
-        budget=most_requests,
-        callers=[(0.0, seconds)] * callers,
-        pause_seconds=0.0,
-        goes_first=goes_first,
-    )
-    route = Route(target.path, is_streamed=True, columns=(WHOLE_MESSAGE,) if keep_replies else ())
-    return sent(client, target, route, load, None, connections or callers)
+class LoadFailed(Exception):
+    """A load came to nothing that could be measured; says why."""
 
 
-def open_loop(
-    client: Client,
-    target: Target,
-    starts: Array,
-    connections: int = 32,
-    goes_first: bool = True,
-) -> Run:
-    """Send a request at each of `starts` (seconds from the beginning, ascending). Raises LoadFailed.
+@dataclass(frozen=True)
+class Run:
+    """What the tester saw of the requests of a load, in their order. `cpu`: what the server used, if that was asked."""
 
-    `goes_first`: as Load has it.
-    """
-    if isinstance(client, Path):
-        raise LoadFailed("a server of HTTP/1.1 gets closed loops alone")
-    load = Load(
-        zero=time.monotonic() + _HEAD_START_SECONDS,
-        ends_at=float(starts[-1]) + _DRAIN_SECONDS,
-        drain_seconds=_DRAIN_SECONDS,
-        is_open=True,
-        max_outstanding=len(starts),
-        goes_first=goes_first,
-    )
-    return sent(client, target, Route(target.path, is_streamed=True), load, starts, connections)
+    found: RunResult
+    cpu: Cpu | None = None
+
+    @property
+    def rows(self) -> Table:
+        """A row each; see tandem.measure.results.record."""
+        return self.found.record.requests
+
+    @property
+    def is_ok(self) -> NDArray[np.bool_]:
+        return np.asarray(self.rows["outcome"] == Outcome.OK)
+
+    @property
+    def num_ok(self) -> int:
+        return int(self.is_ok.sum())
+
+    @property
+    def seconds(self) -> Array:
+        """Duration of each request that ended well, from when it was sent."""
+        return np.asarray((self.rows["ended"] - self.rows["sent"])[self.is_ok])
+
+    @property
+    def per_second(self) -> float:
+        """Requests that ended well a second, from the first that was sent to the last that ended."""
+        return self.num_ok / float(np.nanmax(self.rows["ended"]) - np.min(self.rows["sent"])) if self.num_ok else 0.0
+
+    def quantile(self, share: float) -> float:
+        """Return the exact quantile of the durations, NaN without any."""
+        return nearest_rank(self.seconds, share)
+
+    def delivered_share(self) -> float:
+        """Of an open loop: requests that ended well a second, as a share of those that were due a second.
+
+        Both in the last three quarters of the time, so that what is always under way counts for nothing, and a queue
+        that grows shows.
+        """
+        due, ended = self.rows["intended"], self.rows["ended"]
+        since = float(due.min() + (due.max() - due.min()) / 4)
+        delivered = self.is_ok & (ended > since) & (ended <= due.max())
+        return float(delivered.sum() / (due > since).sum())
 
 
-def poisson(per_second: float, seconds: float, seed: int) -> Array:
-    """Return start times of independent callers: so many a second on average, all before `seconds`; at least one."""
-    generator = np.random.default_rng(seed)
-    gaps = generator.exponential(1 / per_second, size=int(per_second * seconds * 2) + 20)
-    starts = np.cumsum(gaps) - gaps[0]
-    return np.asarray(starts[starts < seconds])
+class LoadTester:
+    """Sends to one server. Loads are counted, and repeated where their audit fails, by `audited_runs`."""
+
+    def __init__(self, runner: asyncio.Runner, source: Generator, audited_runs: AuditedRuns) -> None:
+        self._runner = runner
+        self._source = source
+        self._audited_runs = audited_runs
+
+    def run(
+        self,
+        name: str,
+        workload: Workload,
+        load: ClosedLoop | OpenLoop,
+        requests: Sequence[bytes] = (),
+        pids: Sequence[int] = (),
+        **ending: Any,
+    ) -> Run:
+        """Carry a load out until its `ending`, settings of a Scenario; `requests`: messages to send in turn.
+
+        `pids`: processes whose CPU time, with that of all they have started, is counted. Raises LoadFailed if a request
+        ended otherwise than a load explains, or none ended well.
+        """
+        meter = partial(asyncio.to_thread, settled_cpu, pids) if pids else None
+        scenario, given = _scenario(workload, load, ending), [requests] if requests else ()
+        found = self._carried_out(self._audited_runs.run(self._source, name, scenario, requests=given, meter=meter))
+        before, after = found.readings
+        return Run(found, after.since(before) if pids else None)
+
+    def warm_up(self, workload: Workload, load: ClosedLoop, requests: Sequence[bytes] = (), **ending: Any) -> None:
+        """Carry a load out that counts for nothing: the first requests find cold caches."""
+        given = [requests] if requests else ()
+        self._carried_out(self._audited_runs.once(self._source, _scenario(workload, load, ending), requests=given))
+
+    def ask(self, workload: Workload, requests: Sequence[bytes], callers: int) -> list[list[bytes]]:
+        """Send each request once, so many at a time; return the messages of each reply. Raises LoadFailed."""
+        ending = {"num_requests": len(requests), "keep_replies": True}
+        scenario = _scenario(workload, ClosedLoop(concurrency=callers), ending)
+        kept = self._carried_out(self._source.run(scenario, requests=[requests])).record.kept()
+        return [kept.get(number, []) for number in range(len(requests))]
+
+    def _carried_out(self, running: Any) -> RunResult:
+        try:
+            found: RunResult = self._runner.run(running)
+        except (TandemRpcError, ChildProcessError, ValueError) as error:
+            raise LoadFailed(str(error)) from None
+        if found.document.problems:
+            raise LoadFailed("; ".join(found.document.problems))
+        return found
+
+
+@contextmanager
+def open_tester(port: int, audited_runs: AuditedRuns) -> Iterator[LoadTester]:
+    """Yield a tester of a server of this machine."""
+    with asyncio.Runner() as runner:
+        source = Generator(f"127.0.0.1:{port}", asyncio.Event())
+        try:
+            yield LoadTester(runner, source, audited_runs)
+        finally:
+            runner.run(source.end())
+
+
+def _scenario(workload: Workload, load: ClosedLoop | OpenLoop, ending: dict[str, Any]) -> Scenario:
+    callers = load.most if isinstance(load, ClosedLoop) else MAX_CONNECTIONS // 2
+    usual = {"warm_up_seconds": 0.0, "connections_per_process": min(callers, MAX_CONNECTIONS)}
+    return Scenario(workloads=(workload,), load=load, **{**usual, **ending})

@@ -28,9 +28,7 @@ _NOT_MEASURED = (":!benchmarks/results", ":!docs", ":!*.md")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """`load_average` is that of the last minute before the first measurement; `before`: the earlier commit that takes
-    part, if there is one.
-    """
+    """`load_average` is that of the last minute before the first measurement."""
 
     date: str
     processor: str
@@ -41,7 +39,6 @@ class Surroundings:
     load_average: float
     versions: Mapping[str, str]
     commit: str
-    before: str | None
 
     @property
     def text(self) -> str:
@@ -54,7 +51,7 @@ class Surroundings:
         )
 
 
-def surroundings(before: str | None = None) -> Surroundings:
+def surroundings() -> Surroundings:
     """Describe this machine now."""
     machine = this_machine()
     return Surroundings(
@@ -67,7 +64,6 @@ def surroundings(before: str | None = None) -> Surroundings:
         load_average=round(os.getloadavg()[0], 2),
         versions={"python": platform.python_version(), **package_versions(_PACKAGES)},
         commit=_commit(),
-        before=before,
     )
 
 

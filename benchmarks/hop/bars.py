@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.harness.bars import Bar
-from benchmarks.hop.clock import CALLERS, LONE, PARADIGMS, SITUATIONS
+from benchmarks.harness.figures import Bar
+from benchmarks.hop.clock import CALLERS, LONE, SITUATIONS, WORKLOADS
 
 _COMPARED = (LONE, CALLERS, "load_50", "load_90")
 
 
-def _of(what: str, situations: Sequence[str], paradigms: Sequence[str] = PARADIGMS) -> tuple[str, ...]:
+def _of(what: str, situations: Sequence[str], paradigms: Sequence[str] = tuple(WORKLOADS)) -> tuple[str, ...]:
     return tuple(f"{paradigm}.{situation}.{what}" for situation in situations for paradigm in paradigms)
 
 

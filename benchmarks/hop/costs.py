@@ -3,59 +3,65 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from benchmarks.harness.cpu import settled_cpu
-from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Client, closed_loop, open_loop
-from benchmarks.harness.messages import (
-    FAST_MESSAGES,
-    GENERATE,
-    SAMPLE,
-    SAMPLE_STREAM,
-    generate_requests,
-    sample_requests,
-    stream_requests,
-)
-from benchmarks.harness.run import Run, Target
-from benchmarks.harness.servers import DIRECT, Hop
-from benchmarks.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND, Durations
+from benchmarks.harness.backend import AR_MODEL, GAN_MODEL
+from benchmarks.harness.figures import DIRECT, Figures
+from benchmarks.harness.load import LoadTester, Run
+from benchmarks.harness.servers import Service
 from tandem.measure.meters.metrics_page import Page, read
-from tandem.measure.statistics.quantiles import nearest_rank
+from tandem.measure.scenario import ClosedLoop, OpenLoop
+from tandem.measure.workload_text import parse_workload
 
+NUM_CALLERS, TOKENS_PER_SECOND = 32, 200
+ALONE, MANY = ClosedLoop(concurrency=1), ClosedLoop(concurrency=NUM_CALLERS)
+IMAGES, IMAGE = parse_workload("images", model=GAN_MODEL), parse_workload("image", model=AR_MODEL)
+# Streams whose messages are due one after another, evenly over the interval between two of one stream.
+APART = OpenLoop(rate_per_second=TOKENS_PER_SECOND * NUM_CALLERS, arrivals="constant")
 _COUNTED_WITHIN_SECONDS = 60.0
 
 
-def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, figures: Figures) -> None:
-    """Measure each contender once and add what the hop has added to the backend's own time."""
-    alone: dict[str, dict[str, float]] = {}
-    for hop in hops:
-        alone[hop.name] = _alone(client, hop, durations)
-        for connections in (NUM_CALLERS, 1):
-            _many_clients(client, hop, connections, durations, figures)
-        _fast_streams(client, hop, durations, figures)
-        if hop.pid:
-            _paced(client, hop, figures, are_together=False)
-            _paced(client, hop, figures, are_together=True)
-    for contender, seen in alone.items():
-        for name, value in seen.items():
-            figures.add(f"one_{name}_ms", contender, value)
-            if contender != DIRECT:
-                figures.add(f"added_{name}_ms", contender, value - alone[DIRECT][name])
+def measure_round(
+    contenders: Sequence[str],
+    testers: Mapping[str, LoadTester],
+    servers: Mapping[str, Service],
+    seconds: float,
+    figures: Figures,
+) -> None:
+    """Measure each contender once, and add what the hop has added to the backend's own time."""
+    alone = {}
+    for name in contenders:
+        tester, pids = testers[name], servers[name].pids  # none of the backend, whose CPU is no cost of the hop
+        alone[name] = tester.run(f"{name}, alone", IMAGES, ALONE, duration_seconds=seconds).quantile(0.5) * 1e3
+        figures.add("one_unary_p50_ms", name, alone[name])
+        run = tester.run(f"{name}, many", IMAGES, MANY, pids=pids, duration_seconds=seconds)
+        figures.add("unary_32_connections_per_second", name, run.per_second)
+        if pids:
+            _add_cpu(figures, "unary_32_connections", name, run, run.num_ok)
+            run = tester.run(f"{name}, paced", IMAGE, APART, pids=pids, num_requests=NUM_CALLERS)
+            _add_cpu(figures, "paced_apart", name, run, int(run.rows["num_messages"].sum()))
+    for name, milliseconds in alone.items():
+        if name != DIRECT:
+            figures.add("added_unary_p50_ms", name, milliseconds - alone[DIRECT])
 
 
-def measure_limit(client: Client, hop: Hop, durations: Durations, figures: Figures) -> None:
+def _add_cpu(figures: Figures, what: str, name: str, run: Run, num_messages: int) -> None:
+    """Add the milliseconds of the whole hop for each message, and what its Python process has of them."""
+    assert run.cpu is not None
+    figures.add(f"{what}_cpu_ms", name, run.cpu.total / num_messages * 1e3)
+    figures.add(f"{what}_python_cpu_ms", name, run.cpu.own / num_messages * 1e3)
+    figures.add("client_cpu_ms", name, run.found.cpu_seconds / num_messages * 1e3)
+
+
+def measure_limit(name: str, tester: LoadTester, hop: Service, seconds: float, figures: Figures) -> None:
     """Send as much as the proxy carries, and add what its log lost of it."""
     before = read(f"127.0.0.1:{hop.http_port}")
-    run = closed_loop(client, _unary(hop), NUM_CALLERS, durations.limit, goes_first=False)
-    run.check_all_ok(hop.name)
-    figures.add("limit_per_second", hop.name, run.per_second)
-    figures.add("limit_dropped", hop.name, num_uncounted(hop, before, len(run.status)))
+    run = tester.run(f"{name}, limit", IMAGES, MANY, duration_seconds=seconds)
+    figures.add("limit_per_second", name, run.per_second)
+    figures.add("limit_dropped", name, num_uncounted(hop, before, len(run.rows)))
 
 
-def num_uncounted(hop: Hop, before: Page, num_sent: int) -> float:
+def num_uncounted(hop: Service, before: Page, num_sent: int) -> float:
     """Return how many of the requests sent the metrics lack, once they had time to count them."""
     deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS
     while True:
@@ -63,72 +69,3 @@ def num_uncounted(hop: Hop, before: Page, num_sent: int) -> float:
         if counted >= num_sent or time.monotonic() >= deadline:
             return num_sent - counted
         time.sleep(0.1)
-
-
-def _alone(client: Client, hop: Hop, durations: Durations) -> dict[str, float]:
-    """Return milliseconds of a lone unary request, and to the first message and the end of a lone stream that comes as
-    fast as it can.
-    """
-    unary = closed_loop(client, _unary(hop), 1, durations.one_client, goes_first=False)
-    stream = closed_loop(client, _stream(hop), 1, durations.fast_streams, goes_first=False)
-    for run in (unary, stream):
-        run.check_all_ok(hop.name)
-    return {
-        "unary_p50": unary.quantile(0.5) * 1e3,
-        "unary_p99": unary.quantile(0.99) * 1e3,
-        "first_message_p50": nearest_rank(stream.first_seconds, 0.5) * 1e3,
-        "whole_stream_p50": stream.quantile(0.5) * 1e3,
-    }
-
-
-def _many_clients(client: Client, hop: Hop, connections: int, durations: Durations, figures: Figures) -> None:
-    name = f"unary_{connections}_connections"
-    seconds = durations.many_clients
-    run = _costly(
-        figures,
-        name,
-        hop,
-        lambda: closed_loop(client, _unary(hop), NUM_CALLERS, seconds, connections, goes_first=False),
-    )
-    figures.add(f"{name}_per_second", hop.name, run.per_second)
-    figures.add("client_cpu_ms_a_request", hop.name, run.cpu_seconds / run.num_ok * 1e3)
-
-
-def _fast_streams(client: Client, hop: Hop, durations: Durations, figures: Figures) -> None:
-    seconds = durations.fast_streams
-    run = _costly(
-        figures, "fast", hop, lambda: closed_loop(client, _stream(hop), NUM_CALLERS, seconds, goes_first=False)
-    )
-    figures.add("fast_per_second", hop.name, run.per_second * FAST_MESSAGES)
-
-
-def _paced(client: Client, hop: Hop, figures: Figures, are_together: bool) -> None:
-    """Streams whose messages are due at the same instants (a batch's), or spread evenly over the interval."""
-    apart = 0.0 if are_together else 1 / TOKENS_PER_SECOND / NUM_CALLERS
-    starts = np.arange(NUM_CALLERS, dtype=np.float64) * apart
-    name, target = f"paced_{'together' if are_together else 'apart'}", Target(hop.port, GENERATE, generate_requests())
-    run = _costly(figures, name, hop, lambda: open_loop(client, target, starts, NUM_CALLERS, goes_first=False))
-    messages = float(run.messages.sum())
-    figures.add(f"{name}_per_second", hop.name, messages / float(run.seconds.max()))
-    figures.add("client_cpu_ms_a_message", hop.name, run.cpu_seconds / messages * 1e3)
-
-
-def _unary(hop: Hop) -> Target:
-    return Target(hop.port, SAMPLE, sample_requests())
-
-
-def _stream(hop: Hop) -> Target:
-    return Target(hop.port, SAMPLE_STREAM, stream_requests())
-
-
-def _costly(figures: Figures, name: str, hop: Hop, load: Callable[[], Run]) -> Run:
-    """Run a load; add the milliseconds of the whole hop for each message, and what its Python process has of it."""
-    before = settled_cpu(hop.pid) if hop.pid else None
-    run = load()
-    run.check_all_ok(hop.name)
-    if before is not None:
-        used = settled_cpu(hop.pid).since(before)
-        messages = float(run.messages.sum())
-        figures.add(f"{name}_cpu_ms", hop.name, used.total / messages * 1e3)
-        figures.add(f"{name}_python_cpu_ms", hop.name, used.own / messages * 1e3)
-    return run

@@ -1,71 +1,118 @@
 """The parallel service beside its peers, direct and behind Envoy: as it chooses to compute, and on equal terms.
 
-    python -m benchmarks.parallel [--out benchmarks/results] [--rounds 4] [--cache FOLDER]
+    python -m benchmarks.parallel [--out benchmarks/results] [--rounds 4] [--seconds 2] [--cache FOLDER]
 
-Writes parallel.json and parallel.md: the bars, the figures behind them, and the machine they were measured on. Peers
-are installed into FOLDER the first time, each into an environment of its own; one that cannot be had is named with the
-reason. Debian: g++, libnghttp2-dev for the load clients; libgrpc++-dev, libprotobuf-dev and protobuf-compiler-grpc for
-the C++ reference. Takes about eight minutes, and at the first time what the installations
-take; the machine should have nothing else to do. Exit code 1: a bar is missed.
+Writes parallel.json: the bars, the figures behind them, and the machine they were measured on. Each contender is
+started, must return the images of given latents, alone and beside others, is warmed up, measured in closed loop and
+stopped, while no other runs. NxM: N images a request, M callers. The load is that of `tandem bench run`, and wrk's for
+servers of HTTP. CPU: user and system time of all processes of a contender. Peers draw with ONNX Runtime in float32, a
+session of one thread a core, but for the mosec that is named otherwise. Bare loops: the same with nothing around them.
+
+Peers are installed into FOLDER the first time, each into an environment of its own; one that cannot be had is named
+with the reason. Debian: g++, libnghttp2-dev; libgrpc++-dev, libprotobuf-dev and protobuf-compiler-grpc for the C++
+reference. Takes about ten minutes, and at the first time what the installations take; the machine should have nothing
+else to do. Exit code 1: a bar is missed.
 """
 
 from __future__ import annotations
 
 import sys
-import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks.harness.bars import Results
-from benchmarks.harness.command import parser
-from benchmarks.harness.load import HTTP1, SENDER, open_client
-from benchmarks.harness.messages import GAN_MODEL
-from benchmarks.harness.printing import write
+import numpy as np
+
+from benchmarks.harness.backend import GAN_MODEL
+from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.figures import NOW, Figures
+from benchmarks.harness.results import Stopwatch, are_met, write
 from benchmarks.harness.servers import ROOT
-from benchmarks.harness.surroundings import surroundings
-from benchmarks.parallel.bars import bars
-from benchmarks.parallel.contenders import loops, tandem
-from benchmarks.parallel.page import page
+from benchmarks.parallel.bars import BATCH_SIZES, DIRECT, FP32, PEERS, bars, compared
+from benchmarks.parallel.contenders import Contender, loop_of, loops, tandem
+from benchmarks.parallel.measuring import check, expected_levels, measure_loads
 from benchmarks.parallel.peers import VERSIONS, Peers
-from benchmarks.parallel.session import Session
-from benchmarks.parallel.workload import FULL
-from tandem.shared.compiled.recipe import LibraryUnavailable
+from benchmarks.runtimes import contenders as runtimes
+from tandem.measure.statistics.interleaving import turns
 from tandem.shared.models import ModelRepository
 
 
-def run(rounds: int, folder: Path) -> Results:
-    """Measure everything."""
-    started = time.monotonic()
-    for name in (SENDER, HTTP1):
-        open_client(name)
-    around, model = surroundings(), ModelRepository(ROOT / "models").get(GAN_MODEL)
+class Session:
+    """Contenders and bare loops of runtimes. Holds what was found, and with which runtime Tandem draws."""
+
+    def __init__(
+        self,
+        contenders: Sequence[Contender],
+        bare: Mapping[str, runtimes.Contender],
+        peers: Peers,
+        seconds: float,
+        figures: Figures,
+    ) -> None:
+        self._measures: dict[str, Callable[[], dict[str, float]]]
+        self._measures = {contender.name: partial(self._measure, contender) for contender in contenders}
+        self._measures |= {name: partial(_measure_loop, loop, seconds) for name, loop in bare.items()}
+        self._expected = expected_levels(peers.generator)
+        self._wrk = peers.folder / "wrk"
+        self._seconds = seconds
+        self.figures = figures
+        self.runtime = FP32
+
+    def run(self, rounds: int) -> None:
+        """Measure all rounds; a contender that fails is missing from that round."""
+        orders = turns(list(self._measures), np.random.default_rng(0))
+        for number in range(rounds):
+            seen: dict[str, dict[str, float]] = defaultdict(dict)
+            for name in next(orders):
+                found = self.figures.tried(f"round {number + 1} of {rounds}, {name}", self._measures[name])
+                for figure, value in (found or {}).items():
+                    seen[figure][name] = value
+                    self.figures.add(figure, name, value)
+            for figure, value in compared(seen, self.runtime).items():
+                self.figures.add(figure, NOW, value)
+
+    def _measure(self, contender: Contender) -> dict[str, float]:
+        """Return the figures of all workloads."""
+        with contender.start() as served:
+            off = check(served, contender.dialect, self._expected)
+            if contender.name == DIRECT:
+                self.runtime = loop_of(served)
+            found = measure_loads(contender.name, served, contender.dialect, self._wrk, self._seconds, self.figures)
+        return {"levels_off": off, **found}
+
+
+def _measure_loop(loop: runtimes.Contender, seconds: float) -> dict[str, float]:
+    """Return the figures of a bare loop at all batch sizes."""
+    measured = {size: loop.loop(size, seconds) for size in BATCH_SIZES}
+    return {f"bare.{size}.{figure}": value for size, found in measured.items() for figure, value in found.items()}
+
+
+def measure(rounds: int, seconds: float, folder: Path, peer_names: Sequence[str]) -> dict[str, Any]:
+    """Return the result of all rounds, in which those of the peers take part that can be had."""
+    watch, model = Stopwatch(), ModelRepository(ROOT / "models").get(GAN_MODEL)
     int8 = model.spec.int8
     peers = Peers(folder, model.path(model.spec.generator or ""), model.path(int8.generator) if int8 else None)
-    contenders, bare = [*tandem(), *peers.contenders()], loops(model)
-    session = Session(contenders, bare, peers.generator, FULL)
+    contenders, bare = [*tandem(), *peers.contenders(peer_names)], loops(model)
+    session = Session(contenders, bare, peers, seconds, Figures())
     session.run(rounds)
-    loads = {workload.name: seconds for workload, seconds in FULL.loads.items()}
     more = {
         "runtime": session.runtime,
-        "contenders": [each.name for each in contenders],
+        "contenders": [contender.name for contender in contenders],
         "loops": list(bare),
         "peers": VERSIONS,
         "absent": peers.absent,
-        "durations": {**vars(FULL), "loads": loads},
     }
-    spreads, failures = session.figures.spreads(), session.figures.failures
-    seconds = round(time.monotonic() - started, 1)
-    return Results("parallel", around, bars(around.instructions), rounds, spreads, failures, seconds, more)
+    return watch.document("parallel", rounds, session.figures, bars(watch.around.instructions), **more)
 
 
 def main() -> None:
-    flags = parser(__doc__, rounds=4, out="parallel", has_peers=True)
+    flags = parser(__doc__, rounds=4, seconds=2.0, out="parallel", has_peers=True)
+    flags.add_argument("--peers", type=some_of(PEERS, ";"), default=PEERS, help="with semicolons between; default: all")
     options = flags.parse_args()
-    try:
-        results = run(options.rounds, options.cache)
-    except LibraryUnavailable as error:
-        sys.exit(f"parallel: {error}")
-    write(options.out, "parallel", results.as_json(), page(results))
-    sys.exit(0 if results.are_met else 1)
+    document = measure(options.rounds, options.seconds, options.cache, options.peers)
+    write(options.out, "parallel", document)
+    sys.exit(0 if are_met(document) else 1)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from benchmarks.harness.bars import Bar
-from benchmarks.parallel.workload import ALONE, BATCH_SIZES, BULK, MANY, SOME, WORKLOADS
+from benchmarks.harness.figures import Bar
 
 Round = Mapping[str, Mapping[str, float]]
 """What one round has measured, by figure and contender."""
@@ -20,7 +19,13 @@ MOSEC_INT8 = "mosec, batches of 16, int8 in OpenVINO"
 """The peer that comes nearest, with the file, the runtime and the sizes of batches that are fastest here."""
 PLAIN, MOSEC, TRITON, NATIVE = "plain grpc.aio", "mosec", "Triton, Python backend", "C++ reference"
 PYTHON_HOSTED = (PLAIN, MOSEC, TRITON)
-RATE, P50, CPU, OTHERS = "images_per_second", "p50_ms", "cpu_ms", "others_cores"
+PEERS = (*PYTHON_HOSTED, NATIVE, MOSEC_INT8)
+RATE, P50, CPU = "images_per_second", "p50_ms", "cpu_ms"
+WORKLOADS = ((1, 1), (1, 16), (1, 64), (64, 4))
+"""Images a request, and callers with one request at a time each."""
+ALONE, SOME, MANY, BULK = (f"{images}x{callers}" for images, callers in WORKLOADS)
+BATCH_SIZES = (1, 8, 32, 64)
+"""Of the bare loops."""
 FP32 = "onnxruntime"
 """The bare loop that the chosen runtime's is compared with."""
 
@@ -39,20 +44,20 @@ def compared(seen: Round, runtime: str) -> dict[str, float]:
         "to_native": (DIRECT, (NATIVE,)),
         "to_native_float32": (EQUAL, (NATIVE,)),
     }
-    p50 = f"{ALONE.name}.{P50}"
+    p50 = f"{ALONE}.{P50}"
     largest, shared = f"bare.{BATCH_SIZES[-1]}.{RATE}", f"bare.{_SHARED_BATCH}.{CPU}"
     return {
         **{
-            f"{workload.name}.{name}": _ratio(seen, f"{workload.name}.{RATE}", who, others, max)
+            f"{load}.{name}": _ratio(seen, f"{load}.{RATE}", who, others, max)
             for name, (who, others) in compared_with.items()
-            for workload in WORKLOADS
+            for load in (ALONE, SOME, MANY, BULK)
         },
         "p50_to_python_peer": _ratio(seen, p50, DIRECT, PYTHON_HOSTED, min),
         "p50_to_python_peer_float32": _ratio(seen, p50, EQUAL, PYTHON_HOSTED, min),
         "p50_to_native": _ratio(seen, p50, DIRECT, [NATIVE], min),
-        "share_of_bare": _value(seen, f"{BULK.name}.{RATE}", DIRECT) / _value(seen, largest, runtime),
+        "share_of_bare": _value(seen, f"{BULK}.{RATE}", DIRECT) / _value(seen, largest, runtime),
         "runtime_to_fp32": _ratio(seen, largest, runtime, [FP32], max),
-        "cpu_beyond_pass": _value(seen, f"{MANY.name}.{CPU}", DIRECT) - _value(seen, shared, runtime),
+        "cpu_beyond_pass": _value(seen, f"{MANY}.{CPU}", DIRECT) - _value(seen, shared, runtime),
     }
 
 
@@ -71,10 +76,10 @@ def bars(instructions: Collection[str]) -> tuple[Bar, ...]:
     is_quick = not {"amx_bf16", "avx512_bf16"}.isdisjoint(instructions)
     some, many = "1 image per request, 16 clients: images/s", "1 image per request, 64 clients: images/s"
     return (
-        Bar(f"{some}, as chosen", (f"{SOME.name}.to_python_peer",), 1.5, 2.5, "x", True),
-        Bar(f"{some}, both float32", (f"{SOME.name}.to_python_peer_float32",), 1.5, 2.5, "x", True),
-        Bar(f"{many}, as chosen", (f"{MANY.name}.to_python_peer",), 1.5, 2.5, "x", True),
-        Bar(f"{many}, both float32", (f"{MANY.name}.to_python_peer_float32",), 1.5, 2.5, "x", True),
+        Bar(f"{some}, as chosen", (f"{SOME}.to_python_peer",), 1.5, 2.5, "x", True),
+        Bar(f"{some}, both float32", (f"{SOME}.to_python_peer_float32",), 1.5, 2.5, "x", True),
+        Bar(f"{many}, as chosen", (f"{MANY}.to_python_peer",), 1.5, 2.5, "x", True),
+        Bar(f"{many}, both float32", (f"{MANY}.to_python_peer_float32",), 1.5, 2.5, "x", True),
         Bar("1 client: p50, as chosen", ("p50_to_python_peer",), 0.8, 0.5, "x"),
         Bar("1 client: p50, both float32", ("p50_to_python_peer_float32",), 0.8, 0.5, "x"),
         Bar("64 images a request, 4 clients: share of the bare loop", ("share_of_bare",), 0.95, 0.98, "%", True),

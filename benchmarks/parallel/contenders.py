@@ -1,4 +1,4 @@
-"""Who is measured: a name, how it is started and asked; and Tandem itself, of this tree and of an earlier one."""
+"""Who is measured: a name, how it is started and asked; and Tandem itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from functools import partial
 
 import grpc
 
-from benchmarks.harness.messages import GAN_MODEL
-from benchmarks.harness.servers import ROOT, Service, gateway, service
-from benchmarks.parallel.bars import DIRECT, EQUAL, FP32, PRODUCT
+from benchmarks.harness.backend import GAN_MODEL
+from benchmarks.harness.servers import Service, gateway, service
+from benchmarks.parallel.bars import BATCH_SIZES, DIRECT, EQUAL, FP32, PRODUCT
 from benchmarks.parallel.dialects import TANDEM, Dialect
-from benchmarks.parallel.workload import BATCH_SIZES
 from benchmarks.runtimes import contenders as runtimes
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tandem.shared.models import Model
@@ -31,8 +30,8 @@ class Contender:
 @contextmanager
 def product() -> Iterator[Service]:
     """Run the parallel service behind the gateway."""
-    with drawing() as backend, gateway("", ROOT, backend.port) as hop:
-        yield Service(hop.port, (*backend.pids, hop.pid))
+    with drawing() as backend, gateway(backend.port) as hop:
+        yield Service(hop.port, (*backend.pids, *hop.pids))
 
 
 def drawing(*flags: str) -> AbstractContextManager[Service]:

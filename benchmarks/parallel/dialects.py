@@ -1,32 +1,54 @@
-"""How contenders are asked for images, and how their replies are read."""
+"""How contenders are asked for images, how their replies are read, and who sends their loads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import http.client
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
+import grpc
 import numpy as np
 
-from benchmarks.harness.load import HTTP1, SENDER
-from benchmarks.harness.messages import GAN_MODEL, SAMPLE
+from benchmarks.harness.backend import GAN_MODEL, SAMPLE
 from benchmarks.peers.gan.generator import LATENT_DIM, NUM_CLASSES, Floats, Labels, Levels
 from tandem.gan.v1 import gan_pb2
 from tandem.oip import grpc_service_pb2
 
+Ask = Callable[..., bytes]
+"""Sends a request, waits for so many seconds as `timeout`, and returns the reply."""
+
 
 @dataclass(frozen=True)
 class Dialect:
-    """`client` is the name of the compiled client that speaks it; requests and replies are messages as bytes.
+    """Requests and replies are messages as bytes, sent to `path` by gRPC or, if `is_http`, as bodies of HTTP/1.1.
 
     `explicit` asks for the images of latents [N, 64] and classes [N], `seeded` for so many of a seed. `levels` returns
     what a reply holds, [N, 784].
     """
 
-    client: str
     path: str
     explicit: Callable[[Floats, Labels], bytes]
     seeded: Callable[[int, int], bytes]
     levels: Callable[[bytes], Levels]
+    is_http: bool = False
+
+    @contextmanager
+    def asking(self, port: int) -> Iterator[Ask]:
+        """Yield what sends single requests."""
+        if self.is_http:
+            yield lambda request, timeout: _posted(port, self.path, request, timeout)
+        else:
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                method: Any = channel.unary_unary(self.path)
+                yield method
+
+
+def _posted(port: int, path: str, body: bytes, timeout: float) -> bytes:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)) as connection:
+        connection.request("POST", path, body)
+        return connection.getresponse().read()
 
 
 def _explicit_sample(latents: Floats, labels: Labels) -> bytes:
@@ -71,8 +93,13 @@ def drawn_latents(count: int, seed: int) -> tuple[Floats, Labels]:
     return source.standard_normal((count, LATENT_DIM), dtype=np.float32), source.integers(0, NUM_CLASSES, count)
 
 
-TANDEM = Dialect(SENDER, SAMPLE, _explicit_sample, _seeded_sample, _sampled_levels)
-OVER_HTTP = replace(TANDEM, client=HTTP1, path="/inference")
+def seeded_requests(dialect: Dialect, num_images: int) -> Sequence[bytes]:
+    """Return requests of a seed each; after 4096 images the seeds come round again."""
+    return [dialect.seeded(num_images, seed) for seed in range(4096 // num_images)]
+
+
+TANDEM = Dialect(SAMPLE, _explicit_sample, _seeded_sample, _sampled_levels)
+OVER_HTTP = replace(TANDEM, path="/inference", is_http=True)
 OPEN_INFERENCE = Dialect(
-    SENDER, "/inference.GRPCInferenceService/ModelInfer", _explicit_inference, _seeded_inference, _inferred_levels
+    "/inference.GRPCInferenceService/ModelInfer", _explicit_inference, _seeded_inference, _inferred_levels
 )

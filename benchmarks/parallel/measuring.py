@@ -1,48 +1,118 @@
-"""One load against one contender: what its clients see, and what it costs the servers and the client."""
+"""One contender that runs: whether it draws the right images, and what a load comes to."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
-from benchmarks.harness.cpu import cpu, machine_cpu, settled_cpu
-from benchmarks.harness.load import Client, closed_loop
-from benchmarks.harness.run import Target
+import numpy as np
+
+from benchmarks.harness.cpu import cpu, settled_cpu
+from benchmarks.harness.figures import Figures
+from benchmarks.harness.load import LoadFailed, LoadTester, open_tester
 from benchmarks.harness.servers import Service
-from benchmarks.parallel.dialects import Dialect
-from benchmarks.parallel.workload import Workload
+from benchmarks.parallel import wrk
+from benchmarks.parallel.bars import CPU, P50, RATE, WORKLOADS
+from benchmarks.parallel.dialects import Dialect, drawn_latents, seeded_requests
+from benchmarks.peers.gan.generator import Generator, Levels
+from tandem.measure.scenario import ClosedLoop, Workload
 
-# Each request has another seed until so many images were asked for; then the seeds come round again.
-_NUM_IMAGES = 4096
-_LONGEST_SETTLING_SECONDS = 1.0
+NUM_CHECKED = 64
+_CHECK_CALLERS = (1, 16)
+_LONGEST_SECONDS = 30.0
+# Of 255. Bfloat16 is off by less than a level on average, int8 by some; other images by tens of them.
+_TOLERATED_MEAN_LEVELS = 6.0
+_SETTLING_SECONDS = 1.0
 
 
-def load(client: Client, served: Service, dialect: Dialect, workload: Workload, seconds: float) -> dict[str, float]:
-    """Run the load for so long, and return its figures. Raises LoadFailed if a request did not end OK.
+def expected_levels(generator: Path) -> Levels:
+    """Return what ONNX Runtime in float32 draws of the latents of the checked requests, of one image each."""
+    drawn = [drawn_latents(1, seed) for seed in range(NUM_CHECKED)]
+    latents, labels = (np.concatenate(arrays) for arrays in zip(*drawn, strict=True))
+    return Generator(generator).draw(latents, labels).reshape(NUM_CHECKED, -1)
 
-    CPU is user and system time of all processes, for a request. `others_cores` is what neither the servers nor the
-    client used.
+
+def check(served: Service, dialect: Dialect, expected: Levels) -> float:
+    """Return by how many levels the images of given latents are off, alone and beside others; the worst one's mean.
+
+    Raises LoadFailed if they are others.
     """
-    target = Target(served.port, dialect.path, _requests(dialect, workload.images))
-    started, machine = time.monotonic(), machine_cpu()
-    before = sum(cpu(pid).total for pid in served.pids)
-    run = closed_loop(client, target, workload.clients, seconds)
-    used = sum(settled_cpu(pid, longest_seconds=_LONGEST_SETTLING_SECONDS).total for pid in served.pids) - before
-    others = machine_cpu() - machine - used - run.cpu_seconds
-    elapsed = time.monotonic() - started
-    run.check_all_ok(workload.shown)
+    requests, off = [dialect.explicit(*drawn_latents(1, seed)) for seed in range(NUM_CHECKED)], 0.0
+    with dialect.asking(served.port) as ask:
+        for callers in _CHECK_CALLERS:
+            with ThreadPoolExecutor(callers) as pool:
+                replies = pool.map(partial(ask, timeout=_LONGEST_SECONDS), requests)
+                images = np.concatenate([dialect.levels(reply) for reply in replies])
+            off = max(off, levels_off(images, expected))
+    return off
+
+
+def levels_off(images: Levels, expected: Levels) -> float:
+    """Return by how many levels the worst image is off, on average. Raises LoadFailed if it is another one."""
+    if images.shape != expected.shape:
+        raise LoadFailed(f"images {list(images.shape)} came back where {list(expected.shape)} were asked for")
+    off = float(np.abs(images.astype(np.int16) - expected).mean(axis=1).max())
+    if off > _TOLERATED_MEAN_LEVELS:
+        raise LoadFailed(f"other images came back: off by {off:.1f} levels on average")
+    return off
+
+
+def measure_loads(
+    name: str, served: Service, dialect: Dialect, wrk_folder: Path, seconds: float, figures: Figures
+) -> dict[str, float]:
+    """Return the figures of all workloads, after a warm-up with many callers and one with large requests."""
+    found: dict[str, float] = {}
+    with ExitStack() as stack:
+        tester = None if dialect.is_http else stack.enter_context(open_tester(served.port, figures.audited_runs))
+        for images, callers in WORKLOADS:
+            load, requests = f"{images}x{callers}", seeded_requests(dialect, images)
+            if tester is None:
+                url = f"http://127.0.0.1:{served.port}{dialect.path}"
+                measured = _by_wrk(wrk_folder, url, served.pids, requests, callers, seconds)
+            else:
+                measured = _by_tester(tester, f"{name}, {load}", dialect, served.pids, requests, callers, seconds)
+            measured[RATE] = measured.pop("per_second") * images
+            found |= {f"{load}.{figure}": value for figure, value in measured.items()}
+    return found
+
+
+def _by_tester(
+    tester: LoadTester,
+    name: str,
+    dialect: Dialect,
+    pids: Sequence[int],
+    requests: Sequence[bytes],
+    callers: int,
+    seconds: float,
+) -> dict[str, float]:
+    workload = Workload(kind="method", method=dialect.path.removeprefix("/"), delivery="unary")
+    load = ClosedLoop(concurrency=callers)
+    tester.warm_up(workload, load, requests, duration_seconds=seconds / 2)
+    run = tester.run(name, workload, load, requests, pids=pids, duration_seconds=seconds)
+    assert run.cpu is not None
     return {
-        "images_per_second": run.per_second * workload.images,
-        "p50_ms": run.quantile(0.5) * 1e3,
+        "per_second": run.per_second,
+        P50: run.quantile(0.5) * 1e3,
         "p99_ms": run.quantile(0.99) * 1e3,
-        "cpu_ms": used / run.num_ok * 1e3,
-        "client_cpu_ms": run.cpu_seconds / run.num_ok * 1e3,
-        "client_cores": run.cpu_seconds * run.per_second / run.num_ok,
-        "others_cores": max(others / elapsed, 0.0),
+        CPU: run.cpu.total / run.num_ok * 1e3,
+        "client_cpu_ms": run.found.cpu_seconds / run.num_ok * 1e3,
     }
 
 
-@cache
-def _requests(dialect: Dialect, num_images: int) -> Sequence[bytes]:
-    return [dialect.seeded(num_images, seed) for seed in range(_NUM_IMAGES // num_images)]
+def _by_wrk(
+    folder: Path, url: str, pids: Sequence[int], requests: Sequence[bytes], callers: int, seconds: float
+) -> dict[str, float]:
+    wrk.run(folder, url, requests, callers, seconds)  # warms up
+    before = cpu(pids)
+    found = wrk.run(folder, url, requests, callers, seconds)
+    used = settled_cpu(pids, _SETTLING_SECONDS).since(before).total
+    return {
+        "per_second": found.num_ok / found.seconds,
+        P50: found.p50_seconds * 1e3,
+        "p99_ms": found.p99_seconds * 1e3,
+        CPU: used / found.num_ok * 1e3,
+        "client_cpu_ms": found.cpu_seconds / found.num_ok * 1e3,
+    }

@@ -8,29 +8,26 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
 
+import grpc
 import onnx
 import onnxruntime
 
-from benchmarks.harness.load import Client, closed_loop, open_client
 from benchmarks.harness.processes import free_port, running
-from benchmarks.harness.run import LoadFailed, Target
 from benchmarks.harness.servers import ROOT, Service
-from benchmarks.parallel.bars import MOSEC, MOSEC_INT8, NATIVE, PLAIN, TRITON
+from benchmarks.parallel import wrk
+from benchmarks.parallel.bars import MOSEC, MOSEC_INT8, NATIVE, PEERS, PLAIN, TRITON
 from benchmarks.parallel.contenders import Contender
 from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect
 from benchmarks.peers.installing import CannotSetUp, environment, once, run, unpack_debian_package
 from services.common.runtimes import openvino_session
 from services.common.runtimes.onnx_file import read_onnx
 from services.common.runtimes.rewrites.every import rewritten
-
-T = TypeVar("T")
 
 _RUNTIME = onnxruntime.__version__  # the service's own, so that what differs is the server
 VERSIONS = {"mosec": "0.9.8", "nvidia-pytriton": "0.7.0", "onnxruntime": _RUNTIME}
@@ -56,20 +53,17 @@ class Peers:
     int8: Path | None = None
     absent: dict[str, str] = field(default_factory=dict)
 
-    def contenders(self) -> list[Contender]:
-        """Install what is missing and return the peers that this machine can have."""
-        makers = {PLAIN: self.plain, MOSEC: self._mosec, TRITON: self._triton, NATIVE: self._native}
-        makers[MOSEC_INT8] = self._mosec_int8
-        return [made for name, make in makers.items() if (made := self.had(name, make)) is not None]
-
-    def had(self, name: str, make: Callable[[], T]) -> T | None:
-        """Return what `make` makes; None, and remember why, if it raises CannotSetUp."""
-        print(f"setting up {name}", file=sys.stderr, flush=True)
-        try:
-            return make()
-        except CannotSetUp as error:
-            self.absent[name] = str(error)
-            return None
+    def contenders(self, names: Sequence[str]) -> list[Contender]:
+        """Install what is missing and return those of the peers that this machine can have."""
+        makers = dict(zip(PEERS, (self._plain, self._mosec, self._triton, self._native, self._mosec_int8), strict=True))
+        found = []
+        for name in names:
+            print(f"setting up {name}", file=sys.stderr, flush=True)
+            try:
+                found.append(makers[name]())
+            except CannotSetUp as error:
+                self.absent[name] = str(error)
+        return found
 
     def _python(self, package: str, *others: str) -> Path:
         """Return the interpreter of an environment with the package and ONNX Runtime. Raises CannotSetUp."""
@@ -78,11 +72,12 @@ class Peers:
             self.folder / "-".join((package, *(each.partition("==")[0] for each in others))), requirements
         )
 
-    def plain(self) -> Contender:
+    def _plain(self) -> Contender:
         """Return the plain server, which needs nothing that Tandem does not."""
         return self._module(PLAIN, TANDEM, Path(sys.executable), "plain")
 
     def _mosec(self) -> Contender:
+        wrk.install(self.folder / "wrk")
         python = self._python("mosec", f"protobuf=={version('protobuf')}")
         return self._module(MOSEC, OVER_HTTP, python, "mosec", "--address", "127.0.0.1", "--log-level", "error")
 
@@ -90,6 +85,7 @@ class Peers:
         """Return mosec with the int8 file in the form and the runtime in which Tandem computes it."""
         if self.int8 is None or "openvino" not in VERSIONS:
             raise CannotSetUp("there is no int8 form, or no OpenVINO")
+        wrk.install(self.folder / "wrk")
         file = read_onnx(self.int8)
         rewritten_file = self.folder / "int8.onnx"
         rewritten_file.parent.mkdir(parents=True, exist_ok=True)
@@ -170,13 +166,11 @@ def _contender(name: str, dialect: Dialect, command: Callable[[int], Sequence[st
 @contextmanager
 def _served(dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Iterator[Service]:
     port = free_port()
-    client, target = open_client(dialect.client), Target(port, dialect.path, [dialect.seeded(1, 0)])
-    with running(command(port), partial(_answers, client, target), ROOT) as process:
+    with running(command(port), partial(_answers, dialect, port), ROOT) as process:
         yield Service(port, (process.pid,))
 
 
-def _answers(client: Client, target: Target) -> bool:
-    try:
-        return closed_loop(client, target, 1, 1.0, most_requests=1).num_ok == 1
-    except LoadFailed:  # it does not listen yet
-        return False
+def _answers(dialect: Dialect, port: int) -> bool:
+    with suppress(grpc.RpcError, OSError), dialect.asking(port) as ask:  # it does not listen yet
+        return bool(ask(dialect.seeded(1, 0), timeout=1.0))
+    return False

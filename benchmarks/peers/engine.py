@@ -3,44 +3,34 @@
 Prompts are token ids, decoding is greedy, and the end token does not end an output: all engines do the same work.
 """
 
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Prompt = list[int]
-
 _HEALTH_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a server must hold for a workload."""
+    """What a server must hold for a workload. `num_context_tokens`: prompt and output of one sequence."""
 
     num_sequences: int
-    num_context_tokens: int  # prompt and output of one sequence
-    prefix_cache: bool = False
-
-
-@dataclass(frozen=True)
-class Question:
-    """One request: of one prompt, unless the engine takes static batches."""
-
-    prompts: list[Prompt]
-    num_tokens: int  # of each prompt's output
+    num_context_tokens: int
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an engine is asked by the load generator's `api`, and which tokens its messages name.
+    """How an engine is asked by the tester's `api`, and which tokens its messages name.
 
-    `request` serialises a question; `tokens` has the messages of a reply to one that asked for a single output.
+    `request` serialises a prompt and how many tokens are to follow; `tokens` has the messages of a reply.
     """
 
     api: Literal["tandem", "openai"]
     model: str
-    request: Callable[[Question], bytes]
+    request: Callable[[list[int], int], bytes]
     tokens: Callable[[Sequence[bytes]], list[int]]
 
 
@@ -58,8 +48,7 @@ class Engine:
     """One engine with one kind of weights; `name` as tables show it.
 
     `set_up` installs what is missing, returns the versions of what is used, and raises CannotSetUp. `command` starts a
-    server on 127.0.0.1:port, and `is_ready` says whether it answers and is warm. `is_static_batch`: several prompts are
-    served together only when they come in one request.
+    server on 127.0.0.1:port, and `is_ready` says whether it answers and is warm.
     """
 
     name: str
@@ -67,4 +56,18 @@ class Engine:
     set_up: Callable[[], dict[str, str]]
     command: Callable[[Need, int], tuple[str, ...]]
     is_ready: Callable[[int], bool] = is_healthy
-    is_static_batch: bool = False
+
+
+def _request(prompt: list[int], num_tokens: int) -> bytes:
+    body = {"model": "model", "prompt": prompt, "max_tokens": num_tokens, "temperature": 0, "ignore_eos": True}
+    options = {"stream": True, "stream_options": {"include_usage": True}, "return_token_ids": True}
+    return json.dumps({**body, **options}).encode()
+
+
+def _tokens(messages: Sequence[bytes]) -> list[int]:
+    events = [json.loads(message) for message in messages if message.startswith(b"{")]
+    return [token for event in events for choice in event["choices"] for token in choice.get("token_ids") or ()]
+
+
+COMPLETIONS = Dialect("openai", "model", _request, _tokens)
+"""OpenAI's, with vLLM's `return_token_ids` and `ignore_eos`."""

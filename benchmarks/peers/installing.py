@@ -35,15 +35,15 @@ def run(command: list[str | Path], log: Path, folder: Path | None = None) -> Non
         raise CannotSetUp(f"`{words} ...` ended with {status.returncode}: {''.join(last)[:300]} (see {log})")
 
 
-def make_virtual_environment(folder: Path, log: Path, requirements: list[str]) -> None:
-    """Make a virtual environment with these packages and what they need."""
-    run([sys.executable, "-m", "venv", folder], log)
-    run([folder / "bin/pip", "install", "--disable-pip-version-check", *requirements], log)
-
-
 def environment(folder: Path, requirements: list[str]) -> Path:
-    """Make a virtual environment in `folder`, once; return its interpreter."""
-    once(folder, str(requirements), lambda it: make_virtual_environment(it / "venv", it / "log", requirements))
+    """Make a virtual environment in `folder` with these packages and what they need, once; return its interpreter."""
+
+    def install(folder: Path) -> None:
+        run([sys.executable, "-m", "venv", folder / "venv"], folder / "log")
+        pip = folder / "venv/bin/pip"
+        run([pip, "install", "--disable-pip-version-check", *requirements], folder / "log")
+
+    once(folder, str(requirements), install)
     return folder / "venv/bin/python"
 
 

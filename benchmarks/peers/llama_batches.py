@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.batching_thread import BatchingThread
-from benchmarks.peers.completions_server import serve
 from benchmarks.peers.slots import Chunk, Slots
+from benchmarks.peers.text_server import serve
 
 MAX_BATCH_TOKENS = 2048  # the default of both servers
 
@@ -61,14 +60,14 @@ class Context:
 
     def all_logits(self, tokens: list[int]) -> NDArray[np.float32]:
         """Return the logits after each token of a sequence, until the next call."""
-        self.forget(0, 0)
+        self.forget(0)
         self._batch.fill([(0, Chunk(0, 0, tokens, wants_next=True))])
         self._batch.wants_logits[: len(tokens)] = 1
         return self._logits(self._contexts[0])
 
-    def forget(self, sequence: int, position: int) -> None:
+    def forget(self, sequence: int) -> None:
         number, own_sequence = divmod(sequence, self._num_sharing)
-        self._remove(self._contexts[number], own_sequence, position, -1)
+        self._remove(self._contexts[number], own_sequence, 0, -1)
 
     def _logits(self, context: Any) -> NDArray[np.float32]:
         """Compute what is in the batch; return a row for each token that wants one."""
@@ -122,7 +121,5 @@ def serve_context(doc: str | None, load: Callable[[argparse.Namespace], Context]
         parser.add_argument(flag, type=Path, required=True)
     parser.add_argument("--slots", type=int, required=True, help="sequences at a time")
     parser.add_argument("--slot-tokens", type=int, required=True, help="prompt and output of one sequence")
-    parser.add_argument("--prefix-cache", action="store_true", help="a slot keeps its tokens for the next request")
     options = parser.parse_args()
-    slots = Slots(load(options), options.slots, MAX_BATCH_TOKENS, options.prefix_cache)
-    serve(options.port, lambda loop: BatchingThread(loop, slots))
+    serve(options.port, Slots(load(options), options.slots, MAX_BATCH_TOKENS))

@@ -1,6 +1,6 @@
 """OpenVINO GenAI's continuous batching behind HTTP; runs in OpenVINO's own environment.
 
-python -m benchmarks.peers.openvino_server --port 8000 --weights q8_0.gguf [--prefix-cache]
+python -m benchmarks.peers.openvino_server --port 8000 --weights q8_0.gguf
 """
 
 import argparse
@@ -12,8 +12,7 @@ import numpy as np
 import openvino
 import openvino_genai
 
-from benchmarks.peers.batching_thread import BatchingThread, News, Request
-from benchmarks.peers.completions_server import serve
+from benchmarks.peers.text_server import News, Request, serve
 
 CACHE_GIB = 1
 
@@ -44,11 +43,9 @@ class Pipeline:
         for request, handle in self._running:
             if handle.can_read():
                 (output,) = handle.read().values()
-                news.append((request.sink, (0, list(output.generated_ids))))
+                news.append((request, list(output.generated_ids)))
                 request.num_left -= len(output.generated_ids)
-                if request.is_over:
-                    news.append((request.sink, None))
-        self._running = [each for each in self._running if not each[0].is_over]
+        self._running = [(request, handle) for request, handle in self._running if request.num_left > 0]
         return news
 
 
@@ -56,13 +53,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--prefix-cache", action="store_true")
     options = parser.parse_args()
     config = openvino_genai.SchedulerConfig()
-    config.enable_prefix_caching = options.prefix_cache
+    config.enable_prefix_caching = False
     config.cache_size = CACHE_GIB
-    pipeline = Pipeline(openvino_genai.ContinuousBatchingPipeline(options.weights, config, "CPU"))
-    serve(options.port, lambda loop: BatchingThread(loop, pipeline))
+    serve(options.port, Pipeline(openvino_genai.ContinuousBatchingPipeline(options.weights, config, "CPU")))
 
 
 if __name__ == "__main__":

@@ -16,11 +16,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.harness.printing import dumped
 from benchmarks.harness.servers import ROOT
-from benchmarks.harness.surroundings import surroundings
 from benchmarks.release import pages
-from tandem.measure.results.files import whole
 
 TEXT = ("services/ar", "models/smollm2-135m-instruct")
 IMAGES = ("services/gan", "services/common", "runtime", "models/fashion-gan")
@@ -29,12 +26,11 @@ SERVED = ("services", "runtime", "gateway/proxy")
 
 @dataclass(frozen=True)
 class Measurement:
-    """`module` and its flags write the result, or print it as their last line. `code`: the folders that it is of."""
+    """`module` and its flags write the result. `code`: the folders that it is of."""
 
     module: str
     code: Sequence[str]
     flags: Sequence[str] = ()
-    is_printed: bool = False
 
 
 MEASUREMENTS = {
@@ -65,18 +61,7 @@ def measure(name: str) -> bool:
     """Run the command of a result, and return whether it wrote one and ended well."""
     chosen = MEASUREMENTS[name]
     command = [sys.executable, "-m", f"benchmarks.{chosen.module}", *chosen.flags]
-    path = pages.RESULTS / f"{name}.json"
-    if not chosen.is_printed:
-        return subprocess.run([*command, "--out", str(path.parent)], cwd=ROOT).returncode == 0
-    around = surroundings()
-    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    lines = ended.stdout.splitlines()
-    print("\n".join(lines[:-1]))
-    if not lines or not lines[-1].startswith("{"):
-        return False
-    with whole(path) as target:
-        target.write_text(dumped({"surroundings": around, **json.loads(lines[-1])}, indent=1) + "\n")
-    return ended.returncode == 0
+    return subprocess.run([*command, "--out", str(pages.RESULTS)], cwd=ROOT).returncode == 0
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.command import parser
-from benchmarks.harness.printing import dumped
 from benchmarks.harness.processes import free_port, serving
+from benchmarks.harness.results import dumped
 from benchmarks.harness.servers import ROOT
 from benchmarks.harness.surroundings import surroundings
 from tandem.cli.bench.results import PICTURES
@@ -36,8 +36,8 @@ PORTS = ("port", "http-port", "ar-port", "ar-metrics-port", "gan-port", "gan-met
 def slim(document: Any) -> Any:
     """Return a document without the parts of LEFT_OUT, at any depth."""
     if isinstance(document, dict):
-        return {name: slim(each) for name, each in document.items() if name not in LEFT_OUT}
-    return [slim(each) for each in document] if isinstance(document, list) else document
+        return {name: slim(part) for name, part in document.items() if name not in LEFT_OUT}
+    return [slim(part) for part in document] if isinstance(document, list) else document
 
 
 def measure(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from benchmarks.harness.cpu import machine_cpu
 from runtime.cores import usable_cores
 from services.common.runtimes.batch_plan import unmeasured
 from services.common.runtimes.calibration.candidates import first_candidates
@@ -41,17 +40,13 @@ class Contender:
     """LARGEST_BATCH samples."""
 
     def loop(self, size: int, seconds: float) -> dict[str, float]:
-        """Let every instance run in a loop with batches of `size`, after a first time.
-
-        Return images/s, CPU ms an image and the cores that others used.
-        """
+        """Let every instance run in a loop with batches of `size`; return images/s and CPU ms an image."""
         feed, output = rows(self.feed, 0, size), self.sessions[0].outputs[0].name
         measure(self.sessions, len(self.sessions), feed, output, 0.0)
-        machine, own, clock = machine_cpu(), time.process_time(), time.monotonic()
+        own, clock = time.process_time(), time.monotonic()
         rate = measure(self.sessions, len(self.sessions), feed, output, seconds).by_clock
         used, elapsed = time.process_time() - own, time.monotonic() - clock
-        others = max(machine_cpu() - machine - used, 0.0) / elapsed
-        return {"images_per_second": rate, "cpu_ms": used / elapsed / rate * 1e3, "others_cores": others}
+        return {"images_per_second": rate, "cpu_ms": used / elapsed / rate * 1e3}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from benchmarks.peers.engine import Engine, Need
 
 @dataclass
 class Server:
-    """The processes of one server; leaving `until` ends them."""
+    """The processes of one server. `workloads`: those that it has been warmed up for."""
 
     engine: str
     port: int
@@ -28,19 +28,21 @@ class Server:
     until: ExitStack
     workloads: set[str] = field(default_factory=set)
 
-    def _processes(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
+        """Return those that have not ended."""
         with suppress(psutil.NoSuchProcess):
             return [self.root, *self.root.children(recursive=True)]
         return []
 
     def signal(self, number: signal.Signals) -> None:
-        for process in self._processes():
+        """Send a signal to all of them."""
+        for process in self.processes():
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
 
     def peak_mebibytes(self) -> float:
         """Return the sum over its processes of the most memory that each ever held."""
-        return sum(peak_mebibytes(process.pid) for process in self._processes())
+        return sum(peak_mebibytes(process.pid) for process in self.processes())
 
 
 class Fleet:
@@ -53,15 +55,18 @@ class Fleet:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for server in list(self._servers.values()):
-            self.end_all_of(server.engine)
+        for engine in {server.engine for server in self._servers.values()}:
+            self.end(engine)
 
     @contextmanager
     def awake(self, engine: Engine, need: Need) -> Iterator[Server]:
         """Give the cores to the server that fills the need, which may have to start. Raises RuntimeError."""
         key = engine.command(need, 0)  # needs that come to the same command share a server
         if key not in self._servers:
-            self._servers[key] = _started(engine, need)
+            port, started, until = free_port(), time.monotonic(), ExitStack()
+            process = until.enter_context(running(engine.command(need, port), lambda: engine.is_ready(port)))
+            root, seconds = psutil.Process(process.pid), time.monotonic() - started
+            self._servers[key] = Server(engine.name, port, root, seconds, until)
         server = self._servers[key]
         server.signal(signal.SIGCONT)
         try:
@@ -69,18 +74,10 @@ class Fleet:
         finally:
             server.signal(signal.SIGSTOP)
 
-    def of(self, engine: str) -> list[Server]:
-        return [server for server in self._servers.values() if server.engine == engine]
-
-    def end_all_of(self, engine: str) -> None:
+    def end(self, engine: str) -> None:
+        """End all servers of an engine."""
         for key in [key for key, server in self._servers.items() if server.engine == engine]:
             server = self._servers.pop(key)
             server.signal(signal.SIGCONT)
             with suppress(RuntimeError):  # it had to be killed
                 server.until.close()
-
-
-def _started(engine: Engine, need: Need) -> Server:
-    port, started, until = free_port(), time.monotonic(), ExitStack()
-    process = until.enter_context(running(engine.command(need, port), lambda: engine.is_ready(port)))
-    return Server(engine.name, port, psutil.Process(process.pid), time.monotonic() - started, until)

@@ -5,7 +5,6 @@ every prompt that is timed: real prose, a new passage each time.
 """
 
 import hashlib
-import random
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,11 +28,6 @@ class HeldText:
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.text.encode()).hexdigest()
-
-    def passage(self, source: random.Random, num_tokens: int) -> list[int]:
-        """Return a passage from a random place."""
-        start = source.randrange(len(self.ids) - num_tokens)
-        return self.ids[start : start + num_tokens]
 
 
 def fetch(folder: Path, tokenizer: Tokenizer) -> HeldText:

@@ -4,35 +4,47 @@ Where an engine leaves the reference, it is set back on the reference's path and
 and not all that follow. A wrong tokenizer, rotary layout or cache costs nearly all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from benchmarks.peers.engine import Prompt
-from benchmarks.side_by_side.asker import Asker
+import torch
+
+from benchmarks.peers.weights import load_dense
+
+Tokens = list[int]
+Complete = Callable[[Sequence[Tokens], Sequence[int]], list[Tokens]]
+"""Returns the greedy outputs of prompts, so many tokens of each."""
 
 NUM_TOKENS = 64
 LEAST_AGREEMENT = 0.6
 """Below, something is wrong. Coarse weights alone cost about a quarter of the tokens (llama.cpp's Q4_0: 0.73)."""
 
 
-async def agreement(asker: Asker, prompts: Sequence[Prompt], expected: Sequence[list[int]]) -> float:
+@torch.inference_mode()
+def reference_outputs(gguf: Path, prompts: Sequence[Tokens]) -> list[Tokens]:
+    """Return the outputs of Hugging Face transformers on the same file in float32."""
+    model = load_dense(gguf, "float32")
+    settings = {"max_new_tokens": NUM_TOKENS, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    outputs = []
+    for prompt in prompts:
+        ids = torch.tensor([prompt])
+        found = model.generate(ids, attention_mask=torch.ones_like(ids), **settings)
+        outputs.append(found[0, len(prompt) :].tolist())
+    return outputs
+
+
+def agreement(complete: Complete, prompts: Sequence[Tokens], expected: Sequence[Tokens]) -> float:
     """Return the share of the reference's tokens that the engine would have chosen too."""
     places = dict.fromkeys(range(len(prompts)), 0)  # of the prompts that are not through: the next token to compare
     disagreements = 0
     while places:
-        asked = [prompts[each] + expected[each][:place] for each, place in places.items()]
-        lengths = [len(expected[each]) - place for each, place in places.items()]
-        outputs = await asker.outputs(asked, lengths)
-        differences = {
-            each: first_difference(output, expected[each][place:])
-            for (each, place), output in zip(places.items(), outputs, strict=True)
-        }
-        found = {each: places[each] + differs + 1 for each, differs in differences.items() if differs is not None}
-        disagreements += len(found)
-        places = {each: place for each, place in found.items() if place < len(expected[each])}
+        asked = [prompts[number] + expected[number][:place] for number, place in places.items()]
+        outputs = complete(asked, [len(expected[number]) - place for number, place in places.items()])
+        differing = {}
+        for (number, place), output in zip(places.items(), outputs, strict=True):
+            pairs = enumerate(zip(output, expected[number][place:], strict=True))
+            if (differs := next((at for at, (a, b) in pairs if a != b), None)) is not None:
+                differing[number] = place + differs + 1
+        disagreements += len(differing)
+        places = {number: place for number, place in differing.items() if place < len(expected[number])}
     return 1 - disagreements / sum(map(len, expected))
-
-
-def first_difference(found: Sequence[int], expected: Sequence[int]) -> int | None:
-    """Return where two outputs of one length part."""
-    pairs = enumerate(zip(found, expected, strict=True))
-    return next((place for place, (a, b) in pairs if a != b), None)

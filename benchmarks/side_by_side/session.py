@@ -3,120 +3,121 @@
 An engine that can't be set up or answers wrongly is left out with a line that says why; the others go on.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+from benchmarks.harness.figures import Figures
+from benchmarks.harness.load import LoadFailed, LoadTester, open_tester
 from benchmarks.harness.surroundings import without_places
-from benchmarks.peers.engine import Engine, Need, Prompt
+from benchmarks.peers.engine import Engine, Need
 from benchmarks.peers.installing import CannotSetUp
-from benchmarks.side_by_side.asker import Asker, WrongOutput
 from benchmarks.side_by_side.fleet import Fleet, Server
-from benchmarks.side_by_side.held_text import HeldText
-from benchmarks.side_by_side.output_check import LEAST_AGREEMENT, NUM_TOKENS, agreement
-from benchmarks.side_by_side.results import EngineRecord, Results
-from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Figures, Passages, Workload, passages_of
-from tandem.client import TandemRpcError
-from tandem.measure.generator.generator import Generator, generator
+from benchmarks.side_by_side.output_check import LEAST_AGREEMENT, Tokens, agreement
+from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Workload, measure, passages_of
+from tandem.measure.workload_text import parse_workload
 
-CHECK_NEED = Need(8, 2048)  # a server that some workload wants anyway
-WORK_SECONDS = 300.0
+CHECK_NEED = Need(8, 256)  # a server that some workload wants anyway
 NUM_WARM_UP_TOKENS = 8
-# What a peer may do wrong without ending the run.
-FAILURES = (CannotSetUp, WrongOutput, TimeoutError, RuntimeError, OSError, TandemRpcError)
+# What an engine may do wrong without ending the run.
+FAILURES = (CannotSetUp, LoadFailed, RuntimeError, OSError)
+RATE, TO_BEST = "tokens_per_second", "to_best"
 
 
 class Session:
-    """The engines that are still in, and what they did so far."""
+    """The engines that are still in, and what they did so far: `facts` by engine."""
 
-    def __init__(self, fleet: Fleet, text: HeldText, results: Results, say: Callable[[str], None]) -> None:
+    def __init__(self, fleet: Fleet, ids: Sequence[int], figures: Figures) -> None:
         self._fleet = fleet
-        self._text = text
-        self._results = results
-        self._say = say
+        self._ids = ids
         self._engines: dict[str, Engine] = {}
+        self.figures = figures
+        self.facts: dict[str, dict[str, Any]] = {}
+        self.left_out: dict[str, str] = {}
 
     def set_up(self, engine: Engine, is_ours: bool) -> None:
         """Install what the engine needs, and take it in."""
-        self._say(f"setting up {engine.name}")
+        _say(f"setting up {engine.name}")
         with self._leaving_out(engine.name):
-            versions = engine.set_up()
+            command = without_places(" ".join(engine.command(CHECK_NEED, 0)))
+            facts = {"is_ours": is_ours, "versions": engine.set_up(), "command": command}
+            self.facts[engine.name] = {**facts, "start_seconds": 0.0, "peak_memory_mib": 0}
             self._engines[engine.name] = engine
-            self._results.engines.append(EngineRecord(engine.name, is_ours, versions))
 
-    async def check(self, reference: Engine, prompts: list[Prompt]) -> None:
+    def check(self, prompts: Sequence[Tokens], expected: Sequence[Tokens]) -> None:
         """Compare every engine's greedy outputs with the reference's."""
-        self._say(f"reference outputs of {reference.name}")
-        async with self._reached(reference, CHECK_NEED) as (_, source):
-            expected = await Asker(reference, source).outputs(prompts, [NUM_TOKENS] * len(prompts))
-        self._fleet.end_all_of(reference.name)
         for name, engine in list(self._engines.items()):
-            self._say(f"checking {name}")
-            with self._leaving_out(name):
-                async with self._reached(engine, CHECK_NEED) as (_, source):
-                    share = await agreement(Asker(engine, source), prompts, expected)
-                self._record(name).agreement = share
-                self._say(f"{name}: {share:.1%} of the reference's tokens")
+            with self._leaving_out(name), self._reach(engine, CHECK_NEED) as (_, tester):
+                dialect = engine.dialect
+                workload = parse_workload("text", dialect.api, dialect.model)
+
+                def complete(asked: Sequence[Tokens], lengths: Sequence[int]) -> list[Tokens]:
+                    requests = list(map(dialect.request, asked, lengths))  # noqa: B023  it is used at once
+                    replies = tester.ask(workload, requests, CHECK_NEED.num_sequences)  # noqa: B023
+                    return [dialect.tokens(messages) for messages in replies]  # noqa: B023
+
+                share = agreement(complete, prompts, expected)
+                self.facts[name]["agreement_with_float32"] = share
+                _say(f"{name}: {share:.1%} of the reference's tokens")
                 if share < LEAST_AGREEMENT:
-                    least = f"at least {LEAST_AGREEMENT:.0%}"
-                    raise WrongOutput(f"{share:.0%} of its greedy tokens are the reference's, must be {least}")
-            if name in self._results.left_out:
-                self._fleet.end_all_of(engine.name)
+                    raise LoadFailed(
+                        f"{share:.0%} of its greedy tokens are the reference's, must be at least {LEAST_AGREEMENT:.0%}"
+                    )
+            if name in self.left_out:
+                self._fleet.end(name)
                 del self._engines[name]
 
-    async def round(self, number: int) -> None:
-        """Let every engine do every workload once."""
+    def run_round(self, number: int, workloads: Mapping[str, Workload]) -> None:
+        """Let every engine do every workload once; add what ours reached over the best other's of the round."""
         names = list(self._engines)
         first = number % max(1, len(names))  # another engine goes first in each round
-        for workload in self._results.workloads:
+        for workload in workloads:
+            rates = {}
             for name in names[first:] + names[:first]:
-                engine = self._engines[name]
-                label = f"{name}, {workload.name}"
-                is_suited = workload.suits_static_batches or not engine.is_static_batch
-                if is_suited and label not in self._results.left_out:
-                    with self._leaving_out(label):
-                        figures = await self._measured(engine, workload, number)
-                        self._record(name).add(workload.name, number, figures)
-                        self._say(f"round {number + 1}: {label}: {workload.figure} {figures[workload.figure]:.4g}")
-                    if label in self._results.left_out:
-                        self._fleet.end_all_of(engine.name)  # a server started for one workload does not serve the next
-        self._results.num_rounds = number + 1
+                label = f"{name}, {workload}"
+                if label in self.left_out:
+                    continue
+                with self._leaving_out(label):
+                    found = self._measure(self._engines[name], workload, workloads[workload], number)
+                    rates[name] = found[RATE]
+                    for figure, value in found.items():
+                        self.figures.add(f"{workload}.{figure}", name, value)
+                    _say(f"round {number + 1}: {label}: {found[RATE]:.4g} tokens/s")
+                if label in self.left_out:
+                    self._fleet.end(name)  # a server started for one workload does not serve the next
+            others = [rate for name, rate in rates.items() if not self.facts[name]["is_ours"]]
+            for name in rates.keys() if others else ():
+                if self.facts[name]["is_ours"]:
+                    self.figures.add(f"{workload}.{TO_BEST}", name, rates[name] / max(others))
 
-    async def _measured(self, engine: Engine, workload: Workload, number: int) -> Figures:
-        passages = passages_of(self._text, f"{workload.name} {number}")
-        name = f"round {number + 1}: {engine.name}, {workload.name}"
-        async with asyncio.timeout(WORK_SECONDS), self._reached(engine, workload.need) as (server, source):
-            warm_up_passages = passages_of(self._text, f"warm-up {workload.name} {number}")
-            await self._warm_up(Asker(engine, source), workload, server, warm_up_passages)
-            figures = await workload.run(Asker(engine, source, self._results.audited_runs, name), passages)
-            self._look_at(engine, server)
-        return figures
+    def _measure(self, engine: Engine, name: str, workload: Workload, number: int) -> dict[str, float]:
+        with self._reach(engine, workload.need) as (server, tester):
+            warm_up = passages_of(self._ids, f"warm-up {name} {number}")
+            # The first time as many prompts as will come: shapes may count.
+            count = 1 if name in server.workloads else workload.num_at_a_time
+            server.workloads.add(name)
+            prompts = [warm_up(max(NUM_PROMPT_TOKENS, workload.prompt_tokens)) for _ in range(count)]
+            tester.ask(
+                parse_workload("text", engine.dialect.api, engine.dialect.model),
+                [engine.dialect.request(prompt, NUM_WARM_UP_TOKENS) for prompt in prompts],
+                count,
+            )
+            label = f"round {number + 1}: {engine.name}, {name}"
+            found = measure(tester, label, engine.dialect, workload, passages_of(self._ids, f"{name} {number}"))
+            facts = self.facts[engine.name]
+            facts["peak_memory_mib"] = max(facts["peak_memory_mib"], round(server.peak_mebibytes()))
+            facts["start_seconds"] = max(facts["start_seconds"], round(server.start_seconds, 1))
+        return found
 
-    @asynccontextmanager
-    async def _reached(self, engine: Engine, need: Need) -> AsyncIterator[tuple[Server, Generator]]:
-        """Wake a server, and yield it with a load generator that sends to it."""
-        with self._fleet.awake(engine, need) as server:
-            async with generator(f"127.0.0.1:{server.port}") as source:
-                yield server, source
-
-    async def _warm_up(self, asker: Asker, workload: Workload, server: Server, passage: Passages) -> None:
-        """Ask for a few tokens; the first time of as many prompts as will come, and of a long one: shapes may count."""
-        is_first = workload.name not in server.workloads
-        server.workloads.add(workload.name)
-        count = workload.need.num_sequences if is_first else 1
-        prompts = [passage(NUM_PROMPT_TOKENS) for _ in range(count)]
-        await asker.ask(prompts, NUM_WARM_UP_TOKENS, at_a_time=count)
-        if is_first:
-            await asker.ask([passage(workload.need.num_context_tokens * 3 // 4)], 1)
-
-    def _look_at(self, engine: Engine, server: Server) -> None:
-        record = self._record(engine.name)
-        record.peak_mebibytes = max(record.peak_mebibytes, server.peak_mebibytes())
-        record.start_seconds = max(record.start_seconds, server.start_seconds)
-        record.command = without_places(" ".join(engine.command(CHECK_NEED, 0)))
-
-    def _record(self, name: str) -> EngineRecord:
-        return next(record for record in self._results.engines if record.name == name)
+    @contextmanager
+    def _reach(self, engine: Engine, need: Need) -> Iterator[tuple[Server, LoadTester]]:
+        """Wake a server, and yield it with a tester that sends to it."""
+        with (
+            self._fleet.awake(engine, need) as server,
+            open_tester(server.port, self.figures.audited_runs) as tester,
+        ):
+            yield server, tester
 
     @contextmanager
     def _leaving_out(self, label: str) -> Iterator[None]:
@@ -124,8 +125,9 @@ class Session:
             yield
         except FAILURES as error:
             first, *others = str(error).strip().splitlines() or [""]
-            reason = " / ".join((first, *others[-3:]))
-            if not isinstance(error, FAILURES[:2]):
-                reason = f"{type(error).__name__}: {reason}"
-            self._results.left_out[label] = without_places(reason)
-            self._say(f"left out: {label}: {reason}")
+            self.left_out[label] = without_places(" / ".join((first, *others[-3:])))
+            _say(f"left out: {label}: {self.left_out[label]}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

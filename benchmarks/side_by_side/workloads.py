@@ -1,141 +1,108 @@
-"""The workloads that every engine does, and the figures that come of it. Knows no engine by name.
+"""The workloads that every engine does, the figures that come of them, and ours as an engine among the others.
 
 All prompts are passages of held text, new ones each time, the same for every engine of a round.
 """
 
-import itertools
 import random
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 
 import numpy as np
 
-from benchmarks.peers.engine import Need
-from benchmarks.side_by_side.asker import Asker, Instants, WrongOutput
-from benchmarks.side_by_side.held_text import HeldText
+from benchmarks.harness.load import LoadFailed, LoadTester
+from benchmarks.harness.processes import free_port, is_serving
+from benchmarks.peers.engine import Dialect, Engine, Need
+from tandem.ar.v1 import ar_pb2
+from tandem.measure.scenario import ClosedLoop
 from tandem.measure.statistics.quantiles import nearest_rank
+from tandem.measure.workload_text import parse_workload
 
-NUM_PROMPT_TOKENS, NUM_NEW_TOKENS = 64, 128
-NUM_LONG_TOKENS = 1024
-NUM_SHARED, NUM_OWN, NUM_AFTER_SHARED, NUM_SHARING, NUM_AT_A_TIME = 512, 25, 16, 16, 8
-NUM_STREAMS, NUM_STREAM_TOKENS, NUM_ARRIVING, NUM_ARRIVING_TOKENS = 7, 1024, 4, 1500
-NUM_TOKENS_BEFORE = 16  # of the short text, beside which each stream has had about as many
+NUM_PROMPT_TOKENS = 64
+_DRAIN_SECONDS = 300.0
 
-Figures = dict[str, float]
 Passages = Callable[[int], list[int]]  # a passage of so many tokens
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of workload. `figure` is what it is judged by."""
+    """Prompts of one length, so many at a time, for so many new tokens each. `need`: what a server must hold."""
 
-    name: str
-    title: str
+    num_prompts: int
+    num_at_a_time: int
+    prompt_tokens: int
+    new_tokens: int
     need: Need
-    figure: str
-    run: Callable[[Asker, Passages], Awaitable[Figures]]
-    is_higher_better: bool = True
-    suits_static_batches: bool = True
 
 
-async def decode(num_sequences: int, num_repeats: int, asker: Asker, passage: Passages) -> Figures:
-    """Generate for `num_sequences` prompts at once, `num_repeats` times."""
-    asked = []
-    for _ in range(num_repeats):
-        prompts = [passage(NUM_PROMPT_TOKENS) for _ in range(num_sequences)]
-        asked.append(await asker.ask(prompts, NUM_NEW_TOKENS, at_a_time=num_sequences))
-    first_tokens = np.concatenate([each.first_token - each.sent for each in asked])
-    gaps = [gap for each in asked for gap in each.gaps()]
-    return {
-        "tokens_per_second": num_repeats * num_sequences * NUM_NEW_TOKENS / sum(each.seconds for each in asked),
-        "first_token_seconds_p50": nearest_rank(first_tokens, 0.5),
-        "gap_seconds_p50": nearest_rank(gaps, 0.5),
-        "gap_seconds_p99": nearest_rank(gaps, 0.99),
-        "client_cores": max(each.client_cores for each in asked),
-    }
+WORKLOADS = {
+    "decode_1": Workload(3, 1, NUM_PROMPT_TOKENS, 128, Need(1, 256)),
+    "decode_8": Workload(8, 8, NUM_PROMPT_TOKENS, 128, Need(8, 256)),
+    "decode_32": Workload(32, 32, NUM_PROMPT_TOKENS, 128, Need(32, 256)),
+    "prefill": Workload(3, 1, 1024, 1, Need(1, 2048)),
+}
 
 
-async def prefill(num_repeats: int, asker: Asker, passage: Passages) -> Figures:
-    """Read long prompts, one after another, for one new token each."""
-    asked = await asker.ask([passage(NUM_LONG_TOKENS) for _ in range(num_repeats)], 1)
-    return {"tokens_per_second": num_repeats * NUM_LONG_TOKENS / asked.seconds, "client_cores": asked.client_cores}
+def measure(tester: LoadTester, name: str, dialect: Dialect, workload: Workload, passage: Passages) -> dict[str, float]:
+    """Do a workload once; rates of decoding count new tokens, with their prompts' time included.
 
-
-async def shared_prefix(asker: Asker, passage: Passages) -> Figures:
-    """Serve requests that begin alike: once so that the cache knows the beginning, then against the clock."""
-    shared = passage(NUM_SHARED)
-    cold, warm = [
-        await asker.ask(
-            [[*shared, *passage(NUM_OWN)] for _ in range(NUM_SHARING)],
-            NUM_AFTER_SHARED,
-            at_a_time=NUM_AT_A_TIME,
-        )
-        for _ in range(2)
-    ]
-    return {"seconds": warm.seconds, "cold_seconds": cold.seconds, "client_cores": warm.client_cores}
-
-
-async def disturbed_streams(asker: Asker, passage: Passages) -> Figures:
-    """Let streams run, and long prompts arrive one after another; how long do the streams stand still?
-
-    The caller of the long prompts asks for a short text before, so that the streams are under way by then.
+    Raises LoadFailed if an output has another length.
     """
-    lengths = {NUM_PROMPT_TOKENS: NUM_STREAMS + 1, NUM_ARRIVING_TOKENS: NUM_ARRIVING}
-    prompts = [passage(length) for length, count in lengths.items() for _ in range(count)]
-    num_tokens = [*[NUM_STREAM_TOKENS] * NUM_STREAMS, NUM_TOKENS_BEFORE, *[1] * NUM_ARRIVING]
-    asked = await asker.ask(prompts, num_tokens, at_a_time=NUM_STREAMS + 1)
-    arriving = slice(NUM_STREAMS + 1, None)
-    begun, ended = float(asked.sent[arriving].min()), float(asked.ended[arriving].max())
-    if asked.ended[:NUM_STREAMS].min() < ended:
-        raise WrongOutput(f"a stream of {NUM_STREAM_TOKENS} tokens ended before the long prompts did")
-    gaps = [gap for stream in range(NUM_STREAMS) for gap in gaps_within(asked.arrivals(stream), begun, ended)]
-    return {
-        "gap_seconds_p99": nearest_rank(gaps, 0.99),
-        "gap_seconds_p50": nearest_rank(gaps, 0.5),
-        "arriving_first_token_seconds_p50": nearest_rank((asked.first_token - asked.sent)[arriving], 0.5),
-        "client_cores": asked.client_cores,
-    }
+    prompts = [passage(workload.prompt_tokens) for _ in range(workload.num_prompts)]
+    run = tester.run(
+        name,
+        parse_workload("text", dialect.api, dialect.model),
+        ClosedLoop(concurrency=workload.num_at_a_time),
+        [dialect.request(prompt, workload.new_tokens) for prompt in prompts],
+        num_requests=len(prompts),
+        drain_seconds=_DRAIN_SECONDS,
+    )
+    counts = {int(row["num_outputs"]) if row["is_counted"] else 0 for row in run.rows}
+    if counts != {workload.new_tokens}:
+        raise LoadFailed(f"{sorted(counts)} tokens where {workload.new_tokens} were asked for")
+    (process,) = run.found.document.audit.processes
+    is_decoding = workload.new_tokens > 1
+    num_tokens = workload.num_prompts * (workload.new_tokens if is_decoding else workload.prompt_tokens)
+    seconds = float(run.rows["ended"].max() - run.rows["sent"].min())
+    found = {"tokens_per_second": num_tokens / seconds, "client_cores": process.cpu_share}
+    if is_decoding:
+        messages = run.found.record.messages  # of one request next to each other and in order
+        gaps = np.diff(messages["at"])[np.diff(messages["number"]) == 0]
+        first_tokens = run.rows["first_output"] - run.rows["sent"]
+        found["first_token_seconds_p50"] = nearest_rank(first_tokens, 0.5)
+        found |= {f"gap_seconds_{rank}": nearest_rank(gaps, share) for rank, share in (("p50", 0.5), ("p99", 0.99))}
+    return found
 
 
-def gaps_within(arrivals: Instants, begun: float, ended: float) -> list[float]:
-    """Return the gaps that ended in a span of time, and the one that its end cut short."""
-    times = [*arrivals[arrivals <= ended].tolist(), ended]
-    return [b - a for a, b in itertools.pairwise(times) if b >= begun]
+def tandem(model: str, dtype: str, *flags: str) -> Engine:
+    """Return ours: the sequential backend's own process, asked over gRPC; one server for all needs."""
+
+    def request(prompt: list[int], num_tokens: int) -> bytes:
+        sampling = ar_pb2.SamplingParams(temperature=0.0, max_tokens=num_tokens, ignore_eos=True)
+        tokens = ar_pb2.TokenPrompt(ids=prompt)
+        return ar_pb2.GenerateRequest(model=model, tokens=tokens, sampling=sampling).SerializeToString()
+
+    def tokens(messages: Sequence[bytes]) -> list[int]:
+        return [token for message in messages for token in ar_pb2.GenerateResponse.FromString(message).token_ids]
+
+    def set_up() -> dict[str, str]:
+        return {name: version(name) for name in ("tandem-serving", "torch", "grpcio")}
+
+    def command(need: Need, port: int) -> tuple[str, ...]:
+        ports = ("--port", str(port), "--metrics-port", str(free_port() if port else 0))
+        settings = ("--models", model, "--dtype", dtype, "--no-prefix-cache")
+        return (sys.executable, "-m", "services.ar", *ports, *settings, *flags)
+
+    return Engine(f"Tandem {dtype}", Dialect("tandem", model, request, tokens), set_up, command, is_serving)
 
 
-def _decode(num_sequences: int, num_repeats: int) -> Workload:
-    name, title = f"decode_{num_sequences}", f"decode, {num_sequences} at a time, tokens/s"
-    run = partial(decode, num_sequences, num_repeats)
-    return Workload(name, title, Need(num_sequences, 256), "tokens_per_second", run)
+def passages_of(ids: Sequence[int], seed: str) -> Passages:
+    """Return passages of a text that depend on the seed alone."""
+    return partial(_passage, ids, random.Random(seed))
 
 
-WORKLOADS = (
-    _decode(1, 3),
-    _decode(8, 1),
-    _decode(32, 1),
-    Workload("prefill", "prefill of 1,024 tokens, tokens/s", Need(1, 2048), "tokens_per_second", partial(prefill, 3)),
-    Workload(
-        name="shared_prefix",
-        title="16 requests sharing 512 tokens, s",
-        need=Need(8, 2048, prefix_cache=True),
-        figure="seconds",
-        run=shared_prefix,
-        is_higher_better=False,
-        suits_static_batches=False,
-    ),
-    Workload(
-        name="disturbed_streams",
-        title="p99 gap of 7 streams while 1,500-token prompts arrive, s",
-        need=Need(8, 2048),
-        figure="gap_seconds_p99",
-        run=disturbed_streams,
-        is_higher_better=False,
-        suits_static_batches=False,
-    ),
-)
-
-
-def passages_of(text: HeldText, seed: str) -> Passages:
-    """Return passages that depend on the seed alone."""
-    return partial(text.passage, random.Random(seed))
+def _passage(ids: Sequence[int], source: random.Random, num_tokens: int) -> list[int]:
+    start = source.randrange(len(ids) - num_tokens)
+    return list(ids[start : start + num_tokens])

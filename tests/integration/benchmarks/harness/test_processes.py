@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from benchmarks.harness import processes
-from benchmarks.harness.processes import free_port, running
+from benchmarks.harness.processes import free_port, peak_mebibytes, running
 
 _WITH_A_CHILD = """
 import subprocess, sys, time
@@ -39,8 +39,10 @@ def test_what_a_server_has_started_ends_with_it(tmp_path: Path) -> None:
     with running(command, lambda: written.exists() and bool(written.read_text())) as process:
         child = int(written.read_text())
         assert psutil.pid_exists(child)
+        assert peak_mebibytes(process.pid) > 1
     assert process.returncode is not None
     assert not psutil.pid_exists(child)
+    assert peak_mebibytes(child) == 0
 
 
 def test_a_server_that_takes_no_notice_of_sigterm_is_killed_and_told(

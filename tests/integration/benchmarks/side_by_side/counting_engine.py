@@ -3,49 +3,47 @@
 With the word `wrong` behind the port it counts in twos. A prompt that begins with 666 ends the process.
 """
 
-import asyncio
-import os
 import sys
 
-from benchmarks.peers.completions import COMPLETIONS
-from benchmarks.peers.completions_server import Sink, serve
-from benchmarks.peers.engine import Dialect, Engine, Need
+from benchmarks.peers.engine import COMPLETIONS, Dialect, Engine, Need
+from benchmarks.peers.text_server import News, Request, serve
 
 
 class Counting:
-    def __init__(self, loop: asyncio.AbstractEventLoop, stride: int) -> None:
-        self._loop = loop
+    def __init__(self, stride: int) -> None:
         self._stride = stride
+        self._running: list[Request] = []
+        self._lasts: dict[int, int] = {}
 
-    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
-        self._task = self._loop.create_task(self._count(prompts, num_tokens, sink))
+    @property
+    def is_idle(self) -> bool:
+        return not self._running
 
-    async def _count(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
-        if prompts[0][0] == 666:
-            print("bad luck", flush=True)
-            os._exit(3)
-        for step in range(1, num_tokens + 1):
-            for row, prompt in enumerate(prompts):
-                sink((row, [prompt[-1] + step * self._stride]))
-            await asyncio.sleep(0.001)
-        sink(None)
+    def add(self, request: Request) -> None:
+        if request.prompt[0] == 666:
+            raise RuntimeError("bad luck")
+        self._running.append(request)
+        self._lasts[id(request)] = request.prompt[-1]
+
+    def step(self) -> News:
+        news: News = []
+        for request in self._running:
+            self._lasts[id(request)] += self._stride
+            request.num_left -= 1
+            news.append((request, [self._lasts[id(request)]]))
+        self._running = [request for request in self._running if request.num_left > 0]
+        return news
 
 
-def counting_engine(
-    name: str = "counting engine",
-    module: str = "tests.integration.benchmarks.side_by_side.counting_engine",
-    words: tuple[str, ...] = (),
-    dialect: Dialect = COMPLETIONS,
-    is_static_batch: bool = True,
-) -> Engine:
-    """Return the same, as `benchmarks.side_by_side` sees it; `words` stand behind the port."""
+def counting_engine(name: str = "counting engine", word: str = "right", dialect: Dialect = COMPLETIONS) -> Engine:
+    """Return the same, as `benchmarks.side_by_side` sees it; `word` stands behind the port."""
 
     def command(need: Need, port: int) -> tuple[str, ...]:
-        return (sys.executable, "-m", module, str(port), *words)
+        module = "tests.integration.benchmarks.side_by_side.counting_engine"
+        return (sys.executable, "-m", module, str(port), word, name)
 
-    return Engine(name, dialect, lambda: {"counting": "1"}, command, is_static_batch=is_static_batch)
+    return Engine(name, dialect, lambda: {"counting": "1"}, command)
 
 
 if __name__ == "__main__":
-    stride = 2 if "wrong" in sys.argv else 1
-    serve(int(sys.argv[1]), lambda loop: Counting(loop, stride))
+    serve(int(sys.argv[1]), Counting(2 if sys.argv[2] == "wrong" else 1))

@@ -38,7 +38,7 @@ def test_a_reply_holds_the_images() -> None:
 def test_tensors_of_the_open_inference_protocol_are_raw_and_described() -> None:
     latents, labels = drawn_latents(3, seed=7)
     request = grpc_service_pb2.ModelInferRequest.FromString(OPEN_INFERENCE.explicit(latents, labels))
-    shapes = {each.name: (each.datatype, list(each.shape)) for each in request.inputs}
+    shapes = {tensor.name: (tensor.datatype, list(tensor.shape)) for tensor in request.inputs}
     assert shapes == {"latent": ("FP32", [3, 64]), "label": ("INT64", [3, 1])}
     assert np.array_equal(np.frombuffer(request.raw_input_contents[0], np.float32).reshape(3, 64), latents)
     assert np.array_equal(np.frombuffer(request.raw_input_contents[1], np.int64), labels)

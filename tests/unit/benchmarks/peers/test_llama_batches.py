@@ -32,7 +32,7 @@ class Library:
         sequences = [batch.seq_id[place][0] for place in range(batch.n_tokens)]
         self.seen.append((context, list(zip(sequences, batch.token[: batch.n_tokens], strict=True))))
         self.asking = [place for place in range(batch.n_tokens) if batch.logits[place]]
-        self.rows = np.eye(NUM_LOGITS, dtype=np.float32)[[batch.pos[each] + sequences[each] for each in self.asking]]
+        self.rows = np.eye(NUM_LOGITS, dtype=np.float32)[[batch.pos[place] + sequences[place] for place in self.asking]]
         return 0
 
     def llama_get_logits_ith(self, context, place):
@@ -51,8 +51,8 @@ def test_each_context_gets_its_sequences_and_those_that_want_it_their_next_token
     assert context.decode(chunks) == {1: 4 + 1, 5: 31 + 1}
     assert library.seen == [(7, [(1, 11), (0, 12), (0, 13)]), (9, [(1, 14), (1, 15)])]
     assert context.decode([Chunk(0, 2, [12], False)]) == {}
-    context.forget(5, 31)
-    assert removed == [(9, 1, 31, -1)]
+    context.forget(5)
+    assert removed == [(9, 1, 0, -1)]
 
 
 def test_a_text_is_scored_in_a_sequence_without_a_past():

@@ -1,6 +1,4 @@
-import random
-
-from benchmarks.side_by_side.held_text import HeldText, paragraphs
+from benchmarks.side_by_side.held_text import paragraphs
 
 PAGE = """<html><body><div class="section"><p class="title">A title</p>
 <div class="para">
@@ -15,9 +13,3 @@ after.</div>
 
 def test_paragraphs_are_prose_without_titles_and_listings():
     assert paragraphs(PAGE) == ["One apt & two three.", "Before a listand after.", "inside it"]
-
-
-def test_a_passage_is_a_stretch_of_the_text():
-    text = HeldText("", list(range(100)))
-    passage = text.passage(random.Random(3), 10)
-    assert passage == list(range(passage[0], passage[0] + 10))

@@ -2,22 +2,13 @@ import math
 
 import pytest
 
-from benchmarks.side_by_side.perplexity import (
-    SCORED_TOKENS,
-    WINDOW_TOKENS,
-    compare,
-    loss,
-    windows,
-)
+from benchmarks.perplexity import compare, loss_of, windows
 
 
 def test_windows_are_whole_and_do_not_overlap():
     found = windows(range(1600), 3)
     assert [len(window) for window in found] == [512, 512, 512]
     assert [token for window in found for token in window] == list(range(1536))
-
-
-def test_a_text_that_is_too_short_is_refused():
     with pytest.raises(ValueError, match=r"windows: 4 of 512 tokens; the text has 1600"):
         windows(range(1600), 4)
 
@@ -25,11 +16,9 @@ def test_a_text_that_is_too_short_is_refused():
 def test_of_a_window_the_second_half_counts():
     # Log-probabilities are of tokens 1 to 511; those of tokens 257 to 511 count.
     logprobs = [-1000.0] * 256 + [-2.0] * 255
-    assert SCORED_TOKENS == 255
-    assert len(logprobs) == WINDOW_TOKENS - 1
-    assert loss(logprobs) == 2.0
+    assert loss_of(logprobs) == 2.0
     with pytest.raises(ValueError, match="logprobs: 510, must be 511"):
-        loss(logprobs[1:])
+        loss_of(logprobs[1:])
 
 
 def test_the_error_is_of_the_difference_not_of_the_text():

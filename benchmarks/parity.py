@@ -1,50 +1,68 @@
 """How near are answers to what float32 makes of the same 4-bit weights: our kernel's variants.
 
-    python -m benchmarks.parity [--contenders int4-8-int8,int4-8,int4-16] [--questions 40] [--out out]
+    python -m benchmarks.parity [--contenders int4-8-int8,int4-8,int4-16] [--questions 20] [--out out]
 
 Contenders are `dtype` and, with weights of few bits, `activation_bits` and `kv_cache_dtype` of the kernel; the model's
 default is int4-8-int8. The reference is the kernel in float32, which `benchmarks.side_by_side` compares with
-transformers token for token. It answers everyday questions greedily, up to 20 tokens each; then all contenders score
-these answers. `benchmarks.perplexity` compares what they make of held text. Writes text_parity.json and text_parity.md.
+transformers token for token. It answers questions greedily, up to 20 tokens each; then all contenders score these
+answers: where one leaves them, it is set back. `answers_equal` are those that it would give token for token,
+`divergence` is Kullback and Leibler's, nats a token. Writes text_parity.json.
 """
 
 import sys
 from collections.abc import Iterable
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.harness.backend import TEXT_MODEL
 from benchmarks.harness.command import parser, some_of
-from benchmarks.harness.kernel import BLOCK_SIZE, TEXT_MODEL, open_kernel
-from benchmarks.harness.printing import table_of, write
+from benchmarks.harness.results import write
 from benchmarks.harness.surroundings import surroundings
-from benchmarks.parity.figures import ScoredText, of_answers
-from benchmarks.parity.questions import QUESTIONS
+from runtime.cores import usable_cores
 from services.ar.codecs.text_codec import TextCodec
+from services.ar.compute.opening import open_computation
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.engine.step import Layout, Work
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
+from services.ar.settings import ArSettings
+from tandem.measure.prompts import PROMPTS
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.models import ModelRepository
 
 ANSWER_TOKENS = 20
 CHUNK_TOKENS = 256
 CONTEXT_TOKENS = 1024
+BLOCK_SIZE = 16
 CONTENDERS = ("int4-8-int8", "int4-8", "int4-16", "int8-8", "int8-16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class ScoredText:
+    """`first`: place of the first judged token, at least 1."""
+
+    ids: list[int]
+    first: int
 
 
 class Kernel:
     """The kernel on a checkpoint, with settings by their names. One text at a time."""
 
     def __init__(self, checkpoint: Checkpoint, dtype: str, activation_bits: str = "8", kv_cache: str = "auto") -> None:
-        settings = {"dtype": dtype, "activation_bits": activation_bits, "kv_cache_dtype": kv_cache}
-        self._forward = open_kernel(checkpoint, CONTEXT_TOKENS, **settings)
+        sizes = {"block_size": BLOCK_SIZE, "kv_cache_tokens": CONTEXT_TOKENS, "max_context_tokens": CONTEXT_TOKENS}
+        kinds = {"dtype": dtype, "activation_bits": activation_bits, "kv_cache_dtype": kv_cache}
+        settings = ArSettings.model_validate({"device": "cpu", "kernel": "native", **sizes, **kinds})
+        computation = open_computation(checkpoint, CONTEXT_TOKENS, usable_cores(), settings, lambda share: None)
+        self._forward = computation.forward
+        self._forward.start()
 
     def logits(self, text: ScoredText) -> Tensor:
-        """Return the logits that judge a text's tokens."""
+        """Return the logits that judge a text's tokens: [judged, vocabulary], float32."""
         return torch.cat(list(self._chunks(text.ids[:-1], 0)))[text.first - 1 :]
 
     def greedy(self, prompt: list[int], num_tokens: int, ends: Iterable[int]) -> list[int]:
@@ -67,61 +85,57 @@ class Kernel:
             sequence.num_computed_tokens += work.num_tokens
 
 
+def compare(found: Many[Tensor], reference: Many[Tensor]) -> dict[str, float]:
+    """Compare logits along the reference's greedy answers."""
+    pairs = list(zip(found, reference, strict=True))
+    equal = [a.argmax(-1) == b.argmax(-1) for a, b in pairs]
+    return {
+        "num_answers": len(equal),
+        "first_tokens_equal": sum(bool(answer[0]) for answer in equal),
+        "answers_equal": sum(bool(answer.all()) for answer in equal),
+        "tokens": sum(map(len, equal)),
+        "tokens_equal": sum(int(answer.sum()) for answer in equal),
+        "divergence": float(torch.cat([_divergence(a, b) for a, b in pairs]).mean()),
+    }
+
+
+def _divergence(found: Tensor, reference: Tensor) -> Tensor:
+    """Return sum p ln(p / q) of each row, where p is the reference's: [rows]."""
+    expected = torch.log_softmax(reference.double(), dim=-1)
+    return (expected.exp() * (expected - torch.log_softmax(found.double(), dim=-1))).sum(-1)
+
+
 def measure(names: list[str], num_questions: int) -> dict[str, Any]:
-    gguf = ModelRepository(Path("models")).get(TEXT_MODEL).transformer_path()
+    around, gguf = surroundings(), ModelRepository(Path("models")).get(TEXT_MODEL).transformer_path()
     checkpoint = open_checkpoint(gguf)
-    codec = TextCodec(checkpoint, 2048)
-    reference = Kernel(checkpoint, "float32")
+    codec, reference = TextCodec(checkpoint, 2048), Kernel(checkpoint, "float32")
     answers = []
-    for question in QUESTIONS[:num_questions]:
+    for question in PROMPTS[:num_questions]:
         prompt = codec.encode_chat([("user", question)])
         answers.append(ScoredText(prompt + reference.greedy(prompt, ANSWER_TOKENS, codec.eos_token_ids), len(prompt)))
-    expected = [reference.logits(answer) for answer in answers]
+    expected = list(map(reference.logits, answers))
     del reference
     found = {}
     for name in names:
         print(f"scoring by {name}", file=sys.stderr)
-        kernel = Kernel(checkpoint, *name.split("-"))
-        found[name] = of_answers([kernel.logits(answer) for answer in answers], expected)
+        found[name] = compare(list(map(Kernel(checkpoint, *name.split("-")).logits, answers)), expected)
     return {
-        "benchmark": "text_parity",
+        "bench": "text_parity",
         "model": TEXT_MODEL,
         "weights_sha256": sha256_of(gguf),
         "num_questions": len(answers),
-        "surroundings": surroundings(),
+        "surroundings": around,
         "contenders": found,
     }
-
-
-def page(report: dict[str, Any]) -> str:
-    """Return the results as Markdown."""
-    rows = [
-        (
-            name,
-            f"{found['first_tokens_equal']} of {found['num_answers']}",
-            f"{found['tokens_equal']} of {found['tokens']}",
-            f"{found['answers_equal']} of {found['num_answers']}",
-            f"{found['divergence']:.5f}",
-        )
-        for name, found in report["contenders"].items()
-    ]
-    header = ("contender", "first tokens equal", "tokens equal", "answers equal", "divergence")
-    about = (
-        f"{report['model']}: {report['num_questions']} everyday questions, answers of up to {ANSWER_TOKENS} tokens,"
-        " beside float32 computation of the same weights. Divergence is Kullback-Leibler's, nats a token. Written by"
-        " `python -m benchmarks.parity`."
-    )
-    return f"# Nearness to float32\n\n{about}\n\n{table_of(header, rows)}\n"
 
 
 def main() -> None:
     flags = parser(__doc__, out="text_parity")
     flags.add_argument("--contenders", type=some_of(CONTENDERS), default=list(CONTENDERS), help="default: all")
-    flags.add_argument("--questions", type=int, default=len(QUESTIONS))
+    flags.add_argument("--questions", type=int, default=len(PROMPTS))
     options = flags.parse_args()
     with torch.inference_mode():
-        report = measure(options.contenders, options.questions)
-    write(options.out, "text_parity", report, page(report))
+        write(options.out, "text_parity", measure(options.contenders, options.questions))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,172 @@
+"""The one form of a benchmark's result, its file, and its page: a table of bars, and tables of figures by contender."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from benchmarks.harness.figures import Bar, Figures
+from benchmarks.harness.surroundings import Surroundings, surroundings
+from tandem.measure.formats import NONE, counted, decimals, number
+from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
+from tandem.measure.report.tables.writers import markdown_table
+from tandem.measure.results.files import whole
+from tandem.measure.results.value import Value
+
+_UNITS = {"%": (100, 1), "/s": (1, 0), "ms": (1, 3), "x": (1, 2), "": (1, 0)}
+_BY_CONTENDER = ("engines", "contenders")
+"""Parts of a document that name their contenders first, and then the figures of each."""
+
+
+class Stopwatch:
+    """Where and when a benchmark began."""
+
+    def __init__(self) -> None:
+        self.around = surroundings()
+        self._began = time.monotonic()
+
+    def document(
+        self, bench: str, rounds: int, figures: Figures, bars: Sequence[Bar] = (), **more: Any
+    ) -> dict[str, Any]:
+        """Return everything that a run has found, ready for `write`; `more`: what else the document says."""
+        spreads = figures.spreads()
+        return {
+            "bench": bench,
+            "surroundings": self.around,
+            "rounds": rounds,
+            "seconds": round(time.monotonic() - self._began, 1),
+            **more,
+            "audits": figures.audited_runs.summary(),
+            "failures": figures.failures,
+            "bars": [bar.judge(spreads) for bar in bars],
+            "figures": spreads,
+        }
+
+
+def are_met(document: Mapping[str, Any]) -> bool:
+    """Whether nothing failed and every bar is met."""
+    return not document["failures"] and all(bar["is_met"] for bar in document["bars"])
+
+
+def dumped(document: Any, indent: int | None = None) -> str:
+    """Return JSON; parts of documents may be anywhere in it."""
+    return json.dumps(document, indent=indent, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, Surroundings):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} is no part of a result")
+
+
+def read(path: Path) -> Any:
+    """Return a JSON file, with a Value where the file has one."""
+    return json.loads(path.read_text(), object_hook=_with_values)
+
+
+def _with_values(found: dict[str, Any]) -> Any:
+    return Value.model_validate(found) if found.keys() == Value.model_fields.keys() else found
+
+
+def write(folder: Path, name: str, document: Any) -> None:
+    """Write a result, whole or not at all, and print its page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole(folder / f"{name}.json") as target:
+        target.write_text(dumped(document, indent=1) + "\n")
+    sys.stdout.write(page(name, read(folder / f"{name}.json")))
+
+
+def page(name: str, document: Mapping[str, Any]) -> str:
+    """Return a result in Markdown: where it was measured, its bars, and all of its figures."""
+    around = Surroundings(**{part.name: document["surroundings"][part.name] for part in fields(Surroundings)})
+    parts = [
+        f"# {name}",
+        f"Commit {around.commit}, {around.date}. {around.text}",
+        *(f"- {text}" for text in _notes(document)),
+    ]
+    if document.get("bars"):
+        head = ("what", "figure", "bar", "aim", "met")
+        parts += ["## Bars", _markdown(head, list(map(bar_cells, document["bars"])))]
+    for title, heads, rows in _tables(document):
+        parts += [f"## {title}", _markdown(heads, rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def bar_cells(bar: Mapping[str, Any]) -> Sequence[str]:
+    """Return the cells of a judged bar: what it is of, the figure, the bar, the aim, and whether it is met."""
+    scale, digits = _UNITS[bar["unit"]]
+    figure = f"{value_cell(bar['worst'], decimals(digits, scale))} {bar['unit']}".rstrip() if bar["worst"] else NONE
+    limits = [
+        f"{bar[name] * 100:g} %" if bar["unit"] == "%" else f"{bar[name]:g} {bar['unit']}".rstrip()
+        for name in ("bar", "aim")
+    ]
+    verdict = {True: "yes", False: "**no**", None: "not measured"}[bar["is_met"]]
+    return bar["what"], figure, f"{'>=' if bar['is_floor'] else '<='} {limits[0]}", limits[1], verdict
+
+
+def _notes(document: Mapping[str, Any]) -> list[str]:
+    if "rounds" not in document:
+        return []
+    found = [f"{counted(document['rounds'], 'round')}, contenders in turn; median (lowest-highest) of the rounds"]
+    left_out = {**document.get("absent", {}), **document.get("left_out", {})}
+    found += [f"left out: {who}: {why}" for who, why in left_out.items()]
+    found += [f"audit failed: {run}" for run in document.get("audits", {}).get("invalid", ())]
+    return found + [f"broken off: {failure}" for failure in document.get("failures", ())]
+
+
+def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str], list[list[str | Cell]]]]:
+    """Yield title, heads and rows: of a part with several contenders a row a figure, of others a row a part."""
+    alone: dict[tuple[str, ...], list[list[str | Cell]]] = defaultdict(list)
+    for part, figures in _parts(document).items():
+        contenders = list(dict.fromkeys(who for found in figures.values() for who in found))
+        if len(contenders) == 1:
+            alone[tuple(figures)].append([part, *(_cell(found[contenders[0]]) for found in figures.values())])
+        else:
+            rows = [[name, *(_cell(found.get(who)) for who in contenders)] for name, found in figures.items()]
+            yield part, ("figure", *contenders), rows
+    for names, rows in alone.items():
+        yield ", ".join(str(part) for part, *_ in rows), ("part", *names), rows
+
+
+def _parts(document: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return figures by contender, in parts: those whose names begin alike, as far as the last point, are one."""
+    found: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for name, values in document.get("figures", {}).items():
+        part, _, figure = name.rpartition(".")
+        found[part or "Figures"][figure] |= values
+    for part in _BY_CONTENDER:
+        contenders = document.get(part)
+        for who, values in contenders.items() if isinstance(contenders, dict) else ():
+            for figure, value in _flat(values):
+                found[part][figure][who] = value
+    return found
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += [] if name == "each_round" else _flat(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, value))
+    return found
+
+
+def _cell(value: Any) -> str | Cell:
+    if value is None or isinstance(value, Value):
+        return value_cell(value, number)
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> str:
+    return markdown_table(Table(heads, [Row(cells) for cells in rows]))
