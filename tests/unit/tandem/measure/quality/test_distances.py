@@ -9,7 +9,6 @@ from tandem.measure.quality.distances import (
     kernel_distance,
     normals_of,
     squared_mmd,
-    variance,
 )
 
 
@@ -22,12 +21,6 @@ def with_moments(features: np.ndarray, mean: np.ndarray, scales: np.ndarray) -> 
     centred = features - features.mean(axis=0)
     whitened = centred @ np.linalg.inv(np.linalg.cholesky(np.cov(centred, rowvar=False))).T
     return whitened * scales + mean
-
-
-def test_a_set_is_at_no_distance_from_itself() -> None:
-    features = normal(500, 1)
-    assert frechet_distance(features, features) == pytest.approx(0.0, abs=1e-9)
-    assert frechet_distance(features, features[::-1]) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_frechet_distance_of_shifted_and_scaled_normals_is_the_analytic_one() -> None:
@@ -75,21 +68,9 @@ def test_squared_mmd_of_the_same_distribution_is_nought_on_average() -> None:
     assert abs(np.mean(estimates)) < 3 * np.std(estimates) / np.sqrt(len(estimates))
 
 
-def test_kernel_distance_sees_a_shift() -> None:
-    real = normal(150, 1)
-    same, _ = kernel_distance(real, normal(150, 2))
-    shifted, _ = kernel_distance(real, normal(150, 3, mean=0.5))
-    assert abs(same) < 0.05 * shifted
-
-
 def test_kernel_distance_is_the_same_each_time_and_takes_small_sets() -> None:
     first, second = normal(30, 1), normal(20, 2)
     assert kernel_distance(first, second) == kernel_distance(first, second)
-
-
-def test_variance_is_the_trace_of_the_covariance() -> None:
-    features = normal(100, 1, scale=3.0)
-    assert variance(features) == pytest.approx(np.trace(np.cov(features, rowvar=False)))
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.4])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tandem.client import AsyncTandemClient, NotReachable
-from tandem.measure.quality import drawing
 from tandem.measure.quality.drawing import REQUESTS_AT_A_TIME, Sampling, draw, find_model, settings_of
 from tandem.shared.errors import InvalidArgument, NotFound
 from tests.unit.tandem.measure.quality.small_world import NUM_CLASSES, SmallGateway, picture
@@ -38,20 +37,6 @@ async def test_a_sequential_model_draws_a_request_an_image(gateway: SmallGateway
     assert steps == [1] * len(LABELS)
     for request in gateway.sequential.requests:
         assert (request.model, request.sampling.temperature, request.sampling.top_p) == ("small-ar", 0.9, 0.8)
-
-
-async def test_settings_not_given_are_the_server_s(gateway: SmallGateway) -> None:
-    await drawn(gateway, "small-ar", Sampling(seed=1))
-    await drawn(gateway, "small-gan", Sampling(seed=1))
-    assert not gateway.sequential.requests[0].sampling.HasField("temperature")
-    assert not gateway.parallel.requests[0].HasField("truncation")
-
-
-async def test_seeds_of_two_runs_have_none_in_common(gateway: SmallGateway) -> None:
-    await drawn(gateway, "small-ar", Sampling(seed=0))
-    await drawn(gateway, "small-ar", Sampling(seed=2**31))
-    seeds = [request.sampling.seed for request in gateway.sequential.requests]
-    assert len(set(seeds)) == 2 * len(LABELS)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +85,3 @@ async def test_images_with_colours_keep_their_channels(gateway: SmallGateway) ->
     gateway.parallel.num_channels = 3
     colour, _ = await drawn(gateway, "small-gan", Sampling(1))
     assert (colour == np.repeat(grey[..., None], 3, axis=-1)).all()
-
-
-def test_both_paradigms_say_where_seeds_come_from() -> None:
-    assert set(drawing.SEEDS) == {"sequential", "parallel"}

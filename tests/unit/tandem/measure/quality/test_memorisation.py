@@ -18,13 +18,6 @@ def test_distances_are_those_of_a_loop() -> None:
     assert found.distances == pytest.approx(gaps.min(axis=1))
 
 
-def test_a_copy_lies_at_no_distance_at_all() -> None:
-    others = images(50, 1)
-    found = nearest(others[[7, 3]], others)
-    assert found.distances.tolist() == [0.0, 0.0]
-    assert found.indices.tolist() == [7, 3]
-
-
 def test_one_percent_of_the_unseen_lies_within_the_threshold() -> None:
     distances = np.random.default_rng(1).permutation(np.arange(1000.0))
     assert (distances <= unseen_threshold(distances)).mean() == 0.01

@@ -48,15 +48,6 @@ async def test_auc_of_a_discriminator_that_is_always_right():
     assert found["num_of_each_kind"] == 300
 
 
-async def test_auc_of_a_discriminator_that_is_always_wrong_and_of_one_that_guesses():
-    assert (await own_verdict(Discriminating(), parallel(True), split(50), split(100)))["discriminator_auc"] == 0.0
-    assert (await own_verdict(Discriminating(), parallel(True), split(50), split(50)))["discriminator_auc"] == 0.5
-
-
-async def test_a_gan_without_discriminator_says_nothing():
-    assert await own_verdict(Discriminating(), parallel(False), split(1), split(2)) == {}
-
-
 async def test_likelihoods_of_a_sequential_model():
     client = Scoring()
     found = await own_verdict(client, SEQUENTIAL, split(3), split(2))

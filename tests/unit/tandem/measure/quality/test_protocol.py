@@ -81,10 +81,6 @@ async def test_a_judge_of_other_classes_is_refused(reference_file: Path, gateway
         await evaluated(Protocol("small-gan", 90, Sampling(1), judge, reference_file, None), gateway, tmp_path)
 
 
-def test_labels_are_balanced_and_in_order() -> None:
-    assert balanced_labels(30, 3).tolist() == [0] * 10 + [1] * 10 + [2] * 10
-
-
 @pytest.mark.parametrize("count", [31, 27, 0])
 def test_a_number_that_does_not_fit_the_classes_is_refused(count: int) -> None:
     with pytest.raises(InvalidArgument, match=r"num-samples.*multiple of 3"):

@@ -15,10 +15,6 @@ def some(count: int, seed: int = 1) -> list[list[str]]:
     return list(islice(turns(NAMES, np.random.default_rng(seed)), count))
 
 
-def test_each_turn_has_everybody_once() -> None:
-    assert all(sorted(turn) == sorted(NAMES) for turn in some(50))
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_four_turns_in_a_row_are_balanced(seed: int) -> None:
     block = some(4, seed)
@@ -27,13 +23,6 @@ def test_four_turns_in_a_row_are_balanced(seed: int) -> None:
     followers = Counter(pair for turn in block for pair in pairwise(turn))
     assert set(followers.values()) == {1}
     assert len(followers) == 12
-
-
-def test_the_order_is_random() -> None:
-    firsts = Counter(some(4, seed)[0][0] for seed in range(200))
-    assert set(firsts) == set(NAMES)
-    assert min(firsts.values()) > 25
-    assert len({tuple(turn) for turn in some(400)}) == 24
 
 
 def test_the_order_comes_from_the_seed() -> None:

@@ -12,10 +12,9 @@ from tandem.measure.statistics.intervals import (
     estimate,
     is_surely_below,
     of_draws,
-    over_rounds,
     tenths_of,
 )
-from tandem.measure.statistics.quantiles import can_show, nearest_rank
+from tandem.measure.statistics.quantiles import nearest_rank
 
 CONFIDENCE = 0.95
 NUM_TRIALS = 200
@@ -135,23 +134,6 @@ def test_values_that_are_all_equal_have_an_interval_of_no_width() -> None:
 def test_a_figure_that_is_not_finite_has_no_interval() -> None:
     found = estimate(lambda rows: 1.0 if len(set(rows.tolist())) == 9 else math.nan, 9, CONFIDENCE, least=6)
     assert (found.low, found.high, found.method) == (None, None, None)
-
-
-def test_the_same_values_have_the_same_interval() -> None:
-    values = np.random.default_rng(6).exponential(1.0, 50)
-    first, second = (estimate(lambda rows: nearest_rank(values[rows], 0.5), 50, CONFIDENCE, least=6) for _ in range(2))
-    assert first == second
-    assert first.method == "bca"
-
-
-def test_a_quantile_is_shown_if_a_value_lies_beyond_it() -> None:
-    assert [can_show(0.99, count) for count in (0, 99, 100)] == [False, False, True]
-    assert can_show(0.5, 1)
-
-
-def test_rounds_come_to_their_median_and_range() -> None:
-    found = over_rounds([4.0, 1.0, 2.0, 3.0])
-    assert found == Value(value=2.5, low=1.0, high=4.0, method="range", count=4)
 
 
 def test_draws_come_to_an_interval_that_holds_the_value() -> None:

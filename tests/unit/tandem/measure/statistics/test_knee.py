@@ -34,12 +34,6 @@ def test_the_median_is_fitted_so_one_disturbed_round_changes_little():
     assert fit.worst_relative_residual < 1e-6
 
 
-def test_at_the_knee_half_of_a_step_is_shared_and_half_of_the_most_is_reached():
-    time = StepTime("sum", 0.006, 0.001)
-    assert time.knee == pytest.approx(6.0)
-    assert 6.0 / float(time(6.0)) == pytest.approx(0.5 * time.most_tokens_per_second)
-
-
 def test_what_costs_nothing_of_its_own_has_no_knee():
     fit = fit_step([1.0, 2.0, 4.0], [[0.006] * 3])
     assert fit is not None
@@ -52,12 +46,6 @@ def test_what_fits_neither_shape_is_called_poor():
     fit = fit_step(STREAMS, [[0.006 * (1 + number % 2) for number in range(len(STREAMS))]])
     assert fit is not None
     assert not fit.is_good
-
-
-def test_two_points_are_too_few():
-    assert fit_step([1.0, 2.0], [[0.1, 0.2]]) is None
-    assert fit_line([64.0, 128.0], [0.1, 0.2]) is None
-    assert fit_line([64.0, 128.0, 256.0], [0.1, 0.0, 0.2]) is None
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -1,7 +1,5 @@
 """A quantile is a value that occurred, and says nothing where nothing lies beyond it."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -16,11 +14,6 @@ def test_it_is_the_inverse_of_the_empirical_distribution(count):
         assert found in values
         assert np.mean(values <= found) >= q - 1e-9
         assert np.mean(values < found) < q
-
-
-def test_there_is_none_of_no_values():
-    assert math.isnan(nearest_rank([], 0.5))
-    assert summary(np.array([])).p50 is None
 
 
 def test_a_quantile_needs_a_value_beyond_it():

@@ -5,7 +5,7 @@ import pytest
 
 from tandem.measure.results.distributions import PHASES
 from tandem.measure.results.record import Outcome, Record, merge
-from tandem.measure.statistics.quantiles import histogram, summary
+from tandem.measure.statistics.quantiles import histogram
 from tandem.measure.statistics.stream_results import stream_results, window_seconds
 from tandem.shared.metrics import SECONDS_BUCKETS
 from tests.unit.tandem.measure.records import record, row
@@ -23,23 +23,6 @@ def results(rows, window=10.0, workloads=(IMAGES,), messages=(), **counts):
         **{name: np.array(values) for name, values in counts.items()}
     )
     return stream_results(open_scenario(workloads=workloads), found, window)
-
-
-def test_quantiles_are_values_that_occurred():
-    values = np.arange(1, 1001) / 1000
-    found = summary(np.random.default_rng(0).permutation(values))
-    assert (found.p50, found.p90, found.p95, found.p99, found.p999) == (0.5, 0.9, 0.95, 0.99, 0.999)
-    assert (found.min, found.max, found.count) == (0.001, 1.0, 1000)
-    assert found.mean == pytest.approx(0.5005)
-    assert found.std == pytest.approx(np.std(values))
-
-
-def test_a_quantile_that_too_few_values_can_show_is_left_out():
-    found = summary(np.arange(99.0))
-    assert (found.p90, found.p99, found.p999) == (89.0, None, None)
-    assert summary(np.arange(100.0)).p99 == 98.0
-    assert summary(np.array([3.0])).p50 == 3.0
-    assert set(summary(np.array([])).model_dump().values()) == {0, None}
 
 
 def test_the_histogram_has_the_servers_buckets():

@@ -33,12 +33,6 @@ def test_an_orientation_between_two_bins_is_shared() -> None:
     assert cells[:, 1:-1] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_sign_and_the_contrast_of_an_edge_do_not_count() -> None:
-    image = ramp(0.3)
-    assert histograms(255 - image) == pytest.approx(histograms(image), abs=1e-6)
-    assert histograms(ramp(0.0, 4.0)) == pytest.approx(histograms(ramp(0.0, 2.0)), abs=0.01)
-
-
 def test_blocks_are_of_length_one_and_plain_images_have_none() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE), dtype=np.uint8)
     lengths = np.linalg.norm(histograms(noise).reshape(5, 9, -1), axis=2)

@@ -46,7 +46,3 @@ def test_lying_bars_alone_have_the_right_brightness_but_other_gradients(distance
     fresh, turned = distances.to(images), distances.to(lying)
     assert turned.judge.value == pytest.approx(fresh.judge.value)
     assert turned.gradients.value > 10 * fresh.gradients.value
-
-
-def test_of_few_images_there_is_no_interval(distances: Distances) -> None:
-    assert distances.to(bars(50, 3)).pixels.low is None
