@@ -10,7 +10,7 @@ from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.manifold import Manifold
 from tandem.measure.quality.memorisation import UNSEEN_SHARE, Nearest, nearest, unseen_threshold
 from tandem.measure.quality.reference import Reference, Split
-from tandem.measure.quality.views.views import Distances
+from tandem.measure.quality.views import Distances
 from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.quality import ClassQuality, Nearness, Quality, Views
 

@@ -1,1 +1,0 @@
-"""What each view sees, on images whose features are known."""
