@@ -18,11 +18,6 @@ from tandem.measure.statistics.curve import curve_of
 from tandem.measure.studies.fit import capacity
 from tandem.measure.studies.growth.texts import TEXTS
 
-# Where a server refuses or loses a larger share of the requests, a backlog that does not grow says nothing.
-_MOST_LOST = 0.01
-# Of the difference in FID: what makes up so much of it is most of it, what makes up less than so much is little.
-_MOST, _LITTLE = 0.5, 0.2
-
 
 class Answer(NamedTuple):
     """A question and its answer. `key` names the question for programs."""
@@ -105,9 +100,6 @@ _VALUES: dict[str, Any] = {
     "verdicts": verdict.verdicts,
     "VIEWS": verdict.VIEWS,
     "TEXTS": TEXTS,
-    "MOST_LOST": _MOST_LOST,
-    "MOST": _MOST,
-    "LITTLE": _LITTLE,
     "curve_of": curve_of,
     "most_off": _most_off,
     "ranked_drafts": _ranked_drafts,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from tandem.measure.formats import number
 from tandem.measure.results.crossover import FittedCurve, Shape
@@ -86,6 +85,8 @@ def fit_curve(measured: Measured) -> Curve:
 
 def fit_shape(measured: Measured, knee: float) -> Curve:
     """Return the fit with this knee; infinite for none."""
+    from scipy.optimize import nnls  # which the load generator can do without
+
     x, weights = measured.x, 1.0 / measured.scale
     columns = [np.ones_like(x), np.minimum(x, knee)]
     if not np.isinf(knee):

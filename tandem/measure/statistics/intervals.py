@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import DegenerateDataWarning, bootstrap
-from scipy.stats import t as student
 
 from tandem.measure.results.value import Method, Value
 from tandem.measure.statistics.quantiles import nearest_rank
@@ -63,12 +61,16 @@ def tenths_of(whole: float, without: Iterable[float]) -> tuple[float, ...]:
 def of_tenths(tenths: Sequence[float], count: int) -> Value:
     """Return the mean of what the tenths of `count` rows say, with a 95 % interval by Student's t."""
     value = statistics.fmean(tenths)
+    from scipy.stats import t as student  # which the load generator can do without
+
     margin = float(student.ppf(0.975, len(tenths) - 1)) * statistics.stdev(tenths) / math.sqrt(len(tenths))
     return Value(value=value, low=value - margin, high=value + margin, method="t", count=count)
 
 
 def chance_of(tenths: Sequence[float]) -> float:
     """Return the p-value of the two-sided t-test that the mean of these is 0."""
+    from scipy.stats import t as student
+
     mean, error = statistics.fmean(tenths), statistics.stdev(tenths) / math.sqrt(len(tenths))
     return 2 * float(student.sf(abs(mean) / error, len(tenths) - 1)) if error else float(not mean)
 
@@ -101,6 +103,8 @@ def of_draws(value: float, draws: Sequence[float]) -> Value:
 
 
 def _interval(statistic: Statistic, rows: Rows, confidence: float, method: str) -> tuple[float, float]:
+    from scipy.stats import DegenerateDataWarning, bootstrap
+
     # Of BCa, for values that are all equal: the caller asks for percentiles then.
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", DegenerateDataWarning)
