@@ -23,10 +23,9 @@ from services.ar.compute.runner import Computation, Runner
 from services.ar.constraints.compiler import Compilations, Compiler, grammar_memory
 from services.ar.constraints.token_table import token_table
 from services.ar.engine.admission import AdmissionLimits
-from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter, MaskedDrafter, NgramDrafter
 from services.ar.engine.engine import Engine
-from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.metrics import ArMetrics, ConstraintMetrics, EngineMetrics
 from services.ar.model.checkpoint import Checkpoint

@@ -5,9 +5,8 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import BackendMetrics, DiversityMetrics
-from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter
-from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.step import Work
 from services.common.batching.observer import ENDS, End

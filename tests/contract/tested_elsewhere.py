@@ -131,7 +131,6 @@ TESTED_ELSEWHERE = {
         "services/ar/model/rotary",
     ),
     "unit/services/ar/model/test_weights.py": ("services/ar/compute/torch/loading",),
-    "unit/services/ar/engine/test_engine.py": ("services/ar/engine/request_stream",),
     "unit/services/ar/model/gguf/test_checkpoint.py": ("services/ar/model/gguf/config",),
     "unit/services/ar/model/huggingface/test_checkpoint.py": (
         "services/ar/model/huggingface/safetensors_files",

@@ -20,8 +20,7 @@ from typing import Literal, Protocol
 from runtime.deadlines import Deadline
 from runtime.process.loop_calls import LoopCalls
 from services.ar.engine.admission import Admission, AdmissionLimits
-from services.ar.engine.gathering import Delivery, Gathering
-from services.ar.engine.request_stream import RequestStream
+from services.ar.engine.request_stream import Delivery, Gathering, RequestStream
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import StepResult, Work, run_isolated

@@ -1,15 +1,60 @@
 """The bridge from the engine's thread to a request's coroutine: all that is ready is taken at once.
 
-Used on the event loop only; the engine's thread reaches it through `loop.call_soon_threadsafe`.
+The engine's thread gathers the tokens of replies that are not streamed, so that the event loop is not woken for each of
+them: to take a token it needs the interpreter's lock, and the engine's thread needs it to go on. With a small model
+that takes nearly as long as a step. A stream is used on the event loop only.
 """
 
 import asyncio
+import dataclasses
 import math
 import time
 from dataclasses import dataclass
 
-from services.ar.engine.gathering import Delivery
 from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
+from services.ar.engine.step import Progress
+
+MOST_TOKENS = 64
+"""Held back of one sequence at most, so that a reader's work with a long output does not all come at its end."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is due to a sequence's reader."""
+
+    progress: Progress
+    first_sampled_at: float
+    """When the first of its tokens was sampled, monotonic seconds."""
+    last_sampled_at: float
+
+
+class Gathering:
+    """Takes what each step brought, and returns what is due to the readers; used by the engine's thread only."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[list[SampledToken], float]] = {}  # by id of a sequence: tokens, when they began
+
+    def add(self, progress: list[Progress], sampled_at: float) -> list[Delivery]:
+        """Return what is due after a step: all of a streamed sequence, of others once enough is held or they end."""
+        deliveries = (self._add(item, sampled_at) for item in progress)
+        return [delivery for delivery in deliveries if delivery is not None]
+
+    def drop(self, sequence: Sequence) -> None:
+        """Discard the tokens of a sequence that was cancelled."""
+        self._held.pop(id(sequence), None)
+
+    def _add(self, item: Progress, sampled_at: float) -> Delivery | None:
+        has_ended = item.finish_reason is not None or item.error is not None
+        if not has_ended and not item.tokens:
+            return None
+        if item.sequence.is_streamed:
+            return Delivery(item, sampled_at, sampled_at)
+        tokens, first_sampled_at = self._held.setdefault(id(item.sequence), ([], sampled_at))
+        tokens.extend(item.tokens)
+        if not has_ended and len(tokens) < MOST_TOKENS:
+            return None
+        del self._held[id(item.sequence)]
+        return Delivery(dataclasses.replace(item, tokens=tokens), first_sampled_at, sampled_at)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ reports the error among the step's progress. All others go on.
 import logging
 from contextlib import AbstractContextManager
 
-from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter
 from services.ar.engine.fair_share import awake, fair_share, next_waiting, num_callers, running_of, who_must_yield
-from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.engine.step import Progress, StepResult, Work, accepted, finish_reason, next_work, probe
 from services.common.fair_queue import FairQueue

@@ -32,39 +32,24 @@ def test_it_is_the_same_at_each_start_and_under_any_name(models_dir):
     assert fingerprint(models_dir) == fingerprint(models_dir) == fingerprint(models_dir, "copy")
 
 
-def test_it_differs_where_one_weight_does(models_dir):
-    before = fingerprint(models_dir)
-    file = models_dir / "tiny" / "weights" / "model.safetensors"
-    weights = load_file(file)
-    weights["model.norm.weight"][0] += 1.0
-    save_file(weights, file)
-    assert fingerprint(models_dir) != before
-
-
-def test_it_differs_where_the_configuration_does(models_dir):
-    before = fingerprint(models_dir)
-    config = models_dir / "tiny" / "weights" / "config.json"
-    text = config.read_text()
-    assert '"rms_norm_eps": 1e-06' in text
-    config.write_text(text.replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
-    assert fingerprint(models_dir) != before
-
-
-def test_it_differs_where_the_chat_template_does(models_dir):
-    before = fingerprint(models_dir)
-    template = models_dir / "tiny" / "weights" / "chat_template.jinja"
-    template.write_text(template.read_text() + "!")
-    assert fingerprint(models_dir) != before
-
-
-def test_it_differs_where_the_default_sampling_does(models_dir):
-    before, file = fingerprint(models_dir), models_dir / "tiny" / "model.toml"
-    text = file.read_text()
-    found = {before}
-    for temperature in (0.2, 0.4):
-        file.write_text(f"{text}\n[sampling]\ntemperature = {temperature}\n")
+def test_it_differs_where_weights_configuration_chat_template_or_default_sampling_do(models_dir):
+    weights, folder = models_dir / "tiny" / "weights", models_dir / "tiny"
+    found = {fingerprint(models_dir)}
+    tensors = load_file(weights / "model.safetensors")
+    tensors["model.norm.weight"][0] += 1.0
+    save_file(tensors, weights / "model.safetensors")
+    found.add(fingerprint(models_dir))
+    for file, before, after in (
+        (weights / "config.json", '"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'),
+        (weights / "chat_template.jinja", "{", "!{"),
+        (folder / "model.toml", "[huggingface]", "[sampling]\ntemperature = 0.2\n[huggingface]"),
+        (folder / "model.toml", "temperature = 0.2", "temperature = 0.4"),
+    ):
+        text = file.read_text()
+        assert before in text
+        file.write_text(after.join(text.rsplit(before, 1)))
         found.add(fingerprint(models_dir))
-    assert len(found) == 3
+    assert len(found) == 6
 
 
 def test_it_differs_where_prompts_are_cut_at_other_places_and_only_there(models_dir):

@@ -48,24 +48,11 @@ def without_digests(folder: Path) -> None:
     (folder / "model.toml").write_text(text[:start] + text[end:])
 
 
-def test_as_it_is_it_loads(folder):
-    attempt(folder)
-    assert not (folder / "tokenizer.json").exists()
-
-
 @pytest.mark.parametrize("file", ["model.safetensors", "token_decoder.onnx", "token_encoder.onnx"])
 def test_a_changed_file_is_not_loaded(folder, file):
     with (folder / file).open("ab") as weights:
         weights.write(b"!")
     with pytest.raises(ModelError, match=f"{file}: SHA-256 is"):
-        attempt(folder)
-
-
-@pytest.mark.parametrize("file", ["token_decoder.onnx", "token_encoder.onnx", "model.safetensors", "config.json"])
-def test_a_missing_file_is_named(folder, file):
-    without_digests(folder)
-    (folder / file).unlink()
-    with pytest.raises(ModelError, match=file):
         attempt(folder)
 
 

@@ -65,7 +65,7 @@ def entry() -> Model:
     return model
 
 
-@pytest.fixture(params=[("float32", "8"), ("int4", "8"), ("int4", "16")], ids="-".join)
+@pytest.fixture(params=[("float32", "8"), ("int4", "8")], ids="-".join)
 async def loaded(entry, request):
     dtype, activation_bits = request.param
     settings = ArSettings(device="cpu", kernel="native", dtype=dtype, activation_bits=activation_bits)

@@ -4,7 +4,7 @@ from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting import NgramDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
-from services.ar.metrics import ArMetrics, EngineMetrics, NetworkMetrics
+from services.ar.metrics import ArMetrics, EngineMetrics
 
 MODEL = {"model": "m"}
 
@@ -13,20 +13,6 @@ def engine_metrics(metrics: ArMetrics) -> tuple[EngineMetrics, Scheduler]:
     pool = BlockPool(num_blocks=8, block_size=4)
     scheduler = Scheduler(pool, max_num_sequences=2, max_batch_tokens=16)
     return EngineMetrics(metrics, "m", scheduler, pool), scheduler
-
-
-def test_counters_of_a_model_are_there_before_its_first_request():
-    registry = CollectorRegistry()
-    metrics = ArMetrics(registry)
-    engine_metrics(metrics)
-    NetworkMetrics(metrics, "m", "decoder", [])
-    assert registry.get_sample_value("tandem_preemptions_total", MODEL) == 0
-    for kind in ("decode", "prefill"):
-        assert registry.get_sample_value("tandem_computed_tokens_total", {**MODEL, "kind": kind}) == 0
-    for outcome in ("finished", "cancelled", "failed"):
-        assert registry.get_sample_value("tandem_sequences_total", {**MODEL, "outcome": outcome}) == 0
-        labels = {**MODEL, "network": "decoder", "outcome": outcome}
-        assert registry.get_sample_value("tandem_codec_images_total", labels) == 0
 
 
 def test_a_step_is_counted_by_its_tokens_and_its_batch():

@@ -76,13 +76,6 @@ async def test_a_partial_picture_is_black_where_no_token_is(both):
     assert len(drawn) == NUM_TOKENS
 
 
-@pytest.mark.parametrize("fields", [{"max_tokens": 10}, {"max_tokens": 1}])
-async def test_a_picture_that_ends_early_is_partial_too(both, fields):
-    responses = await both.generate(picture(seed=1, **fields))
-    assert len(tokens(responses)) == fields["max_tokens"]
-    assert (last_picture(responses) == levels(tokens(responses))).all()
-
-
 async def test_a_stop_token_ends_a_picture(both):
     whole = tokens(await both.generate(picture(seed=1)))
     stop = whole[20]
@@ -140,17 +133,6 @@ async def test_encodings_carry_the_same_picture(both):
     with Image.open(io.BytesIO(png.png[0])) as file:
         assert (np.asarray(file)[..., None] == pixels(raw)).all()
     assert (png.data, png.encoding) == (b"", images_pb2.ENCODING_PNG)
-
-
-async def test_all_sampling_parameters_apply(both):
-    biased = await both.generate(picture(seed=1, logit_bias={5: 100.0}, max_tokens=20))
-    assert tokens(biased) == [5] * 20
-    penalised = await both.generate(
-        picture(temperature=0.0, repetition_penalty=10.0, frequency_penalty=2.0, presence_penalty=2.0)
-    )
-    assert tokens(penalised) != tokens(await both.generate(picture(temperature=0.0)))
-    narrow = await both.generate(picture(seed=1, top_k=1))
-    assert tokens(narrow) == tokens(await both.generate(picture(temperature=0.0)))
 
 
 async def test_an_empty_name_is_the_model_that_takes_the_prompt(both):

@@ -15,7 +15,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.shared.errors import ModelFault
 from tests.integration.services.ar.conftest import serving
-from tests.tiny_models import FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, SIDE, add_image_model, painted
+from tests.tiny_models import NUM_CODES, NUM_TOKENS, SIDE, add_image_model, painted
 
 TEXTS = ["The two clocks", "in the station had been made by the same hand", "and still they never agreed."]
 
@@ -82,29 +82,6 @@ async def test_alternatives_are_the_most_probable_tokens_and_change_nothing_else
         assert [each.token for each in entry.alternatives] == [
             backend.worker.get("").codec.token_bytes(token_id) for token_id in best
         ]
-
-
-@pytest.mark.parametrize("count", [-1, 21])
-async def test_a_wrong_number_of_alternatives_is_named(backend, count):
-    request = of_texts(TEXTS[0])
-    request.top_logprobs = count
-    with pytest.raises(grpc.aio.AioRpcError, match=rf"top_logprobs: {count} is not accepted; accepted: 0 to 20"):
-        await score(backend, request)
-
-
-async def test_pictures_score_what_generate_reported(both):
-    request = ar_pb2.GenerateRequest(class_label=4, logprobs=True, sampling=ar_pb2.SamplingParams(seed=3, n=4))
-    responses = await both.generate(request)
-    for index in range(4):
-        of_choice = [r for r in responses if r.choice_index == index]
-        entries = [entry for r in of_choice for entry in r.logprobs]
-        codes = [entry.token_id for entry in entries]
-        image = np.frombuffer(of_choice[-1].image.data, np.uint8).reshape(1, SIDE, SIDE, 1)
-        (by_image,) = await score(both, of_images(image, [4]))
-        (by_tokens,) = await score(both, of_tokens([FIRST_CLASS_TOKEN + 4, *codes], model="tiny-image"))
-        assert [entry.token_id for entry in by_image.tokens] == codes
-        assert by_image.total_logprob == pytest.approx(sum(entry.logprob for entry in entries), abs=1e-4)
-        assert by_image.total_logprob == pytest.approx(by_tokens.total_logprob, abs=1e-6)
 
 
 async def test_three_hundred_images_through_a_small_queue_are_scored_exactly(repository, oracle):
@@ -179,19 +156,6 @@ async def test_the_parts_of_the_time_add_up(both):
     assert t.mean_batch_size > 1
 
 
-async def test_a_full_queue_refuses_at_once(both):
-    pictures = ar_pb2.GenerateRequest(class_label=1, sampling=ar_pb2.SamplingParams(n=16))
-    drawn = [asyncio.create_task(both.generate(pictures)) for _ in range(4)]
-    async with asyncio.timeout(60):
-        while both.worker.get("tiny-image").engine.num_open_sequences < 64:  # 32 may run and 32 may wait
-            await asyncio.sleep(0)
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await score(both, of_tokens([512, 1], model="tiny-image"))
-    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    await asyncio.gather(*drawn)
-    await both.assert_idle()
-
-
 async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_decoded(repository, monkeypatch):
     """The first images wait for the encoder. Those that are refused are none, which would show in decoding."""
     run, entered, gate = OnnxSession.run, threading.Event(), threading.Event()
@@ -236,6 +200,13 @@ BAD_CONTENT = [
     (of_texts(), "texts.texts: '0 entries' is not accepted; accepted: 1 to 256"),
     (of_texts(*["one two"] * 257), "texts.texts: '257 entries'"),
     (of_texts("one two", ""), "texts.texts[1]: ''"),
+    *(
+        (
+            ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=TEXTS), top_logprobs=count),
+            f"top_logprobs: {count} is not",
+        )
+        for count in (-1, 21)
+    ),
     (of_texts("one two", "clock " * 500), "at most 256 tokens"),
     (of_texts("one two", model="tiny-image"), "images or tokens: this model makes images"),
     (of_tokens([1, 2], [5], model="tiny"), "tokens.token_lists[1].ids: '1 token' is not accepted"),

@@ -8,8 +8,7 @@ import pytest
 from runtime.rpc.choices import join_messages
 from services.ar.api.generation import Generation
 from services.ar.api.reply_size import TokenSizes
-from services.ar.engine.gathering import Delivery
-from services.ar.engine.request_stream import RequestStream
+from services.ar.engine.request_stream import Delivery, RequestStream
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Progress
 from tandem.ar.v1 import ar_pb2

@@ -79,13 +79,6 @@ def test_what_waits_must_begin_early_enough_to_end_by_its_deadline():
     assert with_open({"a": 3}).latest_start("a", 1, deadline) == 100.0  # it runs at once
 
 
-def test_nothing_is_refused_for_time_before_a_sequence_has_ended():
-    found = admission()
-    for _ in range(50):
-        found.opened("a")
-    found.check("a", 1, Deadline.after(0.001))
-
-
 def test_the_mean_follows_what_ends():
     found = with_open({"a": 4}, running_seconds=1.0)
     for _ in range(100):

@@ -7,9 +7,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import MaskedDraft, MaskedDrafter, NgramDraft, NgramDrafter
-from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence, TokenGroups
 from services.ar.engine.step import Layout, Work

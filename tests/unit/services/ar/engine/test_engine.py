@@ -16,23 +16,6 @@ from tandem.shared.errors import DeadlineExceeded, Internal, ResourceExhausted, 
 from tests.unit.services.ar.engine.rig import GUILTY, Rig, read, sequence
 
 
-async def test_each_request_gets_its_own_tokens():
-    async with Rig() as rig:
-        streams = [rig.engine.submit([sequence(100 * i)]) for i in range(10)]
-        found = await asyncio.gather(*map(read, streams))
-    assert found == [[100 * i + n for n in range(1, 6)] for i in range(10)]
-    assert rig.outcomes == ["finished"] * 10
-
-
-async def test_tokens_that_are_ready_together_are_taken_together():
-    async with Rig() as rig:
-        stream = rig.engine.submit([sequence(max_tokens=5)])
-        while stream.open_sequences():
-            await asyncio.sleep(0)
-        outputs = await stream.get()
-    assert [token.token_id for output in outputs for token in output.tokens] == [1, 2, 3, 4, 5]
-
-
 async def test_tokens_that_nobody_reads_one_by_one_wake_the_event_loop_once():
     async with Rig() as rig:
         whole = sequence(max_tokens=5)
@@ -104,20 +87,6 @@ async def test_a_dead_thread_fails_everything_in_flight():
         with pytest.raises(Internal):
             rig.engine.submit([sequence()])
     assert rig.outcomes == ["failed"] * 3
-
-
-async def test_a_sequence_that_makes_steps_fail_fails_alone():
-    async with Rig() as rig:
-        guilty = [rig.engine.submit([sequence(GUILTY)]) for _ in range(2)]
-        streams = [rig.engine.submit([sequence(100 * i)]) for i in range(5)]
-        assert await asyncio.gather(*map(read, streams)) == [[100 * i + n for n in range(1, 6)] for i in range(5)]
-        for stream in guilty:
-            with pytest.raises(Internal):
-                await read(stream)
-        assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
-        rig.scheduler.check_integrity()
-        assert rig.pool.num_taken == 0
-    assert sorted(rig.outcomes) == ["failed"] * 2 + ["finished"] * 6
 
 
 async def test_a_sequence_that_fails_in_an_empty_engine_does_not_end_it():
@@ -240,18 +209,6 @@ async def test_a_thousand_random_cancels_leave_nothing_behind():
         rig.scheduler.check_integrity()
     assert len(rig.outcomes) == 1001
     assert {"finished", "cancelled"} == set(rig.outcomes)
-
-
-async def test_leaving_a_running_request_cancels_what_is_open():
-    async with Rig() as rig:
-        rig.runner.gate.clear()
-        with rig.engine.running([sequence(max_tokens=50), sequence(max_tokens=50)], None):
-            assert rig.engine.num_open_sequences == 2
-        assert rig.engine.num_open_sequences == 0
-        rig.runner.gate.set()
-        with rig.engine.running([sequence()], None) as stream:
-            assert len(await read(stream)) == 5
-        assert rig.outcomes == ["cancelled", "cancelled", "finished"]
 
 
 async def test_room_is_waited_for():

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Work
@@ -69,31 +68,6 @@ def test_the_last_token_is_always_computed():
     engine = Engine()
     engine.run(sequence(PROMPT[:20]))
     assert engine.run(sequence(PROMPT[:20])) == [4, 1]
-
-
-def test_a_turn_of_a_chat_finds_the_turns_before_it():
-    engine = Engine()
-    first = sequence(PROMPT, max_tokens=8)
-    engine.run(first)
-    assert engine.run(sequence([*first.token_ids, 3, 4])) == [31 - 28, 1]
-
-
-@pytest.mark.parametrize("place", [0, 4, 19])
-def test_from_the_first_difference_on_nothing_is_shared(place: int):
-    engine = Engine()
-    engine.run(sequence(PROMPT))
-    other = [*PROMPT]
-    other[place] = 99
-    assert engine.run(sequence(other))[0] == 21 - place // BLOCK_SIZE * BLOCK_SIZE
-
-
-def test_sequences_share_while_both_run():
-    engine = Engine()
-    engine.scheduler.add(sequence(PROMPT, max_tokens=9))
-    engine.step()
-    engine.scheduler.add(sequence(PROMPT, max_tokens=9))
-    assert [work.num_tokens for work in engine.step()] == [1, 1]
-    assert engine.pool.num_taken == 5 + 2
 
 
 def test_a_scored_text_is_computed_whole_but_leaves_what_it_computed():

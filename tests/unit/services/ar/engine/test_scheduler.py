@@ -71,15 +71,6 @@ def test_prompts_get_few_tokens_a_step_while_others_decode_and_all_of_them_other
     assert not engine.has_work
 
 
-def test_waiting_sequences_join_as_others_leave():
-    engine = scheduler(max_num_sequences=2)
-    for _ in range(3):
-        engine.add(sequence(2, max_tokens=1))
-    assert shape(step(engine)) == [2, 2]
-    assert engine.num_waiting == 1
-    assert shape(step(engine)) == [2]
-
-
 def test_the_youngest_is_preempted_and_computed_again():
     engine = scheduler(num_blocks=4, max_num_sequences=2)
     old, young = sequence(7, max_tokens=8), sequence(7, max_tokens=8)
@@ -125,16 +116,6 @@ def test_a_scored_text_ends_with_its_last_but_one_token():
     (progress,) = engine.commit(batch, [[SampledToken(t) for t in (2, 3, 4)]])
     assert progress.finish_reason is FinishReason.SCORED
     assert scored.token_ids == [1, 2, 3, 4]
-
-
-def test_removing_twice_is_told():
-    engine = scheduler()
-    one = sequence(3)
-    engine.add(one)
-    step(engine)
-    assert engine.remove(one)
-    assert not engine.remove(one)
-    engine.check_integrity()
 
 
 def test_a_budget_below_one_token_a_sequence_is_refused():
@@ -186,8 +167,3 @@ def test_in_exact_mode_a_preempted_output_is_computed_again_token_by_token():
     engine.add(again)
     assert [shape(step(engine)) for _ in range(6)] == [[8], [1], [1], [1], [1], [1]]
     assert again.num_output_tokens == 5
-
-
-def test_a_batch_has_room_for_a_chunk():
-    with pytest.raises(ValueError, match="max_batch_tokens: 16 has no room for a chunk of 14"):
-        Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=14)

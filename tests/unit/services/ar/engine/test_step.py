@@ -118,12 +118,6 @@ def new_works(count: int) -> list[Work]:
     return [Work(Sequence([number], SamplingParams()), 1) for number in range(count)]
 
 
-def test_a_batch_without_fault_runs_once():
-    steps = Steps(set())
-    assert run_isolated(steps, new_works(9)) == [[SampledToken(number)] for number in range(9)]
-    assert steps.num_runs == 1
-
-
 def test_just_the_guilty_have_no_tokens():
     chance = random.Random(3)
     for _ in range(100):

@@ -20,10 +20,9 @@ from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.engine import scheduler
 from services.ar.engine.admission import AdmissionLimits
-from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import NgramDrafter
 from services.ar.engine.engine import Engine
-from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SamplingParams, Sequence
@@ -151,7 +150,7 @@ async def test_a_fault_in_a_stage_ends_the_sequence_that_it_belongs_to(
     original, raised = getattr(owner, name), []
 
     def faulty(*arguments: Any) -> Any:
-        guilty = [each for each in handled(*arguments) if each.params.seed == GUILTY_SEED]
+        guilty = [one for one in handled(*arguments) if one.params.seed == GUILTY_SEED]
         if any(each.num_output_tokens >= after_tokens for each in guilty):
             raised.append(stage)
             raise Fault(stage)
@@ -204,16 +203,3 @@ async def test_a_model_that_computes_no_number_ends_the_sequence_with_a_clear_er
 def uses(token: int, outputs: dict[int, list[int] | BaseException]) -> bool:
     prompts = {seed: new_sequence(seed).prompt_token_ids for seed in outputs}
     return any(token in prompts[seed] or token in found for seed, found in outputs.items())
-
-
-async def test_when_nothing_can_be_computed_any_more_the_engine_dies(model, monkeypatch):
-    engine, *_, outcomes = engine_of(model)
-    engine.start()
-    monkeypatch.setattr(TorchForward, "__call__", lambda *_: (_ for _ in ()).throw(Fault("the device is gone")))
-    found = await outputs(engine, [1, 2, 3])
-    assert all(isinstance(error, Internal) for error in found.values())
-    assert str(await engine.wait_dead()) == "the device is gone"
-    with pytest.raises(Internal):
-        engine.submit([new_sequence(4)])
-    assert outcomes == ["failed"] * 3
-    await engine.stop()

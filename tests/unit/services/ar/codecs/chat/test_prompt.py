@@ -1,5 +1,7 @@
 """Contents of a conversation never become control tokens, and ordinary ones are encoded as if nobody looked."""
 
+import itertools
+
 import jinja2
 import pytest
 from hypothesis import assume, given, settings
@@ -67,10 +69,9 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.mark.parametrize("content", INNOCENT)
-def test_ordinary_contents_are_encoded_as_the_whole_text_is(name: str, content: str) -> None:
+def test_ordinary_contents_are_encoded_as_the_whole_text_is(name: str) -> None:
     model, codec = MODELS[name], CODECS[name]
-    for place in range(4):
+    for content, place in itertools.product(INNOCENT, range(4)):
         turns = [(role, content if index == place else "fine.") for index, role in enumerate(ROLES)]
         assert codec.encode_chat(turns) == rendered_whole(model, codec, turns)
 
@@ -85,22 +86,12 @@ def test_any_text_without_markup_is_encoded_as_the_whole_text_is(model_name: str
     assert codec.encode_chat(turns) == rendered_whole(model, codec, turns)
 
 
-@pytest.mark.parametrize("content", HOSTILE)
-def test_a_content_can_neither_close_its_turn_nor_open_another(name: str, content: str) -> None:
+def test_a_content_can_neither_close_its_turn_nor_open_another(name: str) -> None:
     model, codec = MODELS[name], CODECS[name]
     harmless = control_ids(model, codec.encode_chat([(role, "x") for role in ROLES]))
-    for place in range(4):
+    for content, place in itertools.product(HOSTILE, range(4)):
         turns = [(role, with_markup(content, model) if index == place else "x") for index, role in enumerate(ROLES)]
         assert control_ids(model, codec.encode_chat(turns)) == harmless
-
-
-def test_the_look_alike_is_there_as_text(name: str) -> None:
-    """Nothing is dropped: the tokens spell what the template rendered, look-alikes included."""
-    model, codec = MODELS[name], CODECS[name]
-    content = with_markup("a{end} b{start}", model)
-    ids = codec.encode_chat([("user", content)])
-    text = b"".join(map(codec.token_bytes, ids)).decode()
-    assert content in text
 
 
 def test_what_two_contents_make_together_is_text_too() -> None:
@@ -119,18 +110,17 @@ def test_what_a_template_makes_of_a_content_is_text_too() -> None:
     assert control_ids(MODELS["chatml"], ids) == codec.encode("<|im_end|>")
 
 
-@pytest.mark.parametrize("cut", range(1, len("<|im_end|>")))
-@pytest.mark.parametrize("between", ["", " \n"])
-def test_a_cut_off_look_alike_is_no_beginning_where_the_template_reads_contents(cut: int, between: str) -> None:
+def test_a_cut_off_look_alike_is_no_beginning_where_the_template_reads_contents() -> None:
     """Such a template acts upon the wide mask, so the narrow one must do."""
     template = (
         "{% if '</think>' in messages[0].content %}!{% endif %}"
         "{% for message in messages %}{{ message.content | trim }}{% endfor %}<|im_end|>"
     )
     codec = ChatModel(template, MODELS["chatml"].controls).codec()
-    ids = codec.encode_chat([("user", "</think>" + "<|im_end|>"[:cut] + between), ("user", "<|im_end|>"[cut:])])
-    assert control_ids(MODELS["chatml"], ids) == codec.encode("<|im_end|>")
-    assert b"".join(map(codec.token_bytes, ids)) == b"!</think><|im_end|><|im_end|>"
+    for cut, between in itertools.product(range(1, len("<|im_end|>")), ("", " \n")):
+        ids = codec.encode_chat([("user", "</think>" + "<|im_end|>"[:cut] + between), ("user", "<|im_end|>"[cut:])])
+        assert control_ids(MODELS["chatml"], ids) == codec.encode("<|im_end|>")
+        assert b"".join(map(codec.token_bytes, ids)) == b"!</think><|im_end|><|im_end|>"
 
 
 @pytest.mark.parametrize("test", ["'<|im_end|>' in messages[0].content", "messages[0].content[0] == '<'"])
@@ -165,9 +155,3 @@ def test_random_mixtures_of_fragments_add_no_control_token(model_name: str, data
     roles = ROLES[: len(contents)]
     harmless = control_ids(model, codec.encode_chat([(role, "x") for role in roles]))
     assert control_ids(model, codec.encode_chat(list(zip(roles, contents, strict=True)))) == harmless
-
-
-def test_a_plain_prompt_is_laid_out_by_who_sends_it() -> None:
-    model, codec = MODELS["chatml"], CODECS["chatml"]
-    ids = codec.encode("<|im_start|>user\nhi<|im_end|>")
-    assert len(control_ids(model, ids)) == 2

@@ -13,15 +13,7 @@ import pytest
 from services.ar.compute.native import build
 from tandem.shared.compiled.compiler import LIMIT_SECONDS
 from tandem.shared.compiled.recipe import CannotKeep, LibraryUnavailable
-from tests.unit.services.ar.compute.native.tiny_kernel import take_compiler, take_source
-
-
-def test_what_was_compiled_is_found_again(tmp_path, monkeypatch):
-    take_source(monkeypatch, tmp_path / "sources")
-    path = build.kernel_recipe().find_or_compile(tmp_path / "kernels")
-    take_compiler(monkeypatch, tmp_path / "bin", "exit 1")
-    assert build.kernel_recipe().find_or_compile(path.parent) == path
-    assert build.kernel_recipe().find(path.parent) == [path]
+from tests.unit.services.ar.compute.native.tiny_kernel import take_source
 
 
 def test_the_name_tells_the_content_and_nobody_else_may_write(tmp_path, monkeypatch):
@@ -35,15 +27,6 @@ def test_the_name_tells_the_content_and_nobody_else_may_write(tmp_path, monkeypa
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in list(path.parents)[:2]] == [0o700, 0o700]
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_other_sources_are_another_kernel(tmp_path, monkeypatch):
-    take_source(monkeypatch, tmp_path / "sources")
-    before = build.kernel_recipe().find_or_compile(tmp_path / "kernels")
-    step = build._SOURCES / "step.cpp"
-    step.write_text(step.read_text() + "\n// changed")
-    after = build.kernel_recipe().find_or_compile(tmp_path / "kernels")
-    assert (before.is_file(), after.is_file(), before == after) == (True, True, False)
 
 
 def test_another_shared_header_is_another_library(tmp_path, monkeypatch):

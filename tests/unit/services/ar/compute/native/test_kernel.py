@@ -35,15 +35,6 @@ def test_a_kept_kernel_is_loaded_without_a_compiler(folder, tmp_path, monkeypatc
     assert build.kernel_recipe().find(folder) == [path]
 
 
-def test_two_files_are_two_libraries(folder, tmp_path, monkeypatch):
-    """The loader knows a library by its name: a descriptor's number that is used again must not bring the first."""
-    first = load(build.kernel_recipe().compile_into(folder))
-    step = build._SOURCES / "step.cpp"
-    step.write_text(step.read_text().replace("tiny", "other"))
-    second = load(build.kernel_recipe().compile_into(folder))
-    assert [each.tandem_instruction_set() for each in (first, second)] == [b"tiny", b"other"]
-
-
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 1.0])
 def test_a_damaged_kernel_is_compiled_again(folder, caplog, share):
     path = build.kernel_recipe().compile_into(folder)
@@ -81,15 +72,6 @@ def test_a_planted_kernel_is_not_loaded_but_replaced(folder, caplog):
     assert runs(open_kernel(folder))
     assert f"{path}: belongs to user {OTHER_USER}" in caplog.text
     assert path.stat().st_uid == 0
-
-
-@pytest.mark.parametrize("mode", [0o666, 0o646])
-def test_a_kernel_that_others_can_write_is_not_loaded_but_replaced(folder, caplog, mode):
-    path = build.kernel_recipe().compile_into(folder)
-    path.chmod(mode)
-    assert runs(open_kernel(folder))
-    assert f"{path}: can be written by everybody" in caplog.text
-    assert path.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("is_parent", [False, True])

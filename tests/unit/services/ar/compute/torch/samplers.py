@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from torch import Tensor
 
+from services.ar.compute.native.forward import Histories, Rows
 from services.ar.compute.native.library import open_kernel
-from services.ar.compute.native.sampling.rows import Histories, Rows
 from services.ar.compute.runner import Wanted
 from services.ar.compute.torch.sampling import sample as torch_sample
 from services.ar.engine.sequence import SampledToken

@@ -18,8 +18,7 @@ from services.ar.compute.torch.exact import (
 from services.ar.compute.torch.forward import TorchForward
 from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.compute.torch.loading import load_transformer
-from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.model.weights import open_checkpoint

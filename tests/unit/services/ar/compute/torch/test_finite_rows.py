@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.runner import Forward
-from services.ar.compute.torch.kv_cache import FiniteRows
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.engine.step import Layout, Work
 from services.ar.model.weights import open_checkpoint
@@ -152,16 +151,6 @@ def test_the_next_sequence_that_has_a_block_meets_nothing_of_the_last_one(checkp
         assert torch.equal(part.logits, fresh.logits)
 
 
-@pytest.mark.parametrize("opened", BACKENDS)
-def test_a_sequence_that_shares_blocks_with_a_bad_row_is_finite(checkpoint, opened):
-    """As through the prefix cache, were such blocks published."""
-    found = opened(with_bad_token(checkpoint, BAD, torch.nan))
-    step(found.forward, (scored([*TEXT[:15], BAD], [0]), 16))
-    (part,) = step(found.forward, (scored([*TEXT[:15], BAD, *TEXT[:3]], [0, 1], num_computed=16), 3))
-    assert part.flags == [True] * 3
-    assert bool(part.logits.isfinite().all())
-
-
 PARTS = {
     "layers.1.self_attn.q_proj.bias": torch.inf,
     "layers.1.self_attn.k_proj.bias": -torch.inf,
@@ -197,11 +186,3 @@ def test_every_instruction_set_tells_the_same_rows_and_gives_the_others_the_same
             assert [part.flags for part in other] == [part.flags for part in first]
             for mine, theirs in zip(first, other, strict=True):
                 assert torch.equal(mine.logits[mine.flags], theirs.logits[theirs.flags])
-
-
-def test_rows_are_noted_one_by_one():
-    rows = FiniteRows(4, torch.device("cpu"))
-    rows.note(torch.tensor([[1.0, 3e38], [torch.nan, 1.0], [-3e38, 3e38], [0.0, 0.0]]), torch.zeros(4, 3))
-    rows.note_some(torch.tensor([2]), torch.tensor([[-torch.inf, 0.0]]))
-    rows.note(torch.ones(4, 1))
-    assert rows.flags() == [True, False, False, True]

@@ -130,11 +130,6 @@ def test_what_is_read() -> None:
         assert scheme_of(FILE, {"compression_config": stated}) == expected
 
 
-def test_a_checkpoint_of_floats_has_none() -> None:
-    assert scheme_of(FILE, {}) is None
-    assert scheme_of(FILE, {"quantization_config": None}) is None
-
-
 @pytest.mark.parametrize(
     ("stated", "message"),
     [

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from services.ar.compute.native.sampling.rows import Histories
+from services.ar.compute.native.forward import Histories
 from services.ar.compute.torch.sampling import UniformNumbers
 from services.ar.compute.torch.sampling import sample as torch_sample
 from services.ar.engine.sequence import SamplingParams, Sequence

@@ -1,6 +1,4 @@
-import pytest
-
-from services.ar.engine.gathering import MOST_TOKENS, Gathering
+from services.ar.engine.request_stream import MOST_TOKENS, Gathering
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Progress
 
@@ -46,14 +44,6 @@ def test_a_long_output_comes_in_parts():
     assert [each.first_sampled_at for each in deliveries] == [0.0, MOST_TOKENS]
     (last,) = gathering.add([brought(sequence, 0, reason=FinishReason.STOP)], 500.0)
     assert token_ids(last) == [2 * MOST_TOKENS, 0]
-
-
-@pytest.mark.parametrize("is_streamed", [True, False])
-def test_an_error_is_due_at_once(is_streamed):
-    gathering, sequence = Gathering(), new_sequence(is_streamed)
-    gathering.add([brought(sequence, 1)], 1.0)
-    (delivery,) = gathering.add([brought(sequence, error=ValueError("why"))], 2.0)
-    assert str(delivery.progress.error) == "why"
 
 
 def test_sequences_are_kept_apart_and_a_dropped_one_leaves_nothing():

@@ -1,1 +1,0 @@
-"""Sampling by the kernel, in its own threads: the inputs of a step's rows for the C++ code, and its results."""
