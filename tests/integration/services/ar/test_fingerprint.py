@@ -42,7 +42,7 @@ def test_it_differs_where_weights_configuration_chat_template_or_default_samplin
     for file, before, after in (
         (weights / "config.json", '"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'),
         (weights / "chat_template.jinja", "{", "!{"),
-        (folder / "model.toml", "[huggingface]", "[sampling]\ntemperature = 0.2\n[huggingface]"),
+        (folder / "model.toml", '"weights"', '"weights"\n[sampling]\ntemperature = 0.2'),
         (folder / "model.toml", "temperature = 0.2", "temperature = 0.4"),
     ):
         text = file.read_text()
