@@ -22,7 +22,7 @@ from benchmarks.harness.results import Stopwatch, write
 from benchmarks.harness.servers import ROOT, gateway, service
 from benchmarks.runtimes.contenders import LARGEST_BATCH, Contender
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
-from services.gan.generators import open_generators, probe
+from services.gan.generator_instances import open_instances, probe
 from services.gan.settings import GanSettings
 from tandem.measure.scenario import ClosedLoop
 from tandem.measure.workload_text import parse_workload
@@ -59,7 +59,7 @@ def opened(model: Model, folder: Path) -> Contender:
     """Return the instances of the model as the service has them."""
     image = model.spec.image
     assert image is not None
-    generators = open_generators(
+    generators = open_instances(
         model, image, GanSettings.model_validate({"models_dir": folder, "models": [model.name]})
     )
     generator, calibrated = generators.instances[0], generators.calibrated

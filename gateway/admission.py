@@ -17,7 +17,7 @@ from gateway.http.errors import upstream_error
 from gateway.identity import Identity
 from runtime.deadlines import Deadline
 from runtime.rpc.routes import Route
-from runtime.rpc.rpc import code_of
+from runtime.rpc.status import code_of
 from runtime.rpc.undisturbed import undisturbed
 from tandem.shared.errors import DeadlineExceeded, OverBudget, TandemError, Unauthenticated, Unavailable
 

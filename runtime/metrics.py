@@ -25,7 +25,7 @@ from tandem.shared.metrics import SECONDS_BUCKETS, phase_seconds
 BATCH_SIZE_BUCKETS = tuple(float(2**n) for n in range(11))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Timings:
     """Where a request's time went, in seconds; mirrors tandem.common.v1.Timings field by field."""
 
@@ -44,7 +44,16 @@ class Timings:
 
     def message(self) -> timings_pb2.Timings:
         """Return the same as a message of the contract."""
-        return timings_pb2.Timings(**vars(self))
+        return timings_pb2.Timings(
+            queue_seconds=self.queue_seconds,
+            prefill_seconds=self.prefill_seconds,
+            batch_wait_seconds=self.batch_wait_seconds,
+            decode_seconds=self.decode_seconds,
+            compute_seconds=self.compute_seconds,
+            encode_seconds=self.encode_seconds,
+            total_seconds=self.total_seconds,
+            mean_batch_size=self.mean_batch_size,
+        )
 
 
 def new_registry() -> CollectorRegistry:

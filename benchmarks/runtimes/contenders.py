@@ -21,7 +21,7 @@ from services.common.runtimes.opening import Forms, open_instances
 from services.common.runtimes.rewrites.every import rewritten
 from services.common.runtimes.session import Feed, Session, rows
 from services.gan.generator import Generator
-from services.gan.generators import probe
+from services.gan.generator_instances import probe
 from tandem.cli.models.quantisation.quantisation import generator_of
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model

@@ -27,7 +27,7 @@ from gateway.envoy.authorization_pb2 import (
 )
 from runtime.rpc.caller import CALLER_METADATA
 from runtime.rpc.routes import all_routes
-from runtime.rpc.rpc import status_details
+from runtime.rpc.status import status_details
 from tandem.shared.errors import Internal, TandemError
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.rpc.rpc import status_details
+from runtime.rpc.status import status_details
 from tandem.shared.errors import Internal, MessageTooLarge, ModelFault, TandemError, Unauthenticated, Unavailable, shown
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.http.errors import UpstreamError
-from runtime.rpc.rpc import status_details
+from runtime.rpc.status import status_details
 from tandem.shared.errors import InvalidArgument, TandemError
 
 DETAILS = "grpc-status-details-bin"

@@ -11,8 +11,6 @@ from tandem.shared.compiled.recipe import Recipe
 from tandem.shared.native import HEADERS
 
 _SOURCES = Path(__file__).parent / "native"
-LAYOUT = _SOURCES / "layout.h"
-"""What compiled code includes that reads the server's records or ends its calls."""
 _UNITS = ("server.cpp", "calls.cpp", "replies.cpp", "refusals.cpp", "library.cpp")
 _FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-pthread", "-fno-exceptions")
 

@@ -73,11 +73,6 @@ class Library:
         functions = self._quick if sum(sizes) < _LARGE_BYTES else self._slow
         functions.finish(server, records, len(calls))
 
-    def finish_records(self, server: int, records: int, count: int, num_bytes: int) -> None:
-        """End calls by records of server.h at an address; their messages have `num_bytes` together."""
-        functions = self._quick if num_bytes < _LARGE_BYTES else self._slow
-        functions.finish(server, ctypes.cast(records, ctypes.POINTER(Finished)), count)
-
     def turn_away(self, server: int, call_id: int, trailers: bytes, standing: bytes, room: int) -> int:
         """End a call, and refuse with the trailers `standing` those like it beyond `room` more; see standing.h."""
         return int(self._quick.turn_away(server, call_id, trailers, len(trailers), standing, len(standing), room))

@@ -4,6 +4,7 @@ Values of keys that end in -bin are bytes, in base64 on the wire: see the gRPC p
 """
 
 import base64
+import binascii
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -46,4 +47,4 @@ def trailers(status: int, message: str, entries: Iterable[Entry] = ()) -> bytes:
 
 
 def _encoded(value: str | bytes) -> str:
-    return value if isinstance(value, str) else base64.b64encode(value).decode().rstrip("=")
+    return value if isinstance(value, str) else binascii.b2a_base64(value, newline=False).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""Serves grpc.aio's handlers from the compiled server: each call is a task of the event loop."""
+"""Serves handlers from the compiled server: a call of a callback method is called back, any other is a task."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from typing import Any
 
 import grpc
 
+from runtime.deadlines import Deadline
 from runtime.http2.build import Limits
 from runtime.http2.context import Http2Context
-from runtime.http2.events import Event, Kind, events_in, num_refused
+from runtime.http2.events import Event, Flag, Kind, events_in, num_refused
 from runtime.http2.library import Ending, Library, default_limits
-from runtime.http2.metadata import trailers
+from runtime.http2.metadata import decoded, trailers
 from runtime.http2.standing import Room, Standings
-from runtime.rpc.fast_path import FastPath
+from runtime.rpc.call import CallbackCall, End, Method
 from runtime.rpc.message import ManyMessages
-from runtime.rpc.rpc import ServiceHandler, status_details
+from runtime.rpc.rpc import ServiceHandler
+from runtime.rpc.status import status_details
 from tandem.shared.errors import Internal, ResourceExhausted
 
 UNIX = "unix:"
@@ -45,8 +47,10 @@ class Http2Server:
         self._library = library
         self._limits = limits or default_limits()
         self._handlers: tuple[grpc.GenericRpcHandler, ...] = ()
-        self._fast_paths: list[FastPath] = []
         self._methods: dict[str, grpc.RpcMethodHandler[Any, Any] | None] = {}
+        self._callback_methods: dict[str, Method] = {}
+        self._callback_calls: dict[int, CallbackCall] = {}
+        self._callbacks_ended: asyncio.Future[None] | None = None  # while somebody waits for that
         self._contexts: dict[int, Http2Context] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._standings = Standings(self._make_room)
@@ -57,10 +61,9 @@ class Http2Server:
     async def start(self, host: str, port: int, handlers: Iterable[grpc.GenericRpcHandler]) -> int:
         """Bind, take calls from now on, and return the port; `host` may be unix:PATH, without one. Raises OSError."""
         self._handlers = tuple(handlers)
-        own = [each for each in self._handlers if isinstance(each, ServiceHandler)]
-        self._fast_paths = [each.fast_path for each in own if each.fast_path is not None]
-        for fast_path in self._fast_paths:
-            fast_path.connect(self)
+        for handler in self._handlers:
+            if isinstance(handler, ServiceHandler):
+                self._callback_methods |= handler.callback_methods
         with _listener(host, port) as listener:
             bound = 0 if listener.family == socket.AF_UNIX else int(listener.getsockname()[1])
             descriptor = listener.detach()  # the server's from now on
@@ -89,8 +92,9 @@ class Http2Server:
         await self._ended(ends_at)
         for call_id in list(self._tasks):
             self._cancel(call_id)
-        for fast_path in self._fast_paths:
-            fast_path.stop()
+        for call_id in list(self._callback_calls):
+            self._cancel(call_id)
+            self.finish(call_id, None, trailers(grpc.StatusCode.UNAVAILABLE.value[0], STOPPING))
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._finish()
         self._standings.close()
@@ -104,8 +108,10 @@ class Http2Server:
         if self._library.num_connections(self._server):
             await asyncio.sleep(max(0.0, min(_NOTICE_SECONDS, ends_at - time.monotonic())))
         while (left := ends_at - time.monotonic()) > 0:
-            open_calls = [asyncio.ensure_future(each.wait_ended()) for each in self._fast_paths if each.num_open]
-            open_calls += self._tasks.values()
+            open_calls: list[asyncio.Future[None]] = list(self._tasks.values())
+            if self._callback_calls:
+                self._callbacks_ended = self._loop.create_future()
+                open_calls.append(self._callbacks_ended)
             if not open_calls:
                 return
             await asyncio.wait(open_calls, timeout=left)
@@ -125,9 +131,20 @@ class Http2Server:
         if finished and self._server:
             self._library.finish(self._server, finished)
 
-    def finish_records(self, records: int, count: int, num_bytes: int) -> None:
-        if self._server:
-            self._library.finish_records(self._server, records, count, num_bytes)
+    def end(self, call_id: int, end: End, reply: bytes | None) -> None:
+        """End the call of a callback method."""
+        self._forget(call_id)
+        own = trailers(end.code.value[0], end.details, end.trailers)
+        if end.room is None:
+            self.finish(call_id, reply, own)
+        else:
+            self.turn_away(call_id, own, trailers(end.code.value[0], end.details, end.standing), end.room)
+
+    def _forget(self, call_id: int) -> CallbackCall | None:
+        call = self._callback_calls.pop(call_id, None)
+        if self._callbacks_ended is not None and not self._callback_calls and not self._callbacks_ended.done():
+            self._callbacks_ended.set_result(None)
+        return call
 
     def turn_away(self, call_id: int, trailers: bytes, standing: bytes, room: Room) -> None:
         """End a call; others like it are refused with `standing` before their handlers hear of them: see standing.h."""
@@ -138,16 +155,14 @@ class Http2Server:
         return self._library.make_room(self._server, call_id, room)
 
     def _take_events(self) -> None:
-        records = self._library.events(self._server)
-        for fast_path in self._fast_paths:
-            records = fast_path.take(records)
-        for event in events_in(records):
+        for event in events_in(self._library.events(self._server)):
             try:
                 self._take(event)
             except Exception:  # the records behind it are other calls'
                 logger.exception("an event of a call could not be taken")
                 if event.kind == Kind.CALL:
                     self._contexts.pop(event.call_id, None)
+                    self._forget(event.call_id)
                     self.finish(event.call_id, None, trailers(grpc.StatusCode.INTERNAL.value[0], _INTERNAL))
 
     def _take(self, event: Event) -> None:
@@ -171,10 +186,17 @@ class Http2Server:
             # The context first: who is in the middle of a write lets it come to its end before being cancelled.
             self._contexts[call_id].leave()
             task.cancel()
-        else:
-            any(fast_path.cancel(call_id) for fast_path in self._fast_paths)
+        elif (call := self._forget(call_id)) is not None:
+            call.leave()
 
     def _begin(self, event: Event) -> None:
+        callback = self._callback_methods.get(event.path)
+        if callback is not None and event.flags & Flag.HAS_MESSAGE and not event.flags & Flag.IS_TOO_LARGE:
+            deadline = Deadline(event.deadline)
+            call = CallbackCall(callback, decoded(event.metadata), deadline, event.call_id, self)
+            self._callback_calls[event.call_id] = call
+            call.begin(event.payload)
+            return
         method = self._method(event.path)
         if method is None:
             code = grpc.StatusCode.UNIMPLEMENTED

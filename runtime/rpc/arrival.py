@@ -7,7 +7,8 @@ proxy's wall clock is compared with this machine's, so between machines the figu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+
+from runtime.rpc.caller import Metadata
 
 ARRIVED_METADATA = "tandem-arrived"
 """Metadata key: when the request arrived at the proxy, seconds since the epoch with up to nine decimals."""
@@ -17,13 +18,13 @@ MAX_WAIT_SECONDS = 600.0
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 
 
-def arrival_wait_seconds(metadata: Iterable[tuple[str, str | bytes]], now: float) -> float:
+def arrival_wait_seconds(metadata: Metadata, now: float) -> float:
     """Return how long before `now` (wall clock) the request arrived at the proxy, 0 to `MAX_WAIT_SECONDS`.
 
     It is 0 unless the metadata has exactly one well-formed time that is neither 0 nor in the future.
     """
-    values = [value for key, value in metadata if key == ARRIVED_METADATA]
-    if len(values) != 1 or not isinstance(values[0], str) or not _SECONDS.fullmatch(values[0]):
+    value = metadata.get(ARRIVED_METADATA)
+    if not isinstance(value, str) or not _SECONDS.fullmatch(value):
         return 0.0
-    arrived = float(values[0])
+    arrived = float(value)
     return min(max(0.0, now - arrived), MAX_WAIT_SECONDS) if arrived else 0.0

@@ -9,9 +9,15 @@ take turns. Neither says anything about rights. Who reaches a backend's port dir
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TypeAlias
 
 from tandem.shared.errors import InvalidArgument
+
+Value: TypeAlias = str | bytes
+Metadata: TypeAlias = Mapping[str, Value | tuple[Value, ...]]
+"""What came with a call, by its key: one value, or several as a tuple."""
 
 CALLER_METADATA = "tandem-caller"
 """Metadata key, and HTTP header, of the identifier. Only what stands in front of a backend may set it."""
@@ -51,24 +57,42 @@ def connection_of(caller: str) -> str:
     return caller.connection if isinstance(caller, Owner) else ""
 
 
-def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+def metadata_of(entries: Sequence[tuple[str, Value]]) -> Metadata:
+    """Return the metadata of a call, which came as keys and values in their order."""
+    metadata: dict[str, Value | tuple[Value, ...]] = dict(entries)
+    if len(metadata) != len(entries):
+        for key in metadata:
+            values = tuple(value for its, value in entries if its == key)
+            metadata[key] = values if len(values) > 1 else values[0]
+    return metadata
+
+
+def caller_of(metadata: Metadata) -> str:
     """Return the identifier in a call's metadata, `NOBODY` if there is none.
 
     Raises InvalidArgument for several values and for one that is not an identifier: a value that was put beside the
     real one, or cut to fit, could otherwise make two callers into one.
     """
-    values = [value for key, value in metadata if key == CALLER_METADATA]
-    if not values:
+    value = metadata.get(CALLER_METADATA)
+    if value is None:
         return NOBODY
-    value = values[0]
-    if len(values) > 1 or not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
-        raise InvalidArgument(CALLER_METADATA, values if len(values) > 1 else value, _ACCEPTED)
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+        raise InvalidArgument(CALLER_METADATA, list(value) if isinstance(value, tuple) else value, _ACCEPTED)
     return value
 
 
-def peer_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+def peer_of(metadata: Metadata) -> str:
     """Return the peer's address and port in a call's metadata; `NOBODY` unless there is just one well-formed value."""
-    values = [value for key, value in metadata if key == PEER_METADATA]
-    if len(values) != 1 or not isinstance(values[0], str) or not _PEER.fullmatch(values[0]):
-        return NOBODY
-    return values[0]
+    value = metadata.get(PEER_METADATA)
+    return value if isinstance(value, str) and _PEER.fullmatch(value) else NOBODY
+
+
+def owner_of(metadata: Metadata) -> Owner:
+    """Return whose work a call is when callers take turns. Raises InvalidArgument."""
+    return _owner(metadata.get(CALLER_METADATA), metadata.get(PEER_METADATA))
+
+
+@lru_cache(maxsize=4096)
+def _owner(caller: Value | tuple[Value, ...] | None, peer: Value | tuple[Value, ...] | None) -> Owner:
+    identifier = NOBODY if caller is None else caller_of({CALLER_METADATA: caller})
+    return Owner.of(identifier, NOBODY if peer is None else peer_of({PEER_METADATA: peer}))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
+
+from runtime.rpc.caller import Metadata
 
 TRACEPARENT_METADATA = "traceparent"
 TRACESTATE_METADATA = "tracestate"
@@ -36,13 +37,13 @@ def parse_traceparent(header: str) -> TraceParent | None:
     return TraceParent(trace_id, span_id, bool(int(flags, 16) & _SAMPLED))
 
 
-def sampled_trace_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+def sampled_trace_id(metadata: Metadata) -> str:
     """Return the trace that a call with this metadata belongs to; empty if there is none that is recorded.
 
     Several values count as none, because it is unclear which one is meant.
     """
-    values = [value for key, value in metadata if key == TRACEPARENT_METADATA]
-    if len(values) != 1 or not isinstance(values[0], str):
+    value = metadata.get(TRACEPARENT_METADATA)
+    if not isinstance(value, str):
         return ""
-    found = parse_traceparent(values[0])
+    found = parse_traceparent(value)
     return found.trace_id if found is not None and found.is_sampled else ""

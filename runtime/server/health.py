@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 import grpc
 from grpc_health.v1 import health_pb2
 
-from runtime.rpc.rpc import Unobserved, service_handler
+from runtime.rpc.call import Unobserved
+from runtime.rpc.rpc import service_handler
 from runtime.server.health_servicer import HealthServicer
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from grpc_health.v1 import health_pb2
 
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from tandem.shared.errors import TandemError, shown
 from tandem.shared.metrics import METRICS_PORT_METADATA
 

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from runtime.rpc.message import Context, ManyMessages, next_message, parse, write
-from runtime.rpc.rpc import abort
+from runtime.rpc.status import abort
 from tandem.shared.errors import DeadlineExceeded, TandemError
 
 MAX_SECONDS = 10.0

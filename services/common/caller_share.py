@@ -20,17 +20,19 @@ class CallerCounts:
 
     def add(self, caller: str, count: int) -> None:
         """Note that the caller holds so many more, or fewer if it is negative."""
-        connections = self._of_connection.setdefault(caller, Counter())
-        connections[connection_of(caller)] += count
+        connections, own = self._of_connection.get(caller), connection_of(caller)
+        if connections is None:
+            connections = self._of_connection[caller] = Counter()
+        connections[own] += count
         self.of_caller[caller] += count
-        if not connections[connection_of(caller)]:
-            del connections[connection_of(caller)]
+        if not connections[own]:
+            del connections[own]
         if not self.of_caller[caller]:
             del self.of_caller[caller], self._of_connection[caller]
 
     def of_connections(self, caller: str) -> Counter[str]:
         """Return what each of a caller's connections holds."""
-        return self._of_connection.get(caller, Counter())
+        return self._of_connection.get(caller) or Counter()
 
     def room(self, caller: str) -> int:
         """Return how many more the caller may hold, by this connection; it may be below 0."""

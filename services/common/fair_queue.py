@@ -99,7 +99,9 @@ class FairQueue(Generic[T]):
         return True
 
     def _turns(self, item: T) -> _Turns[T]:
-        turns = self._of_caller.setdefault(item.caller, _Turns())
+        turns = self._of_caller.get(item.caller)
+        if turns is None:
+            turns = self._of_caller[item.caller] = _Turns()
         if self._last_served in self._of_caller:
             self._of_caller.move_to_end(self._last_served)
         return turns
@@ -124,7 +126,11 @@ class _Turns(Generic[T]):
         return next(iter(next(iter(self._of_connection.values()))))
 
     def add(self, item: T) -> None:
-        self._of_connection.setdefault(connection_of(item.caller), OrderedDict())[item] = None
+        connection = connection_of(item.caller)
+        items = self._of_connection.get(connection)
+        if items is None:
+            items = self._of_connection[connection] = OrderedDict()
+        items[item] = None
         self.size += 1
 
     def add_first(self, item: T) -> None:

@@ -103,7 +103,7 @@ class WaitingLine:
 
     def _first(self, caller: str) -> _Waiting | None:
         """Return the first waiting part that comes before what the caller adds now."""
-        return next((each for each in self._line if self._delays(each, caller)), None)
+        return next((part for part in self._line if self._delays(part, caller)), None) if self._line else None
 
     def _delays(self, one: _Waiting, other: str) -> bool:
         if one.caller != other:

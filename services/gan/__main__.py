@@ -3,10 +3,11 @@
 from runtime.metrics import expose, new_registry
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
+from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
-from services.gan.api.handler import gan_handler
+from services.gan.api.service import GanServicer
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
@@ -18,8 +19,10 @@ async def main(settings: GanSettings) -> int:
     metrics = GanMetrics(registry)
     worker = GanWorker(settings, metrics)
     ledger = ServedLedger()
-    handlers = [gan_handler(worker, settings, metrics, ledger), served_handler(ledger)]
-    names = [gan_pb2.DESCRIPTOR.services_by_name["GanService"].full_name, SERVED_SERVICE]
+    service = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
+    gan_handler = service_handler(service, GanServicer(worker, settings, metrics), metrics.backend, ledger)
+    handlers = [gan_handler, served_handler(ledger)]
+    names = [service.full_name, SERVED_SERVICE]
     server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls(), settings.http2)
     server.health.set_metrics_port(expose(registry, settings.host, settings.metrics_port))
     return await serve(server, worker, settings.drain_seconds)

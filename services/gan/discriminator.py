@@ -23,7 +23,7 @@ Float32s = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Exhibits:
+class DiscriminatorInputs:
     """What a discriminator judges."""
 
     images: Images  # [N, H, W, C]
@@ -55,17 +55,17 @@ class Discriminator:
     def providers(self) -> list[str]:
         return self._session.providers
 
-    def judge(self, exhibits: Exhibits) -> Verdict:
+    def judge(self, inputs: DiscriminatorInputs) -> Verdict:
         """Return a score and the features of each image; a model with one output has features [N, 0]."""
-        images = exhibits.images.transpose(0, 3, 1, 2) if self._channels_first else exhibits.images
+        images = inputs.images.transpose(0, 3, 1, 2) if self._channels_first else inputs.images
         feed: dict[str, npt.NDArray[Any]] = {self._image.name: np.ascontiguousarray(images)}
-        if self._label is not None and exhibits.labels is not None:
-            feed[self._label.name] = self._label.feed(exhibits.labels)
+        if self._label is not None and inputs.labels is not None:
+            feed[self._label.name] = self._label.feed(inputs.labels)
         scores, *features = self._session.run(feed, self._outputs)
-        count = len(exhibits.images)
+        count = len(inputs.images)
         return Verdict(scores.reshape(-1), features[0] if features else np.empty((count, 0), dtype=np.float32))
 
-    def judge_batch(self, batch: Sequence[Slice[Exhibits, Verdict]]) -> list[Verdict | ModelFault]:
+    def judge_batch(self, batch: Sequence[Slice[DiscriminatorInputs, Verdict]]) -> list[Verdict | ModelFault]:
         """Return the verdict on each slice, found in one pass; ModelFault where it is not finite."""
         verdict = self.judge(_merged(batch))
         sizes = [part.num_samples for part in batch]
@@ -83,22 +83,22 @@ class Discriminator:
         return verdict
 
 
-def blank(spec: ImageSpec, count: int) -> Exhibits:
+def blank(spec: ImageSpec, count: int) -> DiscriminatorInputs:
     """Return `count` images of zeros, for warming up."""
     labels = np.zeros(count, dtype=np.int64) if spec.class_names else None
-    return Exhibits(np.zeros((count, *spec.shape), dtype=np.float32), labels)
+    return DiscriminatorInputs(np.zeros((count, *spec.shape), dtype=np.float32), labels)
 
 
-def _merged(batch: Sequence[Slice[Exhibits, Verdict]]) -> Exhibits:
+def _merged(batch: Sequence[Slice[DiscriminatorInputs, Verdict]]) -> DiscriminatorInputs:
     images = np.concatenate([part.payload.images[part.start : part.stop] for part in batch])
     labels = [p.payload.labels[p.start : p.stop] for p in batch if p.payload.labels is not None]
-    return Exhibits(images, np.concatenate(labels) if labels else None)
+    return DiscriminatorInputs(images, np.concatenate(labels) if labels else None)
 
 
 def discriminator_look(discriminator: Discriminator, image: ImageSpec) -> Look:
     """Return what the diversity watch looks with: the discriminator's features."""
 
     def look(images: Images, labels: npt.NDArray[np.int64]) -> Features:
-        return discriminator.judge(Exhibits(images, labels if image.class_names else None)).features
+        return discriminator.judge(DiscriminatorInputs(images, labels if image.class_names else None)).features
 
     return look

@@ -15,10 +15,11 @@ from services.common.images.received import ReceivedImages
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.common.runtimes.providers import Provider
 from services.gan.api.description import model_message
-from services.gan.discriminator import Discriminator, Exhibits, Verdict, discriminator_look
-from services.gan.drawing_pass import DrawingPass, Drawn, Part
+from services.gan.discriminator import Discriminator, DiscriminatorInputs, Verdict, discriminator_look
 from services.gan.generator import blank
-from services.gan.generators import Generators, open_generators
+from services.gan.generator_batch import GeneratorBatches, ImageSlice
+from services.gan.generator_instances import GeneratorInstances, open_instances
+from services.gan.image_request import Part
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.settings import GanSettings
 from tandem.shared.model_spec import ImageSpec
@@ -34,7 +35,7 @@ class ImageModel:
         self,
         model: Model,
         image: ImageSpec,
-        generators: Generators,
+        generators: GeneratorInstances,
         discriminator: Discriminator | None,
         watch: DiversityWatch | None,
         settings: GanSettings,
@@ -49,12 +50,12 @@ class ImageModel:
         limits = replace(batch_limits(settings), preferred_batch_size=generators.preferred_batch_size)
         self.max_part_images = min(limits.max_batch_size, limits.max_request)
         observer = BatcherMetrics(metrics, model.name, "generator")
-        passes = [DrawingPass(each, image.value_range, watch) for each in generators.instances]
+        passes = [GeneratorBatches(each, image.value_range, watch) for each in generators.instances]
         name = f"{model.name}'s generator"
-        self.batcher: Batcher[Part, Drawn] = Batcher(name, passes, limits, observer, generators.num_spare)
+        self.batcher: Batcher[Part, ImageSlice] = Batcher(name, passes, limits, observer, generators.num_spare)
         observer.watch(self.batcher)
         self.received_images = ReceivedImages(image, settings.max_decoded_bytes, settings.max_caller_share)
-        self.judge: Batcher[Exhibits, Verdict] | None = None
+        self.judge: Batcher[DiscriminatorInputs, Verdict] | None = None
         self.feature_dim = 0
         if discriminator is not None:
             observer = BatcherMetrics(metrics, model.name, "discriminator")
@@ -109,7 +110,7 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
     started = time.monotonic()
     image = _checked(model)
     model.verify_files()
-    generators = open_generators(model, image, settings)
+    generators = open_instances(model, image, settings)
     providers = choose_providers(settings.provider)
     discriminator = None
     if model.spec.discriminator is not None:

@@ -1,7 +1,9 @@
 """From (seed, index) to a latent vector and a class: counter-based, so that an image does not depend on its batch.
 
-Latents and classes are drawn from domains of their own of the seed's random words. Knows nothing of models beyond the
-sizes that it is told.
+Each image has random words of its own, set by (seed, domain, index), and latents and classes are drawn from domains of
+their own. The words are laid out by counter: word 0 counts through the images, as many blocks of four words an image as
+it needs; word 1 is the domain. A run of images is thus one run of the stream, drawn in one call. Knows nothing of
+models beyond the sizes that it is told.
 """
 
 import math
@@ -9,12 +11,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from services.gan.random_words import RandomWords
+from services.common.philox import Philox
 
 Float64s = npt.NDArray[np.float64]
 
 LATENT_DOMAIN = 0
 LABEL_DOMAIN = 1
+_WORDS_PER_BLOCK = 4
 
 # Quantile of the normal distribution: P. J. Acklam's rational approximations, relative error below 1.2e-9. Each pair
 # holds one power's coefficients above and below the fraction line, the highest power first.
@@ -39,6 +42,22 @@ _TAIL = np.array(
     ]
 )[:, :, np.newaxis]
 _CENTRE_HALF_WIDTH = 0.5 - 0.02425
+
+
+class RandomWords:
+    """Words by image, in one run of the stream for a run of images. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._philox = Philox()
+
+    def rows(
+        self, seed: int, domain: int, first_index: int, count: int, words_per_image: int
+    ) -> npt.NDArray[np.uint64]:
+        """Return the words [count, words_per_image] of images first_index to first_index + count - 1."""
+        blocks_per_image = -(-words_per_image // _WORDS_PER_BLOCK)
+        generator = self._philox.at((seed, 0), (first_index * blocks_per_image, domain))
+        words = generator.random_raw(count * blocks_per_image * _WORDS_PER_BLOCK)
+        return words.reshape(count, -1)[:, :words_per_image]
 
 
 def draw_latents(

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from runtime.metrics import BackendMetrics, DiversityMetrics
 from services.common.batching.batcher import Batcher
 from services.common.batching.observer import ENDS, End
-from services.gan.generators import Generators
+from services.gan.generator_instances import GeneratorInstances
 from tandem.shared.metrics import SECONDS_BUCKETS
 
 PARADIGM = "parallel"
@@ -56,7 +56,7 @@ class GanMetrics:
             registry=registry,
         )
 
-    def report_runtime(self, model: str, generators: Generators) -> None:
+    def report_runtime(self, model: str, generators: GeneratorInstances) -> None:
         """Say what runs a model's generator, and how fast it was found to be."""
         configuration = generators.configuration
         labels = (configuration.runtime, generators.version, configuration.precision, generators.instruction_set)

@@ -7,8 +7,10 @@ TESTED_ELSEWHERE = {
     "integration/runtime/server/test_server.py": (
         "runtime/http2/events",
         "runtime/http2/library",
+        "runtime/rpc/call",
         "runtime/rpc/message",
         "runtime/rpc/rpc",
+        "runtime/rpc/status",
         "runtime/server/grpcio",
         "runtime/server/health",
         "runtime/server/health_servicer",
@@ -24,7 +26,6 @@ TESTED_ELSEWHERE = {
         "services/ar/compute/torch/opening",
         "services/ar/settings",
     ),
-    "integration/services/gan/api/test_service.py": ("services/gan/api/rendering",),
     "integration/services/gan/test_diversity.py": (
         "services/common/diversity/opening",
         "services/gan/discriminator",
@@ -150,12 +151,11 @@ TESTED_ELSEWHERE = {
         "services/common/runtimes/configuration",
         "services/common/runtimes/onnx_file",
         "services/common/runtimes/opening",
-        "services/gan/generators",
+        "services/gan/generator_instances",
     ),
     "unit/services/common/runtimes/test_openvino_session.py": ("services/common/runtimes/session",),
     "unit/services/common/test_fingerprint.py": ("services/common/machine",),
-    "unit/services/gan/test_draws.py": ("services/gan/native/library",),
-    "unit/services/gan/test_drawing_pass.py": ("services/gan/drawing",),
+    "unit/services/gan/test_generator_batch.py": ("services/gan/image_request",),
     "unit/tandem/cli/bench/test_showing.py": ("tandem/cli/bench/progress",),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/doctor/findings",),
     "unit/tandem/measure/generator/schedule/test_request_sequence.py": ("tandem/measure/lengths",),
@@ -201,6 +201,4 @@ TESTED_ELSEWHERE = {
     ),
 }
 
-NOT_TESTED = {
-    "runtime/rpc/fast_path": "two protocols; no code of its own",
-}
+NOT_TESTED = {}

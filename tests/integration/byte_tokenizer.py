@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from tandem.ar.v1 import ar_pb2
 
 

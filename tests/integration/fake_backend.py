@@ -12,7 +12,8 @@ from typing import Any
 
 import uvloop
 
-from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.call import Call
+from runtime.rpc.rpc import service_handler
 from runtime.server.server import RpcServer
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2

@@ -2,7 +2,8 @@
 
 import grpc
 
-from runtime.rpc.rpc import Call, Unobserved, service_handler
+from runtime.rpc.call import Call, Unobserved
+from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from tandem.common.v1 import served_pb2
 from tandem.shared.errors import InvalidArgument

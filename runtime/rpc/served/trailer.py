@@ -26,12 +26,13 @@ class ServedCount:
 
     def sent(self, message: Message) -> None:
         """Count a message that goes out."""
-        outputs = self._route.outputs_of(message)
-        if self._first_sent_at is None:
+        outputs, first_sent_at = self._route.outputs_of(message), self._first_sent_at
+        if first_sent_at is None:
             self._first_sent_at = self._clock()
         if outputs and not self._served.outputs:
             self._served.first_outputs = outputs
-            self._served.first_output_delay_seconds = self._clock() - self._first_sent_at
+            if first_sent_at is not None:
+                self._served.first_output_delay_seconds = self._clock() - first_sent_at
         self._served.outputs += outputs
         self._served.images += self._route.images_of(message)
         timings = self._route.timings_of(message)

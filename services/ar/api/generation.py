@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from runtime.metrics import Timings
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from services.ar.api.reply_size import max_message_tokens
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.codecs.codec import Codec

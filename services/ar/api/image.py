@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from services.ar.api.modality import LIST_FIELD, Part, check_is_scorable, token_lists_of
 from services.ar.api.reply_size import image_bytes
 from services.ar.api.validation import image_encoding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from services.ar.codecs.codec import Codec
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.text_thread import TextThread

@@ -2,7 +2,7 @@
 
 import math
 
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from services.ar.api.generation import logprob_message
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.api.validation import checked_steps

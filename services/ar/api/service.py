@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
+from runtime.rpc.call import Call
 from runtime.rpc.choices import join_messages
-from runtime.rpc.rpc import Call
 from services.ar.api import tokenization
 from services.ar.api.generation import Generation, request_timings
 from services.ar.api.reply_size import check_score_reply, check_whole_reply

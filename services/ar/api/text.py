@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from services.ar.api.modality import LIST_FIELD, MAX_TEXTS, Part, check_count, check_is_scorable, token_lists_of
 from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, constraint_of, refuse_image_options, turns_of
 from services.ar.codecs.text_codec import TextCodec

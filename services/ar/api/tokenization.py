@@ -5,7 +5,7 @@ from functools import partial
 from typing import TypeVar
 
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.api.validation import check_token_ids, turns_of
 from services.ar.codecs.text_codec import TextCodec

@@ -128,14 +128,13 @@ class BatchAdmission(Generic[Payload, Result]):
 
         The error has room for more of the same caller if requests are alike: see `room`.
         """
-        remaining = deadline.remaining_seconds()
         try:
             self.check_room(caller, num_samples, is_begun)
             if not is_begun:
                 self.check_wait(caller, num_samples, deadline)
         except ResourceExhausted as error:
             if self._limits.are_alike:
-                error.room = partial(self.room, caller, remaining)
+                error.room = partial(self.room, caller, deadline.remaining_seconds())
             raise
 
     def room(self, caller: str, seconds: float) -> int:

@@ -26,7 +26,7 @@ from services.common.batching.observer import BatchObserver, End
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice, settle
 from services.common.waiting_line import WaitingLine
-from tandem.shared.errors import DeadlineExceeded, Internal, TandemError, Unavailable
+from tandem.shared.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,13 @@ class Batcher(Generic[Payload, Result]):
         """Accept one request; when it ends, `on_end` is called (see `BatchRequest`). Raises what `submit` raises."""
         if self._is_closed:
             raise Unavailable(f"{self._name} does not run")
-        self._admission.check(caller, num_samples, deadline, is_begun)
+        try:
+            self._admission.check(caller, num_samples, deadline, is_begun)
+        except ResourceExhausted:
+            if not self._dispatch_is_due:
+                raise
+            self._dispatch()  # now: what idle instances take makes room
+            self._admission.check(caller, num_samples, deadline, is_begun)
         if not is_begun:
             self._line.passed(caller, num_samples)
         now = time.monotonic()
@@ -196,11 +202,9 @@ class Batcher(Generic[Payload, Result]):
         while self._idle and self._has_batch():
             slices = self._take()
             if slices:
-                self._give(self._idle.pop(), slices)
-
-    def _give(self, instance: InstanceThread[Payload, Result], slices: list[Slice[Payload, Result]]) -> None:
-        self._admission.gave(instance, sum(one.num_samples for one in slices))
-        instance.give(slices)
+                instance = self._idle.pop()
+                self._admission.gave(instance, sum(one.num_samples for one in slices))
+                instance.give(slices)
 
     def _has_batch(self) -> bool:
         if self._queue.alone:

@@ -114,7 +114,7 @@ class BatchQueue(Generic[Payload, Result]):
         """Take out what is left of the request; no effect if nothing of it waits."""
         if self._alone:
             self._alone = deque(one for one in self._alone if one.request is not request)
-        if self._requests.remove(request):
+        if request.num_waiting and self._requests.remove(request):
             self._count(request.caller, -request.num_waiting)
 
     def _count(self, caller: str, num_samples: int) -> None:

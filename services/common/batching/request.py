@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from runtime.deadlines import Deadline
 from tandem.shared.errors import TandemError
@@ -17,8 +17,7 @@ Payload = TypeVar("Payload")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(NamedTuple):
     """One run of the model that some samples of a request were part of; times are monotonic seconds."""
 
     started_at: float
@@ -27,7 +26,7 @@ class Pass:
     batch_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batched(Generic[Result]):
     """What became of a request: the results of its passes in the order of its samples, and the times."""
 
@@ -85,23 +84,17 @@ class BatchRequest(Generic[Payload, Result]):
         self._done.append((start, result, one))
         self._num_done += one.num_samples
 
-    @property
-    def only(self) -> tuple[Result, Pass] | None:
-        """The result of a complete request that rode in one pass, and that pass; None if it rode in several."""
-        if len(self._done) > 1:
-            return None
-        ((_, result, one),) = self._done
-        return result, one
-
     def batched(self) -> Batched[Result]:
-        if len(self._done) > 1:
-            self._done.sort(key=lambda done: done[0])
-        passes = [one for _, _, one in self._done]
-        passes.sort(key=lambda one: one.ended_at)
+        """Return what became of a complete request."""
+        if len(self._done) == 1:
+            ((_, result, one),) = self._done
+            return Batched([result], self.accepted_at, self.taken_at, [one])
+        self._done.sort(key=lambda done: done[0])
+        passes = sorted((one for _, _, one in self._done), key=lambda one: one.ended_at)
         return Batched([result for _, result, _ in self._done], self.accepted_at, self.taken_at, passes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slice(Generic[Payload, Result]):
     """Samples start to stop - 1 of a request."""
 

@@ -56,22 +56,11 @@ def check_png(field: str, num_channels: int) -> None:
         raise InvalidArgument(field, "PNG", f"raw encodings: the model's images have {num_channels} channels")
 
 
-def raw_values(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return the values of all parts, uint8 or float32, in the order of their shapes, little-endian.
-
-    They are in a block of memory of their own: a part may be a small piece of a batch, which is not to stay for it.
-    """
-    count = sum(len(pixels) for pixels in parts)
-    values = np.empty((count, *parts[0].shape[1:]), parts[0].dtype.newbyteorder("<"))
-    np.concatenate(parts, out=values)
-    return values
-
-
 def raw_bytes(parts: Sequence[npt.NDArray[Any]]) -> bytes:
-    """Return what `raw_values` returns as bytes, for few values."""
-    if parts[0].dtype.byteorder == ">" or (parts[0].itemsize > 1 and sys.byteorder == "big"):
-        return raw_values(parts).tobytes()
-    return b"".join([pixels.tobytes() for pixels in parts])
+    """Return the values of all parts, uint8 or float32, in the order of their shapes, little-endian."""
+    if sys.byteorder == "big":
+        parts = [pixels.astype(pixels.dtype.newbyteorder("<")) for pixels in parts]
+    return parts[0].tobytes() if len(parts) == 1 else b"".join([pixels.tobytes() for pixels in parts])
 
 
 def encode_png(levels: npt.NDArray[np.uint8]) -> list[bytes]:

@@ -85,7 +85,7 @@ def fill_image_batch(batch: images_pb2.ImageBatch, parts: Sequence[Pixels], enco
 
     A message is filled where it lies because protobuf copies every message that is put into another one.
     """
-    describe_images(batch, parts, encoding)
+    describe_images(batch, (sum(len(pixels) for pixels in parts), *parts[0].shape[1:]), encoding)
     if encoding == "png":
         for pixels in parts:
             batch.png.extend(encode_png(pixels))  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ def fill_image_batch(batch: images_pb2.ImageBatch, parts: Sequence[Pixels], enco
         batch.data = raw_bytes(parts)
 
 
-def describe_images(batch: images_pb2.ImageBatch, parts: Sequence[Pixels], encoding: Encoding) -> None:
+def describe_images(batch: images_pb2.ImageBatch, shape: Sequence[int], encoding: Encoding) -> None:
     """Say in an empty message what images it has: all that `fill_image_batch` does besides the images themselves."""
-    batch.shape.extend((sum(len(pixels) for pixels in parts), *parts[0].shape[1:]))
+    batch.shape.extend(shape)
     batch.encoding = _PROTO_ENCODINGS[encoding]

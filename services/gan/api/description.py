@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.gan.generators import Generators
+from services.gan.generator_instances import GeneratorInstances
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.models import Model
 
@@ -31,7 +31,7 @@ def model_message(loaded: ImageModel, model: Model) -> gan_pb2.Model:
     )
 
 
-def runtime_message(generators: Generators) -> gan_pb2.Runtime:
+def runtime_message(generators: GeneratorInstances) -> gan_pb2.Runtime:
     """Return what is known of what runs a generator."""
     configuration, trial = generators.configuration, generators.trial
     return gan_pb2.Runtime(

@@ -4,7 +4,6 @@ The passes of a large request overlap each other, and encoding overlaps computin
 the caller waited. So an instant counts for the first of these that it belongs to: compute, encode, batch wait, queue.
 """
 
-import math
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
@@ -13,7 +12,31 @@ from runtime.metrics import Timings
 from services.common.batching.request import Batched
 
 Interval = tuple[float, float]  # monotonic seconds, start <= end
-Phases = tuple[float, float, float, float]  # seconds of compute, encode, batch wait, queue
+
+
+def timings_of(batched: Batched[Any], received_at: float, started_at: float, ended_at: float) -> Timings:
+    """Return the timings of a request that the batcher had as one, and whose reply was ready at `ended_at`.
+
+    Of most, all of it rode in one pass, and nothing overlaps.
+    """
+    total_seconds = ended_at - received_at
+    if len(batched.passes) > 1:
+        timeline = Timeline()
+        timeline.add_queue(received_at, started_at)
+        timeline.add_encode(started_at, batched.accepted_at)
+        timeline.add_batched(batched)
+        timeline.add_encode(batched.passes[-1].ended_at, ended_at)
+        return timeline.timings(total_seconds)
+    (one,) = batched.passes
+    compute_seconds = one.ended_at - one.started_at
+    return Timings(
+        queue_seconds=started_at - received_at + batched.taken_at - batched.accepted_at,
+        batch_wait_seconds=one.ended_at - batched.taken_at - compute_seconds,
+        compute_seconds=compute_seconds,
+        encode_seconds=batched.accepted_at - started_at + ended_at - one.ended_at,
+        total_seconds=total_seconds,
+        mean_batch_size=float(one.batch_size),
+    )
 
 
 class Timeline:
@@ -44,7 +67,12 @@ class Timeline:
         self._queue.append((start, end))
 
     def timings(self, total_seconds: float) -> Timings:
-        compute, encode, batch_wait, queue = self._phases_in_turn() or self._phases()
+        covered: list[Interval] = []
+        seconds = [0.0]
+        for phase in (self._compute, self._encode, self._batch_wait, self._queue):
+            covered.extend(phase)
+            seconds.append(union_seconds(covered))
+        compute, encode, batch_wait, queue = (after - before for before, after in pairwise(seconds))
         return Timings(
             compute_seconds=compute,
             encode_seconds=encode,
@@ -53,40 +81,6 @@ class Timeline:
             total_seconds=total_seconds,
             mean_batch_size=self._sum_batch_sizes / max(1, self._num_samples),
         )
-
-    def _phases(self) -> Phases:
-        covered: list[Interval] = []
-        seconds = [0.0]
-        for phase in (self._compute, self._encode, self._batch_wait, self._queue):
-            covered.extend(phase)
-            seconds.append(union_seconds(covered))
-        compute, encode, batch_wait, queue = (after - before for before, after in pairwise(seconds))
-        return compute, encode, batch_wait, queue
-
-    def _phases_in_turn(self) -> Phases | None:
-        """Return the phases of what rode in one pass, in which nothing overlaps; None if it was more than that.
-
-        Most requests are such, and this takes a third of the time.
-        """
-        if len(self._compute) != 1 or len(self._batch_wait) != 1:
-            return None
-        (began, ended), ((taken, done),) = *self._compute, self._batch_wait
-        if not taken <= began <= ended <= done:
-            return None
-        end = -math.inf
-        for start, stop in sorted((*self._encode, *self._queue, (taken, done))):
-            if start < end:
-                return None
-            end = stop
-        encode, queue = _sum_seconds(self._encode), _sum_seconds(self._queue)
-        return ended - began, encode, done - taken - (ended - began), queue
-
-
-def _sum_seconds(intervals: Iterable[Interval]) -> float:
-    total = 0.0
-    for start, end in intervals:
-        total += end - start
-    return total
 
 
 def union_seconds(intervals: Iterable[Interval]) -> float:

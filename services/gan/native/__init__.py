@@ -1,1 +1,1 @@
-"""Latents and classes by a compiled library: see `services.gan.draws`."""
+"""Latents and classes by a compiled library: see `services.gan.batch_latents`."""

@@ -4,11 +4,10 @@ import platform
 import sys
 from pathlib import Path
 
-from runtime.http2.build import LAYOUT
 from tandem.shared.compiled.recipe import Recipe
 
 _SOURCES = Path(__file__).parent
-_UNITS = ("latents.cpp", "quick_calls.cpp", "quick_replies.cpp")
+_UNITS = ("latents.cpp",)
 # -ffp-contract=off: see latents.cpp.
 _FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared")
 
@@ -16,7 +15,7 @@ _FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", 
 def gan_recipe() -> Recipe:
     """Return the recipe of the library."""
     name = f"gan-{platform.machine()}"
-    return Recipe("the library of the parallel service", name, _SOURCES, _UNITS, _FLAGS, shared_headers=(LAYOUT,))
+    return Recipe("the library of the parallel service", name, _SOURCES, _UNITS, _FLAGS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// Latents and classes from seeds, for many requests at once: what latents.py and random_words.py do, to the last bit. For
+// Latents and classes from seeds, for many requests at once: what latents.py does, to the last bit. For
 // this the compiler must not fuse multiplications with additions.
 
 #include <cmath>

@@ -10,9 +10,10 @@ from typing import Any
 
 import grpc
 
+from runtime.rpc.call import Call
 from runtime.rpc.choices import join_messages
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
-from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import served_handler
 from runtime.server.server import RpcServer

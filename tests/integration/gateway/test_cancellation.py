@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2

@@ -10,8 +10,9 @@ from typing import Any
 
 from PIL import Image
 
+from runtime.rpc.call import Call
 from runtime.rpc.choices import join_messages
-from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.rpc import service_handler
 from runtime.server.server import RpcServer
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2

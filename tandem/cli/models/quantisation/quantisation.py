@@ -21,7 +21,7 @@ from services.common.runtimes.providers import CPU
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
 from services.common.runtimes.session import rows
 from services.gan.generator import Generator
-from services.gan.generators import probe
+from services.gan.generator_instances import probe
 from tandem.cli.models.quantisation.fid import FidMeter
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError

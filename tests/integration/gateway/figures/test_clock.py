@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.rpc.rpc import Call
+from runtime.rpc.call import Call
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeParallel, FakeSequential

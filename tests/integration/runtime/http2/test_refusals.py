@@ -5,7 +5,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from runtime.rpc.caller import PEER_METADATA, peer_of
+from runtime.rpc.caller import PEER_METADATA, metadata_of, peer_of
 from runtime.rpc.message import read_message
 from tests.faults.attacks.connection import Stream, connected
 from tests.faults.attacks.grpc_stream import begin, call_headers, framed
@@ -94,7 +94,7 @@ async def test_the_peer_of_a_call_that_names_nobody_is_the_connection_s(http2, h
         number = await begin(connection, PATH, b"hi")
         body = bytes((await connection.answer(number, LIMIT_SECONDS)).body[5:]).decode()
     assert body == f"{shown}:{own_port}"
-    assert peer_of([(PEER_METADATA, body)]) == body
+    assert peer_of(metadata_of([(PEER_METADATA, body)])) == body
 
 
 async def test_a_unix_socket_has_no_peer(http2, handler, tmp_path: Path):

@@ -13,7 +13,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from runtime.http2.library import open_http2
 from runtime.http2.server import Http2Server
-from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.call import Call
+from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.trailer import SERVED_METADATA
 from tandem.common.v1 import served_pb2
 from tandem.gan.v1 import gan_pb2

@@ -10,7 +10,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.call import Call
+from runtime.rpc.rpc import service_handler
 from runtime.server.server import RpcServer
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2

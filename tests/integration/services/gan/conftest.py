@@ -10,11 +10,13 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+from runtime.http2 import Http2
+from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from services.common.runtimes.onnx_session import OnnxSession
-from services.gan.api.handler import gan_handler
+from services.gan.api.service import GanServicer
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
@@ -56,15 +58,22 @@ class Gate:
             self._open.wait()
 
 
+SERVERS: tuple[Http2, ...] = ("auto", "grpcio")
+"""Our own server, which calls callback methods back, and grpcio's, to which they are coroutines."""
+
+
 @contextlib.asynccontextmanager
-async def running_backend(settings: GanSettings, drain_seconds: float = 5.0) -> AsyncIterator[Backend]:
+async def running_backend(
+    settings: GanSettings, drain_seconds: float = 5.0, http2: Http2 = "auto"
+) -> AsyncIterator[Backend]:
     registry = CollectorRegistry()
     metrics = GanMetrics(registry)
     worker = GanWorker(settings, metrics)
     descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
     ledger = ServedLedger()
-    handler = gan_handler(worker, settings, metrics, ledger)
-    server = RpcServer("127.0.0.1", 0, [handler, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE])
+    handler = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend, ledger)
+    names = [descriptor.full_name, SERVED_SERVICE]
+    server = RpcServer("127.0.0.1", 0, [handler, served_handler(ledger)], names, http2=http2)
     await server.start()
     try:
         await worker.start()
@@ -121,13 +130,13 @@ def gate(monkeypatch: pytest.MonkeyPatch):
     gate.open()
 
 
-@pytest.fixture
-async def narrow(models_dir: Path, gate: Gate) -> AsyncIterator[Backend]:
-    """One instance behind the gate, with room for 16 images in the queue."""
+@pytest.fixture(params=SERVERS)
+async def narrow(models_dir: Path, gate: Gate, request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    """One instance behind the gate, with room for 16 images in the queue, over each server."""
     settings = tiny_settings(
         models_dir, models=["tiny"], num_instances=1, max_queued_images=16, max_images_per_request=16
     )
-    async with running_backend(settings) as running:
+    async with running_backend(settings, http2=request.param) as running:
         try:
             yield running
         finally:

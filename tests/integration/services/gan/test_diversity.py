@@ -105,7 +105,7 @@ async def test_a_healthy_generator_that_is_always_asked_to_truncate_is_silent(re
     # Some of 500 are dropped where the machine is busy.
     assert backend.sample(IMAGES, model="made", outcome="watched") > 150
     scope = {"class": f"all, truncation {0.7 if truncation == 0.9 else truncation:g}"}
-    # Drawn at random, one image in four: .69 has been seen.
+    # ImageSlice at random, one image in four: .69 has been seen.
     assert 0.5 < backend.sample("tandem_diversity_variance_ratio", model="made", **scope) < 2.0
     assert "grown alike" not in caplog.text
 

@@ -5,7 +5,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.http.errors import UpstreamError, error_body, error_headers, http_status
-from runtime.rpc.rpc import status_details
+from runtime.rpc.status import status_details
 from tandem.shared.errors import ResourceExhausted, Unauthenticated, Unavailable
 
 STATUS = {

@@ -5,7 +5,7 @@ import pytest
 from gateway.http.errors import UpstreamError
 from gateway.protocols.fields import rename_field, violation_of
 from gateway.protocols.openai.exchange import openai_body
-from runtime.rpc.rpc import status_details
+from runtime.rpc.status import status_details
 from tandem.shared.errors import InvalidArgument, ReplyTooLarge, TandemError
 
 NAMES = {"sampling.max_tokens": "max_completion_tokens", "sampling": "", "chat": "messages"}

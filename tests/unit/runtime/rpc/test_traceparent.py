@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runtime.rpc.caller import metadata_of
 from runtime.rpc.traceparent import TraceParent, parse_traceparent, sampled_trace_id
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -43,11 +44,12 @@ def test_what_a_header_says(header: str, is_sampled: bool) -> None:
 )
 def test_a_malformed_header_is_none(header: str) -> None:
     assert parse_traceparent(header) is None
-    assert sampled_trace_id([("traceparent", header)]) == ""
+    assert sampled_trace_id(metadata_of([("traceparent", header)])) == ""
 
 
 def test_a_call_belongs_to_the_one_trace_that_is_recorded() -> None:
     sampled, unsampled = ("traceparent", f"00-{TRACE}-{SPAN}-01"), ("traceparent", f"00-{TRACE}-{SPAN}-00")
-    assert sampled_trace_id([("a", "b"), sampled]) == TRACE
-    assert sampled_trace_id([unsampled]) == sampled_trace_id([]) == sampled_trace_id([sampled, sampled]) == ""
-    assert sampled_trace_id([("traceparent", b"\xff")]) == ""
+    assert sampled_trace_id(metadata_of([("a", "b"), sampled])) == TRACE
+    for entries in ([unsampled], [], [sampled, sampled]):
+        assert sampled_trace_id(metadata_of(entries)) == ""
+    assert sampled_trace_id(metadata_of([("traceparent", b"\xff")])) == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from runtime.rpc.rpc import status_details
+from runtime.rpc.status import status_details
 from tandem import client
 from tandem.client.errors import Metadata, rpc_error
 from tandem.shared.errors import InvalidArgument, ReplyTooLarge

@@ -1,7 +1,7 @@
 import grpc
 import pytest
 
-from runtime.rpc.rpc import status_details
+from runtime.rpc.status import status_details
 from tandem.shared import errors
 
 

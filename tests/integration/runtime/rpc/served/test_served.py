@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import grpc
 import pytest
 
-from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.call import Call
+from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
 from runtime.rpc.served.trailer import SERVED_METADATA

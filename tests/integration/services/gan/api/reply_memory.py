@@ -6,15 +6,13 @@ Prints the growth of the process's peak as a multiple of the pixels' own bytes. 
 others have left free.
 """
 
-import asyncio
 import os
 
 import numpy as np
 
-from services.gan.api.rendering import sample_reply
-from services.gan.api.reply import SamplePart
-from services.gan.drawing import Drawing
-from services.gan.drawing_pass import Drawn, DrawnBatch
+from services.gan.api.reply import SamplePart, sample_reply
+from services.gan.generator_batch import ImageSlice
+from services.gan.image_request import ImageRequest
 from tests.faults.attacks.peak_memory import MIB, PeakMemory
 
 NUM_IMAGES = 64
@@ -25,20 +23,20 @@ def pixels() -> np.ndarray:
     return np.full((NUM_IMAGES, 3, 128, 128), 0.5, np.float32).transpose(0, 2, 3, 1)
 
 
-async def reply(drawn: Drawn) -> float:
+def reply(drawn: ImageSlice) -> float:
     """Return the growth of the peak in MiB."""
     peak = PeakMemory(os.getpid())
-    wanted = Drawing(count=NUM_IMAGES, latent_dim=8, num_classes=0, encoding="float32")
-    message = SamplePart(await sample_reply(wanted, [drawn], 0)).SerializeToString()
+    wanted = ImageRequest(count=NUM_IMAGES, latent_dim=8, num_classes=0, encoding="float32")
+    message = SamplePart(sample_reply(wanted, [drawn], 0, "")).SerializeToString()
     assert len(message) >= drawn.pixels.nbytes
     return peak.growth_mib()
 
 
 def main() -> None:
     # What a first reply loads, and a thread's own memory, are no part of it.
-    asyncio.run(reply(Drawn(DrawnBatch(pixels()[:1], None), 0, 1)))
-    drawn = Drawn(DrawnBatch(pixels(), None), 0, len(pixels()))
-    print(asyncio.run(reply(drawn)) * MIB / drawn.pixels.nbytes)
+    reply(ImageSlice(pixels()[:1], None))
+    drawn = ImageSlice(pixels(), None)
+    print(reply(drawn) * MIB / drawn.pixels.nbytes)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ async def test_bad_images_per_message(backend, size):
     assert refused.value.code() == INVALID
 
 
-def exhibits(**fields):
+def discriminator_inputs(**fields):
     images = {"shape": [1, 4, 4, 1], "encoding": images_pb2.ENCODING_RAW_UINT8, "data": bytes(16)}
     outer = {name: fields.pop(name) for name in ("model", "labels") if name in fields}
     batch = images_pb2.ImageBatch(**{**images, **fields})
@@ -84,18 +84,18 @@ def exhibits(**fields):
 
 BAD_EXHIBITS = {
     "no images": (gan_pb2.DiscriminateRequest(model="tiny"), INVALID, "images.shape"),
-    "another size": (exhibits(shape=[1, 5, 5, 1]), INVALID, "images.shape: [1, 5, 5, 1]"),
-    "too many": (exhibits(shape=[10**9, 4, 4, 1]), INVALID, "images.shape[0]: 1000000000"),
-    "too few bytes": (exhibits(data=bytes(15)), INVALID, "images.data: '15 bytes'"),
+    "another size": (discriminator_inputs(shape=[1, 5, 5, 1]), INVALID, "images.shape: [1, 5, 5, 1]"),
+    "too many": (discriminator_inputs(shape=[10**9, 4, 4, 1]), INVALID, "images.shape[0]: 1000000000"),
+    "too few bytes": (discriminator_inputs(data=bytes(15)), INVALID, "images.data: '15 bytes'"),
     "hostile PNG": (
-        exhibits(encoding=images_pb2.ENCODING_PNG, data=b"", png=[b"\x89PNG\r\n\x1a\n"]),
+        discriminator_inputs(encoding=images_pb2.ENCODING_PNG, data=b"", png=[b"\x89PNG\r\n\x1a\n"]),
         INVALID,
         "png[0]",
     ),
-    "label 3": (exhibits(labels=[3]), INVALID, "labels: 3"),
-    "no label": (exhibits(labels=[]), INVALID, "labels"),
-    "model without a discriminator": (exhibits(model="plain"), INVALID, "a model with a discriminator"),
-    "unknown model": (exhibits(model="../../x"), NOT_FOUND, "there is no '../../x'"),
+    "label 3": (discriminator_inputs(labels=[3]), INVALID, "labels: 3"),
+    "no label": (discriminator_inputs(labels=[]), INVALID, "labels"),
+    "model without a discriminator": (discriminator_inputs(model="plain"), INVALID, "a model with a discriminator"),
+    "unknown model": (discriminator_inputs(model="../../x"), NOT_FOUND, "there is no '../../x'"),
 }
 
 
@@ -105,11 +105,11 @@ async def test_bad_exhibits(backend):
             await backend.stub.Discriminate(request)
         assert refused.value.code() == code, name
         assert words in refused.value.details(), name
-        assert (await backend.stub.Discriminate(exhibits())).feature_dim
+        assert (await backend.stub.Discriminate(discriminator_inputs())).feature_dim
 
 
 async def test_message_above_4_mib_is_refused_and_others_are_served(backend):
-    too_large = exhibits(data=bytes(5 << 20))
+    too_large = discriminator_inputs(data=bytes(5 << 20))
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await backend.stub.Discriminate(too_large)
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -169,22 +169,22 @@ async def test_verdicts_that_cannot_fit_are_refused_before_the_work(models_dir):
     """A verdict takes 24 bytes: a score and five features."""
     async with running_backend(tiny_settings(models_dir, max_reply_bytes=1024)) as running:
 
-        def exhibits(count):
+        def discriminator_inputs(count):
             images = images_pb2.ImageBatch(shape=[count, *GREY], encoding=UINT8, data=bytes(16 * count))
             return gan_pb2.DiscriminateRequest(model="tiny", images=images, labels=[0] * count)
 
         with pytest.raises(grpc.aio.AioRpcError, match="ask in several requests") as refused:
-            await running.stub.Discriminate(exhibits(32))
+            await running.stub.Discriminate(discriminator_inputs(32))
         assert "images.shape[0]: '32 images, up to " in refused.value.details()
         assert running.sample("tandem_pass_seconds_count", model="tiny", network="discriminator") == 0
-        assert len((await running.stub.Discriminate(exhibits(20))).scores) == 20
+        assert len((await running.stub.Discriminate(discriminator_inputs(20))).scores) == 20
 
 
 async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_decoded(models_dir, gate):
     """The hog's images wait for the discriminator. Those that are refused are none, which would show in decoding."""
     settings = tiny_settings(models_dir, models=["tiny"], max_decoded_bytes=40 * 64, max_caller_share=0.75)
 
-    def exhibits(count, data):
+    def discriminator_inputs(count, data):
         images = images_pb2.ImageBatch(shape=[count, *GREY], encoding=UINT8, data=data)
         return gan_pb2.DiscriminateRequest(model="tiny", images=images, labels=[0] * count)
 
@@ -194,14 +194,14 @@ async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_d
     async with running_backend(settings) as running:
         gate.close()
         try:
-            held = running.stub.Discriminate(exhibits(30, bytes(30 * 16)), metadata=caller("hog"))
+            held = running.stub.Discriminate(discriminator_inputs(30, bytes(30 * 16)), metadata=caller("hog"))
             assert await asyncio.to_thread(gate.entered.acquire, timeout=20)
             for name, count, words in (("hog", 1, "a caller's part of the memory"), ("a", 11, "the memory")):
                 with pytest.raises(grpc.aio.AioRpcError) as refused:
-                    await running.stub.Discriminate(exhibits(count, b"none"), metadata=caller(name))
+                    await running.stub.Discriminate(discriminator_inputs(count, b"none"), metadata=caller(name))
                 assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
                 assert refused.value.details().startswith(f"{words} for decoded images of open requests is full")
-            other = running.stub.Discriminate(exhibits(10, bytes(10 * 16)), metadata=caller("a"))
+            other = running.stub.Discriminate(discriminator_inputs(10, bytes(10 * 16)), metadata=caller("a"))
         finally:
             gate.open()
         assert [len((await call).scores) for call in (held, other)] == [30, 10]
@@ -209,7 +209,7 @@ async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_d
         async with asyncio.timeout(60):
             while memory.num_held:
                 await asyncio.sleep(0)
-        again = running.stub.Discriminate(exhibits(30, bytes(30 * 16)), metadata=caller("hog"))
+        again = running.stub.Discriminate(discriminator_inputs(30, bytes(30 * 16)), metadata=caller("hog"))
         assert len((await again).scores) == 30
 
 

@@ -266,7 +266,7 @@ async def test_a_request_without_a_future_ends_once(caplog):
         while batcher.num_open:
             await asyncio.sleep(0)
     assert ends == [(one, None), (two, None)]
-    assert [each.only[0] for each in (one, two)] == [[4], [6]]
+    assert [request.batched().results for request in (one, two)] == [[[4]], [[6]]]
     assert recorder.outcomes == {"finished": 2, "cancelled": 2}
 
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.call import Call
+from runtime.rpc.rpc import service_handler
 from runtime.server.server import RpcServer
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2

@@ -30,7 +30,7 @@ _PREFERRED_ON_CPU = 16
 
 
 @dataclass(frozen=True)
-class Generators:
+class GeneratorInstances:
     """All instances of one generator."""
 
     instances: Sequence[Generator]
@@ -63,7 +63,7 @@ class Generators:
         return None if self.calibrated is None else self.calibrated.calibration.chosen_trial
 
 
-def open_generators(model: Model, spec: ImageSpec, settings: GanSettings) -> Generators:
+def open_instances(model: Model, spec: ImageSpec, settings: GanSettings) -> GeneratorInstances:
     """Open a model's generator, which draws `spec`. Raises ModelError, which names the file, or ProviderError."""
     if model.spec.generator is None:
         raise ModelError(f"{model.name}: has no generator")
@@ -85,7 +85,7 @@ def _int8_file(model: Model) -> Int8File | None:
     return None if int8 is None else Int8File(model.path(int8.generator), int8.rms_difference)
 
 
-def _on_cpu(path: Path, int8: Int8File | None, spec: ImageSpec, settings: GanSettings) -> Generators:
+def _on_cpu(path: Path, int8: Int8File | None, spec: ImageSpec, settings: GanSettings) -> GeneratorInstances:
     wish = Wish(
         runtime=settings.runtime,
         precision=settings.precision,
@@ -101,7 +101,7 @@ def _on_cpu(path: Path, int8: Int8File | None, spec: ImageSpec, settings: GanSet
     store = CalibrationStore(cache_folder() / "calibrations")
     with hold_lock(cache_folder() / "kernels" / COMPILING):  # the other service's compiler would disturb a calibration
         found = open_calibrated(path, wish, probe_for, store, int8)
-    return Generators(
+    return GeneratorInstances(
         [Generator(each, spec) for each in found.sessions],
         found.configuration,
         found.version,
@@ -111,7 +111,7 @@ def _on_cpu(path: Path, int8: Int8File | None, spec: ImageSpec, settings: GanSet
     )
 
 
-def _on_gpu(path: Path, spec: ImageSpec, settings: GanSettings) -> Generators:
+def _on_gpu(path: Path, spec: ImageSpec, settings: GanSettings) -> GeneratorInstances:
     providers, threads = choose_providers(settings.provider), settings.threads_per_instance or 1
     first = open_session(path, providers, threads, settings.provider)
     count = settings.num_instances or default_num_instances(first.providers)
@@ -125,7 +125,7 @@ def _on_gpu(path: Path, spec: ImageSpec, settings: GanSettings) -> Generators:
     )
     causes = {"model": sha256_of(path), "version": onnx_session.version(), "providers": first.providers}
     name = fingerprint(configuration.runtime, configuration.precision, causes)
-    return Generators(
+    return GeneratorInstances(
         [Generator(each, spec) for each in sessions], configuration, onnx_session.version(), "", name, None
     )
 

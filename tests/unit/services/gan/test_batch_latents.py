@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gan.draws import CompiledDraws, NumpyDraws, open_draws
+from services.gan import batch_latents
+from services.gan.batch_latents import BatchLatents, gan_library
 from services.gan.latents import draw_labels, draw_latents
-from services.gan.native import library
-from services.gan.native.library import gan_library
 from tandem.shared.compiled.recipe import LibraryUnavailable
 
 RUN = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**40), st.integers(1, 9))
@@ -16,13 +15,13 @@ RUN = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**40), st.integers(1,
 
 @pytest.fixture(params=["numpy", "compiled"], scope="module")
 def either(request):
-    return NumpyDraws() if request.param == "numpy" else CompiledDraws(gan_library())
+    return BatchLatents(None if request.param == "numpy" else gan_library())
 
 
 @given(st.lists(RUN, min_size=1, max_size=6), st.integers(1, 130))
 def test_latents_have_the_bits_of_each_run_alone(either, runs, latent_dim):
     alone = np.concatenate([draw_latents(*run, latent_dim) for run in runs])
-    together = either.latents(runs, latent_dim)
+    together = either.vectors(runs, latent_dim)
     assert together.dtype == np.float32
     np.testing.assert_array_equal(together.view(np.uint32), alone.view(np.uint32))
 
@@ -36,7 +35,7 @@ def test_classes_are_those_of_each_run_alone(either, runs, num_classes):
 
 def test_many_values_have_the_same_bits_far_out_too():
     runs = [(seed, 0, 50) for seed in range(40)]
-    compiled, numpy = (each.latents(runs, 128) for each in (CompiledDraws(gan_library()), NumpyDraws()))
+    compiled, numpy = (BatchLatents(library).vectors(runs, 128) for library in (gan_library(), None))
     assert abs(numpy).max() > 4.0
     np.testing.assert_array_equal(compiled.view(np.uint32), numpy.view(np.uint32))
 
@@ -45,10 +44,10 @@ def test_without_a_compiler_numpy_draws(monkeypatch, caplog):
     def unavailable(*_):
         raise LibraryUnavailable("no C++ compiler")
 
-    monkeypatch.setattr(library, "open_compiled", unavailable)
+    monkeypatch.setattr(batch_latents, "open_compiled", unavailable)
     gan_library.cache_clear()
     try:
-        assert [type(open_draws()) for _ in range(2)] == [NumpyDraws, NumpyDraws]
+        assert [gan_library() for _ in range(2)] == [None, None]
     finally:
         gan_library.cache_clear()
     assert caplog.text.count("no C++ compiler") == 1

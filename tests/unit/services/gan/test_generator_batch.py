@@ -1,14 +1,12 @@
-import ctypes
-
 import numpy as np
 import pytest
 
 from runtime.deadlines import Deadline
 from services.common.batching.request import BatchRequest, Slice
 from services.common.images.encoding import to_uint8
-from services.gan.drawing import Drawing
-from services.gan.drawing_pass import DrawingPass, Drawn, Part, joined, merged_latents
-from services.gan.draws import NumpyDraws
+from services.gan.batch_latents import BatchLatents
+from services.gan.generator_batch import GeneratorBatches, ImageSlice
+from services.gan.image_request import ImageRequest, Part
 from services.gan.latents import draw_labels, draw_latents
 from tandem.shared.errors import ModelFault
 
@@ -27,12 +25,12 @@ class Echo:
         return np.tanh(latents.vectors).reshape(-1, 2, 3, 1)
 
 
-def drawing(**changes) -> Drawing:
+def image_request(**changes) -> ImageRequest:
     fields = {"count": 5, "latent_dim": LATENT_DIM, "num_classes": 4, "encoding": "uint8", "seed": 9}
-    return Drawing(**(fields | changes))
+    return ImageRequest(**(fields | changes))
 
 
-def part(wanted: Drawing, start: int, stop: int, first_index: int = 0) -> Slice[Part, Drawn]:
+def part(wanted: ImageRequest, start: int, stop: int, first_index: int = 0) -> Slice[Part, ImageSlice]:
     request = BatchRequest(
         (wanted, range(first_index, first_index + stop)), stop, Deadline.after(None), 0.0, lambda *_: True
     )
@@ -40,23 +38,23 @@ def part(wanted: Drawing, start: int, stop: int, first_index: int = 0) -> Slice[
 
 
 MIXED = [
-    drawing(),
-    drawing(seed=2**64 - 1, encoding="float32"),
-    drawing(truncation=0.5),
-    drawing(explicit_vectors=VECTORS, encoding="float32"),
-    drawing(explicit_labels=np.array([3, 2, 1, 0, 3])),
-    drawing(encoding="png"),
+    image_request(),
+    image_request(seed=2**64 - 1, encoding="float32"),
+    image_request(truncation=0.5),
+    image_request(explicit_vectors=VECTORS, encoding="float32"),
+    image_request(explicit_labels=np.array([3, 2, 1, 0, 3])),
+    image_request(encoding="png"),
 ]
 
 
-@pytest.mark.parametrize("drawings", [MIXED, [MIXED[0], MIXED[4]], [MIXED[1]], [MIXED[1], MIXED[3]]])
-def test_a_part_of_a_batch_is_what_it_is_alone(drawings):
+@pytest.mark.parametrize("requests", [MIXED, [MIXED[0], MIXED[4]], [MIXED[1]], [MIXED[1], MIXED[3]]])
+def test_a_part_of_a_batch_is_what_it_is_alone(requests):
     echo = Echo()
-    run = DrawingPass(echo, (-1.0, 1.0))
-    slices = [part(wanted, 1, 4) for wanted in drawings]
+    run = GeneratorBatches(echo, (-1.0, 1.0))
+    slices = [part(wanted, 1, 4) for wanted in requests]
     together = run(slices)
     assert echo.num_passes == 1
-    for wanted, one, drawn in zip(drawings, slices, together, strict=True):
+    for wanted, one, drawn in zip(requests, slices, together, strict=True):
         (alone,) = run([one])
         np.testing.assert_array_equal(drawn.pixels, alone.pixels)
         np.testing.assert_array_equal(drawn.labels, alone.labels)
@@ -68,32 +66,15 @@ def test_a_part_of_a_batch_is_what_it_is_alone(drawings):
 
 
 def test_rows_count_from_the_first_index_of_their_part():
-    (drawn,) = DrawingPass(Echo(), (-1.0, 1.0))([part(drawing(encoding="float32"), 1, 3, first_index=70)])
+    (drawn,) = GeneratorBatches(Echo(), (-1.0, 1.0))([part(image_request(encoding="float32"), 1, 3, first_index=70)])
     expected = np.tanh(draw_latents(9, 71, 2, LATENT_DIM)).reshape(-1, 2, 3, 1)
     np.testing.assert_array_equal(drawn.pixels, expected)
     assert drawn.labels.tolist() == draw_labels(9, 71, 2, 4).tolist()
 
 
-@pytest.mark.parametrize("num_classes", [0, 4])
-def test_parts_of_several_batches_are_one_in_memory(num_classes):
-    run, wanted = DrawingPass(Echo(), (-1.0, 1.0)), drawing(num_classes=num_classes)
-    (whole,) = run([part(wanted, 0, 5)])
-    _, first = run([part(drawing(num_classes=num_classes, seed=3), 0, 5), part(wanted, 0, 2)])
-    (second,) = run([part(wanted, 2, 5)])
-    both = joined([first, second])
-    np.testing.assert_array_equal(both.pixels, whole.pixels)
-    assert ctypes.string_at(both.address, both.pixels.nbytes) == whole.pixels.tobytes()
-    if not num_classes:
-        assert (first.labels, first.labels_address, both.labels_address) == (None, 0, 0)
-        return
-    np.testing.assert_array_equal(both.labels, whole.labels)
-    assert ctypes.string_at(both.labels_address, both.labels.nbytes) == whole.labels.tobytes()
-    assert ctypes.string_at(first.labels_address, first.labels.nbytes) == whole.labels[:2].tobytes()
-
-
 def test_a_model_without_classes_gets_none():
-    parts = [(drawing(num_classes=0), range(2)), (drawing(num_classes=0, seed=1), range(3))]
-    latents = merged_latents(parts, NumpyDraws())
+    parts = [(image_request(num_classes=0), range(2)), (image_request(num_classes=0, seed=1), range(3))]
+    latents = BatchLatents(None).draw(parts)
     assert latents.labels is None
     assert latents.vectors.shape == (5, LATENT_DIM)
 
@@ -106,11 +87,11 @@ def test_images_that_are_not_finite_are_a_fault_of_their_part_alone_and_not_show
             images[4, 1, 2, 0] = bad  # the second image of the second part
             return images
 
-    watch, slices = Watch(), [part(drawing(seed=seed, encoding="float32"), 0, 3) for seed in (1, 2, 3)]
-    first, second, third = DrawingPass(Spoilt(), (-1.0, 1.0), watch)(slices)
+    watch, slices = Watch(), [part(image_request(seed=seed, encoding="float32"), 0, 3) for seed in (1, 2, 3)]
+    first, second, third = GeneratorBatches(Spoilt(), (-1.0, 1.0), watch)(slices)
     assert isinstance(second, ModelFault)
     for drawn, alone in ((first, slices[0]), (third, slices[2])):
-        np.testing.assert_array_equal(drawn.pixels, DrawingPass(Echo(), (-1.0, 1.0))([alone])[0].pixels)
+        np.testing.assert_array_equal(drawn.pixels, GeneratorBatches(Echo(), (-1.0, 1.0))([alone])[0].pixels)
     assert [seed for _, _, seed, _, _ in watch.shown] == [1, 3]
 
 
@@ -126,7 +107,9 @@ class Watch:
 
 def test_the_watch_sees_what_the_model_was_free_to_vary():
     watch = Watch()
-    DrawingPass(Echo(), (-1.0, 1.0), watch)([part(wanted, 1, 4, first_index=70) for wanted in MIXED[:3] + MIXED[4:]])
+    GeneratorBatches(Echo(), (-1.0, 1.0), watch)(
+        [part(wanted, 1, 4, first_index=70) for wanted in MIXED[:3] + MIXED[4:]]
+    )
     shown = [MIXED[0], MIXED[1], MIXED[2], MIXED[4], MIXED[5]]
     assert [each[2:] for each in watch.shown] == [(wanted.seed, 71, wanted.truncation) for wanted in shown]
     for (images, labels, *_), wanted in zip(watch.shown[:2], MIXED[:2], strict=True):
@@ -136,5 +119,5 @@ def test_the_watch_sees_what_the_model_was_free_to_vary():
 
 def test_nor_does_the_watch_see_latents_of_the_users_own():
     watch = Watch()
-    DrawingPass(Echo(), (-1.0, 1.0), watch)([part(MIXED[3], 1, 4)])
+    GeneratorBatches(Echo(), (-1.0, 1.0), watch)([part(MIXED[3], 1, 4)])
     assert watch.shown == []

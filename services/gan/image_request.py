@@ -1,4 +1,4 @@
-"""What a request asks to draw, checked and complete. Knows neither protobuf nor the model's file."""
+"""What a request asks a generator for, checked and complete. Knows neither protobuf nor the model's file."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from services.common.images.encoding import Encoding
 from services.gan.latents import draw_labels, draw_latents
 
 
-@dataclass(frozen=True)
-class Drawing:
+@dataclass(slots=True)
+class ImageRequest:
     """`count` images; image i is drawn from row i of `explicit_vectors`, or from (seed, i)."""
 
     count: int
@@ -38,3 +38,7 @@ class Drawing:
         if self.explicit_labels is not None:
             return self.explicit_labels[rows.start : rows.stop]
         return draw_labels(self.seed, rows.start, len(rows), self.num_classes)
+
+
+Part = tuple[ImageRequest, range]
+"""Images of a request, by index: what the generator's batcher queues."""

@@ -1,0 +1,284 @@
+"""One call of an rpc, from raw bytes to status, whatever transport it came by: what is known of it, and how it ends.
+
+Knows nothing of what the methods do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from runtime.deadlines import Deadline
+from runtime.rpc.arrival import arrival_wait_seconds
+from runtime.rpc.caller import Owner, caller_of, metadata_of, owner_of
+from runtime.rpc.message import Context, parse
+from runtime.rpc.routes import Route, route_of
+from runtime.rpc.served.ledger import REQUEST_ID_METADATA, ServedLedger
+from runtime.rpc.served.trailer import SERVED_METADATA, ServedCount
+from runtime.rpc.status import code_of, status_details
+from runtime.rpc.traceparent import sampled_trace_id
+from tandem.shared.errors import Internal, ResourceExhausted, TandemError
+
+logger = logging.getLogger(__name__)
+
+Entry: TypeAlias = tuple[str, str | bytes]
+Answer: TypeAlias = Callable[[Any], bool]
+"""Ends a call with its reply, or with the exception that it failed with; returns whether the client is still there."""
+
+
+class Call:
+    """What a method may know of its call: when it came, how long it may take, and who calls.
+
+    `received_at`: when it arrived at the proxy, if there is one, else when its handler began; `started_at`: when its
+    handler had the message. Both are monotonic seconds; what passes between them is queueing time.
+    """
+
+    def __init__(self, metadata: Sequence[Entry], deadline: Deadline) -> None:
+        self._metadata = metadata_of(metadata)
+        self.arrival_wait_seconds = arrival_wait_seconds(self._metadata, time.time())
+        self.started_at = time.monotonic()
+        self.received_at = self.started_at - self.arrival_wait_seconds
+        self.deadline = deadline
+        self.model = ""
+        """The name of the model that serves the call; the method enters it as soon as it is known."""
+        self.trailers: tuple[tuple[str, str], ...] = ()
+        """Trailing metadata of a reply of a service that the gateway does not count; the method enters it."""
+
+    @property
+    def caller(self) -> str:
+        """The opaque identifier that the gateway sent, or `runtime.rpc.caller.NOBODY`. Raises InvalidArgument."""
+        return caller_of(self._metadata)
+
+    @property
+    def owner(self) -> Owner:
+        """Whose work it is when callers take turns: the caller, else the peer's address. Raises InvalidArgument."""
+        return owner_of(self._metadata)
+
+    @property
+    def request_id(self) -> str:
+        """The identifier that the proxy gave the request, empty if it gave none."""
+        value = self._metadata.get(REQUEST_ID_METADATA, "")
+        return str(value[0] if isinstance(value, tuple) else value)
+
+    @property
+    def trace_id(self) -> str:
+        """The trace that the call belongs to, if it is recorded; else empty."""
+        return sampled_trace_id(self._metadata)
+
+
+class RpcObserver(Protocol):
+    """Told once of each call that ended: with the others that were refused as it was, or alone.
+
+    `trace_id` is the recorded trace that a call belongs to, empty if there is none.
+    """
+
+    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None: ...
+
+    def refused(self, rpc: str, code: str, count: int) -> None: ...
+
+
+class Unobserved:
+    """Implements RpcObserver for services that are not counted, such as health."""
+
+    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
+        pass
+
+    def refused(self, rpc: str, code: str, count: int) -> None:
+        pass
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """One rpc of a service, and who counts its calls."""
+
+    name: str
+    behaviour: Callable[..., Any]
+    request_class: type[Message]
+    route: Route | None
+    is_streaming: bool
+    has_model: bool
+    observer: RpcObserver
+    ledger: ServedLedger | None
+
+    @classmethod
+    def of(
+        cls, method: MethodDescriptor, servicer: object, observer: RpcObserver, ledger: ServedLedger | None
+    ) -> Method:
+        """Return the method of the servicer that an rpc calls: `sample_stream` for SampleStream."""
+        snake_case = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in method.name).lstrip("_")
+        return cls(
+            method.name,
+            behaviour=getattr(servicer, snake_case),
+            request_class=GetMessageClass(method.input_type),
+            route=route_of(method),
+            is_streaming=method.server_streaming,
+            has_model="model" in method.input_type.fields_by_name,
+            observer=observer,
+            ledger=ledger,
+        )
+
+    @property
+    def is_callback(self) -> bool:
+        """Whether it is given a function to end the call with, instead of being a coroutine or a generator."""
+        return not self.is_streaming and not inspect.iscoroutinefunction(self.behaviour)
+
+
+class End(NamedTuple):
+    """What a client is told of the end of its call.
+
+    With `room`, the status holds for calls like it as well, with `standing` instead of `trailers`, while `room()` more
+    of them is none.
+    """
+
+    code: grpc.StatusCode
+    details: str
+    trailers: Sequence[Entry]
+    standing: Sequence[Entry] = ()
+    room: Callable[[], int] | None = None
+
+
+class Outcome:
+    """The end of a call: however it ends, there is one status for the client and the observer.
+
+    Calls of the routes that Tandem counts have in their trailers what they were served, whatever their status. Those
+    that are cancelled have no trailers; the ledger keeps what they were served.
+    """
+
+    _context: Context
+
+    def __init__(self, method: Method, metadata: Sequence[Entry], deadline: Deadline) -> None:
+        self.call = Call(metadata, deadline)
+        self._method = method
+        self._count = None if method.route is None else ServedCount(method.route)
+        self._names_model = False
+
+    @classmethod
+    def of(cls, context: Context, method: Method) -> Outcome:
+        """Return that of a call that has a context, to be used as a context manager."""
+        outcome = cls(method, tuple(context.invocation_metadata() or ()), Deadline.after(context.time_remaining()))
+        outcome._context = context
+        return outcome
+
+    def read(self, raw: bytes) -> Message:
+        """Return the request, which is there from now on. Raises InvalidArgument if it is malformed."""
+        self.call.started_at = time.monotonic()
+        request = parse(self._method.request_class, raw)
+        # Only if the request says whose queue it is for does what it is answered hold for those like it.
+        self._names_model = self._method.has_model and bool(request.model)  # type: ignore[attr-defined]
+        return request
+
+    def sent(self, message: Message) -> None:
+        """Count a message that goes out, or is the reply."""
+        if self._count is not None:
+            self._count.sent(message)
+
+    def end(self, error: BaseException | None = None) -> End | None:
+        """Count the end of the call; return what its client is told, None if it is not there any more."""
+        code = "OK" if error is None else code_of(error, self.call.deadline)
+        seconds = time.monotonic() - self.call.received_at
+        self._method.observer.finished(self._method.name, code, seconds, self.call.trace_id)
+        trailers = self._trailers(seconds)
+        if error is None:
+            return End(grpc.StatusCode.OK, "", trailers)
+        if isinstance(error, asyncio.CancelledError):
+            return None
+        return self._failure(self._public(error), trailers)
+
+    def _failure(self, error: TandemError, trailers: Sequence[Entry]) -> End:
+        code, details = grpc.StatusCode[error.code], tuple(status_details(error).items())
+        room = error.room if isinstance(error, ResourceExhausted) and self._names_model else None
+        if room is None:
+            return End(code, str(error), (*details, *trailers))
+        standing = () if self._count is None else _trailer(self._count.served(self.call.model, 0.0, 0.0))
+        return End(code, str(error), (*details, *trailers), (*details, *standing), room)
+
+    def _trailers(self, backend_seconds: float) -> Sequence[Entry]:
+        if self._count is None:
+            return self.call.trailers
+        served = self._count.served(self.call.model, backend_seconds, self.call.arrival_wait_seconds)
+        trailers = _trailer(served)
+        if self._method.ledger is not None:
+            self._method.ledger.keep(self.call.request_id, trailers[0][1])
+        return trailers
+
+    def _public(self, error: BaseException) -> TandemError:
+        if isinstance(error, TandemError):
+            return error
+        logger.error("%s failed", self._method.name, exc_info=error)
+        return Internal()
+
+    async def __aenter__(self) -> Outcome:
+        return self
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        end = self.end(error)
+        if end is None:
+            return
+        if end.code is grpc.StatusCode.OK:
+            self._context.set_trailing_metadata(tuple(end.trailers))
+        elif end.room is not None and (turn_away := getattr(self._context, "turn_away", None)) is not None:
+            await turn_away(*end)
+        else:
+            await self._context.abort(end.code, end.details, tuple(end.trailers))
+
+
+def _trailer(served: Message) -> tuple[tuple[str, bytes]]:
+    return ((SERVED_METADATA, served.SerializeToString()),)
+
+
+class Ends(Protocol):
+    """Where the ends of calls go."""
+
+    def end(self, call_id: int, end: End, reply: bytes | None) -> None: ...
+
+
+class CallbackCall(Outcome):
+    """Used on the event loop alone."""
+
+    def __init__(self, method: Method, metadata: Sequence[Entry], deadline: Deadline, call_id: int, ends: Ends) -> None:
+        super().__init__(method, metadata, deadline)
+        self._id = call_id
+        self._ends = ends
+        self._is_ended = False
+        self._leave: Callable[[], None] | None = None
+
+    def begin(self, raw: bytes) -> None:
+        """Read the request, and call the method with it."""
+        try:
+            self._leave = self._method.behaviour(self.read(raw), self.call, self._answer)
+        except Exception as error:
+            self._answer(error)
+
+    def leave(self) -> None:
+        """Note that the client has gone, or may wait no longer."""
+        if not self._is_ended:
+            self._is_ended = True
+            if self._leave is not None:
+                self._leave()
+            self.end(asyncio.CancelledError())
+
+    def _answer(self, result: Any) -> bool:
+        if self._is_ended:
+            return False
+        self._is_ended = True
+        error, reply = (result, None) if isinstance(result, BaseException) else (None, b"")
+        if error is None:
+            try:
+                reply = result.SerializeToString()
+                self.sent(result)
+            except Exception as broken:
+                error, reply = broken, None
+        end = self.end(error)
+        if end is not None:
+            self._ends.end(self._id, end, reply)
+        return True
