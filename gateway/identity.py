@@ -8,8 +8,7 @@ from typing import NamedTuple
 from starlette.datastructures import Headers
 
 from gateway.tracing.request_trace import PARENT_METADATA, context_to_pass_on
-from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA, Owner
-from runtime.rpc.traceparent import TRACEPARENT_METADATA
+from runtime.rpc.metadata import CALLER_METADATA, PEER_METADATA, TRACEPARENT_METADATA, Owner
 
 
 class Identity(NamedTuple):

@@ -25,7 +25,7 @@ from gateway.envoy.authorization_pb2 import (
     OkHttpResponse,
     Status,
 )
-from runtime.rpc.caller import CALLER_METADATA
+from runtime.rpc.metadata import CALLER_METADATA
 from runtime.rpc.routes import all_routes
 from runtime.rpc.status import status_details
 from tandem.shared.errors import Internal, TandemError

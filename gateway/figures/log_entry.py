@@ -16,7 +16,7 @@ from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.proxy.endpoints import Endpoint
 from gateway.proxy.sent_times import CLOCK, MODULE
 from runtime.deadlines import RESET_TOLERANCE_SECONDS
-from runtime.rpc.served.trailer import SERVED_METADATA
+from runtime.rpc.served import SERVED_METADATA
 from tandem.common.v1.served_pb2 import Served
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from gateway.figures.model_statistics import ModelStatistics
 from gateway.figures.observation import UNKNOWN_MODEL, Observation, observe
 from gateway.figures.request_log import log_request
 from gateway.tracing.request_trace import RequestTrace, recorded_trace
-from runtime.rpc.caller import CALLER_METADATA
+from runtime.rpc.metadata import CALLER_METADATA
 from runtime.rpc.routes import Route, all_routes
 from tandem.common.v1.served_pb2 import Served
 

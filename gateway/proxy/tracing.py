@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.proxy.template import Json
 from gateway.tracing.settings import TracingSettings
-from runtime.rpc.traceparent import TRACEPARENT_METADATA
+from runtime.rpc.metadata import TRACEPARENT_METADATA
 
 TRACED_LISTENERS = ("grpc", "internal")
 """What carries the RPCs themselves; a request that the gateway makes calls of is traced as those calls."""

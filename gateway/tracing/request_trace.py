@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from runtime.rpc.traceparent import TRACEPARENT_METADATA, TRACESTATE_METADATA, parse_traceparent
+from runtime.rpc.metadata import TRACEPARENT_METADATA, TRACESTATE_METADATA, parse_traceparent
 
 PARENT_METADATA = "tandem-traceparent"
 """Header with the `traceparent` that the caller sent: Envoy replaces the other where it traces."""

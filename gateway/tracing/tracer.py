@@ -29,7 +29,7 @@ from gateway.tracing.export_queue import ExportQueue
 from gateway.tracing.parts import nanoseconds, parts
 from gateway.tracing.request_trace import PARENT_METADATA, RequestTrace, recorded_trace
 from gateway.tracing.settings import TracingSettings
-from runtime.rpc.traceparent import TRACEPARENT_METADATA, TRACESTATE_METADATA, TraceParent, parse_traceparent
+from runtime.rpc.metadata import TRACEPARENT_METADATA, TRACESTATE_METADATA, TraceParent, parse_traceparent
 
 SERVICE = "tandem-gateway"
 """What the collector calls us, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say something else."""

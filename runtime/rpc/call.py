@@ -19,14 +19,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from runtime.deadlines import Deadline
-from runtime.rpc.arrival import arrival_wait_seconds
-from runtime.rpc.caller import Owner, caller_of, metadata_of, owner_of
 from runtime.rpc.message import Context, parse
+from runtime.rpc.metadata import Owner, arrival_wait_seconds, caller_of, metadata_of, owner_of, sampled_trace_id
 from runtime.rpc.routes import Route, route_of
-from runtime.rpc.served.ledger import REQUEST_ID_METADATA, ServedLedger
-from runtime.rpc.served.trailer import SERVED_METADATA, ServedCount
+from runtime.rpc.served import REQUEST_ID_METADATA, SERVED_METADATA, ServedCount, ServedLedger
 from runtime.rpc.status import code_of, status_details
-from runtime.rpc.traceparent import sampled_trace_id
 from tandem.shared.errors import Internal, ResourceExhausted, TandemError
 
 logger = logging.getLogger(__name__)
@@ -56,7 +53,7 @@ class Call:
 
     @property
     def caller(self) -> str:
-        """The opaque identifier that the gateway sent, or `runtime.rpc.caller.NOBODY`. Raises InvalidArgument."""
+        """The opaque identifier that the gateway sent, or `runtime.rpc.metadata.NOBODY`. Raises InvalidArgument."""
         return caller_of(self._metadata)
 
     @property

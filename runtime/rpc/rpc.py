@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from runtime.rpc.call import Call, Method, Outcome, RpcObserver
 from runtime.rpc.message import Context, read_message, write
-from runtime.rpc.served.ledger import ServedLedger
+from runtime.rpc.served import ServedLedger
 from tandem.shared.errors import ResourceExhausted
 
 

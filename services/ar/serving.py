@@ -3,8 +3,8 @@
 from runtime.metrics import expose, new_registry
 from runtime.process.lifecycle import run_process, serve
 from runtime.rpc.rpc import service_handler
-from runtime.rpc.served.ledger import ServedLedger
-from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.rpc.served import ServedLedger
+from runtime.server.served_service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from services.ar.api.service import ArServicer
 from services.ar.loading import ArWorker

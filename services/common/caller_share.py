@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from runtime.rpc.caller import connection_of
+from runtime.rpc.metadata import connection_of
 
 
 class CallerCounts:

@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
-from runtime.rpc.caller import connection_of
+from runtime.rpc.metadata import connection_of
 
 
 class Owned(Hashable, Protocol):

@@ -9,7 +9,7 @@ import math
 import threading
 from collections import Counter
 
-from runtime.rpc.caller import NOBODY
+from runtime.rpc.metadata import NOBODY
 from tandem.shared.errors import ResourceExhausted
 
 _RETRY_SECONDS = 1.0

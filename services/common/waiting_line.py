@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from runtime.rpc.caller import NOBODY, connection_of
+from runtime.rpc.metadata import NOBODY, connection_of
 
 
 class Queue(Protocol):

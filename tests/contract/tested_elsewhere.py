@@ -3,7 +3,6 @@
 TESTED_ELSEWHERE = {
     "faults/test_kills.py": ("runtime/process/tethered",),
     "integration/gateway": ("gateway/",),
-    "integration/runtime/rpc/served/test_served.py": ("runtime/rpc/served/service",),
     "integration/runtime/server/test_server.py": (
         "runtime/http2/events",
         "runtime/http2/library",
@@ -13,7 +12,6 @@ TESTED_ELSEWHERE = {
         "runtime/rpc/status",
         "runtime/server/grpcio",
         "runtime/server/health",
-        "runtime/server/health_servicer",
         "runtime/server/reflection",
     ),
     "integration/services/ar/api/test_scoring.py": ("services/ar/api/image", "services/ar/api/modality"),

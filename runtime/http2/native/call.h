@@ -49,7 +49,7 @@ struct Call {
     std::string path, metadata;  // metadata: key, value, key, value, ..., each ended by a null character
     std::string incoming;        // of a message that is not whole yet, its five bytes of prefix included
     double timeout = INFINITY, deadline = INFINITY;
-    std::string caller, peer;  // as caller.py has them; the transport's peer if the metadata name neither
+    std::string caller, peer;  // as metadata.py has them; the transport's peer if the metadata name neither
     std::string owner;         // whose memory it takes: the caller's, else that of the peer's address
     std::string model;  // that the message names
     std::string kind;   // see standing.h; empty unless Python was told of it and has not finished it

@@ -9,7 +9,7 @@
 
 class Server;
 
-// The address and port of a peer as caller.py has it; empty for one at a Unix socket.
+// The address and port of a peer as metadata.py has it; empty for one at a Unix socket.
 inline std::string named(const sockaddr_storage& peer) {
     const auto& four = reinterpret_cast<const sockaddr_in&>(peer);
     const auto& six = reinterpret_cast<const sockaddr_in6&>(peer);

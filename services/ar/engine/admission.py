@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from runtime.deadlines import Deadline
-from runtime.rpc.caller import NOBODY, connection_of
+from runtime.rpc.metadata import NOBODY, connection_of
 from services.common.caller_share import CallerCounts
 from services.common.waiting_line import WaitingLine
 from services.common.waiting_time import check_wait

@@ -8,7 +8,7 @@ functions of who runs and who waits; the scheduler acts on them.
 from collections import Counter
 from collections.abc import Callable
 
-from runtime.rpc.caller import connection_of
+from runtime.rpc.metadata import connection_of
 from services.ar.engine.sequence import Sequence
 from services.common.fair_queue import FairQueue
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Generic
 
 from runtime.deadlines import Deadline
-from runtime.rpc.caller import NOBODY
+from runtime.rpc.metadata import NOBODY
 from services.common.batching.pass_times import PassTimes
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Payload, Result

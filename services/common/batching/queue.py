@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from runtime.rpc.caller import NOBODY, connection_of
+from runtime.rpc.metadata import NOBODY, connection_of
 from services.common.batching.request import BatchRequest, Payload, Result, Slice
 from services.common.caller_share import CallerCounts
 from services.common.fair_queue import FairQueue

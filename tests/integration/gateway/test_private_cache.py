@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import json_format
 
 from gateway.access.api_keys import ApiKey
-from runtime.rpc.caller import CALLER_METADATA
+from runtime.rpc.metadata import CALLER_METADATA
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.running import RunningGateway, running_gateway

@@ -14,8 +14,8 @@ from gateway.figures import late_served
 from gateway.figures.late_served import LateServed
 from gateway.figures.replicas import Replicas
 from gateway.proxy.admin import ProxiedReplica
-from runtime.rpc.served.ledger import ServedLedger
-from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.rpc.served import ServedLedger
+from runtime.server.served_service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from tandem.common.v1.served_pb2 import Served
 from tests.unit.gateway.figures.entries import NEVER_ASKED, left, served

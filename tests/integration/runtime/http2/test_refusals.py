@@ -5,8 +5,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from runtime.rpc.caller import PEER_METADATA, metadata_of, peer_of
 from runtime.rpc.message import read_message
+from runtime.rpc.metadata import PEER_METADATA, metadata_of, peer_of
 from tests.faults.attacks.connection import Stream, connected
 from tests.faults.attacks.grpc_stream import begin, call_headers, framed
 

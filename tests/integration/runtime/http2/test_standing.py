@@ -15,7 +15,7 @@ from runtime.http2.library import open_http2
 from runtime.http2.server import Http2Server
 from runtime.rpc.call import Call
 from runtime.rpc.rpc import service_handler
-from runtime.rpc.served.trailer import SERVED_METADATA
+from runtime.rpc.served import SERVED_METADATA
 from tandem.common.v1 import served_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.compiled.recipe import LibraryUnavailable

@@ -13,8 +13,8 @@ import transformers
 from prometheus_client import CollectorRegistry
 
 from runtime.rpc.rpc import service_handler
-from runtime.rpc.served.ledger import ServedLedger
-from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.rpc.served import ServedLedger
+from runtime.server.served_service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from services.ar.api.service import ArServicer
 from services.ar.compute.torch.kv_cache import CausalAttention

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from runtime.http2 import Http2
 from runtime.rpc.rpc import service_handler
-from runtime.rpc.served.ledger import ServedLedger
-from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.rpc.served import ServedLedger
+from runtime.server.served_service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from services.common.runtimes.onnx_session import OnnxSession
 from services.gan.api.service import GanServicer

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.rpc.caller import NOBODY, Owner
+from runtime.rpc.metadata import NOBODY, Owner
 from services.common.caller_share import CallerCounts
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runtime.rpc.caller import Owner
+from runtime.rpc.metadata import Owner
 from services.common.fair_queue import FairQueue
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from runtime.rpc.caller import NOBODY
+from runtime.rpc.metadata import NOBODY
 from services.common import memory as module
 from services.common.memory import Memory
 from tandem.shared.errors import ResourceExhausted

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from runtime.rpc.caller import NOBODY
+from runtime.rpc.metadata import NOBODY
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import BatchRequest

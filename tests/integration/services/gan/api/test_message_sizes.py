@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA
+from runtime.rpc.metadata import CALLER_METADATA, PEER_METADATA
 from services.gan.latents import draw_latents
 from tandem.client import AsyncTandemClient, InvalidArgument, ReplyTooLarge
 from tandem.common.v1 import images_pb2

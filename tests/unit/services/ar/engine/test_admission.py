@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.rpc.caller import Owner
+from runtime.rpc.metadata import Owner
 from services.ar.engine.admission import Admission, AdmissionLimits
 from services.ar.loading import admission_limits
 from services.ar.settings import ArSettings

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from runtime.rpc.caller import Owner
+from runtime.rpc.metadata import Owner
 from services.ar.engine.fair_share import FEW_ROWS
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.engine.step import Work

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.deadlines import Deadline
-from runtime.rpc.caller import Owner
+from runtime.rpc.metadata import Owner
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import BatchRequest
 

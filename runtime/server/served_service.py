@@ -4,7 +4,7 @@ import grpc
 
 from runtime.rpc.call import Call, Unobserved
 from runtime.rpc.rpc import service_handler
-from runtime.rpc.served.ledger import ServedLedger
+from runtime.rpc.served import ServedLedger
 from tandem.common.v1 import served_pb2
 from tandem.shared.errors import InvalidArgument
 

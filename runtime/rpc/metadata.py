@@ -1,9 +1,14 @@
-"""Who calls, as the gateway says in the metadata of a call.
+"""What the metadata of a call says: who calls, when the request came to the proxy, and which trace it belongs to.
 
-With API keys: one opaque identifier a key. A backend keeps apart by it what callers must not learn of each other, such
-as whose prompts are in a cache. Besides, each call names its peer, an address and a port, which are one connection.
-Callers take turns and have a share each of what is bounded: a key, else an address. Within a caller, its connections
-take turns. Neither says anything about rights. Who reaches a backend's port directly can send either: see SECURITY.md.
+Who calls, with API keys: one opaque identifier a key. A backend keeps apart by it what callers must not learn of each
+other, such as whose prompts are in a cache. Besides, each call names its peer, an address and a port, which are one
+connection. Callers take turns and have a share each of what is bounded: a key, else an address. Within a caller, its
+connections take turns. Neither says anything about rights. Who reaches a backend's port directly can send either: see
+SECURITY.md.
+
+When it came: what passes before a handler runs, in sockets and in the server's event loop, cannot be seen from the
+handler. The proxy's wall clock is compared with this machine's, so between machines the figure is as good as their
+clocks agree. The trace: the header `traceparent` of W3C Trace Context.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tandem.shared.errors import InvalidArgument
 
@@ -96,3 +101,65 @@ def owner_of(metadata: Metadata) -> Owner:
 def _owner(caller: Value | tuple[Value, ...] | None, peer: Value | tuple[Value, ...] | None) -> Owner:
     identifier = NOBODY if caller is None else caller_of({CALLER_METADATA: caller})
     return Owner.of(identifier, NOBODY if peer is None else peer_of({PEER_METADATA: peer}))
+
+
+ARRIVED_METADATA = "tandem-arrived"
+"""Metadata key: when the request arrived at the proxy, seconds since the epoch with up to nine decimals."""
+
+MAX_WAIT_SECONDS = 600.0
+
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
+
+
+def arrival_wait_seconds(metadata: Metadata, now: float) -> float:
+    """Return how long before `now` (wall clock) the request arrived at the proxy, 0 to `MAX_WAIT_SECONDS`.
+
+    It is 0 unless the metadata has exactly one well-formed time that is neither 0 nor in the future.
+    """
+    value = metadata.get(ARRIVED_METADATA)
+    if not isinstance(value, str) or not _SECONDS.fullmatch(value):
+        return 0.0
+    arrived = float(value)
+    return min(max(0.0, now - arrived), MAX_WAIT_SECONDS) if arrived else 0.0
+
+
+TRACEPARENT_METADATA = "traceparent"
+TRACESTATE_METADATA = "tracestate"
+"""What tracing systems add of their own; it travels with the other, unread."""
+
+_SAMPLED = 1
+# Later versions may add fields; the first four stay as they are.
+_HEADER = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+_ONLY_VERSION, _NO_VERSION = "00", "ff"
+
+
+class TraceParent(NamedTuple):
+    """`trace_id` has 32 hexadecimal digits and `span_id`, that of the sender's span, 16; neither is all zeros."""
+
+    trace_id: str
+    span_id: str
+    is_sampled: bool
+
+
+def parse_traceparent(header: str) -> TraceParent | None:
+    """Return what the header says, None if it is malformed: a trace then begins anew."""
+    found = _HEADER.fullmatch(header)
+    if found is None:
+        return None
+    version, trace_id, span_id, flags, more = found.groups()
+    is_known = version != _NO_VERSION and not (version == _ONLY_VERSION and more)
+    if not is_known or not int(trace_id, 16) or not int(span_id, 16):
+        return None
+    return TraceParent(trace_id, span_id, bool(int(flags, 16) & _SAMPLED))
+
+
+def sampled_trace_id(metadata: Metadata) -> str:
+    """Return the trace that a call with this metadata belongs to; empty if there is none that is recorded.
+
+    Several values count as none, because it is unclear which one is meant.
+    """
+    value = metadata.get(TRACEPARENT_METADATA)
+    if not isinstance(value, str):
+        return ""
+    found = parse_traceparent(value)
+    return found.trace_id if found is not None and found.is_sampled else ""

@@ -11,9 +11,8 @@ import pytest
 
 from runtime.rpc.call import Call
 from runtime.rpc.rpc import service_handler
-from runtime.rpc.served.ledger import ServedLedger
-from runtime.rpc.served.service import SERVED_SERVICE, served_handler
-from runtime.rpc.served.trailer import SERVED_METADATA
+from runtime.rpc.served import SERVED_METADATA, ServedLedger
+from runtime.server.served_service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from tandem.common.v1 import images_pb2, served_pb2, served_pb2_grpc, timings_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
