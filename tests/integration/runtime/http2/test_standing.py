@@ -20,9 +20,8 @@ from tandem.common.v1 import served_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.compiled.recipe import LibraryUnavailable
 from tandem.shared.errors import ResourceExhausted
+from tests.integration.runtime.gan_service import DESCRIPTOR, SAMPLE, GanServicer
 
-DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
-SAMPLE = f"/{DESCRIPTOR.full_name}/Sample"
 LIMIT_SECONDS = 60
 SHORT_SECONDS = 5
 # Python begins that many calls before it looks for more, and as many again before its first refusal is known.
@@ -32,7 +31,7 @@ FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 @dataclass
-class Servicer:
+class Servicer(GanServicer):
     """Holds as many calls as it has places until `gate` opens, and refuses the rest, and all that have little time.
 
     Notes the owner of each that it was asked about.
@@ -60,15 +59,6 @@ class Servicer:
         finally:
             self.num_held -= 1
         return gan_pb2.SampleResponse()
-
-    async def sample_stream(self, request: gan_pb2.SampleStreamRequest, call: Call) -> AsyncIterator[None]:
-        yield None
-
-    async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
-        return gan_pb2.DiscriminateResponse()
-
-    async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
-        return gan_pb2.ListModelsResponse()
 
 
 class Codes(Counter[str]):

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import grpc
 import pytest
@@ -11,21 +10,19 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from runtime.rpc.call import Call
-from runtime.rpc.rpc import service_handler
-from runtime.server.server import RpcServer
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import begin
+from tests.integration.runtime.gan_service import DESCRIPTOR, GanServicer, Observer, running
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
-DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 LIMIT_SECONDS = 60
 
 
-class Servicer:
+class Servicer(GanServicer):
     """Notes how many bytes each Sample had."""
 
     def __init__(self) -> None:
@@ -45,35 +42,10 @@ class Servicer:
             yield gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(images=images_pb2.ImageBatch(data=data)))
             self.num_large += 1
 
-    async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
-        return gan_pb2.DiscriminateResponse()
-
-    async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
-        return gan_pb2.ListModelsResponse()
-
-
-class Codes(list):
-    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
-        self.append(code)
-
-    def refused(self, rpc: str, code: str, count: int) -> None:
-        self.extend([code] * count)
-
-
-@asynccontextmanager
-async def running(servicer: Servicer, codes: Codes) -> AsyncIterator[tuple[RpcServer, grpc.aio.Channel]]:
-    server = RpcServer("127.0.0.1", 0, [service_handler(DESCRIPTOR, servicer, codes)], [DESCRIPTOR.full_name])
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            yield server, channel
-    finally:
-        await server.stop(0)
-
 
 @pytest.fixture
 async def server():
-    async with running(Servicer(), Codes()) as found:
+    async with running(Servicer(), Observer()) as found:
         yield found
 
 
@@ -166,21 +138,21 @@ async def test_a_drain_waits_neither_for_watchers_nor_for_silent_clients(server,
 
 
 async def test_a_compressed_message_is_refused_before_it_is_inflated():
-    servicer, codes = Servicer(), Codes()
-    async with running(servicer, codes) as (server, _):
+    servicer, observer = Servicer(), Observer()
+    async with running(servicer, observer) as (server, _):
         address, message = f"127.0.0.1:{server.port}", gan_pb2.SampleRequest(model="x" * 1000).SerializeToString()
         async with grpc.aio.insecure_channel(address, compression=grpc.Compression.Gzip) as channel:
             call = channel.unary_unary(f"/{DESCRIPTOR.full_name}/Sample")(message)
             assert await code_of(call) is grpc.StatusCode.UNIMPLEMENTED
     assert servicer.sizes == []
-    assert "OK" not in codes
+    assert "OK" not in observer.codes
 
 
 @pytest.mark.parametrize("who_ends", ["client", "server"])
 async def test_a_writer_that_waits_for_a_client_that_does_not_read_is_ended(who_ends):
-    servicer, codes = Servicer(), Codes()
+    servicer, observer = Servicer(), Observer()
     request = gan_pb2.SampleStreamRequest(images_per_message=1).SerializeToString()
-    async with running(servicer, codes) as (server, _), asyncio.timeout(LIMIT_SECONDS):
+    async with running(servicer, observer) as (server, _), asyncio.timeout(LIMIT_SECONDS):
         async with connected(f"127.0.0.1:{server.port}", window=20_000) as connection:
             await begin(connection, f"/{DESCRIPTOR.full_name}/SampleStream", request)
             before = -1
@@ -189,6 +161,6 @@ async def test_a_writer_that_waits_for_a_client_that_does_not_read_is_ended(who_
                 await asyncio.sleep(0.3)
             if who_ends == "server":
                 await server.stop(0.1)
-        while not codes:
+        while not observer.codes:
             await asyncio.sleep(0.01)
-    assert codes == ["CANCELLED"]
+    assert observer.codes == ["CANCELLED"]

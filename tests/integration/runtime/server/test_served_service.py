@@ -4,23 +4,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import grpc
 import pytest
 
 from runtime.rpc.call import Call
-from runtime.rpc.rpc import service_handler
 from runtime.rpc.served import SERVED_METADATA, ServedLedger
 from runtime.server.served_service import SERVED_SERVICE, served_handler
-from runtime.server.server import RpcServer
 from tandem.common.v1 import images_pb2, served_pb2, served_pb2_grpc, timings_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tandem.shared import errors
+from tests.integration.runtime import gan_service
+from tests.integration.runtime.gan_service import GanServicer, Observer
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
-DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
 TIMINGS = timings_pb2.Timings(queue_seconds=0.125, compute_seconds=0.5, total_seconds=0.75)
 
 
@@ -28,7 +27,7 @@ def part(num_images: int, **fields: object) -> gan_pb2.SampleResponse:
     return gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[num_images, 2, 2, 1]), **fields)
 
 
-class Servicer:
+class Servicer(GanServicer):
     """Does what the model's name says, under the name "tiny"."""
 
     def __init__(self) -> None:
@@ -66,29 +65,6 @@ class Servicer:
         finally:
             self.stopped.set()
 
-    async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
-        return gan_pb2.DiscriminateResponse()
-
-    async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
-        return gan_pb2.ListModelsResponse()
-
-
-@dataclass
-class Observer:
-    """Notes how each call ended, and how long it took."""
-
-    codes: list[str] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    traces: list[str] = field(default_factory=list)
-
-    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
-        self.codes.append(code)
-        self.seconds.append(seconds)
-        self.traces.append(trace_id)
-
-    def refused(self, rpc: str, code: str, count: int) -> None:
-        self.codes.extend([code] * count)
-
 
 @dataclass
 class Backend:
@@ -113,15 +89,10 @@ class Backend:
 @asynccontextmanager
 async def running() -> AsyncIterator[Backend]:
     servicer, observer, ledger = Servicer(), Observer(), ServedLedger()
-    handlers = [service_handler(DESCRIPTOR, servicer, observer, ledger), served_handler(ledger)]
-    server = RpcServer("127.0.0.1", 0, handlers, [DESCRIPTOR.full_name, SERVED_SERVICE])
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            stubs = gan_pb2_grpc.GanServiceStub(channel), served_pb2_grpc.ServedServiceStub(channel)
-            yield Backend(channel, *stubs, servicer, observer)
-    finally:
-        await server.stop(1.0)
+    serving = gan_service.running(servicer, observer, ledger, [served_handler(ledger)], [SERVED_SERVICE])
+    async with serving as (_, channel):
+        stubs = gan_pb2_grpc.GanServiceStub(channel), served_pb2_grpc.ServedServiceStub(channel)
+        yield Backend(channel, *stubs, servicer, observer)
 
 
 async def served_of(call: grpc.aio.Call) -> served_pb2.Served:

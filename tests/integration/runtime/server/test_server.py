@@ -9,18 +9,16 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime.rpc.rpc import service_handler
 from runtime.server.server import PortInUse, RpcServer
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tandem.shared import errors
+from tests.integration.runtime import gan_service
+from tests.integration.runtime.gan_service import DESCRIPTOR, SAMPLE, GanServicer, Observer
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
-DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
-SAMPLE = "/tandem.gan.v1.GanService/Sample"
 
-
-class Servicer:
+class Servicer(GanServicer):
     """Does what the model's name says."""
 
     def __init__(self) -> None:
@@ -43,41 +41,16 @@ class Servicer:
                 self.cancelled.set()
         return gan_pb2.SampleResponse(seed=7)
 
-    async def sample_stream(self, request, call):
-        for index in range(3):
-            yield gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(first_index=index))
-
-    async def discriminate(self, request, call):
-        return gan_pb2.DiscriminateResponse()
-
-    async def list_models(self, request, call):
-        return gan_pb2.ListModelsResponse()
-
 
 class EndOfTest(Exception):
     """Ends a loop that has no end of its own."""
 
 
-class Observer(list):
-    """Notes the code of each call that ended."""
-
-    def finished(self, rpc, code, seconds, trace_id):
-        self.append((rpc, code))
-
-    def refused(self, rpc, code, count):
-        self.extend([(rpc, code)] * count)
-
-
 @asynccontextmanager
 async def running():
     servicer, observer = Servicer(), Observer()
-    server = RpcServer("127.0.0.1", 0, [service_handler(DESCRIPTOR, servicer, observer)], [DESCRIPTOR.full_name])
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            yield server, channel, servicer, observer
-    finally:
-        await server.stop(1.0)
+    async with gan_service.running(servicer, observer) as (server, channel):
+        yield server, channel, servicer, observer
 
 
 async def failure(call) -> grpc.aio.AioRpcError:
@@ -102,7 +75,7 @@ async def test_errors_travel_with_their_details():
     assert details(bad, error_details_pb2.BadRequest).field_violations[0].field == "count"
     assert details(full, error_details_pb2.RetryInfo).retry_delay.ToTimedelta().total_seconds() == 0.5
     assert fault.details() == "internal error; the server's log has the details"
-    assert [code for _, code in observer] == ["INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "INTERNAL"]
+    assert observer.codes == ["INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "INTERNAL"]
 
 
 async def test_a_call_without_a_message_and_a_malformed_one_are_invalid():
@@ -121,14 +94,14 @@ async def test_calls_that_never_send_their_message_end_and_hold_nobody_up(monkey
         assert (await gan_pb2_grpc.GanServiceStub(channel).Sample(gan_pb2.SampleRequest())).seed == 7
         codes = {(await failure(call)).code() for call in silent}
     assert codes == {grpc.StatusCode.DEADLINE_EXCEEDED}
-    assert len(observer) == 51
+    assert len(observer.codes) == 51
 
 
 async def test_too_large_a_message_is_refused():
     async with running() as (_, channel, _, observer):
         error = await failure(channel.unary_unary(SAMPLE)(b"\x0a" * (5 << 20)))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert observer == [("Sample", "RESOURCE_EXHAUSTED")]
+    assert observer.codes == ["RESOURCE_EXHAUSTED"]
 
 
 @pytest.mark.parametrize(("timeout", "code"), [(0.2, "DEADLINE_EXCEEDED"), (None, "CANCELLED")])
@@ -142,9 +115,9 @@ async def test_a_deadline_or_a_cancel_stops_the_work(timeout, code):
             await call
         await asyncio.wait_for(servicer.cancelled.wait(), 60)
         async with asyncio.timeout(60):
-            while not observer:
+            while not observer.codes:
                 await asyncio.sleep(0)
-    assert observer == [("Sample", code)]
+    assert observer.codes == [code]
 
 
 async def test_a_health_check_tells_the_port_of_the_metrics():
