@@ -20,10 +20,8 @@ from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import LoadTester, open_tester
 from benchmarks.harness.results import Stopwatch, write
 from benchmarks.harness.servers import ROOT, gateway, service
-from benchmarks.runtimes.contenders import LARGEST_BATCH, Contender
+from benchmarks.runtimes.bare import open_bare_loop
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
-from services.gan.generator_instances import open_instances, probe
-from services.gan.settings import GanSettings
 from tandem.measure.scenario import ClosedLoop
 from tandem.measure.workload_text import parse_workload
 from tandem.shared.models import Model, ModelRepository
@@ -55,27 +53,14 @@ def served(model: Model, folder: Path, figures: Figures) -> Iterator[Targets]:
         yield targets
 
 
-def opened(model: Model, folder: Path) -> Contender:
-    """Return the instances of the model as the service has them."""
-    image = model.spec.image
-    assert image is not None
-    generators = open_instances(
-        model, image, GanSettings.model_validate({"models_dir": folder, "models": [model.name]})
-    )
-    generator, calibrated = generators.instances[0], generators.calibrated
-    assert calibrated is not None, "the bare loop is the CPU's"
-    sessions = calibrated.sessions[: calibrated.configuration.num_instances]
-    return Contender(sessions, generator, generator.feed(probe(image, LARGEST_BATCH)))
-
-
 def measure(model: Model, folder: Path, rounds: int, seconds: float, figures: Figures) -> None:
     """Add images a second of every load and bare batch, in turns."""
-    bare = opened(model, folder)
+    bare = open_bare_loop(model, folder)
     with served(model, folder, figures) as targets:
         names = list(targets)
         for number in range(rounds):
             for size in BATCHES:
-                figures.add(f"bare {size}", model.name, bare.loop(size, seconds)["images_per_second"])
+                figures.add(f"bare {size}", model.name, bare.run(size, seconds)["images_per_second"])
             for name in names[number % len(names) :] + names[: number % len(names)]:
                 (images, callers), tester = targets[name]
                 workload, load = (

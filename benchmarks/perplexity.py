@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 from rich.progress import track
-from tokenizers import Tokenizer
 
 from benchmarks.harness.backend import TEXT_MODEL as MODEL
 from benchmarks.harness.command import parser, some_of
@@ -27,10 +26,9 @@ from benchmarks.harness.processes import free_port, running
 from benchmarks.harness.results import write
 from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.peers.engine import Need
-from benchmarks.peers.engines import write_weights
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.peers.llama_cpp_server import install, load
-from benchmarks.peers.weights import load_dense
+from benchmarks.peers.weights import load_dense, tokenizer_of, write_weights
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.workloads import tandem
 from tandem.client import TandemClient, TandemRpcError
@@ -110,7 +108,7 @@ def by_llama_cpp(cache: Path, weights: Path, texts: Windows) -> Losses:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     around, gguf = surroundings(), ModelRepository(Path("models")).get(MODEL).transformer_path()
     weights = write_weights(options.cache, gguf)
-    text = fetch(options.cache, Tokenizer.from_file(str(weights / "huggingface/tokenizer.json")))
+    text = fetch(options.cache, tokenizer_of(gguf))
     texts = windows(text.ids, options.windows)
     reference = by_transformers(gguf, "bfloat16", texts)
     scorers: dict[str, Callable[[], Losses]] = {}

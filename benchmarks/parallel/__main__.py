@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,11 @@ from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.figures import NOW, Figures
 from benchmarks.harness.results import Stopwatch, are_met, write
 from benchmarks.harness.servers import ROOT
-from benchmarks.parallel.bars import BATCH_SIZES, DIRECT, FP32, PEERS, bars, compared
-from benchmarks.parallel.contenders import Contender, loop_of, loops, tandem
+from benchmarks.parallel.bars import BATCH_SIZES, FP32, PEERS, bars, compared
+from benchmarks.parallel.contenders import Contender, loops, tandem
 from benchmarks.parallel.measuring import check, expected_levels, measure_loads
 from benchmarks.parallel.peers import VERSIONS, Peers
-from benchmarks.runtimes import contenders as runtimes
+from benchmarks.runtimes.bare import BareLoop
 from tandem.measure.statistics.interleaving import turns
 from tandem.shared.models import ModelRepository
 
@@ -45,19 +45,19 @@ class Session:
     def __init__(
         self,
         contenders: Sequence[Contender],
-        bare: Mapping[str, runtimes.Contender],
+        bare: Sequence[BareLoop],
         peers: Peers,
         seconds: float,
         figures: Figures,
     ) -> None:
         self._measures: dict[str, Callable[[], dict[str, float]]]
         self._measures = {contender.name: partial(self._measure, contender) for contender in contenders}
-        self._measures |= {name: partial(_measure_loop, loop, seconds) for name, loop in bare.items()}
+        self._measures |= {loop.name: partial(_measure_loop, loop, seconds) for loop in bare}
         self._expected = expected_levels(peers.generator)
         self._wrk = peers.folder / "wrk"
         self._seconds = seconds
         self.figures = figures
-        self.runtime = FP32
+        self.runtime = bare[-1].name if bare else FP32
 
     def run(self, rounds: int) -> None:
         """Measure all rounds; a contender that fails is missing from that round."""
@@ -76,15 +76,13 @@ class Session:
         """Return the figures of all workloads."""
         with contender.start() as served:
             off = check(served, contender.dialect, self._expected)
-            if contender.name == DIRECT:
-                self.runtime = loop_of(served)
             found = measure_loads(contender.name, served, contender.dialect, self._wrk, self._seconds, self.figures)
         return {"levels_off": off, **found}
 
 
-def _measure_loop(loop: runtimes.Contender, seconds: float) -> dict[str, float]:
+def _measure_loop(loop: BareLoop, seconds: float) -> dict[str, float]:
     """Return the figures of a bare loop at all batch sizes."""
-    measured = {size: loop.loop(size, seconds) for size in BATCH_SIZES}
+    measured = {size: loop.run(size, seconds) for size in BATCH_SIZES}
     return {f"bare.{size}.{figure}": value for size, found in measured.items() for figure, value in found.items()}
 
 
@@ -99,7 +97,7 @@ def measure(rounds: int, seconds: float, folder: Path, peer_names: Sequence[str]
     more = {
         "runtime": session.runtime,
         "contenders": [contender.name for contender in contenders],
-        "loops": list(bare),
+        "loops": [loop.name for loop in bare],
         "peers": VERSIONS,
         "absent": peers.absent,
     }

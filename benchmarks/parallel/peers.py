@@ -131,27 +131,27 @@ class Peers:
 
     def _native(self) -> Contender:
         folder = self.folder / "native"
-        once(folder, hashlib.sha256(_NATIVE.read_bytes()).hexdigest(), _compile)
-        library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"), None)
-        if library is None:
-            raise CannotSetUp(f"onnxruntime {_RUNTIME} has brought no shared library")
-        rest = (str(self.generator), str(library), str(os.cpu_count() or 1))
+        once(folder, f"{hashlib.sha256(_NATIVE.read_bytes()).hexdigest()} {_RUNTIME}", _compile)
+        rest = (str(self.generator), str(os.cpu_count() or 1))
         return _contender(NATIVE, TANDEM, lambda port: [str(folder / "server"), str(port), *rest])
 
 
 def _compile(folder: Path) -> None:
     """Compile the C++ reference into `folder`, with Debian's headers of ONNX Runtime; the library is the wheel's."""
     log = folder / "log"
+    library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"), None)
+    if library is None:
+        raise CannotSetUp(f"onnxruntime {_RUNTIME} has brought no shared library")
     unpack_debian_package("libonnxruntime-dev", folder / "debian", log)
     packages = (ROOT / "protos/tandem" / name for name in ("common", "gan"))
-    protos = [str(each.relative_to(ROOT / "protos")) for package in packages for each in package.rglob("*.proto")]
+    protos = [str(file.relative_to(ROOT / "protos")) for package in packages for file in package.rglob("*.proto")]
     plugin = shutil.which("grpc_cpp_plugin") or "grpc_cpp_plugin"
     outputs = (f"--cpp_out={folder}", f"--grpc_out={folder}", f"--plugin=protoc-gen-grpc={plugin}")
     run(["protoc", f"-I{ROOT / 'protos'}", *outputs, *protos], log)
     includes = (f"-I{folder}", f"-I{folder / 'debian/usr/include/onnxruntime'}")
     sources = map(str, (_NATIVE, *folder.rglob("*.cc")))
-    flags = ("-std=c++20", "-O2", "-DORT_API_MANUAL_INIT", *includes, "-o", str(folder / "server"))
-    run(["g++", *flags, *sources, *_NATIVE_LIBRARIES], log)
+    flags = ("-std=c++20", "-O2", f"-Wl,-rpath,{library.parent}", *includes, "-o", str(folder / "server"))
+    run(["g++", *flags, *sources, library, *_NATIVE_LIBRARIES], log)
 
 
 def _packages(python: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.peers import llama_cpp_server
 from benchmarks.peers.engine import COMPLETIONS, Engine, Need
-from benchmarks.peers.installing import environment, run
+from benchmarks.peers.installing import environment
 
 PEERS: dict[str, Callable[[Path], Engine]] = {
     "llama-q8_0": lambda folder: llama_cpp(folder, "Q8_0"),
@@ -16,14 +16,6 @@ PEERS: dict[str, Callable[[Path], Engine]] = {
     "openvino-q4_0": lambda folder: openvino(folder, "OpenVINO from Q4_0", "Q4_0"),
 }
 """The libraries on 4 and 8 bits that were fastest at something, and llama.cpp on both; each lives under a folder."""
-
-
-def write_weights(folder: Path, gguf: Path) -> Path:
-    """Write what peers read in place of the GGUF file; return its folder. Raises CannotSetUp."""
-    weights = folder / "weights"
-    weights.mkdir(parents=True, exist_ok=True)
-    run([sys.executable, "-m", "benchmarks.peers.weights", gguf, weights], weights / "log")
-    return weights
 
 
 def llama_cpp(folder: Path, precision: str) -> Engine:

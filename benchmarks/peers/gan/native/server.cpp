@@ -1,11 +1,10 @@
 // The GAN behind gRPC's callback API and ONNX Runtime, all in C++: what the cores can do with a server around the pass.
 //
-//   server PORT GENERATOR ONNX_RUNTIME_LIBRARY SESSIONS
+//   server PORT GENERATOR SESSIONS
 //
 // Answers Sample with raw bytes on 127.0.0.1:PORT until it is ended, and nothing more: no validation, no exact seeds. A
 // thread for each session of one thread; each takes what is queued, up to 64 images.
 
-#include <dlfcn.h>
 #include <grpcpp/grpcpp.h>
 #include <onnxruntime_cxx_api.h>
 
@@ -132,23 +131,12 @@ private:
     Queue& queue_;
 };
 
-static void load_runtime(const char* path) {
-    void* library = dlopen(path, RTLD_NOW);
-    auto* base = library ? reinterpret_cast<decltype(&OrtGetApiBase)>(dlsym(library, "OrtGetApiBase")) : nullptr;
-    if (base == nullptr) {
-        fprintf(stderr, "%s is not ONNX Runtime: %s\n", path, dlerror());
-        exit(1);
-    }
-    Ort::InitApi(base()->GetApi(ORT_API_VERSION));
-}
-
 int main(int count, char** words) {
-    if (count != 5) return fprintf(stderr, "usage: see the head of server.cpp\n"), 1;
-    load_runtime(words[3]);
+    if (count != 4) return fprintf(stderr, "usage: see the head of server.cpp\n"), 1;
     const Ort::Env env;
     Queue queue;
     std::vector<std::jthread> threads;
-    for (int session = 0; session < atoi(words[4]); ++session)
+    for (int session = 0; session < atoi(words[3]); ++session)
         threads.emplace_back([&queue, generator = std::make_shared<Generator>(env, words[2])] {
             for (;;) generator->draw(queue.take());
         });
@@ -156,7 +144,5 @@ int main(int count, char** words) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:" + std::string(words[1]), grpc::InsecureServerCredentials());
     builder.RegisterService(&service);
-    const auto server = builder.BuildAndStart();
-    if (server == nullptr) return fprintf(stderr, "cannot listen on port %s\n", words[1]), 1;
-    server->Wait();
+    builder.BuildAndStart()->Wait();
 }

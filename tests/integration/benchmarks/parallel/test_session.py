@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from benchmarks.parallel.bars import ALONE, BULK, DIRECT, FP32, MANY, PLAIN, SOM
 from benchmarks.parallel.contenders import Contender, loops, tandem
 from benchmarks.parallel.dialects import TANDEM
 from benchmarks.parallel.peers import Peers
-from benchmarks.runtimes import contenders as runtimes
+from benchmarks.runtimes.bare import BareLoop
 from tandem.shared.models import ModelRepository
 
 GENERATOR = ROOT / "models/fashion-gan/generator.onnx"
@@ -21,7 +21,7 @@ GENERATOR = ROOT / "models/fashion-gan/generator.onnx"
 SECONDS = 0.3
 
 
-def measured(contenders: Sequence[Contender], bare: Mapping[str, runtimes.Contender], folder: Path) -> Figures:
+def measured(contenders: Sequence[Contender], bare: Sequence[BareLoop], folder: Path) -> Figures:
     session = Session(contenders, bare, Peers(folder, GENERATOR), SECONDS, Figures(most_attempts=1))
     session.run(1)
     return session.figures
@@ -45,7 +45,7 @@ def test_who_draws_other_images_is_left_out_and_who_does_not_start_is_told_with_
     direct, *_ = tandem()
     lies = replace(TANDEM, explicit=lambda latents, labels: TANDEM.explicit(-latents, labels))
     (plain,) = Peers(tmp_path, Path("no-such-file.onnx")).contenders([PLAIN])
-    found = measured([Contender("liar", lies, direct.start), plain], {}, tmp_path)
+    found = measured([Contender("liar", lies, direct.start), plain], [], tmp_path)
     assert len(found.failures) == 2
     assert any("liar: other images came back" in failure for failure in found.failures)
     assert any("no-such-file.onnx" in failure for failure in found.failures)
