@@ -1,30 +1,19 @@
 """What the commands of `tandem bench` and `tandem race` print of a document: tables, sentences, and what is wrong."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import printable
 from tandem.measure.report.prose import answers, paragraphs, problems
-from tandem.measure.report.tables.colocation import colocation_tables
 from tandem.measure.report.tables.comparison import comparison_tables, race_table, work_table
-from tandem.measure.report.tables.crossover import crossover_tables
-from tandem.measure.report.tables.growth import growth_tables
 from tandem.measure.report.tables.load import result_table
-from tandem.measure.report.tables.steps import steps_tables
+from tandem.measure.report.tables.studies import study_tables
 from tandem.measure.report.tables.table import Table
 from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.header import Header
 from tandem.measure.results.load import Document
-
-_TABLES: dict[str, Callable[[Any], Iterable[Table]]] = {
-    "colocation": colocation_tables,
-    "crossover": crossover_tables,
-    "growth": growth_tables,
-    "steps": steps_tables,
-}
 
 
 def show(terminal: Terminal, tables: Iterable[Table] = (), texts: Iterable[str] = ()) -> None:
@@ -57,7 +46,7 @@ def show_race(document: Comparison, terminal: Terminal) -> None:
 def show_study(document: Header, terminal: Terminal) -> None:
     """Show all but a comparison: its tables, what they say, how good the generator was, and what was wrong."""
     kind = document.kind
-    show(terminal, _TABLES[kind](document))
+    show(terminal, study_tables(document))
     if isinstance(document, Crossover):
         show(terminal, texts=paragraphs("crossover.capacities", document))
         for answer in answers(document):

@@ -14,40 +14,26 @@ from PIL import Image
 
 from tandem.measure import formats
 from tandem.measure.report.charts.chart import Chart, Stack
-from tandem.measure.report.charts.crossover import fit_charts
 from tandem.measure.report.charts.drawing import draw_svg, save_pngs
-from tandem.measure.report.charts.growth import growth_charts
 from tandem.measure.report.charts.load import cost_charts, load_charts
-from tandem.measure.report.charts.quality import KEY, law_chart, quality_chart
+from tandem.measure.report.charts.quality import KEY, quality_chart
+from tandem.measure.report.charts.studies import fit_charts, growth_charts, law_chart
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
 from tandem.measure.report.front import points_of
 from tandem.measure.report.prose import answers, paragraphs
 from tandem.measure.report.sources import Sources, matched_runs
 from tandem.measure.report.story import QUESTION, tell
-from tandem.measure.report.tables.colocation import colocation_tables
 from tandem.measure.report.tables.comparison import comparison_tables, phase_table, terms_table
-from tandem.measure.report.tables.crossover import crossover_tables
-from tandem.measure.report.tables.growth import growth_tables, modes_between
 from tandem.measure.report.tables.load import run_table
 from tandem.measure.report.tables.quality import quality_tables
-from tandem.measure.report.tables.steps import steps_tables
+from tandem.measure.report.tables.studies import modes_between, study_tables
 from tandem.measure.results.files import whole
 
 _MAX_PIXELS = 4_000_000
 _LOAD_KEYS = ("open", "closed", "goodput", "compared")
 # For whoever looks closer, in the page alone.
 _WITHOUT_PNG = ("cdf-alone", "cdf-load", "fit-unit", "growth-prefill")
-_TABLES = (
-    colocation_tables,
-    comparison_tables,
-    crossover_tables,
-    growth_tables,
-    phase_table,
-    quality_tables,
-    run_table,
-    steps_tables,
-    terms_table,
-)
+_TABLES = (comparison_tables, phase_table, quality_tables, run_table, study_tables, terms_table)
 
 
 def write_report(sources: Sources, html_file: Path, png_folder: Path) -> list[Path]:

@@ -1,12 +1,12 @@
-"""Cost against quality, a point each model and number of steps, as a report opens with it; and the law of the bits."""
+"""Cost against quality, a point each model and number of steps, as a report opens with it."""
 
 from collections.abc import Sequence
 
 from tandem.measure.formats import count, counted, rounded
-from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style
 from tandem.measure.report.front import fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import JudgedImages
-from tandem.measure.results.steps import Steps, StepsPoint
+from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
 
 KEY = "cost-quality"
@@ -89,15 +89,3 @@ def _staircase(name: str, role: Role, steps: Sequence[StepsPoint], points: Seque
     xs.append(max(wait.value for wait in all_waits))
     ys.append(ys[-1])
     return Series(name, role, "fit", [x * MILLISECONDS for x in xs], ys)
-
-
-def law_chart(document: Steps) -> Chart:
-    """Return what each step costs in bits, as measured and as its costs foretell."""
-    points = [point for point in document.points if point.steps is not None]
-    measured = [(float(point.steps or 0), point.bits_over_most, "") for point in points]
-    told = [(float(point.steps or 0), bits) for point in points if (bits := point.predicted_over_most) is not None]
-    series = [
-        value_series("measured", "sequential", "points", measured),
-        Series("sum of the steps' costs", "neutral", "fit", [steps for steps, _ in told], [bits for _, bits in told]),
-    ]
-    return Chart("steps-law", "Bits a token over those in the most steps", "steps", "bits a token", series)

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
+from operator import attrgetter
+from typing import Any, TypeVar
 
-from tandem.measure.formats import NONE, Show, ends
+from tandem.measure.formats import NONE, Show, ends, known
 from tandem.measure.results.value import Value
 
 
@@ -47,6 +49,16 @@ class Table:
 T = TypeVar("T")
 Columns = Mapping[str, Callable[[T], str | Cell]]
 """What each column is headed, and what of a thing stands in it."""
+
+
+def columns(*described: tuple[str, str, Show]) -> Columns[Any]:
+    """Return columns of (head, path of a field, how it is written); values come with how sure they are."""
+    return {head: partial(_cell, attrgetter(path), show) for head, path, show in described}
+
+
+def _cell(get: Callable[[Any], Any], show: Show, thing: Any) -> Cell:
+    found = get(thing)
+    return value_cell(found, show) if isinstance(found, Value) else Cell(known(found, show))
 
 
 def table_of(

@@ -5,21 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tandem.measure.report.prose import paragraphs, problems, sentence
-from tandem.measure.report.tables.colocation import colocation_tables
 from tandem.measure.report.tables.comparison import comparison_tables, race_table, readme_table, work_table
-from tandem.measure.report.tables.crossover import crossover_tables
-from tandem.measure.report.tables.growth import growth_tables
 from tandem.measure.report.tables.load import result_table, sweep_table
-from tandem.measure.report.tables.steps import steps_tables
+from tandem.measure.report.tables.studies import study_tables
 from tandem.measure.report.tables.table import Table
 from tandem.measure.report.tables.writers import markdown_table
-from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
-from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import Result
-from tandem.measure.results.growth import Growth
 from tandem.measure.results.load import Document
-from tandem.measure.results.steps import Steps
 from tandem.measure.studies.fit.capacity import capacity
 from tests.unit.tandem.measure.report.pages import check_golden
 from tests.unit.tandem.measure.report.variants import runs, variants
@@ -52,16 +45,9 @@ def tables_of(document: Result) -> list[Table]:
         case Comparison():
             work = [] if document.is_matched else [work_table(document)]
             return [*work, *comparison_tables(document), race_table(document), readme_table(document)]
-        case Crossover():
-            return crossover_tables(document)
-        case Growth():
-            return growth_tables(document)
-        case Steps():
-            return steps_tables(document)
-        case Colocation():
-            return list(colocation_tables(document))
         case Document():
             return [result_table(document)]
+    return study_tables(document)
 
 
 def test_all_sentences() -> None:

@@ -1,0 +1,119 @@
+"""Charts of studies: curves with intervals over the variable, and over them what was fitted."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
+from tandem.measure.report.tables.studies import GenerationMode
+from tandem.measure.results.crossover import Crossover
+from tandem.measure.results.growth import Growth, LineFit, StepFit
+from tandem.measure.results.steps import Steps
+from tandem.measure.statistics.curve import curve_of
+from tandem.measure.statistics.knee import step_time
+
+_NUM_POINTS = 60
+_KINDS: dict[str, tuple[Role, Style]] = {
+    "sequential": ("sequential", "points"),
+    "drafts, text that repeats itself": ("neutral", "points"),
+    "drafts, new text": ("neutral", "hollow"),
+    "parallel": ("parallel", "points"),
+}
+
+
+def _over(points: Iterable[Any], x: str, y: str, name: str, style: Style, scale: float = 1.0) -> Series:
+    """Return a figure `y` of points over their variable `x`."""
+    rows = [(float(getattr(point, x)), getattr(point, y), "") for point in points]
+    return value_series(name, "sequential", style, rows, scale)
+
+
+def _fit(name: str, role: Role, of: Callable[[float], Any], low: float, high: float, scale: float = 1.0) -> Series:
+    """Return what was fitted, as a line between two values of the variable."""
+    grid = np.geomspace(low, high, _NUM_POINTS).tolist()
+    return Series(name, role, "fit", grid, [float(of(x)) * scale for x in grid])
+
+
+def fit_charts(document: Crossover) -> list[Chart]:
+    """Return the service curves that a fit found, over what was measured."""
+    units: list[Series] = []
+    wholes: list[Series] = []
+    for service in document.services:
+        unit = "a step" if service.paradigm == "sequential" else "a pass"
+        for series, fitted, name in ((units, service.unit, unit), (wholes, service.whole, "a whole image")):
+            xs, role, curve = [point.x for point in fitted.points], service.paradigm, curve_of(fitted)
+            measured = [point.measured_seconds * MILLISECONDS for point in fitted.points]
+            if xs:
+                series.append(Series(f"{role}: {name}", role, "points", xs, measured))
+                series.append(_fit(f"{role}: fit", role, curve, max(1.0, min(xs)), max(xs), MILLISECONDS))
+    title = "Service curves: a step in sequence, a pass in parallel"
+    return [
+        Chart("fit-unit", title, "batch: sequences a step, images a pass", "ms", units),
+        Chart("fit-whole", "Whole image over requests in flight", "requests in flight", "ms", wholes),
+    ]
+
+
+def growth_charts(document: Growth, modes: Sequence[GenerationMode]) -> list[Chart]:
+    """Return how the cost of a text grows over streams and over the context, and what lies between sequential and
+    parallel; all, those too that nothing was measured for.
+    """
+    points = document.concurrency
+    streams = [
+        _over(points, "concurrency", "decode_tokens_per_second", "while all generate", "line"),
+        _over(points, "concurrency", "whole_tokens_per_second", "prompts included", "dash"),
+    ]
+    if document.step_fit is not None and points:
+        ends = [float(point.concurrency) for point in points]
+        streams += _knee(document.step_fit, min(ends), max(ends))
+    title, rate = "Tokens/s over streams at a time", "tokens/s, all together"
+    between = []
+    for kind, (role, style) in _KINDS.items():
+        chosen = [mode for mode in modes if mode.kind == kind]
+        rows = [(mode.outputs_per_pass, mode.speed, f"{mode.name}: {mode.workload}") for mode in chosen]
+        between.append(value_series(kind, role, style, rows))
+    middle = "The middle ground: sequential, with drafts, parallel"
+    first, prompt = "first_token_seconds", "Time to the first token over the prompt"
+    return [
+        Chart("growth-streams", title, "streams at a time", rate, streams, facts=[document.settings]),
+        _context(document, "growth-context", "A token's time over the context", "a token", "gap_p50_seconds"),
+        _context(document, "growth-prefill", prompt, "to the first token", first),
+        Chart("growth-middle", middle, "outputs a pass", "times as fast as sequential", between),
+    ]
+
+
+def _knee(fit: StepFit, low: float, high: float) -> list[Series]:
+    time = step_time(fit)
+
+    def rate(streams: float) -> Any:
+        return streams / time(streams)
+
+    found = [_fit("fit", "sequential", rate, low, high)]
+    if fit.knee is not None and low <= fit.knee.value <= high:
+        at = fit.knee.value
+        found.append(Series("knee", "neutral", "points", [at], [float(rate(at))], notes=["shared cost = own cost"]))
+    if fit.most_tokens_per_second is not None:
+        most = [fit.most_tokens_per_second] * 2
+        found.append(Series("most that batching brings", "neutral", "prediction", [low, high], most))
+    return found
+
+
+def _context(document: Growth, key: str, title: str, what: str, figure: str) -> Chart:
+    fit: LineFit | None = document.gap_fit if figure == "gap_p50_seconds" else document.first_token_fit
+    series = [_over(document.context, "context_tokens", figure, "measured", "line", MILLISECONDS)]
+    if fit is not None and document.context:
+        tokens = [float(point.context_tokens) for point in document.context]
+        ends = [min(tokens), max(tokens)]
+        ys = [(fit.base_seconds + fit.per_token_seconds * end) * MILLISECONDS for end in ends]
+        series.append(Series("fit", "sequential", "fit", ends, ys))
+    return Chart(key, title, "tokens of context", f"ms {what}", series, x_log=False, y_log=False)
+
+
+def law_chart(document: Steps) -> Chart:
+    """Return what each step costs in bits, as measured and as its costs foretell."""
+    points = [point for point in document.points if point.steps is not None]
+    told = [(float(point.steps or 0), bits) for point in points if (bits := point.predicted_over_most) is not None]
+    series = [
+        _over(points, "steps", "bits_over_most", "measured", "points"),
+        Series("sum of the steps' costs", "neutral", "fit", [steps for steps, _ in told], [bits for _, bits in told]),
+    ]
+    return Chart("steps-law", "Bits a token over those in the most steps", "steps", "bits a token", series)
