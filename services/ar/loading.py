@@ -63,7 +63,7 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
     hashes.begin(model.weight_files())
     if is_image:
         model.verify_files(hashes.of)  # before others' libraries read some of them
-    with _verified(model, hashes):
+    with _verify(model, hashes):
         checkpoint = open_checkpoint(model.transformer_path())
         modality = _modality(model, checkpoint, settings, metrics)
         # A model of images is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
@@ -88,7 +88,7 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
 
 
 @contextmanager
-def _verified(model: Model, hashes: FileHashes) -> Iterator[None]:
+def _verify(model: Model, hashes: FileHashes) -> Iterator[None]:
     """Verify the model's files beside what reads them. A damaged file is told as such, whatever reading it led to."""
     try:
         yield

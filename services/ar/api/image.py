@@ -128,16 +128,16 @@ class ImageModality:
     async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> None:
         """Images match no text; `growing_images` has refused what would have them do so."""
 
-    async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
+    async def read_scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         if request.WhichOneof("content") == "images":
-            return await self._encoded(request.images, call)
+            return await self._encode(request.images, call)
         token_lists = token_lists_of(request, "images or tokens", "images")
         for number, token_ids in enumerate(token_lists):
             self.codec.check_tokens(LIST_FIELD.format(number), token_ids, self.codec.num_tokens)
             check_is_scorable(LIST_FIELD.format(number), token_ids)
         return token_lists
 
-    async def _encoded(self, content: ar_pb2.ImageContent, call: Call) -> list[list[int]]:
+    async def _encode(self, content: ar_pb2.ImageContent, call: Call) -> list[list[int]]:
         if not self.codec.can_encode:
             raise InvalidArgument("images", "images", "tokens: this model has no token encoder")
         images = await self._received_images.decoded("images.images", content.images, MAX_IMAGES, call.owner)
@@ -159,9 +159,9 @@ class ImageModality:
         finished = None
         # An image that was begun by the caller, or drawn narrower, or in fewer steps, says nothing of the model.
         if watch is not None and params.is_plain and not codes and params.steps in (0, self.codec.num_tokens):
-            finished = _watched(watch, prompt[0] - self.codec.class_token(0), params.seed)
+            finished = _watch(watch, prompt[0] - self.codec.class_token(0), params.seed)
         return GrowingImages(self.codec, codes, params.n, encoding, request.partial_images, finished)
 
 
-def _watched(watch: DiversityWatch, label: int, seed: int) -> Finished:
+def _watch(watch: DiversityWatch, label: int, seed: int) -> Finished:
     return lambda choice, image: watch.saw(image, np.array([label]), seed, choice)

@@ -73,7 +73,7 @@ class Modality(Protocol):
         Raises InvalidArgument, TooComplex, ResourceExhausted.
         """
 
-    async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
+    async def read_scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         """Return the sequences to score, in the request's order, of two tokens at least.
 
         Raises InvalidArgument, ResourceExhausted.

@@ -5,7 +5,7 @@ import math
 from runtime.rpc.call import Call
 from services.ar.api.generation import logprob_message
 from services.ar.api.sequential_model import SequentialModel
-from services.ar.api.validation import checked_steps
+from services.ar.api.validation import check_steps
 from services.ar.codecs.codec import Codec
 from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
@@ -25,7 +25,7 @@ class Scoring:
         self, model: SequentialModel, token_lists: list[list[int]], steps: int | None, top_logprobs: int, call: Call
     ) -> None:
         if steps is not None:
-            checked_steps("steps", steps, min(map(len, token_lists)) - 1, model.takes_steps)
+            check_steps("steps", steps, min(map(len, token_lists)) - 1, model.takes_steps)
         self._model = model
         self._engine = model.engine
         self._steps = steps

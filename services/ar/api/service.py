@@ -76,7 +76,7 @@ class ArServicer:
         """Return the exact log-likelihood of texts, token ids or images."""
         model = self._worker.get_for(request.model, request.WhichOneof("content"), in_steps=request.HasField("steps"))
         call.model = model.name
-        token_lists = await model.modality.scored(request, call)
+        token_lists = await model.modality.read_scored(request, call)
         top_logprobs = check_top_logprobs(request.top_logprobs, model.modality.num_output_tokens)
         field = request.WhichOneof("content") or "content"
         check_score_reply(field, model.token_sizes, model.codec, token_lists, top_logprobs)
@@ -89,11 +89,11 @@ class ArServicer:
 
     async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
         """Return the token ids of a text or a conversation."""
-        return await tokenization.tokenized(self._text_model(request.model, call), request, call)
+        return await tokenization.tokenize(self._text_model(request.model, call), request, call)
 
     async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
         """Return the text of token ids."""
-        return await tokenization.detokenized(self._text_model(request.model, call), request, call)
+        return await tokenization.detokenize(self._text_model(request.model, call), request, call)
 
     async def describe_tokenizer(
         self, request: ar_pb2.DescribeTokenizerRequest, call: Call

@@ -81,17 +81,17 @@ class TextModality:
             raise InvalidArgument(constraint.field, "a constraint", "nothing: this model has no end token")
         return await self._compilations.masks(constraint, count, call.deadline, call.owner)
 
-    async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
+    async def read_scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         if request.WhichOneof("content") == "texts":
             check_count("texts.texts", len(request.texts.texts), MAX_TEXTS)
             texts = list(request.texts.texts)
-            return await self._off_loop(partial(self._encoded, texts), sum(map(len, texts)), call)
+            return await self._off_loop(partial(self._encode, texts), sum(map(len, texts)), call)
         token_lists = token_lists_of(request, "texts or tokens", "text")
         for number, token_ids in enumerate(token_lists):
             self._check_scored(LIST_FIELD.format(number), token_ids)
         return token_lists
 
-    def _encoded(self, texts: list[str]) -> list[list[int]]:
+    def _encode(self, texts: list[str]) -> list[list[int]]:
         """Return the tokens of texts to score; a text that cannot be scored is refused before the next is encoded."""
         token_lists = []
         for number, text in enumerate(texts):

@@ -22,7 +22,7 @@ _LEAST_TOKEN_BYTES = 3
 _ACCEPTED = f"what comes to {MAX_MESSAGE_BYTES} bytes at the most"
 
 
-async def tokenized(model: SequentialModel, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
+async def tokenize(model: SequentialModel, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
     """Return the content's tokens. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""
     kind = request.WhichOneof("content")
     if kind is None:
@@ -49,7 +49,7 @@ def _tokens(field: str, codec: TextCodec, encode: Callable[[], list[int]]) -> ar
     return _bounded(field, reply)
 
 
-async def detokenized(
+async def detokenize(
     model: SequentialModel, request: ar_pb2.DetokenizeRequest, call: Call
 ) -> ar_pb2.DetokenizeResponse:
     """Return the tokens' text. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""
@@ -57,10 +57,10 @@ async def detokenized(
     if not 1 <= len(request.ids) <= model.max_context_tokens:
         raise InvalidArgument("ids", f"{len(request.ids)} ids", f"1 to {model.max_context_tokens}")
     check_token_ids("ids", request.ids, model.description.vocab_size)
-    return await thread.run(partial(_decoded, codec, list(request.ids)), call.deadline, call.owner)
+    return await thread.run(partial(_decode, codec, list(request.ids)), call.deadline, call.owner)
 
 
-def _decoded(codec: TextCodec, ids: list[int]) -> ar_pb2.DetokenizeResponse:
+def _decode(codec: TextCodec, ids: list[int]) -> ar_pb2.DetokenizeResponse:
     reply = ar_pb2.DetokenizeResponse(text=codec.decode(ids), tokens=map(codec.token_bytes, ids))
     return _bounded("ids", reply)
 

@@ -82,7 +82,7 @@ def sampling_params(
         n=check_int("sampling.n", raw.n if raw.HasField("n") else 1, 1, MAX_CHOICES),
         logprobs=request.logprobs,
         top_logprobs=_top_logprobs(request, num_output_tokens),
-        steps=checked_steps("sampling.steps", raw.steps if raw.HasField("steps") else None, max_tokens, takes_steps),
+        steps=check_steps("sampling.steps", raw.steps if raw.HasField("steps") else None, max_tokens, takes_steps),
     )
 
 
@@ -96,7 +96,7 @@ def _with_recommended(raw: ar_pb2.SamplingParams, recommended: ar_pb2.SamplingPa
     return merged
 
 
-def checked_steps(field: str, steps: int | None, num_tokens: int, takes_steps: bool) -> int:
+def check_steps(field: str, steps: int | None, num_tokens: int, takes_steps: bool) -> int:
     """Return how many steps generate `num_tokens` tokens, which is the default; 0 for a model without steps."""
     if steps is None:
         return num_tokens if takes_steps else 0

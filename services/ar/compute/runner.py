@@ -95,7 +95,7 @@ class Forward(Protocol):
     def __call__(self, layout: Layout) -> Computed:
         """Keep keys and values of the step's tokens, finite ones only; return logits, and which rows were finite."""
 
-    def sampled(self, layout: Layout, wanted: Wanted) -> Sampled:
+    def sample(self, layout: Layout, wanted: Wanted) -> Sampled:
         """Do the same, and return tokens sampled from the logits."""
 
 
@@ -134,7 +134,7 @@ class Runner:
         layout = Layout(batch, self._block_size)
         works = _rows_of_works(layout)
         wanted = Wanted(list(_rows(works)), _places(layout, works), self._num_output_tokens)
-        sampled = self._forward.sampled(layout, wanted)
+        sampled = self._forward.sample(layout, wanted)
         tokens = iter(sampled.tokens)
         found = [work if isinstance(work, Exception) else list(islice(tokens, len(work))) for work in works]
         is_sound = _soundness(layout, sampled)

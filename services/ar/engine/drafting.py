@@ -29,7 +29,7 @@ class Drafter(ABC):
         self.num_accepted_tokens = 0
 
     @abstractmethod
-    def drafted(self, work: Work, max_rows: int) -> Work:
+    def add_draft(self, work: Work, max_rows: int) -> Work:
         """Return a work that decodes with a draft of at most `max_rows` rows more, as it is if there is none."""
 
     def judge(self, work: Work, tokens: list[SampledToken], num_accepted: int) -> None:
@@ -61,7 +61,7 @@ class NgramDrafter(Drafter):
         super().__init__(max_tokens, max_rows)
         self._drafts: WeakKeyDictionary[Sequence, NgramDraft] = WeakKeyDictionary()
 
-    def drafted(self, work: Work, max_rows: int) -> Work:
+    def add_draft(self, work: Work, max_rows: int) -> Work:
         draft = self._draft(work.sequence, min(max_rows, most_tokens(work.sequence)))
         return dataclasses.replace(work, num_tokens=work.num_tokens + len(draft), draft=draft)
 
@@ -106,7 +106,7 @@ class NgramDraft:
         known = (ngram for ngram in _ngrams(token_ids, len(token_ids)) if ngram in self._following)
         longest = next(known, None)
         count = min(self._num_tokens, max_tokens)
-        return [] if longest is None else _copied(token_ids, self._following[longest], count)
+        return [] if longest is None else _copy(token_ids, self._following[longest], count)
 
     def judge(self, num_drafted: int, num_accepted: int) -> None:
         """Learn how many tokens of the last draft came true."""
@@ -128,7 +128,7 @@ def _ngrams(token_ids: list[int], place: int) -> list[tuple[int, ...]]:
     return [tuple(token_ids[place - length : place]) for length in _LENGTHS if length <= place]
 
 
-def _copied(token_ids: list[int], place: int, count: int) -> list[int]:
+def _copy(token_ids: list[int], place: int, count: int) -> list[int]:
     """Return `count` tokens from `place` on; if they end before that, from there once more, as in a loop."""
     period = len(token_ids) - place
     return [token_ids[place + number % period] for number in range(count)]
@@ -144,7 +144,7 @@ class MaskedDrafter(Drafter):
         super().__init__(max_tokens, max_rows)
         self._drafts: WeakKeyDictionary[Sequence, MaskedDraft] = WeakKeyDictionary()
 
-    def drafted(self, work: Work, max_rows: int) -> Work:
+    def add_draft(self, work: Work, max_rows: int) -> Work:
         """Return the work with the predictions of earlier steps as its draft, and MASK rows for those of the next.
 
         The first MASK row predicts only what the check computes too, but those after it were trained with it.

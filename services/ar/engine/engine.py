@@ -151,7 +151,7 @@ class Engine:
         del self._streams[id(sequence)]
         started = sequence.scheduled_at
         self._admission.ended(sequence.caller, None if started is None else time.monotonic() - started)
-        with _logged("the engine's observer failed"):
+        with _log_faults("the engine's observer failed"):
             self._observer.ended(outcome)
 
     def _loop(self) -> None:
@@ -196,7 +196,7 @@ class Engine:
         ended = time.monotonic()
         if any(item.error is not None for item in progress):
             self._check_after_fault(results)
-        with _logged("the engine's observer failed"):
+        with _log_faults("the engine's observer failed"):
             self._observer.stepped(self._scheduler, batch, ended - started)
         self._last_progress = ended
         self._due = self._gathering.add(progress, ended)
@@ -263,7 +263,7 @@ class Engine:
 
 
 @contextmanager
-def _logged(what: str) -> Iterator[None]:
+def _log_faults(what: str) -> Iterator[None]:
     """Log what is raised, and go on."""
     try:
         yield

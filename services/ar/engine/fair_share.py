@@ -42,12 +42,12 @@ def awake(running: list[Sequence], share: int) -> list[Sequence]:
         return list(running)
     most, taken = max(FEW_ROWS, share), Counter[str]()
     chosen = set()
-    for sequence in sorted(running, key=lambda each: each.last_step):
+    for sequence in sorted(running, key=lambda sequence: sequence.last_step):
         taken[sequence.caller] += 1
         if taken[sequence.caller] <= most:
             chosen.add(id(sequence))
     of_caller = running_of(running)
-    return sorted((each for each in running if id(each) in chosen), key=lambda each: of_caller[each.caller])
+    return sorted((one for one in running if id(one) in chosen), key=lambda one: of_caller[one.caller])
 
 
 def num_owed(running: list[Sequence], waiting: FairQueue[Sequence], share: int) -> int:
@@ -56,7 +56,7 @@ def num_owed(running: list[Sequence], waiting: FairQueue[Sequence], share: int) 
     owed = 0
     for caller in waiting.sizes():
         sizes, own = waiting.of_connections(caller), _connection_share(running, waiting, caller, share)
-        of_connections = sum(max(0, min(sizes[each], own - of_connection[each])) for each in sizes)
+        of_connections = sum(max(0, min(sizes[name], own - of_connection[name])) for name in sizes)
         owed += max(min(sizes.total(), share - of_caller[caller]), of_connections)
     return owed
 
@@ -103,8 +103,8 @@ def _youngest_of_greediest(
     greediest, most = max(of_caller, key=lambda caller: of_caller[caller], default=""), 0
     if of_caller[greediest] <= share:
         greediest, most = next_caller, _connection_share(running, waiting, next_caller, share)
-    youngest_first = [each for each in reversed(running) if each.caller == greediest]
-    victim = max(youngest_first, key=lambda each: of_connection[connection_of(each.caller)], default=None)
+    youngest_first = [sequence for sequence in reversed(running) if sequence.caller == greediest]
+    victim = max(youngest_first, key=lambda sequence: of_connection[connection_of(sequence.caller)], default=None)
     return None if victim is None or of_connection[connection_of(victim.caller)] <= most else victim
 
 
@@ -115,5 +115,5 @@ def connections_of(running: list[Sequence]) -> Counter[str]:
 
 def _connection_share(running: list[Sequence], waiting: FairQueue[Sequence], caller: str, share: int) -> int:
     """Return an equal part of a caller's share, at least one."""
-    running_ones = {connection_of(each.caller) for each in running if each.caller == caller}
+    running_ones = {connection_of(sequence.caller) for sequence in running if sequence.caller == caller}
     return max(1, share // max(1, len(running_ones | waiting.of_connections(caller).keys())))

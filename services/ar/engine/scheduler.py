@@ -15,7 +15,7 @@ from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter
 from services.ar.engine.fair_share import awake, fair_share, next_waiting, num_callers, running_of, who_must_yield
 from services.ar.engine.sequence import SampledToken, Sequence
-from services.ar.engine.step import Progress, StepResult, Work, accepted, finish_reason, next_work, probe
+from services.ar.engine.step import Progress, StepResult, Work, accept_tokens, finish_reason, next_work, probe
 from services.common.fair_queue import FairQueue
 from tandem.shared.errors import ExpectedError
 
@@ -92,7 +92,7 @@ class Scheduler:
 
         They were in time when they came; those of callers who have run less have gone before them since.
         """
-        late = [each for each in self._waiting if each.latest_start < now and each.scheduled_at is None]
+        late = [one for one in self._waiting if one.latest_start < now and one.scheduled_at is None]
         for sequence in late:
             self.remove(sequence)
         return late
@@ -176,7 +176,7 @@ class Scheduler:
             if room > 0:
                 share = -(-room // (len(decoding) - count))
                 try:
-                    drafted = drafter.drafted(batch[place], share)
+                    drafted = drafter.add_draft(batch[place], share)
                     if self._pool.grow(drafted.sequence.block_table, drafted.positions.stop):
                         room -= drafted.num_tokens - batch[place].num_tokens
                         batch[place] = drafted
@@ -235,21 +235,21 @@ class Scheduler:
         """
         entered = [self._commit_one(work, result) for work, result in zip(batch, results, strict=True)]
         failed, self._failed = self._failed, []
-        return [each for each in entered if each is not None] + failed
+        return [progress for progress in entered if progress is not None] + failed
 
     def _commit_one(self, work: Work, result: StepResult) -> Progress | None:
         if isinstance(result, Exception):
             self._fail(work.sequence, result)
             return None
         try:
-            return self._entered(work, result)
+            return self._enter(work, result)
         except Exception as error:
             self._fail_alone(work.sequence, error)
         return None
 
-    def _entered(self, work: Work, tokens: list[SampledToken]) -> Progress:
+    def _enter(self, work: Work, tokens: list[SampledToken]) -> Progress:
         sequence = work.sequence
-        brought = accepted(work, tokens)
+        brought = accept_tokens(work, tokens)
         if self._drafter is not None and work.is_drafting:
             self._drafter.judge(work, tokens, len(brought) - 1)
         self._advance(work, brought)

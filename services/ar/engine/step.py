@@ -100,7 +100,7 @@ def num_accepted(draft: tuple[int, ...], tokens: list[SampledToken]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1].token_id, pairs))
 
 
-def accepted(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
+def accept_tokens(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
     """Return the tokens that a work brought, without what stands behind a wrong draft, or behind an end token.
 
     Of a scored text that is computed again after a preemption, those are left out that its reader has.

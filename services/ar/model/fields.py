@@ -82,7 +82,7 @@ class Fields:
 
     def error(self, name: str, value: object, accepted: str) -> ModelError:
         """Return the error that names file, key, value and what is accepted instead."""
-        what = "missing" if value is None else shortened(value)
+        what = "missing" if value is None else shorten(value)
         return ModelError(f"{self.file}: {self.key(name)} is {what}; accepted: {accepted}")
 
     def _get(self, name: str, default: object) -> object:
@@ -90,7 +90,7 @@ class Fields:
         return default if value is None else value
 
 
-def shortened(value: object) -> str:
+def shorten(value: object) -> str:
     """Return a value as an error shows it: at most some 100 characters, whatever its size or depth."""
     return _SHORT.repr(value)
 

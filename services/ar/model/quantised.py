@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from services.ar.model.arrays import Array, Shape, all_finite, pad, shift_left
-from services.ar.model.fields import shortened
+from services.ar.model.fields import shorten
 from tandem.shared.models import ModelError
 
 GROUP = 32
@@ -132,7 +132,7 @@ def check_finite(file: Path, name: str, weights: Held) -> Held:
     """Return some or all weights of a tensor. Raises ModelError if one of them is NaN or infinite."""
     floats = (weights.scales, weights.minima) if isinstance(weights, QuantisedTensor) else (weights,)
     if not all(values is None or all_finite(values) for values in floats):
-        raise ModelError(f"{file}: {shortened(name)} holds NaN or infinity; accepted: finite weights")
+        raise ModelError(f"{file}: {shorten(name)} holds NaN or infinity; accepted: finite weights")
     return weights
 
 

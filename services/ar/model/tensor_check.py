@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.ar.model.arrays import Shape
 from services.ar.model.config import ModelConfig
-from services.ar.model.fields import shortened
+from services.ar.model.fields import shorten
 from services.ar.model.quantised import Weights, rows_of
 from tandem.shared.models import ModelError
 
@@ -20,9 +20,9 @@ def check_tensors(file: Path, config: ModelConfig, found: Mapping[str, Shape]) -
     for name, shape in found.items():
         if name in wanted:
             if shape != wanted[name]:
-                raise ModelError(f"{file}: {name}: shape {shortened(shape)}, the config says {wanted[name]}")
+                raise ModelError(f"{file}: {name}: shape {shorten(shape)}, the config says {wanted[name]}")
         elif not is_superfluous(name, config):
-            raise ModelError(f"{file}: unexpected tensor {shortened(name)}; the config's model has none of that name")
+            raise ModelError(f"{file}: unexpected tensor {shorten(name)}; the config's model has none of that name")
     missing = [name for name in wanted if name not in found]
     if missing:
         more = f" and {len(missing) - _MAX_NAMES:,} more" * (len(missing) > _MAX_NAMES)

@@ -57,7 +57,7 @@ def read_parameters(
             parts[target][index] = weights
             if len(parts[target]) == num_parts[target]:
                 found = parts.pop(target)
-                yield target, _scaled(target, [found[index] for index in sorted(found)], config)
+                yield target, _scale(target, [found[index] for index in sorted(found)], config)
             report(min(1.0, count / sum(num_parts.values())))
         elif not is_superfluous(name, config):
             raise ModelError(f"unexpected tensor {name}")
@@ -76,7 +76,7 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str, int]]:
                     yield f"layers.{layer}.{ours}.{kind}", f"model.layers.{layer}.{theirs}.{kind}", index
 
 
-def _scaled(name: str, parts: list[Weights], config: ModelConfig) -> list[Weights]:
+def _scale(name: str, parts: list[Weights], config: ModelConfig) -> list[Weights]:
     """Have the norm of queries, a vector, take up what else they are multiplied with."""
     is_query_norm = name.endswith("attention.query_norm.weight")
     return [as_array(part) * config.query_scale for part in parts] if is_query_norm else parts

@@ -50,9 +50,9 @@ class ContentMask:
     def look_alikes(self, contents: list[str], text: str) -> Masked:
         """Mask the first character of each whole control token, and of one that a content's end cuts off."""
         aliases = self._aliases(contents, text)
-        return Masked([self._hidden(content, aliases) for content in contents], _inverse(aliases))
+        return Masked([self._hide(content, aliases) for content in contents], _inverse(aliases))
 
-    def _hidden(self, content: str, aliases: Mapping[str, str]) -> str:
+    def _hide(self, content: str, aliases: Mapping[str, str]) -> str:
         characters = list(content)
         for place in chain((match.start() for match in self._beginning.finditer(content)), self._cut_off(content)):
             characters[place] = aliases[content[place]]

@@ -24,7 +24,7 @@ def token_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
-def encoded(tokenizer: Tokenizer, text: str) -> Encoding:
+def encode_text(tokenizer: Tokenizer, text: str) -> Encoding:
     """Return the same tokens with their places in the text."""
     encodings: list[Encoding] = tokenizer.encode_batch([text], add_special_tokens=False)
     return encodings[0]
@@ -50,7 +50,7 @@ class ControlTokens:
         secret = secrets.token_hex(16)
         self._names = {token_id: f"{secret}{number:08x}" for number, token_id in enumerate(self._special)}
         self._renamed = self._with_names(tokenizer, added)
-        self._ids = {self._renamed.token_to_id(self._name(*each)): each[0] for each in added.items()}
+        self._ids = {self._renamed.token_to_id(self._name(*control)): control[0] for control in added.items()}
 
     def spans(self, encoding: Encoding) -> list[ControlSpan]:
         """Return the control tokens of an encoded text, in order."""
@@ -90,12 +90,12 @@ class ControlTokens:
             renamed.pre_tokenizer = tokenizer.pre_tokenizer
         for token_id, token in added.items():
             if token_id in self._special:
-                renamed.add_special_tokens([self._renamed_token(token_id, token)])
+                renamed.add_special_tokens([self._rename_token(token_id, token)])
             else:
                 renamed.add_tokens([token])
         return renamed
 
-    def _renamed_token(self, token_id: int, token: AddedToken) -> AddedToken:
+    def _rename_token(self, token_id: int, token: AddedToken) -> AddedToken:
         name = self._names[token_id]
         return AddedToken(name, lstrip=token.lstrip, rstrip=token.rstrip, normalized=False, special=True)
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.codecs.chat.content_mask import ContentMask
-from services.ar.codecs.chat.control_tokens import ControlTokens, encoded
+from services.ar.codecs.chat.control_tokens import ControlTokens, encode_text
 from tandem.shared.errors import InvalidArgument, PromptTooLong
 from tandem.shared.models import ModelError
 
@@ -98,8 +98,8 @@ class ChatPrompt:
             text, masked = text[len(self._bos) :], masked[len(self._bos) :]
         if not text:
             raise InvalidArgument("chat", "no text", "messages that the template makes a text of")
-        encoding = encoded(self._tokenizer, text)
-        own = self._controls.spans(encoding if masked == text else encoded(self._tokenizer, masked))
+        encoding = encode_text(self._tokenizer, text)
+        own = self._controls.spans(encoding if masked == text else encode_text(self._tokenizer, masked))
         return encoding.ids if own == self._controls.spans(encoding) else self._controls.encode(text, own)
 
     def _check_size(self, text: str) -> None:

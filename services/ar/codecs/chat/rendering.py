@@ -17,7 +17,7 @@ from runtime.process.limited_work import serve
 MAX_OUTPUT_CHARACTERS = 4 * 1024 * 1024
 
 
-def opened(source: str) -> jinja2.Template:
+def open_template(source: str) -> jinja2.Template:
     """Return a template. Raises what is wrong with it, filters and tests that there are not among it."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
@@ -37,7 +37,7 @@ def prepare(source: str) -> Callable[[dict[str, Any] | None], dict[str, str]]:
     than to compile it.
     """
     try:
-        template = opened(source)
+        template = open_template(source)
     except Exception as error:  # Jinja's own, and those of Python's compiler for what Jinja makes of it
         refusal = {"reason": f"{type(error).__name__}: {error}"}
         return lambda _: refusal

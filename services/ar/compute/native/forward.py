@@ -103,11 +103,11 @@ class Rows:
         """Return the token of each row, with the details that its request asks for; -1 for a row that is not finite."""
         tokens = map(SampledToken, self._token_ids)
         return [
-            self._reported(place) if row.params.logprobs else token
+            self._report(place) if row.params.logprobs else token
             for place, (row, token) in enumerate(zip(self._wanted, tokens, strict=True))
         ]
 
-    def _reported(self, place: int) -> SampledToken:
+    def _report(self, place: int) -> SampledToken:
         first = place * self._columns
         found = slice(first, first + self._wanted[place].params.top_logprobs)
         alternatives = map(Alternative, self._alternative_ids[found], self._alternative_logprobs[found])
@@ -208,7 +208,7 @@ class NativeForward:
         is_finite = self._run(layout, headers.Samples())
         return Computed(self._logits[: len(layout.logits_indices), : self._vocab_size], is_finite)
 
-    def sampled(self, layout: Layout, wanted: Wanted) -> Sampled:
+    def sample(self, layout: Layout, wanted: Wanted) -> Sampled:
         rows = Rows(wanted, self._histories)
         is_finite = self._run(layout, rows.struct)
         return Sampled(rows.tokens(), is_finite)

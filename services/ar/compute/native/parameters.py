@@ -38,10 +38,10 @@ def layer_cache(config: ModelConfig, dtype: CacheDtype, num_blocks: int, block_s
     """Return an empty cache, which takes memory as it is used. Raises MemoryError."""
     blocks = (config.num_kv_heads, num_blocks)
     if dtype != "int8":
-        value_dim = _filled_up(config.head_dim, LANES)
+        value_dim = _fill_up(config.head_dim, LANES)
         keys, values = (*blocks, config.head_dim, block_size), (*blocks, block_size, value_dim)
         return LayerCache(zeros(keys, FLOATS[dtype]), zeros(values, FLOATS[dtype]))
-    dim, half = _filled_up(config.head_dim, GROUP), FLOATS["float16"]
+    dim, half = _fill_up(config.head_dim, GROUP), FLOATS["float16"]
     return LayerCache(
         keys=zeros((*blocks, dim, block_size), np.dtype(np.uint8)),
         values=zeros((*blocks, block_size, dim), np.dtype(np.uint8)),
@@ -50,7 +50,7 @@ def layer_cache(config: ModelConfig, dtype: CacheDtype, num_blocks: int, block_s
     )
 
 
-def _filled_up(count: int, multiple: int) -> int:
+def _fill_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 

@@ -81,7 +81,7 @@ class TorchForward(TorchSampling):
     def _group(self, rows: list[tuple[Sequence, int]], start: int, window: int | None) -> Decodes:
         lengths = torch.tensor([position + 1 for _, position in rows])
         num_blocks = max(self._num_blocks(position) for _, position in rows)
-        blocks = [_padded(sequence.block_table, num_blocks) for sequence, _ in rows]
+        blocks = [_pad(sequence.block_table, num_blocks) for sequence, _ in rows]
         positions = torch.arange(num_blocks * self._cache.block_size)
         is_hidden = positions >= lengths.unsqueeze(1)  # [B, S]
         if window is not None:
@@ -102,5 +102,5 @@ class TorchForward(TorchSampling):
         return torch.tensor(values, device=self._device)
 
 
-def _padded(block_table: list[int], length: int) -> list[int]:
+def _pad(block_table: list[int], length: int) -> list[int]:
     return block_table[:length] + [0] * (length - len(block_table))

@@ -76,7 +76,7 @@ class KVCache:
         """Store key and value [T, H_kv, D], saturated, at slots [T]; slot = block * block_size + offset."""
         flat = self._layers[layer].flatten(2, 3)  # [2, H_kv, blocks * block_size, D]
         for half, part in zip(flat, (key, value), strict=True):
-            half.index_copy_(1, slots, saturated(part, half.dtype).transpose(0, 1))
+            half.index_copy_(1, slots, saturate(part, half.dtype).transpose(0, 1))
 
     def gather(self, layer: int, blocks: Tensor) -> tuple[Tensor, Tensor]:
         """Return key and value of the blocks [N]: each [H_kv, N * block_size, D]."""
@@ -84,7 +84,7 @@ class KVCache:
         return both[0], both[1]
 
 
-def saturated(x: Tensor, dtype: torch.dtype) -> Tensor:
+def saturate(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Return x in `dtype`: what lies beyond its range becomes its largest number of that sign, NaN becomes 0.
 
     A block must never hold a number that is not finite: attention gathers whole blocks, and a weight of 0 times NaN is

@@ -59,7 +59,7 @@ def _forward(
     """Return what computes, and how many blocks sequences may have."""
     weight = transformer.norm.weight
     if weight.device.type == "cuda":
-        missing = _unfused(transformer.config) or what_is_missing(weight.device)
+        missing = _unfuse(transformer.config) or what_is_missing(weight.device)
         if missing is None:
             return _cuda_forward(transformer, settings)
         logger.warning("no kernels of our own on this GPU, steps run as torch has them: %s", missing)
@@ -67,7 +67,7 @@ def _forward(
     return TorchForward(transformer, cache, num_threads, is_exact), num_blocks
 
 
-def _unfused(config: ModelConfig) -> str | None:
+def _unfuse(config: ModelConfig) -> str | None:
     """Return what keeps the GPU's kernels, which are made for Llamas, from this architecture; None if nothing does."""
     has_others = any(config.local_layers) or config.activation != "silu"
     return "they have no local layers and no GELU, which this model has" if has_others else None

@@ -66,7 +66,7 @@ class TorchSampling:
         raise NotImplementedError
 
     @torch.inference_mode()
-    def sampled(self, layout: Layout, wanted: Wanted) -> Sampled:
+    def sample(self, layout: Layout, wanted: Wanted) -> Sampled:
         """Compute a step and sample from it; implements `runner.Forward`."""
         computed = self(layout)
         is_sound = [computed.is_finite[layout.logits_indices[place]] for place in wanted.places]

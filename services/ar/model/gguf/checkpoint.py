@@ -14,7 +14,7 @@ from pathlib import Path
 from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
 from services.ar.model.config import ModelConfig
-from services.ar.model.fields import Fields, shortened
+from services.ar.model.fields import Fields, shorten
 from services.ar.model.gguf.config import ROPE_FACTORS, architecture_of, config_from_gguf
 from services.ar.model.gguf.file import read_gguf
 from services.ar.model.gguf.tokenizer import read_tokenizer, read_tokens
@@ -104,6 +104,4 @@ def _llama_name(file: Path, architecture: str, name: str) -> str:
         case kind, what if kind in _TOP:
             return f"{_TOP[kind]}.{what}"
     article = "an" if architecture[0] in "aeiou" else "a"
-    raise ModelError(
-        f"{file}: unexpected tensor {shortened(name)}; {article} {architecture} model has none of that name"
-    )
+    raise ModelError(f"{file}: unexpected tensor {shorten(name)}; {article} {architecture} model has none of that name")

@@ -13,7 +13,7 @@ from services.ar.model.config import (
     local_layers,
     read_config,
 )
-from services.ar.model.fields import Fields, shortened
+from services.ar.model.fields import Fields, shorten
 from services.ar.model.gguf.file import GgufFile
 from services.ar.model.gguf.tokenizer import read_tokens
 from services.ar.model.quantised import StoredTensor, as_array
@@ -83,7 +83,7 @@ def _rope_fields(file: GgufFile, architecture: str) -> _Found:
     tensors = {tensor.name: tensor for tensor in file.tensors}
     what = next((f"{name}, of LongRoPE, is there" for name in _LONG_ROPE if name in tensors), "")
     if kind not in _ROPE_KINDS:
-        what = f"{prefix}.type is {shortened(kind)}"
+        what = f"{prefix}.type is {shorten(kind)}"
     if what:
         raise ModelError(
             f"{file.path}: {what}; accepted: {', '.join(map(repr, _ROPE_KINDS))}; a file of the same model without "
@@ -141,4 +141,4 @@ def _refuse_unsupported(file: GgufFile, name: str, config: ModelConfig) -> None:
     for key, accepted in supported.items():
         value = file.values.get(f"{name}.{key}")
         if value is not None and not any(type(value) in (int, float, bool) and value == one for one in accepted):
-            raise ModelError(f"{file.path}: {name}.{key} is {shortened(value)}; accepted: {accepted[0]!r}")
+            raise ModelError(f"{file.path}: {name}.{key} is {shorten(value)}; accepted: {accepted[0]!r}")

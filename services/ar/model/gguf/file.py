@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from services.ar.model.arrays import Array
-from services.ar.model.fields import Fields, shortened
+from services.ar.model.fields import Fields, shorten
 from services.ar.model.gguf.blocks import TensorType, tensor_type
 from services.ar.model.quantised import Held, StoredTensor
 from tandem.shared.models import ModelError
@@ -52,7 +52,7 @@ class GgufCursor:
         return len(self._data) - self.offset
 
     def error(self, what: str, value: object, accepted: str) -> ModelError:
-        return ModelError(f"{self.file}: {what} is {shortened(value)}; accepted: {accepted}")
+        return ModelError(f"{self.file}: {what} is {shorten(value)}; accepted: {accepted}")
 
     def number(self, code: str, what: str) -> int | float | bool:
         """Return a number of `struct`'s format `code`, for example "I"."""
@@ -148,7 +148,7 @@ def _values(cursor: GgufCursor, num_values: int) -> dict[str, Value]:
     for _ in range(num_values):
         key = cursor.text("a key")
         if key in values:
-            raise ModelError(f"{cursor.file}: {shortened(key)} is there twice")
+            raise ModelError(f"{cursor.file}: {shorten(key)} is there twice")
         values[key] = _value(cursor, key[:100])
     return values
 
@@ -171,14 +171,14 @@ def _code(cursor: GgufCursor, kind: int, key: str) -> str:
 
 def _tensors(cursor: GgufCursor, num_bytes: int, num_tensors: int, alignment: object) -> list[StoredTensor]:
     """Return the tensors whose descriptions follow; the file has `num_bytes`."""
-    multiple = _checked_alignment(cursor, alignment)
+    multiple = _check_alignment(cursor, alignment)
     tensors = [_tensor(cursor) for _ in range(num_tensors)]
     first = -(-cursor.offset // multiple) * multiple
     _check_places(cursor, tensors, multiple, num_bytes - first)
     return [replace(tensor, start=first + tensor.start) for tensor in tensors]
 
 
-def _checked_alignment(cursor: GgufCursor, value: object) -> int:
+def _check_alignment(cursor: GgufCursor, value: object) -> int:
     fields = Fields(cursor.file, {"general.alignment": value})
     alignment = fields.integer("general.alignment", 1, _MAX_ALIGNMENT, _ALIGNMENT)
     if alignment & (alignment - 1):
@@ -189,7 +189,7 @@ def _checked_alignment(cursor: GgufCursor, value: object) -> int:
 def _tensor(cursor: GgufCursor) -> StoredTensor:
     """Return what the header says of a tensor, its start in bytes behind the header."""
     name = cursor.text("the name of a tensor")
-    what = shortened(name)
+    what = shorten(name)
     num_dimensions = cursor.integer("I", f"the number of dimensions of {what}")
     if not 1 <= num_dimensions <= _MAX_DIMENSIONS:
         raise cursor.error(f"the number of dimensions of {what}", num_dimensions, f"1 to {_MAX_DIMENSIONS}")
@@ -221,11 +221,11 @@ def _check_places(cursor: GgufCursor, tensors: list[StoredTensor], multiple: int
         raise ModelError(f"{cursor.file}: two tensors have the same name")
     for tensor in tensors:
         if tensor.start % multiple:
-            raise cursor.error(f"the offset of {shortened(tensor.name)}", tensor.start, f"a multiple of {multiple}")
+            raise cursor.error(f"the offset of {shorten(tensor.name)}", tensor.start, f"a multiple of {multiple}")
         if (end := tensor.start + tensor.num_bytes) > num_bytes:
-            what = f"the end of {shortened(tensor.name)}, by its shape and offset,"
+            what = f"the end of {shorten(tensor.name)}, by its shape and offset,"
             raise cursor.error(what, end, f"at most {max(num_bytes, 0):,}, the bytes of data")
     for one, next_ in pairwise(sorted(tensors, key=lambda tensor: tensor.start)):
         if one.start + one.num_bytes > next_.start:
-            names = f"{shortened(one.name)} and {shortened(next_.name)}"
+            names = f"{shorten(one.name)} and {shorten(next_.name)}"
             raise ModelError(f"{cursor.file}: tensors {names} lie in the same bytes")

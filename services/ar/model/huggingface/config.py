@@ -15,7 +15,7 @@ from services.ar.model.config import (
     local_layers,
     read_config,
 )
-from services.ar.model.fields import Fields, shortened
+from services.ar.model.fields import Fields, shorten
 from tandem.shared.models import ModelError
 
 ARCHITECTURES = {
@@ -120,13 +120,13 @@ def _rope_fields(file: Path, raw: Mapping[str, Any]) -> _Found:
 def _object(file: Path, name: str, value: object) -> Mapping[str, Any]:
     value = {} if value is None else value
     if not isinstance(value, dict):
-        raise ModelError(f"{file}: {name} is {shortened(value)}; accepted: an object")
+        raise ModelError(f"{file}: {name} is {shorten(value)}; accepted: an object")
     return value
 
 
 def _of_layers(file: Path, raw: Mapping[str, Any], name: str, rope: Mapping[str, Any], theta: object) -> _Found:
     if (share := rope.get("partial_rotary_factor", raw.get("partial_rotary_factor"))) not in (None, 1):
-        raise ModelError(f"{file}: partial_rotary_factor {shortened(share)} is not supported; 1 is")
+        raise ModelError(f"{file}: partial_rotary_factor {shorten(share)} is not supported; 1 is")
     has_own_theta = rope.get("rope_theta") is not None
     own_keys = _ROPE_KEYS[_kind(file, name, rope)]
     values = {"rope_theta": rope["rope_theta"] if has_own_theta else theta}
@@ -143,7 +143,7 @@ def _kind(file: Path, name: str, rope: Mapping[str, Any]) -> str:
     if not isinstance(kind, str) or kind not in _ROPE_KEYS:
         accepted = ", ".join(map(repr, _ROPE_KEYS))
         long = " (Phi-3 is, without its long contexts)" if kind == "longrope" else ""
-        raise ModelError(f"{file}: {name}: rope scaling {shortened(kind)} is not supported; {accepted} are{long}")
+        raise ModelError(f"{file}: {name}: rope scaling {shorten(kind)} is not supported; {accepted} are{long}")
     return kind
 
 
@@ -153,7 +153,7 @@ def family_of(file: Path, raw: Mapping[str, Any]) -> str:
     architecture = named[0] if isinstance(named, list) and named else named
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         accepted = ", ".join(ARCHITECTURES)
-        raise ModelError(f"{file}: architecture {shortened(architecture)} is not supported; {accepted} are")
+        raise ModelError(f"{file}: architecture {shorten(architecture)} is not supported; {accepted} are")
     return ARCHITECTURES[architecture]
 
 
@@ -161,10 +161,10 @@ def _refuse_unsupported(file: Path, raw: Mapping[str, Any], family: str) -> None
     """Raises ModelError for features that would be computed as if they were not there."""
     key, wanted = ("hidden_activation", "gelu_pytorch_tanh") if family == "gemma3" else ("hidden_act", "silu")
     if (activation := raw.get(key, wanted)) != wanted:
-        raise ModelError(f"{file}: {key} {shortened(activation)} is not supported; {wanted!r} is")
+        raise ModelError(f"{file}: {key} {shorten(activation)} is not supported; {wanted!r} is")
     for key in ("attn_logit_softcapping", "final_logit_softcapping", "use_bidirectional_attention"):
         if raw.get(key):
-            raise ModelError(f"{file}: {key} {shortened(raw[key])} is not supported; null is")
+            raise ModelError(f"{file}: {key} {shorten(raw[key])} is not supported; null is")
     if family == "gemma3":
         return
     layer_types = raw.get("layer_types")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from services.ar.model.arrays import Array, Shape
-from services.ar.model.fields import Fields, shortened
+from services.ar.model.fields import Fields, shorten
 from services.ar.model.quantised import (
     GROUP,
     QuantisedTensor,
@@ -93,7 +93,7 @@ def scheme_of(file: Path, raw: Mapping[str, Any]) -> Scheme | None:
     if stated is None:
         return None
     if not isinstance(stated, dict):
-        raise ModelError(f"{file}: quantization_config is {shortened(stated)}; accepted: an object")
+        raise ModelError(f"{file}: quantization_config is {shorten(stated)}; accepted: an object")
     method = stated.get("quant_method")
     if method == "compressed-tensors":
         return _compressed(file, stated)
@@ -172,7 +172,7 @@ def _check_group_size(file: Path, stated: Mapping[str, Any]) -> None:
 
 
 def _refused(file: Path, key: str, value: object) -> ModelError:
-    return ModelError(f"{file}: quantization_config: {key} {shortened(value)} is not supported; accepted: {_ACCEPTED}")
+    return ModelError(f"{file}: quantization_config: {key} {shorten(value)} is not supported; accepted: {_ACCEPTED}")
 
 
 def types_of(scheme: Scheme | None) -> dict[str, tuple[str, ...]]:
@@ -194,7 +194,7 @@ def weight_shapes(folder: Path, tensors: Mapping[str, StoredTensor], scheme: Sch
         whole = shape_of(shapes, scheme)
         if whole is None:
             raise ModelError(
-                f"{folder}: {module}: shapes {shortened(shapes)} are not those of a matrix packed in {scheme.num_bits}"
+                f"{folder}: {module}: shapes {shorten(shapes)} are not those of a matrix packed in {scheme.num_bits}"
                 " bits with groups of a multiple of 32 inputs"
             )
         found[f"{module}.weight"] = whole

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from services.ar.model.arrays import FLOATS
-from services.ar.model.fields import read_object, shortened
+from services.ar.model.fields import read_object, shorten
 from services.ar.model.quantised import StoredTensor
 from tandem.shared.models import ModelError
 
@@ -44,7 +44,7 @@ def weight_files(folder: Path) -> list[Path]:
 def _names(index: Path) -> list[str]:
     files = read_object(index, is_optional=True).get("weight_map", {})
     if not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()):
-        raise ModelError(f"{index}: weight_map is {shortened(files)}; accepted: names of tensors to names of files")
+        raise ModelError(f"{index}: weight_map is {shorten(files)}; accepted: names of tensors to names of files")
     names = sorted(set(files.values())) or ["model.safetensors"]
     if any(Path(name).name != name for name in names):
         raise ModelError(f"{index}: names a file outside the folder")
@@ -64,10 +64,10 @@ def stored_tensors(
     for path in files:
         for name, stated, data_start in _header(path):
             if name in tensors:
-                raise ModelError(f"{path}: tensor {shortened(name)} is in another file, too")
+                raise ModelError(f"{path}: tensor {shorten(name)} is in another file, too")
             types = others.get(name.rpartition(".")[2], _TYPES)
             if stated["dtype"] not in types:
-                raise ModelError(f"{path}: {shortened(name)} is of type {stated['dtype']}; accepted: {types}")
+                raise ModelError(f"{path}: {shorten(name)} is of type {stated['dtype']}; accepted: {types}")
             tensors[name] = _tensor(path, name, stated, data_start)
     return tensors
 

@@ -29,6 +29,6 @@ async def test_a_text_that_is_too_long_is_refused_before_the_next_is_encoded(cou
     thread = TextThread("texts", 8, 8, 60.0)
     thread.start()
     with pytest.raises(InvalidArgument, match=r"texts.texts\[1\]: '200 tokens'"):
-        await TextModality(codec, thread, VOCAB_SIZE, None).scored(ar_pb2.ScoreRequest(texts=texts), CALL)
+        await TextModality(codec, thread, VOCAB_SIZE, None).read_scored(ar_pb2.ScoreRequest(texts=texts), CALL)
     await thread.stop()
     assert codec.num_encoded == 2

@@ -8,7 +8,7 @@ import pytest
 
 from runtime.deadlines import Deadline
 from services.ar.api import tokenization
-from services.ar.api.tokenization import detokenized, tokenized
+from services.ar.api.tokenization import detokenize, tokenize
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.text_thread import TextThread
 from services.ar.model.checkpoint import Checkpoint
@@ -52,8 +52,8 @@ async def model(codec: NotingCodec) -> AsyncIterator[SimpleNamespace]:
 
 async def test_replies_are_made_off_the_event_loop(model, codec):
     text = "0 1 2 3 4 " * 1_500
-    reply = await tokenized(model, ar_pb2.TokenizeRequest(text=text), CALL)
-    back = await detokenized(model, ar_pb2.DetokenizeRequest(ids=reply.ids), CALL)
+    reply = await tokenize(model, ar_pb2.TokenizeRequest(text=text), CALL)
+    back = await detokenize(model, ar_pb2.DetokenizeRequest(ids=reply.ids), CALL)
     assert list(reply.ids) == codec.encode(text)
     assert len(reply.ids) > 10_000
     assert b"".join(reply.tokens) == text.encode()
@@ -65,13 +65,13 @@ async def test_replies_are_made_off_the_event_loop(model, codec):
 async def test_a_text_of_too_many_tokens_is_refused_before_a_reply_is_made(model, codec, monkeypatch):
     monkeypatch.setattr(tokenization, "MAX_MESSAGE_BYTES", 3_000)
     with pytest.raises(ReplyTooLarge, match="text: '1001 tokens' is not accepted; accepted: what comes to"):
-        await tokenized(model, ar_pb2.TokenizeRequest(text="\x01" * 1_001), CALL)
+        await tokenize(model, ar_pb2.TokenizeRequest(text="\x01" * 1_001), CALL)
     assert not codec.threads
 
 
 async def test_a_reply_that_is_too_large_is_told_with_its_size(model, monkeypatch):
     monkeypatch.setattr(tokenization, "MAX_MESSAGE_BYTES", 3_000)
     with pytest.raises(ReplyTooLarge, match=r"text: 'a reply of \d{4} bytes' is not accepted"):
-        await tokenized(model, ar_pb2.TokenizeRequest(text="\x01" * 1_000), CALL)
+        await tokenize(model, ar_pb2.TokenizeRequest(text="\x01" * 1_000), CALL)
     with pytest.raises(ReplyTooLarge, match=r"ids: 'a reply of \d{4} bytes' is not accepted"):
-        await detokenized(model, ar_pb2.DetokenizeRequest(ids=[10] * 1_000), CALL)
+        await detokenize(model, ar_pb2.DetokenizeRequest(ids=[10] * 1_000), CALL)

@@ -104,7 +104,7 @@ def test_the_output_ends_where_a_token_ends_it_though_more_had_been_drafted():
 
 
 def draft_of(drafter: NgramDrafter, drafting: Sequence, max_rows: int = 8) -> tuple[int, ...]:
-    return drafter.drafted(Work(drafting, 1), max_rows).draft
+    return drafter.add_draft(Work(drafting, 1), max_rows).draft
 
 
 def test_nothing_is_drafted_behind_which_no_token_is_wanted():
@@ -361,5 +361,5 @@ def test_who_drafts_nothing_with_mask_rows():
     _, shapes = run_masked(drafter, grouped)
     assert grouped.num_output_tokens == 6
     work = Work(Sequence([50], SamplingParams(max_tokens=20)), 1)
-    assert drafter.drafted(work, 8) == work
+    assert drafter.add_draft(work, 8) == work
     assert drafter.num_drafted_tokens == drafter.num_accepted_tokens == 0

@@ -7,7 +7,7 @@ import pytest
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence, TokenGroups
-from services.ar.engine.step import Layout, LogitsRow, Work, accepted, finish_reason, run_isolated
+from services.ar.engine.step import Layout, LogitsRow, Work, accept_tokens, finish_reason, run_isolated
 
 BLOCK_SIZE = 4
 MASK = 99
@@ -49,7 +49,7 @@ def test_a_scored_text_that_is_preempted_brings_each_of_its_scores_once(chunk_to
 def test_of_a_draft_that_holds_nothing_behind_an_end_is_accepted(draft, brought):
     params = SamplingParams(max_tokens=9, stop_token_ids=frozenset({2}))
     work = Work(Sequence([50], params, mask_token_id=MASK), 1 + len(draft), draft)
-    accepted_tokens = accepted(work, [SampledToken(token_id) for token_id in (1, 2, 3, 4)[: 1 + len(draft)]])
+    accepted_tokens = accept_tokens(work, [SampledToken(token_id) for token_id in (1, 2, 3, 4)[: 1 + len(draft)]])
     assert [token.token_id for token in accepted_tokens] == brought
     work.sequence.extend(accepted_tokens)
     assert finish_reason(work.sequence, accepted_tokens) is (FinishReason.STOP if 2 in brought else None)

@@ -66,7 +66,7 @@ STAGES: dict[str, tuple[Any, str, Callable[..., list[Sequence]]]] = {
     "schedule: blocks": (Scheduler, "_make_room", of_sequence),
     "schedule: shared prefix": (PrefixCache, "share", of_sequence),
     "schedule: count of shared tokens": (PrefixCache, "count", of_sequence),
-    "schedule: draft": (NgramDrafter, "drafted", of_work),
+    "schedule: draft": (NgramDrafter, "add_draft", of_work),
     "run: layout": (Layout, "_add", of_work),
     "run: model": (TorchForward, "__call__", of_layout),
     "run: sampling": (sampling, "_uniform", of_row),

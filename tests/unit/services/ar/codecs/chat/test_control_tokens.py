@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ar.codecs.chat.control_tokens import encoded, token_ids
+from services.ar.codecs.chat.control_tokens import encode_text, token_ids
 from tests.tiny_models import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -23,12 +23,12 @@ def no_switches() -> Iterator[None]:
 
 @given(text=st.text(max_size=60))
 def test_tokens_and_their_places_are_those_of_a_lone_encode(text):
-    found, expected = encoded(TOKENIZER, text), TOKENIZER.encode(text, add_special_tokens=False)
+    found, expected = encode_text(TOKENIZER, text), TOKENIZER.encode(text, add_special_tokens=False)
     assert (found.ids, found.offsets) == (expected.ids, expected.offsets)
     assert token_ids(TOKENIZER, text) == expected.ids
 
 
-@pytest.mark.parametrize("encode", [encoded, token_ids])
+@pytest.mark.parametrize("encode", [encode_text, token_ids])
 def test_other_threads_run_meanwhile(no_switches, encode):
     has_begun, is_seen, seen = threading.Event(), threading.Event(), []
 

@@ -6,7 +6,7 @@ import jinja2
 import pytest
 
 from runtime.process.limited_work import LimitedWork, LimitMet
-from services.ar.codecs.chat.rendering import opened, prepare
+from services.ar.codecs.chat.rendering import open_template, prepare
 
 
 def rendered(source: str, **values: object) -> str:
@@ -91,7 +91,7 @@ def test_a_long_text_is_refused(source):
 )
 def test_what_a_template_needs_and_there_is_not_is_named_when_it_is_opened(source, what):
     with pytest.raises(jinja2.TemplateError, match=what):
-        opened(source)
+        open_template(source)
     assert what.rstrip("$") in prepare(source)(None)["reason"]
 
 

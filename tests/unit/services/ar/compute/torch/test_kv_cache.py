@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from services.ar.compute.torch.kv_cache import Decodes, FiniteRows, KVCache, PagedAttention, saturated
+from services.ar.compute.torch.kv_cache import Decodes, FiniteRows, KVCache, PagedAttention, saturate
 from services.ar.model.config import ModelConfig
 
 LARGEST = {torch.float16: 65_504.0, torch.bfloat16: 3.3895313892515355e38, torch.float32: 3.4028234663852886e38}
@@ -15,7 +15,7 @@ def test_numbers_beyond_the_type_become_its_largest_and_nan_becomes_0(dtype, giv
     numbers = torch.tensor([1.5, torch.inf, -torch.inf, torch.nan, 3.4028e38, -3.4028e38, 65_519.0], dtype=given)
     most = LARGEST[dtype]
     expected = [1.5, most, -most, 0.0, min(most, 3.4028e38), max(-most, -3.4028e38), min(most, 65_519.0)]
-    found = saturated(numbers, dtype)
+    found = saturate(numbers, dtype)
     assert found.dtype is dtype
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64).to(dtype), rtol=0, atol=0)
 
@@ -23,7 +23,7 @@ def test_numbers_beyond_the_type_become_its_largest_and_nan_becomes_0(dtype, giv
 @pytest.mark.parametrize("dtype", LARGEST)
 def test_what_is_in_range_is_kept_to_the_bit(dtype):
     numbers = torch.randn(1000, generator=torch.Generator().manual_seed(1)).to(dtype)
-    assert torch.equal(saturated(numbers, dtype), numbers)
+    assert torch.equal(saturate(numbers, dtype), numbers)
 
 
 @pytest.mark.parametrize("dtype", LARGEST)
