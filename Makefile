@@ -152,7 +152,7 @@ release-figures: setup  ## measure the fault table and all figures that are olde
 schema: setup  ## write docs/results.schema.json anew, the JSON schema of all results
 	$(BIN)/python -m tandem.measure.results.schema
 
-dashboards: setup  ## write Grafana's dashboards anew from deploy/grafana/*.py
+dashboards: setup  ## write Grafana's dashboards anew from deploy/grafana/boards
 	$(BIN)/python -m deploy.grafana
 
 manifests: setup  ## wrap deploy/prometheus' rules for Kubernetes anew

@@ -1,5 +1,5 @@
-"""The dashboards as code: `python -m deploy.grafana` writes the JSON in dashboards/, which Grafana reads.
+"""The dashboards as data: `python -m deploy.grafana` writes the JSON in dashboards/, which Grafana reads.
 
-Reading order: queries (PromQL), panels (the house style), layout (a dashboard), then one module a dashboard. Knows the
-names of metrics and nothing of the processes that export them.
+boards/ describes a dashboard a file: its panels by row, what each shows, in which unit, and the queries in PromQL.
+panels has the house style, layout makes a dashboard. Knows the names of metrics, not the processes that export them.
 """

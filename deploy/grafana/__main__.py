@@ -6,18 +6,15 @@ from pathlib import Path
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.grafana.gateway import gateway
-from deploy.grafana.parallel import parallel
-from deploy.grafana.sequential import sequential
-from deploy.grafana.tradeoff import tradeoff
+from deploy.grafana.layout import dashboard
 
 FOLDER = Path(__file__).parent / "dashboards"
+BOARDS = Path(__file__).parent / "boards"
 
 
 def render() -> dict[str, str]:
     """Return the text of each file by its name."""
-    boards = {"tradeoff": tradeoff, "sequential": sequential, "parallel": parallel, "gateway": gateway}
-    return {f"{name}.json": text(board()) for name, board in boards.items()}
+    return {f"{file.stem}.json": text(dashboard(file)) for file in sorted(BOARDS.glob("*.yaml"))}
 
 
 def text(board: Dashboard) -> str:

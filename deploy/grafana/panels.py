@@ -4,7 +4,8 @@ A line of a whole paradigm has the paradigm's colour. Lines of a model, a phase 
 palette, so that many can be distinguished. A 99th percentile is dashed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import TypeVar
 
@@ -32,12 +33,10 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.xychart import SeriesMapping, XYShowMode
 
-from deploy.grafana.queries import Query
-
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-SECONDS, REQUESTS, SHARE, NUMBER, BYTES = "s", "reqps", "percentunit", "short", "bytes"
-IMAGES, TOKENS, SEQUENCES, ENTRIES = (f"suffix: {unit}/s" for unit in ("images", "tokens", "sequences", "entries"))
-_AT_LEAST = {SHARE: 0.05, REQUESTS: 1.0, IMAGES: 1.0, TOKENS: 1.0, SEQUENCES: 1.0, ENTRIES: 1.0}
+UNITS = {"seconds": "s", "requests": "reqps", "share": "percentunit", "number": "short", "bytes": "bytes"}
+UNITS |= {unit: f"suffix: {unit}/s" for unit in ("images", "tokens", "sequences", "entries")}
+_AT_LEAST = {"share": 0.05, **dict.fromkeys(("requests", "images", "tokens", "sequences", "entries"), 1.0)}
 """The upper end of an axis whose values are all 0, by unit."""
 
 SEQUENTIAL_COLOUR, PARALLEL_COLOUR, GATEWAY_COLOUR = "#3D71D9", "#F2840D", "#8E8E9B"
@@ -56,11 +55,21 @@ PHASE_COLOURS = {
 }
 
 Panel = timeseries.Panel | stat.Panel | heatmap.Panel | xychart.Panel | statetimeline.Panel
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked, and what its lines are called; `{{label}}` in the legend stands for a label's value."""
+
+    expr: str
+    legend: str
+
+
 Drawn = TypeVar("Drawn", timeseries.Panel, stat.Panel, heatmap.Panel, xychart.Panel, statetimeline.Panel)
 
 
-def _fill(panel: Drawn, title: str, description: str, unit: str, queries: Sequence[Query]) -> Drawn:
-    panel.title(title).description(description).unit(unit).datasource(DATASOURCE)
+def _fill(panel: Drawn, title: str, text: str, unit: str, queries: Sequence[Query]) -> Drawn:
+    panel.title(title).description(text).unit(UNITS[unit]).datasource(DATASOURCE)
     for query, name in zip(queries, ascii_uppercase, strict=False):
         panel.with_target(_target(query, name))
     return panel
@@ -94,9 +103,9 @@ def _log() -> common.ScaleDistributionConfig:
     return common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
 
 
-def lines(title: str, description: str, unit: str, queries: Sequence[Query], *, log: bool = False) -> timeseries.Panel:
+def lines(title: str, text: str, unit: str, queries: Sequence[Query], *, log: bool = False) -> timeseries.Panel:
     """Return lines over time; the largest stands first in the legend."""
-    panel = _fill(timeseries.Panel(), title, description, unit, queries).span(12).height(8).line_width(2)
+    panel = _fill(timeseries.Panel(), title, text, unit, queries).span(12).height(8).line_width(2)
     panel.legend(_legend()).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
     panel.show_points(VisibilityMode.NEVER).override_by_regexp("/ p99$/", _dashes())
     if log:
@@ -108,9 +117,9 @@ def lines(title: str, description: str, unit: str, queries: Sequence[Query], *, 
     return _colour(panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)))
 
 
-def stacked_phases(title: str, description: str, phases: Query, whole: Query) -> timeseries.Panel:
-    """Return the phases on top of each other, and the whole as a line, which they must reach."""
-    panel = lines(title, description, SECONDS, [phases, whole]).fill_opacity(70).line_width(1)
+def stacked_phases(title: str, text: str, queries: Sequence[Query]) -> timeseries.Panel:
+    """Return the phases on top of each other, and the whole, the last query, as a line, which they must reach."""
+    panel = lines(title, text, "seconds", queries).fill_opacity(70).line_width(1)
     panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
     for phase, colour in PHASE_COLOURS.items():
         panel.override_by_name(phase, [_fixed(colour)])
@@ -121,36 +130,35 @@ def stacked_phases(title: str, description: str, phases: Query, whole: Query) ->
         *_dashes(),
         _fixed("text"),
     ]
-    return panel.override_by_name(whole.legend, as_line)
+    return panel.override_by_name(queries[-1].legend, as_line)
 
 
-def numbers(title: str, description: str, unit: str, queries: Sequence[Query]) -> stat.Panel:
+def numbers(title: str, text: str, unit: str, queries: Sequence[Query]) -> stat.Panel:
     """Return the last values in large figures."""
-    panel = _fill(stat.Panel(), title, description, unit, queries).span(4).height(5)
+    panel = _fill(stat.Panel(), title, text, unit, queries).span(4).height(5)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     return _colour(panel.color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.AREA))
 
 
-def buckets(title: str, description: str, query: Query) -> heatmap.Panel:
+def buckets(title: str, text: str, queries: Sequence[Query]) -> heatmap.Panel:
     """Return how many requests fell into each bucket of a latency histogram, over time."""
-    panel = heatmap.Panel().title(title).description(description).datasource(DATASOURCE).span(12).height(8)
-    panel.with_target(_target(query, "A").format(PromQueryFormat.HEATMAP)).unit(REQUESTS)
+    panel = heatmap.Panel().title(title).description(text).datasource(DATASOURCE).span(12).height(8)
+    panel.with_target(_target(queries[0], "A").format(PromQueryFormat.HEATMAP)).unit(UNITS["requests"])
     panel.color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Viridis").steps(64))
-    return panel.y_axis(heatmap.YAxisConfig().unit(SECONDS)).cell_gap(1).show_legend()
+    return panel.y_axis(heatmap.YAxisConfig().unit(UNITS["seconds"])).cell_gap(1).show_legend()
 
 
-def against(
-    title: str, description: str, *, x: dict[str, Query], y: dict[str, Query], x_label: str, y_label: str
-) -> xychart.Panel:
-    """Return a cloud of points, one a moment, for each paradigm: the queries of x and y are joined by their time."""
-    panel = _fill(xychart.Panel(), title, description, SECONDS, [*x.values(), *y.values()]).span(12).height(10)
+def against(title: str, text: str, queries: Sequence[Query], *, x_label: str, y_label: str) -> xychart.Panel:
+    """Return a cloud of points, one a moment, for each paradigm: the queries of x, then those of y, joined by time."""
+    panel = _fill(xychart.Panel(), title, text, "seconds", queries).span(12).height(10)
     panel.with_transformation(DataTransformerConfig("joinByField", options={"byField": "Time", "mode": "outer"}))
     panel.mapping(SeriesMapping.MANUAL).show(XYShowMode.POINTS).axis_label(y_label)
-    panel.series([_series(paradigm, x[paradigm].legend, y[paradigm].legend) for paradigm in x])
+    paradigms, names = ("sequential", "parallel"), [query.legend for query in queries]
+    panel.series([_series(*each) for each in zip(paradigms, names[:2], names[2:], strict=True)])
     panel.legend(common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM))
-    for query in x.values():
-        units = [DynamicConfigValue("unit", IMAGES), DynamicConfigValue("custom.axisLabel", x_label)]
-        panel.override_by_name(query.legend, units)
+    for name in names[:2]:
+        units = [DynamicConfigValue("unit", UNITS["images"]), DynamicConfigValue("custom.axisLabel", x_label)]
+        panel.override_by_name(name, units)
     return _colour(panel)
 
 
@@ -163,8 +171,13 @@ def _series(paradigm: str, x: str, y: str) -> xychart.XYSeriesConfig:
     return series.y(xychart.XychartXYSeriesConfigY().matcher(named(y)))
 
 
-def states(title: str, description: str, query: Query, *, yes: str, no: str) -> statetimeline.Panel:
-    """Return a bar over time for each series, of whether it was 1 or 0."""
-    panel = _fill(statetimeline.Panel(), title, description, NUMBER, [query]).span(12).height(8)
-    words = {"1": ValueMappingResult(yes, "green", index=0), "0": ValueMappingResult(no, "red", index=1)}
+def states(title: str, text: str, queries: Sequence[Query], *, one: str, zero: str) -> statetimeline.Panel:
+    """Return a bar over time for each series, of whether it was 1 or 0, in words."""
+    panel = _fill(statetimeline.Panel(), title, text, "number", queries).span(12).height(8)
+    words = {"1": ValueMappingResult(one, "green", index=0), "0": ValueMappingResult(zero, "red", index=1)}
     return panel.mappings([ValueMap(words)]).show_value(VisibilityMode.AUTO).row_height(0.8)
+
+
+KINDS: dict[str, Callable[..., Panel]] = {
+    make.__name__: make for make in (lines, stacked_phases, numbers, buckets, against, states)
+}

@@ -64,7 +64,7 @@ NOT_RUN = {
     "apt-get install": "it changes the system",
     "tandem keys new": OPEN,
     "TANDEM_GATEWAY_TLS_CERT": OPEN,
-    "--metrics-port 9112": "it takes fixed ports; tests/e2e/conftest.py starts the same on free ones",
+    "--metrics-port 9112": "it takes fixed ports; tests/e2e/stacks.py starts the same on free ones",
     "make images": DOCKER,
     "docker compose exec": DOCKER,
     "bench tradeoff --steps": LONG,

@@ -6,15 +6,14 @@ import base64
 import io
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.harness.processes import free_port, serving
 from tandem.shared.models import ModelRepository
+from tests.e2e.stacks import running_stack
 from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem
 from tests.tiny_models import CLASS_NAMES, add_image_model
 
@@ -28,18 +27,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert spec.image is not None
     toml = (folder / "model.toml").read_text()
     (folder / "model.toml").write_text(toml.replace(str(list(CLASS_NAMES)), str(list(spec.image.class_names))))
-    ar, ar_metrics, gan, gan_metrics, grpc_port, http_port = (free_port() for _ in range(6))
-    with ExitStack() as processes:
-        for module, port, metrics, *flags in (
-            ("services.ar", ar, ar_metrics, "--models", "tiny-image", "--models-dir", str(models_dir)),
-            ("services.gan", gan, gan_metrics),
-        ):
-            places = ("--port", str(port), "--metrics-port", str(metrics))
-            processes.enter_context(serving(str(module), *map(str, flags), *places, port=int(port)))
-        targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
-        flags = ["--port", str(grpc_port), "--http-port", str(http_port), *targets]
-        processes.enter_context(serving("gateway", *flags, port=grpc_port))
-        yield f"127.0.0.1:{grpc_port}"
+    with running_stack(ar=("--models", "tiny-image", "--models-dir", str(models_dir))) as stack:
+        yield stack.address
 
 
 @pytest.fixture(scope="module")

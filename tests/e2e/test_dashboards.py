@@ -9,17 +9,18 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 import yaml
 
-from benchmarks.harness.processes import free_port, serving
+from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tests.e2e.mixed_load import IMAGE_MODEL, NUM_CHOICES, TEXT_MODEL, Load, mixed_load
 from tests.e2e.prometheus import COMMITTED, Prometheus, prometheus
+from tests.e2e.stacks import Stack, running_stack
 from tests.tiny_models import add_to_repository
 
 ROOT = Path(__file__).parents[2]
@@ -40,8 +41,7 @@ class Watched:
 
     prometheus: Prometheus
     load: Load
-    metrics: dict[str, str]
-    """Address of /metrics by job."""
+    stack: Stack
 
 
 @pytest.fixture(scope="module")
@@ -49,25 +49,13 @@ def watched(tmp_path_factory) -> Iterator[Watched]:
     models_dir = tmp_path_factory.mktemp("models")
     add_to_repository(models_dir, TEXT_MODEL)
     shutil.copytree(ROOT / "models" / IMAGE_MODEL, models_dir / IMAGE_MODEL)
-    ar, gan, gateway = (free_port() for _ in range(3))
-    metrics = {job: f"127.0.0.1:{free_port()}" for job in ("gateway", "ar", "gan")}
-
-    def port_of(job: str) -> str:
-        return metrics[job].split(":")[1]
-
     models = ("--models", json.dumps([TEXT_MODEL, IMAGE_MODEL]), "--models-dir", str(models_dir))
-    targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
-    processes = (
-        ("services.ar", ar, *models, "--metrics-port", port_of("ar"), "--diversity-every", "1"),
-        ("services.gan", gan, "--metrics-port", port_of("gan"), "--diversity-every", "4"),
-        ("gateway", gateway, "--http-port", port_of("gateway"), *targets),
-    )
-    with ExitStack() as stack:
-        for module, port, *flags in processes:
-            stack.enter_context(serving(module, "--port", str(port), *flags, port=port))
-        server = stack.enter_context(prometheus(tmp_path_factory.mktemp("prometheus"), metrics))
-        load = stack.enter_context(mixed_load(f"127.0.0.1:{gateway}"))
-        yield Watched(server, load, metrics)
+    with (
+        running_stack(ar=(*models, "--diversity-every", "1"), gan=("--diversity-every", "4")) as stack,
+        prometheus(tmp_path_factory.mktemp("prometheus"), stack.metrics) as server,
+        mixed_load(stack.address) as load,
+    ):
+        yield Watched(server, load, stack)
 
 
 @dataclass(frozen=True)
@@ -169,6 +157,32 @@ def test_a_picture_in_sequence_is_49_tokens_and_one_image(watched: Watched):
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package promtool is not installed")
 @pytest.mark.parametrize("job", ["gateway", "ar", "gan"])
 def test_what_a_process_exports_is_well_formed(watched: Watched, job: str):
-    page = httpx.get(f"http://{watched.metrics[job]}/metrics").text
+    page = httpx.get(f"http://{watched.stack.metrics[job]}/metrics").text
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACED = {"gateway": "gen_ai_server_request_duration_seconds", "gan": "tandem_backend_request_duration_seconds"}
+
+
+def traces(server: Prometheus) -> dict[str, set[str]]:
+    """Return the traces that Prometheus knows, by job."""
+    begin, end = time.time() - 600, time.time() + 600
+    found = {}
+    for job, metric in TRACED.items():
+        series = server.get("query_exemplars", query=f"{metric}_bucket", start=begin, end=end)
+        found[job] = {exemplar["labels"]["trace_id"] for one in series for exemplar in one["exemplars"]}
+    return found
+
+
+def test_a_latency_leads_to_its_trace_at_the_gateway_and_at_the_backend(watched: Watched):
+    metadata = (("traceparent", f"00-{TRACE}-b7ad6b7169203331-01"),)
+    with grpc.insecure_channel(watched.stack.address) as channel:
+        stub = gan_pb2_grpc.GanServiceStub(channel)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        # An exemplar is kept when its series is scraped; it stays in the histogram until another takes its place.
+        while (found := traces(watched.prometheus)) != {job: {TRACE} for job in TRACED}:
+            assert time.monotonic() < deadline, found
+            stub.Sample(gan_pb2.SampleRequest(), metadata=metadata)
+            time.sleep(0.5)

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
-from benchmarks.harness.processes import free_port, serving
 from tandem.measure.report.prose import answers
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
+from tests.e2e.stacks import running_stack
 from tests.integration.tandem.cli.commands import run, tandem
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    ar, gan, gateway = (free_port() for _ in range(3))
-    with ExitStack() as processes:
-        for module, port, model in (("services.ar", ar, "fashion-ar"), ("services.gan", gan, "fashion-gan")):
-            flags = ("--models", model, "--port", str(port), "--metrics-port", str(free_port()))
-            processes.enter_context(serving(module, *flags, port=port))
-        targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
-        flags = ("--port", str(gateway), "--http-port", str(free_port()), *targets)
-        processes.enter_context(serving("gateway", *flags, port=gateway))
-        yield f"127.0.0.1:{gateway}"
-
-
-async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> None:
+async def test_from_a_live_stack_to_a_report(tmp_path: Path) -> None:
     quick = ["--concurrency", "16", "--climb-seconds", "4", "--rounds", "1", "--trial-seconds", "2", "--trials", "2"]
-    fit = await run(*tandem("bench", "fit", *quick, "--out", str(tmp_path), "--address", address))
+    with running_stack(ar=("--models", "fashion-ar"), gan=("--models", "fashion-gan")) as stack:
+        fit = await run(*tandem("bench", "fit", *quick, "--out", str(tmp_path), "--address", stack.address))
     found = read_as(tmp_path / "crossover.json", Crossover)
     # Whether the generator was good enough is the machine's affair; if it was not, that must be said.
     assert fit.code == (0 if found.is_sound else 1), fit.err

@@ -9,11 +9,10 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks.harness.processes import free_port, serving
 from tandem.client import TandemClient
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
-from tests.e2e.conftest import Stack
+from tests.e2e.stacks import running_stack
 from tests.large_generator import add_large_generator
 
 FLOAT32 = images_pb2.ENCODING_RAW_FLOAT32
@@ -25,14 +24,8 @@ SHAPE = (128, 128, 3)
 def large(tmp_path_factory):
     models_dir = tmp_path_factory.mktemp("models")
     add_large_generator(models_dir, width=4)
-    gan, grpc_port, http_port = (free_port() for _ in range(3))
-    flags = ("--models", "large", "--models-dir", str(models_dir), "--metrics-port", str(free_port()))
-    targets = ("--ar-targets", "", "--gan-targets", f"127.0.0.1:{gan}", "--http-port", str(http_port))
-    with (
-        serving("services.gan", "--port", str(gan), *flags, port=gan),
-        serving("gateway", "--port", str(grpc_port), *targets, port=grpc_port),
-    ):
-        yield Stack(f"127.0.0.1:{grpc_port}", f"http://127.0.0.1:{http_port}")
+    with running_stack(ar=None, gan=("--models", "large", "--models-dir", str(models_dir))) as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -53,28 +46,12 @@ def test_a_plain_client_draws_what_fits_no_message_as_a_stream(stub):
     np.testing.assert_array_equal(np.frombuffer(single.data, "<f4"), pixels[0].ravel())
 
 
-def test_a_unary_call_says_what_to_do_instead(stub, large):
-    with pytest.raises(grpc.RpcError) as refused:
-        stub.Sample(SAMPLE)
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "1 to 21, as one reply has at most 4194304 bytes; SampleStream" in refused.value.details()
-
-
 def test_the_client_and_the_command_do_it_by_themselves(large, tmp_path):
     with TandemClient(large.address) as client:
         images = client.sample(NUM_IMAGES, model="large", seed=3, encoding="float32")
     assert images.pixels.shape == (NUM_IMAGES, *SHAPE)
-    command = (
-        "sample",
-        "--count",
-        "100",
-        "--seed",
-        "3",
-        "--out",
-        str(tmp_path / "grid.png"),
-        "--address",
-        large.address,
-    )
+    place = ("--out", str(tmp_path / "grid.png"), "--address", large.address)
+    command = ("sample", "--count", "100", "--seed", "3", *place)
     done = subprocess.run([sys.executable, "-m", "tandem.cli", *command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "100 images in" in done.stdout + done.stderr

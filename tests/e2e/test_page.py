@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -14,9 +13,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from benchmarks.harness.processes import free_port, serving
 from services.gan.latents import draw_latents
 from tests.browser import Watched, needs_chromium, opened, running_browser
+from tests.e2e.stacks import running_stack
 from tests.tiny_models import add_to_repository
 
 # One browser for all of them, in the event loop that it was started in.
@@ -32,18 +31,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     models_dir = tmp_path_factory.mktemp("models")
     add_to_repository(models_dir)
     (models_dir / "fashion-ar").symlink_to(COMMITTED)
-    ar, gan, grpc_port, http_port = (free_port() for _ in range(4))
-    with ExitStack() as processes:
-        for module, port, *flags in (
-            ("services.ar", ar, "--models", "tiny,fashion-ar", "--models-dir", str(models_dir)),
-            ("services.gan", gan),
-        ):
-            flags += ["--port", str(port), "--metrics-port", str(free_port())]
-            processes.enter_context(serving(module, *flags, port=port))
-        targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
-        flags = ["--port", str(grpc_port), "--http-port", str(http_port), *targets]
-        processes.enter_context(serving("gateway", *flags, port=grpc_port))
-        yield f"http://127.0.0.1:{http_port}"
+    with running_stack(ar=("--models", "tiny,fashion-ar", "--models-dir", str(models_dir))) as stack:
+        yield stack.web
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -14,7 +14,6 @@ from gateway.proxy.template import defaults
 from gateway.settings import GatewaySettings
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
-from tandem.version import VERSION
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -45,22 +44,6 @@ def test_every_variable_is_a_setting(name, file):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_ports_are_the_settings_own(name):
-    ports = [default(name, "port"), default(name, METRICS_PORTS[name])]
-    assert f"EXPOSE {ports[0]} {ports[1]}\n" in stage(name)
-    assert f'"runtime.probe", "127.0.0.1:{ports[0]}"' in stage(name)
-
-
-def test_the_gateway_is_told_of_the_backends_and_published_where_it_listens():
-    gateway = SERVICES["gateway"]
-    for backend in ("ar", "gan"):
-        assert gateway["environment"][f"TANDEM_{backend.upper()}_TARGETS"] == f"{backend}:{default(backend, 'port')}"
-        assert gateway["depends_on"][backend] == {"condition": "service_healthy"}
-    inside = {int(port.rpartition(":")[2]) for port in gateway["ports"]}
-    assert inside == {default("gateway", "port"), default("gateway", "http_port")}
-
-
-@pytest.mark.parametrize("name", SETTINGS)
 def test_a_stop_leaves_time_to_drain(name):
     grace_seconds = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
     assert grace_seconds >= float(SERVICES[name]["environment"]["TANDEM_DRAIN_SECONDS"]) + CLOSING_SECONDS
@@ -80,14 +63,6 @@ def test_triton_may_load_what_it_compiles_where_the_image_has_its_cache():
     assert "exec" in options.split(",")
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_the_version_is_the_package_s(name):
-    tag = f"${{TANDEM_VERSION:-{VERSION}}}"
-    assert SERVICES[name]["image"] == f"tandem/{name}:{tag}"
-    assert SERVICES[name]["build"]["args"]["VERSION"] == tag
-    assert GPU["services"].get(name, {"image": f"tandem/{name}:{tag}-cuda"})["image"] == f"tandem/{name}:{tag}-cuda"
-
-
 def test_the_example_has_the_defaults_and_nothing_that_is_not_read():
     text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose.gpu.yml").read_text()
     read = dict(VARIABLE.findall(text))
@@ -96,16 +71,6 @@ def test_the_example_has_the_defaults_and_nothing_that_is_not_read():
     assert {key: value for key, _, value in lines} == {key: read[key] for key, _, _ in lines}
     unnamed = {key for key in read if f"{key}=" not in example}
     assert unnamed == {"TANDEM_REVISION"}
-
-
-def test_prometheus_finds_every_replica_of_every_process():
-    file = next(word for word in SERVICES["prometheus"]["command"] if word.startswith("--config.file="))
-    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / Path(file).name).read_text())
-    found = {}
-    for scrape in config["scrape_configs"]:
-        [by_name] = scrape["dns_sd_configs"]
-        found[scrape["job_name"]] = (by_name["names"], by_name["type"], by_name["port"])
-    assert found == {name: ([name], "A", default(name, METRICS_PORTS[name])) for name in SETTINGS}
 
 
 def test_grafana_is_given_the_data_source_and_the_dashboards():

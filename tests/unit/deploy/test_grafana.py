@@ -10,7 +10,6 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from deploy.grafana import panels as style
 from deploy.grafana.__main__ import FOLDER, render
 
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
@@ -51,22 +50,6 @@ def test_a_dashboard_uses_the_variables_that_it_has():
         assert asked | {"datasource"} == set(variables)
 
 
-def test_panels_do_not_overlap_and_have_numbers_of_their_own():
-    for board in BOARDS.values():
-        ids = [panel["id"] for panel in board["panels"]]
-        assert len(ids) == len(set(ids))
-        cells: set[tuple[int, int]] = set()
-        for place in (panel["gridPos"] for panel in board["panels"]):
-            area = {
-                (x, y)
-                for x in range(place["x"], place["x"] + place["w"])
-                for y in range(place["y"], place["y"] + place["h"])
-            }
-            assert not area & cells
-            assert place["x"] + place["w"] <= 24
-            cells |= area
-
-
 def test_a_panel_says_what_it_shows_in_which_unit():
     for _, panel in list_panels():
         assert len(panel["description"]) > 20
@@ -76,26 +59,6 @@ def test_a_panel_says_what_it_shows_in_which_unit():
         assert len({target["refId"] for target in panel["targets"]} - {""}) == len(panel["targets"])
         references = [target["datasource"] for target in panel["targets"]] + [panel["datasource"]]
         assert all(reference["uid"] == "${datasource}" for reference in references)
-
-
-def test_a_paradigm_has_its_colour_everywhere():
-    for _, panel in list_panels():
-        colours = {
-            re.compile(override["matcher"]["options"].strip("/")): value["value"]["fixedColor"]
-            for override in panel["fieldConfig"]["overrides"]
-            for value in override["properties"]
-            if value["id"] == "color" and override["matcher"]["id"] == "byRegexp"
-        }
-        if panel["type"] == "state-timeline":
-            continue
-        for target in panel["targets"]:
-            for paradigm, colour in (("sequential", style.SEQUENTIAL_COLOUR), ("parallel", style.PARALLEL_COLOUR)):
-                name = target["legendFormat"].replace("{{paradigm}}", paradigm)
-                own = {value for pattern, value in colours.items() if pattern.search(name)}
-                if name.removesuffix(" p50").removesuffix(" p99") == paradigm:
-                    assert own == {colour}, (panel["title"], name)
-                elif "{{" in name:  # one of several lines of a paradigm
-                    assert not own, (panel["title"], name)
 
 
 def test_a_cloud_of_points_is_of_fields_that_its_queries_bring():

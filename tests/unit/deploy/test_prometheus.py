@@ -48,12 +48,6 @@ def test_an_alert_says_what_it_is_and_what_to_do_and_a_case_fires_it():
         assert alert["alert"] in cases, "no test fires it"
 
 
-def test_the_targets_are_the_processes_on_the_ports_of_the_design():
-    groups = yaml.safe_load((FOLDER / "targets.yml").read_text())
-    found = {group["labels"]["job"]: target.split(":")[1] for group in groups for target in group["targets"]}
-    assert found == {"gateway": "8080", "ar": "9101", "gan": "9102"}
-
-
 def test_a_series_that_others_are_computed_from_is_recorded_in_their_group():
     """Groups are evaluated at different instants: a difference of two of them moves with the rates themselves."""
     groups = yaml.safe_load((FOLDER / "recording_rules.yml").read_text())["groups"]

@@ -35,10 +35,6 @@ def test_pixels_survive_the_model_range():
     assert to_pixels(torch.tensor([-7.0, 7.0])).tolist() == [0, 255]
 
 
-def test_a_batch_of_more_than_there_are_has_all_of_them():
-    assert sorted(next(shuffled_batches(2, 3, 0, 5)).tolist()) == [0, 1]
-
-
 def test_what_is_held_out_is_no_part_of_the_training_and_has_each_class_as_often(tmp_path):
     labels = np.repeat([0, 1, 2], [360, 180, 180])
     images = np.arange(720).reshape(-1, 1, 1, 1).repeat(8, 1).repeat(9, 2) // np.array([3, 1, 1])

@@ -91,15 +91,6 @@ def test_after_a_break_it_goes_on_from_the_checkpoint_as_if_nothing_had_happened
     assert [line["step"] for line in logged(tmp_path / "whole")] == [60, 100, 120, 180, 200, 240, 250]
 
 
-def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path):
-    with pytest.raises(RuntimeError):
-        run(
-            tmp_path, Line(Recipe(), 230, RuntimeError("a fault")), snapshot_every=90
-        )  # the last checkpoint is at 180, the log at 200
-    run(tmp_path, Line(Recipe()), snapshot_every=90)
-    assert [line["step"] for line in logged(tmp_path)] == [90, 100, 180, 200, 250]
-
-
 def test_a_slice_ends_by_time_and_leaves_a_checkpoint(tmp_path):
     trainer = Line(Recipe())
     loop.run(trainer, batches, tmp_path, seconds=-1.0, snapshot_every=60)
@@ -120,13 +111,6 @@ def test_two_data_sets_do_not_mix(tmp_path):
     with pytest.raises(SystemExit, match="trained on other images"):
         run(tmp_path, other)
     assert ImageKind.of(tmp_path) == FASHION
-
-
-def test_newest_is_the_last_snapshot(tmp_path):
-    run(tmp_path, Line(Recipe()))
-    assert loop.newest(tmp_path, "model-*.safetensors").name == "model-000250.safetensors"
-    with pytest.raises(SystemExit, match="no snapshots"):
-        loop.newest(tmp_path, "ema-*.safetensors")
 
 
 def test_the_best_snapshot_has_the_least_figures_together_of_those_measured(tmp_path):

@@ -95,12 +95,6 @@ async def test_a_model_of_the_other_paradigm_is_sent_to_the_right_command(gatewa
     assert (ended.code, ended.err) == (1, expected)
 
 
-async def test_sample_names_the_classes_there_are(gateway: FakeGateway) -> None:
-    ended = await run(*tandem("sample", "--label", "hat", "--address", gateway.address))
-    assert ended.code == 2
-    assert "there is no class 'hat'; there are: sneaker, bag, coat" in " ".join(ended.err.split())
-
-
 async def test_score_prints_the_figures(gateway: FakeGateway) -> None:
     ended = await run(*tandem("score", "ab", "--tokens", "--address", gateway.address))
     assert ended.code == 0

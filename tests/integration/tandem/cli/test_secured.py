@@ -89,16 +89,6 @@ def check(caught: TandemRpcError, what: str) -> None:
     assert "\n" not in caught.message
 
 
-async def test_asyncio_client_with_all(secured: Secured) -> None:
-    async with AsyncTandemClient(secured.address, secured.credentials) as client:
-        assert len(await client.sample(2)) == 2
-        assert [len(part) async for part in client.sample_stream(2)]
-        assert [chunk async for chunk in client.generate("x")]
-        assert (await client.complete("x")).choices
-        assert await client.score("ab")
-        assert (await client.list_models()).parallel
-
-
 async def test_asyncio_client_without_each_thing(secured: Secured) -> None:
     for what in LACKING:
         async with AsyncTandemClient(secured.address, lacking(secured, what)) as client:

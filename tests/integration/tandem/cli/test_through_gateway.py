@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
-from tandem import client as tandem_client
 from tandem.client import AsyncTandemClient
-from tandem.shared.errors import InvalidArgument, ResourceExhausted
 from tests.certificates import Authority
 from tests.integration.gateway.fakes import serving
 from tests.integration.gateway.running import running_gateway
@@ -66,36 +63,6 @@ async def test_the_backends_account_comes_with_every_reply(client: AsyncTandemCl
     ]
 
 
-async def test_many_callers_each_get_their_own(client: AsyncTandemClient) -> None:
-    images = await asyncio.gather(*(client.sample(1, seed=seed) for seed in range(50)))
-    assert [int(image.pixels[0, 0, 0, 0]) for image in images] == list(range(50))
-
-
-async def test_refusals_keep_their_details(client: AsyncTandemClient, whole: Tandem) -> None:
-    whole.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
-    with pytest.raises(tandem_client.InvalidArgument) as refused:
-        await client.complete("x")
-    assert [violation.field for violation in refused.value.violations] == ["sampling.top_p"]
-    whole.sequential.error = ResourceExhausted("the queue", 4, 0.25)
-    with pytest.raises(tandem_client.ResourceExhausted) as full:
-        await client.complete("x")
-    assert full.value.retry_after_seconds == 0.25
-    whole.sequential.error = RuntimeError("a secret")
-    with pytest.raises(tandem_client.Internal) as failed:
-        await client.complete("x")
-    assert "secret" not in str(failed.value)
-    with pytest.raises(tandem_client.NotFound, match="there are: fake-gan"):
-        await client.sample(model="../../x")
-
-
-async def test_leaving_a_stream_reaches_the_backend(client: AsyncTandemClient, whole: Tandem) -> None:
-    whole.sequential.hold.clear()
-    async with asyncio.timeout(60), client.generate("x") as generation:
-        assert (await anext(generation)).text == "Hello"
-        generation.cancel()
-        await whole.sequential.cancelled.wait()
-
-
 async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) -> None:
     async with serving(SEQUENTIAL, FakeSequential()) as text, running_gateway([text], []) as running:
         ended = await run(*tandem("sample", "--address", f"127.0.0.1:{running.gateway.server.port}"))
@@ -126,9 +93,3 @@ async def test_what_an_address_is_not_is_said_in_one_line(whole: Tandem, tmp_pat
     secure = {"TANDEM_CLIENT_CA": str(Authority(tmp_path, "ours").ca)}
     ended = await run(*tandem("sample", "--address", whole.address), variables=secure)
     assert (ended.code, "it may not use TLS (unset TANDEM_CLIENT_CA)" in ended.err) == (1, True), ended.err
-
-
-async def test_a_time_without_end_is_no_limit(whole: Tandem, tmp_path: Path) -> None:
-    words = ("sample", "--timeout", "inf", "--address", whole.address, "--out", str(tmp_path / "a.png"))
-    ended = await run(*tandem(*words))
-    assert ended.code == 0, ended.err

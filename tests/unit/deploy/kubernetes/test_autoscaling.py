@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.figures.metrics import GatewayMetrics
 from runtime.metrics import new_registry
@@ -61,19 +60,6 @@ def test_queries_are_of_what_the_scaled_process_exports(scaled: Manifests):
     assert [(process, name) for process, name in asked if name not in exported(process)] == []
 
 
-def test_the_series_of_this_test_have_the_labels_of_the_code():
-    families: dict[str, tuple[str, ...]] = {}
-    for build in METRICS.values():
-        registry = CollectorRegistry()
-        build(registry)
-        for name, collector in registry._names_to_collectors.items():
-            if isinstance(collector, MetricWrapperBase):
-                families[name] = tuple(collector._labelnames)
-    for line in SERIES.strip().splitlines():
-        name, labels = line.split("{")[0], re.findall(r"(\w+)=", line)
-        assert set(labels) - {"job"} == {"instance", *families.get(name, ())}, line
-
-
 def rule_test(scaled: Manifests) -> dict:
     def series() -> Iterator[dict]:
         for namespace in ("tandem", "staging"):
@@ -111,10 +97,3 @@ def test_a_replica_is_added_before_its_queue_or_batch_is_full(scaled: Manifests)
     assert thresholds["images"] < GanSettings().max_queued_images
     assert thresholds["cores"] < 1
     assert thresholds["envoy-cores"] < 1
-
-
-def test_replicas_are_the_autoscaler_s_alone(variants):
-    for manifests in variants:
-        scales = "autoscaling" in manifests.variant.components
-        assert all(("replicas" in each["spec"]) != scales for each in manifests.of("Deployment").values())
-        assert set(manifests.of("ScaledObject")) == (set(PROCESSES) if scales else set())

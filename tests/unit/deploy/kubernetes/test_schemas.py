@@ -47,12 +47,6 @@ def test_a_misspelt_field_would_be_seen(whole):
         assert faults(thing, NEWEST), kind
 
 
-def test_a_plain_cluster_can_take_the_base_and_the_overlays(variants):
-    for manifests in variants:
-        kinds = {each["kind"] for each in manifests.objects}
-        assert bool(kinds & SCHEMAS.keys()) == ("autoscaling" in manifests.variant.components)
-
-
 def test_all_of_it_is_in_one_namespace(variants):
     for manifests in variants:
         places = {each["metadata"].get("namespace") for each in manifests.objects if each["kind"] != "Namespace"}

@@ -9,9 +9,8 @@ from gateway.settings import GatewaySettings
 from runtime import probe
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
-from tandem.shared.models import ModelRepository
 from tests.certificates import Authority
-from tests.unit.deploy.kubernetes.manifests import PROCESSES, ROOT, Manifests
+from tests.unit.deploy.kubernetes.manifests import PROCESSES, Manifests
 from tests.unit.deploy.kubernetes.mounts import mount
 
 SETTINGS = {"gateway": GatewaySettings, "ar": ArSettings, "gan": GanSettings}
@@ -60,10 +59,3 @@ def test_with_tls_all_of_it_is_encrypted(pods):
             assert (backend.ca.name, backend.identity is not None) == ("ca.crt", True)
         elif tls is not None:
             assert tls.client_ca.name == "ca.crt"
-
-
-def test_models_are_those_of_the_repository(pods):
-    repository, kinds = ModelRepository(ROOT / "models"), {"ar": "transformer", "gan": "gan"}
-    for _, process, settings in pods:
-        if process != "gateway":
-            assert {repository.get(name).spec.kind for name in settings.models} == {kinds[process]}

@@ -41,21 +41,6 @@ def test_the_gateway_s_targets_are_the_backends_services(variants):
             assert target == f"{backend}:{manifests.ports(backend)['grpc']}"
 
 
-def test_everything_is_labelled(variants):
-    for manifests in variants:
-        for thing in manifests.objects:
-            if thing["kind"] != "Namespace" and "grafana_dashboard" not in thing["metadata"].get("labels", {}):
-                assert thing["metadata"]["labels"]["app.kubernetes.io/name"] == "tandem", thing["metadata"]["name"]
-
-
-def test_a_gpu_overlay_differs_in_gpus_alone(variants):
-    for manifests in variants:
-        if manifests.variant.base == "overlays/gpu":
-            settings = {backend: manifests.environment(backend) for backend in BACKENDS}
-            assert (settings["ar"]["TANDEM_DEVICE"], settings["ar"]["TANDEM_DTYPE"]) == ("cuda", "bfloat16")
-            assert settings["gan"]["TANDEM_PROVIDER"] == "cuda"
-
-
 def test_prometheus_scrapes_each_pod_once_under_the_job_that_rules_know(scaled):
     [monitor] = scaled.of("ServiceMonitor").values()
     spec, scraped = monitor["spec"], []
@@ -106,22 +91,6 @@ def test_prometheus_asks_the_gateway_as_it_serves(variants):
                 assert endpoints["http"]["tlsConfig"]["ca"]["secret"] == {"name": "gateway-tls", "key": "ca.crt"}
 
 
-def test_proxies_speak_to_the_gateway_as_it_serves(variants):
-    for manifests in variants:
-        [port] = [each for each in manifests.of("Service")["gateway"]["spec"]["ports"] if each["name"] == "grpc"]
-        assert port.get("appProtocol") == (None if "tls" in manifests.variant.components else "kubernetes.io/h2c")
-
-
 def test_every_component_is_looked_at_here():
     folders = {path.parent.name for path in (FOLDER / "components").glob("*/kustomization.yaml")}
     assert {name for variant in VARIANTS for name in variant.components} == folders
-
-
-def test_a_route_over_tls_trusts_the_gateway_by_its_name(whole):
-    spec = whole.of("BackendTLSPolicy")["gateway"]["spec"]
-    [target] = spec["targetRefs"]
-    [port] = [each for each in whole.of(target["kind"])[target["name"]]["spec"]["ports"] if each["name"] == "grpc"]
-    assert target["sectionName"] == port["name"]
-    [rule] = whole.of("GRPCRoute")["tandem"]["spec"]["rules"]
-    assert rule["backendRefs"] == [{"name": target["name"], "port": port["port"]}]
-    assert spec["validation"]["hostname"] == "gateway"  # as components/tls asks of the certificate

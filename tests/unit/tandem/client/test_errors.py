@@ -58,28 +58,6 @@ def test_a_reply_that_would_not_fit_has_a_class_and_a_reason() -> None:
     assert (type(error), error.violations[0].reason) == (client.InvalidArgument, "")
 
 
-@pytest.mark.parametrize(
-    ("code", "text", "words"),
-    [
-        (
-            grpc.StatusCode.UNAVAILABLE,
-            "Handshake read failed (Socket closed)",
-            "may not use TLS (unset TANDEM_CLIENT_CA)",
-        ),
-        (grpc.StatusCode.UNAVAILABLE, "Socket closed", "may require TLS"),
-        (grpc.StatusCode.UNAVAILABLE, "Failed parsing HTTP/2 (Expected SETTINGS frame)", "answers, but not in gRPC"),
-        (grpc.StatusCode.INTERNAL, "Received http2 header with status: 400", "answers, but not in gRPC"),
-    ],
-)
-def test_what_answers_otherwise_is_told_as_such(code: grpc.StatusCode, text: str, words: str) -> None:
-    if code is grpc.StatusCode.UNAVAILABLE:
-        text = f"failed to connect to all addresses; last error: UNAVAILABLE: ipv4:127.0.0.1:1: {text}"
-    error = rpc_error(FakeError(code, text), "a:1")
-    assert (type(error), error.code) == (client.HandshakeFailed, "UNAVAILABLE")
-    assert error.message.startswith("a:1 ")
-    assert words in error.message
-
-
 CUT_OFF = "Received RST_STREAM with error code 2"
 
 
@@ -123,11 +101,3 @@ def test_a_stream_that_is_out_of_time_is_told_as_such(text: str) -> None:
 def test_a_call_that_this_side_ended_was_cancelled(text: str) -> None:
     error = rpc_error(FakeError(grpc.StatusCode.CANCELLED, text), "a:1", has_begun=True)
     assert (type(error), error.message) == (client.Cancelled, "the call was cancelled, or its client closed")
-
-
-def test_a_refused_connection_is_not_a_busy_backend() -> None:
-    text = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused"
-    error = rpc_error(FakeError(grpc.StatusCode.UNAVAILABLE, text), "127.0.0.1:1")
-    assert isinstance(error, client.NotReachable)
-    assert "127.0.0.1:1" in error.message
-    assert type(rpc_error(FakeError(grpc.StatusCode.UNAVAILABLE, "starting"), "a:1")) is client.Unavailable

@@ -31,13 +31,6 @@ def test_a_grid_is_as_square_as_can_be() -> None:
     assert laid_out[3:, 8:].max() == 0  # the sixth place is empty
 
 
-def test_pictures_are_grey_or_coloured() -> None:
-    grey, coloured = np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 4, 4, 3), np.uint8)
-    assert [picture.mode for picture in images(grey, "uint8").to_pil()] == ["L", "L"]
-    assert images(coloured, "uint8").to_grid().mode == "RGB"
-    assert len(images(grey, "uint8")) == 2
-
-
 def test_joined_parts_are_the_reply_that_they_might_have_been() -> None:
     timings = Timings(compute_seconds=0.5)
     parts = [

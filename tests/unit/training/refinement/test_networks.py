@@ -7,7 +7,7 @@ import torch
 
 from training.gan.export import bake_norms
 from training.gan.networks import Discriminator
-from training.refinement.networks import Opponent, Overview, RefinedDecoder, weights_of
+from training.refinement.networks import Opponent, RefinedDecoder, weights_of
 from training.tokenizer.networks import NUM_DIMS, Decoder
 
 DISCRIMINATOR = Path(__file__).parents[4] / "models/fashion-gan/discriminator.onnx"
@@ -36,16 +36,6 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch_while_training(base
     refined = RefinedDecoder(base).train()
     quantised = torch.rand(8, NUM_DIMS, 7, 7) * 2 - 1
     assert torch.allclose(refined(quantised)[:2], refined(quantised[:2]), atol=1e-6)
-
-
-@torch.no_grad()
-def test_the_overview_lets_each_cell_know_the_whole_grid():
-    torch.manual_seed(0)
-    overview = Overview(5, 49)
-    x = torch.randn(1, 5, 7, 7)
-    other = x.clone()
-    other[..., 6, 6] += 1
-    assert not torch.allclose(overview(x)[..., 0, 0], overview(other)[..., 0, 0])
 
 
 @torch.no_grad()

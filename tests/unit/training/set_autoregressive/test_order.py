@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tandem.shared.models import ModelRepository
-from training.set_autoregressive.order import halton_order, radical_inverse
+from training.set_autoregressive.order import halton_order
 
 MODELS = Path(__file__).parents[4] / "models"
 
@@ -14,11 +14,6 @@ MODELS = Path(__file__).parents[4] / "models"
 @pytest.mark.parametrize("size", [(1, 1), (7, 7), (3, 5), (14, 14)])
 def test_each_cell_comes_once(size):
     assert sorted(halton_order(*size)) == list(range(size[0] * size[1]))
-
-
-def test_radical_inverses_are_digits_mirrored_at_the_point():
-    assert [radical_inverse(index, 2) for index in (1, 2, 3, 6)] == [0.5, 0.25, 0.75, 0.375]
-    assert radical_inverse(5, 3) == pytest.approx(2 / 3 + 1 / 9)
 
 
 def test_cells_that_follow_each_other_lie_further_apart_than_row_by_row():

@@ -44,12 +44,6 @@ def test_tokens_and_numbers_are_two_names_of_the_same():
     assert torch.equal(to_tokens(from_tokens(everything, FASHION.grid)), everything)
 
 
-def test_tokens_run_row_by_row():
-    tokens = torch.zeros(1, NUM_TOKENS, dtype=torch.int64)
-    tokens[0, GRID + 2] = NUM_CODES - 1
-    assert from_tokens(tokens, FASHION.grid)[0, :, 1, 2].tolist() == [1.0] * NUM_DIMS
-
-
 def test_a_cell_of_the_encoder_sees_no_further_than_its_surroundings():
     encoder = Encoder().eval()
     image = torch.zeros(1, 1, 28, 28, requires_grad=True)

@@ -62,11 +62,6 @@ async def test_a_stop_while_loading_is_no_error(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err.splitlines()[-1] == "sequential: stopped"
 
 
-async def test_a_stop_by_another_signal_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await run(tmp_path, Display("logged", number=signal.SIGTERM)) == 0
-    assert "SIGTERM: stopping" in capsys.readouterr().err.splitlines()
-
-
 async def test_a_process_that_is_slow_is_named_with_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async def work() -> int:
         return 7

@@ -102,26 +102,6 @@ async def test_a_child_that_is_killed_is_started_once_more_and_another_death_end
     assert sorted(journal(tmp_path)) == ["gateway stopped", "parallel stopped"]
 
 
-async def test_a_child_that_does_not_start_any_more_ends_the_stack(tmp_path: Path) -> None:
-    async with ready_stack(tmp_path, "serve", "once", "serve", restarts=True) as running:
-        running.kill("parallel")
-        assert await running.process.wait() == 1
-        shown = (await running.errors.read()).decode()
-    assert shown.count("started once more") == 1
-    assert "the parallel process ended by itself (exit code 1)" in shown
-    log = (tmp_path / "logs" / "parallel.log").read_text()
-    assert (log.count("serving on port"), log.count("the weights are broken")) == (1, 1)
-
-
-async def test_a_stop_while_a_child_starts_again_is_no_error(tmp_path: Path) -> None:
-    async with ready_stack(tmp_path, restarts=True) as running:
-        children = running.children()
-        running.kill("parallel")
-        await line_with(running.errors, "started once more")
-        await running.stop()
-        assert not any(child.is_running() for child in children)
-
-
 async def test_where_nothing_is_started_again_a_child_that_is_killed_ends_the_stack(tmp_path: Path) -> None:
     async with ready_stack(tmp_path) as running:
         running.kill("sequential")

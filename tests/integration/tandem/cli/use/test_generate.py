@@ -34,12 +34,6 @@ async def test_a_model_without_a_chat_template_continues_the_prompt(gateway: Fak
     assert "this model has no chat template" in ended.err
 
 
-async def test_generate_verbose_says_all_about_the_time(gateway: FakeGateway) -> None:
-    ended = await run(*tandem("generate", "Hi", "-v", "--address", gateway.address))
-    for part in ("queue", "prefill 10 ms", "decode 20 ms", "ended by"):
-        assert part in ended.err
-
-
 async def test_generate_writes_several_texts_one_after_another(gateway: FakeGateway) -> None:
     ended = await run(*tandem("generate", "Hi", "--n", "2", "--address", gateway.address))
     assert (ended.code, ended.out) == (0, "Hello wörld!\nHello wörld!\n")

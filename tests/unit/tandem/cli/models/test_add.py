@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from services.ar.model.weights import open_checkpoint
 from tandem.cli.main import app
-from tandem.cli.models.weight_readers import inspect
 from tandem.shared.models import ModelRepository
 from tests.tiny_gguf import write_gguf
 from tests.tiny_models import save_tiny_model
@@ -60,22 +59,6 @@ def test_a_file_and_what_it_takes(folder: Path, tmp_path: Path) -> None:
     assert (code, "0.117 M weights, mostly int4" in text) == (0, True)
     assert "KV cache 0.375 KiB a token, 6.29 MB for 16,384" in text  # 3 layers x 2 x 2 heads x 16 numbers of 2 bytes
     assert ModelRepository(tmp_path / "models").get("some-model.q4_0").transformer_path() == path
-
-
-def test_what_is_no_number_is_no_recommendation(folder: Path, tmp_path: Path) -> None:
-    path = Path(shutil.copytree(folder, tmp_path / "source"))
-    (path / "generation_config.json").write_text('{"temperature": true, "top_k": 20.0}')
-    assert add(tmp_path / "models", str(path))[0] == 0
-    sampling = ModelRepository(tmp_path / "models").get("source").spec.sampling
-    assert sampling is not None
-    assert sampling.model_dump(exclude_none=True) == {"top_k": 20}
-
-
-def test_a_suffix_in_capitals(folder: Path, tmp_path: Path) -> None:
-    path = write_gguf(open_checkpoint(folder), tmp_path / "TINY.GGUF", Type.Q4_0)
-    assert add(tmp_path / "models", str(path))[0] == 0
-    model = ModelRepository(tmp_path / "models").get("tiny")
-    assert (model.transformer_path(), inspect(path).startswith("GGUF, llama")) == (path, True)
 
 
 def test_a_link_to_a_file_without_a_suffix(folder: Path, tmp_path: Path) -> None:
@@ -149,11 +132,6 @@ def test_a_weight_that_is_no_number(folder: Path, tmp_path: Path) -> None:
     code, text = add(tmp_path / "models", str(path))
     assert (code, "'model.layers.2.self_attn.o_proj.weight' holds NaN or infinity" in text) == (1, True)
     assert not (tmp_path / "models").exists()
-
-
-def test_neither_a_path_nor_an_id(tmp_path: Path) -> None:
-    code, text = add(tmp_path, "no such thing")
-    assert (code, "no such file or folder, and no id of the form OWNER/NAME" in text) == (1, True)
 
 
 def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:

@@ -35,11 +35,6 @@ def test_backends_come_before_the_gateway_and_know_their_ports() -> None:
     assert (options["--port"], options["--http-port"]) == ("1", "2")
 
 
-def test_without_a_gateway_the_backends_serve_alone() -> None:
-    [backends] = replace(plan(Path("m")), has_gateway=False).layers()
-    assert [backend.address for backend in backends] == ["127.0.0.1:3", "127.0.0.1:5"]
-
-
 def test_what_to_try_without_a_gateway_asks_the_backend_itself(capsys: pytest.CaptureFixture[str]) -> None:
     alone = Plan(Ports(), MODELS, ["fashion-ar"], ["fashion-gan"], 1.0, has_gateway=False)
     announce(alone, Terminal())
@@ -48,13 +43,6 @@ def test_what_to_try_without_a_gateway_asks_the_backend_itself(capsys: pytest.Ca
     assert "sample --label t-shirt --address 127.0.0.1:50052" in told
     assert "50050" not in told
     assert "web page" not in told
-
-
-def test_pages_of_a_gateway_with_tls_are_told_as_https(capsys: pytest.CaptureFixture[str]) -> None:
-    announce(Plan(Ports(), MODELS, ["fashion-ar"], [], 1.0), Terminal(), is_secure=True)
-    told = capsys.readouterr().out
-    assert "https://127.0.0.1:8080/\n" in told
-    assert "https://127.0.0.1:8080/metrics" in told
 
 
 def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:

@@ -31,12 +31,3 @@ def test_each_step_is_drawn_over_the_last() -> None:
     assert SHADES[-1] * 4 in shown
     assert SHADES[2] * 4 in shown
     assert shown.count(ERASE_LINE) >= 2 * 2
-
-
-def test_a_pipe_gets_nothing() -> None:
-    assert grown()[0] == ""
-
-
-def test_the_newest_picture_of_each_choice_counts() -> None:
-    _, pictures = grown()
-    assert pictures.pixels[:, 0, 0, 0].tolist() == [128, 255]

@@ -5,7 +5,7 @@ import io
 from PIL import Image
 from rich.console import Console
 
-from tandem.cli.use.terminal_images import SHADES, UPPER_HALF, half_blocks, shades, show_image
+from tandem.cli.use.terminal_images import SHADES, UPPER_HALF, half_blocks, show_image
 
 
 def shown(image: Image.Image, **options: object) -> str:
@@ -22,17 +22,6 @@ def test_a_cell_has_two_pixels() -> None:
     first = top.spans[0].style
     assert (first.color.triplet, first.bgcolor.triplet) == ((255, 0, 0), (0, 0, 255))  # type: ignore[union-attr]
     assert bottom.spans[0].style.bgcolor is None  # type: ignore[union-attr]
-
-
-def test_shades_go_from_dark_to_light() -> None:
-    image = Image.new("L", (2, 2))
-    image.putdata([0, 255, 0, 255])
-    (line,) = shades(image)
-    assert line.plain == SHADES[0] + SHADES[-1]
-
-
-def test_a_pipe_gets_no_picture() -> None:
-    assert shown(Image.new("L", (4, 4))) == ""
 
 
 def test_a_wide_picture_is_made_to_fit() -> None:

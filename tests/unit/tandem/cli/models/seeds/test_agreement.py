@@ -1,10 +1,8 @@
 """What counts as the same output, and the table of a seed check."""
 
 import pytest
-from rich.console import Console
 
-from tandem.cli.models.seeds.agreement import Agreement, Output, agreement_table, first_difference
-from tandem.measure.report.tables.writers import terminal_table
+from tandem.cli.models.seeds.agreement import Agreement, Output, first_difference
 
 
 @pytest.mark.parametrize(
@@ -29,19 +27,6 @@ def test_a_share_is_never_rounded_up_to_the_whole() -> None:
     assert (agreement.share_text, agreement.is_whole) == ("99.9 %", False)
     agreement.num_identical = 10_000
     assert (agreement.share_text, agreement.is_whole) == ("100.0 %", True)
-
-
-def test_the_table_has_a_row_for_each_way_and_its_first_difference() -> None:
-    agreement = Agreement("uint8", "here:1", "beside others")
-    for seed, pixels in enumerate((b"aa", b"ab", b"ba")):
-        agreement.add(seed, Output(pixels=b"aa"), Output(pixels=pixels))
-    console = Console(width=100, record=True)
-    console.print(terminal_table(agreement_table("parallel", "tiny", [agreement])))
-    text = console.export_text()
-    assert "tiny, parallel" in text
-    row = next(line for line in text.splitlines() if "uint8" in line)
-    for cell in ("here:1", "beside others", "33.3 % of 3", "seed 1, value 1", " - "):
-        assert cell in row
 
 
 def test_logprobs_are_compared_to_the_bit_and_do_not_count_as_output() -> None:
