@@ -60,20 +60,17 @@ def _address(hexadecimal: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 class Deployment:
-    """The project of docker-compose.yml; `overrides` are further files that lie over it."""
+    """The project of docker-compose.yml."""
 
-    def __init__(self, engine: Engine, *overrides: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._files = (ROOT / "docker-compose.yml", *overrides)
-        self._environment = environment or {}
         self.at_rest: dict[str, tuple[str, float]] = {}
         """What `memory` was when it had just come up."""
 
     def compose(self, *words: str) -> str:
-        """Run docker-compose with the project's files."""
-        files = (word for file in self._files for word in ("--file", str(file)))
-        command = (COMPOSE, "--project-name", PROJECT, "--project-directory", str(ROOT), *files, *words)
-        return self.engine.run(*command, environment=self._environment)
+        """Run docker-compose with the project's file."""
+        project = ("--project-name", PROJECT, "--project-directory", str(ROOT))
+        return self.engine.run(COMPOSE, *project, "--file", str(ROOT / "docker-compose.yml"), *words)
 
     def up(self, *services: str, **scale: int) -> float:
         """Bring services up, wait until all are healthy, and return the seconds that it took."""

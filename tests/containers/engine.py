@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -26,14 +26,14 @@ class Engine:
         """Run the client and return what it prints. Raises AssertionError with its errors."""
         return self.run(DOCKER, *words, stdin=stdin)
 
-    def run(self, *command: str, stdin: IO[bytes] | None = None, environment: Mapping[str, str] | None = None) -> str:
+    def run(self, *command: str, stdin: IO[bytes] | None = None) -> str:
         """Run a command that talks to this engine."""
         done = subprocess.run(
             command,
             stdin=stdin or subprocess.DEVNULL,
             capture_output=True,
             timeout=COMMAND_SECONDS,
-            env={**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "1", **(environment or {})},
+            env={**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "1"},
             check=False,
         )
         assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout.decode()}{done.stderr.decode()}"[-6000:]

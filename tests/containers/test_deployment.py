@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.containers.deployment import GATEWAY, PROMETHEUS, SERVICES, WEB, Deployment
+from tests.containers.deployment import GATEWAY, PROMETHEUS, SERVICES, Deployment
 from tests.e2e.prometheus import Prometheus
 
 UP_SECONDS = 60.0
@@ -83,8 +83,3 @@ def test_prometheus_scrapes_all_three(deployment: Deployment):
             seen = {labels["job"]: value for labels, value in Prometheus(client).values("up")}
             time.sleep(0.2)
     assert seen == dict.fromkeys(OURS, 1.0)
-
-
-def test_the_page_is_there(deployment: Deployment):
-    assert "Tandem" in httpx.get(f"{WEB}/").text
-    assert httpx.get(f"{WEB}/readyz").json()["ready"] is True

@@ -25,10 +25,6 @@ def test_each_file_beside_the_code_is_installed_with_it(package):
     assert data_files(package) <= listed
 
 
-def test_there_is_data_in_the_packages_that_list_some():
-    assert all(data_files(package) for package in SETUPTOOLS["package-data"])
-
-
 @pytest.mark.parametrize("package", SHIPPED)
 def test_no_code_asks_an_installed_package_for_its_own_version(package):
     """An image holds the code and what it imports, but not this project as an installed package."""

@@ -142,7 +142,7 @@ def test_a_jpeg_of_an_image_with_transparency_is_refused_in_words(tmp_path: Path
 
 async def test_race_asks_for_the_same_picture_in_four_modes(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "race.json"
-    ended = await run(*tandem("race", "--rounds", "6", "--json", str(file), "--address", gateway.address))
+    ended = await run(*tandem("race", "--rounds", "2", "--json", str(file), "--address", gateway.address))
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
     for part in ("One 4x4 image of a class", "fake-gan (parallel)", "first output", "whole image", "requests, failed"):
@@ -152,9 +152,9 @@ async def test_race_asks_for_the_same_picture_in_four_modes(gateway: FakeGateway
     assert without_control_characters(ended.out + ended.err)
     assert document["kind"] == "comparison"
     assert [mode["codes"].keys() for mode in document["modes"]] == [{"OK"}] * 4
-    assert {contrast["ratio"]["count"] for contrast in document["contrasts"]} == {6}
+    assert {contrast["ratio"]["count"] for contrast in document["contrasts"]} == {2}
     assert {request.class_label for request in gateway.sequential.requests} == {0, 1, 2}
-    assert len({request.sampling.seed for request in gateway.sequential.requests}) > 18
+    assert len({request.sampling.seed for request in gateway.sequential.requests}) > 6
 
 
 async def test_race_fails_when_a_model_does(gateway: FakeGateway, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tandem import client as tandem
 from tandem.cli.servers.ports import free_ports
 from tandem.client import AsyncTandemClient, Message, TandemClient
 from tandem.common.v1 import images_pb2
-from tandem.shared.errors import InvalidArgument, ResourceExhausted
+from tandem.shared.errors import InvalidArgument
 from tests.integration.gateway.fakes import serving
 from tests.integration.tandem.client.conftest import Caller
 from tests.integration.tandem.fakes import FakeGateway, FakeParallel, FakeSequential
@@ -194,13 +194,6 @@ async def test_invalid_argument_names_the_field(call: Caller, gateway: FakeGatew
     assert caught.value.violations[0].field == "sampling.top_p"
 
 
-async def test_a_full_queue_says_when_to_come_back(call: Caller, gateway: FakeGateway) -> None:
-    gateway.sequential.error = ResourceExhausted("queue", 4, 0.25)
-    with pytest.raises(tandem.ResourceExhausted) as caught:
-        await call("score", "ab")
-    assert caught.value.retry_after_seconds == 0.25
-
-
 async def test_nobody_at_the_address() -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     async with AsyncTandemClient(address) as client:
@@ -216,8 +209,3 @@ async def test_no_message_type_leaks(gateway: FakeGateway) -> None:
     for result in results:
         for value in vars(result).values():
             assert not type(value).__module__.startswith(("google", "tandem.ar", "tandem.gan", "tandem.common"))
-
-
-def test_the_clients_have_the_same_methods() -> None:
-    public = [{name for name in vars(each) if not name.startswith("_")} for each in (TandemClient, AsyncTandemClient)]
-    assert public[0] == public[1]

@@ -14,13 +14,6 @@ from tests.integration.tandem.client.conftest import Caller
 from tests.integration.tandem.fakes import FakeGateway
 
 
-async def test_the_deadline_holds(call: Caller, gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    with pytest.raises(tandem.DeadlineExceeded):
-        await call("complete", "Hi", timeout_seconds=0.2)
-    await gateway.sequential.cancelled.wait()
-
-
 async def test_the_deadline_of_a_stream_holds(call: Caller, gateway: FakeGateway) -> None:
     gateway.sequential.hold.clear()
     with pytest.raises(tandem.DeadlineExceeded, match="not complete within the timeout"):

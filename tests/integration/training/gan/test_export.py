@@ -50,8 +50,3 @@ def test_export_is_checked_recorded_and_loads(run, tmp_path, capsys, monkeypatch
     model = ModelRepository(folder.parent).get("new")
     settings = tiny_settings(folder.parent, models=["new"])
     assert load_image_model(model, settings, GanMetrics(CollectorRegistry())).description.has_discriminator
-
-
-def test_step_that_is_not_there_is_named(run, tmp_path):
-    with pytest.raises(SystemExit, match=r"no snapshot of step 300; there are: \[100, 200\]"):
-        export(run, tmp_path, step=300)

@@ -38,7 +38,8 @@ def runs(tmp_path_factory):
     save(RefinedDecoder(tokenizer.decoder), folder / "refined/decoder-000001.safetensors")
     line = {"step": 1, "restored_fid": 1.0, "drawn_fid": 1.0}
     (folder / "refined/log.jsonl").write_text(json.dumps(line) + "\n")
-    write_onnx(TokenEncoder(tokenizer), (torch.zeros(2, 1, 28, 28),), ("image",), ("tokens",), folder / ENCODER)
+    images = [(torch.zeros(2, 1, 28, 28),)]
+    write_onnx(TokenEncoder(tokenizer), images, folder / ENCODER, inputs=("image",), outputs=("tokens",))
     return folder
 
 

@@ -70,11 +70,6 @@ def test_check_finds_a_changed_file(repository: Path) -> None:
     assert "SHA-256" in text
 
 
-def test_pull_of_what_is_here_prints_where(repository: Path) -> None:
-    code, text = tandem(repository, "pull", "tiny-gan")
-    assert (code, text.strip()) == (0, str(repository / "tiny-gan" / "generator.onnx"))
-
-
 @pytest.mark.parametrize("name", ["nope", "../tiny-gan"])
 def test_an_unknown_name_lists_those_there_are(repository: Path, name: str) -> None:
     code, text = tandem(repository, "check", name)

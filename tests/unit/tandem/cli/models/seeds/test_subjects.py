@@ -2,27 +2,12 @@
 
 from typing import Any
 
-import pytest
-
-from tandem.cli.models.seeds.subjects import NUM_TOKENS, ImageSubject, SequentialImageSubject, TextSubject, subject_of
-from tandem.client import ParallelModel, SequentialModel
+from tandem.cli.models.seeds.subjects import NUM_TOKENS, TextSubject
+from tandem.client import SequentialModel
 
 
 def sequential(modality: str, max_context_tokens: int = 256) -> SequentialModel:
     return SequentialModel("s", modality, "", 1, max_context_tokens, 9, 3, "cpu", "float32", (), (), 4, (), False)
-
-
-PARALLEL = ParallelModel("p", "MIT", (4, 4, 1), 8, 0, (), (-1.0, 1.0), (), 64, False)
-
-
-@pytest.mark.parametrize(
-    ("model", "sort"),
-    [(sequential("text"), TextSubject), (sequential("image"), SequentialImageSubject), (PARALLEL, ImageSubject)],
-)
-def test_a_model_is_tried_by_what_it_makes(model: SequentialModel | ParallelModel, sort: type[object]) -> None:
-    subject = subject_of(model)
-    assert isinstance(subject, sort)
-    assert len(subject.kinds) == 2
 
 
 class Recorder:
