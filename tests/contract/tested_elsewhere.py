@@ -1,6 +1,7 @@
 """Shipped modules with logic and no test of their own name, by the test, or folder of tests, that drives them."""
 
 TESTED_ELSEWHERE = {
+    "contract/test_docs.py": ("tandem/cli/servers/settings",),
     "faults/test_kills.py": ("runtime/process/tethered",),
     "integration/gateway": ("gateway/",),
     "integration/runtime/server/test_server.py": (
@@ -46,17 +47,25 @@ TESTED_ELSEWHERE = {
     ),
     "integration/tandem/cli/bench/test_run.py": (
         "tandem/cli/bench/options",
+        "tandem/cli/grouped",
         "tandem/measure/generator/slices",
     ),
+    "integration/tandem/cli/models/evaluation/test_evaluate.py": ("tandem/cli/models/evaluation/table",),
     "integration/tandem/cli/models/collapse/test_collapse.py": (
         "tandem/cli/models/collapse/models",
         "tandem/cli/models/collapse/report",
     ),
     "integration/tandem/cli/servers/test_supervise.py": (
+        "tandem/cli/servers/log_lines",
         "tandem/cli/servers/stack",
         "tandem/cli/servers/startup_display",
     ),
-    "integration/tandem/cli/use/test_generate.py": ("tandem/cli/use/drawing", "tandem/cli/use/generate_options"),
+    "integration/tandem/cli/use/test_generate.py": (
+        "tandem/cli/use/drawing",
+        "tandem/cli/use/generate_options",
+        "tandem/cli/use/growing_image",
+        "tandem/cli/use/token_view",
+    ),
     "integration/tandem/cli/test_commands.py": (
         "tandem/cli/use/image_file",
         "tandem/cli/use/right_command",
@@ -99,9 +108,13 @@ TESTED_ELSEWHERE = {
         "tandem/cli/models/quantisation/quantise",
         "tandem/cli/models/quantisation/fid",
     ),
-    "integration/training/gan/test_export.py": ("training/gan/networks",),
     "integration/training/judge/test_judge.py": ("training/judge/",),
-    "integration/training/test_pair.py": ("training/onnx_files",),
+    "integration/training/test_pair.py": (
+        "training/gan/export",
+        "training/gan/networks",
+        "training/onnx_files",
+        "training/refinement/train",
+    ),
     "integration/training/set_autoregressive": ("training/set_autoregressive/",),
     "integration/training/test_resumed.py": (
         "training/gan/train",

@@ -23,7 +23,7 @@ class Stack:
 
     def samples(self, name: str, **labels: str) -> list[tuple[dict[str, str], float]]:
         """Return (labels, value) of all samples called `name` that have at least `labels`."""
-        text = httpx.get(f"{self.web}/metrics").text
+        text = httpx.get(f"{self.web}/metrics", timeout=60).text
         return [
             (sample.labels, sample.value)
             for family in text_string_to_metric_families(text)

@@ -157,7 +157,7 @@ def test_a_picture_in_sequence_is_49_tokens_and_one_image(watched: Watched):
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package promtool is not installed")
 @pytest.mark.parametrize("job", ["gateway", "ar", "gan"])
 def test_what_a_process_exports_is_well_formed(watched: Watched, job: str):
-    page = httpx.get(f"http://{watched.stack.metrics[job]}/metrics").text
+    page = httpx.get(f"http://{watched.stack.metrics[job]}/metrics", timeout=60).text
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 

@@ -21,7 +21,6 @@ GPU = yaml.safe_load((ROOT / "docker-compose.gpu.yml").read_text())
 SERVICES = COMPOSE["services"]
 SETTINGS = {"gateway": GatewaySettings, "ar": ArSettings, "gan": GanSettings}
 DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
-METRICS_PORTS = {"gateway": "http_port", "ar": "metrics_port", "gan": "metrics_port"}
 CLOSING_SECONDS = 15  # what ends after the drain: Envoy, its last log entries, the servers
 PYTHON_MEBIBYTES = 256  # what the gateway's own process may take beside Envoy
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")

@@ -9,14 +9,6 @@ import pytest
 
 from tests.contract.pages import ROOT
 
-PYTHON = """#!/bin/sh
-case "$*" in
--) cat >/dev/null ;;
-"-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
-*) echo "$@" >>"$(dirname "$0")/installed" ;;
-esac
-"""
-
 
 def program(folder: Path, name: str, text: str) -> Path:
     """Write a shell script that stands in for a program."""
@@ -30,26 +22,6 @@ def program(folder: Path, name: str, text: str) -> Path:
 def run(script: str, *words: str, programs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": f"{programs}:/usr/bin:/bin", **variables}
     return subprocess.run([ROOT / "deploy" / script, *words], env=environment, capture_output=True, text=True, cwd=ROOT)
-
-
-def test_setup_ends_with_what_to_do_next(tmp_path: Path) -> None:
-    python = program(tmp_path / "programs", "python", PYTHON)
-    venv = tmp_path / "venv"
-    ended = run("setup.sh", str(venv), "dev", programs=python.parent, PYTHON=str(python))
-    assert ended.returncode == 0, ended.stderr
-    installed = (venv / "bin" / "installed").read_text()
-    assert "constraints.txt -e .[dev]" in installed
-    assert f"compileall -qq -j 0 {venv}" in installed
-    last = ended.stdout.splitlines()[-1]
-    for command in ("make demo", "make up", "tandem doctor"):
-        assert command in last
-
-
-def test_setup_without_venv_names_the_package(tmp_path: Path) -> None:
-    python = program(tmp_path / "programs", "python", 'case "$*" in -) cat >/dev/null ;; *) exit 1 ;; esac')
-    ended = run("setup.sh", str(tmp_path / "venv"), "dev", programs=python.parent, PYTHON=str(python))
-    assert ended.returncode == 1
-    assert "apt-get install python3-venv" in ended.stderr
 
 
 @pytest.mark.parametrize(

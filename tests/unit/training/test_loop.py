@@ -15,7 +15,7 @@ from torch import Tensor
 
 from services.common.machine import this_machine
 from training import loop
-from training.image_kind import FASHION, ImageKind
+from training.image_kind import FASHION
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,6 @@ def test_two_recipes_do_not_mix(tmp_path):
     run(tmp_path, Line(Recipe(steps=5)))
     with pytest.raises(SystemExit, match="another recipe"):
         run(tmp_path, Line(Recipe(steps=6)))
-
-
-def test_two_data_sets_do_not_mix(tmp_path):
-    run(tmp_path, Line(Recipe(steps=5)))
-    other = Line(Recipe(steps=5))
-    other.kind = ImageKind("others", (3, 12, 9), ("a", "b"))
-    with pytest.raises(SystemExit, match="trained on other images"):
-        run(tmp_path, other)
-    assert ImageKind.of(tmp_path) == FASHION
 
 
 def test_the_best_snapshot_has_the_least_figures_together_of_those_measured(tmp_path):

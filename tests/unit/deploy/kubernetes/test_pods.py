@@ -5,6 +5,7 @@ import re
 from gateway.proxy.bootstrap import TEMPLATE
 from gateway.proxy.template import defaults
 from gateway.settings import GatewaySettings
+from runtime.probe import _parser as probe_parser
 from runtime.server import grpcio as grpcio_server
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
@@ -91,13 +92,10 @@ def test_what_a_pod_needs_is_reserved(variants):
             assert resources["limits"].get("nvidia.com/gpu") == (1 if on_gpu else None)
 
 
-def test_every_mount_has_its_volume_and_only_tmp_can_be_written(variants):
-    for manifests in variants:
-        for process in PROCESSES:
-            volumes = {volume["name"]: volume for volume in manifests.pod(process)["spec"]["volumes"]}
-            mounts = {mount["name"]: mount for mount in manifests.server(process)["volumeMounts"]}
-            assert mounts.keys() == volumes.keys()
-            assert {name for name, mount in mounts.items() if not mount.get("readOnly")} == {"tmp"}
-            assert (mounts["tmp"]["mountPath"], "emptyDir" in volumes["tmp"]) == ("/tmp", True)  # noqa: S108
-            secrets = {volume["secret"]["secretName"] for volume in volumes.values() if "secret" in volume}
-            assert secrets <= {"api-keys", f"{process}-tls"}
+def test_every_variable_is_a_setting_of_the_process(variants):
+    asked = {f"TANDEM_PROBE_{name.upper()}" for name in vars(probe_parser().parse_args(["address"]))}
+    for process, settings in (("gateway", GatewaySettings), ("ar", ArSettings), ("gan", GanSettings)):
+        fields = {name.upper() for name in settings.model_fields}
+        known = {f"TANDEM_{name}" for name in fields} | {f"TANDEM_{process.upper()}_{name}" for name in fields} | asked
+        for manifests in variants:
+            assert manifests.environment(process).keys() - known == set()

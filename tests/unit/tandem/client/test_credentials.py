@@ -36,10 +36,6 @@ def test_the_environment_says_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert credentials.metadata == (("authorization", "Bearer tdm_x"),)
 
 
-def test_the_key_is_not_shown() -> None:
-    assert "tdm_x" not in repr(Credentials(api_key="tdm_x"))
-
-
 @pytest.mark.parametrize("key", ["", "tdm_x\ny", "ключ"])
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ValueError, match=r"api_key \(TANDEM_API_KEY\) is not accepted") as caught:

@@ -27,12 +27,6 @@ def test_starts_are_those_of_the_groups_that_the_engine_makes():
         assert sorted(set(starts[steps].tolist())) == [0, *ends[:-1]]
 
 
-def test_rows_are_the_class_and_the_tokens_but_the_last_and_a_mask_for_each_token():
-    ids, positions = rows_of(torch.tensor([[7, 1, 2, 3]]), MASK)
-    assert ids.tolist() == [[7, 1, 2, MASK, MASK, MASK]]
-    assert positions.tolist() == [[0, 1, 2, 1, 2, 3]]
-
-
 def test_a_mask_row_sees_earlier_groups_and_its_own_group_up_to_itself():
     visible = visible_rows(torch.tensor([[0, 1, 1]]))[0, 0]  # two groups: token 1, then 2 and 3
     assert visible.int().tolist() == [

@@ -80,16 +80,3 @@ async def test_an_observer_that_fails_does_not_hold_the_process_up(
     async with asyncio.timeout(60):
         assert await unwritable.wait_dead() == 0
     assert unwritable.tail[-1].startswith("1999 ")
-
-
-async def test_a_second_start_goes_on_with_the_log(tmp_path: Path) -> None:
-    log_path = tmp_path / "logs" / "log"
-    child = Child(spec_of("print('hello')"), log_path, ignored, ignored)
-    for _ in range(2):
-        await child.start()
-        await child.wait_dead()
-    assert log_path.read_text() == "hello\nhello\n"
-    child = Child(spec_of(""), log_path, ignored, ignored)
-    await child.start()
-    await child.wait_dead()
-    assert log_path.read_text() == ""

@@ -14,10 +14,7 @@ from prometheus_client.exposition import start_http_server
 from tandem.cli.servers.demo import Tour
 from tandem.cli.servers.plan import Plan, Ports
 from tandem.cli.terminal import Terminal
-from tandem.measure.results.files import write_document
-from tandem.shared.errors import Unavailable
 from tests.integration.tandem.fakes import FakeGateway
-from tests.unit.tandem.measure.studies.comparison.seen import findings, made
 
 
 def plan(gateway: FakeGateway, http_port: int) -> Plan:
@@ -80,34 +77,6 @@ async def test_a_measurement_with_a_flaw_is_no_failure_but_one_without_a_report_
     assert await stages.measure(replace(NOWHERE, beside=NOWHERE)) == (0 if writes_report else 1)
     assert "--beside" in stages.commands[-1]
     assert stages.is_complete == writes_report
-
-
-class Raced(Scripted):
-    """Its race ends with 1 and a document, of a race that went to its end or did not."""
-
-    def __init__(self, folder: Path, stop_reason: str) -> None:
-        super().__init__(folder, writes_report=True)
-        self._document = made(findings(stop_reason=stop_reason))
-
-    async def _command(self, arguments: Sequence[str]) -> int:
-        if "race" not in arguments:
-            return await super()._command(arguments)
-        write_document(self._race, self._document)
-        return 1
-
-
-@pytest.mark.parametrize("stop_reason", ["", "the server is gone"])
-async def test_a_race_with_a_flaw_is_no_failure_but_one_that_was_cut_short_is(tmp_path: Path, stop_reason: str) -> None:
-    stages = Raced(tmp_path, stop_reason)
-    assert await stages.run(NOWHERE) == (1 if stop_reason else 0)
-
-
-async def test_the_tour_ends_with_the_first_stage_that_fails(gateway: FakeGateway, tmp_path: Path) -> None:
-    gateway.sequential.error = Unavailable("gone")
-    stages = Tour(tmp_path, Terminal())
-    assert await stages.run(plan(gateway, 1)) == 1
-    assert not stages.is_complete
-    assert not gateway.parallel.requests
 
 
 async def test_cancelling_the_tour_ends_its_command(gateway: FakeGateway, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tandem.cli.servers.plan import Plan, Ports, choose_models, replica_ports
-from tandem.cli.servers.up import announce, suggestions
+from tandem.cli.servers.up import announce
 from tandem.cli.terminal import Terminal
 from tandem.shared.errors import NotFound
 from tandem.shared.models import ModelError
@@ -55,20 +55,6 @@ def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
         plan(tmp_path).fetch_weights(print)
     with pytest.raises(NotFound, match="text"):
         plan(tmp_path, "other").fetch_weights(print)
-
-
-def test_what_to_try_fits_the_models_that_are_served() -> None:
-    both = Plan(Ports(), MODELS, ["smollm2-135m-instruct", "fashion-ar"], ["fashion-gan"], 1.0)
-    assert suggestions(both) == [
-        "generate 'Why is the sky blue?'",
-        "generate --label t-shirt --partial",
-        "sample --label t-shirt",
-    ]
-    assert suggestions(replace(both, sequential_models=["fashion-ar"]))[0] == "generate --label t-shirt --partial"
-    several = suggestions(replace(both, sequential_models=["fashion-ar", "fashion-sar"]))
-    assert several[:2] == ["generate --label t-shirt --partial", "generate --label t-shirt --steps 8"]
-    alike = suggestions(replace(both, sequential_models=["fashion-ar", "fashion-ar"]))
-    assert alike[0] == "generate --label t-shirt --partial --model fashion-ar"
 
 
 def test_a_plan_beside_computes_in_one_precision_with_more_replicas() -> None:

@@ -42,13 +42,6 @@ def quantised(tmp_path: Path, replaced: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("heading", HEADINGS)
-def test_a_new_form_takes_the_place_of_the_one_before(tmp_path: Path, heading: str) -> None:
-    folder = quantised(tmp_path, heading)
-    assert tomllib.loads((folder / "model.toml").read_text())[TABLE]["num_images"] == 100
-    assert ModelRepository(tmp_path / "models").get("fashion-gan").has_fitting_int8()
-
-
 def test_what_would_make_it_unreadable_is_refused_and_all_stays(tmp_path: Path) -> None:
     with pytest.raises(ExpectedError, match=r"model\.toml: its int8 is not a table of its own; remove it"):
         quantised(tmp_path, '[ "int\\u0038" ]')
