@@ -4,6 +4,7 @@ On a terminal with colours, bars and images; anywhere else plain text without a 
 """
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
@@ -46,6 +47,10 @@ class Terminal:
         """
         is_hidden = not self.err.is_terminal
         return Progress(*columns, console=self.err, auto_refresh=auto_refresh, transient=True, disable=is_hidden)
+
+    def working(self, what: str) -> AbstractContextManager[object]:
+        """Show on a terminal, while the block runs, what goes on in it."""
+        return self.err.status(what) if self.err.is_terminal else nullcontext()
 
     def fail(self, text: str) -> None:
         """Print an error, wrapped likewise, on a line of its own."""

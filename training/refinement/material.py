@@ -4,20 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tandem.shared.models import Model
 from training.dataset import DataSet, shuffled_batches, to_model_range
 from training.loop import share_of
-from training.release.own_images import tokens_by_class
+from training.release.own_images import drawn_tokens
 from training.tokenizer.train import Autoencoder
 from training.transformer.tokens import token_sequences
 
 NUM_DRAWN = 30_000
 NUM_DRAWN_TO_CHOOSE_BY = 5_000
-SEED = 7  # not that of an evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +37,7 @@ def load(model: Model, tokenizer: Autoencoder, data: DataSet, folder: Path, effo
     drawn_per_class, chosen_by = (
         share_of(count, effort / data.kind.num_classes) for count in (NUM_DRAWN, NUM_DRAWN_TO_CHOOSE_BY)
     )
-    path = folder / "drawn.npy"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(path, tokens_by_class(model, drawn_per_class + chosen_by, SEED))
-    drawn = torch.from_numpy(np.load(path))  # [C, drawn_per_class + chosen_by, T]
+    drawn = torch.from_numpy(drawn_tokens(model, drawn_per_class + chosen_by, folder))
     return (
         _material(tokenizer, data.train, drawn[:, :drawn_per_class]),
         _material(tokenizer, data.validation, drawn[:, drawn_per_class:]),

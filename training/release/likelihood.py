@@ -4,7 +4,7 @@
 
 Bits a token, by `Score` through the gateway, of 2,000 images of each kind, balanced over the classes. Of the test
 images the training code's own figure is computed as well, from the run's weights by its own tokenizer, image by image.
-Writes likelihood.json into the model's folder and prints Markdown.
+Writes likelihood.json into the model's folder, from which docs/results.md has its table.
 """
 
 import asyncio
@@ -16,9 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
@@ -112,16 +109,6 @@ def _figures(bits: Bits, real: Bits) -> dict[str, float]:
     }
 
 
-def table_of(found: dict[str, Any]) -> Table:
-    table = Table("images", "bits a token", "middle 80 %", "AUC against test images", box=box.MARKDOWN)
-    for kind, figures in found["kinds"].items():
-        mean = f"{figures['mean']:.3f} ± {figures['standard_error']:.3f}"
-        table.add_row(
-            kind, mean, f"{figures['lowest_tenth']:.2f} to {figures['highest_tenth']:.2f}", f"{figures['auc']:.3f}"
-        )
-    return table
-
-
 def main() -> None:
     parser = loop.path_parser(
         __doc__, run="folder of the transformer's training run", tokenizer="folder of the tokenizer's training run"
@@ -135,8 +122,7 @@ def main() -> None:
     served, kinds = asyncio.run(served_bits(options.address, options.model, options.rival))
     found = report(training_bits(options.run, options.tokenizer), served, kinds)
     (folder / "likelihood.json").write_text(json.dumps(found, indent=1) + "\n")
-    Console(width=120).print(table_of(found))
-    print({name: value for name, value in found.items() if name != "kinds"})
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import numpy as np
 from rich.progress import track
@@ -25,6 +26,8 @@ from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
 
 BATCH_SIZE = 50
+SEED = 7
+"""Of what trainings draw: not that of an evaluation."""
 
 
 def features_by_class(
@@ -73,11 +76,19 @@ async def _sequential(model: Model, image: ImageSpec, look: Look, *, num_images:
     return features
 
 
-def tokens_by_class(model: Model, num_images: int, seed: int) -> Tokens:
-    """Return the tokens [C, num_images, T], cell by cell, of images of each class that a sequential model draws.
-
-    Raises ModelError.
+def drawn_tokens(model: Model, num_images: int, folder: Path) -> Tokens:
+    """Return the tokens [C, num_images, T], cell by cell, of images of each class that a sequential model draws; kept
+    in `folder`, which a training goes on with. Raises ModelError.
     """
+    path = folder / "drawn.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(path, _tokens_by_class(model, num_images, SEED))
+    kept: Tokens = np.load(path)
+    return kept
+
+
+def _tokens_by_class(model: Model, num_images: int, seed: int) -> Tokens:
     if model.spec.image_tokens is None:
         raise ModelError(f"{model.name}: has no image tokens")
     drawn = asyncio.run(_tokens(model, num_images, seed))

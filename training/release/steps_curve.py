@@ -4,7 +4,7 @@
 
 For each number of steps: bits a token, by `Score`, of 2,000 test images balanced over the classes; and class-balanced
 8-bit samples against the test images in the features of the judge. Writes steps.json and steps.png (a row of one
-image a class for each number of steps, the most at the top) into the model's folder and prints Markdown.
+image a class for each number of steps, the most at the top) into the model's folder.
 """
 
 import argparse
@@ -18,9 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
 from tandem.measure.quality.distances import distance, normals_of
@@ -92,21 +89,6 @@ def save_images(rows: list[npt.NDArray[np.uint8]], path: Path) -> None:
     Image.fromarray(grid).resize(size, Image.Resampling.NEAREST).save(path)
 
 
-def table_of(points: list[dict[str, float]]) -> Table:
-    names = {
-        "bits_per_token": "bits a token",
-        "fid": "FID",
-        "accuracy": "right class",
-        "precision": "precision",
-        "recall": "recall",
-        "coverage": "coverage",
-    }
-    table = Table("steps", *names.values(), box=box.MARKDOWN)
-    for point in points:
-        table.add_row(str(point["steps"]), *(f"{point[name]:.3f}" for name in names))
-    return table
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", type=Path, default=Path("models/fashion-sar"), help="folder of the model")
@@ -131,7 +113,6 @@ def main() -> None:
     }
     (options.model / "steps.json").write_text(json.dumps({**found, "points": points}, indent=1) + "\n")
     save_images(rows, options.model / "steps.png")
-    Console(width=120).print(table_of(points))
 
 
 if __name__ == "__main__":

@@ -14,13 +14,12 @@ from services.common.runtimes.onnx_session import choose_providers, open_session
 from tandem.shared.models import Model, ModelError
 from training.dataset import to_model_range
 from training.image_kind import ImageKind
-from training.release.own_images import tokens_by_class
+from training.release.own_images import drawn_tokens
 from training.set_autoregressive.order import halton_order
 from training.tokenizer.networks import NUM_CODES
 from training.transformer.tokens import FIRST_CLASS_TOKEN
 
 NUM_DRAWN = 320_000
-SEED = 7  # not that of an evaluation
 
 
 def mask_token(kind: ImageKind) -> int:
@@ -46,12 +45,9 @@ def drawn_sequences(model: Model, folder: Path, num_drawn: int) -> Tensor:
 
     It has to be the model whose tokenizer makes the tokens of real images. Raises ModelError.
     """
-    path = folder / "drawn.npy"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(path, tokens_by_class(model, num_drawn, SEED))
+    tokens = drawn_tokens(model, num_drawn, folder)
     assert model.spec.image_tokens is not None
     order = halton_order(*model.spec.image_tokens.grid)
-    drawn = torch.from_numpy(np.load(path)[:, :, order])  # [C, num_drawn, T]
+    drawn = torch.from_numpy(tokens[:, :, order])  # [C, num_drawn, T]
     classes = torch.arange(len(drawn)).repeat_interleave(drawn.shape[1])
     return torch.cat([classes.unsqueeze(1) + FIRST_CLASS_TOKEN, drawn.flatten(0, 1)], dim=1)

@@ -27,10 +27,7 @@ def doctor(models_dir: ModelsDir = MODELS_DIR) -> None:
     unwell: list[str] = []
     with friendly_errors(terminal):
         for name, find in sections.items():
-            if terminal.err.is_terminal:
-                with terminal.err.status(f"looking at {name}"):
-                    found = list(find())
-            else:
+            with terminal.working(f"looking at {name}"):
                 found = list(find())
             terminal.out.print(Text(name, style="bold"))
             terminal.out.print(_table(found))

@@ -1,7 +1,5 @@
 """`tandem models`: what is in the model repository, fetching it, checking it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -110,18 +108,18 @@ def check(
 
 
 def _check_files(model: Model, terminal: Terminal) -> None:
-    with _working(terminal, "digests"):
+    with terminal.working("digests"):
         model.verify_files()
     count = len(model.spec.files) + (model.spec.wheel is not None)
     typer.echo(f"digests: {count} of {count} as model.toml says" if count else "digests: model.toml has none")
     for path in weight_paths(model):
-        with _working(terminal, f"opening {path.name}"):
+        with terminal.working(f"opening {path.name}"):
             found = inspect(path)
         typer.echo(f"{path.name}: {found}")
     if model.spec.kind == "judge":
         typer.echo(f"{model.name}: measures images, and is not served")
         return
-    with _working(terminal, "loading it as its backend does"):
+    with terminal.working("loading it as its backend does"):
         try_serving(model)
     typer.echo(f"{model.name}: can be served")
 
@@ -131,13 +129,3 @@ def _repository(folder: Path) -> ModelRepository:
     if not repository.names():
         raise ExpectedError(f"{folder}: no models here; run this where models/ is, or name a folder by --models-dir")
     return repository
-
-
-@contextmanager
-def _working(terminal: Terminal, what: str) -> Iterator[None]:
-    """Show that something goes on, on a terminal."""
-    if terminal.err.is_terminal:
-        with terminal.err.status(what):
-            yield
-    else:
-        yield

@@ -20,18 +20,18 @@ _SPREAD = 1000.0
 def write_narrowed(generator: Path, target: Path, factor: float) -> None:
     """Write a generator to `target` that draws from latents times `factor`: everything moves towards the average."""
     onnx = _onnx()
-    model, name = _open(generator)
+    model, latent = _open(generator)
     constants = [onnx.numpy_helper.from_array(np.array(factor, dtype=np.float32), "collapse_factor")]
-    nodes = [onnx.helper.make_node("Mul", ["healthy_latent", "collapse_factor"], [name])]
-    _save(model, name, nodes=nodes, constants=constants, target=target)
+    nodes = [onnx.helper.make_node("Mul", ["healthy_latent", "collapse_factor"], [latent.name])]
+    _save(model, latent, nodes=nodes, constants=constants, target=target)
 
 
 def write_repeating(generator: Path, target: Path, num_latents: int) -> None:
     """Write a generator to `target` that knows `num_latents` latents; which one it takes depends on that asked for."""
     onnx = _onnx()
     constant, node = onnx.numpy_helper.from_array, onnx.helper.make_node
-    model, name = _open(generator)
-    latent_dim = _shape(model.graph, name)[1].dim_value
+    model, latent = _open(generator)
+    latent_dim = latent.type.tensor_type.shape.dim[1].dim_value
     table = np.random.default_rng(_SEED).standard_normal((num_latents, latent_dim)).astype(np.float32)
     constants = [
         constant(table, "collapse_table"),
@@ -44,9 +44,9 @@ def write_repeating(generator: Path, target: Path, num_latents: int) -> None:
         node("Mul", ["collapse_value", "collapse_spread"], ["collapse_large"]),
         node("Cast", ["collapse_large"], ["collapse_whole"], to=onnx.TensorProto.INT64),
         node("Mod", ["collapse_whole", "collapse_number"], ["collapse_row"]),
-        node("Gather", ["collapse_table", "collapse_row"], [name], axis=0),
+        node("Gather", ["collapse_table", "collapse_row"], [latent.name], axis=0),
     ]
-    _save(model, name, nodes=nodes, constants=constants, target=target)
+    _save(model, latent, nodes=nodes, constants=constants, target=target)
 
 
 def _onnx() -> Any:
@@ -57,26 +57,22 @@ def _onnx() -> Any:
     return onnx
 
 
-def _open(generator: Path) -> tuple[Any, str]:
-    """Return the model and the name of its latent: of its inputs the one of rank 2 with floats."""
+def _open(generator: Path) -> tuple[Any, Any]:
+    """Return the model and its latent: of its inputs the one of rank 2 with floats."""
     onnx = _onnx()
     model = onnx.load(generator)
-    for each in model.graph.input:
-        kind = each.type.tensor_type
+    for given in model.graph.input:
+        kind = given.type.tensor_type
         if kind.elem_type == onnx.TensorProto.FLOAT and len(kind.shape.dim) == 2:
-            return model, each.name
+            return model, given
     raise ExpectedError(f"{generator}: has no latent input, float [batch, latent_dim]")
 
 
-def _shape(graph: Any, name: str) -> Any:
-    return next(each.type.tensor_type.shape.dim for each in graph.input if each.name == name)
-
-
-def _save(model: Any, name: str, *, nodes: list[Any], constants: list[Any], target: Path) -> None:
+def _save(model: Any, latent: Any, *, nodes: list[Any], constants: list[Any], target: Path) -> None:
     """Rename the input, so that what the nodes make of it takes its place, and write the file."""
     onnx = _onnx()
     graph = model.graph
-    next(each for each in graph.input if each.name == name).name = "healthy_latent"
+    latent.name = "healthy_latent"
     old = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *old])
