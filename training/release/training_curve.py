@@ -24,7 +24,6 @@ from tandem.measure.quality.distances import frechet_distance
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.manifold import overlap
-from training.curves import smooth
 from training.dataset import NUM_HELD_OUT, SplitName, load_tensors
 from training.gan.networks import LATENT_DIM, Generator
 from training.loop import path_parser
@@ -32,6 +31,7 @@ from training.loop import path_parser
 NUM_SAMPLES = NUM_HELD_OUT
 SEED = 1
 OVERLAP = ("precision", "recall", "coverage")
+SMOOTHED_OVER = 9
 
 
 @torch.no_grad()
@@ -106,6 +106,12 @@ def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None
         axes.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
+
+
+def smooth(values: list[float]) -> npt.NDArray[np.float64]:
+    """Return the running mean over SMOOTHED_OVER values."""
+    padded = np.pad(values, SMOOTHED_OVER // 2, mode="edge")
+    return np.convolve(padded, np.ones(SMOOTHED_OVER) / SMOOTHED_OVER, mode="valid")
 
 
 def main() -> None:

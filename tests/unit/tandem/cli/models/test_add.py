@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,18 +76,6 @@ def test_the_folder_in_which_one_is(folder: Path, tmp_path: Path, monkeypatch: p
     assert ModelRepository(tmp_path / "models").names() == ["source"]
 
 
-def test_a_path_of_which_no_name_can_be_made(folder: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(folder, tmp_path / "модель ü")
-    code, text = add(tmp_path / "models", str(path))
-    assert (code, "no name for the model can be made of 'модель ü'; give one with --name" in text) == (1, True)
-
-
-def test_a_path_that_is_not_utf_8(folder: Path, tmp_path: Path) -> None:
-    path = write_gguf(open_checkpoint(folder), tmp_path / "a\udcff.gguf", Type.Q4_0)
-    code, text = add(tmp_path / "models", str(path), "--name", "mine")
-    assert (code, "the path of the weights is not; rename" in text, (tmp_path / "models").exists()) == (1, True, False)
-
-
 def test_a_full_disk_leaves_nothing_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(path: Path, content: bytes) -> int:
         path.touch()
@@ -98,40 +87,55 @@ def test_a_full_disk_leaves_nothing_behind(folder: Path, tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_chat_template_that_is_none(folder: Path, tmp_path: Path) -> None:
-    path = Path(shutil.copytree(folder, tmp_path / "source"))
-    (path / "chat_template.jinja").write_text("{% for m in messages %}")
-    code, text = add(tmp_path / "models", str(path))
-    assert (code, "the chat template: TemplateSyntaxError" in text, (tmp_path / "models").exists()) == (1, True, False)
-
-
 def test_what_is_there_stays(folder: Path, tmp_path: Path) -> None:
     assert add(tmp_path, str(folder), "--name", "mine")[0] == 0
     code, text = add(tmp_path, str(folder), "--name", "mine")
     assert (code, "is there already; --name gives another name" in text) == (1, True)
 
 
-def test_a_name_that_no_folder_may_have(folder: Path, tmp_path: Path) -> None:
-    code, text = add(tmp_path, str(folder), "--name", "../mine")
-    assert (code, "--name is '../mine'; accepted: 1 to 64 of" in text) == (1, True)
-    assert list(tmp_path.iterdir()) == []
+def renamed(name: str) -> Callable[[Path, Path], Path]:
+    return lambda folder, target: Path(shutil.copytree(folder, target / name))
 
 
-def test_what_the_servers_would_refuse(tmp_path: Path) -> None:
-    (tmp_path / "bad.gguf").write_bytes(b"not a model")
-    code, text = add(tmp_path / "models", str(tmp_path / "bad.gguf"))
-    assert (code, "not a GGUF file, or a damaged one" in text) == (1, True)
-    assert not (tmp_path / "models").exists()
+def named_in_no_utf_8(folder: Path, target: Path) -> Path:
+    return write_gguf(open_checkpoint(folder), target / "a\udcff.gguf", Type.Q4_0)
 
 
-def test_a_weight_that_is_no_number(folder: Path, tmp_path: Path) -> None:
-    path = Path(shutil.copytree(folder, tmp_path / "source"))
+def with_half_a_chat_template(folder: Path, target: Path) -> Path:
+    path = renamed("source")(folder, target)
+    (path / "chat_template.jinja").write_text("{% for m in messages %}")
+    return path
+
+
+def with_a_weight_that_is_no_number(folder: Path, target: Path) -> Path:
+    path = renamed("source")(folder, target)
     tensors = load_file(path / "model.safetensors")
     tensors["model.layers.2.self_attn.o_proj.weight"][3, 5] = float("nan")
     save_file(tensors, path / "model.safetensors")
-    code, text = add(tmp_path / "models", str(path))
-    assert (code, "'model.layers.2.self_attn.o_proj.weight' holds NaN or infinity" in text) == (1, True)
-    assert not (tmp_path / "models").exists()
+    return path
+
+
+def that_is_no_model(folder: Path, target: Path) -> Path:
+    (target / "bad.gguf").write_bytes(b"not a model")
+    return target / "bad.gguf"
+
+
+REFUSED: list[tuple[Callable[[Path, Path], Path], list[str], str]] = [
+    (renamed("модель ü"), [], "no name for the model can be made of 'модель ü'; give one with --name"),
+    (named_in_no_utf_8, ["--name", "mine"], "the path of the weights is not; rename"),
+    (with_half_a_chat_template, [], "the chat template: TemplateSyntaxError"),
+    (renamed("source"), ["--name", "../mine"], "--name is '../mine'; accepted: 1 to 64 of"),
+    (that_is_no_model, [], "not a GGUF file, or a damaged one"),
+    (with_a_weight_that_is_no_number, [], "'model.layers.2.self_attn.o_proj.weight' holds NaN or infinity"),
+]
+
+
+@pytest.mark.parametrize(("make", "words", "why"), REFUSED)
+def test_what_is_refused_leaves_nothing_behind(
+    folder: Path, tmp_path: Path, make: Callable[[Path, Path], Path], words: list[str], why: str
+) -> None:
+    code, text = add(tmp_path / "models", str(make(folder, tmp_path)), *words)
+    assert (code, why in text, (tmp_path / "models").exists()) == (1, True, False), text
 
 
 def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:
