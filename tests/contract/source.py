@@ -24,8 +24,12 @@ def modules() -> dict[str, ast.Module]:
 @cache
 def imported(path: str) -> frozenset[str]:
     """Return the dotted names that a module imports anywhere, in functions and for types as well."""
+    return names_imported(modules()[path])
+
+
+def names_imported(module: ast.Module) -> frozenset[str]:
     names = set()
-    for node in ast.walk(modules()[path]):
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,4 +1,6 @@
-"""Tests mirror the packages: a shipped module with logic has its test under its own name, or a place in a list."""
+"""Tests mirror the packages: a shipped module with logic has its test under its own name, or one that imports it, or a
+place in a list.
+"""
 
 import ast
 from functools import cache
@@ -6,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.source import ROOT, SHIPPED, modules
+from tests.contract.source import ROOT, SHIPPED, modules, names_imported
 from tests.contract.tested_elsewhere import NOT_TESTED, TESTED_ELSEWHERE
 
 KINDS = ("unit", "integration")
@@ -27,9 +29,18 @@ def has_own_test(path: str) -> bool:
 
 
 @cache
+def imported_by_tests() -> frozenset[str]:
+    """Return the dotted names that tests and what supports them import; those of the contract run nothing."""
+    files = (path for path in (ROOT / "tests").rglob("*.py") if "contract" not in path.parts)
+    return frozenset().union(*(names_imported(ast.parse(path.read_text())) for path in files))
+
+
+@cache
 def without_own_test() -> frozenset[str]:
     shipped = (path for path in modules() if path.split("/")[0] in SHIPPED and not path.endswith("__init__.py"))
-    return frozenset(path for path in shipped if has_logic(path) and not has_own_test(path))
+    imported = imported_by_tests()
+    untested = (path for path in shipped if path.removesuffix(".py").replace("/", ".") not in imported)
+    return frozenset(path for path in untested if has_logic(path) and not has_own_test(path))
 
 
 def listed(entry: str) -> set[str]:
