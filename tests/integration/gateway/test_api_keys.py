@@ -67,12 +67,6 @@ async def test_every_rpc_with_a_key(guarded: RunningGateway, transport: str) -> 
         assert (answer.code, answer.message) == ("OK", "")
 
 
-async def test_two_keys_at_once_are_none(guarded: RunningGateway) -> None:
-    metadata = (("authorization", f"Bearer {SECRET}"),) * 2
-    with pytest.raises(grpc.aio.AioRpcError, match="UNAUTHENTICATED"):
-        await guarded.unary(SAMPLE, b"", metadata=metadata)
-
-
 async def test_who_is_not_known_is_refused_before_the_message_is_read(guarded: RunningGateway) -> None:
     """Neither a message that cannot be read nor one that never comes gets another answer."""
     route = ROUTES[SAMPLE]

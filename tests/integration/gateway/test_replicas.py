@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
@@ -10,7 +9,7 @@ import pytest
 
 from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
-from tandem.shared.errors import InvalidArgument, TandemError, Unavailable
+from tandem.shared.errors import TandemError, Unavailable
 from tests.integration.gateway.fakes import GENERATE, FakeBackend, FakeSequential, sequential
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
@@ -39,23 +38,6 @@ async def code_of(gateway: RunningGateway) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
-async def test_unavailable_before_output_is_tried_elsewhere(
-    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
-) -> None:
-    async def refuse() -> None:
-        raise Unavailable("shutting down")
-
-    ar.servicer.before_message = lambda index: refuse()
-    num_requests = 0
-    while num_requests < 4 or (not ar.servicer.num_calls and num_requests < 64):  # which one is asked first is chance
-        assert await code_of(pair) is grpc.StatusCode.OK
-        num_requests += 1
-    assert other.servicer.num_calls == num_requests
-    await pair.until_idle()
-    assert pair.value("tandem_retries_total", paradigm=SEQUENTIAL) == ar.servicer.num_calls > 0
-    assert pair.value("tandem_requests_total") == num_requests
-
-
 class Cancelled(TandemError):
     code = "CANCELLED"
 
@@ -74,16 +56,6 @@ async def test_a_call_that_a_stopping_server_cancels_is_tried_elsewhere(
     assert await code_of(pair) is grpc.StatusCode.CANCELLED
     await pair.until_idle()
     assert other.servicer.num_calls + ar.servicer.num_calls == 4 + 1 + pair.value("tandem_retries_total")
-
-
-async def test_other_codes_are_not_tried_again(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
-    async def refuse() -> None:
-        raise InvalidArgument("text", "a", "something else")
-
-    for backend in (ar, other):
-        backend.servicer.before_message = lambda index: refuse()
-    assert await code_of(pair) is grpc.StatusCode.INVALID_ARGUMENT
-    assert ar.servicer.num_calls + other.servicer.num_calls == 1
 
 
 async def test_tries_have_an_end(gateway: RunningGateway, text: FakeSequential) -> None:
@@ -109,18 +81,3 @@ async def test_absent_backend_is_named_at_once(gateway: RunningGateway, ar: Fake
     await ar.start()
     await gateway.until(serving=True)
     assert await code_of(gateway) is grpc.StatusCode.OK
-
-
-async def test_backend_that_dies_mid_stream(gateway: RunningGateway, ar: FakeBackend, text: FakeSequential) -> None:
-    text.before_message = lambda index: asyncio.Event().wait() if index == 2 else None
-    stream = gateway.stream(GENERATE, REQUEST)
-    await stream.read()
-    await stream.read()
-    await ar.stop()
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stream.read()
-    # A backend that stops may still say so; where it cannot, Envoy can only reset a stream that has begun.
-    code = caught.value.code()
-    assert code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
-    await gateway.until_idle()
-    assert gateway.value("tandem_requests_total", code=code.name) == 1

@@ -36,13 +36,6 @@ async def backend_with(tls: ServerTls | None) -> AsyncIterator[FakeBackend]:
     await backend.stop()
 
 
-async def test_the_gateway_reaches_its_backends_over_mutual_tls(ours: Authority) -> None:
-    async with backend_with(ours.server(mutual=True)) as gan:
-        async with gateway_with(gan, **backend_settings(ours.client("gateway"))) as gateway:
-            await gateway.unary(SAMPLE, b"")
-        assert gan.servicer.num_calls == 1
-
-
 async def test_a_backend_found_by_name_is_known_by_that_name(ours: Authority) -> None:
     """Its name stands for IP addresses, and the connection is to one of these; the certificate need not name them."""
     async with backend_with(ours.server("localhost", mutual=True)) as gan:

@@ -8,12 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from gateway.protocols.openai.messages import Body, Int32, Seed, to_unsigned
-from gateway.protocols.openai.text.constraint import (
-    Constraint,
-    ResponseFormat,
-    StructuredOutputs,
-    constraint_of,
-)
+from gateway.protocols.openai.text.constraint import Constraint, ResponseFormat, StructuredOutputs, constraint_of
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 

@@ -47,17 +47,6 @@ def batch(*request_ids: str) -> bytes:
     return message.SerializeToString()
 
 
-async def test_every_entry_of_every_batch_is_taken_once_in_its_order(log: Log) -> None:
-    ids = [f"id-{number}" for number in range(1_000)]
-    call = log.stream()
-    for start in range(0, 1_000, 250):
-        await call.write(batch(*ids[start : start + 250]))
-    await call.done_writing()
-    assert await call == b""
-    assert log.taken == ids
-    assert log.service.num_taken == 1_000
-
-
 async def test_what_cannot_be_read_loses_no_other_batch(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     await log.stream(iter([batch("a"), b"\xff", StreamAccessLogsMessage().SerializeToString(), batch("b")]))
     assert log.taken == ["a", "b"]

@@ -13,8 +13,16 @@ import pytest
 
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument, ResourceExhausted
-from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, FakeBackend, FakeParallel, FakeSequential
-from tests.integration.gateway.proxy.backend_process import backend_process
+from tests.integration.gateway.fakes import (
+    GENERATE,
+    HOLD,
+    SAMPLE,
+    SAMPLE_STREAM,
+    FakeBackend,
+    FakeParallel,
+    FakeSequential,
+)
+from tests.integration.gateway.proxy.backend import backend_process
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 NUM_TOKENS = 4
@@ -182,14 +190,11 @@ async def test_a_replica_that_is_killed() -> None:
         assert gateway.value("tandem_requests_total", model="unknown") == 6
 
 
-async def test_a_call_that_was_tried_again_is_one_request(ar: FakeBackend) -> None:
-    async with (
-        backend_process() as (process, target),
-        running_gateway(ar_targets=[ar.target, target], gan_targets=[]) as gateway,
-    ):
-        await gateway.until_replicas_serve("sequential", 2)
-        clients = Clients(gateway)
-        calls = [asyncio.create_task(clients.generate()) for _ in range(10)]
-        process.kill()
-        await asyncio.gather(*calls)
-        await clients.assert_counted()
+async def test_images_are_counted_not_messages(gateway: RunningGateway) -> None:
+    await gateway.unary(SAMPLE, b"\x10\x07")
+    [_ async for _ in gateway.stream(SAMPLE_STREAM, b"\x0a\x02\x10\x03")]
+    await gateway.until_idle()
+    assert gateway.value("tandem_outputs_total", paradigm="parallel", model="fake-<gan>", unit="image") == 10
+    assert gateway.value("tandem_time_to_first_output_seconds_count", rpc="Sample", streaming="false") == 1
+    assert gateway.value("tandem_time_to_first_output_seconds_count", rpc="SampleStream", streaming="true") == 1
+    assert gateway.value("gen_ai_server_time_to_first_token_seconds_count") == 0

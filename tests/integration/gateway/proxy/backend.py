@@ -1,8 +1,14 @@
-"""A backend by script: a real gRPC server that answers every method of a paradigm with what a test chooses."""
+"""A backend by script: a real gRPC server that answers every method of a paradigm with what a test chooses.
+
+Run as a module it serves until it is ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +18,8 @@ import grpc
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.server.server import RpcServer
 from runtime.tls import ServerTls
+from tests.integration.gateway.fakes import HOST
 
-HOST = "127.0.0.1"
-GENERATE = "/tandem.ar.v1.AutoregressiveService/Generate"
-SCORE = "/tandem.ar.v1.AutoregressiveService/Score"
-SAMPLE = "/tandem.gan.v1.GanService/Sample"
-SAMPLE_STREAM = "/tandem.gan.v1.GanService/SampleStream"
 SERVED = b"\x00\xffa model"
 
 Handler = Callable[[bytes, "Call"], AsyncIterator[bytes]]
@@ -121,3 +123,34 @@ def sequential(**options: Any) -> Backend:
 
 def parallel(**options: Any) -> Backend:
     return Backend(PARALLEL, **options)
+
+
+@contextlib.asynccontextmanager
+async def backend_process() -> AsyncIterator[tuple[Process, str]]:
+    """Run one in a process of its own, to be killed or frozen; yields the process and its host:port."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, stdout=PIPE)
+    assert process.stdout is not None
+    try:
+        yield process, f"{HOST}:{int(await process.stdout.readline())}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+async def answer_slowly(request: bytes, call: Call) -> AsyncIterator[bytes]:
+    """Answer as many times as the request says, a hundredth of a second before each."""
+    for _ in range(int(request)):
+        await asyncio.sleep(0.01)
+        yield request
+
+
+async def main() -> None:
+    async with sequential() as backend:
+        backend.answer = answer_slowly
+        print(backend.port, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

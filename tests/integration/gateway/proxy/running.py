@@ -17,11 +17,10 @@ from gateway.proxy.sockets import Sockets, private_sockets
 from gateway.proxy.template import Values
 from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings
-from tests.integration.gateway.proxy.backend import HOST, Backend
+from tests.integration.gateway.fakes import HOST
+from tests.integration.gateway.proxy.backend import Backend
 from tests.integration.gateway.proxy.observer import Observer, observing
-
-# The waits of the defaults are for networks; all else is the same.
-QUICK = {"health_interval": "0.1s", "health_timeout": "1s", "dns_interval": "0.1s", "log_flush": "0.02s"}
+from tests.integration.gateway.running import QUICK
 
 
 @dataclass(frozen=True)

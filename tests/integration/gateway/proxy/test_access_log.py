@@ -6,20 +6,12 @@ import asyncio
 import base64
 from typing import Any
 
-import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.figures.access_log_service import AccessLogService
-from tests.integration.gateway.proxy.backend import (
-    GENERATE,
-    SCORE,
-    SERVED,
-    Backend,
-    first_then_never,
-    never,
-    sequential,
-)
+from tests.integration.gateway.fakes import GENERATE, SCORE
+from tests.integration.gateway.proxy.backend import SERVED, Backend, sequential
 from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
 
 
@@ -48,29 +40,6 @@ async def test_an_entry_has_every_time_and_what_the_backend_says(single: Proxy) 
     assert (trailers["grpc-status"], entry.common_properties.upstream_cluster) == ("0", "sequential")
     assert base64.b64decode(trailers["tandem-served-bin"] + "==") == SERVED
     assert dict(entry.request.request_headers) == {"tandem-transport": "grpc"}
-
-
-async def test_what_a_client_gives_up_is_told_from_what_ends_in_time(single: Proxy, ar: Backend) -> None:
-    ar.answer = first_then_never
-    call = single.stream(GENERATE, timeout=60)
-    await anext(aiter(call))
-    call.cancel()
-    cancelled = await single.observer.entry()
-    assert cancelled.common_properties.response_flags.downstream_remote_reset
-    assert dict(cancelled.request.request_headers)["grpc-timeout"]
-    ar.answer = never
-    await single.call(SCORE, timeout=1.0)
-    late = await single.observer.entry(2)
-    is_reset_by_client = late.common_properties.response_flags.downstream_remote_reset
-    assert is_reset_by_client or dict(late.response.response_headers)["grpc-status"] == "4"
-    assert dict(late.request.request_headers)["grpc-timeout"]
-
-
-async def test_a_deadline_in_the_middle_of_a_stream_is_a_deadline(single: Proxy, ar: Backend) -> None:
-    """Not an internal error, which is what clients make of a stream that Envoy ends."""
-    ar.answer = first_then_never
-    for _ in range(5):
-        assert (await single.call(GENERATE, b"a", timeout=0.3)).code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_entries_that_nobody_takes_are_counted(ar: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.envoy import authorization_pb2
-from tests.integration.gateway.proxy.backend import SCORE, Backend
+from tests.integration.gateway.fakes import SCORE
+from tests.integration.gateway.proxy.backend import Backend
 from tests.integration.gateway.proxy.running import Proxy, proxy
 
 

@@ -14,8 +14,9 @@ from gateway.envoy import authorization_pb2
 from gateway.figures.log_entry import GATEWAY_FULL, refusal_of
 from gateway.proxy import modules
 from gateway.proxy.sockets import Sockets
+from tests.integration.gateway.fakes import GENERATE, SCORE
 from tests.integration.gateway.proxy import frames
-from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, never
+from tests.integration.gateway.proxy.backend import Backend, never
 from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
 from tests.integration.gateway.proxy.running import Proxy, proxy
 from tests.integration.gateway.proxy.test_authorization import denied

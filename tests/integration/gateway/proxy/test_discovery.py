@@ -6,7 +6,8 @@ import asyncio
 
 import grpc
 
-from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, sequential
+from tests.integration.gateway.fakes import GENERATE, SCORE
+from tests.integration.gateway.proxy.backend import Backend, Call, sequential
 from tests.integration.gateway.proxy.names import Names, names
 from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 

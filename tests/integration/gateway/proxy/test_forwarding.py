@@ -14,16 +14,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, all_routes
-from tests.integration.gateway.proxy.backend import (
-    GENERATE,
-    SAMPLE,
-    SCORE,
-    SERVED,
-    Backend,
-    Call,
-    never,
-    parallel,
-)
+from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE
+from tests.integration.gateway.proxy.backend import SERVED, Backend, Call, never, parallel
 from tests.integration.gateway.proxy.running import Proxy, proxy
 
 REQUEST = bytes(range(256)) * 5
@@ -73,19 +65,6 @@ async def test_an_error_keeps_its_words_and_details(single: Proxy, ar: Backend, 
     assert ended.trailers == {"grpc-status-details-bin": details, "tandem-served-bin": SERVED, "more": "words"}
 
 
-async def test_every_status_passes(single: Proxy, ar: Backend) -> None:
-    codes = {str(code.value[0]): code for code in grpc.StatusCode if code is not grpc.StatusCode.OK}
-
-    async def fail(request: bytes, call: Call) -> AsyncIterator[bytes]:
-        await call.context.abort(codes[request.decode()], "words")
-        yield b""
-
-    ar.answer = fail
-    for number, code in codes.items():
-        ended = await single.call(SCORE, number.encode())
-        assert (ended.code, ended.details) == (code, "words")
-
-
 async def test_the_deadline_goes_to_the_backend_and_ends_its_work(single: Proxy, ar: Backend) -> None:
     ar.answer = never
     ended = await single.call(SCORE, timeout=2.0)
@@ -128,15 +107,6 @@ async def test_a_client_cannot_say_who_it_is_or_how_it_is_treated(single: Proxy,
     arrived = int(entry.common_properties.metadata.filter_metadata["tandem"].fields["clock"].string_value.split()[0])
     assert headers["tandem-arrived"] == f"{arrived // 10**9}.{arrived % 10**9 // 1000:06d}"
     assert arrived <= entry.common_properties.start_time.ToNanoseconds()
-
-
-async def test_the_gateways_own_server_says_who_calls(single: Proxy, ar: Backend) -> None:
-    async with grpc.aio.insecure_channel(f"unix:{single.sockets.internal}") as channel:
-        caller = (("tandem-caller", "alice"), ("tandem-peer", "10.0.0.1"))
-        assert await channel.unary_unary(SCORE)(b"a", metadata=caller) == b"a"
-    headers = ar.calls[0].headers
-    assert [headers[f"tandem-{name}"] for name in ("caller", "peer", "transport")] == ["alice", "10.0.0.1", "http"]
-    assert dict((await single.observer.entry()).request.request_headers)["tandem-caller"] == "alice"
 
 
 async def test_a_paradigm_without_replicas_says_so(single: Proxy) -> None:

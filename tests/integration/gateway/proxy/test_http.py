@@ -14,7 +14,8 @@ import pytest
 from gateway.proxy.bootstrap import GRPC_PREFIX_BYTES
 from gateway.proxy.sockets import Sockets
 from runtime.limits import MAX_MESSAGE_BYTES
-from tests.integration.gateway.proxy.backend import HOST, Backend
+from tests.integration.gateway.fakes import HOST
+from tests.integration.gateway.proxy.backend import Backend
 from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
 
 

@@ -13,8 +13,9 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.figures.log_entry import GATEWAY_FULL, refusal_of, status_of
+from tests.integration.gateway.fakes import GENERATE, SCORE
 from tests.integration.gateway.proxy import frames
-from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
+from tests.integration.gateway.proxy.backend import Backend, Call, never
 from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
 from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
 

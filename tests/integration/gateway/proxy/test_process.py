@@ -15,8 +15,9 @@ from gateway.proxy import process
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.process import Envoy, EnvoyEnded
 from gateway.proxy.sockets import private_sockets
+from tests.integration.gateway.fakes import GENERATE, SCORE
 from tests.integration.gateway.proxy import frames
-from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
+from tests.integration.gateway.proxy.backend import Backend, Call, never
 from tests.integration.gateway.proxy.frames import connected, frame, headers, message
 from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 

@@ -9,15 +9,8 @@ from typing import Any
 
 import grpc
 
-from tests.integration.gateway.proxy.backend import (
-    GENERATE,
-    SCORE,
-    Backend,
-    Call,
-    first_then_never,
-    never,
-)
-from tests.integration.gateway.proxy.backend_process import backend_process
+from tests.integration.gateway.fakes import GENERATE, SCORE
+from tests.integration.gateway.proxy.backend import Backend, Call, backend_process, first_then_never, never
 from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 
 
@@ -57,14 +50,6 @@ async def test_a_replica_that_is_not_serving_is_left_alone(pair: Proxy, ar: Back
     assert held_by(ar, other) == [0, 6]
     await ar.set_serving(True)
     await pair.until_serving(2)
-
-
-async def test_no_replica_is_ready(single: Proxy, ar: Backend) -> None:
-    await ar.set_serving(False)
-    await single.until_serving(0)
-    ended_so = await single.call(SCORE)
-    assert (ended_so.code, ended_so.details) == (grpc.StatusCode.UNAVAILABLE, "sequential backend is not ready")
-    assert not ar.calls
 
 
 async def test_a_replica_that_refuses_is_asked_once_and_then_another(pair: Proxy, ar: Backend, other: Backend) -> None:
@@ -157,16 +142,6 @@ async def test_what_a_killed_replica_had_and_may_not_be_tried_again_is_told_so()
         gone = (grpc.StatusCode.UNAVAILABLE, "sequential backend went away during the request")
         assert {(each.code, each.details) for each in [await ended(call) for call in calls]} == {gone}
         assert (await running.observer.entry()).common_properties.response_flags.upstream_overflow
-
-
-async def test_kill_9_of_the_only_one_is_told_and_over_when_it_is_back(single: Proxy, ar: Backend) -> None:
-    await ar.stop()
-    ended_so = await single.call(SCORE)
-    assert ended_so.code is grpc.StatusCode.UNAVAILABLE
-    assert ended_so.details in {f"sequential backend is not {what}" for what in ("ready", "reachable")}
-    await ar.start()
-    await single.until_serving(1)
-    assert (await single.call(SCORE)).code is grpc.StatusCode.OK
 
 
 async def test_a_frozen_replica_is_given_up_and_its_streams_end() -> None:

@@ -17,7 +17,8 @@ from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
 from tandem.shared.compiled import recipe
 from tandem.shared.compiled.compiler import CompilerFailed
-from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, first_then_never
+from tests.integration.gateway.fakes import GENERATE, SCORE
+from tests.integration.gateway.proxy.backend import Backend, Call, first_then_never
 from tests.integration.gateway.proxy.running import Proxy, proxy
 
 STANDS_SECONDS = 0.4

@@ -16,7 +16,8 @@ import pytest
 from gateway.proxy.certificates import watch_certificates
 from runtime.tls import ChannelTls, ServerTls
 from tests.certificates import Authority, backend_settings, server_settings
-from tests.integration.gateway.proxy.backend import HOST, SCORE, Backend, sequential
+from tests.integration.gateway.fakes import HOST, SCORE
+from tests.integration.gateway.proxy.backend import Backend, sequential
 from tests.integration.gateway.proxy.frames import PREFACE, SETTINGS, frame
 from tests.integration.gateway.proxy.running import Proxy, proxy
 

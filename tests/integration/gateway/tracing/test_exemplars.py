@@ -5,7 +5,6 @@ from __future__ import annotations
 import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from prometheus_client.parser import text_string_to_metric_families as plain_families
 
 from tests.integration.gateway.fakes import GENERATE, SAMPLE
 from tests.integration.gateway.running import RunningGateway
@@ -47,10 +46,3 @@ async def test_latencies_name_their_trace_in_openmetrics(busy: RunningGateway) -
         "tandem_gateway_overhead_seconds",
     }
     assert {exemplar.labels["trace_id"] for exemplar in named.values()} == {TRACE}
-
-
-async def test_plain_text_has_none(busy: RunningGateway) -> None:
-    response = await scraped(busy, {})
-    assert response.headers["content-type"].startswith("text/plain")
-    assert TRACE not in response.text
-    assert {"tandem_requests", "tandem_phase_seconds"} <= {each.name for each in plain_families(response.text)}

@@ -42,18 +42,6 @@ def test_finished_request_is_counted_once_everywhere() -> None:
     assert list(metrics.outputs()) == [({"paradigm": "parallel", "model": "m", "unit": "image"}, 3)]
 
 
-def test_closed_sets_are_there_from_the_start() -> None:
-    registry = recorded()
-    for paradigm in ("sequential", "parallel"):
-        assert registry.get_sample_value("tandem_retries_total", {"paradigm": paradigm}) == 0
-        for reason in ("gateway_full", "backend_full"):
-            labels = {"paradigm": paradigm, "reason": reason}
-            assert registry.get_sample_value("tandem_requests_shed_total", labels) == 0
-        for budget in ("request", "token", "image"):
-            labels = {"paradigm": paradigm, "budget": budget}
-            assert registry.get_sample_value("tandem_requests_over_budget_total", labels) == 0
-
-
 @pytest.mark.parametrize("refusal", ["gateway_full", "backend_full", "denied", ""])
 def test_only_too_many_are_shed_and_only_who_was_let_in_went_without_output(refusal: str) -> None:
     registry = recorded(observation(code="RESOURCE_EXHAUSTED", refusal=refusal))

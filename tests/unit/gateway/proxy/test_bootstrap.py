@@ -110,10 +110,6 @@ def test_a_misspelt_field_is_found(sockets: Sockets) -> None:
     assert "stream_idle_timeuot" in " ".join(validate(find_envoy(), sockets.bootstrap))
 
 
-def clusters(document: dict[str, Any]) -> dict[str, Any]:
-    return {each["name"]: each for each in document["static_resources"]["clusters"]}
-
-
 def listeners(document: dict[str, Any]) -> dict[str, Any]:
     return {each["name"]: each for each in document["static_resources"]["listeners"]}
 
@@ -146,16 +142,3 @@ def test_a_host_is_bound_to_by_its_address(host: str, address: str) -> None:
 def test_a_host_without_an_address_is_an_error() -> None:
     with pytest.raises(OSError, match=r"not known|resolution"):
         bootstrap.address_of("nowhere.invalid")
-
-
-@pytest.mark.parametrize(("kind", "clusters_with"), [("plain", 2), ("keys", 2), ("TLS to backends", 0), ("TLS", None)])
-def test_sockets_in_the_clear_are_read_by_the_module(
-    kind: str, clusters_with: int | None, sockets: Sockets, tmp_path: Path, ours: Authority
-) -> None:
-    bootstrap.write(settings_of(kind, tmp_path, ours), sockets)
-    document = json.loads(sockets.bootstrap.read_text())
-    is_read = "dynamic_modules" in listeners(document)["grpc"]["filter_chains"][0].get("transport_socket", {}).get(
-        "name", ""
-    )
-    assert is_read == (clusters_with is not None)
-    assert len([each for each in clusters(document).values() if "transport_socket" in each]) == (clusters_with or 0)

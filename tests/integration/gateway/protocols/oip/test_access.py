@@ -16,7 +16,7 @@ from tritonclient.utils import InferenceServerException
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import IMAGE_MODEL, TEXT_MODEL, FakeBackend
-from tests.integration.gateway.protocols.oip.inputs import INFER, STREAM_INFER, labels, seeds, text_inputs
+from tests.integration.gateway.protocols.oip.inputs import INFER, STREAM_INFER, seeds, text_inputs
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 ALICE = {"authorization": f"Bearer {SECRET}"}
@@ -53,23 +53,6 @@ async def test_a_key_is_needed_but_for_probes(ar: FakeBackend, gan: FakeBackend,
             assert (error.status(), "an API key is needed" in error.message()) == ("StatusCode.UNAUTHENTICATED", True)
         assert ar.servicer.num_calls == 0
         assert (await client.infer(TEXT_MODEL, text_inputs("a"), headers=ALICE)).as_numpy("text_output") is not None
-
-
-async def test_a_budget_of_requests(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:
-    async with protocol(ar, gan, api_keys_file=keys_file(tmp_path, requests=3)) as (gateway, client):
-        await client.infer(IMAGE_MODEL, [seeds(1)], headers=ALICE)
-        error = await refusal(client.infer(IMAGE_MODEL, [seeds(1, 2, 3), labels(1, 2, 3)], headers=ALICE))
-        assert error.message().startswith("batch: 3 is not accepted")  # of this model; it cost a request
-        await client.infer(IMAGE_MODEL, [seeds(1)], headers=ALICE)
-        error = await refusal(client.infer(IMAGE_MODEL, [seeds(1)], headers=ALICE))
-        assert error.status() == "StatusCode.RESOURCE_EXHAUSTED"
-        assert error.message() == "the API key's budget of 3 requests a minute is used up; retry in 20 s"
-        await gateway.until_idle()
-        assert gateway.value("tandem_requests_over_budget_total", paradigm="parallel", budget="request") == 1
-        codes = {"INVALID_ARGUMENT": 1, "RESOURCE_EXHAUSTED": 1, "OK": 2}
-        for code, count in codes.items():
-            assert gateway.value("tandem_requests_total", transport="oip", code=code) == count
-        assert gateway.value("tandem_requests_shed_total") == 0
 
 
 @pytest.mark.parametrize("path", [INFER, STREAM_INFER])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import numpy as np
-import pytest
 import tritonclient.grpc.aio as triton
 
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
@@ -47,16 +45,6 @@ async def test_parameters_of_the_request_count_beside_the_tensor(
     ):
         result = await client.infer(TEXT, inputs, parameters=parameters)
         assert result.as_numpy("text_output")[0].decode() == expected.choices[0].text_delta
-
-
-async def test_what_triton_s_client_adds_changes_nothing(
-    gateway: RunningGateway, client: triton.InferenceServerClient
-) -> None:
-    """The client writes all of these itself: it takes a timeout in microseconds, for one."""
-    expected = await completed(gateway, "a", **SAMPLING)
-    added = {"sequence_id": 3, "sequence_start": True, "sequence_end": True, "priority": 1, "timeout": 60_000_000}
-    result = await client.infer(TEXT, text_inputs("a", SAMPLING), **added)
-    assert result.as_numpy("text_output")[0].decode() == expected.choices[0].text_delta
 
 
 async def test_the_prompt_comes_first_if_asked_for(
@@ -124,15 +112,3 @@ async def test_pictures_in_sequence(gateway: RunningGateway, client: triton.Infe
     assert result.as_numpy("images").shape == (2, *expected.choices[0].image.shape[1:])
     tokens = [token for choice in expected.choices for token in choice.token_ids]
     assert list(result.as_numpy("token_ids")) == tokens
-
-
-@pytest.mark.parametrize("count", [1, 40])
-async def test_company_changes_nothing(
-    gateway: RunningGateway, client: triton.InferenceServerClient, count: int
-) -> None:
-    alone = (await client.infer(TEXT, text_inputs("a", SAMPLING))).as_numpy("text_output")[0]
-    together = await asyncio.gather(*(client.infer(TEXT, text_inputs("a", SAMPLING)) for _ in range(count)))
-    assert {result.as_numpy("text_output")[0] for result in together} == {alone}
-    await gateway.until_idle()
-    labels = {"transport": "oip", "rpc": "Complete", "code": "OK", "model": TEXT}
-    assert gateway.value("tandem_requests_total", **labels) == count + 1

@@ -9,12 +9,11 @@ from typing import Any
 
 import grpc
 import pytest
-import tritonclient.grpc as synchronous
 import tritonclient.grpc.aio as triton
 from tritonclient.grpc import service_pb2
 
 from tests.integration.gateway.fakes import HOLD, SAMPLE, FakeBackend
-from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT, Backends
+from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import (
     STREAM_INFER,
     completed,
@@ -234,24 +233,3 @@ async def test_a_stop_lets_requests_finish_and_ends_the_call(held: RunningGatewa
     assert (ended.value.code(), ended.value.details()) == (grpc.StatusCode.UNAVAILABLE, "the gateway is stopping")
     await stopping
     assert held.value("tandem_requests_total", code="OK", transport="oip") == 1
-
-
-async def test_the_synchronous_client_cancels_a_stream(backends: Backends, gateway: RunningGateway) -> None:
-    def use() -> list[Any]:
-        seen: list[Any] = []
-        with synchronous.InferenceServerClient(f"127.0.0.1:{gateway.gateway.server.port}") as client:
-            client.start_stream(lambda result, error: seen.append(error or result))
-            long = {"max_tokens": 200, "ignore_eos": True, "n": 16}
-            for number in range(20):
-                client.async_stream_infer(TEXT, text_inputs("a", long, stream=True), request_id=str(number))
-            while not seen:
-                pass
-            client.stop_stream(cancel_requests=True)
-        return seen
-
-    seen = await asyncio.to_thread(use)
-    assert "cancelled" in str(seen[-1]).lower()
-    await gateway.until_idle()
-    codes = {code: gateway.value("tandem_requests_total", transport="oip", code=code) for code in ("OK", "CANCELLED")}
-    assert codes["CANCELLED"] > 0
-    assert gateway.value("tandem_requests_in_flight") == 0

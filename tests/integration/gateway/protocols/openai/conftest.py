@@ -11,7 +11,7 @@ import pytest
 
 from tandem.ar.v1 import ar_pb2_grpc
 from tandem.gan.v1 import gan_pb2_grpc
-from tests.integration.gateway.protocols.openai.stubs import Stubs
+from tests.integration.gateway.protocols.openai.events import Stubs
 from tests.integration.gateway.running import RunningGateway
 
 

@@ -1,9 +1,9 @@
-"""Server-sent events as a plain client reads them."""
+"""Server-sent events as a plain client reads them, and our own RPCs to compare with."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -20,3 +20,10 @@ async def events_of(http: httpx.AsyncClient, path: str, body: dict[str, Any]) ->
     response = await http.post(path, json=body)
     assert response.headers["content-type"] == "text/event-stream"
     return parsed(response.text)
+
+
+class Stubs(NamedTuple):
+    """Our own RPCs, of both services."""
+
+    ar: Any
+    gan: Any

@@ -16,8 +16,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.protocols.openai.events import events_of
-from tests.integration.gateway.protocols.openai.stubs import Stubs
+from tests.integration.gateway.protocols.openai.events import Stubs, events_of
 
 PROMPT = "The two clocks in the station <|end|> w\u00f6rld"
 OPTIONS: dict[str, dict[str, Any]] = {

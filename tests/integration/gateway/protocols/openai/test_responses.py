@@ -10,7 +10,7 @@ import pytest
 
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.protocols.backends import TEXT
-from tests.integration.gateway.protocols.openai.stubs import Stubs
+from tests.integration.gateway.protocols.openai.events import Stubs
 
 CONVERSATION = [
     {"role": "developer", "content": "Be brief."},

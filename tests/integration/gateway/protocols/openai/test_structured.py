@@ -33,20 +33,6 @@ async def test_a_schema_holds_in_every_choice(client: openai.AsyncOpenAI) -> Non
         jsonschema.validate(json.loads(choice.message.content or ""), SCHEMA)
 
 
-async def test_a_stream_says_the_same(client: openai.AsyncOpenAI) -> None:
-    asked: dict[str, Any] = {
-        "model": TEXT,
-        "messages": MESSAGES,
-        "response_format": FORMAT,
-        "seed": 3,
-        "max_tokens": 100,
-    }
-    whole = await client.chat.completions.create(**asked)
-    stream = await client.chat.completions.create(**asked, stream=True)
-    text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
-    assert text == whole.choices[0].message.content
-
-
 @pytest.mark.parametrize(
     ("fields", "pattern"),
     [

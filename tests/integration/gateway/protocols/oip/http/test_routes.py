@@ -37,13 +37,6 @@ def text(prompt: str, **sampling: Any) -> dict[str, Any]:
     return {"inputs": [tensor("text_input", "BYTES", prompt), parameters]}
 
 
-async def infer(http: httpx.AsyncClient, model: str, request: dict[str, Any]) -> dict[str, Any]:
-    response = await http.post(f"/v2/models/{model}/infer", json=request)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
-
-
 def error_of(response: httpx.Response) -> str:
     body = response.json()
     assert list(body) == ["error"]
