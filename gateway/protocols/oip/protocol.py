@@ -1,20 +1,118 @@
-"""The Open Inference Protocol put together: its gRPC servers behind Envoy, and its HTTP routes."""
+"""GRPCInferenceService over gRPC. Methods that are not here are UNIMPLEMENTED, as gRPC says of them itself."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from starlette.routing import BaseRoute
 
-from gateway.admission import Entrance
+from gateway.admission import Admission, Entrance
 from gateway.figures.model_statistics import ModelStatistics
+from gateway.identity import Identity
 from gateway.protocols.catalogue import Catalogue
+from gateway.protocols.fields import details_of
+from gateway.protocols.oip.arrived import Arrived
 from gateway.protocols.oip.http.routes import HttpRoutes
 from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.information import Information
 from gateway.protocols.oip.models.repository import Repository
-from gateway.protocols.oip.service import InferenceService
+from gateway.protocols.oip.stream import InferStream
 from gateway.proxy.sockets import Sockets
+from runtime.deadlines import Deadline
+from runtime.rpc.message import Context, ManyMessages, parse, read_message
 from runtime.server.grpcio import OPTIONS, GrpcioServer
 from runtime.server.server import Transport, new_transport
+from tandem.oip import grpc_service_pb2 as pb
+from tandem.shared.errors import Internal, TandemError
+
+logger = logging.getLogger(__name__)
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+
+
+class InferenceService:
+    """Implements the methods of the service that exist here."""
+
+    def __init__(self, entrance: Entrance, inference: Inference, information: Information) -> None:
+        self._entrance = entrance
+        self._inference = inference
+        self._information = information
+
+    def unary_handler(self) -> grpc.GenericRpcHandler:
+        """Return all methods but the stream, for a server to which messages arrive as bytes."""
+        handlers = {"ModelInfer": _handler(Arrived.of, self._infer)}
+        for name, method in self._information.methods().items():
+            request_class = GetMessageClass(_SERVICE.methods_by_name[name].input_type)
+            handlers[name] = _handler(partial(parse, request_class), partial(_answer, method))
+        return grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers)
+
+    def stream_handler(self) -> grpc.GenericRpcHandler:
+        """Return the stream, for a grpc.aio server."""
+        handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
+            self._infer_stream, response_serializer=_serialize
+        )
+        return ManyMessages(_SERVICE.full_name, {"ModelStreamInfer": handler})
+
+    async def _infer(self, arrived: Arrived, context: Context) -> Message:
+        """Answer one request for inference."""
+        name, version = arrived.head.model_name, arrived.head.model_version
+        with self._entrance.admit() as admission:
+            _identify(admission, context)
+            _, _, reply = await self._inference.infer(name, version, arrived.read, admission)
+            return reply
+
+    async def _infer_stream(self, _: object, context: Context) -> None:
+        """Answer many requests in one call; an error of one of them goes into its messages."""
+        async with _errors_as_status(context):
+            identify = partial(_identify, context=context)
+            await InferStream(self._inference, self._entrance, context, identify).run()
+
+
+def _identify(admission: Admission, context: Context) -> None:
+    admission.identity = Identity.of_metadata(context.invocation_metadata() or ())
+    admission.deadline = Deadline.after(context.time_remaining())
+
+
+async def _answer(method: Callable[[Any], Message], request: Message, _: Context) -> Message:
+    return method(request)
+
+
+def _handler(
+    read: Callable[[bytes], Any], method: Callable[[Any, Context], Awaitable[Message]]
+) -> grpc.RpcMethodHandler[Any, Any]:
+    async def answer(_: object, context: Context) -> Message:
+        async with _errors_as_status(context):
+            return await method(read(await read_message(context)), context)
+
+    return grpc.stream_unary_rpc_method_handler(answer, response_serializer=_serialize)
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+@contextlib.asynccontextmanager
+async def _errors_as_status(context: Context) -> AsyncIterator[None]:
+    """End the call with the status of an error that is raised inside."""
+    try:
+        yield
+    except (asyncio.CancelledError, grpc.aio.AbortError):
+        raise
+    except Exception as error:
+        if not isinstance(error, TandemError):
+            logger.exception("a call of the Open Inference Protocol failed")
+        public = error if isinstance(error, TandemError) else Internal()
+        code = grpc.StatusCode[public.code]
+        await context.abort(code, str(public), tuple(details_of(public).items()))
+
 
 # The connection is Envoy's, with the calls of all clients in it: no age may end it.
 _OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))

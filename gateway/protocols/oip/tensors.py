@@ -119,14 +119,12 @@ def read_inputs(request: ModelInferRequest, specs: Sequence[Spec], is_batched: b
 
     Each is one of `specs`, of its type and shape, and comes once; those that are not optional are there.
     """
-    known, raw = {spec.name: spec for spec in specs}, request.raw_input_contents
+    raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise InvalidArgument("raw_input_contents", f"{len(raw)} tensors", f"{len(request.inputs)}, one an input")
     found: dict[str, Tensor] = {}
     for place, tensor in enumerate(request.inputs):
-        spec = known.get(tensor.name)
-        if spec is None:
-            raise InvalidArgument("inputs", tensor.name, f"the model's inputs: {', '.join(known)}")
+        spec = spec_of(tensor.name, specs)
         if tensor.name in found:
             raise InvalidArgument(tensor.name, "a second tensor", "one")
         found[tensor.name] = _read(tensor, spec, raw[place] if raw else None, is_batched)
@@ -134,6 +132,14 @@ def read_inputs(request: ModelInferRequest, specs: Sequence[Spec], is_batched: b
         if spec.name not in found and not spec.is_optional:
             raise InvalidArgument(spec.name, "no tensor", f"{spec.datatype.name} {spec.shape(is_batched)}")
     return found
+
+
+def spec_of(name: str, specs: Sequence[Spec]) -> Spec:
+    """Return the input of that name. Raises InvalidArgument."""
+    for spec in specs:
+        if spec.name == name:
+            return spec
+    raise InvalidArgument("inputs", name, f"the model's inputs: {', '.join(spec.name for spec in specs)}")
 
 
 def _read(tensor: Any, spec: Spec, raw: bytes | None, is_batched: bool) -> Tensor:

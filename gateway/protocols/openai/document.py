@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.protocols.openai.paths import PATHS, Path
+from gateway.protocols.openai.calls import Calls
+from gateway.protocols.openai.exchange import OpenAiExchange
+from gateway.protocols.openai.messages import Body
 from tandem.version import VERSION
+
+Operation = Callable[[Any, Calls, OpenAiExchange], Awaitable[None]]
+"""Takes a body, or the parameters of a path, and what it needs to answer."""
+
+
+class Path(NamedTuple):
+    """GET of a path, or POST of a `body`; a request that is refused before any call counts as one of the RPC `rpc`.
+
+    `events` are what a stream's events hold, where there is a stream.
+    """
+
+    path: str
+    summary: str
+    operation: Operation
+    rpc: str
+    body: type[Body] | None
+    reply: type[BaseModel]
+    events: Sequence[type[BaseModel]] = ()
 
 
 class ErrorInside(BaseModel):
@@ -31,17 +51,16 @@ class Error(BaseModel):
 _HEALTH = "200 while all that is configured serves, else 503"
 
 
-@cache
-def document() -> dict[str, Any]:
-    """Return it as plain data, the same each time."""
-    used: set[type[BaseModel]] = {Error}
-    for path in PATHS:
-        used |= {path.reply, *path.events, *([path.body] if path.body else [])}
-    ordered = sorted(used, key=attrgetter("__name__"))
+def document(described: Sequence[Path]) -> dict[str, Any]:
+    """Return it as plain data."""
+    models: set[type[BaseModel]] = {Error}
+    for path in described:
+        models |= {path.reply, *path.events, *([path.body] if path.body else [])}
+    ordered = sorted(models, key=attrgetter("__name__"))
     _, schemas = models_json_schema(
         [(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}"
     )
-    paths = {path.path: {"post" if path.body else "get": _operation(path)} for path in PATHS}
+    paths = {path.path: {"post" if path.body else "get": _operation(path)} for path in described}
     paths["/health"] = {"get": {"summary": _HEALTH, "responses": {"200": {"description": _HEALTH}}}}
     return {
         "openapi": "3.1.0",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.protocols.fields import invalid_argument
 from tandem.shared.errors import InvalidArgument
-from tandem.shared.validation_errors import place
 
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 """As large as the fields of the contract; narrower ranges are the backends'."""
@@ -18,9 +17,6 @@ Seed = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]
 
 NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 """Values of a field that say that nothing is wanted of it."""
-
-_TYPES = ("str", "int", "float", "bool")
-_MOST_ERRORS = 8
 
 
 class Body(BaseModel):
@@ -37,7 +33,7 @@ class Body(BaseModel):
         try:
             parsed = cls.model_validate_json(body)
         except ValidationError as error:
-            raise _as_invalid_argument(error) from None
+            raise invalid_argument(error) from None
         for name, value in (parsed.model_extra or {}).items():
             check_unsupported(name, value, cls.unsupported)
         return parsed
@@ -53,27 +49,6 @@ def check_unsupported(name: str, value: Any, unsupported: Mapping[str, Sequence[
 def _is_same(value: Any, other: Any) -> bool:
     """Return whether the values are equal; True is not 1 here, nor False 0."""
     return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
-
-
-def _as_invalid_argument(error: ValidationError) -> InvalidArgument:
-    """Return what is wrong with the first field that is; where several types are accepted, all of them are named."""
-    details = error.errors(include_url=False, include_context=False)
-    if not details[0]["loc"]:
-        return InvalidArgument("request", details[0]["input"], f"a JSON object ({details[0]['msg']})")
-    of_field = [detail for detail in details if detail["loc"][0] == details[0]["loc"][0]][:_MOST_ERRORS]
-    places = zip(*(_fields_of(detail["loc"]) for detail in of_field), strict=False)
-    common = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, places)]
-    accepted = " or ".join(dict.fromkeys(detail["msg"].removeprefix("Input should be ") for detail in of_field))
-    return InvalidArgument(place(common), of_field[0]["input"], accepted)
-
-
-def _fields_of(location: Sequence[int | str]) -> list[int | str]:
-    """Return the location without the names of types, which pydantic puts between those of fields."""
-    return [part for part in location if isinstance(part, int) or _is_field(part)]
-
-
-def _is_field(part: str) -> bool:
-    return part.islower() and part not in _TYPES and "[" not in part
 
 
 class Reply(BaseModel):

@@ -1,4 +1,4 @@
-"""OpenAI's API put together: a route for each path of the table."""
+"""OpenAI's API put together: a table of which path does what, and a route for each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,41 @@ from gateway.http.endpoint import Endpoint
 from gateway.http.parsing import JsonParser
 from gateway.protocols.catalogue import Catalogue
 from gateway.protocols.openai.calls import ROUTES, Calls
-from gateway.protocols.openai.document import document
+from gateway.protocols.openai.document import Path, document
 from gateway.protocols.openai.exchange import OpenAiExchange
+from gateway.protocols.openai.images import CompletedImage, ImageBody, Images, PartialImage, generate
+from gateway.protocols.openai.models import Model, Models, list_models, show_model
 from gateway.protocols.openai.page import page
-from gateway.protocols.openai.paths import PATHS, Path
+from gateway.protocols.openai.responses.messages import Event, ResponseBody
+from gateway.protocols.openai.responses.messages import Response as WholeResponse
+from gateway.protocols.openai.responses.responses import respond
+from gateway.protocols.openai.text.chat import ChatBody, ChatChunk, ChatCompletion, chat
+from gateway.protocols.openai.text.completion import Completion, CompletionBody, complete
+from gateway.protocols.openai.tokens import (
+    DetokenizeBody,
+    Detokenized,
+    TokenizeBody,
+    Tokenized,
+    TokenizerInfo,
+    describe_tokenizer,
+    detokenize,
+    tokenize,
+)
+
+_CHAT, _TOKENIZER = "Answer in a conversation", "How a model's tokenizer works"
+_EVENTS_OF_IMAGES = (PartialImage, CompletedImage)
+
+PATHS = (
+    Path("/v1/models", "The models, text models first", list_models, "", None, Models),
+    Path("/v1/models/{id}", "One model", show_model, "", None, Model),
+    Path("/v1/completions", "Continue prompts", complete, "Generate", CompletionBody, Completion, [Completion]),
+    Path("/v1/chat/completions", _CHAT, chat, "Generate", ChatBody, ChatCompletion, [ChatChunk]),
+    Path("/v1/responses", "Answer, keeping nothing", respond, "Generate", ResponseBody, WholeResponse, [Event]),
+    Path("/v1/images/generations", "Draw images", generate, "Sample", ImageBody, Images, _EVENTS_OF_IMAGES),
+    Path("/tokenize", "Cut a text or a conversation into tokens", tokenize, "Tokenize", TokenizeBody, Tokenized),
+    Path("/detokenize", "Turn tokens into a text", detokenize, "Detokenize", DetokenizeBody, Detokenized),
+    Path("/tokenizer_info", _TOKENIZER, describe_tokenizer, "DescribeTokenizer", None, TokenizerInfo),
+)
 
 
 class OpenAiProtocol:
@@ -29,7 +60,7 @@ class OpenAiProtocol:
 
     def http_routes(self) -> list[BaseRoute]:
         """Return the API's routes. Health and the description need no key, as the gateway's own probes."""
-        about = document()
+        about = document(PATHS)
         return [
             *map(self._route, PATHS),
             Route("/health", self._health),

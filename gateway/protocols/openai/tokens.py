@@ -10,7 +10,7 @@ from pydantic import Field
 from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.exchange import OpenAiExchange
 from gateway.protocols.openai.messages import Body, Reply
-from gateway.protocols.openai.text.chat_messages import Message, chat_prompt
+from gateway.protocols.openai.text.chat import Message, chat_prompt
 from gateway.protocols.openai.text.sampling import TokenIds
 from gateway.protocols.openai.text.token_table import to_text
 from tandem.ar.v1 import ar_pb2

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.protocols.catalogue import Catalogue, Served
 from gateway.protocols.oip.models.adapter import Adapter
 from gateway.protocols.oip.models.parallel_images import ParallelImageModel
-from gateway.protocols.oip.models.sequential_images import SequentialImageModel
+from gateway.protocols.oip.models.sequential import SequentialImageModel
 from gateway.protocols.oip.models.text import TextModel
 from gateway.protocols.oip.tensors import VERSION
 from tandem.shared.errors import NotFound, TandemError, shown

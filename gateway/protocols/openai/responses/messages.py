@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, to_unsigned
-from gateway.protocols.openai.text.chat_messages import ROLES
+from gateway.protocols.openai.text.chat import ROLES
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 

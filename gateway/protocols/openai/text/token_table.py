@@ -6,9 +6,22 @@ import codecs
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.protocols.openai.text.completion_messages import CompletionLogprobs
+from pydantic import Field
+
+from gateway.protocols.openai.messages import Reply
 
 _REPLACEMENT = "\ufffd"
+
+
+class CompletionLogprobs(Reply):
+    """Of the tokens of a text, in four lists of equal length."""
+
+    text_offset: list[int] = Field(
+        description="Characters of the text before each token; only about behind U+FFFD, which is no text."
+    )
+    tokens: list[str] = Field(description="Each token; of one that is no whole characters, bytes:\\xNN and so on.")
+    token_logprobs: list[float | None] = Field(description="Natural logarithms; null for the first of a prompt.")
+    top_logprobs: list[dict[str, float] | None] = Field(description="The alternatives, and the token itself.")
 
 
 class TokenTable:

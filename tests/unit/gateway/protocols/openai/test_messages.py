@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.protocols.openai.text.chat_messages import ChatBody
-from gateway.protocols.openai.text.completion_messages import CompletionBody
+from gateway.protocols.openai.text.chat import ChatBody
+from gateway.protocols.openai.text.completion import CompletionBody
 from tandem.shared.errors import InvalidArgument
 
 

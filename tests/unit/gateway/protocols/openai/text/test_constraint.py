@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.protocols.openai.text.chat_messages import ChatBody
+from gateway.protocols.openai.text.chat import ChatBody
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 

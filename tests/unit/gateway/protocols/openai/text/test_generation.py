@@ -12,10 +12,8 @@ import pytest
 
 from gateway.protocols.catalogue import Served
 from gateway.protocols.openai.messages import Reply
-from gateway.protocols.openai.text.chat import chat
-from gateway.protocols.openai.text.chat_messages import ChatBody
-from gateway.protocols.openai.text.completion import complete
-from gateway.protocols.openai.text.completion_messages import CompletionBody
+from gateway.protocols.openai.text.chat import ChatBody, chat
+from gateway.protocols.openai.text.completion import CompletionBody, complete
 from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 

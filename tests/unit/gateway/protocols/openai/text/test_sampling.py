@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.protocols.openai.text.completion_messages import CompletionBody
+from gateway.protocols.openai.text.completion import CompletionBody
 from tandem.ar.v1 import ar_pb2
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.protocols.openai.images.classes import check_size, class_of
+from gateway.protocols.openai.images import check_size, class_of
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import InvalidArgument
 

@@ -1,31 +1,150 @@
-"""POST /v1/images/generations: whole, or as events."""
+"""The body of POST /v1/images/generations, and its replies: whole, and as events."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterable
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
 
 from gateway.protocols.catalogue import Served
 from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.exchange import OpenAiExchange, event
-from gateway.protocols.openai.images.classes import check_size, class_of
-from gateway.protocols.openai.images.messages import (
-    CompletedImage,
-    Image,
-    ImageBody,
-    Images,
-    ImageUsage,
-    PartialImage,
-    image_usage,
-)
-from gateway.protocols.openai.messages import to_unsigned
+from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, to_unsigned
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import InvalidArgument
+
+
+class ImageBody(Body):
+    """What to draw. Models draw classes, so a prompt is the name of one, or its number."""
+
+    prompt: str = Field(description="A class: its name or its number. Empty: of a model that draws any, any.")
+    model: str | None = Field(None, description="Name of an image model; absent: the first there is.")
+    n: Int32 | None = Field(None, description="Images; default 1.")
+    size: str | None = Field(None, description="The model's own, as 28x28, or auto (default).")
+    seed: Seed | None = Field(None, description="Tandem's: as in completions; the same for all n.")
+    stream: bool | None = Field(None, description="True: server-sent events.")
+    partial_images: Int32 | None = Field(
+        None, description="With stream: how many unfinished images to send, 0 (default) to 3; for a sequential model."
+    )
+    steps: Int32 | None = Field(
+        None, description="Tandem's: steps that draw an image, 1 to its tokens (default); of a model that takes steps."
+    )
+    user: str | None = Field(None, description="Ignored.")
+
+    unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "background": ("auto", "opaque"),
+        "image": (),
+        "input_fidelity": (),
+        "mask": (),
+        "moderation": ("auto", "low"),
+        "output_compression": (100,),
+        "output_format": ("png",),
+        "quality": ("auto", "standard", "hd", "low", "medium", "high"),
+        "response_format": ("b64_json",),
+        "style": ("vivid", "natural"),
+    }
+
+
+class Image(Reply):
+    """A PNG file."""
+
+    b64_json: str
+
+
+class ImageTokensDetails(Reply):
+    image_tokens: int
+    text_tokens: int
+
+
+class ImageUsage(Reply):
+    """In tokens; all zero of a model that draws in parallel, which has none."""
+
+    input_tokens: int
+    input_tokens_details: ImageTokensDetails
+    output_tokens: int
+    total_tokens: int
+
+
+class Images(Reply):
+    """The whole reply. Image i was drawn from (seed, i)."""
+
+    created: int = Field(description="Seconds since 1970.")
+    data: list[Image]
+    output_format: Literal["png"]
+    usage: ImageUsage
+    model: str
+    seed: int = Field(description="Tandem's: the seed used, given or drawn.")
+    system_fingerprint: str | None = Field(description="Tandem's: as in completions.")
+
+
+class ImageEvent(Reply):
+    """What both events have. Sizes and qualities are those that OpenAI's clients know: the model's own is auto."""
+
+    b64_json: str
+    created_at: int
+    size: Literal["auto"]
+    quality: Literal["auto"]
+    background: Literal["opaque"]
+    output_format: Literal["png"]
+
+
+class PartialImage(ImageEvent):
+    """An image as far as it is drawn; what its tokens do not cover yet is black."""
+
+    type: Literal["image_generation.partial_image"]
+    partial_image_index: int
+
+
+class CompletedImage(ImageEvent):
+    """A finished image."""
+
+    type: Literal["image_generation.completed"]
+    usage: ImageUsage
+    seed: int
+    system_fingerprint: str | None
+
+
+def image_usage(prompt_tokens: int, output_tokens: int) -> ImageUsage:
+    """Return the sum with its parts; a class counts as text."""
+    return ImageUsage(
+        input_tokens=prompt_tokens,
+        input_tokens_details=ImageTokensDetails(image_tokens=0, text_tokens=prompt_tokens),
+        output_tokens=output_tokens,
+        total_tokens=prompt_tokens + output_tokens,
+    )
+
+
+def class_of(prompt: str, model: Any) -> int | None:
+    """Return the number of the class that a prompt names, None if it is empty. Raises InvalidArgument.
+
+    `model` is a Model message of either service. Names count whatever their case.
+    """
+    wanted = prompt.strip()
+    if not wanted:
+        return None
+    names = [name.casefold() for name in model.class_names]
+    if wanted.casefold() in names:
+        return names.index(wanted.casefold())
+    if wanted.isascii() and wanted.isdigit() and len(wanted) <= 9 and int(wanted) < model.num_classes:
+        return int(wanted)
+    if not model.num_classes:
+        raise InvalidArgument("prompt", prompt, "nothing: this model has no classes")
+    or_names = f", or a name: {', '.join(model.class_names)}" if model.class_names else ""
+    raise InvalidArgument("prompt", prompt, f"a class, 0 to {model.num_classes - 1}{or_names}")
+
+
+def check_size(size: str | None, model: Any) -> None:
+    """Raise InvalidArgument for another size than the model's own."""
+    height, width, _ = model.image_shape
+    if size not in (None, "auto", f"{width}x{height}"):
+        raise InvalidArgument("size", size, f"'{width}x{height}' or 'auto'")
+
 
 MAX_PARTIAL_IMAGES = 3
 

@@ -1,1 +1,0 @@
-"""Images of models that draw in parallel and in sequence."""
