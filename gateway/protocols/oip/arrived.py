@@ -44,25 +44,16 @@ class Arrived(NamedTuple):
         return await in_thread_if(True, parse, ModelInferRequest, self.raw)
 
 
-class _Field(NamedTuple):
-    """A field on the wire: its number, where it begins, and where its value begins and ends."""
-
-    number: int
-    start: int
-    value: int
-    end: int
-
-
 def _head(raw: bytes) -> bytes:
     """Return the fields of a message that are its head. Raises InvalidArgument."""
     head, count = [], 0
     try:
-        for field in _fields(raw):
+        for number, start, value, end in _fields(raw):
             parts = 1
-            if field.number in _HEAD:
-                head.append(raw[field.start : field.end])
-            elif field.number in _TENSORS:
-                parts += sum(1 for _ in zip(range(MAX_FIELDS), _fields(raw[field.value : field.end]), strict=False))
+            if number in _HEAD:
+                head.append(raw[start:end])
+            elif number in _TENSORS:
+                parts += sum(1 for _ in zip(range(MAX_FIELDS), _fields(raw[value:end]), strict=False))
             if (count := count + parts) > MAX_FIELDS:
                 raise InvalidArgument("request", f"more than {MAX_FIELDS} fields", f"up to {MAX_FIELDS}")
     except (IndexError, ValueError):
@@ -71,8 +62,11 @@ def _head(raw: bytes) -> bytes:
     return b"".join(head)
 
 
-def _fields(raw: bytes) -> Iterator[_Field]:
-    """Yield the fields of a message. Raises IndexError or ValueError where it is malformed."""
+def _fields(raw: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the fields of a message: the number of each, where it begins, and where its value begins and ends.
+
+    Raises IndexError or ValueError where it is malformed.
+    """
     place = 0
     while place < len(raw):
         start = place
@@ -89,7 +83,7 @@ def _fields(raw: bytes) -> Iterator[_Field]:
             raise ValueError("a group")
         if end > len(raw):
             raise ValueError("a value that ends behind the message")
-        yield _Field(tag >> 3, start, place, end)
+        yield tag >> 3, start, place, end
         place = end
 
 

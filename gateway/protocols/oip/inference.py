@@ -6,7 +6,6 @@ none; each server defines its own. An unknown name is refused: a misspelled one 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,9 +17,10 @@ from gateway.protocols.fields import rename_field
 from gateway.protocols.oip.models.adapter import Adapter, Calls
 from gateway.protocols.oip.models.repository import Repository
 from gateway.protocols.oip.tensors import InferenceResult, check_outputs, parameter_value, read_inputs, response
+from gateway.protocols.together import run_all
 from runtime.deadlines import Deadline
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
-from tandem.shared.errors import InvalidArgument, TandemError, Unavailable
+from tandem.shared.errors import InvalidArgument, Unavailable
 
 TRANSPORT = "oip"
 """The metrics' label of what comes in by this protocol."""
@@ -87,24 +87,15 @@ async def _whole(
     request: ModelInferRequest, calls: Calls, admission: Admission, is_streamed: bool
 ) -> ModelInferResponse:
     """Return what a unary RPC says, or as many of its calls as there are."""
-    if len(calls.requests) == 1:
+    if len(calls.requests) == 1:  # needs no task of its own
         replies = [await admission.unary(calls.route, calls.requests[0])]
     else:
-        replies = await _together(calls, admission)
+        sent = [admission.unary(calls.route, message) for message in calls.requests]
+        replies = await run_all(sent, at_a_time=len(sent))
     result = await _result(calls, replies)
     if result is None:
         raise Unavailable("the backend's reply has nothing in it")
     return response(request, result, is_streamed)
-
-
-async def _together(calls: Calls, admission: Admission) -> list[bytes]:
-    """Return the replies of all calls; the first that fails ends the others."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(admission.unary(calls.route, message)) for message in calls.requests]
-    except* TandemError as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from gateway.protocols.oip.models.repository import Repository
 from gateway.protocols.oip.tensors import VERSION
 from tandem.oip import grpc_service_pb2 as pb
 from tandem.oip.model_config_pb2 import ModelConfig
+from tandem.shared.errors import TandemError
 from tandem.version import VERSION as SERVER_VERSION
 
 NAME = "tandem"
@@ -45,11 +46,15 @@ class Information:
 
     def server_ready(self, _: object) -> pb.ServerReadyResponse:
         """Return whether the gateway is ready, and not draining."""
-        return pb.ServerReadyResponse(ready=self._repository.is_ready() and not self._entrance.is_draining)
+        return pb.ServerReadyResponse(ready=self._repository.catalogue.all_serve() and not self._entrance.is_draining)
 
     def model_ready(self, request: Any) -> pb.ModelReadyResponse:
-        """Return whether a model is served."""
-        return pb.ModelReadyResponse(ready=self._repository.has(request.name, request.version))
+        """Return whether a request for the model would be taken."""
+        try:
+            self._repository.find(request.name, request.version)
+        except TandemError:
+            return pb.ModelReadyResponse(ready=False)
+        return pb.ModelReadyResponse(ready=True)
 
     def model_metadata(self, request: Any) -> pb.ModelMetadataResponse:
         """Return names, types and shapes of a model's tensors; with batches the first dimension is the batch."""

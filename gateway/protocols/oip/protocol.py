@@ -1,4 +1,7 @@
-"""GRPCInferenceService over gRPC. Methods that are not here are UNIMPLEMENTED, as gRPC says of them itself."""
+"""The Open Inference Protocol put together: GRPCInferenceService behind Envoy, and the HTTP routes.
+
+Methods that are not here are UNIMPLEMENTED, as gRPC says of them itself.
+"""
 
 from __future__ import annotations
 

@@ -38,17 +38,14 @@ class OpenAiExchange(Exchange):
         """Send a whole reply that is written out already."""
         await self.reply_bytes(body, headers=self._about)
 
-    async def events(self, data: bytes) -> None:
-        """Send events that are written out already; waits while the client is slow to read."""
-        if not self._has_begun:
-            await self._begin(200, {**_EVENTS, **self._about})
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+    async def events(self, data: bytes, is_last: bool = False) -> None:
+        """Send events that are written out already; waits while the client is slow to read.
 
-    async def end(self, data: bytes = b"") -> None:
-        """Send the last events. A stream without this was torn, and HTTP itself says so."""
+        A stream without a last one was torn, and HTTP itself says so.
+        """
         if not self._has_begun:
             await self._begin(200, {**_EVENTS, **self._about})
-        await self._send({"type": "http.response.body", "body": data})
+        await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
 
     def cancellation(self, is_draining: bool) -> TandemError:
         """Return what says whether to try again, which clients of this API obey."""
@@ -58,7 +55,7 @@ class OpenAiExchange(Exchange):
         """Send the error as the reply, or as the last event of one that has begun."""
         body = openai_body(error)
         if self._has_begun:
-            await self.end(event(to_json(body), "error"))
+            await self.events(event(to_json(body), "error"), is_last=True)
         else:
             await self.reply(body, http_status(error), {**openai_headers(error), **self._about})
 

@@ -1,4 +1,4 @@
-"""The body of POST /v1/images/generations, and its replies: whole, and as events."""
+"""POST /v1/images/generations: its body, its replies, and how a drawing becomes them, whole or as events."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ async def _stream(body: ImageBody, model: Served, calls: Calls, exchange: OpenAi
                 partial = PartialImage(type=kind, partial_image_index=num_shown, **_image(step))
                 await exchange.events(event(partial.to_json(), kind))
                 num_shown += 1
-    await exchange.end(last)
+    await exchange.events(last, is_last=True)
 
 
 async def _draw_in_view(body: ImageBody, model: Served, calls: Calls) -> AsyncGenerator[bytes | Drawing, None]:

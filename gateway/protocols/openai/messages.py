@@ -39,6 +39,11 @@ class Body(BaseModel):
         return parsed
 
 
+def nothing_of(*names: str) -> Mapping[str, tuple[Any, ...]]:
+    """Return fields that are not supported, whatever they ask for."""
+    return dict.fromkeys(names, ())
+
+
 def check_unsupported(name: str, value: Any, unsupported: Mapping[str, Sequence[Any]]) -> None:
     """Raise InvalidArgument for a field that is not supported, with a value that asks for something."""
     if name in unsupported and not any(_is_same(value, harmless) for harmless in (*NOTHING, *unsupported[name])):

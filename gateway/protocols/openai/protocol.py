@@ -13,11 +13,10 @@ from gateway.http.endpoint import Endpoint
 from gateway.http.parsing import JsonParser
 from gateway.protocols.catalogue import Catalogue
 from gateway.protocols.openai.calls import ROUTES, Calls
-from gateway.protocols.openai.document import Path, document
+from gateway.protocols.openai.document import Path, document, page
 from gateway.protocols.openai.exchange import OpenAiExchange
 from gateway.protocols.openai.images import CompletedImage, ImageBody, Images, PartialImage, generate
 from gateway.protocols.openai.models import Model, Models, list_models, show_model
-from gateway.protocols.openai.page import page
 from gateway.protocols.openai.responses.messages import Event, ResponseBody
 from gateway.protocols.openai.responses.messages import Response as WholeResponse
 from gateway.protocols.openai.responses.responses import respond

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.exchange import OpenAiExchange
-from gateway.protocols.openai.messages import Body, Reply
+from gateway.protocols.openai.messages import Body, Reply, nothing_of
 from gateway.protocols.openai.text.chat import Message, chat_prompt
 from gateway.protocols.openai.text.sampling import TokenIds
 from gateway.protocols.openai.text.token_table import to_text
@@ -27,11 +27,8 @@ class TokenizeBody(Body):
     return_token_strs: bool | None = Field(None, description="True: token_strs as well.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        **nothing_of("chat_template", "chat_template_kwargs", "continue_final_message", "tools"),
         "add_generation_prompt": (True,),
-        "chat_template": (),
-        "chat_template_kwargs": (),
-        "continue_final_message": (),
-        "tools": (),
     }
 
     def message(self, model: str) -> ar_pb2.TokenizeRequest:

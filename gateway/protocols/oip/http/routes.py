@@ -15,8 +15,7 @@ from gateway.http.errors import error_body, error_headers, http_status
 from gateway.http.exchange import Exchange
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.http.parsing import JsonParser
-from gateway.protocols.oip.http.replies import as_plain, http_reply
-from gateway.protocols.oip.http.requests import HEADER_LENGTH, parse_infer, split
+from gateway.protocols.oip.http.bodies import HEADER_LENGTH, as_plain, http_reply, parse_infer, split
 from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.information import Information, server_metadata
 from gateway.protocols.oip.models.adapter import Adapter

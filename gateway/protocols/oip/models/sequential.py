@@ -1,4 +1,7 @@
-"""What models that generate token by token have in common, whether texts or images."""
+"""Models that generate token by token: what texts and images have in common, and images.
+
+Of an image, a stream has the tokens as they come, and the image when it is whole.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, to_unsigned
+from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, nothing_of, to_unsigned
 from gateway.protocols.openai.text.chat import ROLES
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -51,17 +51,11 @@ class ResponseBody(Body):
     metadata: dict[str, str] | None = Field(None, description="Comes back as it is.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "background": (),
-        "conversation": (),
-        "include": (),
-        "max_tool_calls": (),
-        "previous_response_id": (),
-        "prompt": (),
+        **nothing_of("background", "conversation", "include", "max_tool_calls", "previous_response_id", "prompt"),
+        **nothing_of("store", "tools"),
         "reasoning": ({"effort": None}, {"effort": "none"}),
-        "store": (),
         "text": ({"format": {"type": "text"}},),
         "tool_choice": ("none", "auto"),
-        "tools": (),
         "top_logprobs": (0,),
         "truncation": ("disabled",),
     }

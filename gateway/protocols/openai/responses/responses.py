@@ -59,7 +59,7 @@ async def _stream(
                 events += response.ending(message)
             if events:
                 await exchange.events(b"".join(events))
-    await exchange.end()
+    await exchange.events(b"", is_last=True)
 
 
 class GrowingResponse:

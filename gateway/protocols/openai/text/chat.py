@@ -1,4 +1,4 @@
-"""The body of POST /v1/chat/completions, and its replies: whole, and in chunks."""
+"""POST /v1/chat/completions: its body, its replies, and how a conversation becomes them, whole or in chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.exchange import OpenAiExchange
-from gateway.protocols.openai.messages import Body, Int32, Reply
+from gateway.protocols.openai.messages import Body, Int32, Reply, nothing_of
 from gateway.protocols.openai.text.generation import (
     FINISH_REASONS,
     Consumed,
@@ -75,23 +75,14 @@ class ChatBody(SamplingBody):
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         **SamplingBody.unsupported,
+        **nothing_of("audio", "chat_template", "chat_template_kwargs", "continue_final_message", "documents"),
+        **nothing_of("echo", "functions", "prediction", "store", "tools", "web_search_options"),
         "add_generation_prompt": (True,),
-        "audio": (),
-        "chat_template": (),
-        "chat_template_kwargs": (),
-        "continue_final_message": (),
-        "documents": (),
-        "echo": (),
         "function_call": ("none", "auto"),
-        "functions": (),
         "modalities": (["text"],),
-        "prediction": (),
         "reasoning_effort": ("none",),
-        "store": (),
         "tool_choice": ("none", "auto"),
-        "tools": (),
         "verbosity": ("medium",),
-        "web_search_options": (),
     }
 
     @property

@@ -1,4 +1,4 @@
-"""The body of POST /v1/completions, and its replies: whole, and in chunks of the same shape."""
+"""POST /v1/completions: its body, its replies whole and in chunks, and the prompt as part of a completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the replies of completions and of chat have in common: their heads, choices and usage."""
+"""What completions and chat have in common: a prompt and its choices, usage, and the reply that all prompts make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.exchange import DONE, OpenAiExchange, event
 from gateway.protocols.openai.messages import Reply, to_json_with
 from gateway.protocols.openai.text.sampling import SamplingBody
-from gateway.protocols.openai.together import merge, run_all
+from gateway.protocols.together import merge, run_all
 from tandem.ar.v1 import ar_pb2
 
 Finish = Literal["stop", "length"]
@@ -191,4 +191,4 @@ async def _stream(
         async for choices, usage in parts:
             await exchange.events(b"".join(chunk([choice], **(usage or without_usage)) for choice in choices))
     last = chunk([], usage=consumed.usage()) if body.includes_usage else b""
-    await exchange.end(last + DONE)
+    await exchange.events(last + DONE, is_last=True)

@@ -1,4 +1,7 @@
-"""What an output has to match, in OpenAI's words (response_format) and in vLLM's (guided_*, structured_outputs)."""
+"""The fields of completions and of chat alike, and the SamplingParams that they come to.
+
+What an output has to match comes in OpenAI's words (response_format) and in vLLM's (guided_*, structured_outputs).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from gateway.protocols.openai.messages import Body, Int32, Seed, to_unsigned
+from gateway.protocols.openai.messages import Body, Int32, Seed, nothing_of, to_unsigned
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -131,16 +134,12 @@ class SamplingBody(Body):
     guided_grammar: str | None = Field(None, description="vLLM's: as structured_outputs.grammar.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        **nothing_of("allowed_token_ids", "bad_words", "include_stop_str_in_output", "prompt_logprobs"),
+        **nothing_of("truncate_prompt_tokens", "use_beam_search"),
         "add_special_tokens": (True,),
-        "allowed_token_ids": (),
-        "bad_words": (),
-        "include_stop_str_in_output": (),
         "length_penalty": (1,),
-        "prompt_logprobs": (),
         "skip_special_tokens": (True,),
         "spaces_between_special_tokens": (True,),
-        "truncate_prompt_tokens": (),
-        "use_beam_search": (),
     }
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from gateway.protocols.openai.together import MAX_AT_A_TIME, merge, run_all
+from gateway.protocols.together import MAX_AT_A_TIME, merge, run_all
 from tandem.shared.errors import Unavailable
 
 

@@ -13,9 +13,9 @@ MAX_AT_A_TIME = 16
 """Calls that one request may have in flight; further ones wait."""
 
 
-async def run_all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def run_all(work: Sequence[Coroutine[Any, Any, T]], at_a_time: int = MAX_AT_A_TIME) -> list[T]:
     """Return all results, in order."""
-    places = asyncio.Semaphore(MAX_AT_A_TIME)
+    places = asyncio.Semaphore(at_a_time)
 
     async def run(piece: Coroutine[Any, Any, T]) -> T:
         async with places:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.protocols.oip.http.requests import HEADER_LENGTH, parse_infer, split
+from gateway.protocols.oip.http.bodies import HEADER_LENGTH, parse_infer, split
 from gateway.protocols.oip.models.text import TextModel
 from tandem.shared.errors import InvalidArgument
 
