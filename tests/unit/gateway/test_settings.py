@@ -12,12 +12,6 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_defaults_are_the_published_ports() -> None:
-    settings = GatewaySettings()
-    assert (settings.port, settings.http_port) == (50050, 8080)
-    assert (settings.ar_targets, settings.gan_targets) == (["127.0.0.1:50051"], ["127.0.0.1:50052"])
-
-
 def test_targets_come_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_AR_TARGETS", "a:1, b:2")
     monkeypatch.setenv("TANDEM_GAN_TARGETS", "")

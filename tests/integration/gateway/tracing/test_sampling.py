@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway.tracing.settings import TracingSettings
-from tests.integration.gateway.fakes import SAMPLE, SCORE, FakeBackend, FakeSequential
+from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeBackend, FakeSequential
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.tracing.collector import Collector
 from tests.integration.gateway.tracing.test_spans import SAMPLED, TRACE, finish, note
@@ -91,3 +93,41 @@ def exemplars(gateway: RunningGateway) -> set[str]:
     """Return the traces that the metrics name."""
     samples = [sample for family in gateway.gateway.registry.collect() for sample in family.samples]
     return {sample.exemplar.labels["trace_id"] for sample in samples if sample.exemplar}
+
+
+OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
+
+
+async def scraped(gateway: RunningGateway, headers: dict[str, str]) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as client:
+        return await client.get("/metrics", headers=headers)
+
+
+@pytest.fixture
+async def busy(gateway: RunningGateway) -> RunningGateway:
+    """A gateway that has served a recorded request of each paradigm, and others."""
+    for metadata in (SAMPLED, None):
+        await finish(gateway.stream(GENERATE, b"", metadata=metadata))
+        await finish(gateway.unary(SAMPLE, b"", metadata=metadata))
+    await gateway.until_idle()
+    return gateway
+
+
+async def test_latencies_name_their_trace_in_openmetrics(busy: RunningGateway) -> None:
+    response = await scraped(busy, OPENMETRICS)
+    assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    named = {
+        family.name: sample.exemplar
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert named.keys() == {
+        "gen_ai_server_request_duration_seconds",
+        "gen_ai_server_time_to_first_token_seconds",
+        "gen_ai_server_time_per_output_token_seconds",
+        "tandem_time_to_first_output_seconds",
+        "tandem_phase_seconds",
+        "tandem_gateway_overhead_seconds",
+    }
+    assert {exemplar.labels["trace_id"] for exemplar in named.values()} == {TRACE}

@@ -41,23 +41,6 @@ def test_without_keys_everybody_is_the_same_caller_and_owes_nothing(refused: Ref
     access.admit(SAMPLE, None)
 
 
-def test_a_caller_is_told_apart_by_an_identifier_that_is_not_the_key(refused: Refused) -> None:
-    access = access_of(refused, key("alice"), key("bob"))
-    alice, bob = access.identify("alice"), access.identify("bob")
-    assert (alice.name, bob.name) == ("alice", "bob")
-    assert alice.identifier == key("alice").caller_id() != bob.identifier
-
-
-def test_a_charge_is_taken_from_the_budget_of_its_caller(refused: Refused) -> None:
-    access = access_of(refused, key("alice", images_per_minute=10), key("bob", images_per_minute=10))
-    access.charge(key("alice").caller_id(), SAMPLE, 11, 0)
-    access.charge("somebody-whose-key-is-gone", SAMPLE, 11, 0)
-    with pytest.raises(OverBudget, match="10 images a minute is used up; retry in 6 s"):
-        access.admit(SAMPLE, "alice")
-    access.admit(SAMPLE, "bob")
-    assert refused == [("parallel", "image")]
-
-
 def test_pictures_made_of_tokens_are_charged_as_images_beside_their_tokens(refused: Refused) -> None:
     limits = {"images_per_minute": 60, "tokens_per_minute": 600}
     access = access_of(refused, key("alice", **limits))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.access.budget import IMAGE, REQUEST, TOKEN, Budgets
+from gateway.access.budget import IMAGE, REQUEST, Budgets
 from tandem.shared.errors import OverBudget
 
 
@@ -41,14 +41,6 @@ def test_a_minute_s_worth_of_requests_may_come_at_once_and_then_one_at_a_time(cl
     clock.now += 0.5
     budgets.take_request([])
     refused(budgets)
-
-
-def test_a_debt_holds_up_only_requests_for_that_unit(clock: Clock) -> None:
-    budgets = Budgets({TOKEN: 10, IMAGE: 10}, clock)
-    budgets.charge(TOKEN, 11)
-    budgets.take_request([IMAGE])
-    budgets.take_request([])
-    refused(budgets, TOKEN, IMAGE)
 
 
 @given(

@@ -15,7 +15,7 @@ from gateway.figures.observation import Observation, observe
 from gateway.tracing.parts import Part, parts
 from runtime.rpc.routes import all_routes
 from tandem.common.v1.timings_pb2 import Timings
-from tests.unit.gateway.figures.entries import SAMPLE, START, TIMES, entry, left, refused, served
+from tests.unit.gateway.figures.entries import SAMPLE, START, TIMES, entry, refused, served
 
 ROUTES = {route.path: route for route in all_routes()}
 SECONDS = st.floats(0.0, 2.0)
@@ -49,15 +49,6 @@ def test_a_stream_s_parts_in_order() -> None:
     assert instants == pytest.approx([1_100_000, 2_000_000, 110_000_000], abs=1)
 
 
-def test_an_image_s_parts_in_order() -> None:
-    timings = Timings(queue_seconds=0.01, batch_wait_seconds=0.01, compute_seconds=0.05, encode_seconds=0.005)
-    timings.total_seconds = 0.08
-    seen, found = taken_apart(entry(SAMPLE, told=served(timings=timings), last_rx=0.0002))
-    check(seen, found)
-    names = [part.name for part in found]
-    assert names == ["gateway", "queue", "batch_wait", "compute", "encode", "backend_other", "residual", "gateway"]
-
-
 def test_what_stood_in_sockets_is_before_each_part_of_the_gateway() -> None:
     seen, found = taken_apart(
         entry(SAMPLE, told=served(), last_rx=0.0002, last_downstream_tx=0.115, sockets=(-0.004, 0.105))
@@ -75,12 +66,6 @@ def test_what_never_came_to_a_backend_is_the_gateway_s() -> None:
     seen, found = taken_apart(refused("8", duration=0.0337, sockets=(-0.00417, 0.0)))
     check(seen, found)
     assert [part.name for part in found] == ["sockets", "gateway"]
-
-
-def test_a_backend_that_told_nothing_has_one_part() -> None:
-    seen, found = taken_apart(left())
-    check(seen, found)
-    assert [part.name for part in found] == ["residual", "gateway", "backend"]
 
 
 @given(
