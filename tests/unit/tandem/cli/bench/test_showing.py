@@ -9,7 +9,6 @@ from tandem.cli.bench.progress import show_progress
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.workers import Progress
-from tandem.measure.report.prose import sentence
 from tandem.measure.results.record import Outcome
 from tests.unit.tandem.measure.records import row
 from tests.unit.tandem.measure.results.test_load import made
@@ -52,10 +51,6 @@ def test_the_table_has_what_was_measured_and_leaves_out_what_says_nothing():
         assert part in text
     for part in ("first output", "gap", "dropped", "prefill", "p99.9", "objective", "gateway", "hop"):
         assert part not in text
-
-
-def test_the_generators_own_cost_is_shown():
-    assert "10 ms of CPU a request" in sentence("load.generator", made().document.audit)
 
 
 def test_a_run_that_is_no_good_is_called_so():

@@ -64,10 +64,6 @@ async def test_the_record_and_the_picture_are_written(
         assert picture.width > 1000
 
 
-async def test_the_same_again_is_the_same_record(protocol: Protocol, gateway: SmallGateway, tmp_path: Path) -> None:
-    assert await evaluated(protocol, gateway, tmp_path) == await evaluated(protocol, gateway, tmp_path)
-
-
 async def test_a_model_of_other_classes_is_refused(protocol: Protocol, gateway: SmallGateway, tmp_path: Path) -> None:
     gateway.parallel.num_classes = 10
     with pytest.raises(InvalidArgument, match="3 classes, as lines has; it has 10"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def png() -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+@cache
 def a_comparison() -> Comparison:
     times = {"sequential_streamed": 0.064, "sequential_unary": 0.063, "parallel_streamed": 0.0017}
     trials = [

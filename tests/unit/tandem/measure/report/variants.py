@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, TypeVar
 
 from tandem.measure.results.comparison import BesideResult, Comparison, CpuSource, ForeignResult, Work
@@ -25,11 +26,11 @@ R = TypeVar("R", bound=Result)
 TOLD = (0.01, 0.0, 0.002, 0.0, 0.02, 0.001, 0.034, 4.0)
 
 
-def variants() -> Iterator[tuple[str, Result]]:
-    """Yield documents and their names, all made on one machine."""
-    for kind in (comparisons, growths, all_steps, colocations, runs):
-        for name, document in kind():
-            yield name, on_machine(document)
+@cache
+def variants() -> dict[str, Result]:
+    """Return documents by name, all made on one machine."""
+    kinds = (comparisons, growths, all_steps, colocations, runs)
+    return {name: on_machine(document) for kind in kinds for name, document in kind()}
 
 
 def on_machine(document: R) -> R:

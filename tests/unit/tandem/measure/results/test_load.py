@@ -11,9 +11,7 @@ from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.machine import this_machine
-from tandem.measure.results.files import check_writable, read_as, write_document, write_requests
-from tandem.measure.results.header import SCHEMA_VERSION
-from tandem.measure.results.load import Document
+from tandem.measure.results.files import check_writable, write_document, write_requests
 from tandem.measure.results.record import Outcome
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.scenarios import IMAGES, open_scenario
@@ -24,14 +22,6 @@ def made(rows=(), reason="", scenario=None) -> RunResult:
     rows = rows or [row(0, 1.0, 0.1)]
     share = Share(record(rows), reason, 3.0 if reason else None)
     return run_result(plan, [share], datetime(2026, 11, 25, tzinfo=UTC))
-
-
-def test_a_document_survives_its_file(tmp_path):
-    document = made().document
-    write_document(tmp_path / "run.json", document)
-    assert read_as(tmp_path / "run.json", Document) == document
-    assert document.schema_version == SCHEMA_VERSION
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 @contextlib.contextmanager

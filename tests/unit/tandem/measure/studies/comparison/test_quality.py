@@ -25,8 +25,6 @@ from tests.unit.tandem.measure.quality.small_world import (
     NUM_CLASSES,
     SmallGateway,
     picture,
-    write_judge,
-    write_reference,
 )
 from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, model, settings
 
@@ -36,18 +34,6 @@ PER_CLASS = 30
 @pytest.fixture
 def judges(judge_folder: Path, reference_file: Path) -> Assessor:
     return assessor(judge_folder, reference_file, PAIR)
-
-
-@pytest.fixture(scope="session")
-def judge_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_judge(tmp_path_factory.mktemp("models") / "small-judge")
-
-
-@pytest.fixture(scope="session")
-def reference_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "lines.npz"
-    write_reference(path)
-    return path
 
 
 def album(count: int, first_seed: int = 0) -> Album:

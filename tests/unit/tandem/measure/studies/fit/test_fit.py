@@ -13,6 +13,7 @@ from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.fit import fit as fit_module
+from tandem.measure.studies.fit import service
 from tandem.measure.studies.fit.capacity import carried
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.studies.fit.simulated import LENGTH, MOST, Imagined, fit, usual
@@ -22,6 +23,12 @@ from tests.unit.tandem.measure.studies.fit.test_capacity import Machine, togethe
 @pytest.fixture(scope="module")
 def of_the_usual() -> Crossover:
     return asyncio.run(fit(usual(), num_trials=8))
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals matter to the usual services alone, which were fitted before this."""
+    monkeypatch.setattr(service, "NUM_DRAWS", 10)
 
 
 def test_known_parameters_are_within_their_intervals(of_the_usual: Crossover) -> None:
