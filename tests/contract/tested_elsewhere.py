@@ -89,7 +89,6 @@ TESTED_ELSEWHERE = {
         "tandem/measure/studies/comparison/series",
         "tandem/measure/studies/figures",
     ),
-    "unit/tandem/measure/studies/fit/test_fit.py": ("tandem/measure/studies/fit/service",),
     "unit/tandem/measure/studies/growth/test_growth.py": ("tandem/measure/studies/growth/points",),
 }
 
