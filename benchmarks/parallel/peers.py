@@ -142,6 +142,7 @@ def _compile(folder: Path) -> None:
     library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"), None)
     if library is None:
         raise CannotSetUp(f"onnxruntime {_RUNTIME} has brought no shared library")
+    (folder / "libonnxruntime.so.1").symlink_to(library)  # by this name the server looks for it
     unpack_debian_package("libonnxruntime-dev", folder / "debian", log)
     packages = (ROOT / "protos/tandem" / name for name in ("common", "gan"))
     protos = [str(file.relative_to(ROOT / "protos")) for package in packages for file in package.rglob("*.proto")]
@@ -150,7 +151,7 @@ def _compile(folder: Path) -> None:
     run(["protoc", f"-I{ROOT / 'protos'}", *outputs, *protos], log)
     includes = (f"-I{folder}", f"-I{folder / 'debian/usr/include/onnxruntime'}")
     sources = map(str, (_NATIVE, *folder.rglob("*.cc")))
-    flags = ("-std=c++20", "-O2", f"-Wl,-rpath,{library.parent}", *includes, "-o", str(folder / "server"))
+    flags = ("-std=c++20", "-O2", f"-Wl,-rpath,{folder}", *includes, "-o", str(folder / "server"))
     run(["g++", *flags, *sources, library, *_NATIVE_LIBRARIES], log)
 
 

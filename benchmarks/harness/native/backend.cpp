@@ -31,7 +31,8 @@ struct Stream {
     double due;
 };
 
-static const std::string nothing_known("grpc-status\00012\0", 15), busy("grpc-status\0008\0", 14);
+static const std::string busy("grpc-status\0008\0", 14);
+static const Reply unknown{std::string("grpc-status\00012\0", 15)};
 
 class Backend {
 public:
@@ -64,7 +65,7 @@ private:
             const auto found = replies_.find(records.substr(sizeof record, record.path_size));
             const bool has_come = record.flags & (has_message | is_half_closed);
             if (Kind(record.kind) == Kind::call) {
-                streams_[record.call] = {found == replies_.end() ? nullptr : &found->second, 0, 0};
+                streams_[record.call] = {found == replies_.end() ? &unknown : &found->second, 0, 0};
                 if (has_come) begin(record.call);
             } else if (Kind(record.kind) == Kind::message || Kind(record.kind) == Kind::half_closed) begin(record.call);
             else if (Kind(record.kind) == Kind::cancelled) forget(record.call);
@@ -74,7 +75,6 @@ private:
     void begin(uint64_t call) {  // once, when its message has come
         const auto found = streams_.find(call);
         if (found == streams_.end() || found->second.left > 0) return;
-        if (found->second.reply == nullptr) return finish(call, nullptr, nothing_known);
         found->second.left = found->second.reply->count;
         found->second.due = now();
         advance(call);
@@ -84,16 +84,14 @@ private:
         Stream& stream = streams_.at(call);
         const Reply& reply = *stream.reply;
         for (const double at = now(); stream.due <= at; stream.due += reply.interval) {
-            if (--stream.left == 0) return finish(call, &reply.message, reply.trailers);
+            if (--stream.left == 0) {
+                finished_.push_back({call, reply.message.data(), reply.message.size(), reply.trailers.data(),
+                                     reply.trailers.size()});
+                return forget(call);
+            }
             server_.send(call, reply.message);
         }
         due_.insert({stream.due, call});
-    }
-
-    void finish(uint64_t call, const std::string* message, const std::string& trailers) {
-        finished_.push_back({call, message == nullptr ? nullptr : message->data(),
-                             message == nullptr ? 0 : message->size(), trailers.data(), trailers.size()});
-        forget(call);
     }
 
     void forget(uint64_t call) {

@@ -34,10 +34,8 @@ struct Call {
 class Queue {
 public:
     void put(const Call& call) {
-        {
-            std::lock_guard held(lock_);
-            calls_.push_back(call);
-        }
+        std::lock_guard held(lock_);
+        calls_.push_back(call);
         arrived_.notify_one();
     }
 

@@ -27,43 +27,27 @@ _ROUND = {
 }
 
 
-def test_the_best_of_the_peers_hosted_by_python_is_the_one_to_beat() -> None:
-    found = compared(_ROUND, "onnxruntime")
-    assert found["1x64.to_python_peer"] == 1.5
-    assert found["p50_to_python_peer"] == 0.5
-
-
-def test_the_others_are_compared_one_to_one() -> None:
-    found = compared(_ROUND, "onnxruntime")
-    assert found["1x64.to_native"] == 0.75
-    assert found["p50_to_native"] == 2.0
-
-
-def test_equal_terms_are_compared_beside_what_each_chooses() -> None:
-    found = compared(_ROUND, "onnxruntime")
-    assert found["1x16.to_python_peer"] == 2.0
-    assert found["1x16.to_python_peer_float32"] == 1.2
-    assert found["1x16.to_python_peer_int8"] == 1.25
-    assert found["1x16.to_native_float32"] == 1.5
-
-
 @pytest.mark.parametrize(
-    ("runtime", "share", "over_fp32", "beyond"), [("onnxruntime", 0.95, 1, 0.25), ("openvino", 0.19, 5, 0.625)]
+    ("figure", "runtime", "expected"),
+    [
+        ("1x64.to_python_peer", "onnxruntime", 1.5),  # the best of them is the one to beat
+        ("p50_to_python_peer", "onnxruntime", 0.5),
+        ("1x64.to_native", "onnxruntime", 0.75),
+        ("p50_to_native", "onnxruntime", 2.0),
+        ("1x16.to_python_peer", "onnxruntime", 2.0),
+        ("1x16.to_python_peer_float32", "onnxruntime", 1.2),
+        ("1x16.to_python_peer_int8", "onnxruntime", 1.25),
+        ("1x16.to_native_float32", "onnxruntime", 1.5),
+        ("share_of_bare", "onnxruntime", 0.95),
+        ("share_of_bare", "openvino", 0.19),
+        ("runtime_to_fp32", "openvino", 5),
+        ("cpu_beyond_pass", "openvino", 0.625),
+        ("64x4.to_python_peer", "onnxruntime", math.nan),  # one of both is missing
+        ("64x4.to_native_float32", "onnxruntime", math.nan),
+    ],
 )
-def test_the_bare_loop_is_that_of_the_runtime_in_use(
-    runtime: str, share: float, over_fp32: float, beyond: float
-) -> None:
-    found = compared(_ROUND, runtime)
-    assert found["share_of_bare"] == share
-    assert found["runtime_to_fp32"] == over_fp32
-    assert found["cpu_beyond_pass"] == beyond
-
-
-def test_a_comparison_with_one_that_is_missing_is_no_figure() -> None:
-    found = compared(_ROUND, "onnxruntime")
-    assert math.isnan(found["64x4.to_python_peer"])
-    assert math.isnan(found["64x4.to_native_float32"])
-    assert all(math.isnan(value) for value in compared({}, "onnxruntime").values())
+def test_contenders_of_a_round_are_compared(figure: str, runtime: str, expected: float) -> None:
+    assert compared(_ROUND, runtime)[figure] == pytest.approx(expected, nan_ok=True)
 
 
 def test_every_bar_is_about_a_figure_that_a_round_gives() -> None:

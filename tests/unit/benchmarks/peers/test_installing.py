@@ -32,8 +32,5 @@ def test_a_command_that_fails_says_its_last_words(tmp_path):
     code = "print('first'); print('no compiler'); raise SystemExit(3)"
     with pytest.raises(CannotSetUp, match=r"ended with 3: no compiler \(see .*log\)"):
         run([sys.executable, "-c", code], tmp_path / "log")
-
-
-def test_a_program_that_is_not_there_is_named(tmp_path):
     with pytest.raises(CannotSetUp, match="no-such-program is not installed"):
         run(["no-such-program"], tmp_path / "log")
