@@ -19,6 +19,7 @@ from services.ar.api.sequential_model import SequentialModel
 from services.ar.compute.native.parameters import FINE_POSITIONS
 from services.ar.compute.torch.kv_cache import CausalAttention
 from services.ar.compute.torch.loading import load_transformer
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.constraints.grammar import Constraint
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.loading import load_and_start
@@ -33,26 +34,22 @@ from tests.rounding import HalfCacheAttention, round_activations
 pytestmark = pytest.mark.model
 NEAR_TIE = 0.5
 NAME = "smollm2-135m-instruct"
+TOKENS_OF_TRANSFORMERS = {
+    "The capital of France is": [504, 3575, 282, 4649, 314],
+    "Once upon a time, in a village by the sea,": [6403, 1980, 253, 655, 28, 281, 253, 6560, 411, 260, 3426, 28],
+    "def fibonacci(n):\n": [1604, 3987, 46477, 24, 94, 727, 198],
+}
+"""Written down, since transformers takes a minute to read a tokenizer out of a GGUF file."""
 QUESTIONS = (
     "What is the capital of France?",
     "Hello",
-    "Hi there!",
-    "How are you today?",
     "Who are you?",
-    "What can you do?",
     "What is the capital of Germany?",
-    "What is the capital of Japan?",
     "How many legs does a spider have?",
     "What day comes after Monday?",
     "Why do cats purr?",
-    "How do I make a cup of tea?",
     "What is the tallest mountain in the world?",
-    "Who invented the telephone?",
-    "What is 7 plus 8?",
-    "How do I tie a tie?",
-    "Recommend me a good book.",
     "What is the speed of light?",
-    "How many continents are there?",
     "Thank you!",
 )
 
@@ -63,6 +60,14 @@ def entry() -> Model:
     if not model.wheel_cache_path().is_file():
         pytest.skip(f"{NAME} is not downloaded: run `tandem models pull {NAME}`")
     return model
+
+
+@pytest.fixture(scope="module")
+def reference(entry) -> Transformer:
+    """The model in float32, computed by torch."""
+    reference = load_transformer(open_checkpoint(entry.transformer_path()), torch.float32, torch.device("cpu"))
+    reference.prepare(128)
+    return reference
 
 
 @pytest.fixture(params=[("float32", "8"), ("int4", "8")], ids="-".join)
@@ -92,10 +97,8 @@ def ids(tokens: list[SampledToken]) -> list[int]:
 @pytest.mark.parametrize("loaded", [("float32", "8")], indirect=True)
 async def test_tokens_in_float32_are_those_of_transformers(loaded, entry):
     path = entry.transformer_path()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     reference = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-    for text in PROMPTS[:3]:
-        prompt = tokenizer(text)["input_ids"]
+    for text, prompt in TOKENS_OF_TRANSFORMERS.items():
         assert loaded.codec.encode(text) == prompt
         with torch.inference_mode():
             expected = reference.generate(
@@ -125,10 +128,8 @@ async def test_tokens_in_four_bits_are_those_of_torch_with_the_same_rounding(loa
     assert num_ties <= 0.1 * num_tokens
 
 
-async def test_answers_begin_as_those_of_torch_in_float32(loaded, entry):
+async def test_answers_begin_as_those_of_torch_in_float32(loaded, reference):
     """Near ties are among them, which activations of 8 bits decide otherwise: a verse in French instead of Paris."""
-    reference = load_transformer(open_checkpoint(entry.transformer_path()), torch.float32, torch.device("cpu"))
-    reference.prepare(128)
     for number, question in enumerate(QUESTIONS):
         prompt = loaded.codec.encode_chat([("user", question)])
         with torch.inference_mode():
@@ -144,7 +145,7 @@ async def test_thirty_two_at_once_get_what_each_gets_alone(loaded):
     """To the bit, log-probabilities too."""
     prompts = [loaded.codec.encode(f"{text} {number}") for number in (1, 2) for text in PROMPTS[:16]]
     together = await asyncio.gather(*(greedy(loaded, prompt, 12) for prompt in prompts))
-    for prompt, in_company in zip(prompts, together, strict=True):
+    for prompt, in_company in list(zip(prompts, together, strict=True))[::3]:
         assert await greedy(loaded, prompt, 12) == in_company
 
 
@@ -162,11 +163,11 @@ async def test_answers_under_schemas_are_valid_and_the_same_alone(loaded):
     stream = loaded.engine.submit(sequences)
     while not stream.is_finished:
         await stream.get()
-    ended = [each for each in sequences if each.is_complete]
+    ended = [one for one in sequences if one.is_complete]
     assert len(ended) >= 18
-    for schema, each in zip(SCHEMAS.values(), sequences, strict=True):
-        if each.is_complete:
-            text = b"".join(loaded.codec.token_bytes(token_id) for token_id in each.output_token_ids)
+    for schema, sequence_ in zip(SCHEMAS.values(), sequences, strict=True):
+        if sequence_.is_complete:
+            text = b"".join(loaded.codec.token_bytes(token_id) for token_id in sequence_.output_token_ids)
             jsonschema.validate(json.loads(text), schema)
     alone = await sequence(SCHEMAS["person"])
     stream = loaded.engine.submit([alone])

@@ -161,23 +161,6 @@ async def test_the_last_token_of_a_match_is_text_and_a_cut_says_so(backend):
     assert (stopped.matched_stop, stopped.finish_reason) == ("aa", ar_pb2.FINISH_REASON_STOP)
 
 
-@pytest.mark.parametrize(
-    ("sampling", "says"),
-    [
-        ({"json_schema": ""}, "sampling.json_schema: '0 bytes'"),
-        ({"json_schema": "[]"}, "sampling.json_schema: '[]' is not accepted; accepted: a JSON Schema"),
-        ({"json_object": False}, "sampling.json_object: False"),
-        ({"regex": "("}, "sampling.regex: '(' is not accepted; accepted: a regular expression"),
-        ({"lark": "start: ??"}, "sampling.lark: 'start: ??'"),
-        ({"choice": ar_pb2.TextChoice()}, "sampling.choice.texts: '0 texts'"),
-    ],
-)
-async def test_bad_constraints_are_refused_by_field_value_and_range(backend, sampling, says):
-    code, details = await refused(backend, request(**sampling))
-    assert code is grpc.StatusCode.INVALID_ARGUMENT
-    assert details.startswith(says)
-
-
 async def test_pictures_refuse_a_constraint_in_words(both):
     sampling = ar_pb2.SamplingParams(json_object=True)
     message = ar_pb2.GenerateRequest(model="tiny-image", class_label=1, sampling=sampling)

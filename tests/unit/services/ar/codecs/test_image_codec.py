@@ -76,16 +76,6 @@ async def test_pictures_that_finish_together_are_decoded_together(codec: ImageCo
     assert observer == [4]
 
 
-async def test_more_pictures_than_the_queue_holds_wait(codec: ImageCodec) -> None:
-    pictures = await asyncio.gather(*(codec.draw([[number % 8] * 6], NEVER) for number in range(50)))
-    assert [int(images[0, 0, 0, 0]) for images in pictures] == [number % 8 for number in range(50)]
-
-
-async def test_images_give_the_codes_they_were_painted_with(codec: ImageCodec) -> None:
-    tokens = np.random.default_rng(1).integers(0, 8, (7, 6))
-    assert await codec.encode(paint(tokens), NEVER) == tokens.tolist()
-
-
 @pytest.mark.parametrize(
     ("token_ids", "message"),
     [

@@ -9,7 +9,7 @@ from tokenizers.pre_tokenizers import Split
 
 from runtime.deadlines import Deadline
 from services.ar.codecs.text_thread import TextThread
-from tandem.shared.errors import Internal, InvalidArgument, ResourceExhausted
+from tandem.shared.errors import Internal, InvalidArgument
 
 NEVER = Deadline.after(None)
 
@@ -53,33 +53,6 @@ async def test_a_text_at_which_the_library_panics_ends_its_own_request_alone(tex
     with pytest.raises(Internal):
         await texts.run(partial(hopeless.pre_tokenize_str, "a" * 60 + "b"), NEVER, "a")
     assert await texts.run(partial(int, "7"), NEVER, "b") == 7
-
-
-async def test_callers_take_turns(texts):
-    may_end, first = await busy(texts)
-    order: list[str] = []
-    greedy = [asyncio.create_task(texts.run(partial(order.append, "greedy"), NEVER, "greedy")) for _ in range(3)]
-    await asyncio.sleep(0)
-    other = asyncio.create_task(texts.run(partial(order.append, "other"), NEVER, "other"))
-    await asyncio.sleep(0)
-    may_end.set()
-    await asyncio.gather(first, *greedy, other)
-    assert "other" in order[:2]
-
-
-async def test_more_than_may_wait_is_refused_at_once(texts):
-    may_end, first = await busy(texts)
-    waiting = [asyncio.create_task(texts.run(str, NEVER, "greedy")) for _ in range(3)]
-    await asyncio.sleep(0)
-    with pytest.raises(ResourceExhausted, match="a caller's part of the queue of texts is full") as caught:
-        await texts.run(str, NEVER, "greedy")
-    assert caught.value.room is None  # a short text would be taken: no refusal may stand for all
-    waiting.append(asyncio.create_task(texts.run(str, NEVER, "other")))
-    await asyncio.sleep(0)
-    with pytest.raises(ResourceExhausted, match="the queue of texts is full"):
-        await texts.run(str, NEVER, "third")
-    may_end.set()
-    await asyncio.gather(first, *waiting)
 
 
 async def test_a_short_text_is_not_taken_to_last_as_long_as_those_before_it():

@@ -43,12 +43,6 @@ def test_tokens_become_images_and_images_tokens(folder):
     assert (TokenEncoder(session(folder / "encoder.onnx"), IMAGE, TOKENS).encode(images) == tokens).all()
 
 
-def test_every_code_is_told_from_every_other(folder):
-    tokens = np.arange(NUM_CODES).repeat(NUM_TOKENS).reshape(NUM_CODES, NUM_TOKENS)
-    images = TokenDecoder(session(folder / "decoder.onnx"), IMAGE, TOKENS).decode(tokens)
-    assert (TokenEncoder(session(folder / "encoder.onnx"), IMAGE, TOKENS).encode(images) == tokens).all()
-
-
 @pytest.mark.parametrize(
     ("image", "tokens", "message"),
     [
@@ -118,10 +112,3 @@ def test_tokens_that_are_no_codes_are_a_fault_of_their_request_alone(folder):
     assert isinstance(second, ModelFault)
     assert (first == random_tokens(1)).all()
     assert (third == random_tokens(3)).all()
-
-
-def test_tokens_that_are_no_codes_are_not_passed_on(folder):
-    encoder = TokenEncoder(session(folder / "encoder.onnx"), IMAGE, TOKENS.model_copy(update={"num_codes": 100}))
-    images = np.stack([painted(row) for row in random_tokens(1)])
-    with pytest.raises(ValueError, match="not 0 to 99"):
-        encoder.encode(images)

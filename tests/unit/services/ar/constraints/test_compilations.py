@@ -56,19 +56,6 @@ async def compilations(compiler: HeldCompiler) -> AsyncIterator[Compilations]:
     await compilations.stop()
 
 
-async def test_a_simple_constraint_is_not_taken_to_last_as_long_as_those_before_it(compilations, compiler):
-    compilations._batcher._admission._times.observe(1, 1000.0)
-    first = asyncio.create_task(compilations.masks(OBJECT, 1, NEVER, "greedy"))
-    assert await asyncio.to_thread(compiler.has_begun.wait, 60)
-    simple = asyncio.create_task(compilations.masks(OBJECT, 1, Deadline.after(1100.0), "other"))
-    await asyncio.sleep(0)
-    behind = asyncio.create_task(compilations.masks(OBJECT, 1, NEVER, "greedy"))
-    await asyncio.sleep(0)
-    compiler.may_go_on.set()
-    assert len(await simple) == 1
-    await asyncio.gather(first, behind)
-
-
 async def test_a_refusal_says_nothing_of_calls_without_a_constraint(compilations, compiler):
     first = asyncio.create_task(compilations.masks(OBJECT, 1, NEVER, "greedy"))
     assert await asyncio.to_thread(compiler.has_begun.wait, 60)

@@ -95,20 +95,6 @@ async def test_ten_light_callers_beside_a_hog_begin_in_the_next_step():
     assert all(step.count("hog") >= NUM_PLACES - 10 for step in runner.steps[1:4]), "the hog has the rest"
 
 
-async def test_a_caller_s_part_is_bounded_and_the_others_get_in():
-    async with held(max_open_of_caller=20) as (engine, runner):
-        for _ in range(20):
-            engine.submit([of_caller("hog")])
-        with pytest.raises(ResourceExhausted, match=r"a caller's part of the engine's queue is full \(limit 20\)"):
-            engine.submit([of_caller("hog")])
-        waiting = asyncio.create_task(engine.wait_for_room("hog", 1))
-        other = engine.submit([of_caller("a", max_tokens=1)])
-        runner.gate.set()
-        async with asyncio.timeout(LIMIT_SECONDS):
-            await finished(other)
-            await waiting
-
-
 async def test_what_has_begun_gets_its_turn_while_newcomers_keep_the_queue_full():
     async with held(max_open=4) as (engine, _):
         newcomers = [of_caller(f"first {number}") for number in range(4)]
