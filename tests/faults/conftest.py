@@ -10,21 +10,20 @@ from typing import Any
 import pytest
 
 from tests.effort import Effort
+from tests.faults.figures import Watch
 from tests.faults.history import History
 from tests.faults.neighbour import Neighbour, neighbour_process
 from tests.faults.product import Fleet, Product, fleet, tandem_up
-from tests.faults.report import Record, Report, Sheet
+from tests.faults.report import Report, Sheet
 
 SHEET = pytest.StashKey[Sheet]()
 REPORT = pytest.StashKey[Report]()
 
 
 @pytest.fixture
-def record(request: pytest.FixtureRequest, effort: Effort) -> Record:
-    """Notes one row of the fault table: its name, its figure and whether that meets the bar."""
-    sheet = Sheet(_done(request.node), effort.is_full)
-    request.node.stash[SHEET] = sheet
-    return sheet.record
+def sheet(request: pytest.FixtureRequest, effort: Effort) -> Sheet:
+    """Notes rows of the fault table: name, figure and whether that meets the bar."""
+    return request.node.stash.setdefault(SHEET, Sheet(_done(request.node), effort.is_full))
 
 
 def _done(item: pytest.Item) -> str:
@@ -82,7 +81,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
     sheet = pyfuncitem.stash.get(SHEET, None)
     if sheet is None:
         return result
-    if any(isinstance(each, History) and not each.is_checked for each in pyfuncitem.funcargs.values()):
+    if any(isinstance(value, History) and not value.is_checked for value in pyfuncitem.funcargs.values()):
         raise RuntimeError("a row with a history must await its counters_equal()")
     if reason := sheet.check():
         pytest.xfail(reason)
@@ -93,7 +92,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Put the row into the report; one whose servers did not even start leaves an entry as well."""
     report = yield
-    if "record" in getattr(item, "fixturenames", ()) and (call.when == "call" or report.failed):
+    if "sheet" in getattr(item, "fixturenames", ()) and (call.when == "call" or report.failed):
         sheet = item.stash.get(SHEET, None) or Sheet(_done(item))
         item.stash[SHEET] = Sheet(sheet.done)  # a failure behind the call does not tell the figures twice
         expected = getattr(report, "wasxfail", None)
@@ -117,3 +116,9 @@ def neighbour() -> Iterator[Neighbour]:
     """A light good client in a process of its own, one for the whole session."""
     with neighbour_process() as client:
         yield client
+
+
+@pytest.fixture
+def watch(product: Product, neighbour: Neighbour, sheet: Sheet) -> Watch:
+    """Good calls beside an attack on the product, and what the attack costs its servers."""
+    return Watch(product, neighbour, sheet)

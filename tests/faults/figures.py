@@ -1,87 +1,92 @@
-"""Figures that several rows have: what the good client saw, and how much memory a server took."""
+"""What rows of attacks have in common: what a good client saw, and what the attack cost the servers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from tests.faults.attacks.settling import settled
+from tests.faults.attacks.peak_memory import PeakMemory
 from tests.faults.clients import GENERATE, SAMPLE
-from tests.faults.neighbour import Observed
+from tests.faults.history import History
+from tests.faults.neighbour import Neighbour, Observed
+from tests.faults.product import Product
 from tests.faults.readings import Reading
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 from tests.faults.server import Server
 
-_PATHS = {"gateway": (SAMPLE, GENERATE), "sequential": (GENERATE,), "parallel": (SAMPLE,)}
+# The calls that a good client makes at the gateway or at a backend.
+PATHS = {"gateway": (SAMPLE, GENERATE), "sequential": (GENERATE,), "parallel": (SAMPLE,)}
 MAX_SECONDS = 5.0  # a good call may wait behind work that was accepted before it
 MAX_GROWTH_MIB = 64.0
 MAX_FILES = 4
+LET_GO_SECONDS, POLL_SECONDS = 60.0, 0.05
 
 
-def paths_of(which: str) -> tuple[str, ...]:
-    """Return the calls that a good client makes at the gateway or at a backend."""
-    return _PATHS[which]
+@dataclass(frozen=True)
+class Attacked:
+    """A server under attack: its history, to which the attack adds its calls, and what the good client sees."""
+
+    server: Server
+    history: History
+    observed: Observed
 
 
-def record_observed(
-    record: Record,
-    row: str,
-    observed: Observed,
-    max_seconds: float = MAX_SECONDS,
-    known: str = "",
-    known_failures: str = "",
-) -> None:
-    """Note what the good client saw beside an attack: no failure, and how much slower its calls were.
+@dataclass(frozen=True)
+class Watch:
+    """A good client beside attacks on the product's servers."""
 
-    `known` says why its calls may be slower than `max_seconds` today, `known_failures` why some may fail.
+    product: Product
+    neighbour: Neighbour
+    sheet: Sheet
+
+    @asynccontextmanager
+    async def attack(
+        self, which: str, row: str, *, max_seconds: float = MAX_SECONDS, max_mib: float | None = MAX_GROWTH_MIB
+    ) -> AsyncIterator[Attacked]:
+        """Let a good client call beside the block; then note its calls, memory and files, and compare the counters.
+
+        Without `max_mib` the attack may cost memory and files.
+        """
+        server: Server = getattr(self.product, which)
+        history, before = await self.product.history_at(server), server.reading()
+        peaks = {process.name: PeakMemory(process.pid) for process in self.product.servers}
+        async with self.neighbour.beside(server.address, PATHS[which], history) as observed:
+            yield Attacked(server, history, observed)
+        expect_answers(self.sheet, row, observed)
+        slow_down = f"times as long at the 95th percentile (slowest {observed.slowest_seconds:.2f} s)"
+        self.sheet.expect(
+            *(f"{row}: good calls slowed down", observed.slow_down, slow_down),
+            bar=f"slowest below {max_seconds:g} s",
+            passed=True,
+            in_time=observed.slowest_seconds < max_seconds,
+        )
+        if max_mib is not None:
+            expect_memory(self.sheet, row, {name: peak.growth_mib() for name, peak in peaks.items()}, max_mib)
+            await expect_files(self.sheet, row, server, before)
+        await history.counters_equal()
+
+
+def expect_answers(sheet: Sheet, row: str, observed: Observed) -> None:
+    """Note the good client's calls that failed."""
+    total = f"of {len(observed.beside)} calls (codes: {observed.codes})"
+    sheet.expect_none(f"{row}: good calls failed", observed.num_failed, total)
+
+
+def expect_memory(sheet: Sheet, row: str, growth_mib: dict[str, float], max_mib: float = MAX_GROWTH_MIB) -> None:
+    """Note the process whose memory grew most."""
+    name = max(growth_mib, key=lambda name: growth_mib[name])
+    sheet.expect_at_most(f"{row}: memory", growth_mib[name], max_mib, f"MiB at the peak more than before ({name})")
+
+
+async def expect_files(sheet: Sheet, row: str, server: Server, before: Reading) -> None:
+    """Note the files and sockets that a server has not let go of, once it has had a moment to.
+
+    Some may be left: a gateway renews its own connections.
     """
-    record_failed(record, row, observed, known_failures)
-    record(
-        row=f"{row}: good calls slowed down",
-        figure=observed.slow_down,
-        unit=f"times as long at the 95th percentile (slowest {observed.slowest_seconds:.2f} s)",
-        bar=f"slowest below {max_seconds:g} s",
-        passed=True,
-        in_time=observed.slowest_seconds < max_seconds,
-        known=known,
-        strict=False,
-    )
-
-
-def record_failed(record: Record, row: str, observed: Observed, known: str = "") -> None:
-    """Note the good client's calls that failed; `known` says why some may."""
-    record(
-        row=f"{row}: good calls failed",
-        figure=observed.num_failed,
-        unit=f"of {len(observed.beside)} calls (codes: {observed.codes})",
-        bar="0",
-        passed=observed.num_failed == 0,
-        known=known,
-        strict=False,
-    )
-
-
-def record_growth(
-    record: Record, row: str, growth_mib: Mapping[str, float], max_mib: float = MAX_GROWTH_MIB, known: str = ""
-) -> None:
-    """Note the process whose memory grew most; `known` as the record has it."""
-    name = max(growth_mib, key=lambda each: growth_mib[each])
-    record(
-        row=f"{row}: memory",
-        figure=growth_mib[name],
-        unit=f"MiB at the peak more than before ({name})",
-        bar=f"below {max_mib:g} MiB",
-        passed=growth_mib[name] < max_mib,
-        known=known,
-    )
-
-
-async def record_files(record: Record, row: str, server: Server, before: Reading) -> None:
-    """Note the files and sockets that a server has not let go of, once it has had a moment to."""
-    left = await settled(server, lambda now: now.num_fds - before.num_fds - MAX_FILES)
-    record(
-        row=f"{row}: files left",
-        figure=max(0, left + MAX_FILES),
-        unit="files and sockets more than before",
-        bar=f"at most {MAX_FILES}: a gateway renews its own connections",
-        passed=left <= 0,
-    )
+    until = time.monotonic() + LET_GO_SECONDS
+    while (left := server.reading().num_fds - before.num_fds) > MAX_FILES and time.monotonic() < until:
+        await asyncio.sleep(POLL_SECONDS)
+    sheet.expect_at_most(f"{row}: files left", max(0, left), MAX_FILES, "files and sockets more than before")

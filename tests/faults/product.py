@@ -16,9 +16,12 @@ from tandem.cli.servers.ports import HOST, free_ports
 from tests.faults.history import History
 from tests.faults.scrape import scrape
 from tests.faults.server import ASK_AGAIN_SECONDS, READY_SECONDS, ROOT, OwnServer, Server, environment
+from tests.tiny_models import add_to_repository
 
 MODELS = ROOT / "models"
 SEQUENTIAL_MODEL, PARALLEL_MODEL = "fashion-ar", "fashion-gan"
+TEXT_MODEL = "tiny"
+MODULES = {"sequential": ("services.ar", SEQUENTIAL_MODEL), "parallel": ("services.gan", PARALLEL_MODEL)}
 DRAIN_SECONDS = 20.0
 
 
@@ -43,7 +46,7 @@ class Product:
     @property
     def web_address(self) -> str:
         """The gateway's HTTP address."""
-        return self.gateway.metrics_url.removesuffix("/metrics")
+        return self.gateway.web_address
 
     async def ready(self) -> None:
         """Return once the gateway says that both backends serve. Raises TimeoutError."""
@@ -92,19 +95,19 @@ def tandem_up(folder: Path) -> Iterator[Product]:
 
 
 def _product(plan: Plan, parent: int, log_folder: Path) -> Product:
-    ports = plan.ports
     (sequential, parallel), (gateway,) = plan.layers()
-    metrics = {
-        "gateway": f"http://{HOST}:{ports.http_port}/metrics",
-        "sequential": f"http://{HOST}:{ports.ar_metrics_port}/metrics",
-        "parallel": f"http://{HOST}:{ports.gan_metrics_port}/metrics",
-    }
 
-    def server(spec: ChildSpec) -> Server:
-        port = spec.address.rpartition(":")[2]
-        return Server(spec.name, spec.address, metrics[spec.name], (spec.command[2], port), parent)
+    def server(spec: ChildSpec, metrics_port: int) -> Server:
+        words = (spec.command[2], spec.address.rpartition(":")[2])
+        return Server(spec.name, spec.address, f"http://{HOST}:{metrics_port}/metrics", words, parent)
 
-    return Product(server(gateway), server(sequential), server(parallel), log_folder)
+    ports = plan.ports
+    return Product(
+        server(gateway, ports.http_port),
+        server(sequential, ports.ar_metrics_port),
+        server(parallel, ports.gan_metrics_port),
+        log_folder,
+    )
 
 
 @dataclass(frozen=True)
@@ -128,15 +131,15 @@ class Fleet:
 
     async def mend(self) -> None:
         """Start what does not run, thaw what is frozen, and return once every process serves. Raises TimeoutError."""
-        for each in self.all:
-            each.mend()
-        for each in self.all:
-            await each.server.ready()
+        for own in self.all:
+            own.mend()
+        for own in self.all:
+            await own.server.ready()
         await self.wait_known(1)
 
     async def wait_known(self, value: int, of: Sequence[OwnServer] | None = None) -> None:
         """Return once the gateway holds these replicas, by default all, for serving (1) or not (0)."""
-        targets = [each.server.address for each in of or (*self.sequential, *self.parallel)]
+        targets = [own.server.address for own in of or (*self.sequential, *self.parallel)]
         async with asyncio.timeout(READY_SECONDS):
             while True:
                 page = await scrape(self.gateway.server.metrics_url)
@@ -146,42 +149,39 @@ class Fleet:
 
     async def history(self) -> History:
         """Return an empty history of calls at the gateway; what a killed replica counted is lost with it."""
-        behind = [each.server for each in (*self.sequential, *self.parallel)]
+        behind = [own.server for own in (*self.sequential, *self.parallel)]
         return await History(self.gateway.server, behind).begin()
 
 
 @contextmanager
-def fleet(folder: Path, num_sequential: int, num_parallel: int, *gateway_flags: str) -> Iterator[Fleet]:
+def fleet(folder: Path, num_sequential: int, num_parallel: int) -> Iterator[Fleet]:
     """Make so many replicas of each backend and a gateway; `start` each of `all`, or those that a row wants."""
-    sequential = [_own("services.ar", f"sequential-{i}", folder, SEQUENTIAL_MODEL) for i in range(num_sequential)]
-    parallel = [_own("services.gan", f"parallel-{i}", folder, PARALLEL_MODEL) for i in range(num_parallel)]
-    targets = {"--ar-targets": sequential, "--gan-targets": parallel}
-    words = [w for flag, group in targets.items() for w in (flag, ",".join(each.server.address for each in group))]
-    port, http_port = free_ports(2)
-    command = (sys.executable, "-m", "gateway", "--port", str(port), "--http-port", str(http_port), *words)
-    spec = ChildSpec("gateway", (*command, "--drain-seconds", f"{DRAIN_SECONDS:g}", *gateway_flags), f"{HOST}:{port}")
-    gateway = OwnServer(spec, f"http://{HOST}:{http_port}/metrics", folder / "gateway.log")
+    sequential = [backend(folder, "sequential", i) for i in range(num_sequential)]
+    parallel = [backend(folder, "parallel", i) for i in range(num_parallel)]
+    gateway = own_gateway(folder, [own.server for own in sequential], [own.server for own in parallel])
+    made = Fleet(gateway, sequential, parallel)
     with ExitStack() as ends:
-        for each in (*sequential, *parallel, gateway):
-            ends.callback(each.end)
-        yield Fleet(gateway, sequential, parallel)
+        for own in made.all:
+            ends.callback(own.end)
+        yield made
 
 
-@contextmanager
-def backend(folder: Path, module: str, *flags: str) -> Iterator[OwnServer]:
-    """Run one backend by itself: module "services.ar" or "services.gan", with more of its flags."""
-    model = SEQUENTIAL_MODEL if module == "services.ar" else PARALLEL_MODEL
-    own = _own(module, module.replace(".", "-"), folder, model, flags)
-    own.start()
-    try:
-        yield own
-    finally:
-        own.end()
+def own_gateway(folder: Path, sequential: Sequence[Server], parallel: Sequence[Server], *flags: str) -> OwnServer:
+    """Return a gateway in front of these backends, with more of its flags."""
+    targets = ",".join(server.address for server in sequential), ",".join(server.address for server in parallel)
+    words = ("--ar-targets", targets[0], "--gan-targets", targets[1], "--drain-seconds", f"{DRAIN_SECONDS:g}")
+    return OwnServer("own-gateway", "gateway", folder, *words, *flags)
 
 
-def _own(module: str, name: str, folder: Path, model: str, flags: tuple[str, ...] = ()) -> OwnServer:
-    port, metrics_port = free_ports(2)
-    command = (sys.executable, "-m", module, "--port", str(port), "--metrics-port", str(metrics_port))
-    models = ("--models-dir", str(MODELS), "--models", f'["{model}"]', "--drain-seconds", f"{DRAIN_SECONDS:g}")
-    spec = ChildSpec(name, (*command, *models, *flags), f"{HOST}:{port}")
-    return OwnServer(spec, f"http://{HOST}:{metrics_port}/metrics", folder / f"{name}.log")
+def backend(folder: Path, paradigm: str, number: int = 0, *flags: str) -> OwnServer:
+    """Return a backend of one paradigm, with the matched pair's model or with more of its flags."""
+    module, model = MODULES[paradigm]
+    words = ("--models-dir", str(MODELS), "--models", f'["{model}"]', "--drain-seconds", f"{DRAIN_SECONDS:g}")
+    return OwnServer(f"{paradigm}-{number}", module, folder, *words, *flags)
+
+
+def text_backend(folder: Path) -> OwnServer:
+    """Return a sequential backend with a tiny random text model: the paths of text, at next to no cost."""
+    add_to_repository(folder, TEXT_MODEL)
+    words = ("--models-dir", str(folder), "--models", TEXT_MODEL, "--max-context-tokens", "512")
+    return OwnServer("text", "services.ar", folder, *words)

@@ -9,10 +9,11 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sized
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 SCHEMA_VERSION = 1
 PASSED, FAILED, EXPECTED_FAILURE = "passed", "failed", "expected failure"
@@ -20,24 +21,6 @@ PASSED, FAILED, EXPECTED_FAILURE = "passed", "failed", "expected failure"
 
 class BarMissed(AssertionError):
     """A recorded figure misses its bar. Rows that are expected to fail may fail with this and nothing else."""
-
-
-class Record(Protocol):
-    """The `record` fixture: notes one row of the fault table."""
-
-    def __call__(
-        self,
-        *,
-        row: str,
-        figure: float,
-        unit: str,
-        bar: str,
-        passed: bool,
-        in_time: bool = True,
-        done: str = "",
-        known: str = "",
-        strict: bool = True,
-    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -68,16 +51,15 @@ class Sheet:
     holds_times: bool = True
     figures: list[Figure] = field(default_factory=list)
 
-    def record(
+    def expect(
         self,
-        *,
         row: str,
         figure: float,
         unit: str,
+        *,
         bar: str,
         passed: bool,
         in_time: bool = True,
-        done: str = "",
         known: str = "",
         strict: bool = True,
     ) -> None:
@@ -90,7 +72,31 @@ class Sheet:
         come in every run.
         """
         passed = bool(passed and (in_time or not self.holds_times))
-        self.figures.append(Figure(row, done or self.done, float(figure), unit, bar, passed, known, strict))
+        self.figures.append(Figure(row, self.done, float(figure), unit, bar, passed, known, strict))
+
+    def expect_none(self, row: str, found: Sized | int, unit: str, **options: Any) -> None:
+        """Note how many there were of what must not be; the options are those of `expect`."""
+        count = found if isinstance(found, int) else len(found)
+        self.expect(row, count, unit, bar="0", passed=not count, **options)
+
+    def expect_at_most(self, row: str, figure: float, most: float, unit: str, **options: Any) -> None:
+        """Note what no busy machine can make more of."""
+        self.expect(row, figure, unit, bar=f"<= {most:g}", passed=figure <= most, **options)
+
+    def expect_in_time(
+        self,
+        row: str,
+        figure: float,
+        most: float,
+        unit: str = "s",
+        *,
+        also: str = "",
+        passed: bool = True,
+        **options: Any,
+    ) -> None:
+        """Note a time, or what depends on one; `passed` is whether what the bar demands `also` is so."""
+        bar = f"<= {most:g}, {also}" if also else f"<= {most:g}"
+        self.expect(row, figure, unit, bar=bar, passed=passed, in_time=figure <= most, **options)
 
     def check(self) -> str:
         """Return why figures miss their bars as expected, empty if none does.
@@ -100,30 +106,12 @@ class Sheet:
         """
         if not self.figures:
             raise RuntimeError("a fault row must record at least one figure")
-        missed = [str(each) for each in self.figures if not (each.passed or each.known)]
-        better = [
-            f"{each}: meets its bar; remove `known`"
-            for each in self.figures
-            if each.passed and each.known and each.strict
-        ]
-        if missed or better:
-            raise BarMissed("; ".join([*missed, *better]))
-        return "; ".join(dict.fromkeys(each.known for each in self.figures if each.known and not each.passed))
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row of the document."""
-
-    row: str
-    done: str
-    figure: float
-    unit: str
-    bar: str
-    outcome: str
-    reason: str
-    seconds: float
-    test: str
+        missed = [str(figure) for figure in self.figures if not (figure.passed or figure.known)]
+        known = [figure for figure in self.figures if figure.known]
+        missed += [f"{figure}: meets its bar; remove `known`" for figure in known if figure.passed and figure.strict]
+        if missed:
+            raise BarMissed("; ".join(missed))
+        return "; ".join(dict.fromkeys(figure.known for figure in known if not figure.passed))
 
 
 class Report:
@@ -131,24 +119,22 @@ class Report:
 
     def __init__(self, effort: str) -> None:
         self._effort = effort
-        self._entries: list[Entry] = []
+        self._rows: list[dict[str, Any]] = []
 
     def add(self, sheet: Sheet, test: str, seconds: float, has_passed: bool, expected: str | None) -> None:
         """Add a test's figures. `expected` is why the test may fail, None if it may not.
 
         A test that fails in another way than by a missed bar leaves an entry that says so.
         """
-        for each in sheet.figures:
-            reason = "" if each.passed else each.known or expected or ""
-            outcome = PASSED if each.passed else EXPECTED_FAILURE if reason else FAILED
-            self._add(each, outcome, reason, seconds, test)
-        if not has_passed and all(each.passed or each.known for each in sheet.figures):
-            ending = Figure(f"{test.rpartition('::')[2]}: ended early", sheet.done, 1.0, "errors", "none", False)
-            self._add(ending, FAILED, "", seconds, test)
-
-    def _add(self, figure: Figure, outcome: str, reason: str, seconds: float, test: str) -> None:
-        parts = {name: value for name, value in asdict(figure).items() if name not in ("passed", "known", "strict")}
-        self._entries.append(Entry(**parts, outcome=outcome, reason=reason, seconds=round(seconds, 1), test=test))
+        figures = [*sheet.figures]
+        if not has_passed and all(figure.passed or figure.known for figure in figures):
+            figures.append(Figure(f"{test.rpartition('::')[2]}: ended early", sheet.done, 1.0, "errors", "none", False))
+        for figure in figures:
+            reason = "" if figure.passed else figure.known or expected or ""
+            outcome = PASSED if figure.passed else EXPECTED_FAILURE if reason else FAILED
+            kept = {name: value for name, value in asdict(figure).items() if name not in ("passed", "known", "strict")}
+            ending = {"outcome": outcome, "reason": reason, "seconds": round(seconds, 1), "test": test}
+            self._rows.append(kept | ending)
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +148,7 @@ class Report:
             "processor": _processor(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "effort": self._effort,
-            "rows": [asdict(entry) for entry in self._entries],
+            "rows": self._rows,
         }
 
 

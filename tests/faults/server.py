@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import grpc
 import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tandem.cli.servers.child import ChildSpec
+from tandem.cli.servers.ports import HOST, free_ports
 from tests.faults.readings import Reading, read
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,11 @@ class Server:
             return set(self.words) <= set(command) and "runtime.process.tethered" not in command
         return False
 
+    @property
+    def web_address(self) -> str:
+        """Where its metrics are, and a gateway's HTTP."""
+        return self.metrics_url.removesuffix("/metrics")
+
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
@@ -75,19 +81,36 @@ class Server:
 
 
 class OwnServer:
-    """A server that the tests start themselves; `server` says where it is. Its log goes to `log_path`."""
+    """A server that the tests start themselves, a module on free ports; `server` says where it is.
 
-    def __init__(self, spec: ChildSpec, metrics_url: str, log_path: Path) -> None:
-        self.server = Server(spec.name, spec.address, metrics_url, spec.command[1:], os.getpid())
-        self._spec = spec
-        self._log_path = log_path
+    `async with` starts it, waits until it serves, and ends it. Its log is in `folder`.
+    """
+
+    def __init__(self, name: str, module: str, folder: Path, *flags: str) -> None:
+        port, second = free_ports(2)
+        second_flag = "--http-port" if module == "gateway" else "--metrics-port"
+        command = ("-m", module, "--port", str(port), second_flag, str(second), *flags)
+        self.server = Server(name, f"{HOST}:{port}", f"http://{HOST}:{second}/metrics", command, os.getpid())
+        self._log_path = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> Server:
+        self.start()
+        try:
+            await self.server.ready()
+        except BaseException:
+            self.end()
+            raise
+        return self.server
+
+    async def __aexit__(self, *error: object) -> None:
+        self.end()
 
     def start(self) -> None:
         with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._spec.command, stdout=log, stderr=log, cwd=self._log_path.parent, env=environment()
-            )
+            command = (sys.executable, *self.server.words)
+            folder = self._log_path.parent
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment())
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, SIGKILL and SIGSTOP among them."""
@@ -113,7 +136,7 @@ class OwnServer:
 
     def end(self) -> None:
         """End it whatever its state; no effect if it has ended."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.is_running:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -129,7 +152,5 @@ class OwnServer:
 
 def environment() -> dict[str, str]:
     """Return an environment without settings of Tandem's, in which a process finds this checkout's packages."""
-    ours = {
-        name: value for name, value in os.environ.items() if not name.startswith("TANDEM_") or name == "TANDEM_CACHE"
-    }
-    return ours | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    others = {name: value for name, value in os.environ.items() if name[:7] != "TANDEM_" or name == "TANDEM_CACHE"}
+    return others | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}

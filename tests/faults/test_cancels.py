@@ -1,7 +1,6 @@
 """Thousands of calls cancelled at random moments: everything is let go of, and memory stays as it was."""
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
@@ -11,14 +10,14 @@ from tests.faults.history import History
 from tests.faults.loads import PARADIGMS, Paradigm
 from tests.faults.product import Product
 from tests.faults.readings import slope
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 
 NUM_CALLERS, NUM_CHUNKS = 32, 10
 MAX_BYTES_A_CANCEL = 500.0
 
 
 @pytest.mark.parametrize("paradigm", PARADIGMS)
-async def test_cancels(product: Product, history: History, effort: Effort, record: Record, paradigm: Paradigm) -> None:
+async def test_cancels(product: Product, history: History, effort: Effort, sheet: Sheet, paradigm: Paradigm) -> None:
     """Unary calls and streams of 32 callers, each cancelled at a random moment of its life."""
     chance, num_calls = random.Random(7), effort.of(300, 30_000)
     kinds = (paradigm.stream, paradigm.unary)
@@ -28,39 +27,18 @@ async def test_cancels(product: Product, history: History, effort: Effort, recor
         after = 10 ** chance.uniform(-4.0, 0.0)
         return await kinds[number % 2].call(client, number, cancel_after_seconds=after)
 
-    rss: list[list[int]] = []
+    rss: list[list[float]] = []
     async with Client(product.address, history) as client:
         for _ in range(NUM_CHUNKS):
             await closed_loop(call, num_callers=NUM_CALLERS, max_calls=num_calls // NUM_CHUNKS, max_seconds=60.0)
-            rss.append([server.reading().rss_bytes for server in product.servers])
+            rss.append([float(server.reading().rss_bytes) for server in product.servers])
         after = [await paradigm.unary.call(client, number) for number in range(8)]
     await history.counters_equal()
     cancelled = (history.left + history.unheard).total()
-    row = f"cancels at random moments, {paradigm.name}"
-    record(
-        row=f"{row}: blocks and queues held",
-        figure=0,
-        unit=f"after {cancelled} cancels",
-        bar="0",
-        passed=cancelled > num_calls / 4,
-    )
-    lost = [each for each in after if not each.is_ok]
-    record(row=f"{row}: calls lost after them", figure=len(lost), unit="of 8 calls", bar="0", passed=not lost)
-    if effort.is_full:
-        record_memory(record, row, rss, [server.name for server in product.servers], num_calls / NUM_CHUNKS)
-
-
-def record_memory(
-    record: Record, row: str, rss: Sequence[Sequence[int]], names: Sequence[str], calls_a_reading: float
-) -> None:
-    half = len(rss) // 2
-    for place, name in enumerate(names):
-        series = [float(reading[place]) for reading in rss[half:]]
-        growth = slope([calls_a_reading * i for i in range(len(series))], series)
-        record(
-            row=f"{row}: memory of the {name} process",
-            figure=growth,
-            unit="bytes a call",
-            bar=f"<= {MAX_BYTES_A_CANCEL:g}",
-            passed=growth <= MAX_BYTES_A_CANCEL,
-        )
+    row, held = f"cancels at random moments, {paradigm.name}", f"after {cancelled} cancels"
+    sheet.expect(f"{row}: blocks and queues held", 0, held, bar="0", passed=cancelled > num_calls / 4)
+    sheet.expect_none(f"{row}: calls lost after them", [call for call in after if not call.is_ok], "of 8 calls")
+    later = rss[NUM_CHUNKS // 2 :] if effort.is_full else []
+    for server, series in zip(product.servers, zip(*later, strict=True), strict=False):
+        growth = slope([num_calls / NUM_CHUNKS * i for i in range(len(series))], series)
+        sheet.expect_at_most(f"{row}: memory of the {server.name} process", growth, MAX_BYTES_A_CANCEL, "bytes a call")

@@ -11,40 +11,30 @@ from tests.faults.attacks.connection import connected
 from tests.faults.attacks.credentials import friend, strangers
 from tests.faults.attacks.grpc_stream import begin
 from tests.faults.clients import SAMPLE, images
-from tests.faults.gateways import own_gateway
-from tests.faults.product import Product
-from tests.faults.report import Record
+from tests.faults.product import Product, own_gateway
+from tests.faults.report import Sheet
 
 LIMIT_SECONDS = 10.0
 GOOD_MESSAGE = images(1).SerializeToString()
 
 
-async def test_wrong_certificates_are_refused(product: Product, tmp_path: Path, effort: Effort, record: Record) -> None:
+async def test_wrong_certificates_are_refused(product: Product, tmp_path: Path, effort: Effort, sheet: Sheet) -> None:
     """Mutual TLS: callers without a certificate and with another CA's, many handshakes; good ones between."""
-    count = effort.of(20, 200)
+    count, let_in = effort.of(20, 200), 0
     authority, other = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
-    tls = authority.server(mutual=True)
-    own, _ = own_gateway(
-        *(product, tmp_path, "--tls-cert", str(tls.identity.cert), "--tls-key", str(tls.identity.key)),
-        *("--tls-client-ca", str(authority.ca)),
-    )
+    identity = authority.server(mutual=True).identity
+    words = ("--tls-cert", str(identity.cert), "--tls-key", str(identity.key), "--tls-client-ca", str(authority.ca))
+    own, good = own_gateway(tmp_path, [product.sequential], [product.parallel], *words), friend(authority)
     own.start()
     try:
-        let_in = await _handshakes(own.server.address, authority, other, count)
+        await _until_answered(own.server.address, good)
+        for context in strangers(authority, other).values():
+            for _ in range(count):
+                let_in += await _is_answered(own.server.address, context)
+            await _until_answered(own.server.address, good)
     finally:
         own.end()
-    record(row="wrong certificates let in", figure=let_in, unit=f"of {2 * count} callers", bar="0", passed=let_in == 0)
-
-
-async def _handshakes(address: str, authority: Authority, other: Authority, count: int) -> int:
-    """Return how many of twice `count` strangers got an answer. Raises TimeoutError if a friend gets none."""
-    good, let_in = friend(authority), 0
-    await _until_answered(address, good)
-    for context in strangers(authority, other).values():
-        for _ in range(count):
-            let_in += await _is_answered(address, context)
-        await _until_answered(address, good)
-    return let_in
+    sheet.expect_none("wrong certificates let in", let_in, f"of {2 * count} callers")
 
 
 async def _is_answered(address: str, context: ssl.SSLContext) -> bool:

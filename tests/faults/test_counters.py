@@ -8,10 +8,10 @@ from tests.effort import Effort
 from tests.faults.clients import DISCRIMINATE, GENERATE, SAMPLE, SAMPLE_STREAM, Client, images, picture
 from tests.faults.history import History
 from tests.faults.product import Product
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 
 
-async def test_counters_are_the_history(product: Product, history: History, effort: Effort, record: Record) -> None:
+async def test_counters_are_the_history(product: Product, history: History, effort: Effort, sheet: Sheet) -> None:
     """Good and bad requests of both paradigms, deadlines and cancels at once; then every counter is compared."""
     chance, count = random.Random(1), effort.of(40, 400)
     async with Client(product.address, history) as client:
@@ -28,4 +28,4 @@ async def test_counters_are_the_history(product: Product, history: History, effo
                 client.call(DISCRIMINATE, gan_pb2.DiscriminateRequest()),
             )
     await history.counters_equal()
-    record(row="counters", figure=history.num_calls, unit="calls", bar="all counted, by code", passed=True)
+    sheet.expect("counters", history.num_calls, "calls", bar="all counted, by code", passed=True)

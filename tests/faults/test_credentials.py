@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.effort import Effort
@@ -19,10 +20,9 @@ from tests.faults.attacks.grpc_stream import begin, call_headers
 from tests.faults.attacks.one_caller import attacking, show_unknown_keys
 from tests.faults.attacks.reflected import reflected_methods
 from tests.faults.clients import SAMPLE, images
-from tests.faults.gateways import own_gateway
 from tests.faults.history import History
-from tests.faults.product import Product
-from tests.faults.report import Record
+from tests.faults.product import Product, own_gateway
+from tests.faults.report import Sheet
 from tests.faults.server import Server
 
 LIMIT_SECONDS = 60.0
@@ -36,7 +36,6 @@ class Guarded:
     """A gateway that wants a key, in front of the product's backends."""
 
     server: Server
-    web_address: str
     key: str
 
 
@@ -46,16 +45,13 @@ async def guarded(product: Product, tmp_path: Path) -> AsyncIterator[Guarded]:
     key = secrets.token_urlsafe(32)
     keys = tmp_path / "keys.toml"
     keys.write_text(f'[[keys]]\nname = "alice"\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\n')
-    own, web_address = own_gateway(product, tmp_path, "--api-keys-file", str(keys))
-    own.start()
-    try:
-        await own.server.ready("tandem.gan.v1.GanService")
-        yield Guarded(own.server, web_address, key)
-    finally:
-        own.end()
+    own = own_gateway(tmp_path, [product.sequential], [product.parallel], "--api-keys-file", str(keys))
+    async with own as server:
+        await server.ready("tandem.gan.v1.GanService")
+        yield Guarded(server, key)
 
 
-async def test_wrong_keys_are_turned_away(guarded: Guarded, effort: Effort, record: Record) -> None:
+async def test_wrong_keys_are_turned_away(guarded: Guarded, effort: Effort, sheet: Sheet) -> None:
     """Keys that are missing, wrong, doubled, very long, not ASCII and in another place, on every method that wants
     one; a good key in between."""
     history = await History(guarded.server).begin()
@@ -73,9 +69,8 @@ async def test_wrong_keys_are_turned_away(guarded: Guarded, effort: Effort, reco
         assert await _with_a_good_key(guarded, history) == "OK"
     answers = Counter({answer: count for answer, count in answers.items() if answer != NOT_CHECKED})
     odd = {answer: count for answer, count in answers.items() if not answer.startswith("UNAUTHENTICATED")}
-    total = f"of {answers.total()} calls: {odd or 'none'}"
-    record(row="wrong keys let in", figure=sum(odd.values()), unit=total, bar="0", passed=not odd)
-    record(row="wrong keys: different answers", figure=len(answers), unit="texts", bar="1", passed=len(answers) == 1)
+    sheet.expect_none("wrong keys let in", sum(odd.values()), f"of {answers.total()} calls: {odd or 'none'}")
+    sheet.expect("wrong keys: different answers", len(answers), "texts", bar="1", passed=len(answers) == 1)
     await history.counters_equal()
 
 
@@ -87,53 +82,42 @@ async def _with_a_good_key(guarded: Guarded, history: History) -> str:
     return code
 
 
-async def test_wrong_keys_are_cheap(guarded: Guarded, effort: Effort, record: Record) -> None:
+async def test_wrong_keys_are_cheap(guarded: Guarded, effort: Effort, sheet: Sheet) -> None:
     """Thousands of calls with a wrong key; the gateway's processor time for each."""
     history, count = await History(guarded.server).begin(), effort.of(300, 5_000)
-    headers = wrong_keys(guarded.key)["wrong"]
-    before = _cpu_seconds(guarded.server.pid)
+    headers, process = wrong_keys(guarded.key)["wrong"], psutil.Process(guarded.server.pid)
+    before = sum(process.cpu_times()[:2])
     async with connected(guarded.server.address) as connection:
         for _ in range(count // 100):
             numbers = [connection.open_stream(call_headers(SAMPLE, *headers), end_stream=True) for _ in range(100)]
             await connection.flush()
             for number in numbers:
                 history.note(SAMPLE, (await connection.answer(number, LIMIT_SECONDS)).status_name)
-    cost = (_cpu_seconds(guarded.server.pid) - before) / (count // 100 * 100) * 1e6
-    record(
-        row="a wrong key's cost",
-        figure=cost,
-        unit="microseconds of the gateway's processor time a call",
-        bar=f"below {CHEAP_MICROSECONDS:g}",
-        passed=True,
-        in_time=cost < CHEAP_MICROSECONDS,
-    )
+    cost = (sum(process.cpu_times()[:2]) - before) / (count // 100 * 100) * 1e6
+    unit = "microseconds of the gateway's processor time a call"
+    sheet.expect_in_time("a wrong key's cost", cost, CHEAP_MICROSECONDS, unit)
     await history.counters_equal()
 
 
-async def test_unknown_keys_keep_no_good_one_waiting(guarded: Guarded, effort: Effort, record: Record) -> None:
+async def test_unknown_keys_keep_no_good_one_waiting(guarded: Guarded, effort: Effort, sheet: Sheet) -> None:
     """One address shows unknown keys as fast as it can, for 60 s (2 in quick runs), beside a caller with a good one."""
     codes: Counter[str] = Counter()
     history = History(guarded.server)  # not compared: what the attack was answered is not known
     ends_at = time.monotonic() + effort.of(2.0, 60.0)
-    with attacking(show_unknown_keys, guarded.server.address, guarded.web_address):
+    with attacking(show_unknown_keys, guarded.server.address, guarded.server.web_address):
         while time.monotonic() < ends_at:
             codes[await _with_a_good_key(guarded, history)] += 1
             await asyncio.sleep(0.02)
     lost = codes.total() - codes["OK"]
     total = f"of {codes.total()} calls: {dict(codes)}"
-    record(row="good keys beside a flood of unknown ones", figure=lost, unit=total, bar="0 lost", passed=not lost)
+    sheet.expect_none("good keys beside a flood of unknown ones: lost", lost, total)
 
 
-def _cpu_seconds(pid: int) -> float:
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / 100
-
-
-async def test_wrong_keys_over_http_are_turned_away(guarded: Guarded, record: Record) -> None:
+async def test_wrong_keys_over_http_are_turned_away(guarded: Guarded, sheet: Sheet) -> None:
     """Wrong keys over HTTP, on every method, /status and /history."""
     history, statuses = await History(guarded.server).begin(), Counter[int]()
     methods = [m for m in await asyncio.to_thread(reflected_methods, guarded.server.address) if m.is_own]
-    async with httpx.AsyncClient(base_url=guarded.web_address, trust_env=False, timeout=LIMIT_SECONDS) as client:
+    async with httpx.AsyncClient(base_url=guarded.server.web_address, trust_env=False, timeout=LIMIT_SECONDS) as client:
         for headers in wrong_keys(guarded.key).values():
             sent = [(name.encode(), value.encode()) for name, value in headers]
             for method in methods:
@@ -145,5 +129,5 @@ async def test_wrong_keys_over_http_are_turned_away(guarded: Guarded, record: Re
                 statuses[(await client.get(path, headers=sent)).status_code] += 1
     odd = {status: count for status, count in statuses.items() if status not in (401, 429)}
     total = f"of {statuses.total()} requests let in or failed: {odd or 'none'}"
-    record(row="wrong keys over HTTP", figure=sum(odd.values()), unit=total, bar="0", passed=not odd)
+    sheet.expect_none("wrong keys over HTTP", sum(odd.values()), total)
     await history.counters_equal()

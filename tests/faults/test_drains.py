@@ -6,60 +6,46 @@ import time
 
 import pytest
 
-from tests.faults.clients import Client, Ended
+from tests.faults.clients import Client
 from tests.faults.history import History
 from tests.faults.loads import PARADIGMS, PARALLEL, Paradigm
 from tests.faults.product import DRAIN_SECONDS, Fleet
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 from tests.faults.server import OwnServer
 
 NUM_STREAMS, NUM_BEGUN = 20, 5
 
 
-async def drained(victim: OwnServer, client: Client, paradigm: Paradigm) -> tuple[list[Ended], int, float]:
-    """Open the streams, send SIGTERM once a few have their first message; return their ends, exit code and seconds."""
+async def _drain(sheet: Sheet, row: str, victim: OwnServer, client: Client, paradigm: Paradigm) -> None:
+    """Open the streams, send SIGTERM once a few have their first message; note what is lost and how long it takes."""
     first = [asyncio.Event() for _ in range(NUM_STREAMS)]
-    streams = [
-        asyncio.create_task(paradigm.stream.call(client, number, on_message=first[number].set))
-        for number in range(NUM_STREAMS)
-    ]
+    calls = (paradigm.stream.call(client, number, on_message=first[number].set) for number in range(NUM_STREAMS))
+    streams = [asyncio.create_task(call) for call in calls]
     # All were sent before these got anything, so the server has them all.
-    await asyncio.gather(*(each.wait() for each in first[:NUM_BEGUN]))
+    await asyncio.gather(*(message.wait() for message in first[:NUM_BEGUN]))
     victim.signal(signal.SIGTERM)
     began = time.monotonic()
-    ended = await asyncio.gather(*streams)
-    return ended, await victim.wait(2 * DRAIN_SECONDS), time.monotonic() - began
+    lost = [stream for stream in await asyncio.gather(*streams) if not stream.is_ok]
+    code, seconds = await victim.wait(2 * DRAIN_SECONDS), time.monotonic() - began
+    sheet.expect_none(f"{row}: streams lost", lost, f"of {NUM_STREAMS} streams")
+    also = "(the drain limit), exit code 0"
+    sheet.expect_in_time(f"{row}: until it has ended", seconds, DRAIN_SECONDS, also=also, passed=code == 0)
 
 
-def record_drain(record: Record, row: str, ended: list[Ended], code: int, seconds: float) -> None:
-    lost = [each for each in ended if not each.is_ok]
-    record(row=f"{row}: streams lost", figure=len(lost), unit=f"of {NUM_STREAMS} streams", bar="0", passed=not lost)
-    record(
-        row=f"{row}: until it has ended",
-        figure=seconds,
-        unit="s",
-        bar=f"<= {DRAIN_SECONDS:g} (the drain limit), exit code 0",
-        passed=code == 0,
-        in_time=seconds <= DRAIN_SECONDS,
-    )
-
-
-async def test_drain_of_the_gateway(replicas: Fleet, record: Record) -> None:
+async def test_drain_of_the_gateway(replicas: Fleet, sheet: Sheet) -> None:
     """SIGTERM to the gateway with 20 streams of images open."""
     async with Client(replicas.address) as client:
-        ended, code, seconds = await drained(replicas.gateway, client, PARALLEL)
+        await _drain(sheet, "SIGTERM of the gateway", replicas.gateway, client, PARALLEL)
     await replicas.mend()
     await (await replicas.history()).counters_equal()
-    record_drain(record, "SIGTERM of the gateway", ended, code, seconds)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("paradigm", PARADIGMS)
-async def test_drain_of_a_replica(replicas: Fleet, fleet_history: History, record: Record, paradigm: Paradigm) -> None:
+async def test_drain_of_a_replica(replicas: Fleet, fleet_history: History, sheet: Sheet, paradigm: Paradigm) -> None:
     """SIGTERM to one of two replicas with 20 streams open through the gateway."""
-    victim = replicas.of(paradigm.name)[0]
+    victim, row = replicas.of(paradigm.name)[0], f"SIGTERM of a {paradigm.name} replica"
     async with Client(replicas.address, fleet_history) as client:
-        ended, code, seconds = await drained(victim, client, paradigm)
+        await _drain(sheet, row, victim, client, paradigm)
     await replicas.mend()
     await fleet_history.counters_equal()
-    record_drain(record, f"SIGTERM of a {paradigm.name} replica", ended, code, seconds)

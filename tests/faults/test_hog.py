@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
+from itertools import chain
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.faults.flood import flooding
 from tests.faults.history import History
 from tests.faults.loads import PARALLEL, SEQUENTIAL, Paradigm
 from tests.faults.product import Product
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 from tests.faults.scrape import scrape
 
 NUM_STREAMS, NUM_CLIENTS = 200, 10
@@ -21,25 +22,18 @@ MAX_SECONDS = 120.0  # the hog goes on until the light clients have done
 KNOWN = "streams of whole images keep the event loop busy, whoever's turn it is; found: 14 to 21 times"
 
 
-async def light_calls(product: Product, history: History, paradigm: Paradigm, calls_each: int) -> list[Ended]:
+async def light_calls(product: Product, history: History, paradigm: Paradigm, num_calls: int) -> list[Ended]:
     """Have each light client make its streams one after another; return how they ended."""
     async with AsyncExitStack() as connections:
         clients = [await connections.enter_async_context(Client(product.address, history)) for _ in range(NUM_CLIENTS)]
-        loops = (
-            closed_loop(
-                partial(paradigm.light.call, client),
-                num_callers=1,
-                max_calls=calls_each,
-                max_seconds=MAX_SECONDS,
-            )
-            for client in clients
-        )
-        return [each for loop in await asyncio.gather(*loops) for each in loop]
+        bounds = {"num_callers": 1, "max_calls": num_calls, "max_seconds": MAX_SECONDS}
+        loops = (closed_loop(partial(paradigm.light.call, client), **bounds) for client in clients)
+        return list(chain.from_iterable(await asyncio.gather(*loops)))
 
 
 def p99_first(ended: list[Ended]) -> float:
     """Return the 99th percentile of the seconds to the first message, of those that had one."""
-    return quantile([each.first_seconds for each in ended if each.first_seconds is not None], 0.99)
+    return quantile([call.first_seconds for call in ended if call.first_seconds is not None], 0.99)
 
 
 async def open_requests(product: Product, paradigm: Paradigm) -> float:
@@ -50,33 +44,20 @@ async def open_requests(product: Product, paradigm: Paradigm) -> float:
     "paradigm",
     [pytest.param(SEQUENTIAL, id="sequential"), pytest.param(PARALLEL, id="parallel", marks=pytest.mark.faults)],
 )
-async def test_hog(product: Product, history: History, effort: Effort, record: Record, paradigm: Paradigm) -> None:
+async def test_hog(product: Product, history: History, effort: Effort, sheet: Sheet, paradigm: Paradigm) -> None:
     """One connection keeps 200 streams open; ten light clients, a connection each, ask for one stream at a time."""
-    calls_each = effort.of(5, 10)
-    alone = await light_calls(product, history, paradigm, calls_each)
+    num_calls = effort.of(5, 10)
+    alone = await light_calls(product, history, paradigm, num_calls)
     async with flooding("hog", product.address, paradigm, NUM_STREAMS, MAX_SECONDS) as hog:
         async with asyncio.timeout(60):
             while await open_requests(product, paradigm) < NUM_STREAMS / 2:
                 await asyncio.sleep(0.05)
-        beside = await light_calls(product, history, paradigm, calls_each)
+        beside = await light_calls(product, history, paradigm, num_calls)
     for code, count in hog.codes.items():
         history.ended[hog.path, code] += count
     await history.counters_equal()
     row, ratio = f"hog of {NUM_STREAMS} {paradigm.name} streams", p99_first(beside) / p99_first(alone)
-    lost = [each for each in beside if not each.is_ok]
-    record(
-        row=f"{row}: light clients' calls lost",
-        figure=len(lost),
-        unit=f"of {len(beside)} calls",
-        bar="0",
-        passed=not lost,
-    )
-    record(
-        row=f"{row}: light clients' p99 to the first output",
-        figure=ratio,
-        unit=f"times {p99_first(alone) * 1000:.0f} ms without it",
-        bar=f"<= {MAX_RATIO:g}",
-        passed=True,
-        in_time=ratio <= MAX_RATIO,
-        known=KNOWN if paradigm is PARALLEL else "",
-    )
+    lost = [call for call in beside if not call.is_ok]
+    sheet.expect_none(f"{row}: light clients' calls lost", lost, f"of {len(beside)} calls")
+    unit, known = f"times {p99_first(alone) * 1000:.0f} ms without it", KNOWN if paradigm is PARALLEL else ""
+    sheet.expect_in_time(f"{row}: light clients' p99 to the first output", ratio, MAX_RATIO, unit, known=known)

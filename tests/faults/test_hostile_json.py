@@ -5,10 +5,8 @@ import httpx
 from tests.effort import Effort
 from tests.faults.attacks.hostile_json import DOCUMENTS
 from tests.faults.clients import SAMPLE
-from tests.faults.figures import paths_of, record_observed
-from tests.faults.neighbour import Neighbour
-from tests.faults.product import Product
-from tests.faults.report import Record
+from tests.faults.figures import Watch
+from tests.faults.report import Sheet
 
 SLOWEST_SECONDS = 0.5
 REPLY_SECONDS = 30.0
@@ -16,38 +14,22 @@ REPLY_SECONDS = 30.0
 CODES = {200: "OK", 400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 413: "RESOURCE_EXHAUSTED", 429: "RESOURCE_EXHAUSTED"}
 
 
-async def test_hostile_json_is_refused_and_holds_nobody_up(
-    product: Product, neighbour: Neighbour, effort: Effort, record: Record
-) -> None:
+async def test_hostile_json_is_refused_and_holds_nobody_up(watch: Watch, effort: Effort, sheet: Sheet) -> None:
     """20 kinds of JSON of 0.9 MB, one after another: deep, with huge numbers, many, long and repeated keys; a good
     client beside them."""
-    history, slowest, odd = await product.history(), {"none": 0.0}, list[str]()
+    slowest, odd = {"none": 0.0}, list[str]()
     async with (
-        neighbour.beside(product.address, paths_of("gateway"), history) as observed,
-        httpx.AsyncClient(base_url=product.web_address, trust_env=False, timeout=REPLY_SECONDS) as client,
+        watch.attack("gateway", "hostile JSON", max_seconds=SLOWEST_SECONDS, max_mib=None) as attacked,
+        httpx.AsyncClient(base_url=attacked.server.web_address, trust_env=False, timeout=REPLY_SECONDS) as client,
     ):
         for name, body in list(DOCUMENTS.items()) * effort.of(1, 20):
             response = await client.post(SAMPLE, content=body, headers={"content-type": "application/json"})
             code = CODES.get(response.status_code)
             if code is None:
                 odd.append(f"{name}: {response.status_code}")
-            history.note(SAMPLE, code or f"HTTP {response.status_code}")
+            attacked.history.note(SAMPLE, code or f"HTTP {response.status_code}")
             slowest[name] = max(slowest.get(name, 0.0), response.elapsed.total_seconds())
-    record(
-        row="hostile JSON",
-        figure=len(odd),
-        unit=f"documents with another end than a refusal or a good reply: {odd}",
-        bar="0",
-        passed=not odd,
-    )
-    name = max(slowest, key=lambda each: slowest[each])
-    record(
-        row="hostile JSON: time to refuse",
-        figure=slowest[name],
-        unit=f"s for the slowest ({name})",
-        bar=f"below {SLOWEST_SECONDS:g} s",
-        passed=True,
-        in_time=slowest[name] < SLOWEST_SECONDS,
-    )
-    record_observed(record, "hostile JSON", observed, SLOWEST_SECONDS)
-    await history.counters_equal()
+    sheet.expect_none("hostile JSON", odd, f"documents with another end than a refusal or a good reply: {odd}")
+    name = max(slowest, key=lambda name: slowest[name])
+    row = "hostile JSON: time to refuse"
+    sheet.expect_in_time(row, slowest[name], SLOWEST_SECONDS, f"s for the slowest ({name})")

@@ -12,10 +12,9 @@ from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import PACKERS, call_headers, framed
 from tests.faults.attacks.peak_memory import MIB, PeakMemory
 from tests.faults.clients import DISCRIMINATE, SAMPLE, SCORE
-from tests.faults.figures import paths_of, record_growth, record_observed
-from tests.faults.neighbour import Neighbour
+from tests.faults.figures import Watch, expect_memory
 from tests.faults.product import Product
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 
 # Methods that the good client does not call, so that these calls are counted apart.
 PATHS = {"gateway": DISCRIMINATE, "sequential": SCORE, "parallel": DISCRIMINATE}
@@ -27,24 +26,17 @@ ENDED_SECONDS = 60.0
 @pytest.mark.parametrize("which", ["gateway", "sequential", "parallel"])
 @pytest.mark.parametrize("encoding", PACKERS)
 async def test_compressed_messages_are_refused(
-    encoding: str, which: str, product: Product, neighbour: Neighbour, effort: Effort, record: Record
+    encoding: str, which: str, watch: Watch, effort: Effort, sheet: Sheet
 ) -> None:
     """Messages that would inflate to 64 MiB (with full effort 256), 100 at a time."""
-    server, path = getattr(product, which), PATHS[which]
-    history = await product.history_at(server)
+    path, row = PATHS[which], f"compressed messages, {encoding}, {which}"
     bomb = PACKERS[encoding](bytes(effort.of(64, 256) * MIB))
-    async with neighbour.beside(server.address, paths_of(which), history) as observed:
-        peak = PeakMemory(server.pid)
-        codes = await _send(server.address, path, encoding, bomb)
-        growth = {which: peak.growth_mib()}
+    async with watch.attack(which, row, max_mib=MAX_GROWTH_MIB) as attacked:
+        codes = await _send(attacked.server.address, path, encoding, bomb)
+        for code in codes if which == "gateway" else ():  # a backend's server refuses them before anybody counts
+            attacked.history.note(path, code)
     bad = sorted({code for code in codes if code != "UNIMPLEMENTED"})
-    row = f"compressed messages, {encoding}, {which}"
-    record(row=row, figure=len(bad), unit=f"other ends than a refusal: {bad}", bar="0", passed=not bad)
-    record_growth(record, row, growth, MAX_GROWTH_MIB)
-    record_observed(record, row, observed)
-    for code in codes if which == "gateway" else ():  # a backend's server refuses them before anybody counts
-        history.note(path, code)
-    await history.counters_equal()
+    sheet.expect_none(row, bad, f"other ends than a refusal: {bad}")
 
 
 async def _send(address: str, path: str, encoding: str, packed: bytes) -> list[str]:
@@ -59,7 +51,7 @@ async def _send(address: str, path: str, encoding: str, packed: bytes) -> list[s
             return ["hangs"]
 
 
-async def test_http_bodies_are_not_inflated(product: Product, effort: Effort, record: Record) -> None:
+async def test_http_bodies_are_not_inflated(product: Product, effort: Effort, sheet: Sheet) -> None:
     """Bodies with content-encoding gzip and deflate that would inflate to 64 MiB (with full effort 256)."""
     history, statuses = await product.history(), []
     peak = PeakMemory(product.gateway.pid)
@@ -71,6 +63,6 @@ async def test_http_bodies_are_not_inflated(product: Product, effort: Effort, re
             statuses.append(response.status_code)
             history.note(SAMPLE, "INVALID_ARGUMENT")
     bad = [status for status in statuses if status != 400]
-    record(row="HTTP bodies that inflate", figure=len(bad), unit=f"not refused: {bad}", bar="0", passed=not bad)
-    record_growth(record, "HTTP bodies that inflate", {"gateway": peak.growth_mib()})
+    sheet.expect_none("HTTP bodies that inflate", bad, f"not refused: {bad}")
+    expect_memory(sheet, "HTTP bodies that inflate", {"gateway": peak.growth_mib()})
     await history.counters_equal()

@@ -13,7 +13,7 @@ from tests.faults.clients import STREAMED, Client
 from tests.faults.history import History
 from tests.faults.loads import NUM_STREAMS, PARALLEL, PARALLEL_EACH_TIME, Paradigm, later, mixed_load
 from tests.faults.product import Fleet, tandem_up
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 from tests.faults.server import ASK_AGAIN_SECONDS, OwnServer, Server
 
 MAX_SECONDS_TO_TELL = 2.0
@@ -26,7 +26,7 @@ def kill(victim: OwnServer) -> None:
 
 @pytest.mark.parametrize("paradigm", PARALLEL_EACH_TIME)
 async def test_kill_of_a_replica(
-    replicas: Fleet, fleet_history: History, effort: Effort, record: Record, paradigm: Paradigm
+    replicas: Fleet, fleet_history: History, effort: Effort, sheet: Sheet, paradigm: Paradigm
 ) -> None:
     """One of two replicas dies by kill -9 under 16 unary callers and 8 streams through the gateway."""
     victim, seconds = replicas.of(paradigm.name)[0], effort.of(2.0, 10.0)
@@ -36,29 +36,25 @@ async def test_kill_of_a_replica(
     await victim.wait()
     await replicas.mend()
     await fleet_history.counters_equal()
-    lost = [each for each in ended if not each.is_ok]
-    unary = [each for each in lost if each.path not in STREAMED]
-    fresh = [each for each in lost if each.path in STREAMED and not each.num_messages]
-    begun = [each for each in lost if each.path in STREAMED and each.num_messages]
+    lost = [call for call in ended if not call.is_ok]
+    unary = [call for call in lost if call.path not in STREAMED]
+    fresh = [call for call in lost if call.path in STREAMED and not call.num_messages]
+    begun = [call for call in lost if call.path in STREAMED and call.num_messages]
     row = f"kill -9 of a {paradigm.name} replica"
-    record(row=f"{row}: unary calls lost", figure=len(unary), unit=f"of {len(ended)} calls", bar="0", passed=not unary)
-    record(row=f"{row}: streams lost before a message", figure=len(fresh), unit="streams", bar="0", passed=not fresh)
-    record(
-        row=f"{row}: streams lost after their first message",
-        figure=len(begun),
-        unit="streams",
-        # Envoy can only reset a stream that has begun; grpc calls that INTERNAL, our own client Unavailable.
-        bar=f"at most the {NUM_STREAMS} open, all UNAVAILABLE or reset",
-        passed=len(begun) <= NUM_STREAMS and {each.code for each in begun} <= {"UNAVAILABLE", "INTERNAL"},
-    )
+    sheet.expect_none(f"{row}: unary calls lost", unary, f"of {len(ended)} calls")
+    sheet.expect_none(f"{row}: streams lost before a message", fresh, "streams")
+    # Envoy can only reset a stream that has begun; grpc calls that INTERNAL, our own client Unavailable.
+    is_told = {call.code for call in begun} <= {"UNAVAILABLE", "INTERNAL"}
+    bar, passed = f"at most the {NUM_STREAMS} open, all UNAVAILABLE or reset", len(begun) <= NUM_STREAMS and is_told
+    sheet.expect(f"{row}: streams lost after their first message", len(begun), "streams", bar=bar, passed=passed)
 
 
-async def test_kill_of_the_gateway(replicas: Fleet, effort: Effort, record: Record) -> None:
+async def test_kill_of_the_gateway(replicas: Fleet, effort: Effort, sheet: Sheet) -> None:
     """The gateway dies by kill -9 under 16 unary callers and 8 streams, and is started again."""
     async with Client(replicas.address) as client:
         load = mixed_load(client, PARALLEL, 1.0)
         ended, _ = await asyncio.gather(load, later(0.5, lambda: kill(replicas.gateway)))
-    lost = [each for each in ended if not each.is_ok]
+    lost = [call for call in ended if not call.is_ok]
     began = time.monotonic()
     await replicas.mend()
     history = await replicas.history()
@@ -67,34 +63,26 @@ async def test_kill_of_the_gateway(replicas: Fleet, effort: Effort, record: Reco
         back = time.monotonic() - began
         await mixed_load(client, PARALLEL, effort.of(0.3, 3.0))
     await history.counters_equal()
-    slowest = max(each.seconds for each in lost)
-    record(
-        row="kill -9 of the gateway: the slowest lost call",
-        figure=slowest,
-        unit="s in all",
-        bar=f"<= {MAX_SECONDS_TO_TELL:g}, all UNAVAILABLE",
-        passed={each.code for each in lost} == {"UNAVAILABLE"},
-        in_time=slowest <= MAX_SECONDS_TO_TELL,
+    slowest, is_told = max(call.seconds for call in lost), {call.code for call in lost} == {"UNAVAILABLE"}
+    row = "kill -9 of the gateway"
+    sheet.expect_in_time(
+        *(f"{row}: the slowest lost call", slowest, MAX_SECONDS_TO_TELL, "s in all"),
+        also="all UNAVAILABLE",
+        passed=is_told,
     )
-    record(
-        row="kill -9 of the gateway: first answer after its restart",
-        figure=back,
-        unit="s",
-        bar=f"<= {MAX_SECONDS_TO_RESTART:g}, backends free",
-        passed=again.is_ok,
-        in_time=back <= MAX_SECONDS_TO_RESTART,
-    )
+    row = f"{row}: first answer after its restart"
+    sheet.expect_in_time(row, back, MAX_SECONDS_TO_RESTART, also="backends free", passed=again.is_ok)
 
 
 @pytest.mark.faults
-async def test_kill_of_a_child_of_tandem_up(tmp_path: Path, record: Record) -> None:
+async def test_kill_of_a_child_of_tandem_up(tmp_path: Path, sheet: Sheet) -> None:
     """The parallel backend of a running `tandem up` dies by kill -9; nobody does anything."""
     with tandem_up(tmp_path) as product:
         await product.ready()
         first = product.parallel.pid
         product.parallel.signal(signal.SIGKILL)
         began = time.monotonic()
-        back = await replaced(product.parallel, first)
+        back = await wait_replaced(product.parallel, first)
         async with Client(product.address) as client:
             # The gateway asks for health once a second: until then it does not know that the process is another one.
             again = await PARALLEL.unary.call(client, 1)
@@ -102,17 +90,11 @@ async def test_kill_of_a_child_of_tandem_up(tmp_path: Path, record: Record) -> N
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
                 again = await PARALLEL.unary.call(client, 1)
         seconds = time.monotonic() - began
-    record(
-        row="kill -9 of a child of `tandem up`: serving again",
-        figure=seconds,
-        unit="s" if back else "s without another process",
-        bar=f"<= {MAX_SECONDS_TO_RESTART:g}",
-        passed=again.is_ok,
-        in_time=seconds <= MAX_SECONDS_TO_RESTART,
-    )
+    row, unit = "kill -9 of a child of `tandem up`: serving again", "s" if back else "s without another process"
+    sheet.expect_in_time(row, seconds, MAX_SECONDS_TO_RESTART, unit, passed=again.is_ok)
 
 
-async def replaced(server: Server, pid: int) -> bool:
+async def wait_replaced(server: Server, pid: int) -> bool:
     """Return whether another process than `pid` runs within the time that a restart may take."""
     with suppress(TimeoutError):
         async with asyncio.timeout(MAX_SECONDS_TO_RESTART):

@@ -11,16 +11,16 @@ from tests.effort import Effort
 from tests.faults.attacks.one_caller import ATTACKS, Attack, attacking
 from tests.faults.attacks.peak_memory import MIB
 from tests.faults.clients import GENERATE, SAMPLE, quantile
-from tests.faults.figures import record_failed
+from tests.faults.figures import expect_answers
 from tests.faults.history import STRAGGLERS_SECONDS
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 from tests.faults.scrape import scrape
 
 MAX_RATIO = 5.0
 LIMITS_MIB = {"gateway": 1536, "sequential": 1024, "parallel": 1024}  # of the containers
-MAX_SHARE = 0.7
+MAX_PERCENT = 70.0
 
 
 async def _let_go(product: Product) -> None:
@@ -35,12 +35,12 @@ async def _let_go(product: Product) -> None:
 def _resident_bytes(pid: int) -> int:
     """Return what a process and its children hold."""
     process = psutil.Process(pid)
-    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
+    return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 async def test_what_one_caller_takes(
-    attack: Attack, product: Product, neighbour: Neighbour, effort: Effort, record: Record
+    attack: Attack, product: Product, neighbour: Neighbour, effort: Effort, sheet: Sheet
 ) -> None:
     """The attack goes on for 60 s (2 in quick runs), and a light client calls one after another."""
     row = f"one caller: {attack.__name__.replace('_', ' ')}"
@@ -48,24 +48,14 @@ async def test_what_one_caller_takes(
     async with neighbour.beside(product.address, (path,)) as observed:
         with attacking(attack, product.address, product.web_address):
             await observed.lasting(effort.of(2.0, 60.0))
-            memory = {each.name: _resident_bytes(each.pid) / MIB for each in product.servers}
+            memory = {server.name: _resident_bytes(server.pid) / MIB for server in product.servers}
     await _let_go(product)
-    alone, beside = (quantile([each for _, _, each in calls], 0.99) for calls in (observed.quiet, observed.beside))
-    record_failed(record, row, observed)
-    record(
-        row=f"{row}: light client's p99",
-        figure=beside / max(alone, 1e-4),
-        unit=f"times {alone * 1e3:.1f} ms without it",
-        bar=f"<= {MAX_RATIO:g}",
-        passed=True,
-        in_time=beside <= MAX_RATIO * alone,
+    alone, beside = (
+        quantile([seconds for _, _, seconds in calls], 0.99) for calls in (observed.quiet, observed.beside)
     )
+    expect_answers(sheet, row, observed)
+    ratio, unit = beside / max(alone, 1e-4), f"times {alone * 1e3:.1f} ms without it"
+    sheet.expect_in_time(f"{row}: light client's p99", ratio, MAX_RATIO, unit)
     fullest = max(memory, key=lambda name: memory[name] / LIMITS_MIB[name])
-    share = memory[fullest] / LIMITS_MIB[fullest]
-    record(
-        row=f"{row}: memory",
-        figure=100 * share,
-        unit=f"% of the container's limit ({fullest}, {memory[fullest]:.0f} MiB)",
-        bar=f"<= {100 * MAX_SHARE:g} %",
-        passed=share <= MAX_SHARE,
-    )
+    percent, unit = 100 * memory[fullest] / LIMITS_MIB[fullest], f"({fullest}, {memory[fullest]:.0f} MiB)"
+    sheet.expect_at_most(f"{row}: memory", percent, MAX_PERCENT, f"% of the container's limit {unit}")

@@ -5,12 +5,9 @@ import pytest
 from tandem.gan.v1 import gan_pb2
 from tests.effort import Effort
 from tests.faults.attacks.connection import connected
-from tests.faults.attacks.rapid_reset import reset_rapidly
+from tests.faults.attacks.grpc_stream import reset_rapidly
 from tests.faults.clients import GENERATE, SAMPLE_STREAM, images, picture
-from tests.faults.figures import paths_of, record_observed
-from tests.faults.neighbour import Neighbour
-from tests.faults.product import Product
-from tests.faults.report import Record
+from tests.faults.figures import Watch
 
 REQUESTS = {
     GENERATE: picture(1, n=4).SerializeToString(),
@@ -21,17 +18,11 @@ ATTACKED = [("gateway", GENERATE), ("gateway", SAMPLE_STREAM), ("sequential", GE
 
 
 @pytest.mark.parametrize(("which", "path"), ATTACKED)
-async def test_rapid_resets_hold_nobody_up(
-    which: str, path: str, product: Product, neighbour: Neighbour, effort: Effort, record: Record
-) -> None:
+async def test_rapid_resets_hold_nobody_up(which: str, path: str, watch: Watch, effort: Effort) -> None:
     """Streams opened and reset at once, half of them with their whole message, and a good client beside them."""
-    server, count = getattr(product, which), effort.of(500, 10_000)
-    history = await product.history_at(server)
-    async with neighbour.beside(server.address, paths_of(which), history) as observed:
+    count, row = effort.of(500, 10_000), f"rapid reset of {path.rpartition('/')[2]}, {which}"
+    async with watch.attack(which, row, max_mib=None) as attacked:
         for message in (None, REQUESTS[path]) * NUM_ROUNDS:
-            async with connected(server.address) as connection:
+            async with connected(attacked.server.address) as connection:
                 num_sent = await reset_rapidly(connection, path, message, count // (2 * NUM_ROUNDS))
-            for _ in range(num_sent):
-                history.note_left(path, was_heard=False)
-    record_observed(record, f"rapid reset of {path.rpartition('/')[2]}, {which}", observed)
-    await history.counters_equal()
+            attacked.history.unheard[path] += num_sent

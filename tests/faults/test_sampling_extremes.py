@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.faults.attacks.pairwise import pairwise
 from tests.faults.clients import COMPLETE, Client
 from tests.faults.history import History
 from tests.faults.product import Product, backend
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 from tests.faults.server import Server
 
 Case = dict[str, Any]
@@ -42,41 +42,39 @@ EXTREMES: dict[str, Sequence[Any]] = {
 }
 
 
-async def test_sampling_extremes_of_pictures(product: Product, effort: Effort, record: Record) -> None:
+async def test_sampling_extremes_of_pictures(product: Product, effort: Effort, sheet: Sheet) -> None:
     """Complete of fashion-ar with all sampling parameters at their extremes, pairwise; every call must end in OK, with
     finite numbers, or in INVALID_ARGUMENT."""
-    history, pid = await product.history(), product.sequential.pid
-    request = ar_pb2.CompleteRequest(generate=ar_pb2.GenerateRequest(model="fashion-ar", class_label=3))
-    await _try_all("fashion-ar", product.gateway, request, effort.of(1, 5), history, record)
-    record_deaths(record, "fashion-ar", pid != product.sequential.pid)
-    await history.counters_equal()
-
-
-@pytest.fixture
-def text_backend(tmp_path: Path) -> Iterator[Server]:
-    """A sequential backend with the text model; loading takes some seconds."""
-    with backend(tmp_path, "services.ar", "--models", '["smollm2-135m-instruct"]') as own:
-        yield own.server
+    history, server = await product.history(), product.sequential
+    request = ar_pb2.GenerateRequest(model="fashion-ar", class_label=3)
+    await _try_all("fashion-ar", product.address, server, request, history, sheet, effort.of(1, 5))
 
 
 @pytest.mark.model
 @pytest.mark.faults
-async def test_sampling_extremes_of_texts(text_backend: Server, effort: Effort, record: Record) -> None:
+async def test_sampling_extremes_of_texts(tmp_path: Path, sheet: Sheet) -> None:
     """Complete of smollm2 with all sampling parameters at their extremes, pairwise; every call must end in OK, with
     finite numbers, or in INVALID_ARGUMENT."""
-    await text_backend.ready()
-    history, pid = await History(text_backend).begin(), text_backend.pid
-    prompt = ar_pb2.GenerateRequest(model="smollm2-135m-instruct", text="hi")
-    await _try_all("smollm2", text_backend, ar_pb2.CompleteRequest(generate=prompt), 1, history, record)
-    record_deaths(record, "smollm2", pid != text_backend.pid)
-    await history.counters_equal()
+    async with backend(tmp_path, "sequential", 0, "--models", '["smollm2-135m-instruct"]') as server:
+        history, prompt = (
+            await History(server).begin(),
+            ar_pb2.GenerateRequest(model="smollm2-135m-instruct", text="hi"),
+        )
+        await _try_all("smollm2", server.address, server, prompt, history, sheet)
 
 
 async def _try_all(
-    model: str, server: Server, request: ar_pb2.CompleteRequest, num_seeds: int, history: History, record: Record
+    model: str,
+    address: str,
+    server: Server,
+    request: ar_pb2.GenerateRequest,
+    history: History,
+    sheet: Sheet,
+    num_seeds: int = 1,
 ) -> None:
-    """Try each value by itself, then all pairs of those that were accepted, and note the row."""
-    async with Client(server.address, history) as client:
+    """Try each value by itself, then all pairs of those that were accepted, and note whether `server` outlives it."""
+    pid = server.pid
+    async with Client(address, history) as client:
         alone = [{name: value} for name, values in EXTREMES.items() for value in values]
         found = await _verdicts(client, request, alone)
         accepted = {name: [case[name] for case, code in found if name in case and code == "OK"] for name in EXTREMES}
@@ -84,16 +82,17 @@ async def _try_all(
         found += await _verdicts(client, request, pairs)
     bad = [f"{code}: {case}" for case, code in found if code not in ("OK", "INVALID_ARGUMENT")]
     codes = Counter(code for _, code in found)
-    record(
-        row=f"sampling extremes, {model}",
-        figure=len(bad),
-        unit=f"other ends in {len(found)} cases, {dict(codes)}; the first: {bad[0] if bad else 'none'}",
+    sheet.expect(
+        *(f"sampling extremes, {model}", len(bad)),
+        f"other ends in {len(found)} cases, {dict(codes)}; the first: {bad[0] if bad else 'none'}",
         bar="0; all pairs of accepted values OK",
         passed=not bad and all(code == "OK" for _, code in found[len(alone) :]),
     )
+    sheet.expect_none(f"deaths by sampling, {model}", int(server.pid != pid), "deaths")
+    await history.counters_equal()
 
 
-async def _verdicts(client: Client, request: ar_pb2.CompleteRequest, cases: Sequence[Case]) -> list[tuple[Case, str]]:
+async def _verdicts(client: Client, request: ar_pb2.GenerateRequest, cases: Sequence[Case]) -> list[tuple[Case, str]]:
     """Return how each case ended, some at a time."""
     found, waiting = list[tuple[Case, str]](), iter(cases)
 
@@ -105,18 +104,12 @@ async def _verdicts(client: Client, request: ar_pb2.CompleteRequest, cases: Sequ
     return found
 
 
-async def _verdict(client: Client, request: ar_pb2.CompleteRequest, case: Case) -> str:
+async def _verdict(client: Client, request: ar_pb2.GenerateRequest, case: Case) -> str:
     """Return the code that a case ends in, or the field of a good reply that is not finite."""
     given = {name: value for name, value in case.items() if value is not UNSET}
-    mine = ar_pb2.CompleteRequest()
-    mine.CopyFrom(request)
+    mine = ar_pb2.CompleteRequest(generate=request)
     mine.generate.sampling.CopyFrom(ar_pb2.SamplingParams(**given))
     mine.generate.logprobs, mine.generate.top_logprobs = True, 5
     ended = await client.call(COMPLETE, mine, timeout_seconds=LIMIT_SECONDS)
     culprit = first_not_finite(ended.last) if ended.is_ok else None
     return f"NOT FINITE {culprit}" if culprit else ended.code
-
-
-def record_deaths(record: Record, model: str, has_died: bool) -> None:
-    """Note whether the backend was another process at the end."""
-    record(row=f"deaths by sampling, {model}", figure=has_died, unit="deaths", bar="0", passed=not has_died)

@@ -1,5 +1,6 @@
 """Callers that do not read what they asked for, or read it a few bytes at a time."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -9,13 +10,9 @@ from tandem.gan.v1 import gan_pb2
 from tests.effort import Effort
 from tests.faults.attacks.connection import Connection, connected
 from tests.faults.attacks.grpc_stream import begin
-from tests.faults.attacks.peak_memory import PeakMemory
 from tests.faults.clients import GENERATE, SAMPLE_STREAM, images, picture
-from tests.faults.figures import paths_of, record_files, record_growth, record_observed
+from tests.faults.figures import Watch
 from tests.faults.history import History
-from tests.faults.neighbour import Neighbour
-from tests.faults.product import Product
-from tests.faults.report import Record
 
 NUM_STREAMS = 50
 NUM_LARGE = 20
@@ -38,83 +35,46 @@ def _picture() -> bytes:
 
 # Together no more than the queues hold, so that nobody is refused: 50 sequences of 64, 3,200 images of 4,096.
 REQUESTS = {GENERATE: _picture(), SAMPLE_STREAM: _drawing(64)}
-ATTACKED = [
-    *(("gateway", path, window) for path in (GENERATE, SAMPLE_STREAM) for window in (0, 20_000)),
-    ("sequential", GENERATE, 20_000),
-    ("parallel", SAMPLE_STREAM, 20_000),
+LARGE = _drawing(2_000)  # 6 MB each: an unbounded server would draw and keep all of it
+READERS = [
+    *(("gateway", path, window, "stalled") for path in (GENERATE, SAMPLE_STREAM) for window in (0, 20_000)),
+    ("sequential", GENERATE, 20_000, "stalled"),
+    ("parallel", SAMPLE_STREAM, 20_000, "stalled"),
+    *((which, SAMPLE_STREAM, 20_000, "large") for which in ("gateway", "parallel")),
+    *(("gateway", path, SLOW_BYTES, "slow") for path in (GENERATE, SAMPLE_STREAM)),
 ]
+ROWS = {
+    "stalled": "stalled readers of {rpc}, window {window}, {which}",
+    "large": "large streams that stall, {which}",
+    "slow": "slow readers of {rpc}, {which}",
+}
 
 
-@pytest.mark.parametrize(("which", "path", "window"), ATTACKED)
-async def test_readers_that_stall_cost_little(
-    which: str, path: str, window: int, product: Product, neighbour: Neighbour, effort: Effort, record: Record
-) -> None:
-    """50 streams with large replies whose flow control window stays shut, or shuts after 20 kB; then the callers
-    leave."""
-    server = getattr(product, which)
-    history, before = await product.history_at(server), server.reading()
-    peaks = {each.name: PeakMemory(each.pid) for each in product.servers}
+@pytest.mark.parametrize(("which", "path", "window", "kind"), READERS)
+async def test_readers_cost_little(which: str, path: str, window: int, kind: str, watch: Watch, effort: Effort) -> None:
+    """50 streams with large replies whose flow control window stays shut, shuts after 20 kB or is opened by 2 kB at a
+    time, each in turn, and 20 streams of 6 MB; then the callers leave."""
+    row = ROWS[kind].format(rpc=path.rpartition("/")[2], window=window, which=which)
+    message, count = (LARGE, NUM_LARGE) if kind == "large" else (REQUESTS[path], NUM_STREAMS)
     async with (
-        neighbour.beside(server.address, paths_of(which), history) as observed,
-        connected(server.address, window) as connection,
+        watch.attack(which, row) as attacked,
+        connected(attacked.server.address, window) as connection,
     ):
-        numbers = [await begin(connection, path, REQUESTS[path]) for _ in range(NUM_STREAMS)]
-        await observed.lasting(effort.of(1.5, 10.0))
-        _note(connection, numbers, path, history)
-    growth = {name: peak.growth_mib() for name, peak in peaks.items()}
-    row = f"stalled readers of {path.rpartition('/')[2]}, window {window}, {which}"
-    record_growth(record, row, growth)
-    record_observed(record, row, observed)
-    await record_files(record, row, server, before)
-    await history.counters_equal()
+        numbers = [await begin(connection, path, message) for _ in range(count)]
+        if kind == "slow":
+            await _read_slowly(connection, numbers, effort.of(15, 200))
+        else:
+            await attacked.observed.lasting(effort.of(1.5, 10.0))
+        _note(connection, numbers, path, attacked.history)
 
 
-@pytest.mark.parametrize("which", ["gateway", "parallel"])
-async def test_large_streams_that_stall_are_not_buffered(
-    which: str, product: Product, neighbour: Neighbour, effort: Effort, record: Record
-) -> None:
-    """20 streams of 6 MB each whose window shuts after 20 kB; then the callers leave."""
-    server = getattr(product, which)
-    history = await product.history_at(server)
-    peaks = {each.name: PeakMemory(each.pid) for each in product.servers}
-    async with (
-        neighbour.beside(server.address, paths_of(which), history) as observed,
-        connected(server.address, 20_000) as connection,
-    ):
-        numbers = [await begin(connection, SAMPLE_STREAM, _drawing(2_000)) for _ in range(NUM_LARGE)]
-        # A time in which an unbounded server would draw and keep all of it.
-        await observed.lasting(effort.of(1.5, 10.0))
-        _note(connection, numbers, SAMPLE_STREAM, history)
-    row = f"large streams that stall, {which}"
-    record_growth(record, row, {name: peak.growth_mib() for name, peak in peaks.items()})
-    record_observed(record, row, observed)
-    await history.counters_equal()
-
-
-@pytest.mark.parametrize(("which", "path"), [("gateway", GENERATE), ("gateway", SAMPLE_STREAM)])
-async def test_readers_that_are_slow_cost_little(
-    which: str, path: str, product: Product, neighbour: Neighbour, effort: Effort, record: Record
-) -> None:
-    """50 streams with large replies, read 2 kB at a time, each in turn; then the callers leave."""
-    server = getattr(product, which)
-    history = await product.history_at(server)
-    peaks = {each.name: PeakMemory(each.pid) for each in product.servers}
-    async with (
-        neighbour.beside(server.address, paths_of(which), history) as observed,
-        connected(server.address, SLOW_BYTES) as connection,
-    ):
-        numbers = [await begin(connection, path, REQUESTS[path]) for _ in range(NUM_STREAMS)]
-        for _ in range(effort.of(15, 200)):
-            for number in numbers:
-                # Before anything has come there is nothing to make room for: Envoy takes that for a flood of frames.
-                if connection.stream(number).num_bytes:
-                    await connection.grant(number, SLOW_BYTES)
-            await observed.lasting(0.05)
-        _note(connection, numbers, path, history)
-    row = f"slow readers of {path.rpartition('/')[2]}, {which}"
-    record_growth(record, row, {name: peak.growth_mib() for name, peak in peaks.items()})
-    record_observed(record, row, observed)
-    await history.counters_equal()
+async def _read_slowly(connection: Connection, numbers: Sequence[int], num_rounds: int) -> None:
+    for _ in range(num_rounds):
+        for number in numbers:
+            # Before anything has come there is nothing to make room for: Envoy takes that for a flood of frames.
+            if connection.stream(number).num_bytes:
+                await connection.grant(number, SLOW_BYTES)
+        await asyncio.sleep(0.05)
 
 
 def _note(connection: Connection, numbers: Sequence[int], path: str, history: History) -> None:

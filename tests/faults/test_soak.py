@@ -11,7 +11,7 @@ from tests.faults.history import History
 from tests.faults.loads import MAX_CALLS, SEQUENTIAL, Kind, streamed
 from tests.faults.product import Product
 from tests.faults.readings import Reading, slope
-from tests.faults.report import Record
+from tests.faults.report import Sheet
 
 SOAK_SECONDS = 600.0
 READ_EVERY_SECONDS = 2.0
@@ -86,7 +86,7 @@ async def soak(product: Product, history: History) -> Readings:
 
 @pytest.mark.faults
 @pytest.mark.timeout(2 * SOAK_SECONDS)
-async def test_soak(product: Product, history: History, record: Record) -> None:
+async def test_soak(product: Product, history: History, sheet: Sheet) -> None:
     """Ten minutes of 12 callers: unary and streamed, both paradigms, refused and cancelled calls; slopes of the second
     half.
     """
@@ -95,20 +95,8 @@ async def test_soak(product: Product, history: History, record: Record) -> None:
     await history.counters_equal()
     for server in product.servers:
         row = f"soak, {server.name} process"
-        growth = readings.growth(server.name, "rss_bytes")
-        record(
-            row=f"{row}: memory",
-            figure=growth,
-            unit=f"bytes a call over {readings.num_calls_fitted:.0f} calls",
-            bar=f"<= {MAX_BYTES_A_CALL:g}",
-            passed=growth <= MAX_BYTES_A_CALL,
-        )
+        growth, fitted = readings.growth(server.name, "rss_bytes"), readings.num_calls_fitted
+        sheet.expect_at_most(f"{row}: memory", growth, MAX_BYTES_A_CALL, f"bytes a call over {fitted:.0f} calls")
         for what, word in (("num_fds", "files"), ("num_threads", "threads")):
-            drift = readings.growth(server.name, what) * readings.num_calls_fitted
-            record(
-                row=f"{row}: {word}",
-                figure=drift,
-                unit="more by the fit",
-                bar=f"<= {MAX_DRIFT:g}",
-                passed=drift <= MAX_DRIFT,
-            )
+            drift = readings.growth(server.name, what) * fitted
+            sheet.expect_at_most(f"{row}: {word}", drift, MAX_DRIFT, "more by the fit")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from tests.model_fuzz.bytes_mutation import damage
+
 HUGE_LENGTHS = (b"\xff\xff\xff\xff\x0f", b"\xff\xff\xff\xff\x07", b"\xff" * 9 + b"\x01", b"\x80" * 10 + b"\x01")
 MAX_DEPTH = 20_000
 
@@ -16,15 +18,8 @@ def mutate_bytes(raw: bytes, other: bytes, random: Random) -> bytes:
     return raw
 
 
-def _flip_bits(raw: bytes, _: bytes, random: Random) -> bytes:
-    changed = bytearray(raw or b"\0")
-    for _index in range(random.choice((1, 1, 2, 8, 64))):
-        changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
-    return bytes(changed)
-
-
-def _truncate(raw: bytes, _: bytes, random: Random) -> bytes:
-    return raw[: random.randrange(len(raw) + 1)]
+def _damage(raw: bytes, _: bytes, random: Random) -> bytes:
+    return damage(raw, random)[0]
 
 
 def _splice(raw: bytes, other: bytes, random: Random) -> bytes:
@@ -37,11 +32,6 @@ def _concatenate(raw: bytes, other: bytes, _: Random) -> bytes:
 
 def _repeat(raw: bytes, _: bytes, random: Random) -> bytes:
     return raw * random.choice((2, 3, 20))
-
-
-def _insert_noise(raw: bytes, _: bytes, random: Random) -> bytes:
-    place = random.randrange(len(raw) + 1)
-    return raw[:place] + random.randbytes(random.choice((1, 2, 8, 200))) + raw[place:]
 
 
 def _add_unknown_fields(raw: bytes, _: bytes, random: Random) -> bytes:
@@ -68,20 +58,15 @@ def _nest_messages(raw: bytes, _: bytes, random: Random) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
+    low, high = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _varint(high) if high else bytes([low])
 
 
 MUTATIONS: Sequence[Callable[[bytes, bytes, Random], bytes]] = (
-    _flip_bits,
-    _truncate,
+    *(_damage,) * 3,
     _splice,
     _concatenate,
     _repeat,
-    _insert_noise,
     _add_unknown_fields,
     _claim_huge_length,
     _nest_groups,

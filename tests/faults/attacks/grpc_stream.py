@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from tests.faults.attacks.connection import Connection, Header
 
+FLUSH_EVERY = 50  # streams of a rapid reset
 PREFIX = struct.Struct(">BI")  # compressed flag, length
 
 PACKERS: Mapping[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
@@ -39,3 +40,21 @@ async def begin(connection: Connection, path: str, message: bytes, *more: Header
     number = connection.open_stream(call_headers(path, *more, timeout=timeout))
     await connection.send(number, framed(message))
     return number
+
+
+async def reset_rapidly(connection: Connection, path: str, message: bytes | None, num_streams: int) -> int:
+    """Open and reset so many streams, with their message or without; return how many were sent before a GOAWAY.
+
+    It costs a server work and its caller nothing.
+    """
+    for number in range(num_streams):
+        if connection.closed.is_set():
+            return number
+        stream = connection.open_stream(call_headers(path))
+        if message is not None:
+            await connection.send(stream, framed(message))
+        connection.reset(stream)
+        if number % FLUSH_EVERY == 0:
+            await connection.flush()
+    await connection.flush()
+    return num_streams

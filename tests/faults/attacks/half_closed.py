@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.faults.attacks.connection import Connection
@@ -12,39 +12,9 @@ from tests.faults.attacks.grpc_stream import call_headers, framed
 HANGS = "hangs"
 NO_STATUS = "no status"
 
-Opening = Callable[[Connection, str], Awaitable[int]]
-
-
-async def _headers_alone(connection: Connection, path: str) -> int:
-    number = connection.open_stream(call_headers(path), end_stream=True)
-    await connection.flush()
-    return number
-
-
-async def _ended_with(connection: Connection, path: str, data: bytes) -> int:
-    number = connection.open_stream(call_headers(path))
-    await connection.send(number, data)
-    return number
-
-
-async def _empty_data(connection: Connection, path: str) -> int:
-    return await _ended_with(connection, path, b"")
-
-
-async def _torn_prefix(connection: Connection, path: str) -> int:
-    return await _ended_with(connection, path, framed(b"x" * 100)[:3])
-
-
-async def _torn_message(connection: Connection, path: str) -> int:
-    return await _ended_with(connection, path, framed(b"x" * 100)[:50])
-
-
-WAYS: Mapping[str, Opening] = {
-    "headers alone": _headers_alone,
-    "an empty frame": _empty_data,
-    "a torn prefix": _torn_prefix,
-    "a torn message": _torn_message,
-}
+_WHOLE = framed(b"x" * 100)
+# What is sent behind the headers; None: nothing, not even an empty frame.
+BODIES: tuple[bytes | None, ...] = (None, b"", _WHOLE[:3], _WHOLE[:50])
 
 
 @dataclass(frozen=True)
@@ -52,19 +22,24 @@ class Ending:
     """How one half-closed call ended: the number of a gRPC status, or one of HANGS and NO_STATUS."""
 
     path: str
-    way: str
     status: int | str
 
 
 async def half_close(connection: Connection, paths: Sequence[str], limit_seconds: float) -> list[Ending]:
-    """Half-close a call of each path in each way, all at once, and return how each ended within the limit."""
-    calls = [(path, way, await opening(connection, path)) for path in paths for way, opening in WAYS.items()]
+    """Half-close a call of each path behind each of BODIES, all at once, and return how each ended within the limit."""
+    calls = [(path, await _open(connection, path, body)) for path in paths for body in BODIES]
     return await asyncio.gather(*(_ending(connection, *call, limit_seconds) for call in calls))
 
 
-async def _ending(connection: Connection, path: str, way: str, number: int, limit_seconds: float) -> Ending:
+async def _open(connection: Connection, path: str, body: bytes | None) -> int:
+    number = connection.open_stream(call_headers(path), end_stream=body is None)
+    await (connection.flush() if body is None else connection.send(number, body))
+    return number
+
+
+async def _ending(connection: Connection, path: str, number: int, limit_seconds: float) -> Ending:
     try:
         stream = await connection.answer(number, limit_seconds)
     except TimeoutError:
-        return Ending(path, way, HANGS)
-    return Ending(path, way, NO_STATUS if stream.status is None else stream.status)
+        return Ending(path, HANGS)
+    return Ending(path, NO_STATUS if stream.status is None else stream.status)

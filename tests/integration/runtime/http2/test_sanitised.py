@@ -17,8 +17,7 @@ import pytest
 
 from runtime.http2.build import http2_recipe
 from tests.faults.attacks.connection import connected
-from tests.faults.attacks.grpc_stream import begin, call_headers, framed
-from tests.faults.attacks.rapid_reset import reset_rapidly
+from tests.faults.attacks.grpc_stream import begin, call_headers, framed, reset_rapidly
 from tests.sanitised import SANITISERS, compile_sanitised
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
