@@ -51,24 +51,19 @@ def test_a_bad_value_names_its_key_in_all_spellings(monkeypatch, capsys):
     assert "less than or equal to 65535" in message
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"port = \n", "tandem.toml: not valid TOML: Invalid value (at line 1, column 8)"),
-        (b"# caf\xe9\n", "tandem.toml: not a text in UTF-8"),
-        (b"demo = 3\n", "tandem.toml: demo: 3: it should be a table, [demo]"),
-    ],
-)
-def test_a_file_that_is_none_is_one_line(monkeypatch, empty_folder, capsys, content, reason):
-    (empty_folder / "tandem.toml").write_bytes(content)
-    assert refusal(monkeypatch, capsys) == reason
-
-
-@pytest.mark.parametrize("variable", ["TANDEM_MODELS", "TANDEM_DEMO_MODELS"])
-def test_a_variable_that_is_no_json_is_one_line(monkeypatch, capsys, variable):
-    monkeypatch.setenv(variable, "fashion-gan")
-    line = refusal(monkeypatch, capsys)
-    assert line == 'models (--models, TANDEM_MODELS): \'fashion-gan\': Input should be a valid list, as in ["a", "b"]'
+def test_what_is_no_toml_or_no_json_is_one_line(monkeypatch, empty_folder, capsys):
+    for content, reason in (
+        (b"port = \n", "not valid TOML: Invalid value (at line 1, column 8)"),
+        (b"# caf\xe9\n", "not a text in UTF-8"),
+        (b"demo = 3\n", "demo: 3: it should be a table, [demo]"),
+    ):
+        (empty_folder / "tandem.toml").write_bytes(content)
+        assert refusal(monkeypatch, capsys) == f"tandem.toml: {reason}"
+    (empty_folder / "tandem.toml").unlink()
+    for variable in ("TANDEM_MODELS", "TANDEM_DEMO_MODELS"):
+        monkeypatch.setenv(variable, "fashion-gan")
+        line = 'models (--models, TANDEM_MODELS): \'fashion-gan\': Input should be a valid list, as in ["a", "b"]'
+        assert refusal(monkeypatch, capsys) == line
 
 
 def refusal(monkeypatch, capsys, *arguments: str) -> str:

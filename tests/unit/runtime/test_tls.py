@@ -29,41 +29,30 @@ def encrypted(path):
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
 
 
-@pytest.mark.parametrize(
-    "content", ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "half"]
-)
-def test_what_is_no_certificate(good, tmp_path, content):
-    path = tmp_path / "x.pem"
-    path.write_text(good.cert.read_text()[:200] if content == "half" else content)
-    with pytest.raises(TlsFileError, match=r"^tls_cert: .*x\.pem: there is no certificate in PEM format in it$"):
-        Identity(path, good.key).check(CERT, KEY)
-    with pytest.raises(TlsFileError, match=r"^tls_client_ca: .*x\.pem: there is no certificate in PEM format in it$"):
-        read_server_tls(good, "tls_client_ca", path)
+def test_a_file_that_is_of_no_use_is_named_with_what_is_wrong(authority, good, tmp_path):
+    path, other = tmp_path / "x.pem", authority.issue("other").key
+    no_certificate = r"^tls_cert: .*x\.pem: there is no certificate in PEM format in it$"
+    broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    for content in ("", "hello", broken, good.cert.read_text()[:200]):
+        path.write_text(content)
+        with pytest.raises(TlsFileError, match=no_certificate):
+            Identity(path, good.key).check(CERT, KEY)
+        with pytest.raises(TlsFileError, match=no_certificate.replace(CERT, "tls_client_ca")):
+            read_server_tls(good, "tls_client_ca", path)
+    path.write_bytes(encrypted(good.key))
+    for key, reason in (
+        (other, f"the key does not belong to the certificate in {good.cert}$"),
+        (path, "the key is encrypted"),
+        (good.cert, "there is no private key in PEM format in it$"),
+    ):
+        with pytest.raises(TlsFileError, match=f"^tls_key: {key}: {reason}"):
+            Identity(good.cert, key).check(CERT, KEY)
 
 
 def test_a_certificate_with_comments_in_any_encoding(good, tmp_path):
     path = tmp_path / "x.pem"
     path.write_bytes(b"subject=CN=\xfcber\n" + good.cert.read_bytes())
     Identity(path, good.key).check(CERT, KEY)
-
-
-def test_a_key_to_another_certificate(good, authority):
-    other = authority.issue("other")
-    with pytest.raises(TlsFileError) as caught:
-        Identity(good.cert, other.key).check(CERT, KEY)
-    assert str(caught.value) == f"tls_key: {other.key}: the key does not belong to the certificate in {good.cert}"
-
-
-def test_a_key_with_a_passphrase(good, tmp_path):
-    path = tmp_path / "x.key"
-    path.write_bytes(encrypted(good.key))
-    with pytest.raises(TlsFileError, match=r"^tls_key: .*x\.key: the key is encrypted"):
-        Identity(good.cert, path).check(CERT, KEY)
-
-
-def test_what_is_no_key(good):
-    with pytest.raises(TlsFileError, match=r"^tls_key: .*: there is no private key in PEM format in it$"):
-        Identity(good.cert, good.cert).check(CERT, KEY)
 
 
 def test_halves_of_a_pair(good, authority):

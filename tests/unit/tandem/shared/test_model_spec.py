@@ -6,29 +6,25 @@ MINIMAL = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
 TRANSFORMER = 'kind = "transformer"\nmodality = "text"\nlicence = "MIT"\n'
 
 
-@pytest.fixture
-def repository(tmp_path):
-    (tmp_path / "one").mkdir()
-    return ModelRepository(tmp_path)
+RANGE = r"image\.value_range: .* accepted: two finite numbers, the lower one first"
+NO_PIXELS = r"one/model\.toml: image\.shape\[0\]: Input should be greater than 0"
 
 
-@pytest.mark.parametrize("value", ["[0.0, 0.0]", "[1, -1]", "[nan, inf]", "[-inf, 0.0]", "[0.0, nan]"])
-def test_a_range_of_values_must_be_one(repository, tmp_path, value):
-    (tmp_path / "one" / "model.toml").write_text(f"{MINIMAL}[image]\nshape = [8, 8, 1]\nvalue_range = {value}\n")
-    with pytest.raises(ModelError, match=r"image\.value_range: .* accepted: two finite numbers, the lower one first"):
-        repository.get("one")
-
-
-@pytest.mark.parametrize("shape", ["[0, 8, 1]", "[-8, -8, 1]"])
-def test_an_image_has_pixels(repository, tmp_path, shape):
-    (tmp_path / "one" / "model.toml").write_text(f"{MINIMAL}[image]\nshape = {shape}\n")
-    with pytest.raises(ModelError, match=r"one/model\.toml: image\.shape\[0\]: Input should be greater than 0"):
-        repository.get("one")
+def assert_refused(folder, content, message):
+    (folder / "one").mkdir()
+    (folder / "one" / "model.toml").write_text(content)
+    with pytest.raises(ModelError, match=message):
+        ModelRepository(folder).get("one")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        *(
+            (f"{MINIMAL}[image]\nshape = [8, 8, 1]\nvalue_range = {value}\n", RANGE)
+            for value in ("[0.0, 0.0]", "[1, -1]", "[nan, inf]", "[-inf, 0.0]", "[0.0, nan]")
+        ),
+        *((f"{MINIMAL}[image]\nshape = {shape}\n", NO_PIXELS) for shape in ("[0, 8, 1]", "[-8, -8, 1]")),
         (f'{TRANSFORMER}huggingface = "."\ngguf = "a.gguf"', "huggingface and gguf: a transformer is loaded from one"),
         (f'{TRANSFORMER}generator = "a.onnx"', "generator: this kind of model, text transformer, has none"),
         (f'{TRANSFORMER}diversity = "a.json"', "diversity: this kind of model, text transformer, has none"),
@@ -38,10 +34,8 @@ def test_an_image_has_pixels(repository, tmp_path, shape):
         (f'kv_cache_dtype = "int8"\n{MINIMAL}', "kv_cache_dtype: this kind of model, image gan, has none"),
     ],
 )
-def test_a_key_that_would_have_no_effect_is_refused(repository, tmp_path, content, message):
-    (tmp_path / "one" / "model.toml").write_text(content)
-    with pytest.raises(ModelError, match=message):
-        repository.get("one")
+def test_a_value_out_of_range_and_a_key_that_would_have_no_effect_are_refused(tmp_path, content, message):
+    assert_refused(tmp_path, content, message)
 
 
 IMAGE_TRANSFORMER = """
@@ -78,11 +72,9 @@ decoder = "decoder.onnx"
         ('modality = "image"', 'modality = "text"', "image_tokens: this kind of model, text transformer, has none"),
     ],
 )
-def test_a_sequential_image_model_that_does_not_fit_itself(tmp_path, repository, before, after, message):
+def test_a_sequential_image_model_that_does_not_fit_itself(tmp_path, before, after, message):
     assert before in IMAGE_TRANSFORMER
-    (tmp_path / "one" / "model.toml").write_text(IMAGE_TRANSFORMER.replace(before, after))
-    with pytest.raises(ModelError, match=message):
-        repository.get("one")
+    assert_refused(tmp_path, IMAGE_TRANSFORMER.replace(before, after), message)
 
 
 INT8 = f"""{MINIMAL}
@@ -108,11 +100,9 @@ num_images = 10000
         ("0" * 64, "0", r"int8\.sha256"),
     ],
 )
-def test_an_int8_form_that_does_not_fit_is_told(tmp_path, repository, before, after, message):
+def test_an_int8_form_that_does_not_fit_is_told(tmp_path, before, after, message):
     assert before in INT8
     text = INT8.replace(before, after)
     if after == TRANSFORMER:
         text = text.replace('generator = "generator.onnx"\n', "")
-    (tmp_path / "one" / "model.toml").write_text(text)
-    with pytest.raises(ModelError, match=message):
-        repository.get("one")
+    assert_refused(tmp_path, text, message)
