@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from runtime.server.server import RpcServer
 from tandem import client as tandem
 from tandem.cli.servers.ports import free_ports
-from tandem.client import AsyncTandemClient, Message, TandemClient
+from tandem.client import Message
 from tandem.common.v1 import images_pb2
 from tandem.shared.errors import InvalidArgument
 from tests.integration.gateway.fakes import serving
@@ -37,34 +36,20 @@ async def test_complete_puts_choices_together(call: Caller) -> None:
     assert completion.usage.output_tokens == 8
 
 
-async def test_every_option_arrives(call: Caller, gateway: FakeGateway) -> None:
-    options = {
-        "max_tokens": 1,
-        "temperature": 0.0,
-        "top_k": 5,
-        "top_p": 0.5,
-        "min_p": 0.25,
-        "repetition_penalty": 1.5,
-        "presence_penalty": 0.5,
-        "frequency_penalty": -0.5,
-        "seed": 2**64 - 1,
-        "min_tokens": 1,
-        "ignore_eos": True,
-        "n": 2,
-    }
+async def test_every_option_and_a_conversation_arrive(call: Caller, gateway: FakeGateway) -> None:
+    counts = {"max_tokens": 1, "top_k": 5, "seed": 2**64 - 1, "min_tokens": 1, "ignore_eos": True, "n": 2}
+    shares = {"temperature": 0.0, "top_p": 0.5, "min_p": 0.25, "repetition_penalty": 1.5, "presence_penalty": 0.5}
+    options = {**counts, **shares, "frequency_penalty": -0.5}
     await call("generate", [5, 6], **options, stop=["a", "b"], stop_token_ids=[3], logit_bias={4: -100.0})
-    request = gateway.sequential.requests[0]
+    await call("complete", [Message("system", "Be short."), Message("user", "Hi")])
+    request, chat = gateway.sequential.requests
     assert list(request.tokens.ids) == [5, 6]
     assert {name: getattr(request.sampling, name) for name in options} == options
     assert request.sampling.HasField("temperature")
     assert list(request.sampling.stop) == ["a", "b"]
     assert dict(request.sampling.logit_bias) == {4: -100.0}
-
-
-async def test_a_conversation_arrives(call: Caller, gateway: FakeGateway) -> None:
-    await call("complete", [Message("system", "Be short."), Message("user", "Hi")])
-    messages = gateway.sequential.requests[0].chat.messages
-    assert [(message.role, message.content) for message in messages] == [("system", "Be short."), ("user", "Hi")]
+    told = [(message.role, message.content) for message in chat.chat.messages]
+    assert told == [("system", "Be short."), ("user", "Hi")]
 
 
 async def test_score(call: Caller) -> None:
@@ -190,14 +175,10 @@ async def test_invalid_argument_names_the_field(call: Caller, gateway: FakeGatew
     gateway.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
     with pytest.raises(tandem.InvalidArgument, match=r"top_p: 2\.0") as caught:
         await call("complete", "Hi")
-    assert caught.value.code == "INVALID_ARGUMENT"
-    assert caught.value.violations[0].field == "sampling.top_p"
+    assert (caught.value.code, caught.value.violations[0].field) == ("INVALID_ARGUMENT", "sampling.top_p")
 
 
-async def test_nobody_at_the_address() -> None:
+async def test_nobody_at_the_address(call_at: Caller) -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    async with AsyncTandemClient(address) as client:
-        with pytest.raises(tandem.NotReachable, match=address):
-            await client.score("ab")
-    with TandemClient(address) as blocking, pytest.raises(tandem.NotReachable, match=address):
-        await asyncio.to_thread(blocking.score, "ab")
+    with pytest.raises(tandem.NotReachable, match=address):
+        await call_at(address, "score", "ab")

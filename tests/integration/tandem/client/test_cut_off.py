@@ -63,7 +63,7 @@ async def test_both_clients_find_the_backend_unavailable(whole: tuple[RunningGat
     running, process = whole
     address, loop = f"127.0.0.1:{running.gateway.server.port}", asyncio.get_running_loop()
     begun = [asyncio.Event() for _ in range(4)]
-    began: list[Began] = [lambda event=each: loop.call_soon_threadsafe(event.set) for each in begun]  # type: ignore[misc]
+    began: list[Began] = [lambda event=event: loop.call_soon_threadsafe(event.set) for event in begun]  # type: ignore[misc]
     calls = [
         asyncio.create_task(asyncio.to_thread(read_text, address, began[0])),
         asyncio.create_task(asyncio.to_thread(read_images, address, began[1])),
@@ -71,7 +71,7 @@ async def test_both_clients_find_the_backend_unavailable(whole: tuple[RunningGat
         asyncio.create_task(read_images_async(address, began[3])),
     ]
     async with asyncio.timeout(60):
-        await asyncio.gather(*(each.wait() for each in begun))
+        await asyncio.gather(*(event.wait() for event in begun))
         process.kill()
         errors = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(error) for error in errors] == [Unavailable] * 4
