@@ -71,7 +71,7 @@ class Watch:
 
 def expect_answers(sheet: Sheet, row: str, observed: Observed) -> None:
     """Note the good client's calls that failed."""
-    total = f"of {len(observed.beside)} calls (codes: {observed.codes})"
+    total = f"of {len(observed.beside.calls)} calls (codes: {observed.failures})"
     sheet.expect_none(f"{row}: good calls failed", observed.num_failed, total)
 
 

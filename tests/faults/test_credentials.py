@@ -5,7 +5,7 @@ import hashlib
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,7 @@ import psutil
 import pytest
 
 from tests.effort import Effort
-from tests.faults.attacks.connection import connected
-from tests.faults.attacks.credentials import wrong_keys
+from tests.faults.attacks.connection import Header, connected
 from tests.faults.attacks.grpc_stream import begin, call_headers
 from tests.faults.attacks.one_caller import attacking, show_unknown_keys
 from tests.faults.attacks.reflected import reflected_methods
@@ -29,6 +28,31 @@ LIMIT_SECONDS = 60.0
 GOOD_MESSAGE = images(1).SerializeToString()
 CHEAP_MICROSECONDS = 2_000.0
 NOT_CHECKED = "RESOURCE_EXHAUSTED too many unknown API keys came from this address"
+
+
+MAX_METADATA_BYTES = 7_000  # gRPC takes 8 KiB in all
+
+
+def wrong_keys(key: str) -> Mapping[str, list[Header]]:
+    """Return the metadata that each kind of wrong caller sends; `key` is a good one."""
+    good = f"Bearer {key}"
+    other = good[:-1] + ("a" if good[-1] != "a" else "b")
+    return {
+        "missing": [],
+        "empty": [("authorization", "")],
+        "wrong": [("authorization", other)],
+        "too short": [("authorization", good[:-1])],
+        "too long": [("authorization", good + "x")],
+        "without a scheme": [("authorization", key)],
+        "another scheme": [("authorization", f"Basic {key}")],
+        "doubled": [("authorization", good), ("authorization", good)],
+        "good and wrong": [("authorization", good), ("authorization", other)],
+        "very long": [("authorization", f"Bearer {'k' * MAX_METADATA_BYTES}")],
+        "many": [("authorization", other)] * 60,
+        "not ASCII": [("authorization", "Bearer \u043a\u043b\u044e\u0447")],
+        "in another place": [("x-api-key", key)],
+        "binary": [("authorization-bin", "AAAA")],
+    }
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import pytest
 
 from tests.effort import Effort
 from tests.faults.clients import Client, Ended, closed_loop, quantile
-from tests.faults.flood import flooding
 from tests.faults.history import History
 from tests.faults.loads import PARALLEL, SEQUENTIAL, Paradigm
+from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
 from tests.faults.report import Sheet
 from tests.faults.scrape import scrape
@@ -44,17 +44,17 @@ async def open_requests(product: Product, paradigm: Paradigm) -> float:
     "paradigm",
     [pytest.param(SEQUENTIAL, id="sequential"), pytest.param(PARALLEL, id="parallel", marks=pytest.mark.faults)],
 )
-async def test_hog(product: Product, history: History, effort: Effort, sheet: Sheet, paradigm: Paradigm) -> None:
+async def test_hog(
+    product: Product, history: History, neighbour: Neighbour, effort: Effort, sheet: Sheet, paradigm: Paradigm
+) -> None:
     """One connection keeps 200 streams open; ten light clients, a connection each, ask for one stream at a time."""
     num_calls = effort.of(5, 10)
     alone = await light_calls(product, history, paradigm, num_calls)
-    async with flooding("hog", product.address, paradigm, NUM_STREAMS, MAX_SECONDS) as hog:
+    async with neighbour.load("hog", product.address, paradigm.name, NUM_STREAMS, MAX_SECONDS, history=history):
         async with asyncio.timeout(60):
             while await open_requests(product, paradigm) < NUM_STREAMS / 2:
                 await asyncio.sleep(0.05)
         beside = await light_calls(product, history, paradigm, num_calls)
-    for code, count in hog.codes.items():
-        history.ended[hog.path, code] += count
     await history.counters_equal()
     row, ratio = f"hog of {NUM_STREAMS} {paradigm.name} streams", p99_first(beside) / p99_first(alone)
     lost = [call for call in beside if not call.is_ok]

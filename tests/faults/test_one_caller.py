@@ -50,9 +50,7 @@ async def test_what_one_caller_takes(
             await observed.lasting(effort.of(2.0, 60.0))
             memory = {server.name: _resident_bytes(server.pid) / MIB for server in product.servers}
     await _let_go(product)
-    alone, beside = (
-        quantile([seconds for _, _, seconds in calls], 0.99) for calls in (observed.quiet, observed.beside)
-    )
+    alone, beside = (quantile(load.seconds_of(), 0.99) for load in (observed.quiet, observed.beside))
     expect_answers(sheet, row, observed)
     ratio, unit = beside / max(alone, 1e-4), f"times {alone * 1e3:.1f} ms without it"
     sheet.expect_in_time(f"{row}: light client's p99", ratio, MAX_RATIO, unit)

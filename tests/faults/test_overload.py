@@ -8,9 +8,9 @@ import pytest
 
 from tests.effort import Effort
 from tests.faults.clients import Client, Ended, closed_loop, open_loop, quantile
-from tests.faults.flood import DEADLINE_SECONDS, flooding
 from tests.faults.history import History
 from tests.faults.loads import MAX_CALLS, PARALLEL_EACH_TIME, Paradigm
+from tests.faults.neighbour import DEADLINE_SECONDS, Neighbour
 from tests.faults.product import Product
 from tests.faults.report import Sheet
 
@@ -41,19 +41,17 @@ async def probes(
 
 
 @pytest.mark.parametrize("paradigm", PARALLEL_EACH_TIME)
-async def test_overload(product: Product, history: History, effort: Effort, sheet: Sheet, paradigm: Paradigm) -> None:
+async def test_overload(
+    product: Product, history: History, neighbour: Neighbour, effort: Effort, sheet: Sheet, paradigm: Paradigm
+) -> None:
     """An open loop asks for 4 times the rate of a closed one, each call with a deadline of 2 s."""
     async with Client(product.address, history) as client:
         peak = await capacity(client, paradigm, effort.of(1.0, 8.0))
         seconds = effort.of(2.0, 15.0)
-        async with flooding("rate", product.address, paradigm, FACTOR * peak, seconds) as flood:
+        words = (paradigm.name, FACTOR * peak, seconds)
+        async with neighbour.load("rate", product.address, *words, history=history) as flood:
             # A busy machine may take any time: only full runs have a deadline here.
             probed = await probes(client, paradigm, peak, seconds, effort.of(None, DEADLINE_SECONDS))
-    for code, count in flood.codes.items():
-        if code == "DEADLINE_EXCEEDED":  # the flood's own deadline: it may have ended otherwise on the server
-            history.unheard[flood.path] += count
-        else:
-            history.ended[flood.path, code] += count
     await history.counters_equal()
     row = f"overload 4x, {paradigm.name}"
     share = (flood.codes["OK"] + sum(call.is_ok for call in probed)) / flood.seconds / peak
@@ -73,8 +71,9 @@ async def test_overload(product: Product, history: History, effort: Effort, shee
         passed=all(STARVED in call.details for call in kept_out),
         in_time=not kept_out,
     )
+    refusals = flood.seconds_of("RESOURCE_EXHAUSTED")
     for q, most in MAX_REFUSAL_MILLISECONDS.items() if effort.is_full else ():
-        found, num_refused = 1000 * quantile(flood.refusal_seconds, q), len(flood.refusal_seconds)
+        found, num_refused = 1000 * quantile(refusals, q), len(refusals)
         unit = f"ms, as the flood's own busy loop sees {num_refused} refusals of {flood.codes.total()} calls"
         known = {"known": f"{WHY}; found: see the figure", "strict": False}
         sheet.expect_in_time(f"{row}: refusals' p{100 * q:g}", found, most, unit, passed=num_refused > 0, **known)

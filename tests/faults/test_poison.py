@@ -1,20 +1,84 @@
 """Poisonous requests beside good ones: nobody but their caller pays."""
 
 import asyncio
+import math
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
+from tandem.gan.v1 import gan_pb2
 from tests.effort import Effort
 from tests.faults.attacks.finite import first_not_finite
-from tests.faults.clients import Client, Ended
+from tests.faults.clients import COMPLETE, DISCRIMINATE, SAMPLE, SCORE, Client, Ended, picture
 from tests.faults.history import History
-from tests.faults.poisons import GOOD, POISON
+from tests.faults.loads import Kind
 from tests.faults.product import backend
 from tests.faults.report import Sheet
 
 GOOD_A_POISON = 3
+SHAPE = (1, 28, 28, 1)
+LATENT_DIM = 64
+HUGE = 3e38
+SAMPLING: tuple[dict[str, Any], ...] = (
+    {"temperature": 1e-46, "top_p": 0.9},
+    {"temperature": 1e-46, "top_k": 5000},
+    {"temperature": 1e-46, "min_p": 0.1},
+    {"temperature": 5e-324},
+    {"repetition_penalty": 1e-46, "top_p": 0.9},
+    {"repetition_penalty": 0.01, "temperature": 1e-46, "top_p": 1e-46},
+)
+
+
+def batch(value: float) -> images_pb2.ImageBatch:
+    """Return a grey image of one value, as raw floats."""
+    data = np.full(SHAPE, value, "<f4").tobytes()
+    return images_pb2.ImageBatch(shape=SHAPE, encoding=images_pb2.ENCODING_RAW_FLOAT32, data=data)
+
+
+def score(value: float) -> ar_pb2.ScoreRequest:
+    """Return a request to score one grey image."""
+    return ar_pb2.ScoreRequest(images=ar_pb2.ImageContent(images=batch(value), labels=[1]))
+
+
+def judge(value: float) -> gan_pb2.DiscriminateRequest:
+    """Return a request to judge one grey image."""
+    return gan_pb2.DiscriminateRequest(images=batch(value), labels=[1])
+
+
+def draw(value: float) -> gan_pb2.SampleRequest:
+    """Return a request for one image as raw floats, from a latent vector of one value."""
+    latents = gan_pb2.Latents(values=[value] * LATENT_DIM)
+    return gan_pb2.SampleRequest(count=1, labels=[1], latents=latents, encoding=images_pb2.ENCODING_RAW_FLOAT32)
+
+
+def complete(number: int, **sampling: Any) -> ar_pb2.CompleteRequest:
+    """Return a request for an image in sequence."""
+    return ar_pb2.CompleteRequest(generate=picture(number, **sampling))
+
+
+_VALUES = (1e38, -HUGE, HUGE, math.inf, math.nan)
+GOOD = {
+    "sequential": (Kind(COMPLETE, complete), Kind(SCORE, lambda number: score(number % 3 / 4))),
+    "parallel": (
+        Kind(SAMPLE, lambda number: draw(number % 3)),
+        Kind(DISCRIMINATE, lambda number: judge(number % 3 / 4)),
+    ),
+}
+POISON = {
+    "sequential": (
+        Kind(COMPLETE, lambda number: complete(number, **SAMPLING[number % len(SAMPLING)])),
+        Kind(SCORE, lambda number: score(_VALUES[number % len(_VALUES)])),
+    ),
+    "parallel": (
+        Kind(SAMPLE, lambda number: draw(_VALUES[number % len(_VALUES)])),
+        Kind(DISCRIMINATE, lambda number: judge(_VALUES[number % len(_VALUES)])),
+    ),
+}
 
 
 async def mixed(client: Client, paradigm: str, rounds: int) -> tuple[list[Ended], list[Ended]]:

@@ -19,18 +19,6 @@ class Method:
     path: str
     request_class: type[Message]
     response_class: type[Message]
-    client_streaming: bool
-    server_streaming: bool
-
-    @property
-    def rpc(self) -> str:
-        """The last part of the path, as metrics have it."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def service(self) -> str:
-        """The full name of the service."""
-        return self.path.split("/")[1]
 
     @property
     def is_watch(self) -> bool:
@@ -40,7 +28,7 @@ class Method:
     @property
     def is_own(self) -> bool:
         """Whether the service makes something, so that its requests are counted; what proxies ask is not."""
-        return self.service.startswith(("tandem.ar.", "tandem.gan."))
+        return self.path.startswith(("/tandem.ar.", "/tandem.gan."))
 
 
 def reflected_methods(address: str) -> tuple[Method, ...]:
@@ -56,10 +44,5 @@ def reflected_methods(address: str) -> tuple[Method, ...]:
 
 
 def _method(method: MethodDescriptor) -> Method:
-    return Method(
-        path=f"/{method.containing_service.full_name}/{method.name}",
-        request_class=GetMessageClass(method.input_type),
-        response_class=GetMessageClass(method.output_type),
-        client_streaming=bool(method.client_streaming),
-        server_streaming=bool(method.server_streaming),
-    )
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    return Method(path, GetMessageClass(method.input_type), GetMessageClass(method.output_type))
