@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -101,45 +103,45 @@ async def test_a_signal_while_loading_stops_the_server_without_a_drain(number):
     assert server.drained_seconds == 0
 
 
+@asynccontextmanager
+async def endless(*shell_words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a process that loads or stops for ever."""
+    command = (sys.executable, "-m", "tests.integration.runtime.process.endless", *shell_words)
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 async def test_a_process_that_loads_for_ever_ends_at_a_signal_with_what_it_started(tmp_path, number):
     """Its thread never ends, nor does the child that it waits for: only the signal can end both."""
     with alive_pipe(tmp_path) as pipe:
-        command = (sys.executable, "-m", "tests.integration.runtime.process.endless_loading", pipe.shell_words)
-        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-        try:
-            async with asyncio.timeout(LIMIT_SECONDS):
-                assert await asyncio.to_thread(pipe.has_writers)
-                process.send_signal(number)
-                _, errors = await process.communicate()
+        async with endless(pipe.shell_words) as process:
+            assert await asyncio.to_thread(pipe.has_writers)
+            process.send_signal(number)
+            _, errors = await process.communicate()
             assert process.returncode == 0, errors.decode()
             assert "stopping before everything was loaded" in errors.decode()
             assert "Traceback" not in errors.decode()
             assert not await asyncio.to_thread(pipe.has_writers)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
 
 
 @pytest.mark.parametrize("second", SIGNALS)
 @pytest.mark.parametrize("first", SIGNALS)
 async def test_a_second_signal_ends_a_process_that_is_stopping(first, second):
-    command = (sys.executable, "-m", "tests.integration.runtime.process.endless_stopping")
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            for number, line in ((first, b"serving on port"), (second, b"never ends")):
-                while line not in (logged := await process.stderr.readline()):
-                    assert logged, "it has ended"
-                process.send_signal(number)
-            rest = await process.stderr.read()
-            assert (await process.wait(), rest) == (-second, b"")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with endless() as process:
+        assert process.stderr is not None
+        for number, line in ((first, b"serving on port"), (second, b"never ends")):
+            while line not in (logged := await process.stderr.readline()):
+                assert logged, "it has ended"
+            process.send_signal(number)
+        rest = await process.stderr.read()
+        assert (await process.wait(), rest) == (-second, b"")
 
 
 @pytest.mark.parametrize("error", [PortInUse("taken"), ExpectedError("taken")])
