@@ -11,7 +11,6 @@ import pytest
 
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem.client import (
-    AsyncTandemClient,
     Credentials,
     HandshakeFailed,
     NotReachable,
@@ -87,15 +86,6 @@ def check(caught: TandemRpcError, what: str) -> None:
     assert text in caught.message
     assert not isinstance(caught, NotReachable)
     assert "\n" not in caught.message
-
-
-async def test_asyncio_client_without_each_thing(secured: Secured) -> None:
-    for what in LACKING:
-        async with AsyncTandemClient(secured.address, lacking(secured, what)) as client:
-            for call in (client.sample(1, timeout_seconds=60), client.generate("x", timeout_seconds=60).__anext__()):
-                with pytest.raises(TandemRpcError) as caught:
-                    await call
-                check(caught.value, what)
 
 
 async def test_synchronous_client(secured: Secured) -> None:

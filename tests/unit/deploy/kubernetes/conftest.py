@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.unit.deploy.kubernetes.manifests import VARIANTS, Manifests
+from tests.unit.deploy.kubernetes.manifests import PROCESSES, VARIANTS, Manifests
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,12 @@ def kubectl() -> str:
 @pytest.fixture(scope="session")
 def variants(kubectl, tmp_path_factory) -> list[Manifests]:
     return [variant.render(kubectl, tmp_path_factory.mktemp("own")) for variant in VARIANTS]
+
+
+@pytest.fixture(scope="session")
+def pods(variants) -> list[tuple[Manifests, str]]:
+    """Each process of each variant."""
+    return [(manifests, process) for manifests in variants for process in PROCESSES]
 
 
 @pytest.fixture(scope="session")

@@ -12,26 +12,24 @@ from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, FOLDER, 
 from tests.unit.deploy.kubernetes.network import fits
 
 
-def test_selectors_select_the_pods_of_their_process(variants):
-    for manifests in variants:
-        for process in PROCESSES:
-            selectors = (
-                manifests.of("Deployment")[process]["spec"]["selector"]["matchLabels"],
-                manifests.of("Service")[process]["spec"]["selector"],
-                manifests.of("PodDisruptionBudget")[process]["spec"]["selector"]["matchLabels"],
-            )
-            assert [manifests.selected(selector) for selector in selectors] == [{process}] * 3
-            assert all("app.kubernetes.io/version" not in selector for selector in selectors)
+def test_selectors_select_the_pods_of_their_process(pods):
+    for manifests, process in pods:
+        selectors = (
+            manifests.of("Deployment")[process]["spec"]["selector"]["matchLabels"],
+            manifests.of("Service")[process]["spec"]["selector"],
+            manifests.of("PodDisruptionBudget")[process]["spec"]["selector"]["matchLabels"],
+        )
+        assert [manifests.selected(selector) for selector in selectors] == [{process}] * 3
+        assert all("app.kubernetes.io/version" not in selector for selector in selectors)
 
 
-def test_a_service_has_the_ports_of_its_pods(variants):
-    for manifests in variants:
-        for process in PROCESSES:
-            service, ports = manifests.of("Service")[process]["spec"], manifests.ports(process)
-            ports.pop("probes", None)
-            assert {port["name"]: port["port"] for port in service["ports"]} == ports
-            assert {port["targetPort"] for port in service["ports"]} == ports.keys()
-            assert (service.get("clusterIP") == "None") == (process in BACKENDS)
+def test_a_service_has_the_ports_of_its_pods(pods):
+    for manifests, process in pods:
+        service, ports = manifests.of("Service")[process]["spec"], manifests.ports(process)
+        ports.pop("probes", None)
+        assert {port["name"]: port["port"] for port in service["ports"]} == ports
+        assert {port["targetPort"] for port in service["ports"]} == ports.keys()
+        assert (service.get("clusterIP") == "None") == (process in BACKENDS)
 
 
 def test_the_gateway_s_targets_are_the_backends_services(variants):
