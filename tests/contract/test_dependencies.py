@@ -18,8 +18,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from deploy.docker.requirements import expand
+from tests.contract.source import ROOT, names_imported
 
-ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OWN = ("tandem", "runtime", "services", "gateway")
@@ -85,24 +85,16 @@ def modules_of(start: str) -> Iterator[Path]:
                 waiting += [each for each in imported(path) if each.split(".")[0] in OWN]
 
 
+class WithoutTypes(ast.NodeTransformer):
+    """Takes out what only a type checker sees."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if "TYPE_CHECKING" in ast.dump(node.test) else self.generic_visit(node)
+
+
 @cache
 def imported(path: Path) -> frozenset[str]:
-    tree = ast.parse(path.read_text())
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(names)
+    return names_imported(WithoutTypes().visit(ast.parse(path.read_text())))
 
 
 def libraries_of(start: str) -> set[str]:

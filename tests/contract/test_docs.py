@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from tandem.cli.main import app
 from tests.contract.pages import FENCE, GUIDES, PAGES, ROOT, commands, words_of
+from tests.contract.source import PACKAGES
 
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 
@@ -113,15 +114,7 @@ def test_targets_and_modules_exist(page: Path) -> None:
         if words[:1] == ["make"] and len(words) > 1:
             assert {word for word in words[1:] if re.fullmatch(r"[a-z-]+", word)} <= targets, text
         if len(words) > 2 and words[0] in ("python", "python3") and words[1] == "-m":
-            own = words[2].split(".")[0] in (
-                "benchmarks",
-                "services",
-                "gateway",
-                "training",
-                "tandem",
-                "runtime",
-                "tests",
-            )
+            own = words[2].split(".")[0] in (*PACKAGES, "tests")
             assert not own or find_spec(words[2]) is not None, text
 
 

@@ -17,7 +17,7 @@ MODELS = Path(__file__).parents[6] / "models"
 def test_the_lesson_shows_what_fid_does_not_see(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    arguments = ["collapse", "--images", "1500", "--models-dir", str(MODELS), "--out", "pictures.png"]
+    arguments = ["collapse", "--images", "1000", "--models-dir", str(MODELS), "--out", "pictures.png"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     rows = {
