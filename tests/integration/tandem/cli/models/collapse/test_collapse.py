@@ -30,7 +30,7 @@ def test_the_lesson_shows_what_fid_does_not_see(tmp_path: Path, monkeypatch) -> 
         *("fid, offline", "right class, offline", "variance, live", "nearest, live"),
         *("alarms, grown alike", "alarms, repeated"),
     ]
-    assert healthy[0] < 1
+    assert healthy[0] < 2
     assert many[0] < 2 * healthy[0] + 1  # FID does not mind
     assert healthy[4:] == (0, 0)
     assert many[3] < 0.1
