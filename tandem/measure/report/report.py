@@ -15,7 +15,7 @@ from PIL import Image
 from tandem.measure import formats
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.drawing import draw_svg, save_pngs
-from tandem.measure.report.charts.load import cost_charts, load_charts
+from tandem.measure.report.charts.load import cost_chart, load_charts
 from tandem.measure.report.charts.quality import KEY, quality_chart
 from tandem.measure.report.charts.studies import fit_charts, growth_charts, law_chart
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
@@ -52,7 +52,7 @@ def charts_of(sources: Sources) -> list[Chart | Stack]:
     found: list[Chart | Stack | None] = [quality_chart(points_of(sources))]
     found += [] if sources.steps is None else [law_chart(sources.steps)]
     found += load_charts(runs, comparison if is_matched else None)
-    found += cost_charts(comparison) if comparison is not None and is_matched else []
+    found += [cost_chart(comparison)] if comparison is not None and is_matched else []
     found += [phase_stack(runs, comparison), *cdf_charts(runs, comparison)]
     found += [] if comparison is None else [first_output_chart(comparison)]
     found += [] if sources.crossover is None else fit_charts(sources.crossover)

@@ -1,15 +1,14 @@
 """Curves with load on the x-axis, both paradigms overlaid: latency, goodput, CPU."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series, Style, value_series
 from tandem.measure.report.sources import Run
-from tandem.measure.results.comparison import Comparison, Point
+from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.load import Goodput
-from tandem.measure.results.value import Value
 from tandem.measure.scenario import ClosedLoop, Delivery, OpenLoop, Paradigm
 
 STYLES: dict[Delivery, Style] = {"unary": "line", "streamed": "dash"}
@@ -122,12 +121,10 @@ def _chart_comparison(comparison: Comparison) -> Chart:
     return Chart("compared", title, "images/s", "latency, ms", series, facts=[comparison.settings.confidence])
 
 
-def cost_charts(comparison: Comparison) -> list[Chart]:
-    """Return what an image costs: CPU seconds."""
-    cpu = _costs(comparison, lambda point: point.cpu_seconds_per_image.servers, MILLISECONDS)
-    return [Chart("cpu", "CPU an image", "callers", "CPU-ms an image", cpu)]
-
-
-def _costs(comparison: Comparison, of: Callable[[Point], Value | None], scale: float = 1.0) -> list[Series]:
-    curves = [(mode, [(float(point.concurrency), of(point), "") for point in mode.curve]) for mode in comparison.modes]
-    return [value_series(mode.name, mode.paradigm, STYLES[mode.delivery], rows, scale) for mode, rows in curves]
+def cost_chart(comparison: Comparison) -> Chart:
+    """Return what an image costs: CPU seconds of the servers."""
+    series = []
+    for mode in comparison.modes:
+        rows = [(float(point.concurrency), point.cpu_seconds_per_image.servers, "") for point in mode.curve]
+        series.append(value_series(mode.name, mode.paradigm, STYLES[mode.delivery], rows, MILLISECONDS))
+    return Chart("cpu", "CPU an image", "callers", "CPU-ms an image", series)

@@ -168,14 +168,6 @@ def _name_figure(document: Comparison, name: str) -> str:
     return name if document.is_matched else name.replace("whole image", "whole answer").replace("image", "request")
 
 
-def _row(
-    name: str, values: Sequence[Value | None], better: Value | None, show: Show = seconds, begins_part: bool = False
-) -> Row:
-    """Return a figure of all modes; the last cell says how many times `better` the unary parallel call is."""
-    cells = [value_cell(value, show) for value in values]
-    return Row((name, *cells, "" if better is None else value_cell(better, factor)), begins_part=begins_part)
-
-
 def _forms(document: Comparison) -> Iterator[Row]:
     """Yield what each mode's model computes in, and on what share of the cores."""
     models = {model.paradigm: model for model in document.models}
@@ -208,17 +200,15 @@ def terms_table(document: Comparison, beside: BesideResult) -> Table:
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
+    """Yield a row a figure of all modes; the last cell says how many times better the unary parallel call is."""
     for place, (metric, (name, show, pick)) in enumerate(_LOAD.items()):
-        values = _values(document, concurrency, pick)
+        values = [pick(point) if point else None for point in _points(document.modes, concurrency)]
         if not (place or any(values)):
             return
-        name = _name_figure(document, name)
+        better, name = advantage(document, concurrency, metric), _name_figure(document, name)
         label = f"  {name}" if place else f"{counted(concurrency, 'caller')}: {name}"
-        yield _row(label, values, advantage(document, concurrency, metric), show, begins_part=not place)
-
-
-def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value | None]:
-    return [pick(point) if point else None for point in _points(document.modes, concurrency)]
+        cells = [value_cell(value, show) for value in values]
+        yield Row((label, *cells, "" if better is None else value_cell(better, factor)), begins_part=not place)
 
 
 def _points(modes: Sequence[ModeResult], concurrency: int) -> list[Point | None]:

@@ -1,11 +1,12 @@
 """Tables of one load run, of a sweep and of all runs."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tandem.measure.formats import NONE, count, known, milliseconds, number, seconds, share
 from tandem.measure.report.prose import sentence
 from tandem.measure.report.sources import Run
-from tandem.measure.report.tables.table import Columns, Row, Table, table_of
+from tandem.measure.report.tables.table import Columns, Row, Table, columns, table_of
 from tandem.measure.results.distributions import PHASES, Distribution
 from tandem.measure.results.load import Document, Goodput, StreamResult
 from tandem.measure.results.value import Part
@@ -27,8 +28,8 @@ def result_table(document: Document) -> Table:
     """Return a column a stream of requests and a row a figure; rows that say nothing of any stream are left out."""
     part = "partial: " if document.is_partial else ""
     load = sentence("load.load", document.scenario.load)
-    columns = [_figures(stream) for stream in document.streams]
-    rows = [(name, *(column[name] for column in columns)) for name in (columns[0] if columns else ())]
+    figures = [_figures(stream) for stream in document.streams]
+    rows = [(name, *(column[name] for column in figures)) for name in (figures[0] if figures else ())]
     return Table(
         ("", *(stream.name for stream in document.streams)),
         [Row(cells) for cells in rows if any(cell != NONE for cell in cells[1:])],
@@ -75,49 +76,57 @@ def _in_time(goodput: Goodput | None) -> str:
     return f"{share(goodput.share)}, {number(goodput.requests)}/s"
 
 
-_Run = tuple[str, Document, StreamResult]
-_RUN: Columns[_Run] = {
-    "run": lambda row: row[0],
-    "stream": lambda row: row[2].name,
-    "ok": lambda row: f"{count(row[2].outcomes.ok)} of {count(row[2].outcomes.planned)}",
+class _Row(NamedTuple):
+    run: str
+    document: Document
+    stream: StreamResult
+
+    @property
+    def is_valid(self) -> bool:
+        return self.document.audit.valid and not self.document.is_partial
+
+
+_RUN: Columns[_Row] = {
+    **columns(("run", "run", str), ("stream", "stream.name", str)),
+    "ok": lambda row: f"{count(row.stream.outcomes.ok)} of {count(row.stream.outcomes.planned)}",
 }
-_SWEEP: Columns[_Run] = {
+_SWEEP: Columns[_Row] = {
     **_RUN,
-    "requests/s": lambda row: number(row[2].rates.requests),
-    "outputs/s": lambda row: number(row[2].rates.outputs),
-    "p50": lambda row: known(row[2].latency.seconds.p50, seconds),
-    "p99": lambda row: known(row[2].latency.seconds.p99, seconds),
-    "first p50": lambda row: known(row[2].first_output.seconds.p50, seconds),
-    "valid": lambda row: "yes" if _is_valid(row) else "NO",
+    **columns(
+        ("requests/s", "stream.rates.requests", number),
+        ("outputs/s", "stream.rates.outputs", number),
+        ("p50", "stream.latency.seconds.p50", seconds),
+        ("p99", "stream.latency.seconds.p99", seconds),
+        ("first p50", "stream.first_output.seconds.p50", seconds),
+    ),
+    "valid": lambda row: "yes" if row.is_valid else "NO",
 }
-_ALL_RUNS: Columns[_Run] = {
+_ALL_RUNS: Columns[_Row] = {
     **_RUN,
-    "load": lambda row: sentence("load.load", row[1].scenario.load),
-    "images/s": lambda row: known(row[2].rates.images, number),
-    "p50, ms": lambda row: known(row[2].latency.seconds.p50, milliseconds),
-    "p99, ms": lambda row: known(row[2].latency.seconds.p99, milliseconds),
-    "in time": lambda row: known(_or_none(row[2].goodput, "share"), share),
-    "verdict": lambda row: verdict(row[1]),
+    "load": lambda row: sentence("load.load", row.document.scenario.load),
+    **columns(
+        ("images/s", "stream.rates.images", number),
+        ("p50, ms", "stream.latency.seconds.p50", milliseconds),
+        ("p99, ms", "stream.latency.seconds.p99", milliseconds),
+    ),
+    "in time": lambda row: known(_or_none(row.stream.goodput, "share"), share),
+    "verdict": lambda row: verdict(row.document),
 }
 
 
 def sweep_table(runs: Sequence[tuple[str, Document]]) -> Table:
     """Return a row a stream of each run, under the names of the runs, which have the same workloads."""
     workloads = runs[0][1].scenario.workloads if runs else ()
-    columns = {head: cell for head, cell in _SWEEP.items() if len(workloads) > 1 or head != "stream"}
+    shown = {head: cell for head, cell in _SWEEP.items() if len(workloads) > 1 or head != "stream"}
     title = ", ".join(f"{workload.name} ({workload.unit}s)" for workload in workloads)
-    return table_of(title, _rows(runs), columns, lambda row: not _is_valid(row))
+    return table_of(title, _rows(runs), shown, lambda row: not row.is_valid)
 
 
 def run_table(runs: Sequence[Run]) -> Table:
     """Return a row a stream of each run, by the names of their files; whatever is invalid or partial says so."""
     rows = _rows([(run.name, run.document) for run in runs])
-    return table_of("Load runs", rows, _ALL_RUNS, lambda row: verdict(row[1]) != "valid")
+    return table_of("Load runs", rows, _ALL_RUNS, lambda row: verdict(row.document) != "valid")
 
 
-def _rows(runs: Sequence[tuple[str, Document]]) -> list[_Run]:
-    return [(name, document, stream) for name, document in runs for stream in document.streams]
-
-
-def _is_valid(row: _Run) -> bool:
-    return row[1].audit.valid and not row[1].is_partial
+def _rows(runs: Sequence[tuple[str, Document]]) -> list[_Row]:
+    return [_Row(name, document, stream) for name, document in runs for stream in document.streams]

@@ -7,36 +7,24 @@ from tandem.measure.results.value import Value
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0, "0"), (0.01234, "0.0123"), (36.34, "36.3"), (99.6, "100"), (1027.4, "1,027"), (-250.4, "-250")],
-)
-def test_numbers_have_three_digits_or_all_that_are_before_the_point(value: float, text: str) -> None:
-    assert formats.number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("show", "texts"),
     [
-        (0.0, "0 µs"),
-        (0.000123, "123 µs"),
-        (0.0009996, "1 ms"),
-        (0.00123, "1.23 ms"),
-        (0.1234, "123 ms"),
-        (0.9996, "1 s"),
-        (61.5, "61.5 s"),
-        (1234.5, "1,234 s"),
-        (-2.5, "-2.5 s"),
+        # Three digits, or all that are before the point.
+        (
+            formats.number,
+            {0.0: "0", 0.01234: "0.0123", 36.34: "36.3", 99.6: "100", 1027.4: "1,027", -250.4: "-250"},
+        ),
+        (
+            formats.seconds,
+            {0.0: "0 µs", 0.000123: "123 µs", 0.0009996: "1 ms", 0.00123: "1.23 ms", 0.1234: "123 ms", 0.9996: "1 s"}
+            | {61.5: "61.5 s", 1234.5: "1,234 s", -2.5: "-2.5 s"},
+        ),
+        # No digits that say nothing.
+        (formats.share, {0.123: "12.3%", 0.996: "99.6%", 1.0: "100.0%", 3.9114: "391%", -1.5: "-150%"}),
     ],
 )
-def test_durations(seconds: float, text: str) -> None:
-    assert formats.seconds(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.123, "12.3%"), (0.996, "99.6%"), (1.0, "100.0%"), (3.9114, "391%"), (-1.5, "-150%")]
-)
-def test_shares_have_no_digits_that_say_nothing(value: float, text: str) -> None:
-    assert formats.share(value) == text
+def test_numbers_for_people(show: formats.Show, texts: dict[float, str]) -> None:
+    assert {value: show(value) for value in texts} == texts
 
 
 def test_no_control_character_reaches_a_terminal() -> None:

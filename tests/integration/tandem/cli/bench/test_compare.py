@@ -143,14 +143,6 @@ async def test_different_work_is_measured_each_for_itself(
     assert str(rows[1].cells[2]).startswith(f"{formats.number(by_name['parallel unary'])} images")
 
 
-async def test_a_disk_that_is_full_loses_nothing(gateway: FakeGateway) -> None:
-    ended = await compare(gateway, "--json", "/dev/full")
-    assert ended.code == 1
-    assert "cannot write /dev/full" in ended.err
-    (line,) = (line for line in ended.out.splitlines() if line.startswith("{"))
-    assert json.loads(line)["kind"] == "comparison"
-
-
 async def test_a_foreign_server_stands_beside_ours(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
     with serving("tests.integration.tandem.measure.generator.known_http", '{"first": 0.01}') as server:

@@ -167,11 +167,6 @@ def test_an_invalid_run_is_marked_loudly_and_left_out_of_the_curve(own: Path, tm
     assert len([title for title in found.titles if title.startswith("parallel p50, invalid run: ")]) == 1
 
 
-def test_a_partial_comparison_is_marked(own: Path) -> None:
-    changed(own / "comparison.json", lambda content: content.update(is_partial=True, problems=["broken off by hand"]))
-    assert "PARTIAL: the comparison was broken off: broken off by hand" in tell(read_sources([own])).warnings
-
-
 def test_a_foreign_file_is_told_of_and_no_crash(results: Path, tmp_path: Path) -> None:
     (tmp_path / "foreign.json").write_text("[1]")
     sources = read_sources([results / "comparison.json", tmp_path / "foreign.json"])
@@ -189,11 +184,6 @@ def test_the_newest_of_each_kind_is_shown(own: Path) -> None:
     assert sources.comparison is not None
     assert sources.comparison.started_at.year == 2099
     assert sources.rejected[0].reason == "older than later.json; a report shows one of each kind"
-
-
-def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nowhere: no such file or folder"):
-        read_sources([tmp_path / "nowhere"])
 
 
 def test_pictures_that_are_none_are_left_out(own: Path, tmp_path: Path) -> None:

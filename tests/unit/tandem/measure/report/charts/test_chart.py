@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, log_ticks
+from tandem.measure.report.charts.chart import Row, Series, Stack, log_ticks
 from tandem.measure.report.charts.times import _cdf, first_output_chart
 from tandem.measure.report.tables.comparison import phase_table
 from tandem.measure.results.distributions import Histogram
@@ -46,10 +46,6 @@ def test_ticks_of_a_logarithmic_axis_can_be_read() -> None:
     assert log_ticks([3.0, 70.0]) == [1, 2, 5, 10, 20, 50, 100]
     assert log_ticks([0.5, 50_000.0]) == pytest.approx([0.1, 1, 10, 100, 1000, 10_000, 100_000])
     assert log_ticks([]) == []
-
-
-def test_a_chart_without_points_is_empty() -> None:
-    assert Chart("k", "t", "x", "y", [Series("s", "parallel", "line", (), ())]).is_empty
 
 
 def test_the_note_of_first_outputs_has_the_number_of_requests_that_were_measured() -> None:

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tandem.measure.results.files import read_as, write_document
@@ -73,13 +72,6 @@ def test_one_number_of_steps_and_no_plain_model_are_enough() -> None:
     found = document(Subjects(PAIR, None, (49,)))
     assert [point.steps for point in found.points] == [49, None]
     assert len(found.models) == 2
-
-
-def test_what_broke_it_off_is_told() -> None:
-    found = document(stop_reason="broken off by hand")
-    assert found.is_partial
-    assert found.problems == ("broken off by hand",)
-    assert np.isfinite(found.points[0].mode.curve[0].images_per_second.value)
 
 
 MODELS = Path("models")
