@@ -8,7 +8,7 @@ from dataclasses import dataclass
 RESET_TOLERANCE_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Deadline:
     """`instant` is seconds on `time.monotonic()`, infinite if the caller set none."""
 

@@ -1,7 +1,6 @@
 """Prometheus metrics that more than one process exports, and the one set of buckets that makes them comparable."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication
@@ -18,42 +17,11 @@ from prometheus_client import (
 from prometheus_client.exposition import start_http_server
 
 from runtime.histogram import Histogram
-from tandem.common.v1 import timings_pb2
+from tandem.common.v1.timings_pb2 import Timings
 from tandem.shared.errors import ExpectedError
-from tandem.shared.metrics import SECONDS_BUCKETS, phase_seconds
+from tandem.shared.metrics import FIELD_OF_PHASE, SECONDS_BUCKETS
 
 BATCH_SIZE_BUCKETS = tuple(float(2**n) for n in range(11))
-
-
-@dataclass(slots=True)
-class Timings:
-    """Where a request's time went, in seconds; mirrors tandem.common.v1.Timings field by field."""
-
-    queue_seconds: float = 0.0
-    prefill_seconds: float = 0.0
-    batch_wait_seconds: float = 0.0
-    decode_seconds: float = 0.0
-    compute_seconds: float = 0.0
-    encode_seconds: float = 0.0
-    total_seconds: float = 0.0
-    mean_batch_size: float = 1.0
-
-    def phases(self) -> Mapping[str, float]:
-        """Return the phases by name; those a paradigm does not have are absent."""
-        return phase_seconds(self)
-
-    def message(self) -> timings_pb2.Timings:
-        """Return the same as a message of the contract."""
-        return timings_pb2.Timings(
-            queue_seconds=self.queue_seconds,
-            prefill_seconds=self.prefill_seconds,
-            batch_wait_seconds=self.batch_wait_seconds,
-            decode_seconds=self.decode_seconds,
-            compute_seconds=self.compute_seconds,
-            encode_seconds=self.encode_seconds,
-            total_seconds=self.total_seconds,
-            mean_batch_size=self.mean_batch_size,
-        )
 
 
 def new_registry() -> CollectorRegistry:
@@ -106,29 +74,15 @@ class BackendMetrics:
         self._requests_of(self._paradigm, rpc, code).inc()
         self._duration_of(self._paradigm, rpc, code).observe(seconds, trace_id)
 
-    def all_finished(self, rpc: str, code: str, all_seconds: Collection[float]) -> None:
-        """Count several requests that no trace tells of: see `finished`."""
-        self._requests_of(self._paradigm, rpc, code).inc(len(all_seconds))
-        observe = self._duration_of(self._paradigm, rpc, code).observe
-        for seconds in all_seconds:
-            observe(seconds)
-
     def refused(self, rpc: str, code: str, count: int) -> None:
         """Count requests that were refused before a method was called; they took no time that is known."""
         self._requests_of(self._paradigm, rpc, code).inc(count)
 
     def observe_timings(self, model: str, timings: Timings, trace_id: str) -> None:
         """Count the phases of a finished request; `trace_id` is its recorded trace, empty if there is none."""
-        for phase, seconds in timings.phases().items():
-            self._phase_of(self._paradigm, model, phase).observe(seconds, trace_id)
-
-    def observe_phases(self, model: str, phases: Mapping[str, Iterable[float]]) -> None:
-        """Count the phases of several finished requests that no trace tells of."""
-        for phase, all_seconds in phases.items():
-            observe = self._phase_of(self._paradigm, model, phase).observe
-            for seconds in all_seconds:
-                if seconds > 0.0:
-                    observe(seconds)
+        for phase, field in FIELD_OF_PHASE:
+            if (seconds := getattr(timings, field)) > 0.0:
+                self._phase_of(self._paradigm, model, phase).observe(seconds, trace_id)
 
     def observe_batch(self, model: str, size: int) -> None:
         self._batch_size_of(self._paradigm, model).observe(size)

@@ -65,12 +65,9 @@ class Library:
 
     def finish(self, server: int, calls: Sequence[Ending]) -> None:
         """End calls, each with a last message or without."""
-        sizes = [0 if message is None else len(message) for _, message, _ in calls]
-        rows = zip(calls, sizes, strict=True)
-        records = (Finished * len(calls))(
-            *(Finished(call, last, size, end, len(end)) for (call, last, end), size in rows)
-        )
-        functions = self._quick if sum(sizes) < _LARGE_BYTES else self._slow
+        rows = [(call, last, 0 if last is None else len(last), end, len(end)) for call, last, end in calls]
+        functions = self._quick if sum([row[2] for row in rows]) < _LARGE_BYTES else self._slow
+        records = (Finished * len(rows))(*rows)  # type: ignore[misc]
         functions.finish(server, records, len(calls))
 
     def turn_away(self, server: int, call_id: int, trailers: bytes, standing: bytes, room: int) -> int:

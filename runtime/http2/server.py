@@ -134,11 +134,11 @@ class Http2Server:
     def end(self, call_id: int, end: End, reply: bytes | None) -> None:
         """End the call of a callback method."""
         self._forget(call_id)
-        own = trailers(end.code.value[0], end.details, end.trailers)
+        own = trailers(end.status, end.details, end.trailers)
         if end.room is None:
             self.finish(call_id, reply, own)
         else:
-            self.turn_away(call_id, own, trailers(end.code.value[0], end.details, end.standing), end.room)
+            self.turn_away(call_id, own, trailers(end.status, end.details, end.standing), end.room)
 
     def _forget(self, call_id: int) -> CallbackCall | None:
         call = self._callback_calls.pop(call_id, None)

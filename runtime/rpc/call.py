@@ -6,10 +6,11 @@ Knows nothing of what the methods do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -28,49 +29,11 @@ from tandem.shared.errors import Internal, ResourceExhausted, TandemError
 
 logger = logging.getLogger(__name__)
 
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
 Entry: TypeAlias = tuple[str, str | bytes]
 Answer: TypeAlias = Callable[[Any], bool]
 """Ends a call with its reply, or with the exception that it failed with; returns whether the client is still there."""
-
-
-class Call:
-    """What a method may know of its call: when it came, how long it may take, and who calls.
-
-    `received_at`: when it arrived at the proxy, if there is one, else when its handler began; `started_at`: when its
-    handler had the message. Both are monotonic seconds; what passes between them is queueing time.
-    """
-
-    def __init__(self, metadata: Sequence[Entry], deadline: Deadline) -> None:
-        self._metadata = metadata_of(metadata)
-        self.arrival_wait_seconds = arrival_wait_seconds(self._metadata, time.time())
-        self.started_at = time.monotonic()
-        self.received_at = self.started_at - self.arrival_wait_seconds
-        self.deadline = deadline
-        self.model = ""
-        """The name of the model that serves the call; the method enters it as soon as it is known."""
-        self.trailers: tuple[tuple[str, str], ...] = ()
-        """Trailing metadata of a reply of a service that the gateway does not count; the method enters it."""
-
-    @property
-    def caller(self) -> str:
-        """The opaque identifier that the gateway sent, or `runtime.rpc.metadata.NOBODY`. Raises InvalidArgument."""
-        return caller_of(self._metadata)
-
-    @property
-    def owner(self) -> Owner:
-        """Whose work it is when callers take turns: the caller, else the peer's address. Raises InvalidArgument."""
-        return owner_of(self._metadata)
-
-    @property
-    def request_id(self) -> str:
-        """The identifier that the proxy gave the request, empty if it gave none."""
-        value = self._metadata.get(REQUEST_ID_METADATA, "")
-        return str(value[0] if isinstance(value, tuple) else value)
-
-    @property
-    def trace_id(self) -> str:
-        """The trace that the call belongs to, if it is recorded; else empty."""
-        return sampled_trace_id(self._metadata)
 
 
 class RpcObserver(Protocol):
@@ -137,38 +100,61 @@ class End(NamedTuple):
     of them is none.
     """
 
-    code: grpc.StatusCode
+    status: int
     details: str
     trailers: Sequence[Entry]
     standing: Sequence[Entry] = ()
     room: Callable[[], int] | None = None
 
 
-class Outcome:
-    """The end of a call: however it ends, there is one status for the client and the observer.
+class Call:
+    """What a method may know of its call: when it came, how long it may take, and who calls; and how it ends.
 
-    Calls of the routes that Tandem counts have in their trailers what they were served, whatever their status. Those
-    that are cancelled have no trailers; the ledger keeps what they were served.
+    `received_at`: when it arrived at the proxy, if there is one, else when its handler began; `started_at`: when its
+    handler had the message. Both are monotonic seconds; what passes between them is queueing time.
+
+    However the call ends, there is one status for the client and the observer. Calls of the routes that Tandem counts
+    have in their trailers what they were served, whatever their status. Those that are cancelled have no trailers; the
+    ledger keeps what they were served.
     """
 
-    _context: Context
-
     def __init__(self, method: Method, metadata: Sequence[Entry], deadline: Deadline) -> None:
-        self.call = Call(metadata, deadline)
         self._method = method
+        self._metadata = metadata_of(metadata)
+        self.arrival_wait_seconds = arrival_wait_seconds(self._metadata, time.time())
+        self.started_at = time.monotonic()
+        self.received_at = self.started_at - self.arrival_wait_seconds
+        self.deadline = deadline
+        self.trace_id = sampled_trace_id(self._metadata)
+        """The trace that the call belongs to, if it is recorded; else empty."""
+        self.model = ""
+        """The name of the model that serves the call; the method enters it as soon as it is known."""
+        self.trailers: tuple[tuple[str, str], ...] = ()
+        """Trailing metadata of a reply of a service that the gateway does not count; the method enters it."""
         self._count = None if method.route is None else ServedCount(method.route)
         self._names_model = False
 
-    @classmethod
-    def of(cls, context: Context, method: Method) -> Outcome:
-        """Return that of a call that has a context, to be used as a context manager."""
-        outcome = cls(method, tuple(context.invocation_metadata() or ()), Deadline.after(context.time_remaining()))
-        outcome._context = context
-        return outcome
+    @property
+    def caller(self) -> str:
+        """The opaque identifier that the gateway sent, or `runtime.rpc.metadata.NOBODY`. Raises InvalidArgument."""
+        return caller_of(self._metadata)
+
+    @property
+    def owner(self) -> Owner:
+        """Whose work it is when callers take turns: the caller, else the peer's address. Raises InvalidArgument."""
+        return owner_of(self._metadata)
+
+    @property
+    def request_id(self) -> str:
+        """The identifier that the proxy gave the request, empty if it gave none."""
+        value = self._metadata.get(REQUEST_ID_METADATA, "")
+        return str(value[0] if isinstance(value, tuple) else value)
+
+    # How servers begin and end it.
 
     def read(self, raw: bytes) -> Message:
         """Return the request, which is there from now on. Raises InvalidArgument if it is malformed."""
-        self.call.started_at = time.monotonic()
+        self.started_at = time.monotonic()
         request = parse(self._method.request_class, raw)
         # Only if the request says whose queue it is for does what it is answered hold for those like it.
         self._names_model = self._method.has_model and bool(request.model)  # type: ignore[attr-defined]
@@ -181,31 +167,30 @@ class Outcome:
 
     def end(self, error: BaseException | None = None) -> End | None:
         """Count the end of the call; return what its client is told, None if it is not there any more."""
-        code = "OK" if error is None else code_of(error, self.call.deadline)
-        seconds = time.monotonic() - self.call.received_at
-        self._method.observer.finished(self._method.name, code, seconds, self.call.trace_id)
+        code = "OK" if error is None else code_of(error, self.deadline)
+        seconds = time.monotonic() - self.received_at
+        self._method.observer.finished(self._method.name, code, seconds, self.trace_id)
         trailers = self._trailers(seconds)
         if error is None:
-            return End(grpc.StatusCode.OK, "", trailers)
+            return End(0, "", trailers)
         if isinstance(error, asyncio.CancelledError):
             return None
         return self._failure(self._public(error), trailers)
 
     def _failure(self, error: TandemError, trailers: Sequence[Entry]) -> End:
-        code, details = grpc.StatusCode[error.code], tuple(status_details(error).items())
+        status, details = grpc.StatusCode[error.code].value[0], tuple(status_details(error).items())
         room = error.room if isinstance(error, ResourceExhausted) and self._names_model else None
         if room is None:
-            return End(code, str(error), (*details, *trailers))
-        standing = () if self._count is None else _trailer(self._count.served(self.call.model, 0.0, 0.0))
-        return End(code, str(error), (*details, *trailers), (*details, *standing), room)
+            return End(status, str(error), (*details, *trailers))
+        standing = () if self._count is None else _trailer(self._count.served(self.model, 0.0, 0.0))
+        return End(status, str(error), (*details, *trailers), (*details, *standing), room)
 
     def _trailers(self, backend_seconds: float) -> Sequence[Entry]:
         if self._count is None:
-            return self.call.trailers
-        served = self._count.served(self.call.model, backend_seconds, self.call.arrival_wait_seconds)
-        trailers = _trailer(served)
+            return self.trailers
+        trailers = _trailer(self._count.served(self.model, backend_seconds, self.arrival_wait_seconds))
         if self._method.ledger is not None:
-            self._method.ledger.keep(self.call.request_id, trailers[0][1])
+            self._method.ledger.keep(self.request_id, trailers[0][1])
         return trailers
 
     def _public(self, error: BaseException) -> TandemError:
@@ -214,19 +199,25 @@ class Outcome:
         logger.error("%s failed", self._method.name, exc_info=error)
         return Internal()
 
-    async def __aenter__(self) -> Outcome:
-        return self
 
-    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        end = self.end(error)
+@contextlib.asynccontextmanager
+async def open_call(method: Method, context: Context) -> AsyncIterator[Call]:
+    """Yield a call that has a context, and end it as the block ends."""
+    call = Call(method, tuple(context.invocation_metadata() or ()), Deadline.after(context.time_remaining()))
+    try:
+        yield call
+    except BaseException as error:
+        end = call.end(error)
         if end is None:
-            return
-        if end.code is grpc.StatusCode.OK:
-            self._context.set_trailing_metadata(tuple(end.trailers))
-        elif end.room is not None and (turn_away := getattr(self._context, "turn_away", None)) is not None:
-            await turn_away(*end)
-        else:
-            await self._context.abort(end.code, end.details, tuple(end.trailers))
+            raise
+        code = _CODES[end.status]
+        if end.room is not None and (turn_away := getattr(context, "turn_away", None)) is not None:
+            await turn_away(code, *end[1:])
+        await context.abort(code, end.details, tuple(end.trailers))
+    else:
+        end = call.end()
+        assert end is not None  # noqa: S101  there was no error
+        context.set_trailing_metadata(tuple(end.trailers))
 
 
 def _trailer(served: Message) -> tuple[tuple[str, bytes]]:
@@ -239,7 +230,7 @@ class Ends(Protocol):
     def end(self, call_id: int, end: End, reply: bytes | None) -> None: ...
 
 
-class CallbackCall(Outcome):
+class CallbackCall(Call):
     """Used on the event loop alone."""
 
     def __init__(self, method: Method, metadata: Sequence[Entry], deadline: Deadline, call_id: int, ends: Ends) -> None:
@@ -252,7 +243,7 @@ class CallbackCall(Outcome):
     def begin(self, raw: bytes) -> None:
         """Read the request, and call the method with it."""
         try:
-            self._leave = self._method.behaviour(self.read(raw), self.call, self._answer)
+            self._leave = self._method.behaviour(self.read(raw), self, self._answer)
         except Exception as error:
             self._answer(error)
 

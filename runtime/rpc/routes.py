@@ -59,8 +59,8 @@ class Route:
     unit: str | None
     outputs_of: Callable[[Any], int]
     """Takes a response: the output units that it carries."""
-    images_of: Callable[[Any], int]
-    """Takes a response: how many images it ends whose units are tokens."""
+    images_of: Callable[[Any], int] | None
+    """Takes a response: how many images it ends whose units are tokens; None if it never has any."""
     timings_of: Callable[[Any], Timings | None]
     """Takes a response: its timings, None if it carries none."""
     usage_of: Callable[[Any], Usage | None]
@@ -104,7 +104,7 @@ def _route(paradigm: str, method: MethodDescriptor) -> Route:
         response_class=GetMessageClass(method.output_type),
         unit=_UNITS[paradigm] if outputs_of else None,
         outputs_of=outputs_of or (lambda _: 0),
-        images_of=_IMAGES.get(method.output_type.name, lambda _: 0),
+        images_of=_IMAGES.get(method.output_type.name),
         timings_of=_getter(_path_to(method.output_type, "timings"), _present, None),
         usage_of=_getter(_path_to(method.output_type, "usage"), lambda usage: usage, None),
     )

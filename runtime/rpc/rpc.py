@@ -18,7 +18,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
-from runtime.rpc.call import Call, Method, Outcome, RpcObserver
+from runtime.rpc.call import Call, Method, RpcObserver, open_call
 from runtime.rpc.message import Context, read_message, write
 from runtime.rpc.served import ServedLedger
 from tandem.shared.errors import ResourceExhausted
@@ -63,19 +63,19 @@ def _grpc_handler(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
     behaviour = _as_coroutine(method.behaviour) if method.is_callback else method.behaviour
 
     async def unary(_: object, context: Context) -> Message:
-        async with Outcome.of(context, method) as outcome:
-            request = outcome.read(await read_message(context))
-            response: Message = await behaviour(request, outcome.call)
-            outcome.sent(response)
-            return response
+        async with open_call(method, context) as call:
+            request = call.read(await read_message(context))
+            response: Message = await behaviour(request, call)
+            call.sent(response)
+        return response
 
     async def stream(_: object, context: Context) -> None:
-        async with Outcome.of(context, method) as outcome:
-            request = outcome.read(await read_message(context))
-            async with contextlib.aclosing(behaviour(request, outcome.call)) as responses:
+        async with open_call(method, context) as call:
+            request = call.read(await read_message(context))
+            async with contextlib.aclosing(behaviour(request, call)) as responses:
                 async for response in responses:
                     # Before the write: a client may have the message, and leave, a moment before the write has ended.
-                    outcome.sent(response)
+                    call.sent(response)
                     await write(context, response)
 
     # Not the class's own: a method may give what only looks like a message, to write large contents without copies.

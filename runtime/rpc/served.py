@@ -39,7 +39,8 @@ class ServedCount:
             if first_sent_at is not None:
                 self._served.first_output_delay_seconds = self._clock() - first_sent_at
         self._served.outputs += outputs
-        self._served.images += self._route.images_of(message)
+        if self._route.images_of is not None:
+            self._served.images += self._route.images_of(message)
         timings = self._route.timings_of(message)
         if timings is not None:
             self._served.timings.CopyFrom(timings)

@@ -81,21 +81,23 @@ class FairQueue(Generic[T]):
 
     def take(self, item: T) -> None:
         """Take an item that is here to be served; the turn passes on to the next caller, and to its next connection."""
-        self.remove(item)
-        self._last_served = item.caller
-        if item.caller in self._of_caller:
-            self._of_caller.move_to_end(item.caller)
-            self._of_caller[item.caller].pass_on(item)
+        caller = self._last_served = item.caller
+        turns = self._of_caller[caller]
+        self._size -= 1
+        if turns.remove(item):
+            self._of_caller.move_to_end(caller)
+            turns.pass_on(item)
+        else:
+            del self._of_caller[caller]
 
     def remove(self, item: T) -> bool:
         """Take an item out, wherever it stands; return whether it was here."""
         if item not in self:
             return False
         turns = self._of_caller[item.caller]
-        turns.remove(item)
-        if not turns.size:
-            del self._of_caller[item.caller]
         self._size -= 1
+        if not turns.remove(item):
+            del self._of_caller[item.caller]
         return True
 
     def _turns(self, item: T) -> _Turns[T]:
@@ -143,12 +145,15 @@ class _Turns(Generic[T]):
     def first_of(self, connection: str) -> T:
         return next(iter(self._of_connection[connection]))
 
-    def remove(self, item: T) -> None:
+    def remove(self, item: T) -> int:
+        """Take an item out that is here; return how many are left."""
         connection = connection_of(item.caller)
-        del self._of_connection[connection][item]
-        if not self._of_connection[connection]:
+        items = self._of_connection[connection]
+        del items[item]
+        if not items:
             del self._of_connection[connection]
         self.size -= 1
+        return self.size
 
     def pass_on(self, item: T) -> None:
         """Let the other connections have the next turns before that of an item that was taken."""

@@ -62,6 +62,11 @@ class WaitingLine:
         """
         return self._queue.has_room(count) and self._has_room_of_caller(caller, count)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no part waits."""
+        return not self._line
+
     def places(self, caller: str) -> float:
         """Return how many entries of new requests may join before the first waiting part; infinite without one."""
         first = self._first(caller)
@@ -85,7 +90,8 @@ class WaitingLine:
 
     def look(self) -> None:
         """Let waiting parts check for room again."""
-        self._changed.set()
+        if self._line:
+            self._changed.set()
 
     def close(self) -> None:
         """Let all waiting parts go on; none waits from now on."""

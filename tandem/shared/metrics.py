@@ -24,9 +24,9 @@ BACKEND_PHASES = tuple(
 )
 """In the order of a request's life; a paradigm has some of them."""
 
-_FIELD_OF_PHASE = tuple((name, f"{name}{_SUFFIX}") for name in BACKEND_PHASES)
+FIELD_OF_PHASE = tuple((name, f"{name}{_SUFFIX}") for name in BACKEND_PHASES)
 
 
 def phase_seconds(timings: object) -> dict[str, float]:
     """Return the phases by name, of a message or anything else with its fields; those of no time are absent."""
-    return {name: seconds for name, field in _FIELD_OF_PHASE if (seconds := getattr(timings, field)) > 0.0}
+    return {name: seconds for name, field in FIELD_OF_PHASE if (seconds := getattr(timings, field)) > 0.0}

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from runtime.metrics import Timings
 from runtime.rpc.call import Call
 from services.ar.api.reply_size import max_message_tokens
 from services.ar.api.sequential_model import SequentialModel
@@ -15,6 +14,7 @@ from services.ar.codecs.codec import Codec
 from services.ar.engine.request_stream import RequestStream, SequenceOutput
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from tandem.ar.v1 import ar_pb2
+from tandem.common.v1.timings_pb2 import Timings
 
 if TYPE_CHECKING:
     from services.ar.api.image import GrowingImages
@@ -185,7 +185,7 @@ class Generation:
         message.usage.steps = self._params.steps
         message.usage.fingerprint = self._model.fingerprint
         self.timings = request_timings([self._stream], self._call)
-        message.timings.CopyFrom(self.timings.message())
+        message.timings.CopyFrom(self.timings)
 
 
 def _parts(outputs: Iterable[SequenceOutput], max_tokens: int) -> Iterator[list[SequenceOutput]]:

@@ -85,7 +85,7 @@ class ArServicer:
         likelihoods = await asyncio.to_thread(likelihood_messages, scored, model.codec)
         timings = request_timings(scoring.streams, call)
         self._metrics.backend.observe_timings(model.name, timings, call.trace_id)
-        return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings.message(), fingerprint=model.fingerprint)
+        return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings, fingerprint=model.fingerprint)
 
     async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
         """Return the token ids of a text or a conversation."""

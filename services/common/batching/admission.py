@@ -106,6 +106,8 @@ class BatchAdmission(Generic[Payload, Result]):
     def check_room(self, caller: str, num_samples: int, is_begun: bool) -> None:
         """Raises ResourceExhausted if there is no room, or if it is the turn of a part that waits."""
         queue = self._queue
+        if self._line.is_empty and queue.num_samples + num_samples <= queue.max_samples_of_caller:
+            return  # whoever calls has that much
         has_turn = is_begun or num_samples <= self._line.places(caller)
         if has_turn and self._line.has_room(caller, num_samples):
             return

@@ -142,7 +142,7 @@ class Batcher(Generic[Payload, Result]):
                 raise
             self._dispatch()  # now: what idle instances take makes room
             self._admission.check(caller, num_samples, deadline, is_begun)
-        if not is_begun:
+        if not (is_begun or self._line.is_empty):
             self._line.passed(caller, num_samples)
         now = time.monotonic()
         if not self._open:

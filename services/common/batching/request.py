@@ -94,21 +94,17 @@ class BatchRequest(Generic[Payload, Result]):
         return Batched([result for _, result, _ in self._done], self.accepted_at, self.taken_at, passes)
 
 
-@dataclass(slots=True)
 class Slice(Generic[Payload, Result]):
     """Samples start to stop - 1 of a request."""
 
-    request: BatchRequest[Payload, Result]
-    start: int
-    stop: int
+    __slots__ = ("num_samples", "payload", "request", "start", "stop")
 
-    @property
-    def payload(self) -> Payload:
-        return self.request.payload
-
-    @property
-    def num_samples(self) -> int:
-        return self.stop - self.start
+    def __init__(self, request: BatchRequest[Payload, Result], start: int, stop: int) -> None:
+        self.request = request
+        self.payload = request.payload
+        self.start = start
+        self.stop = stop
+        self.num_samples = stop - start
 
 
 def settle(

@@ -21,7 +21,12 @@ _NUMBER_BYTES = 4
 
 def max_images(spec: ImageSpec, encoding: Encoding, max_bytes: int) -> int:
     """Return how many images certainly fit a reply, or a part of a stream, of `max_bytes`; >= 0."""
-    return max(0, max_bytes - _frame_bytes()) // _bytes_per_image(spec.shape, len(spec.class_names), encoding)
+    return _max_images(spec.shape, len(spec.class_names), encoding, max_bytes)
+
+
+@cache
+def _max_images(shape: tuple[int, ...], num_classes: int, encoding: Encoding, max_bytes: int) -> int:
+    return max(0, max_bytes - _frame_bytes()) // _bytes_per_image(shape, num_classes, encoding)
 
 
 def check_images(field: str, count: int, spec: ImageSpec, encoding: Encoding, max_bytes: int) -> None:

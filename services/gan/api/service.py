@@ -76,7 +76,7 @@ class GanServicer:
                 reply = reply_of()
                 timings = timings_of(batched, call.received_at, call.started_at, time.monotonic())
                 self._metrics.backend.observe_timings(model.name, timings, call.trace_id)
-                reply.timings.CopyFrom(timings.message())
+                reply.timings.CopyFrom(timings)
             except Exception as broken:
                 return answer(broken)
             return answer(reply)
@@ -109,7 +109,7 @@ class GanServicer:
                     seconds = time.monotonic() - call.received_at
                     timings = await _run_off_loop(wanted.count, timeline.timings, seconds)
                     self._metrics.backend.observe_timings(model.name, timings, call.trace_id)
-                    reply.timings.CopyFrom(timings.message())
+                    reply.timings.CopyFrom(timings)
                 yield SamplePart(reply)
 
     async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
@@ -128,7 +128,7 @@ class GanServicer:
         response = await _run_off_loop(len(shown.images), discriminate_response, batched.results)
         now = time.monotonic()
         timeline.add_encode(batched.passes[-1].ended_at, now)
-        response.timings.CopyFrom(timeline.timings(now - call.received_at).message())
+        response.timings.CopyFrom(timeline.timings(now - call.received_at))
         return response
 
     async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from runtime.metrics import Timings
 from services.common.batching.request import Batched
+from tandem.common.v1.timings_pb2 import Timings
 
 Interval = tuple[float, float]  # monotonic seconds, start <= end
 

@@ -3,7 +3,8 @@ import itertools
 
 from prometheus_client import CollectorRegistry
 
-from runtime.metrics import BackendMetrics, Timings, expose
+from runtime.metrics import BackendMetrics, expose
+from tandem.common.v1.timings_pb2 import Timings
 from tandem.shared.metrics import SECONDS_BUCKETS
 
 
@@ -21,29 +22,6 @@ def test_timings_feed_the_phases_they_have():
         return registry.get_sample_value("tandem_backend_phase_seconds_sum", labels)
 
     assert (total("queue"), total("compute"), total("decode")) == (0.5, 0.25, None)
-
-
-def test_many_calls_are_counted_as_they_are_one_by_one():
-    registries = [CollectorRegistry() for _ in range(2)]
-    together, single = (BackendMetrics(registry, "parallel") for registry in registries)
-    together.all_finished("Sample", "OK", (0.1, 0.2))
-    together.observe_phases("tiny", {"queue": (0.0, 0.3), "compute": (0.4, 0.5)})
-    for seconds, timings in (
-        (0.1, Timings(compute_seconds=0.4)),
-        (0.2, Timings(queue_seconds=0.3, compute_seconds=0.5)),
-    ):
-        single.finished("Sample", "OK", seconds, "")
-        single.observe_timings("tiny", timings, "")
-    collected = [
-        {
-            (sample.name, *sorted(sample.labels.items())): sample.value
-            for family in registry.collect()
-            for sample in family.samples
-        }
-        for registry in registries
-    ]
-    drop = [{key: value for key, value in each.items() if not key[0].endswith("_created")} for each in collected]
-    assert drop[0] == drop[1]
 
 
 def test_the_page_answers_head_like_get_without_a_body():
