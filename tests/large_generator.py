@@ -34,7 +34,7 @@ def add_large_generator(models_dir: Path, name: str = "large", side: int = 128, 
 def _write_generator(path: Path, side: int, width: int) -> None:
     """Write latents [B, 32] to images [B, 3, side, side] in -1..1: transposed convolutions, each doubles the side."""
     source = np.random.default_rng(9)
-    channels = [min(256, width * side // (2 * each)) for each in _sides(side)]
+    channels = [min(256, width * side // (2 * size)) for size in _sides(side)]
     first = channels[0] * 16
     constants = {"project": _weights(source, LATENT_DIM, first), "square": np.array([-1, channels[0], 4, 4])}
     nodes = [

@@ -66,7 +66,7 @@ PARALLEL = Paradigm(
     Kind(SAMPLE_STREAM, streamed),
     Kind(SAMPLE_STREAM, lambda number: streamed(number, 1)),
 )
-PARADIGMS = [pytest.param(each, id=each.name) for each in (SEQUENTIAL, PARALLEL)]
+PARADIGMS = [pytest.param(paradigm, id=paradigm.name) for paradigm in (SEQUENTIAL, PARALLEL)]
 PARALLEL_EACH_TIME = [pytest.param(SEQUENTIAL, id="sequential", marks=pytest.mark.faults), PARADIGMS[1]]
 """Both in full runs; in quick ones the parallel backend alone, whose replicas start in a second."""
 

@@ -30,23 +30,23 @@ class Page:
     """A /metrics page that was read."""
 
     def __init__(self, text: str) -> None:
-        self._samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
+        self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
     def samples(self, name: str, **labels: str) -> Iterable[Sample]:
         """Return the samples called `name` that have at least `labels`."""
-        return (each for each in self._samples if each.name == name and labels.items() <= each.labels.items())
+        return (sample for sample in self._samples if sample.name == name and labels.items() <= sample.labels.items())
 
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of those samples."""
-        return sum(each.value for each in self.samples(name, **labels))
+        return sum(sample.value for sample in self.samples(name, **labels))
 
     def calls(self) -> Calls:
         """Return the calls that ended, by path and code; on a backend's page as on the gateway's."""
         found: Calls = Counter()
         for name in ("tandem_requests_total", "tandem_backend_requests_total"):
-            for each in self.samples(name):
-                path = f"/{SERVICE_OF[each.labels['paradigm']]}/{each.labels['rpc']}"
-                found[path, each.labels["code"]] += int(each.value)
+            for sample in self.samples(name):
+                path = f"/{SERVICE_OF[sample.labels['paradigm']]}/{sample.labels['rpc']}"
+                found[path, sample.labels["code"]] += int(sample.value)
         return found
 
     def held(self) -> dict[str, float]:

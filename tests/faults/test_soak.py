@@ -49,12 +49,14 @@ class Readings:
     def growth(self, name: str, what: str) -> float:
         """Return what a process holds more for each call: the slope of the second half."""
         half = len(self.num_calls) // 2
-        return slope(self.num_calls[half:], [float(getattr(each, what)) for each in self.of[name][half:]])
+        return slope(self.num_calls[half:], [float(getattr(reading, what)) for reading in self.of[name][half:]])
 
     def __str__(self) -> str:
         """Return the megabytes of each process by calls, for whoever looks for a leak."""
-        lines = [f"calls {[int(each) for each in self.num_calls[::5]]}"]
-        lines += [f"{name} MB {[round(each.rss_bytes / 1e6, 2) for each in its[::5]]}" for name, its in self.of.items()]
+        lines = [f"calls {[int(count) for count in self.num_calls[::5]]}"]
+        lines += [
+            f"{name} MB {[round(reading.rss_bytes / 1e6, 2) for reading in its[::5]]}" for name, its in self.of.items()
+        ]
         return "\n".join(lines)
 
     @property

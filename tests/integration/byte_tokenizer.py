@@ -13,11 +13,11 @@ class ByteTokenizer:
 
     async def tokenize(self, request: Any, call: Call) -> Any:
         ids = list(request.text.encode())
-        return ar_pb2.TokenizeResponse(ids=ids, tokens=[bytes([each]) for each in ids])
+        return ar_pb2.TokenizeResponse(ids=ids, tokens=[bytes([byte]) for byte in ids])
 
     async def detokenize(self, request: Any, call: Call) -> Any:
         text = bytes(request.ids)
-        return ar_pb2.DetokenizeResponse(text=text.decode(errors="replace"), tokens=[bytes([each]) for each in text])
+        return ar_pb2.DetokenizeResponse(text=text.decode(errors="replace"), tokens=[bytes([byte]) for byte in text])
 
     async def describe_tokenizer(self, request: Any, call: Call) -> Any:
         return ar_pb2.DescribeTokenizerResponse(model="fake-text", eos_token_ids=[0])

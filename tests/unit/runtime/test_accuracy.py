@@ -42,8 +42,8 @@ def test_within_a_tenth_of_the_exact_quantile(distribution: object, centre: floa
     for shift in np.linspace(1.0, 1.19, 10):
         seconds = np.clip(distribution(chance, centre * shift, size), 1.1e-4, 97.0)
         counted = Distribution(SECONDS_BUCKETS)
-        for each in seconds:
-            counted.observe(each)
+        for value in seconds:
+            counted.observe(value)
         for share in SHARES:
             exact = float(np.quantile(seconds, share, method="inverted_cdf"))
             assert counted.quantile(share) == pytest.approx(exact, rel=0.1), (share, shift)

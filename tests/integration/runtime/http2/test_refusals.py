@@ -74,7 +74,7 @@ WRONG = {
 @pytest.mark.parametrize("which", WRONG)
 async def test_a_head_that_is_wrong_is_told_what_it_is(address, handler, which):
     more, status, http_status = WRONG[which]
-    headers = [each for each in call_headers(PATH) if each[0] != more[0][0]]
+    headers = [header for header in call_headers(PATH) if header[0] != more[0][0]]
     stream = await ended(address, framed(b"hi"), headers + more)
     assert (stream.status_name, stream.headers[":status"]) == (status, http_status)
     assert handler.num_begun == 0

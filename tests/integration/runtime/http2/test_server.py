@@ -86,7 +86,7 @@ async def test_a_value_that_is_not_even_ascii_is_left_out_and_takes_no_other_cal
 async def test_a_call_that_cannot_be_begun_ends_alone(serving):
     async with grpc.aio.insecure_channel(f"127.0.0.1:{serving.port}") as channel:
         calls = [channel.unary_unary(path)(b"hi", timeout=LIMIT_SECONDS) for path in (BAD, ECHO, ECHO)]
-        codes = [await each.code() for each in calls]
+        codes = [await sent.code() for sent in calls]
     assert codes == [grpc.StatusCode.INTERNAL, grpc.StatusCode.OK, grpc.StatusCode.OK]
 
 

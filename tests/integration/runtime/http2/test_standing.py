@@ -88,7 +88,7 @@ class Hall:
         return self.channel.unary_unary(path)(message, timeout=timeout, metadata=metadata)
 
     async def codes_of(self, calls: list[grpc.aio.Call]) -> list[grpc.StatusCode]:
-        return [await each.code() for each in calls]
+        return [await call.code() for call in calls]
 
     async def until_held(self, count: int) -> None:
         async with asyncio.timeout(LIMIT_SECONDS):
@@ -182,14 +182,14 @@ async def test_what_came_before_it_and_was_not_begun_is_refused_with_it(hall):
     hall.servicer.places = 3
     calls = await burst(hall, 500)
     async with asyncio.timeout(LIMIT_SECONDS):
-        while sum(each.done() for each in calls) < 497:
+        while sum(call.done() for call in calls) < 497:
             await asyncio.sleep(0.01)
         assert hall.servicer.num_held == 3
         assert len(hall.servicer.asked) <= 3 + MOST_BEGUN_AT_ONCE
         hall.servicer.gate.set()
-        while not all(each.done() for each in calls) or hall.codes.total() < 500:
+        while not all(call.done() for call in calls) or hall.codes.total() < 500:
             await asyncio.sleep(0.01)
-    assert Counter(each.code() for each in calls) == {FULL: 497, grpc.StatusCode.OK: 3}
+    assert Counter(call.code() for call in calls) == {FULL: 497, grpc.StatusCode.OK: 3}
     assert hall.codes == {"OK": 3, "RESOURCE_EXHAUSTED": 497}
 
 

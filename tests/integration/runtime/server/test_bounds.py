@@ -59,7 +59,7 @@ async def code_of(call: grpc.aio.Call) -> grpc.StatusCode:
 
 async def read(call: grpc.aio.Call) -> None:
     if isinstance(call, grpc.aio.StreamStreamCall):
-        [each async for each in call]
+        [message async for message in call]
     else:
         await call
 
@@ -90,12 +90,15 @@ async def questions(*services: str) -> AsyncIterator[reflection_pb2.ServerReflec
 
 async def test_reflection_answers_as_many_questions_as_are_asked(server):
     stub = reflection_pb2_grpc.ServerReflectionStub(server[1])
-    answers = [each async for each in stub.ServerReflectionInfo(questions(DESCRIPTOR.full_name, "nothing"))]
-    assert [each.WhichOneof("message_response") for each in answers] == ["file_descriptor_response", "error_response"]
-    assert [each async for each in stub.ServerReflectionInfo(questions())] == []
-    raw = [each.SerializeToString() async for each in questions(DESCRIPTOR.full_name, "nothing")]
+    answers = [answer async for answer in stub.ServerReflectionInfo(questions(DESCRIPTOR.full_name, "nothing"))]
+    assert [answer.WhichOneof("message_response") for answer in answers] == [
+        "file_descriptor_response",
+        "error_response",
+    ]
+    assert [message async for message in stub.ServerReflectionInfo(questions())] == []
+    raw = [message.SerializeToString() async for message in questions(DESCRIPTOR.full_name, "nothing")]
     call = server[1].stream_stream(REFLECTION.replace("v1alpha", "v1"))(iter(raw))
-    assert [each async for each in call] == [each.SerializeToString() for each in answers]
+    assert [answer async for answer in call] == [answer.SerializeToString() for answer in answers]
 
 
 async def test_a_malformed_question_is_the_client_s_fault(server):

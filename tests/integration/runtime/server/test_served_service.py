@@ -119,7 +119,7 @@ async def test_a_reply_is_followed_by_what_it_was():
 async def test_a_stream_is_followed_by_the_sum_of_its_messages():
     async with running() as backend:
         call = backend.stub.SampleStream(gan_pb2.SampleStreamRequest())
-        assert len([each async for each in call]) == 3
+        assert len([message async for message in call]) == 3
         served = await served_of(call)
     assert counts(served) == ("tiny", 6, 3)
     assert served.timings == TIMINGS

@@ -26,7 +26,7 @@ async def test_what_a_call_raises_goes_to_the_loop_and_the_next_ones_are_made():
     calls.call(lambda: 1 / 0)
     calls.call(ended.set)
     await asyncio.wait_for(ended.wait(), 60)
-    assert [type(each) for each in told] == [ZeroDivisionError]
+    assert [type(error) for error in told] == [ZeroDivisionError]
     calls.close()
 
 

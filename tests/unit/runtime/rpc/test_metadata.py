@@ -71,7 +71,7 @@ NOW = 1_764_153_023.5
 
 def wait(*values: str | bytes) -> float:
     return arrival_wait_seconds(
-        metadata_of([("user-agent", "grpc"), *((ARRIVED_METADATA, each) for each in values)]), NOW
+        metadata_of([("user-agent", "grpc"), *((ARRIVED_METADATA, value) for value in values)]), NOW
     )
 
 

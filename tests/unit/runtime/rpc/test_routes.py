@@ -5,7 +5,7 @@ from tandem.gan.v1 import gan_pb2
 
 
 def test_every_rpc_of_both_services_is_there() -> None:
-    paths = {each.path for each in all_routes()}
+    paths = {route.path for route in all_routes()}
     assert len(paths) == len(all_routes()) == 11
     assert "/tandem.ar.v1.AutoregressiveService/Generate" in paths
     assert "/tandem.gan.v1.GanService/ListModels" in paths
@@ -13,10 +13,10 @@ def test_every_rpc_of_both_services_is_there() -> None:
 
 
 def test_a_method_is_found_by_its_descriptor_and_those_of_other_services_are_not() -> None:
-    for each in all_routes():
-        package = ar_pb2 if each.paradigm == "sequential" else gan_pb2
+    for route in all_routes():
+        package = ar_pb2 if route.paradigm == "sequential" else gan_pb2
         [service] = package.DESCRIPTOR.services_by_name.values()
-        found = route_of(service.methods_by_name[each.rpc])
+        found = route_of(service.methods_by_name[route.rpc])
         assert found is not None
-        assert (found.path, found.paradigm, found.unit) == (each.path, each.paradigm, each.unit)
+        assert (found.path, found.paradigm, found.unit) == (route.path, route.paradigm, route.unit)
     assert route_of(served_pb2.DESCRIPTOR.services_by_name["ServedService"].methods[0]) is None

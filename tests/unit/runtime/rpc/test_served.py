@@ -34,7 +34,7 @@ def test_the_prompt_is_counted_with_the_last_message_of_a_stream_and_with_a_whol
     streamed = served("Generate", ar_pb2.GenerateResponse(usage=usage, timings=TIMINGS))
     whole = served("Complete", ar_pb2.CompleteResponse(usage=usage, timings=TIMINGS))
     image = served("Sample", gan_pb2.SampleResponse(images=IMAGE, timings=TIMINGS))
-    found = [(each.input_tokens, each.cached_tokens) for each in (cut, streamed, whole, image)]
+    found = [(message.input_tokens, message.cached_tokens) for message in (cut, streamed, whole, image)]
     assert found == [(0, 0), (9, 4), (9, 4), (0, 0)]
 
 
@@ -94,7 +94,7 @@ def test_it_holds_the_last_calls_and_no_more(ids: list[int], steps: list[float],
         model.pop(request_id, None)
         model[request_id] = (number, clock.now)
         assert len(ledger) <= max_entries
-    kept = {each: number for each, (number, at) in list(model.items())[-max_entries:] if at > clock.now - 60.0}
-    assert {each: ledger.take(str(each)) for each in range(31)} == {
-        each: b"%d" % kept[each] if each in kept else None for each in range(31)
+    kept = {key: number for key, (number, at) in list(model.items())[-max_entries:] if at > clock.now - 60.0}
+    assert {key: ledger.take(str(key)) for key in range(31)} == {
+        key: b"%d" % kept[key] if key in kept else None for key in range(31)
     }

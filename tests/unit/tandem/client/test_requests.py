@@ -74,7 +74,7 @@ def test_top_logprobs_turns_logprobs_on() -> None:
 
 def test_score_takes_texts_or_token_lists() -> None:
     assert list(score_request(["ab", "c"], "m").texts.texts) == ["ab", "c"]
-    assert [list(each.ids) for each in score_request([[1, 2], [3]], "").tokens.token_lists] == [[1, 2], [3]]
+    assert [list(tokens.ids) for tokens in score_request([[1, 2], [3]], "").tokens.token_lists] == [[1, 2], [3]]
     assert score_request([], "").WhichOneof("content") == "texts"
     with pytest.raises(ValueError, match=r"^ids: "):
         score_request([[2**40]], "")
