@@ -11,8 +11,7 @@ from typing import Any, NoReturn, Protocol
 
 import grpc
 
-from runtime.http2.events import HIGH_BACKLOG_BYTES, Event, Flag, Kind, too_large_size
-from runtime.http2.metadata import Entry, decoded, trailers
+from runtime.http2.events import HIGH_BACKLOG_BYTES, Entry, Event, Flag, Kind, decoded, too_large_size, trailers
 from runtime.http2.standing import Room
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import WholeWrites

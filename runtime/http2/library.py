@@ -25,7 +25,7 @@ _OTHER_FILES = 256
 
 
 Ending = tuple[int, bytes | None, bytes]
-"""A call that ends: its id, its last message if there is one, and its trailers; see `runtime.http2.metadata`."""
+"""A call that ends: its id, its last message if there is one, and its trailers; see `runtime.http2.events`."""
 
 
 def default_limits() -> Limits:

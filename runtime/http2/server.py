@@ -15,9 +15,8 @@ import grpc
 from runtime.deadlines import Deadline
 from runtime.http2.build import Limits
 from runtime.http2.context import Http2Context
-from runtime.http2.events import Event, Flag, Kind, events_in, num_refused
+from runtime.http2.events import Event, Flag, Kind, decoded, events_in, num_refused, trailers
 from runtime.http2.library import Ending, Library, default_limits
-from runtime.http2.metadata import decoded, trailers
 from runtime.http2.standing import Room, Standings
 from runtime.rpc.call import CallbackCall, End, Method
 from runtime.rpc.message import ManyMessages

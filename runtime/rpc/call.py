@@ -12,28 +12,38 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from runtime.deadlines import Deadline
-from runtime.rpc.message import Context, parse
+from runtime.rpc.message import Context
 from runtime.rpc.metadata import Owner, arrival_wait_seconds, caller_of, metadata_of, owner_of, sampled_trace_id
 from runtime.rpc.routes import Route, route_of
 from runtime.rpc.served import REQUEST_ID_METADATA, SERVED_METADATA, ServedCount, ServedLedger
 from runtime.rpc.status import code_of, status_details
-from tandem.shared.errors import Internal, ResourceExhausted, TandemError
+from tandem.shared.errors import Internal, InvalidArgument, ResourceExhausted, TandemError
 
 logger = logging.getLogger(__name__)
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
+M = TypeVar("M", bound=Message)
+
 Entry: TypeAlias = tuple[str, str | bytes]
 Answer: TypeAlias = Callable[[Any], bool]
 """Ends a call with its reply, or with the exception that it failed with; returns whether the client is still there."""
+
+
+def parse(message_class: type[M], raw: bytes) -> M:
+    """Return the message in `raw`. Raises InvalidArgument if it is malformed."""
+    try:
+        return message_class.FromString(raw)
+    except DecodeError:
+        raise InvalidArgument("request", raw[:16], f"a {message_class.DESCRIPTOR.full_name} message") from None
 
 
 class RpcObserver(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.undisturbed import undisturbed
@@ -82,11 +82,3 @@ async def write(context: Context, response: Any) -> None:
     except grpc.aio.InternalError:
         # grpc's error for a write to a dropped connection, a moment before it cancels the handler.
         raise asyncio.CancelledError from None
-
-
-def parse(message_class: type[M], raw: bytes) -> M:
-    """Return the message in `raw`. Raises InvalidArgument if it is malformed."""
-    try:
-        return message_class.FromString(raw)
-    except DecodeError:
-        raise InvalidArgument("request", raw[:16], f"a {message_class.DESCRIPTOR.full_name} message") from None

@@ -14,7 +14,8 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
-from runtime.rpc.message import Context, ManyMessages, next_message, parse, write
+from runtime.rpc.call import parse
+from runtime.rpc.message import Context, ManyMessages, next_message, write
 from runtime.rpc.status import abort
 from tandem.shared.errors import DeadlineExceeded, TandemError
 

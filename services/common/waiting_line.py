@@ -1,9 +1,10 @@
 """Requests that wait for room in a bounded queue, first come, first served. Used by the event loop alone.
 
-What remains of a call that has begun waits for room; new requests are refused when there is none. New requests of a few
-entries would take each place that becomes free, so that there would never be room for a part of many entries.
-Therefore the two take turns: new requests get as many places as the first waiting part needs, and then none until that
-part has joined the queue. New requests have their turn because several calls may always have a part that waits.
+What remains of a call that has begun waits for room; new requests are refused when there is none, or when they would
+wait too long. New requests of a few entries would take each place that becomes free, so that there would never be room
+for a part of many entries. Therefore the two take turns: new requests get as many places as the first waiting part
+needs, and then none until that part has joined the queue. New requests have their turn because several calls may always
+have a part that waits.
 
 A part that waits only because its caller's share of the queue is full delays no other caller, and none delays a caller
 who holds less of the queue than the part's own does, nor a connection of its own caller that holds less.
@@ -17,7 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from runtime.deadlines import Deadline
 from runtime.rpc.metadata import NOBODY, connection_of
+from tandem.shared.errors import WaitTooLong
 
 
 class Queue(Protocol):
@@ -124,3 +127,20 @@ class WaitingLine:
 
     def _fits(self, one: _Waiting) -> bool:
         return self._queue.is_empty or self.has_room(one.caller, one.count)
+
+
+MIN_RETRY_SECONDS = 0.01
+
+
+def check_wait(what: str, wait_seconds: float, max_wait_seconds: float, deadline: Deadline) -> None:
+    """Raises WaitTooLong if the expected wait for `what` is longer than allowed, or than the deadline leaves time."""
+    remaining = deadline.remaining_seconds()
+    allowed = min(max_wait_seconds, remaining)
+    if wait_seconds > allowed:
+        by_deadline = "its deadline leaves beside the work itself"
+        limit = by_deadline if remaining < max_wait_seconds else "the server lets anybody wait"
+        raise WaitTooLong(what, wait_seconds, f"{allowed:.3g} s that {limit}", _retry_after(wait_seconds - allowed))
+
+
+def _retry_after(seconds: float) -> float:
+    return max(MIN_RETRY_SECONDS, round(seconds, 3))

@@ -11,10 +11,8 @@ import numpy.typing as npt
 from services.common.batching.request import Slice
 from services.common.diversity.watch import Look
 from services.common.diversity.windows import Features
-from services.common.finite import finite_parts
 from services.common.images.encoding import Images
-from services.common.model_inputs import describe, label_input, main_input
-from services.common.runtimes.session import Session
+from services.common.runtimes.session import Session, describe, finite_parts, label_input, main_input
 from tandem.shared.errors import ModelFault
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import ModelError

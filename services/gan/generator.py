@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.common.images.encoding import Images
-from services.common.images.layout import channels_last, layout_of
-from services.common.model_inputs import TensorInfo, label_input, main_input
-from services.common.runtimes.session import Session
+from services.common.runtimes.session import Session, TensorInfo, channels_last, label_input, layout_of, main_input
 from tandem.shared.model_spec import ImageSpec
 
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from services.common.batching.request import Slice
 from services.common.diversity.watch import DiversityWatch
-from services.common.finite import finite_parts
 from services.common.images.encoding import to_uint8
+from services.common.runtimes.session import finite_parts
 from services.gan.batch_latents import BatchLatents, gan_library
 from services.gan.generator import Generator
 from services.gan.image_request import Part

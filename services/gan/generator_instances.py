@@ -8,12 +8,12 @@ from pathlib import Path
 
 from services.common.fingerprint import fingerprint
 from services.common.runtimes import onnx_session
-from services.common.runtimes.batch_plan import sizes_up_to
 from services.common.runtimes.calibrated import Calibrated, Int8File, open_calibrated
 from services.common.runtimes.calibration.store import CalibrationStore
 from services.common.runtimes.calibration.trial import Trial
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.onnx_session import choose_providers, default_num_instances, open_session
+from services.common.runtimes.openvino_session import sizes_up_to
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.session import Feed, Session
 from services.gan.generator import Generator, Latents

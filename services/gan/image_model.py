@@ -47,6 +47,8 @@ class ImageModel:
         self.max_batch_size = settings.max_batch_size
         self.max_reply_bytes = settings.max_reply_bytes
         self.generators = generators
+        self.fingerprint = generators.fingerprint
+        """The short name of all that the images' bits depend on besides the request."""
         limits = replace(batch_limits(settings), preferred_batch_size=generators.preferred_batch_size)
         self.max_part_images = min(limits.max_batch_size, limits.max_request)
         observer = BatcherMetrics(metrics, model.name, "generator")
@@ -74,11 +76,6 @@ class ImageModel:
     def num_instances(self) -> int:
         """Copies of the generator, each with passes of its own."""
         return len(self.generators.instances)
-
-    @property
-    def fingerprint(self) -> str:
-        """The short name of all that the images' bits depend on besides the request."""
-        return self.generators.fingerprint
 
     @property
     def parts(self) -> list[Batcher[Any, Any]]:

@@ -86,7 +86,7 @@ PLAIN = (
     "services/common/batching/",
     "services/common/fair_queue",
     "services/common/waiting_line",
-    "services/common/waiting_time",
+    "services/common/waiting_line",
 )
 """Scheduling, block allocation and batching, which a test can drive with no model and no server."""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.protocols.oip.models.adapter import Adapter
-from runtime.rpc.message import parse
+from runtime.rpc.call import parse
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
 from tandem.shared.errors import InvalidArgument
 

@@ -30,7 +30,8 @@ from gateway.protocols.oip.models.repository import Repository
 from gateway.protocols.oip.stream import InferStream
 from gateway.proxy.sockets import Sockets
 from runtime.deadlines import Deadline
-from runtime.rpc.message import Context, ManyMessages, parse, read_message
+from runtime.rpc.call import parse
+from runtime.rpc.message import Context, ManyMessages, read_message
 from runtime.server.grpcio import OPTIONS, GrpcioServer
 from runtime.server.server import Transport, new_transport
 from tandem.oip import grpc_service_pb2 as pb

@@ -13,8 +13,7 @@ from typing import Protocol
 from runtime.limits import MAX_MESSAGE_BYTES
 from services.ar.api.validation import MAX_TOP_LOGPROBS
 from services.ar.engine.sequence import SamplingParams
-from services.common.images.encoding import Encoding
-from services.common.images.sizes import max_image_bytes
+from services.common.images.encoding import Encoding, max_image_bytes
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import timings_pb2
 from tandem.shared.errors import ReplyTooLarge

@@ -6,11 +6,19 @@ import numpy as np
 import numpy.typing as npt
 
 from services.common.batching.request import Slice
-from services.common.finite import finite_parts, split
 from services.common.images.encoding import Images
-from services.common.images.layout import channels_last, layout_of
-from services.common.model_inputs import INTEGERS, describe, main_input, token_input
-from services.common.runtimes.session import Array, Session
+from services.common.runtimes.session import (
+    INTEGERS,
+    Array,
+    Session,
+    channels_last,
+    describe,
+    finite_parts,
+    layout_of,
+    main_input,
+    split,
+    token_input,
+)
 from tandem.shared.errors import ModelFault
 from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
 from tandem.shared.models import ModelError

@@ -10,9 +10,8 @@ from functools import partial
 
 from runtime.deadlines import Deadline
 from runtime.rpc.metadata import NOBODY, connection_of
-from services.common.caller_share import CallerCounts
-from services.common.waiting_line import WaitingLine
-from services.common.waiting_time import check_wait
+from services.common.fair_queue import CallerCounts
+from services.common.waiting_line import WaitingLine, check_wait
 from tandem.shared.errors import ResourceExhausted
 
 RETRY_AFTER_SECONDS = 1.0

@@ -16,8 +16,7 @@ from runtime.rpc.metadata import NOBODY
 from services.common.batching.pass_times import PassTimes
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Payload, Result
-from services.common.waiting_line import WaitingLine
-from services.common.waiting_time import check_wait
+from services.common.waiting_line import WaitingLine, check_wait
 from tandem.shared.errors import ResourceExhausted
 
 MIN_RETRY_SECONDS = 0.01

@@ -20,9 +20,9 @@ from typing import Generic
 
 from runtime.deadlines import Deadline
 from services.common.batching.admission import BatchAdmission, BatchLimits
-from services.common.batching.batch_delay import BatchDelay
 from services.common.batching.instance_thread import InstanceThread, Outcome, Run
 from services.common.batching.observer import BatchObserver, End
+from services.common.batching.pass_times import BatchDelay
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice, settle
 from services.common.waiting_line import WaitingLine

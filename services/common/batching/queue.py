@@ -12,8 +12,7 @@ from typing import Generic
 
 from runtime.rpc.metadata import NOBODY, connection_of
 from services.common.batching.request import BatchRequest, Payload, Result, Slice
-from services.common.caller_share import CallerCounts
-from services.common.fair_queue import FairQueue
+from services.common.fair_queue import CallerCounts, FairQueue
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class DiversityWatch:
     ) -> None:
         self._name = name
         self._baseline = baseline
+        self._narrowest = min((each.truncation for each in baseline.truncated), default=math.inf)
         # Of images drawn freely under None, and of those of a truncation under that of their yardstick.
         self._windows: dict[float | None, DiversityWindows] = {None: DiversityWindows(baseline)}
         self._windows |= {each.truncation: DiversityWindows(each) for each in baseline.truncated}
@@ -121,7 +122,7 @@ class DiversityWatch:
         or from latents of his own, say nothing of the model. Those of a truncation are held against the released
         model's own of such a truncation; where it is narrower than all that were measured, they are let go.
         """
-        if self._is_off or self._rests() or self._baseline.yardstick_of(truncation) is None:
+        if self._is_off or self._rests() or (truncation is not None and truncation < self._narrowest):
             return
         try:
             self._take(images, labels, seed, first_index, truncation)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 
-from services.common.model_inputs import TensorInfo
+from services.common.runtimes.session import TensorInfo
 from tandem.shared.models import ModelError
 
 TYPE_NAMES: dict[int, str] = {

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.common.runtimes.batch_plan import BatchPlan
 from services.common.runtimes.configuration import Configuration
 from services.common.runtimes.onnx_file import OnnxFile
 from services.common.runtimes.onnx_session import open_session
-from services.common.runtimes.openvino_session import OpenVinoModel
+from services.common.runtimes.openvino_session import BatchPlan, OpenVinoModel
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.session import Session
 from tandem.shared.models import ModelError

@@ -12,12 +12,18 @@ from typing import TypeVar
 from runtime.rpc.call import Answer, Call
 from services.common.batching.request import BatchRequest
 from services.common.bounds import check_int
-from services.common.images.sizes import max_image_bytes
+from services.common.images.encoding import max_image_bytes
 from services.gan.api.look_ahead import Room, made_ahead
 from services.gan.api.reply import SamplePart, SampleReply, discriminate_response, is_long, sample_reply
-from services.gan.api.reply_size import check_images, check_verdicts, images_a_part
 from services.gan.api.timeline import Timeline, timings_of
-from services.gan.api.validation import MAX_DISCRIMINATED_IMAGES, discriminator_inputs, image_request
+from services.gan.api.validation import (
+    MAX_DISCRIMINATED_IMAGES,
+    check_images,
+    check_verdicts,
+    discriminator_inputs,
+    image_request,
+    images_a_part,
+)
 from services.gan.generator_batch import ImageSlice
 from services.gan.image_model import ImageModel
 from services.gan.image_request import ImageRequest, Part

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
-from services.common.runtimes.batch_plan import sizes_up_to, unmeasured
 from services.common.runtimes.calibration.agreement import (
     INT8_TOLERANCE,
     MAX_RMS_DIFFERENCE,
@@ -26,6 +25,7 @@ from services.common.runtimes.calibration.speed import Speed, measure
 from services.common.runtimes.calibration.trial import Calibration, Trial
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.opening import Forms, open_instances
+from services.common.runtimes.openvino_session import sizes_up_to, unmeasured
 from services.common.runtimes.session import Array, Feed, Session, num_rows, rows
 from tandem.shared.models import ModelError
 

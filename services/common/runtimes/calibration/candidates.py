@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.common.runtimes import openvino_session
-from services.common.runtimes.batch_plan import sizes_up_to, unmeasured
 from services.common.runtimes.configuration import Configuration, Precision, RuntimeName, Wish
+from services.common.runtimes.openvino_session import sizes_up_to, unmeasured
 from services.common.runtimes.providers import ProviderError
 
 

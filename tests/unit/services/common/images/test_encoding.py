@@ -1,3 +1,5 @@
+"""Images become bytes and come back; how many bytes is known before."""
+
 import contextlib
 import io
 import struct
@@ -15,6 +17,7 @@ from services.common.images.encoding import (
     decode_raw,
     encode_png,
     from_uint8,
+    max_image_bytes,
     raw_bytes,
     to_uint8,
 )
@@ -196,3 +199,19 @@ def test_spoilt_png_is_an_image_or_an_invalid_argument(noise, place, removed):
     spoilt = GOOD[:place] + noise + GOOD[place + removed :]
     with contextlib.suppress(InvalidArgument):
         assert decode_png("images", [spoilt], GREY).shape == (1, 4, 5, 1)
+
+
+SHAPES = [(1, 1, 1), (28, 28, 1), (128, 128, 3), (7, 300, 4), (400, 3, 3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_raw_images_have_exactly_that_size(shape: tuple[int, int, int]) -> None:
+    assert len(raw_bytes([np.zeros((1, *shape), np.uint8)])) == max_image_bytes(shape, "uint8")
+    assert len(raw_bytes([np.zeros((1, *shape), np.float32)])) == max_image_bytes(shape, "float32")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_noise_which_no_encoder_makes_smaller_stays_below_the_bound_of_png(shape: tuple[int, int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (20, *shape), dtype=np.uint8)
+    largest = max(map(len, encode_png(noise)))
+    assert largest <= max_image_bytes(shape, "png") <= 1.2 * largest + 16

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.common.model_inputs import TensorInfo
 from services.common.runtimes.calibration.speed import measure
-from services.common.runtimes.session import Array, Feed
+from services.common.runtimes.session import Array, Feed, TensorInfo
 
 
 class Waiting:

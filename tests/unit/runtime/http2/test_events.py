@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from runtime.http2.metadata import decoded, trailers
+from runtime.http2.events import decoded, trailers
 
 
 def wire(*entries: tuple[str, str]) -> bytes:
