@@ -21,7 +21,6 @@ from tests.integration.services.gan.tiny_onnx import (
     COLOUR,
     GREY,
     LATENT_DIM,
-    NUM_CLASSES,
     expected_images,
     write_discriminator,
     write_generator,
@@ -203,9 +202,3 @@ async def test_cuda_draws_what_the_cpu_draws(folder):
     assert loaded.description.providers[0] == "CUDAExecutionProvider"
     assert loaded.num_instances == 1
     np.testing.assert_allclose(drawn(folder, latents, "cuda"), drawn(folder, latents), atol=1e-3)
-
-
-def test_number_of_classes_is_what_the_table_holds(folder):
-    write_generator(folder / "generator.onnx", GREY)
-    write_model_toml(folder, GREY, classes=True)
-    assert load(folder).description.num_classes == NUM_CLASSES

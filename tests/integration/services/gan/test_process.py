@@ -199,14 +199,6 @@ async def test_port_in_use_is_one_clear_line(models_dir):
     assert "Traceback" not in errors
 
 
-async def test_unknown_model_is_one_clear_line(models_dir):
-    async with process(models_dir, "--models", "nothing") as (running, _):
-        code, errors = await ending(running)
-    assert code == 1
-    assert "there is no 'nothing'; there are: colour, plain, tiny" in errors
-    assert "Traceback" not in errors
-
-
 @pytest.mark.skipif(num_cuda_devices() > 0, reason="there is a CUDA device")
 async def test_cuda_that_is_not_to_be_had_is_a_start_up_error(models_dir):
     async with process(models_dir, "--models", "tiny", "--provider", "cuda") as (running, _):
@@ -214,10 +206,3 @@ async def test_cuda_that_is_not_to_be_had_is_a_start_up_error(models_dir):
     assert code == 1
     assert "'cuda'" in errors
     assert "Traceback" not in errors
-
-
-async def test_bad_setting_names_its_key(models_dir):
-    async with process(models_dir, "--max-batch-size", "0") as (running, _):
-        code, errors = await ending(running)
-    assert code != 0
-    assert "max_batch_size (--max-batch-size, TANDEM_MAX_BATCH_SIZE): '0'" in errors

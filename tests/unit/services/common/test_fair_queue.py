@@ -73,39 +73,6 @@ def order(queue: FairQueue) -> str:
     return "".join(queue.pop().caller for _ in range(len(queue)))
 
 
-@pytest.mark.parametrize(
-    ("arrived", "served"),
-    [("", ""), ("aaa", "aaa"), ("aaaab", "abaaa"), ("aaaabbc", "abcabaa"), ("abababcc", "abcabcab")],
-)
-def test_callers_take_turns(arrived, served):
-    assert order(filled(arrived)) == served
-
-
-def test_within_a_caller_the_first_comes_first():
-    queue, items = FairQueue(), [of("a") for _ in range(5)]
-    for item in items:
-        queue.add(item)
-    assert [queue.pop() for _ in range(5)] == items
-
-
-def test_within_a_caller_its_connections_take_turns():
-    queue: FairQueue[Item] = FairQueue()
-    for connection in "xxxxyyz":
-        queue.add(Item(Owner("a", connection)))
-    queue.add(Item(Owner("b", "w")))
-    preempted = Item(Owner("a", "y"))
-    queue.add_first(preempted)
-    assert queue.sizes() == {"a": 8, "b": 1}
-    assert "".join(queue.pop().caller.connection for _ in range(9)) == "xwyzxyxyx"
-
-
-def test_who_comes_back_after_its_queue_was_empty_waits_for_its_turn():
-    queue = filled("ab")
-    assert queue.pop().caller == "a"
-    queue.add(of("a"))
-    assert order(queue) == "ba"
-
-
 def test_who_comes_before_a_turn_is_over_is_served_before_its_caller_is_again():
     queue = filled("aaa")
     assert queue.pop().caller == "a"
@@ -115,15 +82,6 @@ def test_who_comes_before_a_turn_is_over_is_served_before_its_caller_is_again():
     assert queue.pop().caller == "b"
     queue.add(of("d"))
     assert order(queue) == "cadaa"
-
-
-def test_newcomers_keep_nobody_from_its_turn():
-    queue = filled("aa")
-    queue.pop()
-    for number in range(5):
-        queue.add(of(f"{number}"))
-        queue.add(of(f"{number}"))
-    assert [queue.pop().caller for _ in range(6)] == ["0", "1", "2", "3", "4", "a"]
 
 
 def test_what_is_added_first_of_its_caller_waits_for_its_turn():

@@ -4,7 +4,6 @@ import pytest
 from runtime.deadlines import Deadline
 from services.common.batching.request import BatchRequest, Slice
 from services.common.images.encoding import to_uint8
-from services.gan.batch_latents import BatchLatents
 from services.gan.generator_batch import GeneratorBatches, ImageSlice
 from services.gan.image_request import ImageRequest, Part
 from services.gan.latents import draw_labels, draw_latents
@@ -72,13 +71,6 @@ def test_rows_count_from_the_first_index_of_their_part():
     assert drawn.labels.tolist() == draw_labels(9, 71, 2, 4).tolist()
 
 
-def test_a_model_without_classes_gets_none():
-    parts = [(image_request(num_classes=0), range(2)), (image_request(num_classes=0, seed=1), range(3))]
-    latents = BatchLatents(None).draw(parts)
-    assert latents.labels is None
-    assert latents.vectors.shape == (5, LATENT_DIM)
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_images_that_are_not_finite_are_a_fault_of_their_part_alone_and_not_shown_to_the_watch(bad):
     class Spoilt(Echo):
@@ -115,9 +107,3 @@ def test_the_watch_sees_what_the_model_was_free_to_vary():
     for (images, labels, *_), wanted in zip(watch.shown[:2], MIXED[:2], strict=True):
         np.testing.assert_array_equal(images, np.tanh(wanted.vectors(range(71, 74))).reshape(-1, 2, 3, 1))
         assert labels.tolist() == wanted.labels(range(71, 74)).tolist()
-
-
-def test_nor_does_the_watch_see_latents_of_the_users_own():
-    watch = Watch()
-    GeneratorBatches(Echo(), (-1.0, 1.0), watch)([part(MIXED[3], 1, 4)])
-    assert watch.shown == []

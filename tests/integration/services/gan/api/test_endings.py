@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 from google.protobuf import duration_pb2  # noqa: F401  its type must be known to unpack details
 from google.rpc import error_details_pb2, status_pb2
-from prometheus_client import CollectorRegistry
 
 from services.common.runtimes.onnx_session import OnnxSession
-from services.gan.metrics import BatcherMetrics, GanMetrics
-from services.gan.worker import GanWorker
+from services.gan.metrics import BatcherMetrics
 from tandem.gan.v1 import gan_pb2
-from tandem.shared.errors import Unavailable
 from tests.integration.services.gan.conftest import running_backend, tiny_settings
 
 
@@ -94,20 +91,6 @@ async def test_stream_goes_on_when_others_fill_the_queue(narrow, gate):
         parts.append(part)
     assert sum(part.part.images.shape[0] for part in parts) == 200
     await asyncio.gather(*others)
-
-
-async def test_cancelled_in_the_queue(narrow, gate):
-    first = await occupied(narrow, gate)
-    call = narrow.stub.Sample(request(count=10))
-    waiting = asyncio.ensure_future(call)
-    await until(lambda: queued(narrow) == 10)
-    call.cancel()
-    await until(lambda: queued(narrow) == 0)
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    gate.open()
-    await first
-    assert (images(narrow, "finished"), images(narrow, "cancelled")) == (1, 10)
 
 
 async def test_deadline_in_the_queue(narrow, gate):
@@ -212,9 +195,3 @@ async def test_dead_batcher_fails_what_is_open_and_is_told(models_dir, monkeypat
         assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
         assert math.isclose(queued(backend), 0)
     assert "loop died" in caplog.text
-
-
-async def test_before_the_models_are_loaded_requests_are_unavailable(models_dir):
-    worker = GanWorker(tiny_settings(models_dir), GanMetrics(CollectorRegistry()))
-    with pytest.raises(Unavailable, match="loading"):
-        worker.get("tiny")

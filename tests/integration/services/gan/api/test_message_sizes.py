@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.rpc.metadata import CALLER_METADATA, PEER_METADATA
+from runtime.rpc.metadata import CALLER_METADATA
 from services.gan.latents import draw_latents
 from tandem.client import AsyncTandemClient, InvalidArgument, ReplyTooLarge
 from tandem.common.v1 import images_pb2
@@ -131,21 +131,6 @@ async def test_a_larger_part_is_the_caller_s_choice_up_to_the_server_s_limit(lar
             assert [part.images.shape[0] for part in parts] == [26, 4]
             with pytest.raises(grpc.aio.AioRpcError, match="images_per_message: 27 is not accepted; accepted: 1 to 26"):
                 await parts_of(stub, wanted(30), images_per_message=27)
-
-
-@pytest.mark.parametrize(
-    ("limits", "size"),
-    [
-        ({"max_queued_images": 64, "max_images_per_request": 16}, 48),
-        ({"max_queued_images": 16, "max_images_per_request": 16}, 16),
-    ],
-)
-async def test_a_part_has_at_most_what_a_caller_may_have_wait(large_dir, limits, size):
-    async with running_backend(tiny_settings(large_dir, models=["large"], max_batch_size=64, **limits)) as backend:
-        call = backend.stub.SampleStream(
-            gan_pb2.SampleStreamRequest(sample=wanted(100, UINT8)), metadata=((PEER_METADATA, "10.0.0.1:5000"),)
-        )
-        assert [message.part.first_index async for message in call] == list(range(0, 100, size))
 
 
 async def test_the_client_moves_to_the_stream_by_itself(large):

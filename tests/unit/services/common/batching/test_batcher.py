@@ -5,20 +5,11 @@ import time
 
 import pytest
 
-from runtime.deadlines import Deadline
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
-from tandem.shared.errors import DeadlineExceeded, Internal, ResourceExhausted, Unavailable
+from tandem.shared.errors import Internal, Unavailable
 from tests.unit.services.common.batching.fakes import Doubler, Recorder
 from tests.unit.services.common.batching.rig import NEVER, busy, flat, running, submit, until_busy, until_queued
-
-
-async def test_lone_request_goes_at_once():
-    model = Doubler()
-    async with running(model) as batcher:
-        batched = await batcher.submit([1, 2], 2, NEVER)
-    assert flat(batched) == [2, 4]
-    assert model.batch_sizes == [2]
 
 
 async def test_requests_that_arrive_while_busy_make_up_the_next_batch():
@@ -83,33 +74,6 @@ async def test_a_batch_of_several_requests_ends_at_the_preferred_size():
     assert model.batch_sizes == [1, 2, 1]
 
 
-async def test_a_large_request_goes_beyond_the_preferred_size():
-    async with busy(preferred_batch_size=2) as (model, batcher, first):
-        rest = [submit(batcher, numbers) for numbers in ([2], [3, 4, 5, 6], [7])]
-        await until_queued(batcher, 6)
-        model.gate.set()
-        await asyncio.gather(first, *rest)
-    assert model.batch_sizes == [1, 4, 2]
-
-
-async def test_a_spare_instance_takes_a_batch_of_the_preferred_size():
-    async with busy(num_spare=1, preferred_batch_size=2) as (model, batcher, first):
-        rest = submit(batcher, [2, 3])
-        await until_busy(model)
-        model.gate.set()
-        await asyncio.gather(first, rest)
-
-
-async def test_idle_instances_share_without_the_spare_one():
-    model = Doubler(is_open=False)
-    async with running(model, num_instances=2, num_spare=1) as batcher:
-        large = submit(batcher, [1, 2, 3, 4])
-        await until_busy(model, num_batches=2)
-        model.gate.set()
-        assert flat(await large) == [2, 4, 6, 8]
-    assert model.batch_sizes == [2, 2]
-
-
 async def test_mean_batch_size_and_times_of_the_passes_are_known():
     async with busy() as (model, batcher, _):
         large, small = submit(batcher, list(range(6))), submit(batcher, [100])
@@ -120,56 +84,6 @@ async def test_mean_batch_size_and_times_of_the_passes_are_known():
     assert [(one.num_samples, one.batch_size) for one in batched.passes] == [(4, 4), (2, 3)]
     assert batched.accepted_at <= batched.taken_at <= batched.passes[0].started_at
     assert all(one.started_at <= one.ended_at for one in batched.passes)
-
-
-async def test_full_queue_refuses_at_once_and_says_when_to_come_back():
-    async with busy(max_queued=4) as (model, batcher, _):
-        waiting = submit(batcher, [1, 2, 3])
-        await until_queued(batcher, 3)
-        with pytest.raises(ResourceExhausted, match=r"queue of doubler is full \(limit 4\)") as refused:
-            await batcher.submit([1, 2], 2, NEVER)
-        assert 0 < refused.value.retry_after_seconds < 60
-        assert batcher.num_queued == 3
-        model.gate.set()
-        await waiting
-
-
-async def test_request_of_a_caller_who_left_is_not_batched():
-    observer = Recorder()
-    async with busy(observer=observer) as (model, batcher, first):
-        gone, stays = submit(batcher, [2, 3]), submit(batcher, [4])
-        await until_queued(batcher, 3)
-        gone.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await gone
-        assert batcher.num_queued == 1
-        model.gate.set()
-        await asyncio.gather(first, stays)
-    assert model.batch_sizes == [1, 1]
-    assert observer.outcomes == {"finished": 2, "cancelled": 1}
-
-
-async def test_caller_who_leaves_during_the_pass_disturbs_nobody():
-    observer = Recorder()
-    async with busy(observer=observer) as (model, batcher, first):
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        assert batcher.num_open == 0
-        model.gate.set()
-        assert flat(await batcher.submit([5], 1, NEVER)) == [10]
-    assert observer.outcomes == {"cancelled": 1, "finished": 1}
-
-
-async def test_request_past_its_deadline_is_not_batched():
-    async with busy() as (model, batcher, first):
-        late = submit(batcher, [2], Deadline(time.monotonic()))
-        await until_queued(batcher, 1)
-        model.gate.set()
-        with pytest.raises(DeadlineExceeded, match="before the work could be done"):
-            await late
-        await first
-    assert model.batch_sizes == [1]
 
 
 async def test_dead_loop_fails_all_that_is_open_and_tells(caplog):
@@ -223,12 +137,6 @@ async def test_stop_fails_what_is_open_and_waits_for_the_pass_in_hand():
     assert observer.outcomes == {"failed": 2}
 
 
-async def test_before_the_start_nothing_is_accepted():
-    batcher = Batcher("doubler", [Doubler().run], BatchLimits(4, 4), Recorder())
-    with pytest.raises(Unavailable):
-        await batcher.submit([1], 1, NEVER)
-
-
 async def test_progress_is_none_while_idle_and_a_moment_while_busy():
     before = time.monotonic()
     async with busy() as (model, batcher, first):
@@ -279,8 +187,3 @@ async def test_delay_gathers_a_full_batch_without_waiting_to_its_end():
             [6],
         ]
     assert model.batch_sizes == [3]
-
-
-async def test_delay_ends_without_company():
-    async with running(Doubler(), delay=0.001) as batcher:
-        assert flat(await batcher.submit([1], 1, NEVER)) == [2]

@@ -5,7 +5,6 @@ import contextlib
 import gc
 import itertools
 import logging
-import time
 import weakref
 
 import pytest
@@ -32,15 +31,6 @@ async def test_failing_request_fails_alone_and_those_beside_it_get_their_results
     assert observer.outcomes == {"finished": 3, "failed": 1}
     assert observer.passes == [1, 1, 1]
     assert "a secret of the model" in caplog.text
-
-
-async def test_pass_of_a_request_that_ran_again_is_the_one_that_it_finished_in():
-    async with held_in_failing_batch([2], [3]) as (model, _, (good, _)):
-        moment = time.monotonic()
-        model.gate.set()
-        batched = await good
-    assert [(one.num_samples, one.batch_size) for one in batched.passes] == [(1, 1)]
-    assert batched.accepted_at <= batched.taken_at <= moment <= batched.passes[0].started_at
 
 
 @contextlib.asynccontextmanager
@@ -161,15 +151,6 @@ async def test_large_request_with_two_failing_slices_ends_once():
         assert flat(await batcher.submit([7], 1, NEVER)) == [14]
     assert observer.ends[0] == ("failed", 4)
     assert observer.outcomes == {"failed": 1, "finished": 1}
-
-
-async def test_failure_of_one_pass_of_a_large_request_ends_all_of_it():
-    model = Doubler()
-    async with running(model, max_batch_size=2) as batcher:
-        with pytest.raises(Internal):
-            await batcher.submit([-1, 1, 2, 3, 4, 5], 6, NEVER)
-        assert batcher.num_queued == 0
-        assert flat(await batcher.submit([7], 1, NEVER)) == [14]
 
 
 async def test_model_that_returns_too_few_results_fails_the_batch():

@@ -18,10 +18,6 @@ def learned(**seconds: float) -> PassTimes:
     return times
 
 
-def test_nothing_is_known_at_first() -> None:
-    assert PassTimes().pass_seconds(64) == PassTimes().work_seconds(4096, 64, 2) == 0.0
-
-
 @pytest.mark.parametrize(
     ("batch_size", "seconds"),
     [(1, 0.010), (2, 0.010), (31, 0.010), (32, 0.016), (63, 0.016), (64, 0.016), (500, 0.016)],
@@ -30,17 +26,9 @@ def test_a_size_that_was_not_seen_is_thought_to_take_as_long_as_the_next_smaller
     assert learned(of_1=0.010, of_40=0.016).pass_seconds(batch_size) == seconds
 
 
-def test_below_all_that_were_seen_the_smallest_counts() -> None:
-    assert learned(of_64=0.016).pass_seconds(1) == 0.016
-
-
 def test_a_single_sample_takes_no_longer_than_more_do() -> None:
     assert learned(of_1=0.5, of_4=0.010, of_64=0.016).single_seconds() == 0.010
     assert learned(of_1=0.005, of_4=0.010).single_seconds() == 0.005
-
-
-def test_a_single_sample_s_time_is_not_known_before_one_ran() -> None:
-    assert PassTimes().single_seconds() == learned(of_64=0.016).single_seconds() == 0.0
 
 
 def test_work_is_done_in_full_batches_by_all_instances() -> None:
@@ -48,10 +36,6 @@ def test_work_is_done_in_full_batches_by_all_instances() -> None:
     assert times.work_seconds(640, 64, 2) == pytest.approx(0.32)
     assert times.work_seconds(1, 64, 2) == pytest.approx(0.005)
     assert times.work_seconds(0, 64, 2) == 0.0
-
-
-def test_a_burst_after_single_samples_is_not_thought_slower_than_single_passes() -> None:
-    assert learned(of_1=0.010).work_seconds(640, 64, 1) == pytest.approx(0.1)
 
 
 @given(seconds=st.lists(st.floats(0.001, 1.0), min_size=1, max_size=50))
@@ -86,26 +70,12 @@ def test_after_an_answer_it_waits_for_each_instance_s_part_of_those_who_come_bac
     assert wait(it, 3, now=100.0 + SHARE_OF_PASS * SLOW) == 0.0
 
 
-@pytest.mark.parametrize("num_samples", [1, 2, 3])
-def test_who_would_be_alone_does_not_wait(num_samples):
-    it = delayed()
-    it.answered(1, 1, num_samples - 1, now=100.0)
-    assert wait(it, 1, now=100.0) == 0.0
-
-
 def test_a_single_caller_is_not_waited_for_whatever_the_sizes():
     it = delayed()
     it.answered(1, 64, 0, now=100.0)
     assert wait(it, 1, now=100.0) == 0.0
     it.answered(2, 64, 0, now=100.0)
     assert wait(it, 1, now=100.0) > 0
-
-
-def test_a_full_batch_does_not_wait():
-    it = delayed()
-    it.answered(1, 1, 99, now=100.0)
-    assert wait(it, 15, now=100.0) > 0
-    assert wait(it, 16, now=100.0) == 0.0
 
 
 def test_short_passes_are_not_waited_for():

@@ -28,14 +28,6 @@ def test_what_would_take_too_much_memory_is_refused_before_a_file_is_decoded(mon
     assert decoded_images("images", batch(spec, 85), spec, 1024).nbytes <= MAX_DECODED_BYTES
 
 
-@pytest.mark.parametrize("shape", [(28, 28, 1), (64, 64, 3)])
-def test_as_many_small_images_as_before_are_accepted(shape: tuple[int, int, int]) -> None:
-    spec = ImageSpec(shape=shape)
-    assert len(decoded_images("images", batch(spec, 1024), spec, 1024)) == 1024
-    with pytest.raises(InvalidArgument, match=r"accepted: 1 to 1024$"):
-        decoded_images("images", batch(spec, 1025), spec, 1024)
-
-
 def test_one_image_of_any_size_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "MAX_DECODED_BYTES", 100)
     spec = ImageSpec(shape=(8, 8, 1))

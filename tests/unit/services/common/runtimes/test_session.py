@@ -52,11 +52,6 @@ def test_integer_labels_are_fed_in_the_model_s_own_type():
     assert fed.tolist() == [2, 0]
 
 
-def test_column_of_labels():
-    label = label_input([LATENT, Info("y", ["batch", 1], "tensor(int64)")], LATENT, 3)
-    assert label.feed(LABELS).tolist() == [[2], [0]]
-
-
 def test_one_hot_labels():
     label = label_input([LATENT, Info("y", ["batch", 3])], LATENT, 3)
     fed = label.feed(LABELS)
@@ -69,10 +64,6 @@ def test_one_hot_as_wide_as_the_latent():
     inputs = [latent, Info("y", ["batch", 10])]
     assert main_input(inputs, ((10,),), "latent") is latent
     assert label_input(inputs, latent, 10).name == "y"
-
-
-def test_model_without_classes_has_no_label_input():
-    assert label_input([LATENT], LATENT, 0) is None
 
 
 @pytest.mark.parametrize(
@@ -97,15 +88,6 @@ def test_one_bad_number_in_any_output_marks_its_own_part(bad, output):
     assert finite_parts([1, 3, 2], *outputs) == [True, True, True]
     outputs[output][3] = bad
     assert finite_parts([1, 3, 2], *outputs) == [True, False, True]
-
-
-def test_huge_numbers_whose_sum_overflows_are_finite():
-    assert finite_parts([2, 2], np.full((4, 8), 3e38, np.float32)) == [True, True]
-
-
-def test_outputs_without_columns_are_finite():
-    scores = np.array([0.0, np.nan], np.float32)
-    assert finite_parts([1, 1], scores, np.empty((2, 0), np.float32)) == [True, False]
 
 
 @given(

@@ -11,26 +11,6 @@ def batched(accepted_at: float, taken_at: float, *passes: Pass) -> Batched[objec
     return Batched([], accepted_at, taken_at, list(passes))
 
 
-def test_phases_of_a_simple_request_follow_each_other():
-    timeline = Timeline()
-    timeline.add_encode(0.0, 1.0)
-    timeline.add_batched(batched(1.0, 3.0, Pass(3.5, 7.5, num_samples=1, batch_size=8)))
-    timeline.add_encode(7.5, 8.0)
-    timings = timeline.timings(8.0)
-    assert timings.queue_seconds == pytest.approx(2.0)
-    assert timings.batch_wait_seconds == pytest.approx(0.5)
-    assert timings.compute_seconds == pytest.approx(4.0)
-    assert timings.encode_seconds == pytest.approx(1.5)
-    assert timings.mean_batch_size == 8
-
-
-def test_passes_that_overlap_count_once():
-    timeline = Timeline()
-    passes = (Pass(1.0, 3.0, num_samples=4, batch_size=4), Pass(2.0, 5.0, num_samples=4, batch_size=4))
-    timeline.add_batched(batched(0.0, 1.0, *passes))
-    assert timeline.timings(5.0).compute_seconds == pytest.approx(4.0)
-
-
 def test_waiting_between_the_passes_of_a_large_request_is_batch_wait():
     timeline = Timeline()
     passes = (Pass(1.0, 2.0, num_samples=4, batch_size=4), Pass(4.0, 5.0, num_samples=4, batch_size=4))
