@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.common.runtimes.calibration.speed import measure
+from services.common.runtimes.calibration.agreement import measure
 from services.common.runtimes.session import Feed, Session, rows
 from services.gan.generator_instances import open_instances, probe
 from services.gan.settings import GanSettings

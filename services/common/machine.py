@@ -1,9 +1,13 @@
-"""What of a machine decides which runtime is best, and which bits it gives: processor, cores, versions."""
+"""This machine as far as what it computes depends on it, whether others use it, and fingerprints of such causes."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import platform
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,3 +75,42 @@ def _versions() -> tuple[tuple[str, str], ...]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return tuple(found)
+
+
+_DIGITS = 12
+
+
+def fingerprint(runtime: str, precision: str, causes: Mapping[str, object]) -> str:
+    """Return a name such as "openvino-bfloat16-0f6cb2a91d3e".
+
+    `causes` is whatever else outputs depend on to the last bit, as values that JSON can hold; the order does not count.
+    """
+    text = json.dumps({"runtime": runtime, "precision": precision, **causes}, sort_keys=True)
+    return f"{runtime}-{precision}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
+
+
+STAT = Path("/proc/stat")
+SAMPLE_SECONDS = 0.25
+MAX_BUSY_SHARE = 0.2
+"""Of all processors' time; a desktop or an agent takes some per cent."""
+
+
+def is_idle(stat: Path = STAT) -> bool:
+    """Return whether the processors do nearly nothing for a quarter of a second; True where that cannot be read."""
+    before = _ticks(stat)
+    time.sleep(SAMPLE_SECONDS)
+    after = _ticks(stat)
+    if before is None or after is None:
+        return True
+    busy, idle = (now - then for now, then in zip(after, before, strict=True))
+    return busy <= MAX_BUSY_SHARE * (busy + idle)
+
+
+def _ticks(stat: Path) -> tuple[int, int] | None:
+    """Return the ticks for which all processors together were busy, and idle, since the machine started."""
+    try:
+        first_line = stat.read_text().partition("\n")[0]
+        user, nice, system, idle, waiting, irq, softirq, steal = map(int, first_line.split()[1:9])
+    except (OSError, ValueError):
+        return None
+    return user + nice + system + irq + softirq + steal, idle + waiting

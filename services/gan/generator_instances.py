@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.common.fingerprint import fingerprint
+from services.common.machine import fingerprint
 from services.common.runtimes import onnx_session
 from services.common.runtimes.calibrated import Calibrated, Int8File, open_calibrated
-from services.common.runtimes.calibration.store import CalibrationStore
-from services.common.runtimes.calibration.trial import Trial
+from services.common.runtimes.calibration.store import CalibrationStore, Trial
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.onnx_session import choose_providers, default_num_instances, open_session
 from services.common.runtimes.openvino_session import sizes_up_to

@@ -12,7 +12,6 @@ TESTED_ELSEWHERE = {
         "services/ar/compute/torch/opening",
     ),
     "integration/services/gan/test_diversity.py": (
-        "services/common/diversity/opening",
         "services/gan/discriminator",
         "training/release/own_images",
     ),
@@ -75,7 +74,6 @@ TESTED_ELSEWHERE = {
         "services/ar/model/tokenizer_file",
     ),
     "unit/services/common/runtimes/rewrites/test_narrow_convolution.py": ("services/common/runtimes/rewrites/graph",),
-    "unit/services/common/runtimes/test_calibrated.py": ("services/common/runtimes/calibration/trial",),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/servers/envoy",),
     "unit/tandem/cli/test_main.py": ("tandem/cli/command_line",),
     "unit/tandem/measure/quality/test_protocol.py": ("tandem/measure/quality/figure",),

@@ -13,8 +13,7 @@ from services.ar.api.modality import Modality
 from services.ar.compute.runner import Computation
 from services.ar.model.config import ModelConfig
 from services.ar.model.tensor_check import expected_shapes
-from services.common.fingerprint import fingerprint
-from services.common.machine import this_machine
+from services.common.machine import fingerprint, this_machine
 from services.common.runtimes import onnx_session
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.models import Model

@@ -7,14 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.common.fingerprint import fingerprint
-from services.common.idle import is_idle
-from services.common.machine import Machine, this_machine
+from services.common.machine import Machine, fingerprint, is_idle, this_machine
 from services.common.runtimes import onnx_session, openvino_session
 from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, difference
 from services.common.runtimes.calibration.calibrator import Calibrator
-from services.common.runtimes.calibration.store import CalibrationStore
-from services.common.runtimes.calibration.trial import Calibration
+from services.common.runtimes.calibration.store import Calibration, CalibrationStore
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.onnx_file import OnnxFile, read_onnx
 from services.common.runtimes.onnx_session import open_session

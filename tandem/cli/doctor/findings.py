@@ -23,7 +23,7 @@ from tandem.shared.errors import NotFound
 from tandem.shared.models import Model, ModelError, ModelRepository
 
 if TYPE_CHECKING:
-    from services.common.runtimes.calibration.trial import Calibration
+    from services.common.runtimes.calibration.store import Calibration
 
 CPU_FEATURES = (
     *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),

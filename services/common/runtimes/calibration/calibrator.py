@@ -17,12 +17,13 @@ from operator import attrgetter
 from services.common.runtimes.calibration.agreement import (
     INT8_TOLERANCE,
     MAX_RMS_DIFFERENCE,
+    Speed,
     depends_on_batch,
     difference,
+    measure,
 )
 from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, trial_sizes
-from services.common.runtimes.calibration.speed import Speed, measure
-from services.common.runtimes.calibration.trial import Calibration, Trial
+from services.common.runtimes.calibration.store import Calibration, Trial
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.opening import Forms, open_instances
 from services.common.runtimes.openvino_session import sizes_up_to, unmeasured

@@ -10,10 +10,9 @@ from services.common.machine import this_machine
 from services.common.runtimes import calibrated, openvino_session
 from services.common.runtimes.calibrated import NUM_SPARE, Int8File, open_calibrated
 from services.common.runtimes.calibration import calibrator
-from services.common.runtimes.calibration.agreement import depends_on_batch, difference
+from services.common.runtimes.calibration.agreement import Speed, depends_on_batch, difference
 from services.common.runtimes.calibration.calibrator import Calibrator
 from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, runtimes_and_precisions
-from services.common.runtimes.calibration.speed import Speed
 from services.common.runtimes.calibration.store import CalibrationStore
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.providers import ProviderError

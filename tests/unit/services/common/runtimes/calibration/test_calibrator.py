@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from services.common.runtimes.calibration import calibrator
+from services.common.runtimes.calibration.agreement import Speed
 from services.common.runtimes.calibration.calibrator import Calibrator
 from services.common.runtimes.calibration.candidates import trial_sizes
-from services.common.runtimes.calibration.speed import Speed
 from services.common.runtimes.configuration import Wish
 from services.common.runtimes.onnx_file import read_onnx
 from services.common.runtimes.onnx_session import open_session

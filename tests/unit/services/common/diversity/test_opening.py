@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from services.common.diversity.pixel_features import MAX_SIDE, pixel_features
+from services.common.diversity.opening import MAX_SIDE, pixel_features
 
 
 def test_small_pictures_are_their_pixels_from_0_to_1():

@@ -1,7 +1,9 @@
-"""Fingerprints are short, stable and differ where a cause does."""
+"""A machine has a name by what it computes with, is idle or not, and a fingerprint tells causes apart."""
 
-from services.common.fingerprint import fingerprint
-from services.common.machine import this_machine
+import pytest
+
+from services.common import machine
+from services.common.machine import fingerprint, is_idle, this_machine
 
 CAUSES = {"model": "ab", "threads": 1, "instructions": ("avx2",)}
 
@@ -26,3 +28,21 @@ def test_machine_is_read_from_the_kernel_s_words(tmp_path):
 
 def test_a_machine_that_tells_nothing_has_a_name_all_the_same(tmp_path):
     assert this_machine(tmp_path / "nothing").instruction_set
+
+
+@pytest.mark.parametrize(
+    ("busy_ticks", "idle_ticks", "expected"), [(0, 100, True), (20, 80, True), (21, 79, False), (0, 0, True)]
+)
+def test_a_machine_whose_processors_do_nearly_nothing_is_idle(tmp_path, monkeypatch, busy_ticks, idle_ticks, expected):
+    stat = tmp_path / "stat"
+
+    def write(busy: int, free: int) -> None:
+        stat.write_text(f"cpu  {busy} 5 0 {free} 7 0 0 0 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
+
+    write(1_000, 10_000)
+    monkeypatch.setattr(machine.time, "sleep", lambda _: write(1_000 + busy_ticks, 10_000 + idle_ticks))
+    assert is_idle(stat) is expected
+
+
+def test_where_nothing_says_so_a_machine_is_taken_for_idle(tmp_path):
+    assert is_idle(tmp_path / "none")
