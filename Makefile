@@ -51,7 +51,7 @@ check: setup  ## lint, types, contract and unit tests but the slow ones: what to
 	$(MAKE) --jobs 2 lint types
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not (containers or faults or slow)' tests/contract tests/unit
 
-test: setup  ## lint, types and every test that this machine can run (12 minutes)
+test: setup  ## lint, types and every test that this machine can run (15 minutes)
 	$(MAKE) --jobs 3 lint types kernels
 	$(BIN)/tandem models pull smollm2-135m-instruct
 	$(BIN)/python -m pytest --durations=25 -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests $(addprefix --ignore=,$(TESTS_ALONE)); \
