@@ -59,7 +59,7 @@ test: setup  ## lint, types and every test that this machine can run (15 minutes
 
 # The unit tests of what needs no PyTorch: its builds take longer to install than these tests to run.
 NEWEST := python3.13
-NEWEST_TESTS := $(addprefix tests/unit/,deploy gateway runtime tandem services/common services/gan)
+NEWEST_TESTS := $(addprefix tests/unit/,gateway runtime tandem services/common services/gan)
 
 test-newest: .venv-newest/.installed  ## unit tests with the newest Python that is supported, and how much of the code they run
 	COVERAGE_CORE=sysmon .venv-newest/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(NEWEST_TESTS)
