@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.ar.compute.torch.kv_cache import CausalAttention, visible
+from services.ar.compute.torch.kv_cache import visible
 from services.ar.model.quantised import GROUP
+from tests.causal_attention import CausalAttention
 
 WEIGHT_STEPS = 127 * 128
 """That the largest weight of a query is divided into, where values are bytes."""

@@ -42,7 +42,6 @@ def program() -> Path:
         name="backend",
         units=(*served.units, str(own)),
         flags=("-std=c++20", "-O2", "-pthread"),
-        shared_headers=(own,),
     )
     path = recipe.find_or_compile(folder)
     path.chmod(0o755)  # as a library it needs no right to run
@@ -51,7 +50,9 @@ def program() -> Path:
 
 @contextlib.contextmanager
 def model_less(tokens: int, tokens_per_second: float) -> Iterator[int]:
-    """Run it; yield its port. It answers with one image, or so many tokens at that pace. Raises LibraryUnavailable."""
+    """Run it; yield its port. It answers with one image, or with `tokens` tokens at that pace. Raises
+    LibraryUnavailable.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".plan") as file:
         file.write(_plan(tokens, tokens_per_second))
         file.flush()

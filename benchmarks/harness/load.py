@@ -110,7 +110,7 @@ class LoadTester:
         self._carried_out(self._audited_runs.once(self._source, _scenario(workload, load, ending), requests=given))
 
     def ask(self, workload: Workload, requests: Sequence[bytes], callers: int) -> list[list[bytes]]:
-        """Send each request once, so many at a time; return the messages of each reply. Raises LoadFailed."""
+        """Send each request once, `callers` at a time; return the messages of each reply. Raises LoadFailed."""
         ending = {"num_requests": len(requests), "keep_replies": True}
         scenario = _scenario(workload, ClosedLoop(concurrency=callers), ending)
         kept = self._carried_out(self._source.run(scenario, requests=[requests])).record.kept()

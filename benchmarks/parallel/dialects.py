@@ -17,15 +17,15 @@ from tandem.gan.v1 import gan_pb2
 from tandem.oip import grpc_service_pb2
 
 Ask = Callable[..., bytes]
-"""Sends a request, waits for so many seconds as `timeout`, and returns the reply."""
+"""Sends a request, waits up to `timeout` seconds, and returns the reply."""
 
 
 @dataclass(frozen=True)
 class Dialect:
     """Requests and replies are messages as bytes, sent to `path` by gRPC or, if `is_http`, as bodies of HTTP/1.1.
 
-    `explicit` asks for the images of latents [N, 64] and classes [N], `seeded` for so many of a seed. `levels` returns
-    what a reply holds, [N, 784].
+    `explicit` asks for the images of latents [N, 64] and classes [N], `seeded` for a number of images of a seed.
+    `levels` returns what a reply holds, [N, 784].
     """
 
     path: str

@@ -13,7 +13,7 @@ from benchmarks.peers.weights import load_dense
 
 Tokens = list[int]
 Complete = Callable[[Sequence[Tokens], Sequence[int]], list[Tokens]]
-"""Returns the greedy outputs of prompts, so many tokens of each."""
+"""Takes prompts and the number of tokens to generate for each; returns the greedy outputs."""
 
 NUM_TOKENS = 64
 LEAST_AGREEMENT = 0.6

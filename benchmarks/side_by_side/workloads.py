@@ -23,12 +23,14 @@ from tandem.measure.workload_text import parse_workload
 NUM_PROMPT_TOKENS = 64
 _DRAIN_SECONDS = 300.0
 
-Passages = Callable[[int], list[int]]  # a passage of so many tokens
+Passages = Callable[[int], list[int]]  # from a number of tokens to a passage of that length
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Prompts of one length, so many at a time, for so many new tokens each. `need`: what a server must hold."""
+    """`num_at_a_time` prompts of one length are open at once; each gets the same number of new tokens. `need`: what a
+    server must hold.
+    """
 
     num_prompts: int
     num_at_a_time: int

@@ -55,7 +55,7 @@ const std::string* Server::refusal_of(const Call& call) {
     return &open.trailers;
 }
 
-void Server::end_refusals(double before) {  // those that have refused nobody since then
+void Server::end_refusals(double before) {  // those that last refused a call before that time
     for (auto each = open_.begin(); each != open_.end();) {
         OpenCalls& open = each->second;
         if (open.standing != nullptr && open.refused_at < before) open.end_standing();

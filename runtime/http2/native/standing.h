@@ -27,12 +27,12 @@ struct Standing {  // shared by both threads
     std::atomic<bool> is_over{false};
 };
 
-// Open calls of one kind: those that Python was told of and has not finished. `num_unbegun`, below: how many of them
-// Python has not come to, of which its room does not know.
+// Open calls of one kind: Python has received them and has not finished them. `num_unbegun`, below: those of them that
+// Python has not started, so the room that it states does not count them.
 struct OpenCalls {
     int64_t count = 0;
     std::shared_ptr<Standing> standing;  // none: nothing is refused
-    int64_t most = 0;                    // beyond so many calls are refused
+    int64_t most = 0;                    // calls beyond this number are refused
     double timeout = 0, refused_at = 0;
     std::string trailers;
 

@@ -152,11 +152,11 @@ class Sequence:
     latest_start: float = math.inf
     """When it must run at the latest to end by its deadline, as far as is known; monotonic seconds."""
     cache_salt: bytes = b""
-    """Sequences share computed blocks only with those of the same salt; see prefix_cache.py."""
+    """Sequences share computed blocks only with those of the same salt; see block_pool.py."""
     token_mask: TokenMask | None = None
     """What rules tokens out of its output; it follows `token_ids`, so nothing that is computed again concerns it."""
     is_streamed: bool = True
-    """Whether its reader needs each token at once; else several may come together. See gathering.py."""
+    """Whether its reader needs each token at once; else several may come together. See request_stream.py."""
     mask_token_id: int | None = None
     """What stands for a token to be predicted, in a model that can predict several at a time."""
     groups: TokenGroups | None = None
@@ -168,7 +168,7 @@ class Sequence:
     num_computed_tokens: int = field(default=0, init=False)
     block_table: list[int] = field(default_factory=list, init=False)
     block_keys: list[bytes] = field(default_factory=list, init=False)
-    """Of its first full blocks, as far as they were wanted; see prefix_cache.py."""
+    """Of its first full blocks, as far as they were wanted; see block_pool.py."""
     num_cached_tokens: int | None = field(default=None, init=False)
     """Tokens of the prompt that were in the cache when it was first taken in; None before, and without such a cache."""
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tandem.cli.failures import friendly_errors
+from tandem.cli.models.new_folder import new_folder
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import number
 from tandem.measure.setting_errors import explain_errors
-from tandem.new_folder import new_folder
 from tandem.shared.errors import ExpectedError
 from tandem.shared.model_spec import SamplingSpec
 from tandem.shared.models import NAME_PATTERN, NAMES

@@ -39,12 +39,11 @@ class Recipe:
     what: str
     name: str
     sources: Path  # folder, of which all *.h and *.cpp count, those in its folders too
-    units: tuple[str, ...]  # files in it that are compiled
+    units: tuple[str, ...]  # files that are compiled: in that folder, or by absolute paths
     flags: tuple[str, ...]
     libraries: tuple[str, ...] = ()
     shared: Path | None = None  # folder of headers that the sources of other libraries include as well
     interface: Interface | None = None
-    shared_headers: tuple[Path, ...] = ()  # single ones that the sources include from other folders
 
     def find_or_compile(self, folder: Path) -> Path:
         """Return the path of a compiled library in `folder`, compiling it if there is none.
@@ -113,7 +112,8 @@ class Recipe:
         """Return the name of the library's file without its content's hash."""
         digest = hashlib.sha256(" ".join((*self.flags, *self.libraries)).encode())
         own = sorted(self.sources.rglob("*.h")) + sorted(self.sources.rglob("*.cpp"))
-        for source in (*own, *(sorted(self.shared.glob("*.h")) if self.shared else ()), *self.shared_headers):
+        others = (self.sources / unit for unit in self.units if Path(unit).is_absolute())
+        for source in (*own, *(sorted(self.shared.glob("*.h")) if self.shared else ()), *others):
             digest.update(source.read_bytes())
         if self.interface is not None:
             digest.update(self.interface.header().encode())

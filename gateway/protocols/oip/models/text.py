@@ -75,7 +75,7 @@ class _Results:
     """Of one request: knows what has gone out of each of its choices.
 
     `returned` are the outputs besides the text, by name; `prefix` is put before the text of each choice.
-    `num_choices` are those asked for: the backend has yet to say whether it may be so many.
+    `num_choices` is the number asked for, which the backend may still refuse.
     """
 
     def __init__(self, returned: Collection[str], prefix: bytes, num_choices: int) -> None:

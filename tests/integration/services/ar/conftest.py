@@ -17,7 +17,6 @@ from runtime.rpc.served import ServedLedger
 from runtime.server.served_service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from services.ar.api.service import ArServicer
-from services.ar.compute.torch.kv_cache import CausalAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.loading import ArWorker
 from services.ar.metrics import ArMetrics
@@ -25,6 +24,7 @@ from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
 from tandem.shared.models import ModelRepository
+from tests.causal_attention import CausalAttention
 from tests.tiny_models import FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, add_image_model, add_to_repository
 
 

@@ -17,7 +17,6 @@ from prometheus_client import CollectorRegistry
 from runtime.deadlines import Deadline
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.compute.native.parameters import FINE_POSITIONS
-from services.ar.compute.torch.kv_cache import CausalAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.constraints.grammar import Constraint
@@ -28,6 +27,7 @@ from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.measure.prompts import PROMPTS
 from tandem.shared.models import Model, ModelRepository
+from tests.causal_attention import CausalAttention
 from tests.integration.services.ar.schemas import SCHEMAS
 from tests.rounding import HalfCacheAttention, round_activations
 

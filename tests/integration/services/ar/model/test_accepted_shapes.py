@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from services.ar.compute.native.forward import open_native
-from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
+from services.ar.compute.torch.kv_cache import LayeredAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.scheduler import Scheduler
@@ -20,6 +20,7 @@ from services.ar.model.huggingface.config import config_from_huggingface
 from services.ar.model.tensor_check import expected_shapes
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
+from tests.causal_attention import CausalAttention
 
 NUM_CASES, NUM_TOKENS = 24, 20
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")

@@ -80,7 +80,10 @@ def test_the_page_of_all_kinds(page: Page, whole: Sources) -> None:
 def test_the_first_screen(name: str) -> None:
     sources = sources_of((name, variants()[name]))
     story = tell(sources)
-    check_golden(f"{name}.txt", "\n".join([*story.warnings, *story.sentences, *story.missing, ""]))
+    check_golden(
+        f"{name.replace(', ', '-').replace(' ', '-')}.txt",
+        "\n".join([*story.warnings, *story.sentences, *story.missing, ""]),
+    )
 
 
 def test_the_page_of_runs_alone() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.packing import STORED, pack
 from services.ar.compute.runner import Runner
-from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
+from services.ar.compute.torch.kv_cache import LayeredAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Attention, Transformer
 from services.ar.engine.block_pool import BlockPool, PrefixCache
@@ -25,6 +25,7 @@ from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.quantised import QuantisedTensor, add_minima
 from services.ar.model.weights import open_checkpoint
+from tests.causal_attention import CausalAttention
 from tests.engine_loop import brought
 from tests.kernels import USABLE_LEVELS
 from tests.rounding import ByteCacheAttention, HalfCacheAttention, round_activations

@@ -7,12 +7,13 @@ import torch
 
 from services.ar.compute.runner import Runner
 from services.ar.compute.torch.forward import TorchForward
-from services.ar.compute.torch.kv_cache import CausalAttention, KVCache, LayeredAttention
+from services.ar.compute.torch.kv_cache import KVCache, LayeredAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.model.weights import open_checkpoint
+from tests.causal_attention import CausalAttention
 from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
 
 TOLERANCE = 1e-4

@@ -7,10 +7,11 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
 
-from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
+from services.ar.compute.torch.kv_cache import LayeredAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
+from tests.causal_attention import CausalAttention
 from tests.tiny_gguf import write_gguf
 from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
 from tests.unit.services.ar.compute.native.formats import native

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.new_folder import new_folder
+from tandem.cli.models.new_folder import new_folder
 from tandem.shared.errors import ExpectedError
 
 

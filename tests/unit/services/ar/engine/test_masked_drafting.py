@@ -1,0 +1,117 @@
+"""Drafts from MASK rows: what is proposed, and that generation with them is generation without, in fewer steps."""
+
+import random
+
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.drafting import MaskedDraft, MaskedDrafter
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence, TokenGroups
+from services.ar.engine.step import Layout, Work
+
+BLOCK_SIZE = 4
+MASK = 99
+
+
+def masked_sequence(max_tokens: int = 20, seed: int = 0, **fields: object) -> Sequence:
+    return Sequence([50], SamplingParams(seed=seed, max_tokens=max_tokens), mask_token_id=MASK, **fields)
+
+
+def test_predictions_are_proposed_up_to_the_first_gap_and_newer_ones_replace_older_ones():
+    draft = MaskedDraft()
+    assert draft.propose(3, 8) == []
+    draft.learn(3, [10, 11, 12])
+    draft.learn(8, [14])
+    assert draft.propose(3, 8) == [10, 11, 12]
+    assert draft.propose(3, 2) == [10, 11]
+    assert draft.propose(4, 8) == [11, 12]
+    draft.learn(5, [22, 23, 24])
+    assert draft.propose(4, 8) == [11, 22, 23, 24, 14]
+    assert draft.propose(9, 8) == []
+
+
+def image_token(history: tuple[int, ...]) -> int:
+    return random.Random(repr(history)).randrange(4)
+
+
+def predicted_token(history: tuple[int, ...], place: int) -> int:
+    """Return what a MASK row predicts: right more often than not."""
+    return random.Random(repr((history, place))).randrange(4) if place % 3 == 0 else image_token(history[:place])
+
+
+def run_masked(drafter: MaskedDrafter | None, *sequences: Sequence, num_blocks: int = 32):
+    """Return the outputs and each work's rows; the model is a function of the history, known to most MASK rows."""
+    pool = BlockPool(num_blocks, BLOCK_SIZE)
+    scheduler = Scheduler(pool, 4, 64, drafter=drafter)
+    shapes, truths = [], {}
+    for sequence in sequences:
+        scheduler.add(sequence)
+        truth = list(sequence.token_ids)
+        while len(truth) <= sequence.num_prompt_tokens + sequence.params.max_tokens:
+            truth.append(image_token(tuple(truth)))
+        truths[id(sequence)] = tuple(truth)
+
+    def sample(work: Work) -> list[SampledToken]:
+        layout, token_ids = Layout([work], BLOCK_SIZE), []
+        for index, row in zip(layout.logits_indices, layout.logits_rows, strict=True):
+            place = work.sequence.num_prompt_tokens + row.position
+            is_mask = layout.token_ids[index] == MASK
+            assert layout.positions[index] == place - (not is_mask)  # a MASK row stands where its token goes
+            history = (*work.sequence.token_ids, *row.drafted)
+            token_ids.append(predicted_token(truths[id(work.sequence)], place) if is_mask else image_token(history))
+        return [SampledToken(token_id) for token_id in token_ids]
+
+    while scheduler.has_work:
+        batch = scheduler.schedule()
+        shapes += [(work.num_given, len(work.draft), work.num_masked) for work in batch]
+        scheduler.commit(batch, [sample(work) for work in batch])
+        scheduler.check_integrity()
+    assert pool.num_taken == 0
+    return [sequence.output_token_ids for sequence in sequences], shapes
+
+
+def test_with_mask_rows_a_sequence_alone_takes_fewer_steps_and_brings_the_same_tokens():
+    drafter = MaskedDrafter(3, 8)
+    (found, shapes), (expected, steps) = run_masked(drafter, masked_sequence(40)), run_masked(None, masked_sequence(40))
+    assert found == expected
+    assert len(steps) == 40
+    assert len(shapes) < 25
+    assert 0 < drafter.num_accepted_tokens < drafter.num_drafted_tokens
+    # Where blocks are too few for MASK rows, it goes on without.
+    found, shapes = run_masked(MaskedDrafter(3, 8), masked_sequence(7), num_blocks=2)
+    assert found == run_masked(None, masked_sequence(7))[0]
+    assert (1, 0, 0) in shapes
+
+
+def test_a_step_has_no_more_mask_rows_than_tokens_are_left():
+    _, shapes = run_masked(MaskedDrafter(3, 8), masked_sequence(6))
+    assert shapes[0] == (1, 0, 4)  # nothing is predicted yet
+    for left, (given_, drafted, masked) in zip(range(6, 0, -1), shapes, strict=False):
+        assert (given_, masked != 1) == (1, True)
+        assert drafted + masked <= left
+
+
+def test_the_places_of_mask_rows_are_free_again_after_their_step():
+    drafter, pool = MaskedDrafter(3, 8), BlockPool(32, BLOCK_SIZE)
+    scheduler = Scheduler(pool, 4, 64, drafter=drafter)
+    drafting = masked_sequence()
+    scheduler.add(drafting)
+    (work,) = batch = scheduler.schedule()
+    assert (work.num_tokens, pool.num_taken) == (5, 2)
+    scheduler.commit(batch, [[SampledToken(1), SampledToken(2), SampledToken(3), SampledToken(4)]])
+    assert pool.num_taken == 1
+    assert drafting.output_token_ids == [1]
+    (work,) = scheduler.schedule()
+    assert (work.draft, work.num_masked) == ((2, 3, 4), 4)
+
+
+def test_who_drafts_nothing_with_mask_rows():
+    """Several where rows are few, tokens in groups, and sequences without a MASK token."""
+    drafter = MaskedDrafter(3, 8)
+    _, shapes = run_masked(drafter, masked_sequence(10), masked_sequence(10, 1))
+    assert shapes == [(1, 0, 0)] * 20
+    grouped = masked_sequence(6, groups=TokenGroups.of(1, (3, 6)))
+    _, shapes = run_masked(drafter, grouped)
+    assert grouped.num_output_tokens == 6
+    work = Work(Sequence([50], SamplingParams(max_tokens=20)), 1)
+    assert drafter.add_draft(work, 8) == work
+    assert drafter.num_drafted_tokens == drafter.num_accepted_tokens == 0
