@@ -20,15 +20,10 @@ END_SECONDS = 30.0
 # A server that starts refuses connections until it listens. gRPC itself tries again after a second only.
 TRY_AGAIN_SOON = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100))
 
-_given: set[int] = set()
-
 
 def free_port() -> int:
-    """Return a port that was free a moment ago, another one each time: the last one may not be in use yet."""
-    while (port := free_ports(1)[0]) in _given:
-        pass
-    _given.add(port)
-    return port
+    """Return a port that was free a moment ago, another one each time."""
+    return free_ports(1)[0]
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     head = f"`make test-containers` passed on {around.date[:10]}, commit `{around.commit}`: {around.text}"
     table = "".join(f"| {what} | {how_much} |\n" for what, how_much in rows)
     print(f"\n{table}")
-    if exitstatus == 0 and session.config.args == [FOLDER]:
+    if rows and exitstatus == 0 and session.config.args == [FOLDER]:
         PAGE.write_text(f"# Containers\n\n{head}\n\n| | found |\n|---|---|\n{table}")
 
 

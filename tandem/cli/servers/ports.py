@@ -11,6 +11,7 @@ from pathlib import Path
 HOST = "127.0.0.1"
 _LISTEN = "0A"
 _PORTS = range(10_000, 32_768)
+_given: set[int] = set()  # by `free_ports`, in this process
 
 
 def is_free(port: int) -> bool:
@@ -27,12 +28,14 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different free ports.
+    """Return `count` different free ports, others at every call: the server of an earlier one may not listen yet.
 
     They are below those that systems give to outgoing connections, one of which could take a port before its server.
     """
     candidates = random.SystemRandom().sample(_PORTS, len(_PORTS))
-    return list(itertools.islice(filter(is_free, candidates), count))
+    ports = list(itertools.islice((port for port in candidates if port not in _given and is_free(port)), count))
+    _given.update(ports)
+    return ports
 
 
 def listener(port: int) -> str | None:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from benchmarks.harness import processes
-from benchmarks.harness.processes import free_port, peak_mebibytes, running
+from benchmarks.harness.processes import peak_mebibytes, running
 
 _WITH_A_CHILD = """
 import subprocess, sys, time
@@ -24,13 +24,6 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path(sys.argv[1]).touch()
 time.sleep(600)
 """
-
-
-def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = iter([1, 1, 2])
-    monkeypatch.setattr(processes, "free_ports", lambda count: [next(found)])
-    monkeypatch.setattr(processes, "_given", set())
-    assert [free_port(), free_port()] == [1, 2]
 
 
 def test_what_a_server_has_started_ends_with_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tandem.cli.servers import ports as module
 from tandem.cli.servers.plan import Ports, PortTaken
 from tandem.cli.servers.ports import free_ports, is_free
 
@@ -11,6 +12,13 @@ def test_free_ports_are_different_and_free() -> None:
     assert len(set(ports)) == 6
     assert all(is_free(port) for port in ports)
     assert max(ports) < 32_768  # the first that Linux gives to an outgoing connection
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PORTS", range(20_000, 20_040))
+    monkeypatch.setattr(module, "_given", set())
+    first = free_ports(10)
+    assert not set(first) & set(free_ports(10))
 
 
 def test_a_port_wanted_twice_names_both_options() -> None:
