@@ -7,16 +7,22 @@ from typing import Any
 
 from tests.faults.report import SCHEMA_VERSION
 
-MARKS = {"passed": "passed", "failed": "**failed**", "expected failure": "*known to fail*"}
-HEAD = "| row | what is done | figure | bar | outcome | seconds |\n|---|---|---|---|---|---|\n"
+MARKS = {"passed": "", "failed": " **failed**", "expected failure": " *known to fail*"}
+HEAD = "\n\n| row | figure | bar |\n|---|---|---|\n"
 
 
 def table(document: dict[str, Any]) -> str:
-    """Return the document as a page of Markdown. Raises ValueError for another schema version."""
+    """Return the document as a page of Markdown: what each test does, and below it a table of its figures.
+
+    Raises ValueError for another schema version.
+    """
     if document.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(f"schema_version {document.get('schema_version')!r}, expected {SCHEMA_VERSION}")
-    rows = document["rows"]
-    return "".join((_introduction(document), HEAD, *map(_line, rows), _reasons(rows)))
+    tests: dict[str, list[dict[str, Any]]] = {}
+    for row in document["rows"]:
+        tests.setdefault(row["done"], []).append(row)
+    sections = (f"\n{done}{HEAD}{''.join(map(_line, rows))}" for done, rows in tests.items())
+    return "".join((_introduction(document), *sections, _reasons(document["rows"])))
 
 
 def _introduction(document: dict[str, Any]) -> str:
@@ -28,13 +34,12 @@ def _introduction(document: dict[str, Any]) -> str:
         " and holds no times against their bars.\n\n"
         f"Commit `{document['commit']}`, {document['date'][:10]}, {document['processor']}, {document['cores']} cores,"
         f" effort {document['effort']}: {counts['passed']} passed, {counts['failed']} failed,"
-        f" {counts['expected failure']} known to fail.\n\n"
+        f" {counts['expected failure']} known to fail.\n"
     )
 
 
 def _line(row: dict[str, Any]) -> str:
-    figure = f"{row['figure']:.4g} {row['unit']}"
-    cells = (row["row"], row["done"], figure, row["bar"], MARKS[row["outcome"]], f"{row['seconds']:.0f}")
+    cells = (row["row"], f"{row['figure']:.4g} {row['unit']}{MARKS[row['outcome']]}", row["bar"])
     return f"| {' | '.join(map(_escaped, cells))} |\n"
 
 
