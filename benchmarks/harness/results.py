@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from benchmarks.harness.figures import Bar, Figures
 from benchmarks.harness.surroundings import Surroundings, surroundings
-from tandem.measure.formats import NONE, counted, decimals, number
+from tandem.measure.formats import NONE, decimals, number, quantity
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.writers import markdown_table
 from tandem.measure.results.files import whole
@@ -117,7 +117,7 @@ def bar_cells(bar: Mapping[str, Any]) -> Sequence[str]:
 def _notes(document: Mapping[str, Any]) -> list[str]:
     if "rounds" not in document:
         return []
-    found = [f"{counted(document['rounds'], 'round')}, contenders in turn; median (lowest-highest) of the rounds"]
+    found = [f"{quantity(document['rounds'], 'round')}, contenders in turn; median (lowest-highest) of the rounds"]
     left_out = {**document.get("absent", {}), **document.get("left_out", {})}
     found += [f"left out: {who}: {why}" for who, why in left_out.items()]
     found += [f"audit failed: {run}" for run in document.get("audits", {}).get("invalid", ())]

@@ -70,7 +70,7 @@ def describe(result: dict[str, Any]) -> str:
     vectors = next((name for flag, name in _VECTORS.items() if flag in around["instructions"]), "")
     return (
         f"Commit `{around['commit']}`, {around['date'][:10]}, {around['processor']}{vectors},"
-        f" {formats.counted(around['num_cores'], 'core')}, load average {around['load_average']} before it began."
+        f" {formats.quantity(around['num_cores'], 'core')}, load average {around['load_average']} before it began."
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any, NoReturn, Protocol
 
 import grpc
 
+from runtime.http2.cached_refusals import Capacity
 from runtime.http2.events import HIGH_BACKLOG_BYTES, Entry, Event, Flag, Kind, decoded, too_large_size, trailers
-from runtime.http2.standing import Room
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import WholeWrites
 from tandem.shared.errors import MessageTooLarge
@@ -32,7 +32,7 @@ class Wire(Protocol):
     def finish(self, call_id: int, message: bytes | None, trailers: bytes) -> None:
         """End the call, soon: with others that end in the same round of the event loop."""
 
-    def turn_away(self, call_id: int, trailers: bytes, standing: bytes, room: Room) -> None: ...
+    def refuse_alike(self, call_id: int, trailers: bytes, cached: bytes, capacity: Capacity) -> None: ...
 
 
 class Http2Context(WholeWrites):
@@ -124,17 +124,22 @@ class Http2Context(WholeWrites):
         self.finish(code, details, entries=entries)
         raise grpc.aio.AbortError
 
-    async def turn_away(
-        self, code: grpc.StatusCode, details: str, entries: Iterable[Entry], standing: Iterable[Entry], room: Room
+    async def refuse_alike(
+        self,
+        code: grpc.StatusCode,
+        details: str,
+        entries: Iterable[Entry],
+        cached: Iterable[Entry],
+        capacity: Capacity,
     ) -> NoReturn:
-        """Abort, and let the server refuse those like it beyond `room()` more, with `standing` for `entries`.
+        """Abort, and let the server refuse those like it beyond `capacity()` more, with `cached` for `entries`.
 
         Raises grpc.aio.AbortError.
         """
         if not self.is_finished:
             self.is_finished = True
-            own, others = (trailers(code.value[0], details, each) for each in (entries, standing))
-            self._wire.turn_away(self._id, own, others, room)
+            own, others = (trailers(code.value[0], details, each) for each in (entries, cached))
+            self._wire.refuse_alike(self._id, own, others, capacity)
         raise grpc.aio.AbortError
 
     # How the server ends the call.

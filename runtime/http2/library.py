@@ -70,13 +70,13 @@ class Library:
         records = (Finished * len(rows))(*rows)  # type: ignore[misc]
         functions.finish(server, records, len(calls))
 
-    def turn_away(self, server: int, call_id: int, trailers: bytes, standing: bytes, room: int) -> int:
-        """End a call, and refuse with the trailers `standing` those like it beyond `room` more; see standing.h."""
-        return int(self._quick.turn_away(server, call_id, trailers, len(trailers), standing, len(standing), room))
+    def refuse_alike(self, server: int, call_id: int, trailers: bytes, cached: bytes, capacity: int) -> int:
+        """End a call, and refuse with `cached` those like it beyond `capacity` more; see cached_refusal.h."""
+        return int(self._quick.refuse_alike(server, call_id, trailers, len(trailers), cached, len(cached), capacity))
 
-    def make_room(self, server: int, call_id: int, room: int) -> bool:
+    def set_capacity(self, server: int, call_id: int, capacity: int) -> bool:
         """Let in so many more calls like the one that was turned away; False: that does not stand any more."""
-        return bool(self._quick.make_room(server, call_id, room))
+        return bool(self._quick.set_capacity(server, call_id, capacity))
 
 
 @cache

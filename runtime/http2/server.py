@@ -14,10 +14,10 @@ import grpc
 
 from runtime.deadlines import Deadline
 from runtime.http2.build import Limits
+from runtime.http2.cached_refusals import CachedRefusals, Capacity
 from runtime.http2.context import Http2Context
 from runtime.http2.events import Event, Flag, Kind, decoded, events_in, num_refused, trailers
 from runtime.http2.library import Ending, Library, default_limits
-from runtime.http2.standing import Room, Standings
 from runtime.rpc.call import CallbackCall, End, Method
 from runtime.rpc.message import ManyMessages
 from runtime.rpc.rpc import ServiceHandler
@@ -52,7 +52,7 @@ class Http2Server:
         self._callbacks_ended: asyncio.Future[None] | None = None  # while somebody waits for that
         self._contexts: dict[int, Http2Context] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._standings = Standings(self._make_room)
+        self._cached_refusals = CachedRefusals(self._set_capacity)
         self._finished: list[Ending] = []  # since the event loop last went round
         self._server = 0
         self._descriptor = -1
@@ -96,7 +96,7 @@ class Http2Server:
             self.finish(call_id, None, trailers(grpc.StatusCode.UNAVAILABLE.value[0], STOPPING))
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._finish()
-        self._standings.close()
+        self._cached_refusals.close()
         server, self._server = self._server, 0
         self._loop.remove_reader(self._descriptor)
         await asyncio.to_thread(self._library.stop, server, max(0.0, ends_at - time.monotonic()))
@@ -134,10 +134,10 @@ class Http2Server:
         """End the call of a callback method."""
         self._forget(call_id)
         own = trailers(end.status, end.details, end.trailers)
-        if end.room is None:
+        if end.capacity_left is None:
             self.finish(call_id, reply, own)
         else:
-            self.turn_away(call_id, own, trailers(end.status, end.details, end.standing), end.room)
+            self.refuse_alike(call_id, own, trailers(end.status, end.details, end.cached_trailers), end.capacity_left)
 
     def _forget(self, call_id: int) -> CallbackCall | None:
         call = self._callback_calls.pop(call_id, None)
@@ -145,13 +145,13 @@ class Http2Server:
             self._callbacks_ended.set_result(None)
         return call
 
-    def turn_away(self, call_id: int, trailers: bytes, standing: bytes, room: Room) -> None:
-        """End a call; others like it are refused with `standing` before their handlers hear of them: see standing.h."""
-        if self._server and self._library.turn_away(self._server, call_id, trailers, standing, room()) >= 0:
-            self._standings.add(call_id, room)
+    def refuse_alike(self, call_id: int, trailers: bytes, cached: bytes, capacity: Capacity) -> None:
+        """End a call; others like it are refused with `cached` before handlers hear of them: see cached_refusal.h."""
+        if self._server and self._library.refuse_alike(self._server, call_id, trailers, cached, capacity()) >= 0:
+            self._cached_refusals.add(call_id, capacity)
 
-    def _make_room(self, call_id: int, room: int) -> bool:
-        return self._library.make_room(self._server, call_id, room)
+    def _set_capacity(self, call_id: int, capacity: int) -> bool:
+        return self._library.set_capacity(self._server, call_id, capacity)
 
     def _take_events(self) -> None:
         for event in events_in(self._library.events(self._server)):

@@ -106,15 +106,15 @@ class Method:
 class End(NamedTuple):
     """What a client is told of the end of its call.
 
-    With `room`, the status holds for calls like it as well, with `standing` instead of `trailers`, while `room()` more
-    of them is none.
+    With `capacity_left`, the status holds for calls like it as well, with `cached_trailers` instead of `trailers`,
+    while `capacity_left()` more of them is none.
     """
 
     status: int
     details: str
     trailers: Sequence[Entry]
-    standing: Sequence[Entry] = ()
-    room: Callable[[], int] | None = None
+    cached_trailers: Sequence[Entry] = ()
+    capacity_left: Callable[[], int] | None = None
 
 
 class Call:
@@ -189,11 +189,11 @@ class Call:
 
     def _failure(self, error: TandemError, trailers: Sequence[Entry]) -> End:
         status, details = grpc.StatusCode[error.code].value[0], tuple(status_details(error).items())
-        room = error.room if isinstance(error, ResourceExhausted) and self._names_model else None
-        if room is None:
+        capacity_left = error.capacity_left if isinstance(error, ResourceExhausted) and self._names_model else None
+        if capacity_left is None:
             return End(status, str(error), (*details, *trailers))
-        standing = () if self._count is None else _trailer(self._count.served(self.model, 0.0, 0.0))
-        return End(status, str(error), (*details, *trailers), (*details, *standing), room)
+        cached_trailers = () if self._count is None else _trailer(self._count.served(self.model, 0.0, 0.0))
+        return End(status, str(error), (*details, *trailers), (*details, *cached_trailers), capacity_left)
 
     def _trailers(self, backend_seconds: float) -> Sequence[Entry]:
         if self._count is None:
@@ -221,8 +221,8 @@ async def open_call(method: Method, context: Context) -> AsyncIterator[Call]:
         if end is None:
             raise
         code = _CODES[end.status]
-        if end.room is not None and (turn_away := getattr(context, "turn_away", None)) is not None:
-            await turn_away(code, *end[1:])
+        if end.capacity_left is not None and (refuse_alike := getattr(context, "refuse_alike", None)) is not None:
+            await refuse_alike(code, *end[1:])
         await context.abort(code, end.details, tuple(end.trailers))
     else:
         end = call.end()

@@ -44,7 +44,7 @@ class CallerCounts:
         """Return what each of a caller's connections holds."""
         return self._of_connection.get(caller) or Counter()
 
-    def room(self, caller: str) -> int:
+    def capacity_left(self, caller: str) -> int:
         """Return how many more the caller may hold, by this connection; it may be below 0."""
         connections, own = self.of_connections(caller), connection_of(caller)
         has_less = own != "" and connections[own] * max(1, len(connections)) < self.share

@@ -15,7 +15,7 @@ from tandem.shared.errors import ResourceExhausted
 _RETRY_SECONDS = 1.0
 
 
-class Room:
+class Reservation:
     """The part of a memory that one request holds; it is given back when nothing holds it any more."""
 
     def __init__(self, memory: Memory, caller: str, amount: int) -> None:
@@ -49,7 +49,7 @@ class Memory:
         self._held: Counter[str] = Counter()  # by caller
         self.num_held = 0
 
-    def room(self, caller: str, amount: int = 1) -> Room:
+    def reserve(self, caller: str, amount: int = 1) -> Reservation:
         """Return room for so much of the caller's. Raises ResourceExhausted if there is none."""
         with self._lock:
             if self.num_held and self.num_held + amount > self._most:
@@ -59,7 +59,7 @@ class Memory:
                 raise ResourceExhausted(f"a caller's part of {self._what}", self._most_of_caller, _RETRY_SECONDS)
             self.num_held += amount
             self._held[caller] += amount
-        return Room(self, caller, amount)
+        return Reservation(self, caller, amount)
 
     def forget(self, caller: str, amount: int) -> None:
         """Note that so much of the caller's is gone."""

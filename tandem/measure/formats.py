@@ -52,7 +52,7 @@ def decimals(digits: int, scale: float = 1.0) -> Show:
     return lambda value: f"{value * scale:,.{digits}f}"
 
 
-def known(value: float | None, show: Show) -> str:
+def optional(value: float | None, show: Show) -> str:
     """Return a value that may be unknown."""
     return NONE if value is None else show(value)
 
@@ -77,17 +77,17 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() or character in "\n\t" else "�" for character in text)
 
 
-def ranged(value: Value, show: Show) -> str:
+def with_interval(value: Value, show: Show) -> str:
     """Return a value for a sentence, and in brackets how sure it is."""
     both = ends(value, show, " to ")
     return f"{show(value.value)} ({both})" if both else show(value.value)
 
 
-def counted(number: int, noun: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """Return a number of things in words: 1 image, 2 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def rounded(value: float, show: Show = number) -> str:
+def two_digits(value: float, show: Show = number) -> str:
     """Return a value for a reader in a hurry: with two digits, as more are seldom sure."""
     return show(float(f"{value:.2g}"))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tandem.measure.formats import counted
+from tandem.measure.formats import quantity
 from tandem.measure.lengths import Lengths
 
 Kind = Literal["text", "image", "images", "method"]
@@ -136,7 +136,7 @@ class Workload(_Settings):
         """What people and tables call it."""
         label = f"({self.label})" if self.label else ""
         api = "" if self.api == "tandem" else f"by {self.api}"
-        steps = "" if self.steps is None else counted(self.steps, "step")
+        steps = "" if self.steps is None else quantity(self.steps, "step")
         return " ".join(filter(None, (self.method or self.kind, self.model, steps, self.delivery, api, label)))
 
 

@@ -119,7 +119,7 @@ class ResourceExhausted(TandemError):
     """Expected error: a bounded queue is full; nothing of the request was kept."""
 
     code = "RESOURCE_EXHAUSTED"
-    room: Callable[[], int] | None = None
+    capacity_left: Callable[[], int] | None = None
     """Returns how many more requests like the refused one would be taken now, of the same caller, with as much time;
     None if that is not known. The holder may refuse further calls without asking."""
 

@@ -31,14 +31,14 @@ int64_t tandem_http2_send(void* server, uint64_t call, const char* message, uint
     return of(server).send(call, {message, size});
 }
 
-// `standing`: the trailers of those that are refused with it; see Server::turn_away.
-int64_t tandem_http2_turn_away(void* server, uint64_t call, const char* trailers, uint64_t size, const char* standing,
-                               uint64_t standing_size, int64_t room) {
-    return of(server).turn_away(call, {trailers, size}, {standing, standing_size}, room);
+// `cached`: the trailers of those that are refused with it; see Server::refuse_alike.
+int64_t tandem_http2_refuse_alike(void* server, uint64_t call, const char* trailers, uint64_t size, const char* cached,
+                                  uint64_t cached_size, int64_t capacity) {
+    return of(server).refuse_alike(call, {trailers, size}, {cached, cached_size}, capacity);
 }
 
-int tandem_http2_make_room(void* server, uint64_t turned_away, int64_t room) {
-    return of(server).make_room(turned_away, room);
+int tandem_http2_set_capacity(void* server, uint64_t refused_call, int64_t capacity) {
+    return of(server).set_capacity(refused_call, capacity);
 }
 
 void tandem_http2_finish(void* server, const Finished* calls, uint64_t count) {

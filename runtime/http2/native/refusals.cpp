@@ -9,22 +9,22 @@ constexpr size_t max_unheard_paths = 256;  // a client may make up any number
 
 }  // namespace
 
-int64_t Server::turn_away(uint64_t call, std::string_view trailers, std::string_view standing, int64_t room) {
+int64_t Server::refuse_alike(uint64_t call, std::string_view trailers, std::string_view cached, int64_t capacity) {
     std::vector<Command> commands(1);
-    commands[0] = {call, {}, std::string(trailers), true, std::string(standing), std::make_shared<Standing>()};
-    commands[0].standing->room = room;
+    commands[0] = {call, {}, std::string(trailers), true, std::string(cached), std::make_shared<CachedRefusal>()};
+    commands[0].cached_refusal->capacity = capacity;
     return give(commands);
 }
 
-bool Server::make_room(uint64_t turned_away, int64_t room) {
+bool Server::set_capacity(uint64_t refused_call, int64_t capacity) {
     std::lock_guard lock(mutex_);
-    const auto found = standings_.find(turned_away);
-    if (found == standings_.end()) return false;
+    const auto found = cached_refusals_.find(refused_call);
+    if (found == cached_refusals_.end()) return false;
     if (!found->second->is_over) {
-        found->second->room = room;
+        found->second->capacity = capacity;
         return true;
     }
-    standings_.erase(found);
+    cached_refusals_.erase(found);
     return false;
 }
 
@@ -41,15 +41,15 @@ void Server::count_ended(Call& call) {
     const auto found = open_.find(call.kind);
     if (call.kind.empty() || found == open_.end()) return;
     call.kind.clear();
-    if (--found->second.count == 0 && found->second.standing == nullptr) open_.erase(found);
+    if (--found->second.count == 0 && found->second.cached_refusal == nullptr) open_.erase(found);
 }
 
-// The trailers of a refusal that stands for calls like this one; null if there is none, or room.
+// The trailers of a refusal that is cached for calls like this one; null if there is none, or room.
 const std::string* Server::refusal_of(const Call& call) {
     const auto found = open_.find(kind_of(call));
-    if (found == open_.end() || found->second.standing == nullptr) return nullptr;
+    if (found == open_.end() || found->second.cached_refusal == nullptr) return nullptr;
     OpenCalls& open = found->second;
-    if (open.standing->room >= 0) open.learn(num_unbegun(found->first));
+    if (open.cached_refusal->capacity >= 0) open.learn(num_unbegun(found->first));
     if (open.count < open.most || !open.is_for(call)) return nullptr;
     open.refused_at = now();
     return &open.trailers;
@@ -58,8 +58,8 @@ const std::string* Server::refusal_of(const Call& call) {
 void Server::end_refusals(double before) {  // those that last refused a call before that time
     for (auto each = open_.begin(); each != open_.end();) {
         OpenCalls& open = each->second;
-        if (open.standing != nullptr && open.refused_at < before) open.end_standing();
-        each = open.count == 0 && open.standing == nullptr ? open_.erase(each) : std::next(each);
+        if (open.cached_refusal != nullptr && open.refused_at < before) open.end_cached_refusal();
+        each = open.count == 0 && open.cached_refusal == nullptr ? open_.erase(each) : std::next(each);
     }
 }
 
@@ -73,8 +73,8 @@ int64_t Server::num_unbegun(const std::string& kind) {  // calls that Python has
     return count;
 }
 
-// Where a refusal stands, it holds for those as well that came before it and that Python has not come to; the last ones
-// first, as long as there are more than there is room for.
+// Where a refusal is cached, it holds for those as well that came before it and that Python has not come to; the last
+// ones first, as long as there are more than there is room for.
 void Server::refuse_unbegun(const std::string& kind) {
     const auto open = open_.find(kind);
     if (open == open_.end() || open->second.num_too_many() == 0) return;

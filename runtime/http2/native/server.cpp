@@ -81,7 +81,7 @@ int64_t Server::give(std::vector<Command>& commands) {
         left = found == backlogs_.end() ? -1 : found->second->bytes += int64_t(each.bytes.size());
         if (left < 0) continue;
         if (left > high_backlog_bytes) found->second->is_awaited = true;
-        if (each.standing != nullptr) standings_[each.call] = each.standing;
+        if (each.cached_refusal != nullptr) cached_refusals_[each.call] = each.cached_refusal;
         commands_.push_back(std::move(each));
     }
     const bool is_due = num_before == 0 && !commands_.empty();
@@ -153,13 +153,14 @@ void Server::begin_drain() {
 void Server::obey(Command& command) {
     const auto found = calls_.find(command.call);
     if (found == calls_.end() || found->second->is_finished) {
-        if (command.standing != nullptr) command.standing->is_over = true;
+        if (command.cached_refusal != nullptr) command.cached_refusal->is_over = true;
         return;
     }
     Call& call = *found->second;
-    const std::string kind = command.standing == nullptr ? std::string() : call.kind;
+    const std::string kind = command.cached_refusal == nullptr ? std::string() : call.kind;
     if (!kind.empty())
-        open_[kind].stand(call, std::move(command.standing), std::move(command.standing_trailers), num_unbegun(kind));
+        open_[kind].cache(call, std::move(command.cached_refusal), std::move(command.cached_trailers),
+                          num_unbegun(kind));
     reply(call, command);
     if (!kind.empty()) refuse_unbegun(kind);
 }

@@ -10,7 +10,7 @@
 
 #include "connection.h"
 #include "events.h"
-#include "standing.h"
+#include "cached_refusal.h"
 
 class Server {
  public:
@@ -30,10 +30,11 @@ class Server {
     int64_t send(uint64_t call, std::string_view message);
     void finish(const Finished* calls, size_t count);  // together, as the thread need be woken once
 
-    // Finish a call, and refuse with `standing` those like it that come while so many are open as now and `room` more.
-    int64_t turn_away(uint64_t call, std::string_view trailers, std::string_view standing, int64_t room);
+    // Finish a call, and refuse with `cached` those like it that come while so many are open as now and
+    // `capacity` more.
+    int64_t refuse_alike(uint64_t call, std::string_view trailers, std::string_view cached, int64_t capacity);
     // Say how many more there may be, of what was told by turning this call away. False: that does not stand any more.
-    bool make_room(uint64_t turned_away, int64_t room);
+    bool set_capacity(uint64_t refused_call, int64_t capacity);
 
     Events events;
 
@@ -49,8 +50,8 @@ class Server {
         uint64_t call;
         std::string bytes, trailers;  // bytes: a message with its prefix, or nothing
         bool is_last;
-        std::string standing_trailers = {};
-        std::shared_ptr<Standing> standing = {};
+        std::string cached_trailers = {};
+        std::shared_ptr<CachedRefusal> cached_refusal = {};
     };
     using Timer = std::pair<double, uint64_t>;  // what is due for a call
 
@@ -121,7 +122,7 @@ class Server {
     std::mutex mutex_;  // of the next three
     std::vector<Command> commands_;
     std::unordered_map<uint64_t, std::shared_ptr<Backlog>> backlogs_;
-    std::unordered_map<uint64_t, std::shared_ptr<Standing>> standings_;  // by the call that was turned away
+    std::unordered_map<uint64_t, std::shared_ptr<CachedRefusal>> cached_refusals_;  // by the call that was refused
 
     // The thread's own.
     uint64_t next_call_ = 1;

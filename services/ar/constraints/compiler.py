@@ -17,7 +17,7 @@ from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.observer import BatchObserver
 from services.common.batching.request import Slice
-from services.common.memory import Memory, Room
+from services.common.memory import Memory, Reservation
 from tandem.shared.errors import InvalidArgument, TandemError, TooComplex
 
 MAX_GRAMMAR_BYTES = 40_000_000
@@ -48,8 +48,8 @@ class Compiled:
 
     matcher: LLMatcher | TandemError
 
-    def masks(self, count: int, room: Room | None = None) -> list[GrammarMask]:
-        """Return the masks of so many sequences of one request, which hold its `room` for as long as there are any.
+    def masks(self, count: int, reservation: Reservation | None = None) -> list[GrammarMask]:
+        """Return the masks of so many sequences of one request, which hold its `reservation` as long as there are any.
 
         Raises what is wrong with the constraint.
         """
@@ -59,7 +59,7 @@ class Compiled:
             finally:
                 del self  # the traceback has this frame: a cycle, which would stay for the garbage collector
         allowance = Allowance()
-        return [GrammarMask(self.matcher.deep_copy(), allowance, room) for _ in range(count)]
+        return [GrammarMask(self.matcher.deep_copy(), allowance, reservation) for _ in range(count)]
 
 
 class Compiler:
@@ -177,11 +177,11 @@ class Compilations:
         Raises InvalidArgument if there is no such grammar, TooComplex if it goes beyond what one request may take,
         ResourceExhausted if too many wait, or are open.
         """
-        room = self._memory.room(caller)
+        reservation = self._memory.reserve(caller)
         try:
-            return (await self._batcher.submit(constraint, 1, deadline, caller)).results[0].masks(count, room)
+            return (await self._batcher.submit(constraint, 1, deadline, caller)).results[0].masks(count, reservation)
         except BaseException:
-            room.give_back()  # now: the error may hold it for long
+            reservation.give_back()  # now: the error may hold it for long
             raise
 
     def _run(self, batch: Sequence[Slice[Constraint, Compiled]]) -> list[Compiled]:

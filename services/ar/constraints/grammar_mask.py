@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from llguidance import LLMatcher
 
-from services.common.memory import Room
+from services.common.memory import Reservation
 from tandem.shared.errors import TooComplex
 
 BURST_SECONDS = 0.05
@@ -28,15 +28,15 @@ class Allowance:
 
 
 class GrammarMask:
-    """Owns `matcher`; `allowance` and `room` are those of all masks of a request.
+    """Owns `matcher`; `allowance` and `reservation` are those of all masks of a request.
 
     Drafts are tried on copies, so that a rejected draft leaves no trace. Copies share a lexer, so its
     limits are those of a whole request.
     """
 
-    def __init__(self, matcher: LLMatcher, allowance: Allowance, room: Room | None = None) -> None:
+    def __init__(self, matcher: LLMatcher, allowance: Allowance, reservation: Reservation | None = None) -> None:
         self._matcher = matcher
-        self._room = room
+        self._reservation = reservation
         self._allowance = allowance
 
     @property

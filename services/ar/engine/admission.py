@@ -57,7 +57,7 @@ class Admission:
 
     def has_room_of_caller(self, caller: str, count: int) -> bool:
         """Return whether `count` more sequences are within the part of the queue that one caller may hold."""
-        return count <= self._counts.room(caller)
+        return count <= self._counts.capacity_left(caller)
 
     def num_of_caller(self, caller: str) -> int:
         """Return how many sequences of the caller are open."""
@@ -74,7 +74,7 @@ class Admission:
 
         One comes too late that would wait longer than max_wait_seconds, or could not run to its end by its deadline, by
         how long others have run. Those without a deadline are the rest of a request that has begun: for them, neither
-        turn nor time matters. The error has room for more requests of the same caller: see `room`.
+        turn nor time matters. The error has room for more requests of the same caller: see `capacity_left`.
         """
         remaining = math.inf if deadline is None else deadline.remaining_seconds()
         try:
@@ -82,17 +82,17 @@ class Admission:
             if deadline is not None:
                 self._check_wait(caller, count, deadline)
         except ResourceExhausted as error:
-            error.room = partial(self.room, caller, remaining)
+            error.capacity_left = partial(self.capacity_left, caller, remaining)
             raise
 
-    def room(self, caller: str, seconds: float) -> int:
+    def capacity_left(self, caller: str, seconds: float) -> int:
         """Return about how many more sequences of the caller, which have so many seconds, would be taken now.
 
         While other callers have sequences, theirs run between.
         """
         free = min(self.limits.max_open - self.num_open, self.line.places(caller))
         if caller != NOBODY:
-            free = min(free, self._counts.room(caller))
+            free = min(free, self._counts.capacity_left(caller))
         wait = self.wait_seconds(caller)
         if wait:
             left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._running_seconds) - wait

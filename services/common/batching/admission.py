@@ -127,7 +127,7 @@ class BatchAdmission(Generic[Payload, Result]):
     def check(self, caller: str, num_samples: int, deadline: Deadline, is_begun: bool) -> None:
         """Raises what `check_room` does and, unless the request is the rest of one that has begun, `check_wait`.
 
-        The error has room for more of the same caller if requests are alike: see `room`.
+        The error has room for more of the same caller if requests are alike: see `capacity_left`.
         """
         try:
             self.check_room(caller, num_samples, is_begun)
@@ -135,10 +135,10 @@ class BatchAdmission(Generic[Payload, Result]):
                 self.check_wait(caller, num_samples, deadline)
         except ResourceExhausted as error:
             if self._limits.are_alike:
-                error.room = partial(self.room, caller, deadline.remaining_seconds())
+                error.capacity_left = partial(self.capacity_left, caller, deadline.remaining_seconds())
             raise
 
-    def room(self, caller: str, seconds: float) -> int:
+    def capacity_left(self, caller: str, seconds: float) -> int:
         """Return about how many more requests of the caller, of the size of those that wait, would be taken now.
 
         Each is to be done in so many seconds. While other callers have work, theirs is done between.

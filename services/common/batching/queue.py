@@ -63,7 +63,7 @@ class BatchQueue(Generic[Payload, Result]):
 
     def room_of_caller(self, caller: str) -> int:
         """Return how many more samples are within that part; it may be below 0."""
-        return self._counts.room(caller)
+        return self._counts.capacity_left(caller)
 
     def samples_ahead(self, caller: str, max_batch_size: int, num_turns_more: int = 1) -> float:
         """Return about how many of the samples here are taken before a request that the caller adds now is.

@@ -8,7 +8,7 @@ import numpy as np
 
 from services.common.images.encoding import Images
 from services.common.images.messages import checked_count, decoded_images
-from services.common.memory import Memory, Room
+from services.common.memory import Memory, Reservation
 from tandem.common.v1 import images_pb2
 from tandem.shared.model_spec import ImageSpec
 
@@ -30,15 +30,15 @@ class ReceivedImages:
         """
         count = checked_count(field, batch, self._spec, max_count)
         num_bytes = count * math.prod(self._spec.shape) * np.dtype(np.float32).itemsize
-        room = self._memory.room(caller, num_bytes)
-        # The thread holds the room, as it goes on when the caller has gone.
-        return await asyncio.to_thread(self._decoded, room, field, batch, max_count)
+        reservation = self._memory.reserve(caller, num_bytes)
+        # The thread holds the reservation, as it goes on when the caller has gone.
+        return await asyncio.to_thread(self._decoded, reservation, field, batch, max_count)
 
-    def _decoded(self, room: Room, field: str, batch: images_pb2.ImageBatch, max_count: int) -> Images:
+    def _decoded(self, reservation: Reservation, field: str, batch: images_pb2.ImageBatch, max_count: int) -> Images:
         try:
             images = decoded_images(field, batch, self._spec, max_count)
         except BaseException:
-            room.give_back()  # now: the error may hold it for long
+            reservation.give_back()  # now: the error may hold it for long
             raise
-        weakref.finalize(images, room.give_back)
+        weakref.finalize(images, reservation.give_back)
         return images

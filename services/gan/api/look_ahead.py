@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Room:
+class Budget:
     """Bytes that parts made ahead may take, those of all streams of a process together."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -28,11 +28,11 @@ class Room:
 
 
 async def made_ahead(
-    parts: Iterable[Coroutine[Any, Any, T]], max_ahead: int, room: Room, part_bytes: int
+    parts: Iterable[Coroutine[Any, Any, T]], max_ahead: int, budget: Budget, part_bytes: int
 ) -> AsyncGenerator[T, None]:
     """Yield what the coroutines return, in their order, with up to `max_ahead` of them under way at a time.
 
-    One may always be under way; each further one takes `part_bytes` of the room, until the end. Raises what one of them
+    One may always be under way; each further takes `part_bytes` of the budget, until the end. Raises what one of them
     raises. Those still under way at the end, however it comes, are cancelled.
     """
     pending: deque[asyncio.Task[T]] = deque()
@@ -40,7 +40,7 @@ async def made_ahead(
     try:
         for part in parts:
             pending.append(asyncio.create_task(part))
-            if len(pending) < max_ahead and (num_further >= len(pending) or room.take(part_bytes)):
+            if len(pending) < max_ahead and (num_further >= len(pending) or budget.take(part_bytes)):
                 num_further = max(num_further, len(pending))
                 continue
             await asyncio.wait((pending[0],))
@@ -49,7 +49,7 @@ async def made_ahead(
             await asyncio.wait((pending[0],))
             yield pending.popleft().result()
     finally:
-        room.give_back(num_further * part_bytes)
+        budget.give_back(num_further * part_bytes)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)

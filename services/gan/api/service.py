@@ -13,7 +13,7 @@ from runtime.rpc.call import Answer, Call
 from services.common.batching.request import BatchRequest
 from services.common.bounds import check_int
 from services.common.images.encoding import max_image_bytes
-from services.gan.api.look_ahead import Room, made_ahead
+from services.gan.api.look_ahead import Budget, made_ahead
 from services.gan.api.reply import SamplePart, SampleReply, discriminate_response, is_long, sample_reply
 from services.gan.api.timeline import Timeline, timings_of
 from services.gan.api.validation import (
@@ -48,7 +48,7 @@ class GanServicer:
         self._max_images_per_stream = settings.max_images_per_stream
         self._max_reply_bytes = settings.max_reply_bytes
         self._max_part_bytes = settings.max_part_bytes
-        self._room = Room(settings.max_ahead_bytes)
+        self._budget = Budget(settings.max_ahead_bytes)
         self._metrics = metrics
 
     def sample(self, request: gan_pb2.SampleRequest, call: Call, answer: Answer) -> Callable[[], None]:
@@ -108,7 +108,7 @@ class GanServicer:
         max_ahead = -(-(model.num_instances + 1) * model.max_batch_size // size)
         coroutines = (_draw(model, wanted, part, call, timeline) for part in rows)
         part_bytes = size * max_image_bytes(model.image.shape, wanted.encoding)
-        parts = made_ahead(coroutines, max_ahead, self._room, part_bytes)
+        parts = made_ahead(coroutines, max_ahead, self._budget, part_bytes)
         async with contextlib.aclosing(parts):
             async for reply in parts:
                 if reply.message.first_index + reply.images.shape[0] == wanted.count:

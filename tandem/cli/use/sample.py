@@ -58,7 +58,7 @@ def sample(
 
 
 def _summary(images: Images, seconds: float) -> str:
-    parts = [f"{formats.counted(len(images), 'image')} in {formats.seconds(seconds)}"]
+    parts = [f"{formats.quantity(len(images), 'image')} in {formats.seconds(seconds)}"]
     if images.timings is not None:
         parts += phase_texts(images.timings, "queue", "batch_wait", "compute", "encode")
     return " · ".join([*parts, f"seed {images.seed}"])

@@ -45,7 +45,7 @@ class Stopwatch:
 
 def generation_summary(last: GenerateChunk, stopwatch: Stopwatch, is_full: bool = False) -> str:
     """Return the line; `last` is the stream's last chunk. `is_full`: with the phases and how it ended, too."""
-    parts = [formats.counted(last.usage.output_tokens if last.usage else stopwatch.num_tokens, "token")]
+    parts = [formats.quantity(last.usage.output_tokens if last.usage else stopwatch.num_tokens, "token")]
     if stopwatch.first_output_seconds is not None:
         parts.append(f"first token {formats.seconds(stopwatch.first_output_seconds)}")
     if stopwatch.tokens_per_second is not None:

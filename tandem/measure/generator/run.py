@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tandem.measure.formats import counted
+from tandem.measure.formats import quantity
 from tandem.measure.generator.audit import audit, sum_audits, what_is_wrong
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.workers import Share
@@ -75,7 +75,7 @@ def _failures(streams: Sequence[StreamResult]) -> list[str]:
         if not stream.outcomes.ok:
             planned = stream.outcomes.planned
             why = (
-                f"none of {counted(planned, 'request')} ended well"
+                f"none of {quantity(planned, 'request')} ended well"
                 if planned
                 else "no request was due after the warm-up"
             )
@@ -84,7 +84,7 @@ def _failures(streams: Sequence[StreamResult]) -> list[str]:
         for code, count in stream.codes.items():
             by_server = count - stream.outcomes.cancelled if code == "CANCELLED" else count
             if by_server and code not in _REPLIES_UNDER_LOAD:
-                found.append(f"{stream.name}: {counted(by_server, 'request')} ended in {code}: {texts.get(code, '')}")
+                found.append(f"{stream.name}: {quantity(by_server, 'request')} ended in {code}: {texts.get(code, '')}")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from tandem.measure.formats import counted
+from tandem.measure.formats import quantity
 from tandem.measure.report.sources import Sources
 from tandem.measure.report.verdict import Verdict, verdicts
 from tandem.measure.results.comparison import JudgedImages
@@ -54,7 +54,7 @@ def _is_as_good(few: StepsPoint, most: StepsPoint) -> bool:
 
 def name_of(point: StepsPoint) -> str:
     """Return the model, and its steps if it takes some."""
-    return point.mode.model if point.steps is None else f"{point.mode.model} in {counted(point.steps, 'step')}"
+    return point.mode.model if point.steps is None else f"{point.mode.model} in {quantity(point.steps, 'step')}"
 
 
 def wait_of(point: StepsPoint) -> Value | None:

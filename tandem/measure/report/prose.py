@@ -57,7 +57,17 @@ def _environment() -> Environment:
     found = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
     shows = {
         name: getattr(formats, name)
-        for name in ("number", "count", "share", "seconds", "counted", "rounded", "ranged", "ends", "known")
+        for name in (
+            "number",
+            "count",
+            "share",
+            "seconds",
+            "quantity",
+            "two_digits",
+            "with_interval",
+            "ends",
+            "optional",
+        )
     }
     shows |= {"percent": "{:.0%}".format, "bits": formats.decimals(3), "hundredfold": formats.decimals(0, 100)}
     found.filters |= shows | {"signed": "{:+,.3g}".format, "by": _by, "sound": _sound, "capitalise": _capitalise}

@@ -65,7 +65,7 @@ def page(sources: Sources, charts: Sequence[Chart | Stack]) -> str:
     """Return the HTML. Whatever comes from a document is escaped, by the template or in the charts."""
     loader = PackageLoader("tandem.measure.report", "templates")
     html = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    shows = {"count": formats.count, "number": formats.number, "known": formats.known, "percent": "{:.0%}".format}
+    shows = {"count": formats.count, "number": formats.number, "optional": formats.optional, "percent": "{:.0%}".format}
     html.filters |= {**shows, "with_code": _with_code}
     html.globals |= shows | {table.__name__: table for table in _TABLES}
     html.globals |= {"answers": answers, "rewrite_png": rewrite_png, "paragraphs": paragraphs, "svg": _svg}

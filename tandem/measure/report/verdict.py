@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from tandem.measure.formats import count, ends, rounded
+from tandem.measure.formats import count, ends, two_digits
 from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.quality import Distance
 from tandem.measure.results.value import Value
@@ -51,7 +51,7 @@ class Verdict:
             return ""
         chance = chance_of(self.tenths)
         sign = "+" if self.difference.value > 0 else ""
-        told = f"{sign}{rounded(self.difference.value)}, {ends(self.difference, rounded, ' to ')}"
+        told = f"{sign}{two_digits(self.difference.value)}, {ends(self.difference, two_digits, ' to ')}"
         return f"{told}, p {'< 0.001' if chance < 0.001 else f'= {chance:.2g}'}"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tandem.measure.formats import count, counted, rounded
+from tandem.measure.formats import count, quantity, two_digits
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style
 from tandem.measure.report.front import fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import JudgedImages
@@ -46,7 +46,7 @@ def _levels(judged: Sequence[tuple[str, JudgedImages]]) -> list[tuple[float, str
         if fid is not None and model not in lost.setdefault(fid, []):
             lost[fid].append(model)
     whose = {fid: f" of {' and '.join(models)}" if len(lost) > 1 else "" for fid, models in lost.items()}
-    names = [(fid, f"real images through the tokenizer{whose[fid]}: {rounded(fid)}") for fid in lost]
+    names = [(fid, f"real images through the tokenizer{whose[fid]}: {two_digits(fid)}") for fid in lost]
     return [(fid, name) for fid, name in names if fid > 0.0]  # the axis is logarithmic
 
 
@@ -72,7 +72,7 @@ def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) ->
 def _label(point: StepsPoint, is_end: bool) -> str:
     if point.steps is None:
         return point.mode.model
-    return counted(point.steps, "step") if is_end else str(point.steps)
+    return quantity(point.steps, "step") if is_end else str(point.steps)
 
 
 def _staircase(name: str, role: Role, steps: Sequence[StepsPoint], points: Sequence[StepsPoint]) -> Series:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tandem.measure.formats import counted, number
+from tandem.measure.formats import number, quantity
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Row, Series, Stack, Style, value_series
 from tandem.measure.report.charts.load import STYLES
 from tandem.measure.report.sources import Run
@@ -19,7 +19,7 @@ def phase_stack(runs: Sequence[Run], comparison: Comparison | None) -> Stack:
             for point in _ends(mode):
                 if point.phases is not None:
                     rows.append(
-                        _row(f"{mode.name}, {counted(point.concurrency, 'caller')}", mode.paradigm, point.phases)
+                        _row(f"{mode.name}, {quantity(point.concurrency, 'caller')}", mode.paradigm, point.phases)
                     )
     else:
         rows = [row for paradigm in PARADIGMS for row in _run_rows(runs, paradigm)]
@@ -54,7 +54,7 @@ def cdf_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart
     for mode in () if comparison is None else comparison.modes:
         style = STYLES[mode.delivery]
         for point, curves in zip(_ends(mode), (alone, callers), strict=False):
-            name = f"{mode.name}, {counted(point.concurrency, 'caller')}"
+            name = f"{mode.name}, {quantity(point.concurrency, 'caller')}"
             curves.append(_cdf(name, mode.paradigm, style, point.latency.distribution.histogram))
     for paradigm in PARADIGMS:
         own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.outcomes.ok]

@@ -7,12 +7,12 @@ from tandem.measure.formats import (
     NONE,
     Show,
     count,
-    counted,
     ends,
     factor,
-    known,
     milliseconds,
     number,
+    optional,
+    quantity,
     seconds,
 )
 from tandem.measure.report.charts.chart import Stack
@@ -80,7 +80,7 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
     """Return a foreign server's modes, and how many times as much as ours each figure is."""
     rows = []
     for concurrency in document.settings.concurrencies:
-        where = counted(concurrency, "caller")
+        where = quantity(concurrency, "caller")
         for metric, (name, show) in _FOREIGN.items():
             cells: list[str | Cell] = []
             for contrast in foreign.contrasts:
@@ -114,7 +114,7 @@ def work_table(document: Comparison) -> Table:
     for load in dict.fromkeys((ALONE, max(document.settings.concurrencies))):
         points = _points(unary, load)
         waits = [value_cell(point.latency.p50 if point else None, seconds) for point in points]
-        rows.append(Row((f"{counted(load, 'caller')}: a request, p50", *waits), begins_part=True))
+        rows.append(Row((f"{quantity(load, 'caller')}: a request, p50", *waits), begins_part=True))
         for name, pick in (("outputs a second", _rate), ("outputs a server's CPU-second", _per_cpu)):
             pairs = zip(works, points, strict=True)
             cells = [_outputs(work, pick(work, point) if point else None) for work, point in pairs]
@@ -195,7 +195,7 @@ def terms_table(document: Comparison, beside: BesideResult) -> Table:
                 name, show, pick = _LOAD[metric]
                 cells = [value_cell(pick(point) if point else None, show) for point in points]
                 ratio = value_cell(ratios.get((load, metric)), factor)
-                rows.append(Row((f"  {counted(load, 'caller')}: {name}", *cells, ratio)))
+                rows.append(Row((f"  {quantity(load, 'caller')}: {name}", *cells, ratio)))
     return Table(("", *(mode.paradigm for mode in unary), "sequential /\nparallel"), rows, "on what terms")
 
 
@@ -206,7 +206,7 @@ def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
         if not (place or any(values)):
             return
         better, name = advantage(document, concurrency, metric), _name_figure(document, name)
-        label = f"  {name}" if place else f"{counted(concurrency, 'caller')}: {name}"
+        label = f"  {name}" if place else f"{quantity(concurrency, 'caller')}: {name}"
         cells = [value_cell(value, show) for value in values]
         yield Row((label, *cells, "" if better is None else value_cell(better, factor)), begins_part=not place)
 
@@ -227,7 +227,7 @@ def highest_rate(mode: ModeResult) -> str:
 
 def phase_table(stack: Stack) -> Table:
     """Return the stack's figures; the last column is the sum, which is what the client waited."""
-    parts = [[known(row.parts.get(name), milliseconds) for name, *_ in stack.parts] for row in stack.rows]
+    parts = [[optional(row.parts.get(name), milliseconds) for name, *_ in stack.parts] for row in stack.rows]
     rows = [Row((row.label, *own, milliseconds(row.total_seconds))) for row, own in zip(stack.rows, parts, strict=True)]
     heads = ("mean, ms", *(text for _, text, _ in stack.parts), "sum")
     return Table(heads, rows, "Where the time goes, in milliseconds")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tandem.measure.formats import NONE, count, known, milliseconds, number, seconds, share
+from tandem.measure.formats import NONE, count, milliseconds, number, optional, seconds, share
 from tandem.measure.report.prose import sentence
 from tandem.measure.report.sources import Run
 from tandem.measure.report.tables.table import Columns, Row, Table, columns, table_of
@@ -42,19 +42,19 @@ def _figures(stream: StreamResult) -> dict[str, str]:
     prompt = stream.num_prompt_tokens if stream.outcomes.ok else None
     return {
         "requests planned": count(stream.outcomes.planned),
-        **{f"  {name}": known(getattr(stream.outcomes, name) or None, count) for name in _OUTCOMES},
+        **{f"  {name}": optional(getattr(stream.outcomes, name) or None, count) for name in _OUTCOMES},
         **_quantiles("latency", stream.latency),
         **_quantiles("first output", stream.first_output if stream.delivery == "streamed" else None),
         **_quantiles("gap", stream.gap),
         "requests/s": number(stream.rates.requests),
         "outputs/s": f"{number(stream.rates.outputs)} {stream.unit}s",
-        "prompt tokens, mean": known(prompt, lambda tokens: number(tokens / stream.outcomes.ok)),
-        "images/s": known(stream.rates.images, number),
+        "prompt tokens, mean": optional(prompt, lambda tokens: number(tokens / stream.outcomes.ok)),
+        "images/s": optional(stream.rates.images, number),
         "within the objective": _in_time(stream.goodput),
-        "batch size, mean": known(stream.batch_size.mean or None, number),
-        "the median request": known(_or_none(stream.phases, "latency_around_p50_seconds"), seconds),
+        "batch size, mean": optional(stream.batch_size.mean or None, number),
+        "the median request": optional(_or_none(stream.phases, "latency_around_p50_seconds"), seconds),
         **{
-            f"  {name.replace('_', ' ')}": known(_or_none(parts.get(name), "around_p50_seconds"), seconds)
+            f"  {name.replace('_', ' ')}": optional(_or_none(parts.get(name), "around_p50_seconds"), seconds)
             for name in PHASES
         },
     }
@@ -62,7 +62,7 @@ def _figures(stream: StreamResult) -> dict[str, str]:
 
 def _quantiles(name: str, of: Distribution | None) -> dict[str, str]:
     spread = None if of is None else of.seconds
-    return {f"{name} {shown}": known(_or_none(spread, field), seconds) for shown, field in _QUANTILES.items()}
+    return {f"{name} {shown}": optional(_or_none(spread, field), seconds) for shown, field in _QUANTILES.items()}
 
 
 def _or_none(part: Part | None, field: str) -> float | None:
@@ -109,7 +109,7 @@ _ALL_RUNS: Columns[_Row] = {
         ("p50, ms", "stream.latency.seconds.p50", milliseconds),
         ("p99, ms", "stream.latency.seconds.p99", milliseconds),
     ),
-    "in time": lambda row: known(_or_none(row.stream.goodput, "share"), share),
+    "in time": lambda row: optional(_or_none(row.stream.goodput, "share"), share),
     "verdict": lambda row: verdict(row.document),
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tandem.measure.formats import NONE, decimals, known, number, seconds
+from tandem.measure.formats import NONE, decimals, number, optional, seconds
 from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.tables.table import Cell, Columns, Row, Table, table_of, value_cell
 from tandem.measure.report.verdict import VIEWS, verdicts
@@ -112,4 +112,4 @@ def _quality(document: Comparison) -> Table:
 
 
 def tokenizer_loss(judged: JudgedImages | None) -> str:
-    return known(tokenizer_fid(judged), number)
+    return optional(tokenizer_fid(judged), number)

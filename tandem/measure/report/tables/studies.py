@@ -8,12 +8,12 @@ from tandem.measure.formats import (
     NONE,
     Show,
     count,
-    counted,
     decimals,
     factor,
-    known,
     milliseconds,
     number,
+    optional,
+    quantity,
     seconds,
     share,
 )
@@ -127,7 +127,7 @@ def modes_between(growth: Growth, comparison: Comparison | None) -> list[Generat
     modes = []
     for point in growth.drafts:
         text, (first, *others) = TEXTS[point.text], point.results
-        workload = f"{text}, {counted(point.concurrency, 'stream')}"
+        workload = f"{text}, {quantity(point.concurrency, 'stream')}"
         modes.append(GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE))
         for result in others:
             name, tokens = f"sequential, {result.server.label}", result.tokens_per_message.value
@@ -191,10 +191,10 @@ def _steps(document: Steps) -> Iterator[Table]:
     costs: Columns[StepsPoint] = {
         "": _steps_name,
         "one caller": lambda point: value_cell(wait_of(point), seconds),
-        "of it computing": lambda point: known(_computing(point.mode.alone), seconds),
+        "of it computing": lambda point: optional(_computing(point.mode.alone), seconds),
         f"images/s, p99 within {slo}": lambda point: highest_rate(point.mode),
         "servers' CPU per image": lambda point: value_cell(cpu_of(point), seconds),
-        "of it computing ": lambda point: known(_share_of_batch(point), seconds),
+        "of it computing ": lambda point: optional(_share_of_batch(point), seconds),
     }
     quality: Columns[StepsPoint] = {
         "": _steps_name,
@@ -204,7 +204,7 @@ def _steps(document: Steps) -> Iterator[Table]:
             ("predicted", "predicted_over_most", _three),
         ),
         "FID": lambda point: value_cell(fid_of(point), number),
-        "of real images through its tokenizer": lambda point: known(tokenizer_fid(point.quality), number),
+        "of real images through its tokenizer": lambda point: optional(tokenizer_fid(point.quality), number),
         "recall": lambda point: NONE if point.quality is None else _three(point.quality.model.recall),
         "right class": lambda point: NONE if point.quality is None else _three(point.quality.model.accuracy),
         "front": lambda point: "yes" if point in best else "",
@@ -229,7 +229,7 @@ def _share_of_batch(point: StepsPoint) -> float | None:
 
 
 def _steps_name(point: StepsPoint) -> str:
-    return point.mode.model if point.steps is None else counted(point.steps, "step")
+    return point.mode.model if point.steps is None else quantity(point.steps, "step")
 
 
 _METRICS: dict[Metric, tuple[str, Show]] = {

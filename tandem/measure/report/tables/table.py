@@ -6,7 +6,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from tandem.measure.formats import NONE, Show, ends, known
+from tandem.measure.formats import NONE, Show, ends, optional
 from tandem.measure.results.value import Value
 
 
@@ -58,7 +58,7 @@ def columns(*described: tuple[str, str, Show]) -> Columns[Any]:
 
 def _cell(get: Callable[[Any], Any], show: Show, thing: Any) -> Cell:
     found = get(thing)
-    return value_cell(found, show) if isinstance(found, Value) else Cell(known(found, show))
+    return value_cell(found, show) if isinstance(found, Value) else Cell(optional(found, show))
 
 
 def table_of(

@@ -7,7 +7,7 @@ from time import monotonic
 
 import numpy as np
 
-from tandem.measure.formats import counted
+from tandem.measure.formats import quantity
 from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.requests.replies import Pixels, images_by_number
 from tandem.measure.generator.run import RunResult
@@ -101,7 +101,7 @@ class CallersStudy(Study):
         """Try one load. Each caller has asked once before, so that the server is as busy as it stays."""
         (concurrency, mode), settings = load, self.settings
         name = f"{mode.name}, {concurrency} at a time"
-        self.on_stage(f"round {number + 1}: {mode.name}, {counted(concurrency, 'caller')}")
+        self.on_stage(f"round {number + 1}: {mode.name}, {quantity(concurrency, 'caller')}")
         least = LEAST_TEXT_LATENCIES if mode.is_text and not mode.is_foreign else LEAST_LATENCIES
         seconds = max(settings.trial_seconds, least * await self._ask(mode, concurrency, concurrency))
         scenario = steady(mode, concurrency, seconds, settings.seed)

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from tandem.measure.formats import counted
+from tandem.measure.formats import quantity
 from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.results.comparison import (
     BesideResult,
@@ -134,7 +134,7 @@ def problems_of(modes: Sequence[ModeResult]) -> list[str]:
         texts = {error.code: error.text for error in reversed(mode.errors)}
         for code, count in mode.codes.items():
             if code not in _ANSWERS_UNDER_LOAD:
-                problems.append(f"{mode.name}: {counted(count, 'request')} ended in {code}: {texts.get(code, '')}")
+                problems.append(f"{mode.name}: {quantity(count, 'request')} ended in {code}: {texts.get(code, '')}")
     return problems
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tandem.measure.formats import counted
+from tandem.measure.formats import quantity
 from tandem.measure.generator.requests.served import served_models
 from tandem.measure.results.comparison import Work
 from tandem.measure.results.header import ServedModel
@@ -62,7 +62,7 @@ class Mode:
 
     @property
     def _in_steps(self) -> str:
-        return "" if self.workload.steps is None else f", {counted(self.workload.steps, 'step')}"
+        return "" if self.workload.steps is None else f", {quantity(self.workload.steps, 'step')}"
 
     @property
     def is_foreign(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tandem.measure.formats import counted
+from tandem.measure.formats import quantity
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.sending.statuses import INTERNAL
 from tandem.measure.meters.cpu import CpuReading
@@ -70,10 +70,10 @@ class Trial:
         rows = self.record.requests
         if np.any(rows["outcome"] == Outcome.OK):
             return ""
-        load = f"{self.mode.name}, {counted(self.concurrency, 'caller')}"
+        load = f"{self.mode.name}, {quantity(self.concurrency, 'caller')}"
         if not len(rows):
             return f"{load}: the trial was over before the first request was sent; did this machine pause?"
-        return f"{load}: none of {counted(len(rows), 'request')} ended well"
+        return f"{load}: none of {quantity(len(rows), 'request')} ended well"
 
 
 def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
@@ -105,8 +105,8 @@ def whole_texts(record: Record) -> Record:
     requests, texts = record.requests.copy(), Counter(record.error_texts)
     is_short = (requests["outcome"] == Outcome.OK) & (requests["num_outputs"] < requests["length"])
     for row in requests[is_short]:
-        came = counted(int(row["num_outputs"]), "token" if row["is_counted"] else "message")
-        text = f"{came} came instead of {counted(int(row['length']), 'token')}"
+        came = quantity(int(row["num_outputs"]), "token" if row["is_counted"] else "message")
+        text = f"{came} came instead of {quantity(int(row['length']), 'token')}"
         texts[int(row["workload"]), CODE_NAMES[INTERNAL], text] += 1
     requests["outcome"][is_short], requests["code"][is_short] = Outcome.ERROR, INTERNAL
     return record._replace(requests=requests, error_texts=texts)

@@ -27,7 +27,7 @@ static int listen_here() {
 static const std::string_view ok("grpc-status\0000\0tandem-echo\0yes\0", 30);
 
 static const std::string_view busy("grpc-status\0008\0", 14);
-static std::set<uint64_t> unanswered, turned_away;
+static std::set<uint64_t> unanswered, refused;
 static std::map<uint64_t, std::string> begun;  // paths of calls whose message comes after their head
 
 static void finish(Server& server, uint64_t call, std::string_view message, std::string_view trailers = ok) {
@@ -57,8 +57,8 @@ static void answer(Server& server, const RecordHead& record, std::string_view pa
     if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
     else if (path == "/echo/Odd") finish(server, record.call, payload, ok.substr(0, ok.size() - 5));  // no last value
     else if (path == "/echo/Full") {
-        server.turn_away(record.call, busy, busy, 0);
-        turned_away.insert(record.call);
+        server.refuse_alike(record.call, busy, busy, 0);
+        refused.insert(record.call);
     } else if (path == "/echo/Trailers" || path == "/echo/Headers") {  // with a trailer as large as the message
         const std::string trailers = std::string(ok) + "tandem-long" + '\0' + std::string(payload) + '\0';
         finish(server, record.call, path == "/echo/Trailers" ? "a reply" : std::string_view(), trailers);
@@ -97,9 +97,9 @@ int main(int count, char** arguments) {
     Server server(listen_here(), limits, busy, busy, {"/echo/First\0", 12});
     server.start();
     for (pollfd of[] = {{server.events.descriptor(), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};;) {
-        poll(of, 2, turned_away.empty() ? -1 : 1);
+        poll(of, 2, refused.empty() ? -1 : 1);
         take(server);
-        std::erase_if(turned_away, [&](uint64_t each) { return !server.make_room(each, each % 3); });
+        std::erase_if(refused, [&](uint64_t each) { return !server.set_capacity(each, each % 3); });
         if (of[1].revents != 0) break;
     }
     server.drain();

@@ -34,12 +34,12 @@ def counts(**held: int) -> CallerCounts:
     ],
 )
 def test_a_connection_with_less_than_an_equal_part_may_go_beyond_its_caller_s_share(held, connection, room):
-    assert counts(**held).room(Owner("a", connection)) == room
+    assert counts(**held).capacity_left(Owner("a", connection)) == room
 
 
 @pytest.mark.parametrize("caller", [NOBODY, "b"])
 def test_who_tells_no_connection_has_the_share(caller):
-    assert counts(x=12).room(caller) == 12
+    assert counts(x=12).capacity_left(caller) == 12
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(1, 3)), max_size=30))

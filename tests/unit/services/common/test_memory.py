@@ -12,47 +12,47 @@ from tandem.shared.errors import ResourceExhausted
 
 def test_no_more_than_the_memory_holds():
     memory = Memory("the memory for clay", 10, 1.0)
-    rooms = [memory.room("a", 4), memory.room("b", 6)]
+    reservations = [memory.reserve("a", 4), memory.reserve("b", 6)]
     with pytest.raises(ResourceExhausted, match=r"^the memory for clay is full \(limit 10\); retry in 1 s"):
-        memory.room("c")
-    rooms.pop().give_back()
-    rooms.append(memory.room("c", 6))
-    rooms[0].give_back()
-    rooms[0].give_back()
+        memory.reserve("c")
+    reservations.pop().give_back()
+    reservations.append(memory.reserve("c", 6))
+    reservations[0].give_back()
+    reservations[0].give_back()
     assert memory.num_held == 6
 
 
 def test_a_caller_leaves_others_their_part_and_gets_its_own_back():
     memory = Memory("the memory for clay", 4, 0.75)
-    rooms = [memory.room("a") for _ in range(3)]
+    reservations = [memory.reserve("a") for _ in range(3)]
     with pytest.raises(ResourceExhausted, match=r"^a caller's part of the memory for clay is full \(limit 3\)"):
-        memory.room("a")
-    other = memory.room("b")
-    rooms.pop().give_back()
-    rooms.append(memory.room("a"))
+        memory.reserve("a")
+    other = memory.reserve("b")
+    reservations.pop().give_back()
+    reservations.append(memory.reserve("a"))
     other.give_back()
     with pytest.raises(ResourceExhausted, match="a caller's part"):
-        memory.room("a")
+        memory.reserve("a")
     assert memory.num_held == 3
 
 
 def test_whatever_it_takes_a_request_gets_its_room_while_nothing_is_held():
     memory = Memory("the memory for clay", 4, 0.75)
-    large = memory.room("a", 100)
+    large = memory.reserve("a", 100)
     with pytest.raises(ResourceExhausted, match=r"^the memory"):
-        memory.room("b", 1)
+        memory.reserve("b", 1)
     large.give_back()
-    other = memory.room("b", 0)
-    assert memory.room("a", 4), "it takes more than its caller's part, but is its only one"
+    other = memory.reserve("b", 0)
+    assert memory.reserve("a", 4), "it takes more than its caller's part, but is its only one"
     other.give_back()
 
 
 def test_callers_whose_name_is_unknown_are_many_and_have_all_room():
     memory = Memory("the memory for clay", 4, 0.25)
-    rooms = [memory.room(NOBODY) for _ in range(4)]
+    reservations = [memory.reserve(NOBODY) for _ in range(4)]
     with pytest.raises(ResourceExhausted, match=r"^the memory"):
-        memory.room(NOBODY)
-    assert memory.num_held == len(rooms)
+        memory.reserve(NOBODY)
+    assert memory.num_held == len(reservations)
 
 
 class Refused(Exception):
@@ -61,15 +61,15 @@ class Refused(Exception):
 
 def test_the_collector_may_free_a_room_while_another_is_refused(monkeypatch):
     memory = Memory("the memory for clay", 1, 1.0)
-    rooms, refusals = [memory.room("a")], []
+    reservations, refusals = [memory.reserve("a")], []
 
     def refused(*arguments: object) -> Refused:
-        rooms.clear()  # as a collection does that begins in this allocation
+        reservations.clear()  # as a collection does that begins in this allocation
         return Refused()
 
     def ask() -> None:
         try:
-            memory.room("a")
+            memory.reserve("a")
         except Refused as error:
             refusals.append(error)
 

@@ -148,11 +148,11 @@ async def test_a_newcomer_is_refused_and_told_that_no_more_are_taken_while_other
         await until_queued(batcher, 3)
         with pytest.raises(ResourceExhausted, match=r"the queue of doubler is full \(limit 4\)") as refusal:
             batcher.begin([4], 1, NEVER, lambda *_: True)
-        assert refusal.value.room is not None
-        assert refusal.value.room() == 0
+        assert refusal.value.capacity_left is not None
+        assert refusal.value.capacity_left() == 0
         part.cancel()
         await asyncio.wait((part,))
-        assert refusal.value.room() == 1
+        assert refusal.value.capacity_left() == 1
         others.append(submit(batcher, [4]))
         await until_queued(batcher, 4)
         model.gate.set()

@@ -40,7 +40,7 @@ def test_no_control_character_reaches_a_terminal() -> None:
     ],
 )
 def test_a_value_and_how_sure_it_is(low: float | None, high: float | None, expected: str) -> None:
-    assert formats.ranged(Value(value=0.0015, low=low, high=high, count=9), formats.seconds) == expected
+    assert formats.with_interval(Value(value=0.0015, low=low, high=high, count=9), formats.seconds) == expected
 
 
 def test_the_range_of_one_round_says_nothing() -> None:
@@ -50,4 +50,4 @@ def test_the_range_of_one_round_says_nothing() -> None:
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    assert (formats.known(None, formats.share), formats.known(0.5, formats.share)) == ("-", "50.0%")
+    assert (formats.optional(None, formats.share), formats.optional(0.5, formats.share)) == ("-", "50.0%")

@@ -63,7 +63,7 @@ async def test_a_refusal_says_nothing_of_calls_without_a_constraint(compilations
     await asyncio.sleep(0)
     with pytest.raises(ResourceExhausted, match="a caller's part of the queue of tiny's constraints is full") as caught:
         await compilations.masks(OBJECT, 1, NEVER, "greedy")
-    assert caught.value.room is None
+    assert caught.value.capacity_left is None
     for each in waiting:
         each.cancel()
     compiler.may_go_on.set()

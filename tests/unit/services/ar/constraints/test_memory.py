@@ -12,19 +12,19 @@ from tests.unit.services.ar.constraints.texts import tiny_compiler
 
 def test_no_more_grammars_than_the_memory_holds():
     memory = grammar_memory(2 * MAX_GRAMMAR_BYTES + 1, 1.0)
-    rooms = [memory.room("a"), memory.room("a")]
+    reservations = [memory.reserve("a"), memory.reserve("a")]
     with pytest.raises(ResourceExhausted, match=r"memory for constraints .* is full \(limit 2\); retry in 1 s"):
-        memory.room("a")
-    assert memory.num_held == len(rooms)
+        memory.reserve("a")
+    assert memory.num_held == len(reservations)
 
 
 def test_at_least_one_fits():
-    assert grammar_memory(1, 0.5).room("a") is not None
+    assert grammar_memory(1, 0.5).reserve("a") is not None
 
 
 def test_a_room_is_free_when_the_last_mask_of_its_request_is_gone():
     memory, compiler = grammar_memory(MAX_GRAMMAR_BYTES, 1.0), tiny_compiler()
-    masks = compiler.compile(Constraint("regex", ("ab|cd",))).masks(2, memory.room("a"))
+    masks = compiler.compile(Constraint("regex", ("ab|cd",))).masks(2, memory.reserve("a"))
     compiler.close()
     masks.pop()
     gc.collect()

@@ -115,7 +115,7 @@ def test_a_lone_caller_may_use_every_place_to_run_and_its_share_of_the_queue(num
 )
 def test_whoever_is_refused_may_be_told_how_many_more_would_be_taken(counts, seconds, most):
     found = with_open(counts, max_open=20)
-    assert found.room("a", seconds) == most
+    assert found.capacity_left("a", seconds) == most
 
 
 @pytest.mark.usefixtures("still")
@@ -123,17 +123,17 @@ def test_whoever_is_refused_may_be_told_how_many_more_would_be_taken(counts, sec
 def test_as_many_as_there_is_room_for_are_taken_and_no_more(seconds):
     found = with_open({"a": 8})
     deadline = Deadline.after(seconds)
-    for _ in range(found.room("a", seconds)):
+    for _ in range(found.capacity_left("a", seconds)):
         found.check("a", 1, deadline)
         found.opened("a")
     found.opened("a")  # the one on the edge may be taken or not
     with pytest.raises(WaitTooLong) as refusal:
         found.check("a", 1, deadline)
-    assert refusal.value.room is not None
-    assert refusal.value.room() == 0
+    assert refusal.value.capacity_left is not None
+    assert refusal.value.capacity_left() == 0
     for _ in range(3):
         found.ended("a", 2.0)
-    assert refusal.value.room() in (1, 2)
+    assert refusal.value.capacity_left() in (1, 2)
 
 
 def test_a_new_connection_of_a_caller_has_room_beyond_its_share_and_waits_for_its_turn_only():
@@ -149,4 +149,4 @@ def test_a_new_connection_of_a_caller_has_room_beyond_its_share_and_waits_for_it
     assert found.wait_seconds(Owner("a", "a:2")) == 0.0  # four run at a time, and one of the others comes first
     found.opened(Owner("a", "a:2"))
     found.ended(Owner("a", "a:2"), 2.0)
-    assert found.room(Owner("a", "a:1"), math.inf) == 0
+    assert found.capacity_left(Owner("a", "a:1"), math.inf) == 0

@@ -136,11 +136,11 @@ async def test_a_newcomer_is_refused_and_told_that_no_more_are_taken_while_other
         engine.submit([of_caller("c")], NEVER)
         with pytest.raises(ResourceExhausted, match=r"the engine's queue is full \(limit 8\)") as refusal:
             engine.submit([of_caller("c")], NEVER)
-        assert refusal.value.room is not None
-        assert refusal.value.room() == 0
+        assert refusal.value.capacity_left is not None
+        assert refusal.value.capacity_left() == 0
         part.cancel()
         await asyncio.wait((part,))
-        assert refusal.value.room() == 1
+        assert refusal.value.capacity_left() == 1
         engine.submit([of_caller("c")], NEVER)
 
 

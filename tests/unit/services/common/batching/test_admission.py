@@ -176,16 +176,16 @@ async def test_who_is_refused_may_be_told_how_many_more_would_be_taken():
         await until_queued(batcher, 8)
         with pytest.raises(WaitTooLong) as refusal:
             await submit(batcher, [1], "a", Deadline.after(41.0))
-        assert refusal.value.room is not None
-        assert refusal.value.room() == 0
-        assert batcher._admission.room("a", 62.6) == 4  # 20 s more are 8 samples, in requests of 2
+        assert refusal.value.capacity_left is not None
+        assert refusal.value.capacity_left() == 0
+        assert batcher._admission.capacity_left("a", 62.6) == 4  # 20 s more are 8 samples, in requests of 2
         waiting.append(submit(batcher, [1], "b"))
         await until_queued(batcher, 9)
-        assert batcher._admission.room("a", 62.6) < 4  # whose turn comes between
+        assert batcher._admission.capacity_left("a", 62.6) < 4  # whose turn comes between
         for each in waiting[:4]:
             each.cancel()
         await until_queued(batcher, 1)
-        assert refusal.value.room() == 3
+        assert refusal.value.capacity_left() == 3
         for each in waiting:
             each.cancel()
 
@@ -194,7 +194,7 @@ async def test_room_is_no_more_than_the_queue_has():
     async with held(Doubler(is_open=False), BatchLimits(4, 8, max_queued_of_caller=6)) as batcher:
         waiting = [submit(batcher, [1] * 2, "a")]
         await until_queued(batcher, 2)
-        assert batcher._admission.room("a", 1e-9) == 2  # no pass has ended: time is no matter
-        assert batcher._admission.room("b", 1e-9) == 6
+        assert batcher._admission.capacity_left("a", 1e-9) == 2  # no pass has ended: time is no matter
+        assert batcher._admission.capacity_left("b", 1e-9) == 6
         for each in waiting:
             each.cancel()

@@ -1,4 +1,4 @@
-"""Refusals that stand: what the handler said once is repeated to others like it, and to nobody else."""
+"""Cached refusals: what the handler said once is repeated to others like it, and to nobody else."""
 
 import asyncio
 import threading
@@ -42,16 +42,16 @@ class Servicer(GanServicer):
     num_held: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def _room(self) -> int:
+    def _capacity_left(self) -> int:
         return max(0, self.places - self.num_held)
 
     async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
         self.asked.append(call.owner)
         call.model = "full"
-        room = self._room if call.deadline.remaining_seconds() > SHORT_SECONDS else int
-        if not room():
+        capacity_left = self._capacity_left if call.deadline.remaining_seconds() > SHORT_SECONDS else int
+        if not capacity_left():
             error = ResourceExhausted("the hall", self.places, 0.25)
-            error.room = room
+            error.capacity_left = capacity_left
             raise error
         self.num_held += 1
         try:
@@ -171,7 +171,7 @@ async def test_what_those_with_little_time_are_told_says_nothing_of_those_with_m
     assert await hall.call().code() is FULL
     hall.servicer.places = 2
     async with asyncio.timeout(LIMIT_SECONDS):
-        while len(hall.servicer.asked) == 2:  # until there is known to be room
+        while len(hall.servicer.asked) == 2:  # until the capacity is known
             assert await hall.call(timeout=SHORT_SECONDS / 2).code() is FULL
     held += await taken(hall, 1)
     hall.servicer.gate.set()
@@ -210,7 +210,7 @@ async def burst(hall: Hall, count: int) -> list[grpc.Future]:
 
 
 async def taken(hall: Hall, count: int) -> list[grpc.aio.Call]:
-    """Call until `count` more are held: the room is known to the server's thread a moment later."""
+    """Call until `count` more are held: the capacity is known to the server's thread a moment later."""
     found: list[grpc.aio.Call] = []
     num_before = hall.servicer.num_held
     async with asyncio.timeout(LIMIT_SECONDS):
@@ -235,5 +235,5 @@ async def test_a_refusal_ends_when_nobody_comes_any_more(hall):
 
 async def until_none_stands(hall: Hall) -> None:
     async with asyncio.timeout(LIMIT_SECONDS):
-        while hall.server._standings._rooms:
+        while hall.server._cached_refusals._capacities:
             await asyncio.sleep(0.05)

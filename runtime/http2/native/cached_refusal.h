@@ -1,6 +1,6 @@
-// Refusals that stand. Where Python turns a call away it may say how many more of its kind it would take: those beyond
+// Cached refusals. Where Python refuses a call it may say how many more of its kind it would take: those beyond
 // get the same answer from the server's thread, before Python hears of them. Calls are of a kind that are of one caller
-// or peer, to one method and one model, and have no more time than the one that was turned away.
+// or peer, to one method and one model, and have no more time than the one that was refused.
 
 #pragma once
 
@@ -22,16 +22,16 @@ inline std::string kind_of(const Call& call) {
     return call.path + '\0' + call.caller + '\0' + call.peer + '\0' + call.model;
 }
 
-struct Standing {  // shared by both threads
-    std::atomic<int64_t> room{-1};  // calls more that Python would take; negative: nothing new
+struct CachedRefusal {  // shared by both threads
+    std::atomic<int64_t> capacity{-1};  // calls more that Python would take; negative: nothing new
     std::atomic<bool> is_over{false};
 };
 
 // Open calls of one kind: Python has received them and has not finished them. `num_unbegun`, below: those of them that
-// Python has not started, so the room that it states does not count them.
+// Python has not started, so the capacity that it states does not count them.
 struct OpenCalls {
     int64_t count = 0;
-    std::shared_ptr<Standing> standing;  // none: nothing is refused
+    std::shared_ptr<CachedRefusal> cached_refusal;  // none: nothing is refused
     int64_t most = 0;                    // calls beyond this number are refused
     double timeout = 0, refused_at = 0;
     std::string trailers;
@@ -40,31 +40,32 @@ struct OpenCalls {
     static constexpr double timeout_tolerance = 1.02;
 
     bool is_for(const Call& call) const { return call.timeout <= timeout * timeout_tolerance; }
-    int64_t num_too_many() const { return standing == nullptr ? 0 : std::max<int64_t>(0, count - most); }
+    int64_t num_too_many() const { return cached_refusal == nullptr ? 0 : std::max<int64_t>(0, count - most); }
 
     void learn(int64_t num_unbegun) {
-        if (const int64_t room = standing->room.exchange(-1); room >= 0) most = count - num_unbegun + room;
+        const int64_t capacity = cached_refusal->capacity.exchange(-1);
+        if (capacity >= 0) most = count - num_unbegun + capacity;
     }
 
-    // Python turns the call away, and others with it that have as much time or less. What was said of calls that have
+    // Python refuses the call, and others with it that have as much time or less. What was said of calls that have
     // more stands: there may be room for them.
-    void stand(const Call& call, std::shared_ptr<Standing> its, std::string its_trailers, int64_t num_unbegun) {
-        const bool is_less = standing != nullptr && call.timeout * timeout_tolerance < timeout;
+    void cache(const Call& call, std::shared_ptr<CachedRefusal> its, std::string its_trailers, int64_t num_unbegun) {
+        const bool is_less = cached_refusal != nullptr && call.timeout * timeout_tolerance < timeout;
         if (is_less || call.model.empty()) {  // without a model, others like it may be for another one
             its->is_over = true;
             return;
         }
-        timeout = standing == nullptr ? call.timeout : std::max(call.timeout, timeout);
-        end_standing();
-        standing = std::move(its);
+        timeout = cached_refusal == nullptr ? call.timeout : std::max(call.timeout, timeout);
+        end_cached_refusal();
+        cached_refusal = std::move(its);
         trailers = std::move(its_trailers);
         refused_at = now();
-        most = count - num_unbegun - 1;  // without the one that is turned away
-        if (const int64_t room = standing->room.exchange(-1); room > 0) most += room;
+        most = count - num_unbegun - 1;  // without the one that is refused
+        if (const int64_t capacity = cached_refusal->capacity.exchange(-1); capacity > 0) most += capacity;
     }
 
-    void end_standing() {
-        if (standing != nullptr) standing->is_over = true;
-        standing = nullptr;
+    void end_cached_refusal() {
+        if (cached_refusal != nullptr) cached_refusal->is_over = true;
+        cached_refusal = nullptr;
     }
 };
