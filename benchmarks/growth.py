@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import LoadTester, open_tester
-from benchmarks.harness.results import Stopwatch, write
-from benchmarks.harness.servers import ROOT, gateway, service
+from benchmarks.harness.processes import ROOT, gateway, service
+from benchmarks.harness.results import write
 from benchmarks.runtimes.bare import open_bare_loop
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
 from tandem.measure.scenario import ClosedLoop
@@ -77,15 +77,15 @@ def main() -> None:
     flags = parser(__doc__, rounds=3, seconds=2.5, out="growth")
     flags.add_argument("--models", type=some_of(MODELS), default=MODELS)
     options = flags.parse_args()
-    watch, figures = Stopwatch(), Figures()
+    figures = Figures()
     for name in options.models:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) if name in SHAPES else ROOT / "models"
             if name in SHAPES:
                 write_random_generator(folder / name, SHAPES[name])
             model = ModelRepository(folder).get(name)
-            figures.tried(name, partial(measure, model, folder, options.rounds, options.seconds, figures))
-    write(options.out, "growth", watch.document("growth", options.rounds, figures))
+            figures.attempt(name, partial(measure, model, folder, options.rounds, options.seconds, figures))
+    write(options.out, "growth", figures.document("growth", options.rounds))
 
 
 if __name__ == "__main__":

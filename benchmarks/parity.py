@@ -13,16 +13,15 @@ import sys
 from collections.abc import Iterable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.harness.backend import TEXT_MODEL
 from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.figures import Figures
 from benchmarks.harness.results import write
-from benchmarks.harness.surroundings import surroundings
+from benchmarks.peers.weights import describe_weights, shipped_weights
 from runtime.cores import usable_cores
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.compute.opening import open_computation
@@ -32,8 +31,6 @@ from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.measure.prompts import PROMPTS
-from tandem.shared.file_hashes import sha256_of
-from tandem.shared.models import ModelRepository
 
 ANSWER_TOKENS = 20
 CHUNK_TOKENS = 256
@@ -106,7 +103,7 @@ def _divergence(found: Tensor, reference: Tensor) -> Tensor:
 
 
 def measure(names: list[str], num_questions: int) -> dict[str, Any]:
-    around, gguf = surroundings(), ModelRepository(Path("models")).get(TEXT_MODEL).transformer_path()
+    figures, gguf = Figures(), shipped_weights()
     checkpoint = open_checkpoint(gguf)
     codec, reference = TextCodec(checkpoint, 2048), Kernel(checkpoint, "float32")
     answers = []
@@ -115,18 +112,12 @@ def measure(names: list[str], num_questions: int) -> dict[str, Any]:
         answers.append(ScoredText(prompt + reference.greedy(prompt, ANSWER_TOKENS, codec.eos_token_ids), len(prompt)))
     expected = list(map(reference.logits, answers))
     del reference
-    found = {}
+    contenders = {}
     for name in names:
         print(f"scoring by {name}", file=sys.stderr)
-        found[name] = compare(list(map(Kernel(checkpoint, *name.split("-")).logits, answers)), expected)
-    return {
-        "bench": "text_parity",
-        "model": TEXT_MODEL,
-        "weights_sha256": sha256_of(gguf),
-        "num_questions": len(answers),
-        "surroundings": around,
-        "contenders": found,
-    }
+        contenders[name] = compare(list(map(Kernel(checkpoint, *name.split("-")).logits, answers)), expected)
+    about = {**describe_weights(gguf), "num_questions": len(answers), "contenders": contenders}
+    return figures.document("text_parity", 1, about=about)
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ standard error of that.
 import argparse
 import math
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,18 +21,14 @@ from rich.progress import track
 
 from benchmarks.harness.backend import TEXT_MODEL as MODEL
 from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.figures import Figures
 from benchmarks.harness.processes import free_port, running
 from benchmarks.harness.results import write
-from benchmarks.harness.surroundings import surroundings, without_places
-from benchmarks.peers.engine import Need
-from benchmarks.peers.installing import CannotSetUp
-from benchmarks.peers.llama_cpp_server import install, load
-from benchmarks.peers.weights import load_dense, tokenizer_of, write_weights
-from benchmarks.side_by_side.held_text import PACKAGE, fetch
-from benchmarks.side_by_side.workloads import tandem
-from tandem.client import TandemClient, TandemRpcError
-from tandem.shared.file_hashes import sha256_of
-from tandem.shared.models import ModelRepository
+from benchmarks.peers.engines import Need, tandem
+from benchmarks.peers.llama_cpp_server import install, libraries, load
+from benchmarks.peers.weights import describe_weights, load_dense, shipped_weights, tokenizer_of, write_weights
+from benchmarks.side_by_side.held_text import fetch
+from tandem.client import TandemClient
 
 WINDOW_TOKENS = 512
 FIRST_SCORED = WINDOW_TOKENS // 2 + 1  # place of the first token whose probability counts
@@ -100,13 +95,14 @@ def by_ours(dtype: str, texts: Windows) -> Losses:
 
 def by_llama_cpp(cache: Path, weights: Path, texts: Windows) -> Losses:
     """Score with llama.cpp's library, each window in an empty sequence. Raises CannotSetUp."""
-    context = load(install(cache), weights, 1, WINDOW_TOKENS)
+    install(cache)
+    context = load(libraries(cache), weights, 1, WINDOW_TOKENS)
     watched = track(texts, description=f"llama.cpp on {weights.name}")
     return [loss_of_logits(torch.from_numpy(context.all_logits(ids)), torch.tensor(ids)) for ids in watched]
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    around, gguf = surroundings(), ModelRepository(Path("models")).get(MODEL).transformer_path()
+    figures, gguf = Figures(), shipped_weights()
     weights = write_weights(options.cache, gguf)
     text = fetch(options.cache, tokenizer_of(gguf))
     texts = windows(text.ids, options.windows)
@@ -117,24 +113,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             label = f"llama.cpp {name.removeprefix('llama-').upper()}"
             scorers[label] = partial(by_llama_cpp, options.cache, file, texts)
     scorers |= {f"Tandem {dtype}": partial(by_ours, dtype, texts) for dtype in options.dtypes}
-    found, left_out = {REFERENCE: compare(reference, reference)}, {}
+    engines = {REFERENCE: compare(reference, reference)}
     for name, score in scorers.items():
-        try:
-            found[name] = compare(score(), reference)
-        except (CannotSetUp, RuntimeError, TandemRpcError) as error:
-            left_out[name] = without_places(str(error))
-            print(f"left out: {name}: {error}", file=sys.stderr)
-    return {
-        "bench": "text_perplexity",
-        "model": MODEL,
-        "weights_sha256": sha256_of(gguf),
-        "text": {"package": PACKAGE, "sha256": text.sha256},
+        if (losses := figures.attempt(name, score)) is not None:
+            engines[name] = compare(losses, reference)
+    about = {
+        **describe_weights(gguf),
+        "text": text.about,
         "num_windows": options.windows,
         "num_scored_tokens": options.windows * (WINDOW_TOKENS - FIRST_SCORED),
-        "surroundings": around,
-        "left_out": left_out,
-        "engines": found,
+        "engines": engines,
     }
+    return figures.document("text_perplexity", 1, about=about)
 
 
 def main() -> None:

@@ -100,23 +100,24 @@ class LoadTester:
         """
         meter = partial(asyncio.to_thread, settled_cpu, pids) if pids else None
         scenario, given = _scenario(workload, load, ending), [requests] if requests else ()
-        found = self._carried_out(self._audited_runs.run(self._source, name, scenario, requests=given, meter=meter))
+        found = self._carry_out(self._audited_runs.run(self._source, name, scenario, requests=given, meter=meter))
         before, after = found.readings
         return Run(found, after.since(before) if pids else None)
 
-    def warm_up(self, workload: Workload, load: ClosedLoop, requests: Sequence[bytes] = (), **ending: Any) -> None:
-        """Carry a load out that counts for nothing: the first requests find cold caches."""
-        given = [requests] if requests else ()
-        self._carried_out(self._audited_runs.once(self._source, _scenario(workload, load, ending), requests=given))
+    def warm_up(self, workload: Workload, load: ClosedLoop, requests: Sequence[bytes] = (), **ending: Any) -> int:
+        """Carry a load out that counts for nothing: the first requests find cold caches. Return their number."""
+        scenario, given = _scenario(workload, load, ending), [requests] if requests else ()
+        found = self._carry_out(self._audited_runs.once(self._source, scenario, requests=given))
+        return len(found.record.requests)
 
     def ask(self, workload: Workload, requests: Sequence[bytes], callers: int) -> list[list[bytes]]:
         """Send each request once, `callers` at a time; return the messages of each reply. Raises LoadFailed."""
         ending = {"num_requests": len(requests), "keep_replies": True}
         scenario = _scenario(workload, ClosedLoop(concurrency=callers), ending)
-        kept = self._carried_out(self._source.run(scenario, requests=[requests])).record.kept()
+        kept = self._carry_out(self._source.run(scenario, requests=[requests])).record.kept()
         return [kept.get(number, []) for number in range(len(requests))]
 
-    def _carried_out(self, running: Any) -> RunResult:
+    def _carry_out(self, running: Any) -> RunResult:
         try:
             found: RunResult = self._runner.run(running)
         except (TandemRpcError, ChildProcessError, ValueError) as error:

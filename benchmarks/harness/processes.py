@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -15,15 +16,45 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tandem.cli.servers.ports import free_ports
 
+ROOT = Path(__file__).parents[2]
 READY_SECONDS = 400.0  # of the slowest peer
 END_SECONDS = 30.0
 # A server that starts refuses connections until it listens. gRPC itself tries again after a second only.
 TRY_AGAIN_SOON = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100))
 
 
+@dataclass(frozen=True)
+class Service:
+    """A server that runs: its ports on 127.0.0.1, and the processes that lead all of its processes."""
+
+    port: int
+    pids: tuple[int, ...]
+    http_port: int = 0
+
+
 def free_port() -> int:
     """Return a port that was free a moment ago, another one each time."""
     return free_ports(1)[0]
+
+
+@contextmanager
+def service(module: str, model: str, *flags: str) -> Iterator[Service]:
+    """Run a backend of this tree with one model."""
+    port = free_port()
+    ports = ("--port", str(port), "--metrics-port", str(free_port()))
+    with serving(module, *ports, "--models", model, "--log-level", "WARNING", *flags, port=port, cwd=ROOT) as process:
+        yield Service(port, (process.pid,))
+
+
+@contextmanager
+def gateway(*gan: int, ar: int | None = None) -> Iterator[Service]:
+    """Run the gateway. `gan`: the ports of the parallel backend's replicas; `ar`: that of the sequential one."""
+    port, http_port = free_port(), free_port()
+    gan_targets = ",".join(f"127.0.0.1:{target}" for target in gan)
+    targets = (f"--ar-targets={f'127.0.0.1:{ar}' if ar else ''}", f"--gan-targets={gan_targets}")
+    flags = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
+    with serving("gateway", *flags, port=port, cwd=ROOT) as process:
+        yield Service(port, (process.pid,), http_port)
 
 
 @contextmanager
@@ -60,6 +91,15 @@ def running(
             _end(process)
 
 
+def _becomes_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + READY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if is_ready():
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     descendants = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     process.terminate()
@@ -68,27 +108,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        raise RuntimeError(
-            f"process {process.pid} was killed: it had not ended {END_SECONDS:g} s after SIGTERM"
-        ) from None
+        why = f"process {process.pid} was killed: it had not ended {END_SECONDS:g} s after SIGTERM"
+        raise RuntimeError(why) from None
     finally:
-        _kill_those_left(descendants)
-
-
-def _kill_those_left(processes: list[psutil.Process]) -> None:
-    _, left = psutil.wait_procs(processes, timeout=5)
-    for each in left:
-        each.kill()
-    psutil.wait_procs(left, timeout=5)
-
-
-def _becomes_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + READY_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if is_ready():
-            return True
-        time.sleep(0.02)
-    return False
+        _, left = psutil.wait_procs(descendants, timeout=5)
+        for descendant in left:
+            descendant.kill()
+        psutil.wait_procs(left, timeout=5)
 
 
 def is_serving(port: int) -> bool:
@@ -104,9 +130,14 @@ def is_serving(port: int) -> bool:
 
 
 def peak_mebibytes(pid: int) -> float:
-    """Return the most memory that was ever resident, by the kernel's own count; nothing of a process that has ended."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
+    """Return the most memory that was ever resident of a process and those it has started, by the kernel's own count;
+    nothing of one that has ended.
+    """
+    found = 0.0
+    with suppress(psutil.NoSuchProcess):
+        for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+                    if line.startswith("VmHWM:"):
+                        found += int(line.split()[1]) / 1024
+    return found

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from benchmarks.harness.figures import Bar, Figures
-from benchmarks.harness.surroundings import Surroundings, surroundings
+from benchmarks.harness.surroundings import describe_machine
 from tandem.measure.formats import NONE, decimals, number, quantity
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.writers import markdown_table
@@ -26,47 +21,14 @@ _BY_CONTENDER = ("engines", "contenders")
 """Parts of a document that name their contenders first, and then the figures of each."""
 
 
-class Stopwatch:
-    """Where and when a benchmark began."""
-
-    def __init__(self) -> None:
-        self.around = surroundings()
-        self._began = time.monotonic()
-
-    def document(
-        self, bench: str, rounds: int, figures: Figures, bars: Sequence[Bar] = (), **more: Any
-    ) -> dict[str, Any]:
-        """Return everything that a run has found, ready for `write`; `more`: what else the document says."""
-        spreads = figures.spreads()
-        return {
-            "bench": bench,
-            "surroundings": self.around,
-            "rounds": rounds,
-            "seconds": round(time.monotonic() - self._began, 1),
-            **more,
-            "audits": figures.audited_runs.summary(),
-            "failures": figures.failures,
-            "bars": [bar.judge(spreads) for bar in bars],
-            "figures": spreads,
-        }
-
-
 def are_met(document: Mapping[str, Any]) -> bool:
     """Whether nothing failed and every bar is met."""
     return not document["failures"] and all(bar["is_met"] for bar in document["bars"])
 
 
-def dumped(document: Any, indent: int | None = None) -> str:
+def dump(document: Any, indent: int | None = None) -> str:
     """Return JSON; parts of documents may be anywhere in it."""
-    return json.dumps(document, indent=indent, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    if isinstance(value, Surroundings):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} is no part of a result")
+    return json.dumps(document, indent=indent, default=lambda part: part.model_dump())
 
 
 def read(path: Path) -> Any:
@@ -82,16 +44,16 @@ def write(folder: Path, name: str, document: Any) -> None:
     """Write a result, whole or not at all, and print its page."""
     folder.mkdir(parents=True, exist_ok=True)
     with whole(folder / f"{name}.json") as target:
-        target.write_text(dumped(document, indent=1) + "\n")
+        target.write_text(dump(document, indent=1) + "\n")
     sys.stdout.write(page(name, read(folder / f"{name}.json")))
 
 
 def page(name: str, document: Mapping[str, Any]) -> str:
     """Return a result in Markdown: where it was measured, its bars, and all of its figures."""
-    around = Surroundings(**{part.name: document["surroundings"][part.name] for part in fields(Surroundings)})
+    around = document["surroundings"]
     parts = [
         f"# {name}",
-        f"Commit {around.commit}, {around.date}. {around.text}",
+        f"Commit {around['commit']}, {around['date']}. {describe_machine(around)}",
         *(f"- {text}" for text in _notes(document)),
     ]
     if document.get("bars"):
@@ -118,8 +80,7 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
     if "rounds" not in document:
         return []
     found = [f"{quantity(document['rounds'], 'round')}, contenders in turn; median (lowest-highest) of the rounds"]
-    left_out = {**document.get("absent", {}), **document.get("left_out", {})}
-    found += [f"left out: {who}: {why}" for who, why in left_out.items()]
+    found += [f"left out: {who}: {why}" for who, why in document.get("left_out", {}).items()]
     found += [f"audit failed: {run}" for run in document.get("audits", {}).get("invalid", ())]
     return found + [f"broken off: {failure}" for failure in document.get("failures", ())]
 
@@ -141,30 +102,22 @@ def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str], l
 def _parts(document: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
     """Return figures by contender, in parts: those whose names begin alike, as far as the last point, are one."""
     found: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
-    for name, values in document.get("figures", {}).items():
-        part, _, figure = name.rpartition(".")
-        found[part or "Figures"][figure] |= values
     for part in _BY_CONTENDER:
         contenders = document.get(part)
         for who, values in contenders.items() if isinstance(contenders, dict) else ():
-            for figure, value in _flat(values):
+            for figure, value in values.items():
                 found[part][figure][who] = value
-    return found
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found += [] if name == "each_round" else _flat(value, f"{prefix}{name}.")
-        else:
-            found.append((prefix + name, value))
+    for name, values in document.get("figures", {}).items():
+        part, _, figure = name.rpartition(".")
+        found[part or "Figures"][figure] |= values
     return found
 
 
 def _cell(value: Any) -> str | Cell:
     if value is None or isinstance(value, Value):
         return value_cell(value, number)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {version}" for name, version in value.items())
     return number(value) if isinstance(value, float) else str(value)
 
 

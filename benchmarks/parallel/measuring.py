@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.harness.cpu import cpu, settled_cpu
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import LoadFailed, LoadTester, open_tester
-from benchmarks.harness.servers import Service
+from benchmarks.harness.processes import Service
 from benchmarks.parallel import wrk
 from benchmarks.parallel.bars import CPU, P50, RATE, WORKLOADS
 from benchmarks.parallel.dialects import Dialect, drawn_latents, seeded_requests

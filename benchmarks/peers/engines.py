@@ -1,75 +1,161 @@
-"""The engines that are measured beside ours, and where they find the weights: one GGUF file, and what is made of it."""
+"""The text engines that are measured beside each other: set-up, a command that serves each, and how it is asked.
 
+Prompts are token ids, decoding is greedy, and the end token does not end an output: all engines do the same work. Peers
+find the weights in one GGUF file, and in what is made of it.
+"""
+
+import json
 import sys
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
+from benchmarks.harness.processes import free_port, is_serving
 from benchmarks.peers import llama_cpp_server
-from benchmarks.peers.engine import COMPLETIONS, Engine, Need
 from benchmarks.peers.installing import environment
+from tandem.ar.v1 import ar_pb2
 
-PEERS: dict[str, Callable[[Path], Engine]] = {
-    "llama-q8_0": lambda folder: llama_cpp(folder, "Q8_0"),
-    "llama-q4_0": lambda folder: llama_cpp(folder, "Q4_0"),
-    "ik-q4_0": lambda folder: ik_llama(folder, "Q4_0"),
-    "openvino": lambda folder: openvino(folder, "OpenVINO int8", "Q8_0"),
-    "openvino-q4_0": lambda folder: openvino(folder, "OpenVINO from Q4_0", "Q4_0"),
-}
-"""The libraries on 4 and 8 bits that were fastest at something, and llama.cpp on both; each lives under a folder."""
+_HEALTH_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a server must hold for a workload. `num_context_tokens`: prompt and output of one sequence."""
+
+    num_sequences: int
+    num_context_tokens: int
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How an engine is asked by the tester's `api`, and which tokens its messages name.
+
+    `request` serialises a prompt and how many tokens are to follow; `tokens` has the messages of a reply.
+    """
+
+    api: Literal["tandem", "openai"]
+    model: str
+    request: Callable[[list[int], int], bytes]
+    tokens: Callable[[Sequence[bytes]], list[int]]
+
+
+def is_healthy(port: int) -> bool:
+    """Return whether GET /health is answered with 200."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=_HEALTH_SECONDS) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine with one kind of weights; `name` as tables show it.
+
+    `set_up` installs what is missing, returns the versions of what is used, and raises CannotSetUp. `command` starts a
+    server on 127.0.0.1:port, and `is_ready` says whether it answers and is warm.
+    """
+
+    name: str
+    dialect: Dialect
+    set_up: Callable[[], dict[str, str]]
+    command: Callable[[Need, int], tuple[str, ...]]
+    is_ready: Callable[[int], bool] = is_healthy
+    is_ours: bool = False
+
+
+def _request(prompt: list[int], num_tokens: int) -> bytes:
+    body = {"model": "model", "prompt": prompt, "max_tokens": num_tokens, "temperature": 0, "ignore_eos": True}
+    options = {"stream": True, "stream_options": {"include_usage": True}, "return_token_ids": True}
+    return json.dumps({**body, **options}).encode()
+
+
+def _tokens(messages: Sequence[bytes]) -> list[int]:
+    events = [json.loads(message) for message in messages if message.startswith(b"{")]
+    return [token for event in events for choice in event["choices"] for token in choice.get("token_ids") or ()]
+
+
+COMPLETIONS = Dialect("openai", "model", _request, _tokens)
+"""OpenAI's, with vLLM's `return_token_ids` and `ignore_eos`."""
+
+
+def tandem(model: str, dtype: str) -> Engine:
+    """Return ours: the sequential backend's own process, asked over gRPC; one server for all needs."""
+
+    def request(prompt: list[int], num_tokens: int) -> bytes:
+        sampling = ar_pb2.SamplingParams(temperature=0.0, max_tokens=num_tokens, ignore_eos=True)
+        tokens = ar_pb2.TokenPrompt(ids=prompt)
+        return ar_pb2.GenerateRequest(model=model, tokens=tokens, sampling=sampling).SerializeToString()
+
+    def tokens(messages: Sequence[bytes]) -> list[int]:
+        return [token for message in messages for token in ar_pb2.GenerateResponse.FromString(message).token_ids]
+
+    def set_up() -> dict[str, str]:
+        return {name: version(name) for name in ("tandem-serving", "torch", "grpcio")}
+
+    def command(need: Need, port: int) -> tuple[str, ...]:
+        ports = ("--port", str(port), "--metrics-port", str(free_port() if port else 0))
+        return (sys.executable, "-m", "services.ar", *ports, "--models", model, "--dtype", dtype, "--no-prefix-cache")
+
+    return Engine(f"Tandem {dtype}", Dialect("tandem", model, request, tokens), set_up, command, is_serving, True)
 
 
 def llama_cpp(folder: Path, precision: str) -> Engine:
     """Return llama.cpp's release library behind an HTTP server of ours, in our environment."""
+    library = llama_cpp_server.libraries(folder)
 
     def set_up() -> dict[str, str]:
         llama_cpp_server.install(folder)
         return {"llama.cpp": f"{llama_cpp_server.RELEASE}, from {llama_cpp_server.PACKAGE}"}
 
-    def command(need: Need, port: int) -> tuple[str, ...]:
-        library = ("--library", str(folder / llama_cpp_server.LIBRARIES))
-        return (*_served(sys.executable, "llama_cpp", folder, precision, port), *library, *_slots(need))
-
+    command = _command("llama_cpp", sys.executable, folder, precision, _slots, "--library", str(library))
     return Engine(f"llama.cpp {precision}", COMPLETIONS, set_up, command)
 
 
-def ik_llama(folder: Path, precision: str) -> Engine:
-    """Return ik_llama.cpp, a fork that is known for its speed on CPUs. Its wheels are for AVX2."""
-    name = f"ik_llama.cpp {precision} (AVX2 wheel)"
-    return _library(name, folder, "ik_llama", "ik-llama-cpp-python", "0.1.5", precision, _slots)
-
-
-def openvino(folder: Path, name: str, precision: str) -> Engine:
-    """Return OpenVINO GenAI on weights of the bits that the file has, one server for all needs."""
-    return _library(name, folder, "openvino", "openvino-genai", "2026.4.1.0", precision, lambda need: ())
-
-
 def _library(
-    name: str,
-    folder: Path,
-    server: str,
-    package: str,
-    release: str,
-    precision: str,
-    flags: Callable[[Need], tuple[str, ...]],
-) -> Engine:
-    """Return a library of Python in an environment of its own, behind the HTTP server here of that name."""
-    home = folder / server
+    name: str, server: str, package: str, release: str, flags: Callable[[Need], tuple[str, ...]], precision: str
+) -> Callable[[Path], Engine]:
+    """Return what makes an engine of a library of Python, in an environment of its own under a folder."""
 
-    def set_up() -> dict[str, str]:
-        environment(home, [f"{package}=={release}", "aiohttp>=3.12"])
-        return {package: release}
+    def make(folder: Path) -> Engine:
+        def set_up() -> dict[str, str]:
+            environment(folder / server, [f"{package}=={release}", "aiohttp>=3.12"])
+            return {package: release}
 
-    def command(need: Need, port: int) -> tuple[str, ...]:
-        return (*_served(str(home / "venv/bin/python"), server, folder, precision, port), *flags(need))
+        python = str(folder / server / "venv/bin/python")
+        return Engine(name, COMPLETIONS, set_up, _command(server, python, folder, precision, flags))
 
-    return Engine(name, COMPLETIONS, set_up, command)
+    return make
 
 
-def _served(python: str, server: str, folder: Path, precision: str, port: int) -> tuple[str, ...]:
+def _command(
+    server: str, python: str, folder: Path, precision: str, flags: Callable[[Need], tuple[str, ...]], *more: str
+) -> Callable[[Need, int], tuple[str, ...]]:
+    """Return the command of the HTTP server here of that name."""
     weights = str(folder / f"weights/{precision.lower()}.gguf")
-    return (python, "-m", f"benchmarks.peers.{server}_server", "--port", str(port), "--weights", weights)
+    words = (python, "-m", f"benchmarks.peers.{server}_server", "--weights", weights, *more)
+    return lambda need, port: (*words, "--port", str(port), *flags(need))
 
 
 def _slots(need: Need) -> tuple[str, ...]:
     """Return flags of a server for each need, with as many slots as there are requests at a time, as it is fastest."""
     return ("--slots", str(need.num_sequences), "--slot-tokens", str(need.num_context_tokens))
+
+
+def _one_for_all(need: Need) -> tuple[str, ...]:
+    return ()
+
+
+_IK = ("ik_llama", "ik-llama-cpp-python", "0.1.5", _slots)  # a fork that is known for its speed on CPUs
+_OPENVINO = ("openvino", "openvino-genai", "2026.4.1.0", _one_for_all)
+PEERS: dict[str, Callable[[Path], Engine]] = {
+    "llama-q8_0": lambda folder: llama_cpp(folder, "Q8_0"),
+    "llama-q4_0": lambda folder: llama_cpp(folder, "Q4_0"),
+    "ik-q4_0": _library("ik_llama.cpp Q4_0 (AVX2 wheel)", *_IK, "Q4_0"),
+    "openvino": _library("OpenVINO int8", *_OPENVINO, "Q8_0"),
+    "openvino-q4_0": _library("OpenVINO from Q4_0", *_OPENVINO, "Q4_0"),
+}
+"""The libraries on 4 and 8 bits that were fastest at something, and llama.cpp on both; each lives under a folder."""

@@ -17,7 +17,6 @@ from benchmarks.peers.installing import npm_package
 from benchmarks.peers.llama_batches import Context, loaded, serve_context, sized
 
 PACKAGE = "@node-llama-cpp/linux-x64@3.22.1"  # a build of the release, with a variant for each kind of processor
-LIBRARIES = "llama_cpp/package/bins/linux-x64"
 RELEASE = "v0.5.0"  # whose headers say what is declared below
 _CPU_DEVICE = 0
 _THREADPOOL_PARAMS_BYTES = 1024  # more than they have
@@ -59,10 +58,14 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 }  # what each returns and takes
 
 
-def install(folder: Path) -> Path:
-    """Install the release under `folder`; return where its libraries are. Raises CannotSetUp."""
+def libraries(folder: Path) -> Path:
+    """Return where the release's libraries are once it is installed under `folder`."""
+    return folder / "llama_cpp/package/bins/linux-x64"
+
+
+def install(folder: Path) -> None:
+    """Install the release under `folder`, once. Raises CannotSetUp."""
     npm_package(folder / "llama_cpp", PACKAGE)
-    return folder / LIBRARIES
 
 
 def load(folder: Path, weights: Path, num_sequences: int, num_sequence_tokens: int) -> Context:

@@ -12,6 +12,21 @@ import transformers
 from gguf import GGMLQuantizationType as Type
 from gguf import LlamaFileType as FileType
 
+from benchmarks.harness.backend import TEXT_MODEL
+from benchmarks.harness.processes import ROOT
+from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelRepository
+
+
+def shipped_weights() -> Path:
+    """Return the GGUF file of the text model that is measured."""
+    return ModelRepository(ROOT / "models").get(TEXT_MODEL).transformer_path()
+
+
+def describe_weights(gguf: Path) -> dict[str, str]:
+    """Return what a result says of the model."""
+    return {"model": TEXT_MODEL, "weights_sha256": sha256_of(gguf)}
+
 
 def write_quantised(source: Path, target: Path, kind: Type, file_type: FileType) -> None:
     """Write `source` with every matrix as `kind` and all else as it is."""
@@ -60,12 +75,10 @@ def write_weights(folder: Path, source: Path) -> Path:
     """Write what peers read in place of the GGUF file, unless it is there; return its folder."""
     weights = folder / "weights"
     weights.mkdir(parents=True, exist_ok=True)
-    for name, kind, file_type in (
-        ("q8_0.gguf", Type.Q8_0, FileType.MOSTLY_Q8_0),
-        ("q4_0.gguf", Type.Q4_0, FileType.MOSTLY_Q4_0),
-    ):
+    for kind in ("Q8_0", "Q4_0"):
+        name = f"{kind.lower()}.gguf"
         target, unfinished = weights / name, weights / f"unfinished-{name}"
         if not target.exists():
-            write_quantised(source, unfinished, kind, file_type)
+            write_quantised(source, unfinished, Type[kind], FileType[f"MOSTLY_{kind}"])
             unfinished.rename(target)
     return weights

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.harness.servers import ROOT
+from benchmarks.harness.processes import ROOT
 from benchmarks.release import pages
 
 TEXT = ("services/ar", "models/smollm2-135m-instruct")

@@ -14,8 +14,8 @@ from typing import Any
 
 import jinja2
 
+from benchmarks.harness.processes import ROOT
 from benchmarks.harness.results import bar_cells, page, read
-from benchmarks.harness.servers import ROOT
 from tandem.measure import formats
 from tandem.measure.report.tables.table import value_cell
 from tandem.measure.results.files import whole

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.command import parser
-from benchmarks.harness.processes import free_port, serving
-from benchmarks.harness.results import dumped
-from benchmarks.harness.servers import ROOT
+from benchmarks.harness.processes import ROOT, free_port, serving
+from benchmarks.harness.results import dump
 from benchmarks.harness.surroundings import surroundings
 from tandem.cli.bench.results import PICTURES
 from tandem.cli.servers.demo import REPORT_FOLDER
@@ -71,7 +70,7 @@ def main() -> None:
         results = {"bench": "release.pair", "surroundings": around, **measure(Path(folder))}
         shutil.copy(Path(folder) / REPORT_FOLDER / PICTURES / f"{CHART}.png", options.out / "pair.png")
     with whole(options.out / "pair.json") as target:
-        target.write_text(dumped(results) + "\n")
+        target.write_text(dump(results) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -20,14 +21,10 @@ _BLOCKS = ("div", "pre", "table", "ul", "ol", "dl")
 
 @dataclass(frozen=True)
 class HeldText:
-    """A text and its tokens."""
+    """The tokens of a text, and what a result says of it."""
 
-    text: str
     ids: list[int]
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+    about: dict[str, Any]
 
 
 def fetch(folder: Path, tokenizer: Tokenizer) -> HeldText:
@@ -35,7 +32,9 @@ def fetch(folder: Path, tokenizer: Tokenizer) -> HeldText:
     once(folder / "held_text", PACKAGE, lambda home: unpack_debian_package(PACKAGE, home, home / "log"))
     pages = sorted((folder / "held_text" / _PAGES).glob("*.html"))
     text = "\n\n".join(paragraph for page in pages for paragraph in paragraphs(page.read_text()))
-    return HeldText(text, tokenizer.encode(text, add_special_tokens=False).ids)
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return HeldText(ids, {"package": PACKAGE, "sha256": digest, "num_tokens": len(ids)})
 
 
 def paragraphs(page: str) -> list[str]:

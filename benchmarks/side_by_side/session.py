@@ -1,133 +1,180 @@
-"""One run: engines are set up, checked and then measured in rounds, one awake at a time.
+"""One run: engines are set up, checked and then measured in rounds, in turn, each started anew while no other runs.
 
-An engine that can't be set up or answers wrongly is left out with a line that says why; the others go on.
+All prompts are passages of held text, new ones each time, the same for every engine of a round. An engine that can't be
+set up or answers wrongly is left out with a line that says why; the others go on.
 """
 
+import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import LoadFailed, LoadTester, open_tester
+from benchmarks.harness.processes import free_port, peak_mebibytes, running
 from benchmarks.harness.surroundings import without_places
-from benchmarks.peers.engine import Engine, Need
-from benchmarks.peers.installing import CannotSetUp
-from benchmarks.side_by_side.fleet import Fleet, Server
+from benchmarks.peers.engines import Dialect, Engine, Need
 from benchmarks.side_by_side.output_check import LEAST_AGREEMENT, Tokens, agreement
-from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Workload, measure, passages_of
+from tandem.measure.scenario import ClosedLoop
+from tandem.measure.statistics.quantiles import nearest_rank
 from tandem.measure.workload_text import parse_workload
 
-CHECK_NEED = Need(8, 256)  # a server that some workload wants anyway
+NUM_PROMPT_TOKENS = 64
+CHECK_NEED = Need(8, 256)
 NUM_WARM_UP_TOKENS = 8
-# What an engine may do wrong without ending the run.
-FAILURES = (CannotSetUp, LoadFailed, RuntimeError, OSError)
 RATE, TO_BEST = "tokens_per_second", "to_best"
+_DRAIN_SECONDS = 300.0
+
+Passages = Callable[[int], list[int]]  # from a number of tokens to a passage of that length
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`num_at_a_time` prompts of one length are open at once; each gets the same number of new tokens. `need`: what a
+    server must hold.
+    """
+
+    num_prompts: int
+    num_at_a_time: int
+    prompt_tokens: int
+    new_tokens: int
+    need: Need
+
+
+WORKLOADS = {
+    "decode_1": Workload(3, 1, NUM_PROMPT_TOKENS, 128, Need(1, 256)),
+    "decode_8": Workload(8, 8, NUM_PROMPT_TOKENS, 128, Need(8, 256)),
+    "decode_32": Workload(32, 32, NUM_PROMPT_TOKENS, 128, Need(32, 256)),
+    "prefill": Workload(3, 1, 1024, 1, Need(1, 2048)),
+}
 
 
 class Session:
     """The engines that are still in, and what they did so far: `facts` by engine."""
 
-    def __init__(self, fleet: Fleet, ids: Sequence[int], figures: Figures) -> None:
-        self._fleet = fleet
+    def __init__(self, ids: Sequence[int], figures: Figures) -> None:
         self._ids = ids
-        self._engines: dict[str, Engine] = {}
+        self._engines: list[Engine] = []
         self.figures = figures
         self.facts: dict[str, dict[str, Any]] = {}
-        self.left_out: dict[str, str] = {}
 
-    def set_up(self, engine: Engine, is_ours: bool) -> None:
+    def set_up(self, engine: Engine) -> None:
         """Install what the engine needs, and take it in."""
-        _say(f"setting up {engine.name}")
-        with self._leaving_out(engine.name):
+        versions = self.figures.attempt(engine.name, engine.set_up)
+        if versions is not None:
             command = without_places(" ".join(engine.command(CHECK_NEED, 0)))
-            facts = {"is_ours": is_ours, "versions": engine.set_up(), "command": command}
+            facts = {"is_ours": engine.is_ours, "versions": versions, "command": command}
             self.facts[engine.name] = {**facts, "start_seconds": 0.0, "peak_memory_mib": 0}
-            self._engines[engine.name] = engine
+            self._engines.append(engine)
 
     def check(self, prompts: Sequence[Tokens], expected: Sequence[Tokens]) -> None:
-        """Compare every engine's greedy outputs with the reference's."""
-        for name, engine in list(self._engines.items()):
-            with self._leaving_out(name), self._reach(engine, CHECK_NEED) as (_, tester):
-                dialect = engine.dialect
-                workload = parse_workload("text", dialect.api, dialect.model)
+        """Compare every engine's greedy outputs with the reference's, and go on with those that are right."""
+        checks = {engine.name: partial(self._check, engine, prompts, expected) for engine in self._engines}
+        shares = {name: self.figures.attempt(f"{name}, outputs", check) for name, check in checks.items()}
+        self._engines = [engine for engine in self._engines if shares[engine.name] is not None]
 
-                def complete(asked: Sequence[Tokens], lengths: Sequence[int]) -> list[Tokens]:
-                    requests = list(map(dialect.request, asked, lengths))  # noqa: B023  it is used at once
-                    replies = tester.ask(workload, requests, CHECK_NEED.num_sequences)  # noqa: B023
-                    return [dialect.tokens(messages) for messages in replies]  # noqa: B023
-
-                share = agreement(complete, prompts, expected)
-                self.facts[name]["agreement_with_float32"] = share
-                _say(f"{name}: {share:.1%} of the reference's tokens")
-                if share < LEAST_AGREEMENT:
-                    raise LoadFailed(
-                        f"{share:.0%} of its greedy tokens are the reference's, must be at least {LEAST_AGREEMENT:.0%}"
-                    )
-            if name in self.left_out:
-                self._fleet.end(name)
-                del self._engines[name]
+    def _check(self, engine: Engine, prompts: Sequence[Tokens], expected: Sequence[Tokens]) -> float:
+        with self._running(engine, CHECK_NEED) as tester:
+            ask = partial(_ask, tester, engine.dialect, CHECK_NEED.num_sequences)
+            share = self.facts[engine.name]["agreement_with_float32"] = agreement(ask, prompts, expected)
+        print(f"{engine.name}: {share:.1%} of the reference's tokens", file=sys.stderr, flush=True)
+        if share < LEAST_AGREEMENT:
+            raise LoadFailed(
+                f"{share:.0%} of its greedy tokens are the reference's, must be at least {LEAST_AGREEMENT:.0%}"
+            )
+        return share
 
     def run_round(self, number: int, workloads: Mapping[str, Workload]) -> None:
         """Let every engine do every workload once; add what ours reached over the best other's of the round."""
-        names = list(self._engines)
-        first = number % max(1, len(names))  # another engine goes first in each round
+        first = number % max(1, len(self._engines))  # another engine goes first in each round
         for workload in workloads:
             rates = {}
-            for name in names[first:] + names[:first]:
-                label = f"{name}, {workload}"
-                if label in self.left_out:
+            for engine in self._engines[first:] + self._engines[:first]:
+                turn = f"round {number + 1}: {engine.name}, {workload}"
+                measure = partial(self._measure, turn, engine, workload, workloads[workload], number)
+                if (found := self.figures.attempt(turn, measure)) is None:
                     continue
-                with self._leaving_out(label):
-                    found = self._measure(self._engines[name], workload, workloads[workload], number)
-                    rates[name] = found[RATE]
-                    for figure, value in found.items():
-                        self.figures.add(f"{workload}.{figure}", name, value)
-                    _say(f"round {number + 1}: {label}: {found[RATE]:.4g} tokens/s")
-                if label in self.left_out:
-                    self._fleet.end(name)  # a server started for one workload does not serve the next
-            others = [rate for name, rate in rates.items() if not self.facts[name]["is_ours"]]
-            for name in rates.keys() if others else ():
-                if self.facts[name]["is_ours"]:
-                    self.figures.add(f"{workload}.{TO_BEST}", name, rates[name] / max(others))
+                rates[engine] = found[RATE]
+                for figure, value in found.items():
+                    self.figures.add(f"{workload}.{figure}", engine.name, value)
+            others = [rate for engine, rate in rates.items() if not engine.is_ours]
+            for engine, rate in rates.items():
+                if engine.is_ours and others:
+                    self.figures.add(f"{workload}.{TO_BEST}", engine.name, rate / max(others))
 
-    def _measure(self, engine: Engine, name: str, workload: Workload, number: int) -> dict[str, float]:
-        with self._reach(engine, workload.need) as (server, tester):
+    def _measure(self, turn: str, engine: Engine, name: str, workload: Workload, number: int) -> dict[str, float]:
+        with self._running(engine, workload.need) as tester:
             warm_up = passages_of(self._ids, f"warm-up {name} {number}")
-            # The first time as many prompts as will come: shapes may count.
-            count = 1 if name in server.workloads else workload.num_at_a_time
-            server.workloads.add(name)
+            count = workload.num_at_a_time  # as many prompts as will come: shapes may count
             prompts = [warm_up(max(NUM_PROMPT_TOKENS, workload.prompt_tokens)) for _ in range(count)]
-            tester.ask(
-                parse_workload("text", engine.dialect.api, engine.dialect.model),
-                [engine.dialect.request(prompt, NUM_WARM_UP_TOKENS) for prompt in prompts],
-                count,
-            )
-            label = f"round {number + 1}: {engine.name}, {name}"
-            found = measure(tester, label, engine.dialect, workload, passages_of(self._ids, f"{name} {number}"))
-            facts = self.facts[engine.name]
-            facts["peak_memory_mib"] = max(facts["peak_memory_mib"], round(server.peak_mebibytes()))
-            facts["start_seconds"] = max(facts["start_seconds"], round(server.start_seconds, 1))
-        return found
+            _ask(tester, engine.dialect, count, prompts, [NUM_WARM_UP_TOKENS] * count)
+            return measure_workload(tester, turn, engine.dialect, workload, passages_of(self._ids, f"{name} {number}"))
 
     @contextmanager
-    def _reach(self, engine: Engine, need: Need) -> Iterator[tuple[Server, LoadTester]]:
-        """Wake a server, and yield it with a tester that sends to it."""
+    def _running(self, engine: Engine, need: Need) -> Iterator[LoadTester]:
+        """Run a server that fills the need, yield a tester that sends to it, and note what it took."""
+        facts, port, began = self.facts[engine.name], free_port(), time.monotonic()
         with (
-            self._fleet.awake(engine, need) as server,
-            open_tester(server.port, self.figures.audited_runs) as tester,
+            running(engine.command(need, port), lambda: engine.is_ready(port)) as process,
+            open_tester(port, self.figures.audited_runs) as tester,
         ):
-            yield server, tester
-
-    @contextmanager
-    def _leaving_out(self, label: str) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as error:
-            first, *others = str(error).strip().splitlines() or [""]
-            self.left_out[label] = without_places(" / ".join((first, *others[-3:])))
-            _say(f"left out: {label}: {self.left_out[label]}")
+            facts["start_seconds"] = max(facts["start_seconds"], round(time.monotonic() - began, 1))
+            yield tester
+            facts["peak_memory_mib"] = max(facts["peak_memory_mib"], round(peak_mebibytes(process.pid)))
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _ask(
+    tester: LoadTester, dialect: Dialect, callers: int, prompts: Sequence[Tokens], lengths: Sequence[int]
+) -> list[Tokens]:
+    """Return the tokens that follow each prompt."""
+    requests = list(map(dialect.request, prompts, lengths))
+    return list(map(dialect.tokens, tester.ask(parse_workload("text", dialect.api, dialect.model), requests, callers)))
+
+
+def measure_workload(
+    tester: LoadTester, name: str, dialect: Dialect, workload: Workload, passage: Passages
+) -> dict[str, float]:
+    """Do a workload once; rates of decoding count new tokens, with their prompts' time included.
+
+    Raises LoadFailed if an output has another length.
+    """
+    prompts = [passage(workload.prompt_tokens) for _ in range(workload.num_prompts)]
+    run = tester.run(
+        name,
+        parse_workload("text", dialect.api, dialect.model),
+        ClosedLoop(concurrency=workload.num_at_a_time),
+        [dialect.request(prompt, workload.new_tokens) for prompt in prompts],
+        num_requests=len(prompts),
+        drain_seconds=_DRAIN_SECONDS,
+    )
+    counts = {int(row["num_outputs"]) if row["is_counted"] else 0 for row in run.rows}
+    if counts != {workload.new_tokens}:
+        raise LoadFailed(f"{sorted(counts)} tokens where {workload.new_tokens} were asked for")
+    (process,) = run.found.document.audit.processes
+    is_decoding = workload.new_tokens > 1
+    num_tokens = workload.num_prompts * (workload.new_tokens if is_decoding else workload.prompt_tokens)
+    seconds = float(run.rows["ended"].max() - run.rows["sent"].min())
+    found = {RATE: num_tokens / seconds, "client_cores": process.cpu_share}
+    if is_decoding:
+        messages = run.found.record.messages  # of one request next to each other and in order
+        gaps = np.diff(messages["at"])[np.diff(messages["number"]) == 0]
+        found["first_token_seconds_p50"] = nearest_rank(run.rows["first_output"] - run.rows["sent"], 0.5)
+        found |= {f"gap_seconds_{rank}": nearest_rank(gaps, share) for rank, share in (("p50", 0.5), ("p99", 0.99))}
+    return found
+
+
+def passages_of(ids: Sequence[int], seed: str) -> Passages:
+    """Return passages of a text that depend on the seed alone."""
+    source = random.Random(seed)
+
+    def passage(num_tokens: int) -> list[int]:
+        start = source.randrange(len(ids) - num_tokens)
+        return list(ids[start : start + num_tokens])
+
+    return passage

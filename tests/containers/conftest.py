@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.surroundings import surroundings
+from benchmarks.harness.surroundings import describe_machine, surroundings
 from tests.containers.base_images import PACKAGES, debian_tarball, import_prometheus, import_python
 from tests.containers.deployment import SERVICES, Container, Deployment
 from tests.containers.engine import COMPOSE, DOCKER, Engine, docker_engine
@@ -51,7 +51,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Print what was measured; if everything ran and passed, it is the page as well."""
     rows = session.config.stash.get(FIGURES, [])
     around = surroundings()
-    head = f"`make test-containers` passed on {around.date[:10]}, commit `{around.commit}`: {around.text}"
+    when = f"{around['date'][:10]}, commit `{around['commit']}`"
+    head = f"`make test-containers` passed on {when}: {describe_machine(around)}"
     table = "".join(f"| {what} | {how_much} |\n" for what, how_much in rows)
     print(f"\n{table}")
     if rows and exitstatus == 0 and session.config.args == [FOLDER]:

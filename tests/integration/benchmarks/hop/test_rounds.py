@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.harness.figures import DIRECT, NOW, Figures
-from benchmarks.harness.results import Stopwatch, are_met
+from benchmarks.harness.results import are_met
 from benchmarks.hop.__main__ import measure
 from benchmarks.hop.bars import BARS
 
 
 def test_a_round_has_all_figures_and_counts_every_request() -> None:
-    figures, watch = Figures(most_attempts=1), Stopwatch()
+    figures = Figures(most_attempts=1)
     measure(1, 0.1, figures)
     assert figures.failures == []
     spreads = figures.spreads()
@@ -20,5 +20,4 @@ def test_a_round_has_all_figures_and_counts_every_request() -> None:
     assert cpu > python_cpu >= 0
     assert DIRECT in spreads["one_unary_p50_ms"]
     figures.failures.append("cost, round 2: why")
-    document = watch.document("hop", 1, figures, BARS)
-    assert not are_met(document)
+    assert not are_met(figures.document("hop", 1, bars=BARS))

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness.figures import NOW, Figures
-from benchmarks.harness.servers import ROOT
+from benchmarks.harness.processes import ROOT
 from benchmarks.parallel.__main__ import Session
 from benchmarks.parallel.bars import ALONE, BULK, DIRECT, FP32, MANY, PLAIN, SOME
-from benchmarks.parallel.contenders import Contender, loops, tandem
+from benchmarks.parallel.contenders import Contender, Peers, tandem
 from benchmarks.parallel.dialects import TANDEM
-from benchmarks.parallel.peers import Peers
-from benchmarks.runtimes.bare import BareLoop
+from benchmarks.runtimes.bare import BareLoop, open_bare_loop
 from tandem.shared.models import ModelRepository
 
 GENERATOR = ROOT / "models/fashion-gan/generator.onnx"
@@ -29,8 +28,10 @@ def measured(contenders: Sequence[Contender], bare: Sequence[BareLoop], folder: 
 
 def test_every_contender_has_all_figures_of_all_loads(tmp_path: Path) -> None:
     direct, *_ = tandem()
-    (plain,) = Peers(tmp_path, GENERATOR).contenders([PLAIN])
-    figures = measured([direct, plain], loops(ModelRepository(ROOT / "models").get("fashion-gan")), tmp_path)
+    plain = Peers(tmp_path, GENERATOR).set_up(PLAIN)
+    model = ModelRepository(ROOT / "models").get("fashion-gan")
+    bare = open_bare_loop(model, ROOT / "models", runtime="onnxruntime", precision="float32")
+    figures = measured([direct, plain], [bare], tmp_path)
     assert figures.failures == []
     spreads = figures.spreads()
     for load in (ALONE, SOME, MANY, BULK):
@@ -42,10 +43,10 @@ def test_every_contender_has_all_figures_of_all_loads(tmp_path: Path) -> None:
 
 
 def test_who_draws_other_images_is_left_out_and_who_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
-    direct, *_ = tandem()
+    _, float32, _ = tandem()
     lies = replace(TANDEM, explicit=lambda latents, labels: TANDEM.explicit(-latents, labels))
-    (plain,) = Peers(tmp_path, Path("no-such-file.onnx")).contenders([PLAIN])
-    found = measured([Contender("liar", lies, direct.start), plain], [], tmp_path)
+    plain = Peers(tmp_path, Path("no-such-file.onnx")).set_up(PLAIN)
+    found = measured([Contender("liar", lies, float32.start), plain], [], tmp_path)
     assert len(found.failures) == 2
     assert any("liar: other images came back" in failure for failure in found.failures)
     assert any("no-such-file.onnx" in failure for failure in found.failures)

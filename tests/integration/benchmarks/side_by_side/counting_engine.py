@@ -5,7 +5,7 @@ With the word `wrong` behind the port it counts in twos. A prompt that begins wi
 
 import sys
 
-from benchmarks.peers.engine import COMPLETIONS, Dialect, Engine, Need
+from benchmarks.peers.engines import COMPLETIONS, Dialect, Engine, Need
 from benchmarks.peers.text_server import News, Request, serve
 
 
@@ -35,14 +35,14 @@ class Counting:
         return news
 
 
-def counting_engine(name: str = "counting engine", word: str = "right", dialect: Dialect = COMPLETIONS) -> Engine:
+def counting_engine(name: str, word: str = "right", dialect: Dialect = COMPLETIONS, is_ours: bool = False) -> Engine:
     """Return the same, as `benchmarks.side_by_side` sees it; `word` stands behind the port."""
 
     def command(need: Need, port: int) -> tuple[str, ...]:
         module = "tests.integration.benchmarks.side_by_side.counting_engine"
         return (sys.executable, "-m", module, str(port), word, name)
 
-    return Engine(name, dialect, lambda: {"counting": "1"}, command)
+    return Engine(name, dialect, lambda: {"counting": "1"}, command, is_ours=is_ours)
 
 
 if __name__ == "__main__":

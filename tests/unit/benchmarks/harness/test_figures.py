@@ -6,8 +6,9 @@ import pytest
 from benchmarks.harness.command import some_of
 from benchmarks.harness.figures import NOW, Bar, Figures
 from benchmarks.harness.load import LoadFailed, Run
-from benchmarks.harness.results import Stopwatch, are_met, dumped, page, read
+from benchmarks.harness.results import are_met, dump, page, read
 from benchmarks.harness.surroundings import instructions
+from benchmarks.peers.installing import CannotSetUp
 from tandem.measure.results.record import REQUEST
 
 BAR = Bar("errors", ("a", "b"), 0.1, 0.05, "%")
@@ -45,11 +46,15 @@ def test_a_turn_that_breaks_off_is_a_failure_and_the_page_has_all_there_is(tmp_p
     def fail():
         raise LoadFailed("first\nlast words")
 
-    assert figures.tried("round 1, other", fail) is None
-    document = Stopwatch().document("trial", 2, figures, [BAR], left_out={"peer": "cannot be had"})
+    def lack():
+        raise CannotSetUp("cannot be had")
+
+    assert figures.attempt("round 1, other", fail) is None
+    assert figures.attempt("peer", lack) is None
+    document = figures.document("trial", 2, bars=[BAR])
     assert not are_met(document)
     path = tmp_path / "trial.json"
-    path.write_text(dumped(document))
+    path.write_text(dump(document))
     text = page("trial", read(path))
     for part in (
         "- left out: peer: cannot be had",

@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.engine import COMPLETIONS, Need
-from benchmarks.peers.engines import PEERS
+from benchmarks.peers.engines import COMPLETIONS, PEERS, Need
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -15,10 +14,6 @@ def test_every_peer_listens_where_told_with_a_slot_a_request(name):
         assert (command[command.index("--slots") + 1], command[command.index("--slot-tokens") + 1]) == ("32", "256")
     else:  # one server for all needs
         assert command == engine.command(Need(1, 2048), 4321)
-
-
-def test_names_differ():
-    assert len({make(Path("peers")).name for make in PEERS.values()}) == len(PEERS)
 
 
 def test_tokens_of_a_stream_are_found():
