@@ -33,11 +33,11 @@ from gateway.protocols.openai.protocol import OpenAiProtocol
 from gateway.proxy import bootstrap
 from gateway.proxy.admin import HTTP
 from gateway.proxy.binary import find_envoy
+from gateway.proxy.bootstrap import Limits
 from gateway.proxy.certificates import watch_certificates
 from gateway.proxy.process import Envoy
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
-from gateway.proxy.template import Values
 from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
 from gateway.tracing.opening import open_tracer
@@ -61,7 +61,7 @@ class Gateway:
         self,
         settings: GatewaySettings,
         sockets: Sockets,
-        limits: Values | None = None,
+        limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         tracing: TracingSettings | None = None,
     ) -> None:

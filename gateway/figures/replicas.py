@@ -170,8 +170,8 @@ class Replicas(Collector):
 
     def fingerprints(self, paradigm: str, model: str) -> list[str]:
         """Return what each replica of a paradigm that has the model names as the causes of its outputs."""
-        known = [replica.models for replica in self._replicas(paradigm)]
-        return [model.fingerprint for models in known for model in models or () if model.name == model]
+        served = (served for replica in self._replicas(paradigm) for served in replica.models or ())
+        return [described.fingerprint for described in served if described.name == model]
 
     def is_configured(self, paradigm: str) -> bool:
         return bool(self._targets[paradigm])

@@ -10,10 +10,12 @@ import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway.proxy.endpoints import Endpoint
-from gateway.proxy.template import Json
 from runtime.rpc.routes import SERVICES
+
+Json = dict[str, Any]
 
 TIMEOUT_SECONDS = 5.0
 

@@ -1,8 +1,9 @@
-"""Where the `envoy` binary is."""
+"""The `envoy` binary: where it is, and what it says of a configuration."""
 
 import importlib.metadata
 import importlib.util
 import shutil
+import subprocess
 from pathlib import Path
 
 
@@ -34,3 +35,11 @@ def _find_packaged() -> Path | None:
     spec = importlib.util.find_spec("envoy")
     folders = (spec.submodule_search_locations or ()) if spec else ()
     return next(filter(Path.is_file, (Path(folder) / "_bin" / "envoy" for folder in folders)), None)
+
+
+def validate(binary: Path, bootstrap: Path) -> list[str]:
+    """Return what Envoy says against the file, its warnings included; nothing if it is good."""
+    command = (str(binary), "--mode", "validate", "--log-level", "warning", "--log-format", "%v", "-c", str(bootstrap))
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    return lines if lines or result.returncode == 0 else [f"envoy ended with {result.returncode}"]

@@ -35,7 +35,7 @@ class Sockets:
         """A folder that Envoy watches: a file that is moved into it makes Envoy read the certificates again."""
 
     def secret(self, name: str) -> Path:
-        """Return the file that says where a certificate is; see tls.py."""
+        """Return the file that says where a certificate is; see bootstrap.py."""
         return self.folder / f"{name}.json"
 
 

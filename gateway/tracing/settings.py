@@ -17,6 +17,7 @@ from tandem.shared.validation_errors import describe_setting_errors
 
 _ENDPOINT = re.compile(r"(https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?|unix:\S+")
 
+_PARENT_BASED = "parentbased_"
 Sampler = Literal[
     "always_on",
     "always_off",
@@ -76,6 +77,17 @@ class TracingSettings(BaseSettings):
 
     max_batch_size: int = Field(default=512, ge=1, le=1_000_000, validation_alias="OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
     """Spans that travel together, and at which they do not wait for others."""
+
+    @property
+    def is_parent_based(self) -> bool:
+        """Whether the decision of a caller who made one holds."""
+        return self.sampler.startswith(_PARENT_BASED)
+
+    @property
+    def root_ratio(self) -> float:
+        """The share that is recorded of traces that begin here."""
+        ratios = {"always_on": 1.0, "always_off": 0.0, "traceidratio": self.ratio}
+        return ratios[self.sampler.removeprefix(_PARENT_BASED)]
 
     @classmethod
     def from_environment(cls, program: str) -> TracingSettings | None:

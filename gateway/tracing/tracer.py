@@ -45,10 +45,8 @@ class Sampling:
     """The SDK's sampler of the settings; it decides of requests that Envoy refused itself, and not of the others."""
 
     def __init__(self, settings: TracingSettings) -> None:
-        kind = settings.sampler.removeprefix("parentbased_")
-        ratio = {"always_on": 1.0, "always_off": 0.0, "traceidratio": settings.ratio}[kind]
-        root = TraceIdRatioBased(ratio)
-        self._sampler = root if kind == settings.sampler else ParentBased(root)
+        root = TraceIdRatioBased(settings.root_ratio)
+        self._sampler = ParentBased(root) if settings.is_parent_based else root
         self._ids = RandomIdGenerator()
 
     def decide(self, parent: TraceParent | None, state: str) -> RequestTrace | None:

@@ -37,9 +37,8 @@ def config(
     terminal = Terminal()
     with friendly_errors(terminal):
         from gateway.proxy import bootstrap
-        from gateway.proxy.binary import find_envoy
+        from gateway.proxy.binary import find_envoy, validate
         from gateway.proxy.sockets import Sockets
-        from gateway.proxy.validate import validate
         from gateway.settings import GatewaySettings
         from gateway.tracing.settings import TracingSettings
 

@@ -12,8 +12,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.gateway import Gateway
+from gateway.proxy.bootstrap import Limits
 from gateway.proxy.sockets import private_sockets
-from gateway.proxy.template import Values
 from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings
 from runtime.rpc.routes import SERVICES
@@ -104,7 +104,7 @@ async def running_gateway(
     ar: list[FakeBackend] | None = None,
     gan: list[FakeBackend] | None = None,
     clock: Callable[[], float] = time.monotonic,
-    limits: Values = QUICK,
+    limits: Limits = QUICK,
     tracing: TracingSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningGateway]:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.proxy.bootstrap import TEMPLATE
-from gateway.proxy.template import defaults
+from gateway.proxy.bootstrap import default_limits
 from gateway.settings import GatewaySettings
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
@@ -50,7 +49,7 @@ def test_a_stop_leaves_time_to_drain(name):
 
 def test_envoy_refuses_requests_before_its_container_is_out_of_memory():
     mebibytes = int(SERVICES["gateway"]["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))
-    assert mebibytes >= int(defaults(TEMPLATE)["heap"]) / 2**20 + PYTHON_MEBIBYTES
+    assert mebibytes >= int(default_limits()["heap"]) / 2**20 + PYTHON_MEBIBYTES
 
 
 def test_triton_may_load_what_it_compiles_where_the_image_has_its_cache():

@@ -12,9 +12,9 @@ import grpc
 
 from gateway.proxy import bootstrap
 from gateway.proxy.binary import find_envoy
+from gateway.proxy.bootstrap import Limits
 from gateway.proxy.process import Envoy
 from gateway.proxy.sockets import Sockets, private_sockets
-from gateway.proxy.template import Values
 from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings
 from tests.integration.gateway.fakes import HOST
@@ -78,7 +78,7 @@ async def ended(call: Any) -> Ended:
 async def proxy(
     ar: Sequence[Backend] = (),
     gan: Sequence[Backend] = (),
-    limits: Values = QUICK,
+    limits: Limits = QUICK,
     tracing: TracingSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Proxy]:

@@ -74,10 +74,9 @@ async def test_a_refusal_says_when_to_come_back_and_is_in_the_log(ar: Backend) -
         assert refusal_of(await running.observer.entry(), "8") == GATEWAY_FULL
 
 
-async def test_bytes_of_requests(ar: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modules, "REQUEST_BYTES", 20_000)
+async def test_bytes_of_requests(ar: Backend) -> None:
     ar.answer = never
-    async with proxy([ar], max_caller_share=0.5) as running:
+    async with proxy([ar], limits={"request_bytes": 20_000}, max_caller_share=0.5) as running:
         port = running.envoy.ports["grpc"]
         async with connected(port) as hog, connected(port, source=OTHER) as other:
             await asked(hog, 1, GENERATE, b"a" * 9_000)

@@ -2,8 +2,7 @@
 
 import re
 
-from gateway.proxy.bootstrap import TEMPLATE
-from gateway.proxy.template import defaults
+from gateway.proxy.bootstrap import default_limits
 from gateway.settings import GatewaySettings
 from runtime.probe import _parser as probe_parser
 from runtime.server import grpcio as grpcio_server
@@ -56,7 +55,7 @@ def test_a_pod_is_killed_only_after_all_that_it_was_promised(pods):
         drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
         assert pod["terminationGracePeriodSeconds"] >= pre_stop + drain + MARGIN_SECONDS
         assert drain >= dict(grpcio_server.OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
-        assert drain >= float(defaults(TEMPLATE)["connection_grace"].removesuffix("s"))
+        assert drain >= float(default_limits()["connection_grace"].removesuffix("s"))
         assert pre_stop >= 5
 
 
@@ -82,7 +81,7 @@ def test_what_a_pod_needs_is_reserved(pods):
             assert resources["limits"]["cpu"].isdecimal()
         else:  # Envoy refuses requests before the pod is out of memory; the Python process takes the rest
             mebibytes = int(resources["limits"]["memory"].removesuffix("Mi"))
-            assert mebibytes >= int(defaults(TEMPLATE)["heap"]) / 2**20 + PYTHON_MEBIBYTES
+            assert mebibytes >= int(default_limits()["heap"]) / 2**20 + PYTHON_MEBIBYTES
         on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
         assert resources["limits"].get("nvidia.com/gpu") == (1 if on_gpu else None)
 

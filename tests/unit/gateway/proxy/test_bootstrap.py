@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.proxy import bootstrap
-from gateway.proxy.binary import find_envoy
+from gateway.proxy.binary import find_envoy, validate
 from gateway.proxy.sockets import Sockets, private_sockets
-from gateway.proxy.validate import validate
 from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings
 from tests.certificates import Authority

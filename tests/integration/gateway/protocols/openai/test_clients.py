@@ -40,7 +40,8 @@ async def test_the_stream_helper_puts_the_answer_together(client: openai.AsyncOp
 async def test_every_chunk_says_the_same_of_the_reply(client: openai.AsyncOpenAI) -> None:
     stream = await client.chat.completions.create(model=TEXT, messages=MESSAGES, max_tokens=5, stream=True)
     chunks = [chunk async for chunk in stream]
-    assert len({(each.id, each.created, each.model, each.system_fingerprint) for each in chunks}) == 1
+    [about] = {(chunk.id, chunk.created, chunk.model, chunk.system_fingerprint) for chunk in chunks}
+    assert all(about)
     assert all(each.choices for each in chunks)
     assert chunks[0].choices[0].delta.role == "assistant"
     assert [each.choices[0].finish_reason for each in chunks].count(None) == len(chunks) - 1
