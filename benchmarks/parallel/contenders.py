@@ -25,8 +25,7 @@ from benchmarks.parallel.bars import DIRECT, EQUAL, MOSEC, MOSEC_INT8, NATIVE, P
 from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect
 from benchmarks.peers.installing import CannotSetUp, environment, once, run, unpack_debian_package
 from services.common.runtimes import openvino_session
-from services.common.runtimes.onnx_file import read_onnx
-from services.common.runtimes.rewrites.every import rewritten
+from services.common.runtimes.onnx_file import read_onnx, rewrite
 
 _RUNTIME = onnxruntime.__version__  # the service's own, so that what differs is the server
 VERSIONS = {"mosec": "0.9.8", "nvidia-pytriton": "0.7.0", "onnxruntime": _RUNTIME}
@@ -100,7 +99,7 @@ class Peers:
         wrk.install(self.folder / "wrk")
         file = read_onnx(self.int8)
         rewritten_file = self.folder / "int8.onnx"
-        onnx.save(rewritten(file.model) or file.model, rewritten_file)
+        onnx.save(rewrite(file.model) or file.model, rewritten_file)
         python, flags = self._python("mosec", "protobuf", "openvino"), ("--openvino", "--batch", "16")
         return _module(MOSEC_INT8, OVER_HTTP, python, "mosec", rewritten_file, *_MOSEC_FLAGS, *flags)
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.common.runtimes.calibration.agreement import measure
+from services.common.runtimes.calibrator import measure
 from services.common.runtimes.session import Feed, Session, rows
-from services.gan.generator_instances import open_instances, probe
+from services.gan.generator import Generator, probe
+from services.gan.image_model import open_generator
 from services.gan.settings import GanSettings
 from tandem.shared.models import Model
 
@@ -39,10 +40,9 @@ def open_bare_loop(model: Model, folder: Path, **settings: str) -> BareLoop:
     image = model.spec.image
     assert image is not None
     chosen = GanSettings.model_validate({"models_dir": folder, "models": [model.name], **settings})
-    generators = open_instances(model, image, chosen)
-    generator, calibrated = generators.instances[0], generators.calibrated
-    assert calibrated is not None, "the bare loop is the CPU's"
-    configuration = calibrated.configuration
+    opened = open_generator(model, image, chosen)
+    assert opened.calibration is not None, "the bare loop is the CPU's"
+    configuration = opened.configuration
     name = configuration.runtime + (" int8" if configuration.precision == "int8" else "")
-    sessions = calibrated.sessions[: configuration.num_instances]
-    return BareLoop(name, sessions, generator.feed(probe(image, LARGEST_BATCH)))
+    sessions = opened.sessions[: configuration.num_instances]
+    return BareLoop(name, sessions, Generator(sessions[0], image).feed(probe(image, LARGEST_BATCH)))

@@ -15,7 +15,7 @@ from services.common.batching.request import Slice
 from services.common.diversity.watch import DiversityWatch
 from services.common.images.encoding import to_uint8
 from services.common.runtimes.session import finite_parts
-from services.gan.batch_latents import BatchLatents, gan_library
+from services.gan.batch_latents import draw_batch, gan_library
 from services.gan.generator import Generator
 from services.gan.image_request import Part
 from tandem.shared.errors import ModelFault
@@ -38,12 +38,12 @@ class GeneratorBatches:
         self._generator = generator
         self._value_range = value_range
         self._watch = watch
-        self._latents = BatchLatents(gan_library())
+        self._library = gan_library()
 
     def __call__(self, batch: Sequence[Slice[Part, ImageSlice]]) -> list[ImageSlice | ModelFault]:
         """Return what each slice of the batch asks for, drawn in one pass; ModelFault where a pixel is not finite."""
         parts = [_part(one) for one in batch]
-        latents = self._latents.draw(parts)
+        latents = draw_batch(parts, self._library)
         images = self._generator.draw(latents)
         are_floats = [request.encoding == "float32" for request, _ in parts]
         levels = images if all(are_floats) else np.ascontiguousarray(to_uint8(images, self._value_range))

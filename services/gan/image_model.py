@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from runtime.loading_thread import in_loading_thread
@@ -12,70 +13,83 @@ from services.common.batching.batcher import Batcher
 from services.common.diversity.opening import open_watch
 from services.common.diversity.watch import DiversityWatch
 from services.common.images.received import ReceivedImages
-from services.common.runtimes.onnx_session import choose_providers, open_session
-from services.common.runtimes.providers import Provider
-from services.gan.api.description import model_message
+from services.common.runtimes.calibration_store import CalibrationStore
+from services.common.runtimes.configuration import Wish
+from services.common.runtimes.onnx_session import CPU, Provider, choose_providers, open_session
+from services.common.runtimes.opened import Int8File, OpenModel, open_calibrated, open_on_gpu
+from services.common.runtimes.openvino_session import sizes_up_to
+from services.common.runtimes.session import Feed, Session
 from services.gan.discriminator import Discriminator, DiscriminatorInputs, Verdict, discriminator_look
-from services.gan.generator import blank
+from services.gan.generator import Generator, blank, probe
 from services.gan.generator_batch import GeneratorBatches, ImageSlice
-from services.gan.generator_instances import GeneratorInstances, open_instances
 from services.gan.image_request import Part
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.settings import GanSettings
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.lock import COMPILING, hold_lock
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
 
 logger = logging.getLogger(__name__)
 
+# More images a pass cost a CPU about as much an image; and a burst of replies leaves cores without work. On a GPU an
+# image costs the less the more of them there are in a pass.
+_PREFERRED_ON_CPU = 16
+
 
 class ImageModel:
-    """One entry of the model repository, loaded; `description` is what ListModels says of it."""
+    """One entry of the model repository, loaded: `entry`, which `opened` runs."""
 
     def __init__(
         self,
-        model: Model,
+        entry: Model,
         image: ImageSpec,
-        generators: GeneratorInstances,
+        opened: OpenModel,
         discriminator: Discriminator | None,
         watch: DiversityWatch | None,
         settings: GanSettings,
         metrics: GanMetrics,
     ) -> None:
-        self.name = model.name
+        self.name = entry.name
+        self.entry = entry
         self.image = image
         self.watch = watch
         self.max_batch_size = settings.max_batch_size
         self.max_reply_bytes = settings.max_reply_bytes
-        self.generators = generators
-        self.fingerprint = generators.fingerprint
-        """The short name of all that the images' bits depend on besides the request."""
-        limits = replace(batch_limits(settings), preferred_batch_size=generators.preferred_batch_size)
+        self.opened = opened
+        self.generators = [Generator(session, image) for session in opened.sessions]
+        preferred = None if opened.calibration is None else _PREFERRED_ON_CPU
+        limits = replace(batch_limits(settings), preferred_batch_size=preferred)
         self.max_part_images = min(limits.max_batch_size, limits.max_request)
-        observer = BatcherMetrics(metrics, model.name, "generator")
-        passes = [GeneratorBatches(each, image.value_range, watch) for each in generators.instances]
-        name = f"{model.name}'s generator"
-        self.batcher: Batcher[Part, ImageSlice] = Batcher(name, passes, limits, observer, generators.num_spare)
+        observer = BatcherMetrics(metrics, entry.name, "generator")
+        passes = [GeneratorBatches(generator, image.value_range, watch) for generator in self.generators]
+        name = f"{entry.name}'s generator"
+        self.batcher: Batcher[Part, ImageSlice] = Batcher(name, passes, limits, observer, opened.num_spare)
         observer.watch(self.batcher)
         self.received_images = ReceivedImages(image, settings.max_decoded_bytes, settings.max_caller_share)
         self.judge: Batcher[DiscriminatorInputs, Verdict] | None = None
         self.feature_dim = 0
         if discriminator is not None:
-            observer = BatcherMetrics(metrics, model.name, "discriminator")
-            name = f"{model.name}'s discriminator"
+            observer = BatcherMetrics(metrics, entry.name, "discriminator")
+            name = f"{entry.name}'s discriminator"
             self.judge = Batcher(name, [discriminator.judge_batch], limits, observer)
             self.feature_dim = discriminator.feature_dim
             observer.watch(self.judge)
-        self.description = model_message(self, model)
+
+    @property
+    def fingerprint(self) -> str:
+        """The short name of all that the images' bits depend on besides the request."""
+        return self.opened.fingerprint
 
     @property
     def providers(self) -> list[str]:
         """The execution providers that really run the generator."""
-        return self.generators.instances[0].providers
+        return self.opened.sessions[0].providers
 
     @property
     def num_instances(self) -> int:
         """Copies of the generator, each with passes of its own."""
-        return len(self.generators.instances)
+        return len(self.generators)
 
     @property
     def parts(self) -> list[Batcher[Any, Any]]:
@@ -84,7 +98,7 @@ class ImageModel:
     def warm_up(self) -> None:
         """Run every copy of the generator once at each power of two up to the largest batch, and at that."""
         sizes = [2**n for n in range(self.max_batch_size.bit_length())] + [self.max_batch_size]
-        for generator in self.generators.instances:
+        for generator in self.generators:
             for size in sizes:
                 generator.draw(blank(self.image, size))
 
@@ -107,7 +121,7 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
     started = time.monotonic()
     image = _checked(model)
     model.verify_files()
-    generators = open_instances(model, image, settings)
+    opened = open_generator(model, image, settings)
     providers = choose_providers(settings.provider)
     discriminator = None
     if model.spec.discriminator is not None:
@@ -122,14 +136,14 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
             metrics.diversity,
             lambda: discriminator_look(_open_discriminator(model, image, providers, settings), image),
         )
-    loaded = ImageModel(model, image, generators, discriminator, watch, settings, metrics)
+    loaded = ImageModel(model, image, opened, discriminator, watch, settings, metrics)
     loaded.warm_up()
     metrics.report_providers(model.name, "generator", loaded.providers)
-    metrics.report_runtime(model.name, generators)
+    metrics.report_runtime(model.name, opened)
     if discriminator is not None:
         metrics.report_providers(model.name, "discriminator", discriminator.providers)
     seconds = time.monotonic() - started
-    logger.info("loaded %s in %.1f s: %s (%s)", model.name, seconds, generators.configuration.name, loaded.fingerprint)
+    logger.info("loaded %s in %.1f s: %s (%s)", model.name, seconds, opened.configuration.name, loaded.fingerprint)
     return loaded
 
 
@@ -140,6 +154,36 @@ def _checked(model: Model) -> ImageSpec:
     if spec.generator is None or spec.image is None or not spec.image.latent_dim:
         raise ModelError(f"{model.name}: model.toml needs generator, image.shape and image.latent_dim")
     return spec.image
+
+
+def open_generator(model: Model, spec: ImageSpec, settings: GanSettings) -> OpenModel:
+    """Open a model's generator, which draws `spec`. Raises ModelError, which names the file, or ProviderError."""
+    if model.spec.generator is None:
+        raise ModelError(f"{model.name}: has no generator")
+    path = model.path(model.spec.generator)
+    may_run_on_gpu = settings.runtime != "openvino" and settings.precision in ("auto", "float32")
+    try:
+        if may_run_on_gpu and choose_providers(settings.provider)[0] != CPU:
+            threads = settings.threads_per_instance or 1
+            opened = open_on_gpu(path, settings.provider, settings.num_instances, threads)
+            Generator(opened.sessions[0], spec)  # raises ModelError
+            return opened
+        return _open_on_cpu(path, model, spec, settings)
+    except ModelError as error:
+        raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def _open_on_cpu(path: Path, model: Model, spec: ImageSpec, settings: GanSettings) -> OpenModel:
+    wish = Wish.model_validate({name: getattr(settings, name) for name in Wish.model_fields})
+    int8 = model.spec.int8
+    form = None if int8 is None else Int8File(model.path(int8.generator), int8.rms_difference)
+
+    def probe_for(session: Session) -> Feed:
+        return Generator(session, spec).feed(probe(spec, sizes_up_to(settings.max_batch_size)[-1]))
+
+    store = CalibrationStore(cache_folder() / "calibrations")
+    with hold_lock(cache_folder() / "kernels" / COMPILING):  # the other service's compiler would disturb a calibration
+        return open_calibrated(path, wish, probe_for, store, form)
 
 
 def _open_discriminator(

@@ -44,20 +44,12 @@ _TAIL = np.array(
 _CENTRE_HALF_WIDTH = 0.5 - 0.02425
 
 
-class RandomWords:
-    """Words by image, in one run of the stream for a run of images. Used by one thread."""
-
-    def __init__(self) -> None:
-        self._philox = Philox()
-
-    def rows(
-        self, seed: int, domain: int, first_index: int, count: int, words_per_image: int
-    ) -> npt.NDArray[np.uint64]:
-        """Return the words [count, words_per_image] of images first_index to first_index + count - 1."""
-        blocks_per_image = -(-words_per_image // _WORDS_PER_BLOCK)
-        generator = self._philox.at((seed, 0), (first_index * blocks_per_image, domain))
-        words = generator.random_raw(count * blocks_per_image * _WORDS_PER_BLOCK)
-        return words.reshape(count, -1)[:, :words_per_image]
+def _random_words(seed: int, domain: int, first_index: int, count: int, words_per_image: int) -> npt.NDArray[np.uint64]:
+    """Return the words [count, words_per_image] of images first_index to first_index + count - 1."""
+    blocks_per_image = -(-words_per_image // _WORDS_PER_BLOCK)
+    generator = Philox().at((seed, 0), (first_index * blocks_per_image, domain))
+    words = generator.random_raw(count * blocks_per_image * _WORDS_PER_BLOCK)
+    return words.reshape(count, -1)[:, :words_per_image]
 
 
 def draw_latents(
@@ -72,12 +64,7 @@ def draw_latents(
     Values are normal, cut off at +-truncation if there is one: drawn from the part of the distribution that is left, so
     the same seed gives the same latent, drawn in.
     """
-    drawn = RandomWords().rows(seed, LATENT_DOMAIN, first_index, count, latent_dim)
-    return to_normal(drawn, truncation)
-
-
-def to_normal(words: npt.NDArray[np.uint64], truncation: float | None = None) -> npt.NDArray[np.float32]:
-    """Return the normal values that random words stand for, each by itself; see `draw_latents`."""
+    words = _random_words(seed, LATENT_DOMAIN, first_index, count, latent_dim)
     # 53 random bits each, strictly between 0 and 1.
     uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     if truncation is None:
@@ -89,7 +76,7 @@ def to_normal(words: npt.NDArray[np.uint64], truncation: float | None = None) ->
 
 def draw_labels(seed: int, first_index: int, count: int, num_classes: int) -> npt.NDArray[np.int64]:
     """Return the classes [count], each 0 to num_classes - 1, of images first_index to first_index + count - 1."""
-    drawn = RandomWords().rows(seed, LABEL_DOMAIN, first_index, count, 1)
+    drawn = _random_words(seed, LABEL_DOMAIN, first_index, count, 1)
     return (drawn[:, 0] % np.uint64(num_classes)).astype(np.int64)
 
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from runtime.metrics import BackendMetrics, DiversityMetrics
 from services.common.batching.batcher import Batcher
 from services.common.batching.observer import ENDS, End
-from services.gan.generator_instances import GeneratorInstances
+from services.common.runtimes.opened import OpenModel
 from tandem.shared.metrics import SECONDS_BUCKETS
 
 PARADIGM = "parallel"
@@ -56,15 +56,15 @@ class GanMetrics:
             registry=registry,
         )
 
-    def report_runtime(self, model: str, generators: GeneratorInstances) -> None:
+    def report_runtime(self, model: str, opened: OpenModel) -> None:
         """Say what runs a model's generator, and how fast it was found to be."""
-        configuration = generators.configuration
-        labels = (configuration.runtime, generators.version, configuration.precision, generators.instruction_set)
-        self.runtime.labels(model, *labels, generators.fingerprint).set(1)
-        if generators.calibrated is not None:
-            self.calibration.labels(model).set(generators.calibrated.calibration.seconds)
-        if generators.trial is not None:
-            for size, speed in generators.trial.samples_per_second.items():
+        configuration = opened.configuration
+        labels = (configuration.runtime, opened.version, configuration.precision, opened.instruction_set)
+        self.runtime.labels(model, *labels, opened.fingerprint).set(1)
+        if opened.calibration is not None:
+            self.calibration.labels(model).set(opened.calibration.seconds)
+        if opened.trial is not None:
+            for size, speed in opened.trial.samples_per_second.items():
                 self.calibrated.labels(model, str(size)).set(speed)
 
     def report_providers(self, model: str, network: str, providers: list[str]) -> None:

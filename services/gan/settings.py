@@ -6,8 +6,7 @@ from pydantic import Field, model_validator
 
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.settings import BackendSettings
-from services.common.runtimes.configuration import PrecisionChoice, RuntimeChoice
-from services.common.runtimes.providers import Choice
+from services.common.runtimes.configuration import PrecisionChoice, ProviderChoice, RuntimeChoice
 
 
 class GanSettings(BackendSettings):
@@ -25,7 +24,7 @@ class GanSettings(BackendSettings):
     models: list[str] = Field(["fashion-gan"], min_length=1)
     """Names of the models to load."""
 
-    provider: Choice = "auto"
+    provider: ProviderChoice = "auto"
     """ONNX Runtime's execution provider: auto takes CUDA where there is a device, else the CPU; if one that is named
     here is not available, the process does not start."""
 

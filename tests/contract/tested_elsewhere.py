@@ -15,7 +15,6 @@ TESTED_ELSEWHERE = {
         "services/gan/discriminator",
         "training/release/own_images",
     ),
-    "integration/services/gan/test_loading.py": ("services/gan/api/description",),
     "integration/tandem/cli/bench/test_run.py": ("tandem/cli/grouped",),
     "integration/tandem/cli/models/evaluation/test_evaluate.py": ("tandem/cli/models/evaluation/table",),
     "integration/tandem/cli/models/collapse/test_collapse.py": ("tandem/cli/models/collapse/report",),

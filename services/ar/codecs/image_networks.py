@@ -11,8 +11,8 @@ from services.ar.model.config import ModelConfig
 from services.ar.settings import ArSettings
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
+from services.common.runtimes.configuration import ProviderChoice
 from services.common.runtimes.onnx_session import choose_providers, open_session
-from services.common.runtimes.providers import Choice
 from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
 from tandem.shared.models import Model, ModelError
 from tandem.shared.step_costs import load_step_costs
@@ -70,7 +70,9 @@ def _check_fit(name: str, image: ImageSpec, tokens: ImageTokensSpec, config: Mod
         raise ModelError(f"{name}: max_context_tokens is {settings.max_context_tokens}, less than {wanted}")
 
 
-def _open(network: type[Network], path: Path, image: ImageSpec, tokens: ImageTokensSpec, choice: Choice) -> Network:
+def _open(
+    network: type[Network], path: Path, image: ImageSpec, tokens: ImageTokensSpec, choice: ProviderChoice
+) -> Network:
     session = open_session(path, choose_providers(choice), NUM_THREADS, choice)
     try:
         opened = network(session, image, tokens)

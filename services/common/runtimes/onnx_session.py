@@ -1,4 +1,4 @@
-"""ONNX Runtime: a model opened with the provider that really runs it.
+"""ONNX Runtime: which providers to ask for on this machine, and a model opened with the one that really runs it.
 
 The only file of the server that imports onnxruntime, and only once it is needed: a backend of text alone never does,
 which saves it 19 MB. Knows nothing of latents or images.
@@ -6,13 +6,17 @@ which saves it 19 MB. Knows nothing of latents or images.
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.cores import usable_cores
-from services.common.runtimes.providers import CPU, Choice, Provider, ProviderError, num_cuda_devices, wanted_providers
+from services.common.runtimes.configuration import ProviderChoice
 from services.common.runtimes.session import Array, Feed
+from tandem.shared.errors import ExpectedError
 from tandem.shared.models import ModelError
 
 if TYPE_CHECKING:
@@ -21,6 +25,50 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ERRORS_ONLY = 3
+
+Provider = tuple[str, dict[str, Any]]
+
+CPU: Provider = ("CPUExecutionProvider", {})
+CUDA: Provider = (
+    "CUDAExecutionProvider",
+    # The exhaustive search costs seconds for each new batch size; the arena would double at each extension.
+    {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"},
+)
+TENSORRT: Provider = ("TensorrtExecutionProvider", {})
+
+
+class ProviderError(ExpectedError):
+    """Expected error: the execution provider that was asked for cannot be had; the operator must choose another."""
+
+
+def wanted_providers(choice: ProviderChoice, available: Sequence[str], num_cuda_devices: int) -> list[Provider]:
+    """Return the providers to open a session with, best first; the CPU is always the last.
+
+    `available` is what ONNX Runtime was built with. Raises ProviderError for a choice that this machine cannot have.
+    """
+    if choice == "cpu":
+        return [CPU]
+    names = [name for name, _ in (TENSORRT, CUDA) if choice == "tensorrt" or name == CUDA[0]]
+    missing = [name for name in names if name not in available]
+    if choice == "auto":
+        return [CPU] if missing or not num_cuda_devices else [CUDA, CPU]
+    if missing:
+        raise ProviderError(f"provider: {choice!r} needs {', '.join(missing)}; onnxruntime has {', '.join(available)}")
+    if not num_cuda_devices:
+        raise ProviderError(f"provider: {choice!r} was asked for, but there is no NVIDIA driver or no device")
+    return [TENSORRT, CUDA, CPU] if choice == "tensorrt" else [CUDA, CPU]
+
+
+def num_cuda_devices() -> int:
+    """Return how many devices the NVIDIA driver sees; 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
 
 
 class OnnxSession:
@@ -41,7 +89,7 @@ class OnnxSession:
             raise ModelError(f"fails on {given}: {str(error).splitlines()[0]}") from error
 
 
-def choose_providers(choice: Choice) -> list[Provider]:
+def choose_providers(choice: ProviderChoice) -> list[Provider]:
     """Return the providers to ask for on this machine, and say so. Raises ProviderError."""
     import onnxruntime
 
@@ -62,7 +110,7 @@ def default_num_instances(providers: list[str]) -> int:
 
 
 def open_session(
-    path: Path, providers: list[Provider], num_threads: int, choice: Choice, content: bytes | None = None
+    path: Path, providers: list[Provider], num_threads: int, choice: ProviderChoice, content: bytes | None = None
 ) -> OnnxSession:
     """Open an ONNX file, or `content` in its place: the model of that file as it was read and perhaps rewritten.
 
@@ -87,7 +135,7 @@ def open_session(
     return session
 
 
-def _check_provider(got: list[str], wanted: str, choice: Choice) -> None:
+def _check_provider(got: list[str], wanted: str, choice: ProviderChoice) -> None:
     if wanted in got:
         return
     message = f"{wanted} could not be started; onnxruntime fell back to {', '.join(got)}, its log above says why"

@@ -139,7 +139,7 @@ class GanServicer:
 
     async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
         """Return the models that are loaded."""
-        return gan_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
+        return gan_pb2.ListModelsResponse(models=[describe(model) for model in self._worker.models])
 
     def _check_count(self, request: gan_pb2.SampleRequest) -> None:
         """Raises InvalidArgument, ReplyTooLarge for a count that a stream may have and one reply may not."""
@@ -157,6 +157,38 @@ class GanServicer:
         max_bytes = self._max_part_bytes if is_chosen else self._max_reply_bytes
         most = images_a_part(model.image, wanted.encoding, model.max_part_images, max_bytes)
         return check_int("images_per_message", request.images_per_message, 1, most) if is_chosen else most
+
+
+def describe(model: ImageModel) -> gan_pb2.Model:
+    """Return what ListModels says of a model and of what runs it."""
+    image, opened = model.image, model.opened
+    configuration, trial = opened.configuration, opened.trial
+    return gan_pb2.Model(
+        name=model.name,
+        licence=model.entry.spec.licence,
+        image_shape=image.shape,
+        latent_dim=image.latent_dim,
+        num_classes=len(image.class_names),
+        class_names=image.class_names,
+        value_range=image.value_range,
+        providers=model.providers,
+        max_batch_size=model.max_batch_size,
+        has_discriminator=model.judge is not None,
+        max_reply_bytes=model.max_reply_bytes,
+        runtime=gan_pb2.Runtime(
+            name=configuration.runtime,
+            version=opened.version,
+            precision=configuration.precision,
+            instruction_set=opened.instruction_set,
+            num_instances=configuration.num_instances,
+            threads_per_instance=configuration.threads_per_instance,
+            is_rewritten=configuration.is_rewritten,
+            batch_sizes=list(configuration.pass_seconds),
+            images_per_second=trial.samples_per_second if trial else {},
+            rms_difference=trial.rms_difference if trial else 0.0,
+        ),
+        fingerprint=model.fingerprint,
+    )
 
 
 def _timeline(call: Call) -> Timeline:

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "interface.h"
+
 namespace {
 
 // Philox-4x64 with ten rounds: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
@@ -61,14 +63,9 @@ double normal_quantile(double p) {
 
 }  // namespace
 
-extern "C" {
-
-struct Run {  // images first to first + count - 1 of a seed
-    uint64_t seed, first, count;
-};
-
-// `to` gets the latents [images, latent_dim] of all runs.
-void tandem_gan_latents(const Run* runs, uint64_t num_runs, uint64_t latent_dim, uint64_t domain, float* to) {
+// `where` gets the latents [images, latent_dim] of all runs, as floats.
+void tandem_gan_latents(const Run* runs, uint64_t num_runs, uint64_t latent_dim, uint64_t domain, void* where) {
+    float* to = static_cast<float*>(where);
     const uint64_t blocks_per_image = (latent_dim + 3) / 4;
     for (const Run* run = runs; run != runs + num_runs; ++run)
         for (uint64_t image = run->first; image != run->first + run->count; ++image)
@@ -81,10 +78,10 @@ void tandem_gan_latents(const Run* runs, uint64_t num_runs, uint64_t latent_dim,
             }
 }
 
-// `to` gets the classes [images], each below num_classes, of all runs.
-void tandem_gan_labels(const Run* runs, uint64_t num_runs, uint64_t num_classes, uint64_t domain, int64_t* to) {
+// `where` gets the classes [images], each below num_classes, of all runs, as integers of 64 bits.
+void tandem_gan_labels(const Run* runs, uint64_t num_runs, uint64_t num_classes, uint64_t domain, void* where) {
+    int64_t* to = static_cast<int64_t*>(where);
     for (const Run* run = runs; run != runs + num_runs; ++run)
         for (uint64_t image = run->first; image != run->first + run->count; ++image)
             *to++ = int64_t(block_of(run->seed, domain, image).words[0] % num_classes);
-}
 }

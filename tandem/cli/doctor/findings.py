@@ -23,7 +23,7 @@ from tandem.shared.errors import NotFound
 from tandem.shared.models import Model, ModelError, ModelRepository
 
 if TYPE_CHECKING:
-    from services.common.runtimes.calibration.store import Calibration
+    from services.common.runtimes.configuration import Calibration
 
 CPU_FEATURES = (
     *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
@@ -188,7 +188,7 @@ def calibrations(folder: Path) -> Iterator[Finding]:
     if find_spec("onnx") is None:
         return
     from services.common.machine import this_machine
-    from services.common.runtimes.calibration.store import CalibrationStore
+    from services.common.runtimes.calibration_store import CalibrationStore
     from services.common.runtimes.onnx_file import read_onnx
 
     store = CalibrationStore(cache_folder() / "calibrations")

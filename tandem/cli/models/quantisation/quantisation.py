@@ -15,13 +15,11 @@ from typing import Any
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from services.common.runtimes.calibration.agreement import difference
-from services.common.runtimes.onnx_session import open_session
-from services.common.runtimes.providers import CPU
+from services.common.runtimes.calibrator import difference
+from services.common.runtimes.onnx_session import CPU, open_session
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
 from services.common.runtimes.session import rows
-from services.gan.generator import Generator
-from services.gan.generator_instances import probe
+from services.gan.generator import Generator, probe
 from tandem.cli.models.quantisation.fid import FidMeter
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
@@ -97,7 +95,7 @@ def loss(model: Model, quantised: Path, *, meter: FidMeter, seeds: Sequence[int]
     return Loss(
         [meter.fid(first, spec, seed, num_images) for seed in seeds],
         [meter.fid(second, spec, seed, num_images) for seed in seeds],
-        difference(second.draw(latents), first.draw(latents)).rms,
+        difference(second.draw(latents), first.draw(latents)),
     )
 
 

@@ -19,6 +19,6 @@ def never_opened(*_: Any) -> None:
 
 
 if __name__ == "__main__":
-    image_model.open_instances = never_opened  # type: ignore[assignment]
+    image_model.open_generator = never_opened  # type: ignore[assignment]
     configure_logging("INFO")
     run_process(main(GanSettings.from_command_line("services.gan")))

@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 
 from benchmarks.runtimes.random_generators import Shape, write_random_generator
+from services.common.runtimes.onnx_file import rewrite
 from services.common.runtimes.openvino_session import is_installed, native_precisions
-from services.common.runtimes.rewrites.every import rewritten
 from services.gan.latents import draw_latents
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
@@ -71,7 +71,7 @@ async def test_it_draws_what_its_file_draws(models_dir, model, runtime, precisio
 
 @pytest.mark.parametrize(("model", "num_doublings"), [("nchw", 4), ("nhwc", 4), ("large", 5)])
 def test_all_of_its_convolutions_are_rewritten(models_dir, model, num_doublings):
-    faster = rewritten(onnx.load(models_dir / model / "generator.onnx"))
+    faster = rewrite(onnx.load(models_dir / model / "generator.onnx"))
     kinds = [node.op_type for node in faster.graph.node]
     assert "ConvTranspose" not in kinds
     assert kinds.count("DepthToSpace") == num_doublings + 1

@@ -9,8 +9,7 @@ import pytest
 from onnx import numpy_helper
 from prometheus_client import CollectorRegistry
 
-from services.common.runtimes.onnx_session import choose_providers, open_session
-from services.common.runtimes.providers import ProviderError, num_cuda_devices
+from services.common.runtimes.onnx_session import ProviderError, choose_providers, num_cuda_devices, open_session
 from services.gan.generator import Generator, Latents
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
@@ -75,7 +74,7 @@ async def test_instances_and_providers_are_as_asked_and_as_reported(folder):
     registry = CollectorRegistry()
     loaded = load(folder, registry, num_instances=3)
     assert loaded.num_instances == 3
-    assert list(loaded.description.providers) == ["CPUExecutionProvider"]
+    assert loaded.providers == ["CPUExecutionProvider"]
     for network in ("generator", "discriminator"):
         labels = {"model": "made", "network": network, "provider": "CPUExecutionProvider", "place": "0"}
         assert registry.get_sample_value("tandem_execution_provider_info", labels) == 1
@@ -199,6 +198,6 @@ async def test_cuda_draws_what_the_cpu_draws(folder):
     write_model_toml(folder, GREY, classes=True)
     latents = Latents(np.random.default_rng(0).standard_normal((64, LATENT_DIM)).astype(np.float32), np.arange(64) % 3)
     loaded = load(folder, provider="cuda", num_instances=0)
-    assert loaded.description.providers[0] == "CUDAExecutionProvider"
+    assert loaded.providers[0] == "CUDAExecutionProvider"
     assert loaded.num_instances == 1
     np.testing.assert_allclose(drawn(folder, latents, "cuda"), drawn(folder, latents), atol=1e-3)

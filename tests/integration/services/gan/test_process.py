@@ -14,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.harness.processes import free_port
-from services.common.runtimes.providers import num_cuda_devices
+from services.common.runtimes.onnx_session import num_cuda_devices
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tandem.shared.cache_folder import cache_folder
 from tests.integration.services.gan.tiny_onnx import write_model_toml

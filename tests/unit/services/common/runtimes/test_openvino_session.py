@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.runtimes import openvino_session
-from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
-from services.common.runtimes.onnx_session import open_session
+from services.common.runtimes.calibrator import MAX_RMS_DIFFERENCE, depends_on_batch, difference
+from services.common.runtimes.onnx_session import CPU, open_session
 from services.common.runtimes.openvino_session import (
     LARGEST_COMPILED,
     BatchPlan,
@@ -23,7 +23,6 @@ from services.common.runtimes.openvino_session import (
     sizes_up_to,
     unmeasured,
 )
-from services.common.runtimes.providers import CPU
 from services.common.runtimes.session import rows
 from tandem.shared.models import ModelError
 from tests.unit.services.common.runtimes.graphs import generator_model, latents, saved
@@ -108,7 +107,7 @@ def test_bits_are_the_same_in_any_batch(file, reference, precision):
     session = OpenVinoModel(file, precision, 2, 1).session(PLAN)
     assert depends_on_batch(session, latents(21), "image", range(1, 21)) is None
     (images,) = session.run(latents(21), ["image"])
-    assert difference(images, expected(reference, latents(21))).rms <= MAX_RMS_DIFFERENCE[precision]
+    assert difference(images, expected(reference, latents(21))) <= MAX_RMS_DIFFERENCE[precision]
 
 
 def test_sessions_that_run_at_the_same_time_do_not_disturb_each_other(file, reference):

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.proxy.binary import NoEnvoy
-from services.gan.generator_instances import open_instances
+from services.gan.image_model import open_generator
 from services.gan.settings import GanSettings
 from tandem.cli.doctor import findings
 from tandem.cli.doctor.findings import Finding
@@ -67,7 +67,7 @@ def test_calibrations_are_reported_once_each_with_what_disturbed_them(
     assert "not calibrated on this machine yet" in calibrations_of_tiny(tmp_path)[0].value
     for max_batch_size in (4, 8):  # which choose the same
         settings = GanSettings(runtime="onnxruntime", num_instances=2, max_batch_size=max_batch_size)
-        open_instances(model, model.spec.image, settings)
+        open_generator(model, model.spec.image, settings)
     (finding,) = calibrations_of_tiny(tmp_path)
     assert finding.value.startswith("onnxruntime float32, 2 x 1 threads")
     for path in (tmp_path / "cache" / "calibrations").glob("*.json"):

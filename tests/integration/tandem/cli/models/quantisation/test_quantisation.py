@@ -76,7 +76,7 @@ def test_a_model_that_bears_it_gets_the_form_and_its_loss_and_another_generator_
     for precision in ("int8", "float32"):
         settings = tiny_settings(models_dir, models=["fashion-gan"], precision=precision)
         loaded = load_image_model(model, settings, GanMetrics(new_registry()))
-        assert loaded.description.runtime.precision == precision
+        assert loaded.opened.configuration.precision == precision
     again = run(models_dir, reference)
     assert again.exit_code == 1
     assert "is in int8 already" in " ".join(again.output.split())

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from services.common.runtimes.rewrites.every import rewritten
+from services.common.runtimes.onnx_file import rewrite
 from services.common.runtimes.rewrites.narrow_convolution import rewrite_narrow_convolutions
 from tests.unit.services.common.runtimes.graphs import conv_model, generator_model, latents
 from tests.unit.services.common.runtimes.onnx_run import run
@@ -51,7 +51,7 @@ def test_what_does_not_fit_is_left_alone(name):
 
 def test_both_rewrites_of_one_generator():
     original = generator_model(has_last_convolution=True)
-    faster = rewritten(original)
+    faster = rewrite(original)
     kinds = [node.op_type for node in faster.graph.node]
     assert "ConvTranspose" not in kinds
     assert kinds.count("DepthToSpace") == 3

@@ -1,1 +1,0 @@
-"""Which way to run a model is the best on this machine: candidates, what they must agree with, how fast they are."""
