@@ -11,8 +11,7 @@ from typing import Any
 
 from benchmarks.harness.surroundings import describe_machine
 from tandem.measure.formats import NONE, decimals, number, quantity
-from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
-from tandem.measure.report.tables.writers import markdown_table
+from tandem.measure.report.tables import Cell, Row, Table, markdown_table, value_cell
 from tandem.measure.results.files import whole
 from tandem.measure.results.value import Value
 

@@ -17,7 +17,7 @@ import jinja2
 from benchmarks.harness.processes import ROOT
 from benchmarks.harness.results import bar_cells, page, read
 from tandem.measure import formats
-from tandem.measure.report.tables.table import value_cell
+from tandem.measure.report.tables import value_cell
 from tandem.measure.results.files import whole
 from tandem.measure.results.value import Value
 

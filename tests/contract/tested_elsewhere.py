@@ -76,11 +76,7 @@ TESTED_ELSEWHERE = {
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/servers/envoy",),
     "unit/tandem/cli/test_main.py": ("tandem/cli/command_line",),
     "unit/tandem/measure/quality/test_protocol.py": ("tandem/measure/quality/figure",),
-    "unit/tandem/measure/report/test_prose.py": ("tandem/measure/report/contests",),
-    "unit/tandem/measure/report/test_report.py": (
-        "tandem/measure/report/charts/studies",
-        "tandem/measure/report/tables/quality",
-    ),
+    "unit/tandem/measure/report/test_report.py": ("tandem/measure/report/charts/studies",),
     "unit/tandem/measure/studies/comparison/test_document.py": (
         "tandem/measure/studies/comparison/series",
         "tandem/measure/studies/figures",

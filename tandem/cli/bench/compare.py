@@ -26,9 +26,8 @@ from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.terminal_images import image_lines
 from tandem.measure.generator.requests.replies import Pixels
-from tandem.measure.report.prose import paragraphs
-from tandem.measure.report.tables.comparison import readme_table
-from tandem.measure.report.tables.writers import markdown_table
+from tandem.measure.report.prose import paragraphs, tables
+from tandem.measure.report.tables import markdown_table
 from tandem.measure.results.comparison import ALONE, Comparison, Settings
 from tandem.measure.results.files import check_writable
 from tandem.measure.scenario import Paradigm
@@ -197,8 +196,7 @@ def compare_to(
 def readme_text(document: Comparison) -> str:
     """Return a comparison under load as a Markdown table, and below it what the control and the audits say."""
     texts = [*paragraphs("comparison.control", document), *paragraphs("audits.text", document.audits)]
-    parts = (markdown_table(readme_table(document)), *texts)
-    return "\n\n".join(filter(None, parts))
+    return "\n\n".join((*map(markdown_table, tables("comparison.readme", document)), *texts))
 
 
 @grouped

@@ -44,8 +44,8 @@ def write_report(sources: Sources, out: Path, png_dir: Path, terminal: Terminal)
     """Write the report; return whether every document could be used. Raises ExpectedError and OSError."""
     need_packages("report", *REPORT_PACKAGES)
     from tandem.measure.report import report as page
-    from tandem.measure.report.story import tell
-    from tandem.measure.report.tables.writers import terminal_table
+    from tandem.measure.report.report import tell
+    from tandem.measure.report.tables import terminal_table
 
     if not sources.documents:
         reasons = "; ".join(f"{file.name}: {file.reason}" for file in sources.rejected) or "no .json files there"

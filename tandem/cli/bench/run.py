@@ -28,7 +28,7 @@ from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import generator, stopped_by_hand
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.slices import control_of, slice_of
-from tandem.measure.report.tables.load import sweep_table
+from tandem.measure.report.prose import tables
 from tandem.measure.results.files import check_writable, write_requests
 from tandem.measure.results.load import Document
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
@@ -225,5 +225,5 @@ async def _sweep(address: str, points: Sequence[tuple[str, Path, Scenario]], ter
             if document.is_partial:
                 code = INTERRUPTED if is_interrupted else FAILED
                 break
-    show(terminal, [sweep_table(runs)])
+    show(terminal, tables("load.sweep", runs))
     return code

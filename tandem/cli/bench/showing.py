@@ -4,12 +4,8 @@ from collections.abc import Iterable
 
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import printable
-from tandem.measure.report.prose import answers, paragraphs, problems
-from tandem.measure.report.tables.comparison import comparison_tables, race_table, work_table
-from tandem.measure.report.tables.load import result_table
-from tandem.measure.report.tables.studies import study_tables
-from tandem.measure.report.tables.table import Table
-from tandem.measure.report.tables.writers import terminal_table
+from tandem.measure.report.prose import answers, paragraphs, problems, tables
+from tandem.measure.report.tables import Table, terminal_table
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.header import Header
@@ -32,21 +28,21 @@ def tell_problems(document: Header, terminal: Terminal) -> None:
 
 def show_comparison(document: Comparison, terminal: Terminal) -> None:
     show(terminal, texts=paragraphs("comparison.headlines", document))
-    show(terminal, comparison_tables(document))
+    show(terminal, tables("comparison.tables", document))
     for text in paragraphs("comparison.small_print", document):
         terminal.out.print(printable(text), style="dim", markup=False)
 
 
 def show_race(document: Comparison, terminal: Terminal) -> None:
     show(terminal, texts=paragraphs("comparison.headlines", document))
-    show(terminal, [*([] if document.is_matched else [work_table(document)]), race_table(document)])
+    show(terminal, tables("comparison.race", document))
     _note(terminal, *paragraphs("comparison.race_note", document), *paragraphs("audits.text", document.audits))
 
 
 def show_study(document: Header, terminal: Terminal) -> None:
     """Show all but a comparison: its tables, what they say, how good the generator was, and what was wrong."""
     kind = document.kind
-    show(terminal, study_tables(document))
+    show(terminal, tables(f"{kind}.tables", document))
     if isinstance(document, Crossover):
         show(terminal, texts=paragraphs("crossover.capacities", document))
         for answer in answers(document):
@@ -60,7 +56,7 @@ def show_study(document: Header, terminal: Terminal) -> None:
 
 
 def show_run(document: Document, terminal: Terminal) -> None:
-    show(terminal, [result_table(document)])
+    show(terminal, tables("load.run", document))
     _note(terminal, *paragraphs("load.summary", document))
 
 

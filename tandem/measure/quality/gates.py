@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tandem.measure.report.tables.table import Cell, Row, Table
-from tandem.measure.report.tables.writers import markdown_table
+from tandem.measure.report.tables import Cell, Row, Table, markdown_table
 from tandem.shared.models import ModelRepository
 
 

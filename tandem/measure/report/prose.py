@@ -1,19 +1,24 @@
-"""Sentences: templates over documents, in templates/*.txt, a file for each kind. Computes nothing: `_VALUES` are what
-templates can ask for.
+"""Sentences and tables: templates over documents, in templates/*.txt, a file for each kind. Computes nothing: what
+templates can ask for is in `findings`, and in `_VALUES`.
 """
 
 import re
 from collections.abc import Iterable
 from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from tandem.measure import formats
-from tandem.measure.report import contests, contrasts, front, verdict
+from tandem.measure.report import findings
+from tandem.measure.report.tables import Cell, Table, read_tables, value_cell
 from tandem.measure.results.crossover import Crossover, FitPoint, FittedCurve
+from tandem.measure.results.distributions import PHASES
 from tandem.measure.results.growth import DraftPoint, DraftResult
 from tandem.measure.results.header import Header
+from tandem.measure.results.value import Value
 from tandem.measure.statistics.curve import curve_of
 from tandem.measure.studies.fit import capacity
 from tandem.measure.studies.growth.texts import TEXTS
@@ -29,14 +34,23 @@ class Answer(NamedTuple):
 
 def paragraphs(name: str, *values: Any) -> list[str]:
     """Return the paragraphs of a macro, such as "growth.caveats", each in one line; none where it says nothing."""
-    file, _, macro = name.partition(".")
-    text = getattr(_environment().get_template(f"{file}.txt").module, macro)(*values)
+    text = _render(environment(), name, values)
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
 
 
 def sentence(name: str, *values: Any) -> str:
     """Return all paragraphs of a macro as one."""
     return " ".join(paragraphs(name, *values))
+
+
+def tables(name: str, *values: Any) -> list[Table]:
+    """Return the tables of a macro, such as "growth.tables", that have a row."""
+    return list(read_tables(_render(environment(is_escaping=True), name, values)))
+
+
+def _render(templates: Environment, name: str, values: Any) -> str:
+    file, _, macro = name.partition(".")
+    return str(getattr(templates.get_template(f"{file}.txt").module, macro)(*values))
 
 
 def answers(found: Crossover) -> list[Answer]:
@@ -51,28 +65,27 @@ def problems(document: Header) -> list[str]:
 
 
 @cache
-def _environment() -> Environment:
+def environment(is_escaping: bool = False) -> Environment:
+    """Return where templates are; what documents say comes as it is, or escaped, as for the page and for tables."""
     loader = PackageLoader("tandem.measure.report", "templates")
-    # Plain text: the page escapes what it takes from here.
-    found = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
-    shows = {
-        name: getattr(formats, name)
-        for name in (
-            "number",
-            "count",
-            "share",
-            "seconds",
-            "quantity",
-            "two_digits",
-            "with_interval",
-            "ends",
-            "optional",
-        )
-    }
-    shows |= {"percent": "{:.0%}".format, "bits": formats.decimals(3), "hundredfold": formats.decimals(0, 100)}
-    found.filters |= shows | {"signed": "{:+,.3g}".format, "by": _by, "sound": _sound, "capitalise": _capitalise}
-    found.globals |= shows | _VALUES
+    found = Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=is_escaping,  # noqa: S701  plain text otherwise
+        finalize=_escape if is_escaping else None,
+    )
+    found.filters |= {name: value for name, value in _FINDINGS.items() if callable(value)} | _SHOWS | _FILTERS
+    found.globals |= _SHOWS | _VALUES
     return found
+
+
+def _escape(value: Any) -> Markup:
+    """Return a value as HTML, with nothing in it that could end a cell."""
+    if isinstance(value, Markup):
+        return value
+    return Markup(str(escape(value)).replace("|", "&#124;").replace("\n", "&#10;"))  # noqa: S704  escaped
 
 
 def _by(things: Iterable[Any], name: str) -> dict[str, Any]:
@@ -88,6 +101,21 @@ def _capitalise(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
+def _get(things: Iterable[Any], path: str) -> list[Any]:
+    """Return a field of each thing, of None None."""
+    return [None if thing is None else attrgetter(path)(thing) for thing in things]
+
+
+def _cell(value: Any, show: formats.Show = str) -> str | Cell:
+    """Return the cell of a value with its interval, of a number, or of what is not known."""
+    return value_cell(value, show) if isinstance(value, Value) else formats.optional(value, show)
+
+
+def _cells(values: Iterable[Any], show: formats.Show = str) -> Markup:
+    """Return cells beside each other."""
+    return Markup(" | ").join(_escape(_cell(value, show)) for value in values)
+
+
 def _most_off(curve: FittedCurve) -> FitPoint:
     return max(curve.points, key=lambda point: abs(point.relative_residual))
 
@@ -99,18 +127,20 @@ def _ranked_drafts(points: Iterable[DraftPoint]) -> tuple[tuple[DraftPoint, Draf
     return ranked[0], ranked[-1]
 
 
+_NAMES = ("number", "count", "share", "factor", "seconds", "milliseconds", "quantity", "two_digits", "with_interval")
+_SHOWS: dict[str, Any] = {name: getattr(formats, name) for name in (*_NAMES, "ends", "optional")}
+_SHOWS |= {"percent": "{:.0%}".format, "bits": formats.decimals(3), "hundredfold": formats.decimals(0, 100)}
+_FILTERS = {"signed": "{:+,.3g}".format, "by": _by, "sound": _sound, "capitalise": _capitalise}
+_FILTERS |= {"get": _get, "cell": _cell, "cells": _cells}
+_FINDINGS = {name: value for name, value in vars(findings).items() if not name.startswith("_")}
 _VALUES: dict[str, Any] = {
-    **{name: getattr(contests, name) for name in ("contest_groups", "latency_ratios", "cost_ratios", "between")},
-    **{name: getattr(contests, name) for name in ("RESOLVED_LATENCY", "RESOLVED_COST")},
-    **{name: getattr(contrasts, name) for name in ("contrast", "least_difference", "ratio_of")},
-    **{name: getattr(front, name) for name in ("wait_of", "cpu_of", "fid_of", "tokenizer_fid", "name_of")},
-    **{name: getattr(front, name) for name in ("of_paradigm", "fewest_steps", "AS_GOOD")},
-    **{name: getattr(capacity, name) for name in ("tried", "LEAST_REQUESTS")},
-    "verdict": verdict.Verdict,
-    "verdicts": verdict.verdicts,
-    "VIEWS": verdict.VIEWS,
+    **_FINDINGS,
+    **{name: getattr(capacity, name) for name in ("tried", "is_met", "is_telling", "LEAST_REQUESTS")},
+    "Cell": Cell,
+    "PHASES": PHASES,
     "TEXTS": TEXTS,
     "curve_of": curve_of,
+    "decimals": formats.decimals,
     "most_off": _most_off,
     "ranked_drafts": _ranked_drafts,
 }

@@ -5,35 +5,32 @@ import binascii
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from tandem.measure import formats
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.drawing import draw_svg, save_pngs
 from tandem.measure.report.charts.load import cost_chart, load_charts
 from tandem.measure.report.charts.quality import KEY, quality_chart
-from tandem.measure.report.charts.studies import fit_charts, growth_charts, law_chart
+from tandem.measure.report.charts.studies import fit_charts, growth_charts, law_chart, modes_between
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
-from tandem.measure.report.front import points_of
-from tandem.measure.report.prose import answers, paragraphs
+from tandem.measure.report.findings import of_paradigm, points_of
+from tandem.measure.report.prose import answers, environment, paragraphs, tables
 from tandem.measure.report.sources import Sources, matched_runs
-from tandem.measure.report.story import QUESTION, tell
-from tandem.measure.report.tables.comparison import comparison_tables, phase_table, terms_table
-from tandem.measure.report.tables.load import run_table
-from tandem.measure.report.tables.quality import quality_tables
-from tandem.measure.report.tables.studies import modes_between, study_tables
+from tandem.measure.report.tables import Table
+from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import whole
+from tandem.measure.results.steps import Steps
 
 _MAX_PIXELS = 4_000_000
 _LOAD_KEYS = ("open", "closed", "goodput", "compared")
 # For whoever looks closer, in the page alone.
 _WITHOUT_PNG = ("cdf-alone", "cdf-load", "fit-unit", "growth-prefill")
-_TABLES = (comparison_tables, phase_table, quality_tables, run_table, study_tables, terms_table)
+QUESTION = "What does it cost to draw an image in sequence, and what does it buy?"
 
 
 def write_report(sources: Sources, html_file: Path, png_folder: Path) -> list[Path]:
@@ -63,15 +60,16 @@ def charts_of(sources: Sources) -> list[Chart | Stack]:
 
 def page(sources: Sources, charts: Sequence[Chart | Stack]) -> str:
     """Return the HTML. Whatever comes from a document is escaped, by the template or in the charts."""
-    loader = PackageLoader("tandem.measure.report", "templates")
-    html = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    shows = {"count": formats.count, "number": formats.number, "optional": formats.optional, "percent": "{:.0%}".format}
-    html.filters |= {**shows, "with_code": _with_code}
-    html.globals |= shows | {table.__name__: table for table in _TABLES}
-    html.globals |= {"answers": answers, "rewrite_png": rewrite_png, "paragraphs": paragraphs, "svg": _svg}
+    html = environment(is_escaping=True).overlay()
+    html.filters = {**html.filters, "with_code": _with_code}
     growth, first = sources.growth, first_chart(charts)
     keys = [chart.key for chart in charts]
     rendered: str = html.get_template("page.html").render(
+        answers=answers,
+        paragraphs=paragraphs,
+        rewrite_png=rewrite_png,
+        svg=_svg,
+        tables=tables,
         question=QUESTION,
         sources=sources,
         story=tell(sources),
@@ -84,6 +82,47 @@ def page(sources: Sources, charts: Sequence[Chart | Stack]) -> str:
         style=Markup(files("tandem.measure.report").joinpath("templates", "style.css").read_text()),  # noqa: S704  our own
     )
     return rendered
+
+
+@dataclass(frozen=True)
+class Story:
+    """`sentences` answer the question, each begins with what of it; `gains` shows what sequence buys, `missing` says
+    what they lack, and why; `warnings` come before all, loudly.
+    """
+
+    sentences: tuple[str, ...]
+    missing: tuple[str, ...]
+    warnings: tuple[str, ...]
+    gains: Table | None = None
+
+
+def tell(sources: Sources) -> Story:
+    """Return what the first screen tells: what of these documents answers the question."""
+    warnings = tuple(paragraphs("answer.warnings", sources))
+    document = sources.steps or sources.comparison
+    if document is None:
+        return Story((), tuple(paragraphs("answer.nothing")), warnings)
+    if isinstance(document, Comparison) and not document.is_matched:
+        costs, left_out = paragraphs("answer.unmatched", document)
+        return Story((costs,), (left_out,), warnings, tables("comparison.different_work", document)[0])
+    points = points_of(sources)
+    first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
+    pair = None if first is None or second is None else (first, second)
+    load = document.settings.load if isinstance(document, Steps) else document.settings
+    capacities = [] if sources.crossover is None else sources.crossover.capacities
+    # Where open loops had the same objective.
+    brackets = {
+        capacity.model: (capacity.low_per_second, capacity.high_per_second)
+        for capacity in capacities
+        if capacity.slo_seconds == load.slo_seconds
+    }
+    machine = document.machine if document.is_local else None
+    sentences = paragraphs("answer.sentences", points, pair, machine, load.slo_seconds, brackets)
+    if sentences and sources.comparison is not None:
+        sentences[1:1] = paragraphs("answer.terms", sources.comparison)
+    missing = paragraphs("answer.missing", points, document, capacities, bool(sentences))
+    gains = [] if pair is None else tables("quality.gains", *pair, document.class_names, sources.comparison)
+    return Story(tuple(sentences), tuple(missing), warnings, *gains)
 
 
 def first_chart(charts: Sequence[Chart | Stack]) -> Chart | None:

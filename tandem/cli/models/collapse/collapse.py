@@ -29,7 +29,7 @@ from tandem.cli.use.terminal_images import show_image
 from tandem.client import AsyncTandemClient
 from tandem.client.images import Images
 from tandem.measure.meters.metrics_page import Page, read
-from tandem.measure.report.tables.writers import terminal_table
+from tandem.measure.report.tables import terminal_table
 from tandem.shared.models import ModelRepository
 
 if TYPE_CHECKING:  # brings onnxruntime, which the other commands need not wait for

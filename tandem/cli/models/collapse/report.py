@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from tandem.client.images import grid
 from tandem.measure.formats import count
-from tandem.measure.report.tables.table import Cell, Row, Table
+from tandem.measure.report.tables import Cell, Row, Table
 
 PADDING = 2
 CAPTION_HEIGHT = 14

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tandem.measure.formats import count, decimals
-from tandem.measure.report.tables.quality import views_table
-from tandem.measure.report.tables.table import Cell, Row, Table
-from tandem.measure.report.tables.writers import markdown_table
+from tandem.measure.report.prose import tables as written
+from tandem.measure.report.tables import Cell, Row, Table, markdown_table
 from tandem.measure.results.quality import Nearness
 
 _ROWS = {
@@ -37,7 +36,7 @@ _CLASS_COLUMNS = {
 def evaluation_text(found: dict[str, Any]) -> str:
     """Return the record `found` (evaluation.json) as tables in Markdown, ready for a model card."""
     seen = (found["name"], found["name"], Nearness.model_validate(found["views"]))
-    tables = [_summary(found), views_table([seen]), _classes(found)]
+    tables = [_summary(found), *written("quality.views", [seen]), _classes(found)]
     if found["own_verdict"]:
         tables.insert(1, _own_verdict(found["own_verdict"], found["gates"]))
     return "\n\n".join((*(markdown_table(table, is_padded=True) for table in tables), _small_print(found)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tandem.measure.report.tables.table import Columns, Table, table_of
+from tandem.measure.report.tables import Row, Table
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,12 @@ def _first_unequal(left: np.ndarray, right: np.ndarray) -> int | None:
     return None if len(left) == len(right) else length
 
 
-_COLUMNS: Columns[Agreement] = {
-    "requests": lambda each: each.kind,
-    "replica": lambda each: each.address,
-    "sent": lambda each: each.sent,
-    "identical": lambda each: f"{each.share_text} of {each.num_requests}",
-    "first difference": lambda each: each.first_difference,
-    "logprobs": lambda each: each.logprobs_share_text,
-}
-
-
 def agreement_table(paradigm: str, model: str, agreements: Sequence[Agreement]) -> Table:
     """Return one row for each kind of request, replica, and sending alone or beside others."""
     title = f"{model}, {paradigm}: outputs against those of the first replica, sent alone"
-    return table_of(title, agreements, _COLUMNS, lambda each: not each.is_whole)
+    rows = []
+    for found in agreements:
+        identical = f"{found.share_text} of {found.num_requests}"
+        cells = (found.kind, found.address, found.sent, identical, found.first_difference, found.logprobs_share_text)
+        rows.append(Row(cells, is_bad=not found.is_whole))
+    return Table(("requests", "replica", "sent", "identical", "first difference", "logprobs"), rows, title)

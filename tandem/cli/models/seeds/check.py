@@ -17,7 +17,7 @@ from tandem.cli.models.seeds.subjects import Subject, subject_of
 from tandem.cli.terminal import Terminal
 from tandem.client import AsyncTandemClient, NotReachable, ResourceExhausted
 from tandem.measure.quality.drawing import served_model
-from tandem.measure.report.tables.writers import terminal_table
+from tandem.measure.report.tables import terminal_table
 from tandem.shared.errors import ExpectedError
 
 AT_A_TIME = 192

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tandem.measure.formats import count, quantity, two_digits
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style
-from tandem.measure.report.front import fid_of, front, tokenizer_fid, wait_of
+from tandem.measure.report.findings import fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value

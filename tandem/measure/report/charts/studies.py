@@ -1,25 +1,75 @@
 """Charts of studies: curves with intervals over the variable, and over them what was fitted."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tandem.measure.formats import quantity
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
-from tandem.measure.report.tables.studies import GenerationMode
+from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth, LineFit, StepFit
 from tandem.measure.results.steps import Steps
+from tandem.measure.results.value import Value
+from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import curve_of
 from tandem.measure.statistics.knee import step_time
+from tandem.measure.studies.growth.texts import TEXTS
 
 _NUM_POINTS = 60
+_ONE = Value(value=1.0, count=1)
 _KINDS: dict[str, tuple[Role, Style]] = {
     "sequential": ("sequential", "points"),
     "drafts, text that repeats itself": ("neutral", "points"),
     "drafts, new text": ("neutral", "hollow"),
     "parallel": ("parallel", "points"),
 }
+
+
+@dataclass(frozen=True)
+class GenerationMode:
+    """`outputs_per_pass`: tokens that a pass of the model brings to one request, in the mean; of an image that is
+    drawn in one pass, the tokens that the sequential model needs for one. `speed`: relative to the sequential mode.
+    """
+
+    kind: str
+    name: str
+    workload: str
+    outputs_per_pass: float
+    speed: Value
+
+
+def modes_between(growth: Growth, comparison: Comparison | None) -> list[GenerationMode]:
+    """Return what was measured between one output a pass of the model and all in one pass; without drafts there is
+    nothing between, and so nothing to show. Texts and images are different workloads, so each mode is compared with
+    the sequential one of its own.
+    """
+    modes = []
+    for point in growth.drafts:
+        text, (first, *others) = TEXTS[point.text], point.results
+        workload = f"{text}, {quantity(point.concurrency, 'stream')}"
+        modes.append(GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE))
+        for result in others:
+            name, tokens = f"sequential, {result.server.label}", result.tokens_per_message.value
+            modes.append(GenerationMode(f"drafts, {text}", name, workload, tokens, result.ratio))
+    return [*modes, *_image_modes(comparison)] if modes and comparison is not None else modes
+
+
+def _image_modes(comparison: Comparison) -> list[GenerationMode]:
+    """Return the two modes of making an image, asked for by one caller; none if the comparison does not hold both."""
+    steps = next((model.tokens_per_image for model in comparison.models if model.tokens_per_image), None)
+    waits: dict[Paradigm, float] = {
+        mode.paradigm: mode.alone.latency.p50.value
+        for mode in comparison.modes
+        if mode.delivery == "unary" and mode.alone is not None and mode.alone.latency.p50 is not None
+    }
+    if steps is None or len(waits) < 2:
+        return []
+    speed = Value(value=waits["sequential"] / waits["parallel"], count=1)
+    parts: tuple[tuple[Paradigm, float, Value], ...] = (("sequential", 1.0, _ONE), ("parallel", steps, speed))
+    return [GenerationMode(name, name, "an image, alone", outputs, times) for name, outputs, times in parts]
 
 
 def _over(points: Iterable[Any], x: str, y: str, name: str, style: Style, scale: float = 1.0) -> Series:

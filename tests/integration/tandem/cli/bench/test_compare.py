@@ -12,7 +12,7 @@ import pytest
 
 from tandem.ar.v1 import ar_pb2
 from tandem.measure import formats
-from tandem.measure.report.tables.comparison import work_table
+from tandem.measure.report.prose import tables
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import read_as
 from tandem.shared.errors import ResourceExhausted
@@ -138,7 +138,7 @@ async def test_different_work_is_measured_each_for_itself(
     assert "better by" not in told
     # A text of so many tokens brings so many outputs a second.
     by_name = {mode["name"]: mode["curve"][0]["images_per_second"]["value"] for mode in document["modes"]}
-    (_, *rows) = work_table(read_as(file, Comparison)).rows
+    (_, *rows) = tables("comparison.different_work", read_as(file, Comparison))[0].rows
     assert str(rows[1].cells[1]).startswith(f"{formats.number(64 * by_name['sequential unary'])} tokens")
     assert str(rows[1].cells[2]).startswith(f"{formats.number(by_name['parallel unary'])} images")
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tandem.measure.report.prose import paragraphs, problems, sentence
-from tandem.measure.report.tables.comparison import comparison_tables, race_table, readme_table, work_table
-from tandem.measure.report.tables.load import result_table, sweep_table
-from tandem.measure.report.tables.studies import study_tables
-from tandem.measure.report.tables.table import Table
-from tandem.measure.report.tables.writers import markdown_table
-from tandem.measure.results.comparison import Comparison
-from tandem.measure.results.files import Result
-from tandem.measure.results.load import Document
+from tandem.measure.report.prose import paragraphs, problems, sentence, tables
+from tandem.measure.report.tables import markdown_table
 from tandem.measure.studies.fit.capacity import capacity
 from tests.unit.tandem.measure.report.pages import check_golden
 from tests.unit.tandem.measure.report.variants import runs, variants
@@ -30,6 +23,7 @@ TABLED = (
     "run, of texts",
 )
 BOTH = "at the 2 loads measured from 1/s to 100/s"
+TABLES = {"comparison": ("tables", "race", "readme"), "load": ("run",)}
 MACROS = {
     "comparison": ("headlines", "small_print", "terms", "race_note"),
     "crossover": ("capacities", "explanation", "caveats"),
@@ -38,16 +32,6 @@ MACROS = {
     "colocation": ("explanation",),
     "load": ("summary",),
 }
-
-
-def tables_of(document: Result) -> list[Table]:
-    match document:
-        case Comparison():
-            work = [] if document.is_matched else [work_table(document)]
-            return [*work, *comparison_tables(document), race_table(document), readme_table(document)]
-        case Document():
-            return [result_table(document)]
-    return study_tables(document)
 
 
 def test_all_sentences() -> None:
@@ -62,8 +46,11 @@ def test_all_tables() -> None:
     parts = []
     for name, document in variants().items():
         if name in TABLED:
-            parts += [f"== {name}", *(f"{table.title}\n{markdown_table(table)}" for table in tables_of(document))]
-    parts.append(markdown_table(sweep_table(list(runs()))))
+            parts.append(f"== {name}")
+            for macro in TABLES.get(document.kind, ("tables",)):
+                found = tables(f"{document.kind}.{macro}", document)
+                parts += [f"{table.title}\n{markdown_table(table)}" for table in found]
+    parts += map(markdown_table, tables("load.sweep", list(runs())))
     check_golden("tables.md", "\n".join(parts) + "\n")
 
 

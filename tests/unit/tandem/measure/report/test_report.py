@@ -13,10 +13,9 @@ import pytest
 
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.load import load_charts
-from tandem.measure.report.report import charts_of, write_report
+from tandem.measure.report.report import charts_of, tell, write_report
 from tandem.measure.report.report import page as html
 from tandem.measure.report.sources import Sources, matched_runs, read_sources
-from tandem.measure.report.story import tell
 from tandem.measure.results.files import Result
 from tests.unit.tandem.measure.report.pages import Page, check_golden
 from tests.unit.tandem.measure.report.variants import on_machine, runs, variants

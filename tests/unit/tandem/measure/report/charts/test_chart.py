@@ -6,7 +6,7 @@ import pytest
 
 from tandem.measure.report.charts.chart import Row, Series, Stack, log_ticks
 from tandem.measure.report.charts.times import _cdf, first_output_chart
-from tandem.measure.report.tables.comparison import phase_table
+from tandem.measure.report.prose import tables
 from tandem.measure.results.distributions import Histogram
 from tests.unit.tandem.measure.report.conftest import a_comparison
 
@@ -16,9 +16,9 @@ STACK = Stack("phases", "t", [Row("a", "sequential", {"decode": 0.06, "queue": 0
 def test_parts_stand_in_the_order_of_a_request_s_life_and_sum_to_the_whole() -> None:
     assert [name for name, *_ in STACK.parts] == ["queue", "decode", "outside"]
     assert sum(shares[0] for *_, shares in STACK.parts) == pytest.approx(100.0)
-    table = phase_table(STACK)
-    assert table.heads == ("mean, ms", "queue", "decode", "outside", "sum")
-    assert table.rows[0].cells == ("a", "10", "60", "30", "100")
+    (table,) = tables("charts.phase_table", STACK)
+    assert table.heads == ["mean, ms", "queue", "decode", "outside", "sum"]
+    assert [cell.text for cell in table.rows[0].whole_cells] == ["a", "10", "60", "30", "100"]
 
 
 def test_a_point_s_title_has_its_figures_and_how_sure_they_are() -> None:

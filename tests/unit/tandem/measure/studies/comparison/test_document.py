@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.measure.report.contrasts import least_difference
+from tandem.measure.report.findings import least_difference
 from tandem.measure.report.prose import problems
 from tandem.measure.results.comparison import Comparison, Contrast
 from tandem.measure.results.files import read_as, write_document

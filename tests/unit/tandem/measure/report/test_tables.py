@@ -3,8 +3,7 @@
 from rich.console import Console
 
 from tandem.measure.formats import number
-from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
-from tandem.measure.report.tables.writers import markdown_table, terminal_table
+from tandem.measure.report.tables import Cell, Row, Table, markdown_table, terminal_table, value_cell
 from tandem.measure.results.value import Value
 
 HOSTILE = "[red]|<b>\x1b[31m"
