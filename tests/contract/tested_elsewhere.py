@@ -64,7 +64,7 @@ TESTED_ELSEWHERE = {
     "unit/services/ar/compute/cuda/test_triton_forward.py": ("services/ar/compute/cuda/flags",),
     "unit/services/ar/compute/native/test_kernel.py": (
         "tandem/shared/compiled/opening",
-        "services/ar/compute/native/headers",
+        "services/ar/compute/native/interface",
     ),
     "unit/services/ar/compute/torch/test_transformer.py": ("services/ar/model/huggingface/tensors",),
     "unit/services/ar/model/gguf/test_checkpoint.py": ("services/ar/model/gguf/config",),

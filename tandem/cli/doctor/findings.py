@@ -140,7 +140,7 @@ def _native_kernel() -> Finding:
         library = open_kernel(cache_folder() / "kernels")
     except LibraryUnavailable as error:
         return Finding("native kernel", f"none, sequential models run as torch has them, far slower: {error}", False)
-    return Finding("native kernel", f"runs, for {library.tandem_instruction_set().decode()}", True)
+    return Finding("native kernel", f"runs, for {library.instruction_set}", True)
 
 
 def _http2() -> Finding:

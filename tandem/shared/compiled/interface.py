@@ -20,6 +20,7 @@ _TYPES: dict[Any, str] = {
     ctypes.c_uint32: "uint32_t",
     ctypes.c_int64: "int64_t",
     ctypes.c_uint64: "uint64_t",
+    ctypes.c_float: "float",
     ctypes.c_double: "double",
     ctypes.c_char_p: "const char*",
     ctypes.c_void_p: "void*",
@@ -27,6 +28,11 @@ _TYPES: dict[Any, str] = {
 
 HEADER = "interface.h"
 """Under this name the sources of a library include it."""
+
+
+def typed(kind: type[Any], name: str) -> type[Any]:
+    """Return `kind`, an address or a number, for a field that C++ has with the type `name`."""
+    return type(kind.__name__, (kind,), {"type_in_cpp": name})
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,14 @@ def _enumeration(kind: type, underlying: str) -> str:
 def _structure(kind: type[Structure], is_live: bool) -> str:
     fields: Any = kind._fields_
     form = "    std::atomic<{}> {}{{}};" if is_live else "    {} {}{{}};"
-    lines = (form.format(_type(each), name) for name, each in fields)
+    lines = (form.format(*_member(type_, name)) for name, type_ in fields)
     size = f"static_assert(sizeof({kind.__name__}) == {ctypes.sizeof(kind)});"
     return "\n".join((f"struct {kind.__name__} {{", *lines, "};", size))
+
+
+def _member(kind: Any, name: str) -> tuple[str, str]:
+    is_array = issubclass(kind, ctypes.Array)
+    return (_type(kind._type_), f"{name}[{kind._length_}]") if is_array else (_type(kind), name)
 
 
 def _prototype(name: str, result: Any, *arguments: Any) -> str:
@@ -93,6 +104,8 @@ def _prototype(name: str, result: Any, *arguments: Any) -> str:
 def _type(kind: Any) -> str:
     if kind in _TYPES:
         return _TYPES[kind]
+    if hasattr(kind, "type_in_cpp"):
+        return str(kind.type_in_cpp)
     if issubclass(kind, Structure):
         return str(kind.__name__)
     pointed = kind._type_

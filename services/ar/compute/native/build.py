@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from services.ar.compute.native.interface import INTERFACE
 from tandem.shared.compiled.recipe import Recipe
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -60,7 +61,7 @@ def kernel_recipe(level: str | None = None, machine: str | None = None) -> Recip
     """Return how the kernel is compiled: for this architecture, and by default the best level of this machine."""
     machine, level = machine or platform.machine(), level or usable_levels(machine)[0]
     flags = (*_FLAGS, *levels_of(machine)[level].flags)
-    return Recipe("the kernel", f"step-{machine}-{level}", _SOURCES, ("step.cpp",), flags)
+    return Recipe("the kernel", f"step-{machine}-{level}", _SOURCES, ("step.cpp",), flags, interface=INTERFACE)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ import weakref
 from array import array
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from services.ar.compute.memory import empty
-from services.ar.compute.native.headers import LANES, headers
-from services.ar.compute.native.library import open_kernel
+from services.ar.compute.native.interface import LANES, Row, Samples, Sampling, Step
+from services.ar.compute.native.library import Kernel, open_kernel
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import FINE_POSITIONS, CacheDtype, Parameters, layer_cache
 from services.ar.compute.runner import Computed, Sampled, Wanted, allowed_bits
@@ -37,7 +36,7 @@ class History:
         params = sequence.params
         self._bias_ids = array("i", params.logit_bias.keys())
         self._biases = array("f", params.logit_bias.values())
-        self._sampling = headers.Sampling(
+        self._sampling = Sampling(
             temperature=params.temperature,
             top_p=params.top_p,
             min_p=params.min_p,
@@ -82,7 +81,7 @@ class Rows:
         self._wanted = wanted.rows
         self._held: list[object] = [histories]  # what addresses point to
         num_rows = len(wanted.rows)
-        self._rows = (headers.Row * num_rows)()
+        self._rows = (Row * num_rows)()
         sequence = history = None
         for row, of_step, place in zip(self._rows, wanted.rows, wanted.places, strict=True):
             if history is None or of_step.sequence is not sequence:
@@ -95,7 +94,7 @@ class Rows:
         self._alternative_logprobs = (ctypes.c_float * (num_rows * self._columns))()
         answers = (self._token_ids, self._logprobs, self._alternative_ids, self._alternative_logprobs)
         addresses = [ctypes.addressof(answer) for answer in answers]
-        self.struct = headers.Samples(
+        self.struct = Samples(
             num_rows, wanted.num_output_tokens, self._columns, ctypes.addressof(self._rows), *addresses
         )
 
@@ -113,7 +112,7 @@ class Rows:
         alternatives = map(Alternative, self._alternative_ids[found], self._alternative_logprobs[found])
         return SampledToken(self._token_ids[place], self._logprobs[place], tuple(alternatives))
 
-    def _fill(self, row: Any, history: History, wanted: LogitsRow, place: int, num_tokens: int) -> None:
+    def _fill(self, row: Row, history: History, wanted: LogitsRow, place: int, num_tokens: int) -> None:
         params = wanted.params
         row.sampling = history.address
         row.logits_row = place
@@ -158,7 +157,7 @@ class NativeForward:
     def __init__(
         self,
         parameters: Parameters,
-        kernel: ctypes.CDLL,
+        kernel: Kernel,
         *,
         cache_dtype: CacheDtype,
         num_blocks: int,
@@ -189,13 +188,13 @@ class NativeForward:
     @property
     def kernel_digest(self) -> str:
         """Hexadecimal SHA-256 of the kernel's file."""
-        with open(self._kernel._name, "rb") as file:
+        with open(self._kernel.file, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def start(self) -> None:
-        self._engine = self._kernel.tandem_open(ctypes.byref(self._model), self._num_threads)
+        self._engine = self._kernel.functions.open(ctypes.byref(self._model), self._num_threads)
         # Not at exit: a process that dies may be in the middle of a step.
-        weakref.finalize(self, self._kernel.tandem_close, self._engine).atexit = False
+        weakref.finalize(self, self._kernel.functions.close, self._engine).atexit = False
         enlarging = threading.Timer(_SMALL_PAGES_SECONDS, _enlarge_pages, [weakref.ref(self._parameters)])
         enlarging.daemon = True
         enlarging.start()
@@ -205,7 +204,7 @@ class NativeForward:
         return 0
 
     def __call__(self, layout: Layout) -> Computed:
-        is_finite = self._run(layout, headers.Samples())
+        is_finite = self._run(layout, Samples())
         return Computed(self._logits[: len(layout.logits_indices), : self._vocab_size], is_finite)
 
     def sample(self, layout: Layout, wanted: Wanted) -> Sampled:
@@ -213,7 +212,7 @@ class NativeForward:
         is_finite = self._run(layout, rows.struct)
         return Sampled(rows.tokens(), is_finite)
 
-    def _run(self, layout: Layout, samples: Any) -> list[bool]:
+    def _run(self, layout: Layout, samples: Samples) -> list[bool]:
         num_rows, num_logits = len(layout.token_ids), len(layout.logits_indices)
         if self._max_logits_rows < num_logits:
             self._logits = empty((num_logits, self._model.head.num_outputs), _FLOAT)
@@ -224,8 +223,8 @@ class NativeForward:
         arrays = [array("i", values) for values in columns]
         addresses = (values.buffer_info()[0] for values in arrays)
         is_finite = array("B", b"\1" * num_rows)
-        step = headers.Step(num_rows, num_logits, *addresses, self._logits.ctypes.data, is_finite.buffer_info()[0])
-        self._kernel.tandem_run(self._engine, ctypes.byref(step), ctypes.byref(samples))
+        step = Step(num_rows, num_logits, *addresses, self._logits.ctypes.data, is_finite.buffer_info()[0])
+        self._kernel.functions.run(self._engine, ctypes.byref(step), ctypes.byref(samples))
         return list(map(bool, is_finite))
 
 
@@ -250,7 +249,7 @@ def open_native(
         raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
     kernel = open_kernel(cache_folder() / "kernels")
     parameters = Parameters(checkpoint, dtype, max_context_tokens, report, kernel, fine_positions, num_threads)
-    name, megabytes = kernel.tandem_instruction_set().decode(), parameters.num_bytes // 10**6
+    name, megabytes = kernel.instruction_set, parameters.num_bytes // 10**6
     form = "native kernel for %s, %d threads, %d MB of weights, keys and values in %s"
     logger.info(form, name, num_threads, megabytes, cache_dtype)
     return NativeForward(

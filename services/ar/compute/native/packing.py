@@ -1,6 +1,5 @@
 """Lays weights out as the kernel reads them; the layouts are described in matrix.h."""
 
-import ctypes
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from services.ar.compute.memory import empty, floats
-from services.ar.compute.native.headers import LANES, headers
+from services.ar.compute.native.interface import LANES, MAX_PARTS, Format, Matrix, Part, Rows
+from services.ar.compute.native.library import Kernel
 from services.ar.model.arrays import FLOATS, Array, Shape
 from services.ar.model.quantised import (
     GROUP,
@@ -31,17 +31,7 @@ STORED = "stored"
 _WEIGHTS_AT_ONCE = 2 * WEIGHTS_AT_ONCE  # packing makes less of them, and each piece takes some time of Python's
 _UNIT = 32  # inputs and outputs are filled up to multiples of it
 
-
-_FORMATS = {
-    "float32": headers.kFloat32,
-    "bfloat16": headers.kBfloat16,
-    "float16": headers.kFloat16,
-    "int8": headers.kInt8,
-    "int6": headers.kInt6,
-    "int5": headers.kInt5,
-    "int4": headers.kInt4,
-    "q4_0": headers.kQ40,
-}
+_FORMATS = {format_.name.lower(): format_ for format_ in Format}
 _RECORDS = {"int8": (8, 1), "int6": (6, 2), "int5": (5, 2), "int4": (4, 2), "q4_0": (4, 1)}
 """For each panel and group of a format of few bits the vectors of 64 bytes and of 16 scales, as matrix.h has them."""
 Bounds = tuple[int, int]
@@ -61,10 +51,8 @@ class PackedPart:
     scales: Array | None
     num_outputs: int
 
-    def struct(self) -> Any:
-        return headers.Part(
-            _address(self.data), _address(self.scales), _FORMATS[self.format], self.num_outputs // _UNIT
-        )
+    def struct(self) -> Part:
+        return Part(address_of(self.data), address_of(self.scales), _FORMATS[self.format], self.num_outputs // _UNIT)
 
 
 @dataclass(frozen=True)
@@ -78,10 +66,10 @@ class PackedMatrix:
     def num_bytes(self) -> int:
         return sum(part.data.nbytes + (0 if part.scales is None else part.scales.nbytes) for part in self.parts)
 
-    def struct(self, bias: Array | None = None) -> Any:
-        parts = (headers.Part * headers.kMaxParts)(*(part.struct() for part in self.parts))
+    def struct(self, bias: Array | None = None) -> Matrix:
+        parts = (Part * MAX_PARTS)(*(part.struct() for part in self.parts))
         num_outputs = sum(part.num_outputs for part in self.parts)
-        return headers.Matrix(parts, None if bias is None else bias.ctypes.data, self.num_inputs, num_outputs)
+        return Matrix(parts, address_of(bias), self.num_inputs, num_outputs)
 
 
 def call_at_once(function: Callable[[Bounds], None], arguments: Iterable[Bounds]) -> None:
@@ -92,7 +80,7 @@ def call_at_once(function: Callable[[Bounds], None], arguments: Iterable[Bounds]
 def pack(
     parts: list[Weights],
     dtype: str,
-    kernel: ctypes.CDLL,
+    kernel: Kernel,
     alternate: bool = False,
     call_each: CallEach = call_at_once,
     allocate: Allocate = empty,
@@ -168,7 +156,7 @@ def _tensors(format_: str, num_outputs: int, num_inputs: int, allocate: Allocate
 class _Packer:
     """Packs rows of `parts` into `packed`: nothing of a matrix but what is packed is ever in memory as a whole."""
 
-    kernel: ctypes.CDLL
+    kernel: Kernel
     parts: list[Weights]
     packed: PackedPart
     num_inputs: int
@@ -194,11 +182,11 @@ class _Packer:
         whole = [None if tensor is None else _fill(np.ascontiguousarray(tensor), missing) for tensor in tensors]
         num_turns = len(self.parts) if self.alternate else 1
         sizes = (rows.shape[0] + missing, rows.shape[1], first, turn, num_turns, self.num_inputs)
-        to = _address(packed.data), _address(packed.scales)
-        self.kernel.tandem_pack(headers.Rows(*map(_address, whole), *sizes, _FORMATS[packed.format], *to))
+        to = address_of(packed.data), address_of(packed.scales)
+        self.kernel.functions.pack(Rows(*map(address_of, whole), *sizes, _FORMATS[packed.format], *to))
 
 
-def _address(array: Array | None) -> int | None:
+def address_of(array: Array | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 

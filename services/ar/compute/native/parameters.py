@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar
+from typing import Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from services.ar.compute.memory import LargePages, floats, zeros
-from services.ar.compute.native.headers import LANES, headers
-from services.ar.compute.native.packing import PackedMatrix, pack, pack_bias
+from services.ar.compute.native.interface import LANES, CacheFormat, Layer, Matrix, Model
+from services.ar.compute.native.library import Kernel
+from services.ar.compute.native.packing import PackedMatrix, address_of, pack, pack_bias
 from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
@@ -21,7 +22,6 @@ from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters
 
 CacheDtype: TypeAlias = Literal["float32", "float16", "int8"]
-_FORMATS = {"float32": headers.kFloatCache, "float16": headers.kHalfCache, "int8": headers.kByteCache}
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,16 @@ FINE_POSITIONS = 48
 rounding. It is a rule of positions alone, so no output depends on what runs beside it, on cuts or on caches."""
 ALL_POSITIONS = 2**31 - 1
 _ALTERNATING = "mlp.gate_up"
+# A layer's parts, in the order of `interface.Layer`.
+_NORMS = (
+    "attention_norm",
+    "mlp_norm",
+    "attention.query_norm",
+    "attention.key_norm",
+    "attention_output_norm",
+    "mlp_output_norm",
+)
+_MATRICES = ("attention.qkv", "attention.out", "mlp.gate_up", "mlp.down")
 
 
 class Parameters:
@@ -70,7 +80,7 @@ class Parameters:
         dtype: str,
         num_positions: int,
         report: Callable[[float], None],
-        kernel: ctypes.CDLL,
+        kernel: Kernel,
         fine_positions: int = FINE_POSITIONS,
         num_threads: int = 1,
     ) -> None:
@@ -111,11 +121,11 @@ class Parameters:
         block_size: int,
         max_rows: int,
         max_context_tokens: int,
-    ) -> Any:
+    ) -> Model:
         """Return the kernel's view of weights and of each layer's cache. `self` and the caches must outlive it."""
         config = self.config
-        self._layers = (headers.Layer * config.num_layers)(*(self._layer(i, cache) for i, cache in enumerate(caches)))
-        return headers.Model(
+        self._layers = (Layer * config.num_layers)(*(self._layer(i, cache) for i, cache in enumerate(caches)))
+        return Model(
             num_layers=config.num_layers,
             num_heads=config.num_heads,
             num_kv_heads=config.num_kv_heads,
@@ -123,7 +133,7 @@ class Parameters:
             hidden_size=config.hidden_size,
             num_blocks=num_blocks,
             block_size=block_size,
-            cache_format=_FORMATS[cache_dtype],
+            cache_format=CacheFormat[cache_dtype.upper()],
             max_rows=max_rows,
             max_context_tokens=max_context_tokens,
             fine_positions=self._fine_positions,
@@ -136,37 +146,22 @@ class Parameters:
             head=self._matrix("embedding" if config.ties_embeddings else "head"),
         )
 
-    def _layer(self, index: int, cache: LayerCache) -> Any:
+    def _layer(self, index: int, cache: LayerCache) -> Layer:
         prefix, local = f"layers.{index}.", "local_" * self.config.is_local(index)
-        return headers.Layer(
-            attention_norm=self._address(f"{prefix}attention_norm.weight"),
-            mlp_norm=self._address(f"{prefix}mlp_norm.weight"),
-            query_norm=self._address(f"{prefix}attention.query_norm.weight"),
-            key_norm=self._address(f"{prefix}attention.key_norm.weight"),
-            attention_output_norm=self._address(f"{prefix}attention_output_norm.weight"),
-            mlp_output_norm=self._address(f"{prefix}mlp_output_norm.weight"),
-            cos=self._address(f"{local}cos"),
-            sin=self._address(f"{local}sin"),
-            sliding_window=self.config.window(index) or 0,
-            qkv=self._matrix(f"{prefix}attention.qkv"),
-            out=self._matrix(f"{prefix}attention.out"),
-            gate_up=self._matrix(f"{prefix}mlp.gate_up"),
-            down=self._matrix(f"{prefix}mlp.down"),
-            keys=_data(cache.keys),
-            values=_data(cache.values),
-            key_scales=_data(cache.key_scales),
-            value_scales=_data(cache.value_scales),
+        return Layer(
+            *(self._address(f"{prefix}{norm}.weight") for norm in _NORMS),
+            self._address(f"{local}cos"),
+            self._address(f"{local}sin"),
+            self.config.window(index) or 0,
+            *(self._matrix(f"{prefix}{name}") for name in _MATRICES),
+            *map(address_of, (cache.keys, cache.values, cache.key_scales, cache.value_scales)),
         )
 
-    def _matrix(self, name: str) -> Any:
+    def _matrix(self, name: str) -> Matrix:
         return self._matrices[name].struct(self._vectors.get(f"{name}.bias"))
 
     def _address(self, name: str) -> int | None:
-        return _data(self._vectors.get(name))
-
-
-def _data(array: Array | None) -> int | None:
-    return None if array is None else array.ctypes.data
+        return address_of(self._vectors.get(name))
 
 
 _TASKS_A_THREAD = 4

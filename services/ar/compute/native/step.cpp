@@ -7,7 +7,6 @@
 
 #include "attention/attention.h"
 #include "elementwise.h"
-#include "model.h"
 #include "products/matmul.h"
 #include "products/panels.h"
 #include "sampling/sampler.h"
@@ -47,8 +46,8 @@ class Engine {
   void run(const Step& step, const Samples& samples) {
     team_.begin();
     switch (model_.cache_format) {
-      case kHalfCache: forward<FloatCache<Half>>(step); break;
-      case kByteCache: forward<ByteCache>(step); break;
+      case CacheFormat::float16: forward<FloatCache<Half>>(step); break;
+      case CacheFormat::int8: forward<ByteCache>(step); break;
       default: forward<FloatCache<float>>(step);
     }
     sampler_.run(team_, samples, step.logits, model_.head.num_outputs,
@@ -225,13 +224,13 @@ class Engine {
   void normalise_rows(int num_rows, const float* weight, const Matrix& next) {
     each_row(num_rows, [&](int row) {
       normalise(row_of(hidden_, row), weight, model_.norm_eps, model_.hidden_size, row_of(normed_, row));
-      if (next.has_bytes()) quantise(activations(normed_), row, next);
+      if (has_bytes(next)) quantise(activations(normed_), row, next);
     });
   }
 
   // hidden += w * x, normalised where there is a norm
   void add_to_hidden(const Matrix& w, std::vector<float>& x, const float* norm, int num_rows) {
-    if (w.has_bytes()) each_row(num_rows, [&](int row) { quantise(activations(x), row, w); });
+    if (has_bytes(w)) each_row(num_rows, [&](int row) { quantise(activations(x), row, w); });
     std::vector<float>& target = norm == nullptr ? hidden_ : normed_;
     multiply(team_, w, activations(x), num_rows, [&](int row, int pair, Floats low, Floats high) {
       float* to = row_of(target, row) + pair * 2 * kLanes;
@@ -268,26 +267,21 @@ class Engine {
 
 }  // namespace tandem
 
-extern "C" {
-
 const char* tandem_instruction_set() { return tandem::kInstructionSet; }
 
 // Any thread may call it, also for rows of one matrix at a time.
-void tandem_pack(const tandem::Rows* rows) { tandem::pack(*rows); }
+void tandem_pack(const Rows* rows) { tandem::pack(*rows); }
 
-tandem::Engine* tandem_open(const tandem::Model* model, int num_threads) {
-  return new tandem::Engine(*model, num_threads);
-}
+void* tandem_open(const Model* model, int32_t num_threads) { return new tandem::Engine(*model, num_threads); }
 
-void tandem_run(tandem::Engine* engine, const tandem::Step* step, const tandem::Samples* samples) {
-  engine->run(*step, *samples);
+void tandem_run(void* engine, const Step* step, const Samples* samples) {
+  static_cast<tandem::Engine*>(engine)->run(*step, *samples);
 }
 
 // Sample from logits [][stride] that were computed elsewhere, all of them finite.
-void tandem_sample(const float* logits, int64_t stride, const tandem::Samples* samples, int32_t num_threads) {
+void tandem_sample(const float* logits, int64_t stride, const Samples* samples, int32_t num_threads) {
   tandem::Team team(num_threads);
   tandem::Sampler(num_threads).run(team, *samples, logits, stride, [](int) { return true; });
 }
 
-void tandem_close(tandem::Engine* engine) { delete engine; }
-}
+void tandem_close(void* engine) { delete static_cast<tandem::Engine*>(engine); }

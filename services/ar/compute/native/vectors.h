@@ -31,12 +31,14 @@
 #include <cstring>
 #include <limits>
 
+#include "interface.h"
+
 // Of loops over the registers of a tile: rolled up, they would be memory.
 #define TANDEM_UNROLL _Pragma("GCC unroll 8")
 
 namespace tandem {
 
-constexpr int kLanes = 16;
+constexpr int kLanes = lanes;
 typedef uint16_t Half;  // the bits of an IEEE half
 
 }  // namespace tandem

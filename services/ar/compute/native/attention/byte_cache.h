@@ -126,8 +126,8 @@ inline void score(const ByteCache& cache, const Panels& panels, const Activation
     Floats sums[kQueries];
     TANDEM_UNROLL for (int q = 0; q < kQueries; q++) sums[q] = Floats{};
     Panel keys{cache.keys_of(panel), cache.key_scales_of(panel), cache.keys_of(next), cache.key_scales_of(next)};
-    if (queries.has_fine(0, kQueries)) add_panel<kQueries, kInt8, true, true>(keys, cache.width, queries, 0, sums);
-    else add_panel<kQueries, kInt8, false, true>(keys, cache.width, queries, 0, sums);
+    if (queries.has_fine(0, kQueries)) add_panel<kQueries, Format::int8, true, true>(keys, cache.width, queries, 0, sums);
+    else add_panel<kQueries, Format::int8, false, true>(keys, cache.width, queries, 0, sums);
     TANDEM_UNROLL for (int q = 0; q < kQueries; q++) store(scores + q * stride + position, sums[q]);
   }
 }

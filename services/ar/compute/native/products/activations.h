@@ -73,7 +73,7 @@ inline void quantise(const Activations& x, int row, int num_inputs, bool has_hal
   }
 }
 inline void quantise(const Activations& x, int row, const Matrix& w) {
-  quantise(x, row, w.num_inputs, w.has_halves());
+  quantise(x, row, w.num_inputs, has_halves(w));
 }
 
 }  // namespace tandem

@@ -19,7 +19,7 @@ struct Tile {
 // Tiles that use weights as fast as memory brings them leave it to the processor to ask for the next ones: it does so
 // better than prefetches that are far ahead, which pay where there is more to compute (measured on Zen 4).
 template <int kRows, Format kFormat>
-constexpr bool kAwaitsMemory = kRows == 1 || (kRows <= 4 && kFormat == kInt8);
+constexpr bool kAwaitsMemory = kRows == 1 || (kRows <= 4 && kFormat == Format::int8);
 
 // One panel after another: the sums of both would not all stay in registers.
 template <int kRows, Format kFormat, bool kFine>
@@ -41,15 +41,15 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
 
 template <Format kFormat>
 inline Floats load_as(const uint8_t* from) {
-  if constexpr (kFormat == kBfloat16) return load_bfloat16(reinterpret_cast<const uint16_t*>(from));
-  if constexpr (kFormat == kFloat16) return load(reinterpret_cast<const Half*>(from));
+  if constexpr (kFormat == Format::bfloat16) return load_bfloat16(reinterpret_cast<const uint16_t*>(from));
+  if constexpr (kFormat == Format::float16) return load(reinterpret_cast<const Half*>(from));
   return load(reinterpret_cast<const float*>(from));
 }
 
 // The products of kRows rows of values: one order of summation for each output, whatever kRows is.
 template <int kRows, Format kFormat>
 TANDEM_APART void float_tile(const Part& w, int num_inputs, int pair, const float* values, Floats (*sums)[2]) {
-  constexpr int kBytes = kLanes * (kFormat == kFloat32 ? 4 : 2);
+  constexpr int kBytes = kLanes * (kFormat == Format::float32 ? 4 : 2);
   constexpr int kSides = 2 * kRows <= kMaxSums ? 2 : 1;  // at a time, so that the sums stay in registers
   size_t panel_bytes = size_t(num_inputs) * kBytes;
   TANDEM_UNROLL for (int first = 0; first < 2; first += kSides) {
@@ -79,11 +79,11 @@ inline void float_tile_of(int num_rows, const Part& w, int num_inputs, int pair,
 template <int kRows, bool kFine>
 inline Tile<kRows> quantised_tile_of(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
   switch (w.format) {
-    case kInt4: return quantised_tile<kRows, kInt4, kFine>(w, num_inputs, pair, x, row);
-    case kInt5: return quantised_tile<kRows, kInt5, kFine>(w, num_inputs, pair, x, row);
-    case kInt6: return quantised_tile<kRows, kInt6, kFine>(w, num_inputs, pair, x, row);
-    case kInt8: return quantised_tile<kRows, kInt8, kFine>(w, num_inputs, pair, x, row);
-    default: return quantised_tile<kRows, kQ40, kFine>(w, num_inputs, pair, x, row);
+    case Format::int4: return quantised_tile<kRows, Format::int4, kFine>(w, num_inputs, pair, x, row);
+    case Format::int5: return quantised_tile<kRows, Format::int5, kFine>(w, num_inputs, pair, x, row);
+    case Format::int6: return quantised_tile<kRows, Format::int6, kFine>(w, num_inputs, pair, x, row);
+    case Format::int8: return quantised_tile<kRows, Format::int8, kFine>(w, num_inputs, pair, x, row);
+    default: return quantised_tile<kRows, Format::q4_0, kFine>(w, num_inputs, pair, x, row);
   }
 }
 
@@ -127,9 +127,9 @@ inline void float_rows(const Part& w, int pair, int num_inputs, const float* val
     const float* first = values + size_t(row) * num_inputs;
     Floats sums[kMaxFloatRows][2];
     switch (w.format) {
-      case kFloat16: float_tile_of<kFloat16>(count, w, num_inputs, pair, first, sums); break;
-      case kBfloat16: float_tile_of<kBfloat16>(count, w, num_inputs, pair, first, sums); break;
-      default: float_tile_of<kFloat32>(count, w, num_inputs, pair, first, sums);
+      case Format::float16: float_tile_of<Format::float16>(count, w, num_inputs, pair, first, sums); break;
+      case Format::bfloat16: float_tile_of<Format::bfloat16>(count, w, num_inputs, pair, first, sums); break;
+      default: float_tile_of<Format::float32>(count, w, num_inputs, pair, first, sums);
     }
     outputs.take(row, count, sums);
     row += count;
@@ -145,7 +145,7 @@ inline void multiply(Team& team, const Matrix& w, const Activations& x, int num_
       while (pair >= before + w.parts[number].num_pairs) before += w.parts[number++].num_pairs;
       const Part& part = w.parts[number];
       Outputs<Use> outputs{w.bias == nullptr ? nullptr : w.bias + 2 * pair * kLanes, pair, use};
-      if (!w.has_bytes()) float_rows(part, pair - before, w.num_inputs, x.values, num_rows, outputs);
+      if (!has_bytes(w)) float_rows(part, pair - before, w.num_inputs, x.values, num_rows, outputs);
       else quantised_rows<kMaxRows>(part, pair - before, w.num_inputs, x, 0, num_rows, outputs);
     }
   });

@@ -21,28 +21,28 @@ TANDEM_INLINED inline void unrolled(const Body& body) {
 template <Format kFormat, int kHalf, int kQuad>
 inline Weights quad_of(const uint8_t* data, Weights both) {
   Weights nibbles = bits_at<-4 * kHalf>(both, 15);
-  if constexpr (kFormat == kInt5) return either(nibbles, bits_at<4 - kQuad - 4 * kHalf>(load_weights(data + 256), 16));
-  if constexpr (kFormat == kInt6)
+  if constexpr (kFormat == Format::int5) return either(nibbles, bits_at<4 - kQuad - 4 * kHalf>(load_weights(data + 256), 16));
+  if constexpr (kFormat == Format::int6)
     return either(nibbles, bits_at<4 - 2 * kQuad>(load_weights(data + 256 + 64 * kHalf), 48));
   return nibbles;
 }
 
 // Quads of products with weights of the format that one sum of NarrowDots has room for.
 constexpr int most_dots(Format format) {
-  int most_weight = format == kInt5 ? 31 : format == kInt6 ? 63 : 15;
+  int most_weight = format == Format::int5 ? 31 : format == Format::int6 ? 63 : 15;
   return kMostNarrow / (2 * 127 * most_weight);
 }
 
 // Sums of a row's products with a group of one panel: few that do not wait for each other, or more if they need room.
 template <int kRows, Format kFormat>
-constexpr int kChains = std::max(kRows <= 2 ? 2 : 1, kFormat == kInt5 && most_dots(kFormat) < 8 ? 2 : 1);
+constexpr int kChains = std::max(kRows <= 2 ? 2 : 1, kFormat == Format::int5 && most_dots(kFormat) < 8 ? 2 : 1);
 
 // sums[r][chain] += the products of a group of one panel with kRows rows of inputs, `stride` bytes apart.
 template <int kRows, Format kFormat>
 TANDEM_INLINED inline void add_group(const uint8_t* data, const int8_t* inputs, size_t stride,
                                      Ints (&sums)[kRows][kChains<kRows, kFormat>]) {
   constexpr int kLast = kChains<kRows, kFormat> - 1;
-  if constexpr (kFormat == kInt8) {
+  if constexpr (kFormat == Format::int8) {
     unrolled<8>([&](auto quad) TANDEM_INLINED {
       Weights weights = centred(load_weights(data + 64 * quad));
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
@@ -71,13 +71,13 @@ TANDEM_INLINED inline void add_group(const uint8_t* data, const int8_t* inputs, 
 // The same for one half of a group of int6, which has a scale of its own.
 template <int kRows, int kHalf>
 TANDEM_INLINED inline void add_half(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows]) {
-  constexpr int kQuads = std::min(4, most_dots(kInt6));
+  constexpr int kQuads = std::min(4, most_dots(Format::int6));
   unrolled<4 / kQuads>([&](auto part) TANDEM_INLINED {
     NarrowDots dots[kRows];
     TANDEM_UNROLL for (int r = 0; r < kRows; r++) dots[r] = {sums[r]};
     unrolled<kQuads>([&](auto number) TANDEM_INLINED {
       constexpr int kQuad = kQuads * part + number;
-      Weights weights = quad_of<kInt6, kHalf, kQuad>(data, load_weights(data + 64 * kQuad));
+      Weights weights = quad_of<Format::int6, kHalf, kQuad>(data, load_weights(data + 64 * kQuad));
       TANDEM_UNROLL for (int r = 0; r < kRows; r++)
         dots[r].template add<4 * kHalf + kQuad>(weights, inputs + r * stride);
     });
@@ -99,8 +99,8 @@ template <int kRows, Format kFormat, bool kFine, bool kPrefetch>
 TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const Activations& x, int row,
                                      Floats (&added)[kRows]) {
   constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
-  constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5 || kFormat == kQ40;
-  constexpr bool kHasOffset = !kHasSignedWeights && kFormat == kInt8;
+  constexpr bool kHasMinima = kFormat == Format::int4 || kFormat == Format::int5 || kFormat == Format::q4_0;
+  constexpr bool kHasOffset = !kHasSignedWeights && kFormat == Format::int8;
   size_t num_groups = num_inputs / kGroup, stride = num_inputs, place = size_t(row) * num_groups;
   const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
   const int8_t* upper_bytes = kFine ? x.upper_bytes + size_t(row) * num_inputs : bytes;
@@ -113,7 +113,7 @@ TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const A
         __builtin_prefetch(panel.next_data + group * kGroupBytes + 64 * line, 0, 2);
       __builtin_prefetch(panel.next_scales + group * kGroupScales, 0, 2);
     }
-    if constexpr (kFormat == kInt6) {
+    if constexpr (kFormat == Format::int6) {
       unrolled<2>([&](auto half) TANDEM_INLINED {
         Ints sums[kRows] = {};
         if constexpr (kFine) {
@@ -138,7 +138,7 @@ TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const A
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][0] += x.offsets[place + r * num_groups + group];
       add_group<kRows, kFormat>(data, inputs, stride, sums);
       Floats scale = load(scales), minimum;
-      if constexpr (kHasMinima) minimum = kFormat == kQ40 ? scale * -kQ40Middle : load(scales + 16);
+      if constexpr (kHasMinima) minimum = kFormat == Format::q4_0 ? scale * -kQ40Middle : load(scales + 16);
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
         size_t at = place + r * num_groups + group;
         Ints sum = sums[r][0];

@@ -1,6 +1,6 @@
 // What a token is sampled by, and what that does to a row's logits: bias, penalties, masks.
 //
-// headers.py reads the structs. Tokens that are no outputs are passed over.
+// Tokens that are no outputs are passed over.
 #pragma once
 
 #include <algorithm>
@@ -10,39 +10,6 @@
 #include "lanes.h"
 
 namespace tandem {
-
-// Of one sequence, the same for all its rows; ranges as in ar.proto.
-struct Sampling {
-  double temperature;
-  double top_p;
-  double min_p;
-  uint64_t seed;
-  uint64_t choice;
-  int32_t top_k;         // 0: all
-  int32_t top_logprobs;  // -1: no log-probability is wanted
-  int32_t has_penalties;
-  float repetition_penalty;
-  float presence_penalty;
-  float frequency_penalty;
-  int32_t num_biases;
-  const int32_t* bias_ids;
-  const float* biases;
-};
-
-struct Row {
-  const Sampling* sampling;
-  int32_t logits_row;  // of the logits
-  int32_t position;    // of its token in the output
-  int32_t forced;      // the token that stands there already; -1: none
-  int32_t num_history;
-  int32_t num_prompt;  // of the history, the tokens before the output
-  int32_t num_drafted;
-  int32_t num_ruled_out;
-  const int32_t* history;
-  const int32_t* drafted;    // behind the history
-  const int32_t* ruled_out;  // tokens that are not to be chosen if there is another
-  const uint8_t* allowed;    // a bit for each token, the first in the lowest bit of the first byte; null: any
-};
 
 // Counts tokens of one row at a time.
 class Counter {

@@ -13,17 +13,6 @@
 
 namespace tandem {
 
-struct Samples {
-  int32_t num_rows;
-  int32_t num_tokens;        // that can be output: the first of the vocabulary
-  int32_t max_alternatives;  // columns of the alternatives
-  const Row* rows;
-  int32_t* token_ids;           // [num_rows]
-  float* logprobs;              // [num_rows], of rows that want one
-  int32_t* alternative_ids;     // [num_rows][max_alternatives], the best first
-  float* alternative_logprobs;  // as above
-};
-
 // What one thread needs beside a row's logits.
 struct Workspace {
   std::vector<float> logits;

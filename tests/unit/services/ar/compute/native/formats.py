@@ -1,12 +1,11 @@
 """A tiny model in each format of weights that the kernel has, and the kernel opened on it."""
 
-import ctypes
 from dataclasses import replace
 
 import numpy as np
 
 from services.ar.compute.native.forward import NativeForward
-from services.ar.compute.native.library import open_kernel
+from services.ar.compute.native.library import Kernel, open_kernel
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import FINE_POSITIONS, CacheDtype, Parameters
 from services.ar.model.arrays import FLOATS, Array, pad
@@ -105,7 +104,7 @@ def own_cache_dtype(dtype: str) -> CacheDtype:
     return "float32" if dtype == "float32" else "float16"
 
 
-def kernel(level: str | None = None) -> ctypes.CDLL:
+def kernel(level: str | None = None) -> Kernel:
     return open_kernel(cache_folder() / "kernels", level)
 
 

@@ -25,7 +25,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def runs(library) -> bool:
-    return library.tandem_instruction_set() == b"tiny"
+    return library.instruction_set == "tiny"
 
 
 def test_a_kept_kernel_is_loaded_without_a_compiler(folder, tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_of_processes_that_start_at_once_one_compiles(folder, tmp_path):
     script = (
         "import sys; from pathlib import Path; from services.ar.compute.native import build, library\n"
         "build._SOURCES = Path(sys.argv[1])\n"
-        "print(library.open_kernel(Path(sys.argv[2])).tandem_instruction_set().decode())"
+        "print(library.open_kernel(Path(sys.argv[2])).instruction_set)"
     )
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-c", script, str(build._SOURCES), str(folder)]

@@ -23,7 +23,7 @@ def native_sample(
     logits = logits.contiguous()
     laid_out = Rows(Wanted(rows, list(range(len(rows))), logits.shape[1]), Histories())
     kernel = open_kernel(cache_folder() / "kernels", level)
-    kernel.tandem_sample(logits.data_ptr(), logits.stride(0), ctypes.byref(laid_out.struct), num_threads)
+    kernel.functions.sample(logits.data_ptr(), logits.stride(0), ctypes.byref(laid_out.struct), num_threads)
     return laid_out.tokens()
 
 

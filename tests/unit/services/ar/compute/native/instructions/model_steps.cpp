@@ -6,7 +6,6 @@
 #include <list>
 #include <vector>
 
-#include "model.h"
 #include "random_numbers.h"
 #include "sampling/sampler.h"
 
@@ -42,16 +41,16 @@ class Memory {
   uint16_t* sixteen_bits(size_t size, Format format) {
     uint16_t* values = static_cast<uint16_t*>(bytes(size * 2));
     for (size_t i = 0; i < size; i++)
-      values[i] = format == kBfloat16 ? (values[i] & 0x807f) | 0x3d80 : (values[i] & 0x83ff) | 0x2c00;
+      values[i] = format == Format::bfloat16 ? (values[i] & 0x807f) | 0x3d80 : (values[i] & 0x83ff) | 0x2c00;
     return values;
   }
   Part part(Format format, int num_inputs, int num_outputs) {
     size_t size = size_t(num_inputs) * num_outputs, num_groups = size / kGroup / kLanes;
-    if (format == kFloat32) return {reinterpret_cast<uint8_t*>(floats(size, 0, 0.1f)), nullptr, format, num_outputs / 32};
+    if (format == Format::float32) return {reinterpret_cast<uint8_t*>(floats(size, 0, 0.1f)), nullptr, format, num_outputs / 32};
     if (!is_quantised(format))
       return {reinterpret_cast<uint8_t*>(sixteen_bits(size, format)), nullptr, format, num_outputs / 32};
     return {static_cast<uint8_t*>(bytes(num_groups * group_bytes(format))),
-            sixteen_bits(num_groups * group_scales(format), kFloat16), format, num_outputs / 32};
+            sixteen_bits(num_groups * group_scales(format), Format::float16), format, num_outputs / 32};
   }
   Matrix matrix(Format format, int num_inputs, int num_outputs, bool has_bias = false) {
     float* bias = has_bias ? floats(num_outputs, 0, 1) : nullptr;
@@ -72,7 +71,7 @@ uint64_t digest(const void* bytes, size_t size) {  // FNV-1a
 Layer layer(Memory& memory, int index, Format format, CacheFormat cache) {
   bool has_more = index == 1;
   size_t places = size_t(kKvHeads) * kNumBlocks * kBlockSize;
-  size_t element = cache == kByteCache ? 1 : cache == kHalfCache ? 2 : 4;
+  size_t element = cache == CacheFormat::int8 ? 1 : cache == CacheFormat::float16 ? 2 : 4;
   auto norm = [&](int size, bool is_there) { return is_there ? memory.floats(size, 1, 0.5f) : nullptr; };
   Layer made{};
   made.attention_norm = norm(kHidden, true);
@@ -86,9 +85,9 @@ Layer layer(Memory& memory, int index, Format format, CacheFormat cache) {
   made.sliding_window = has_more ? 11 : 0;
   made.qkv = memory.matrix(format, kHidden, (kHeads + 2 * kKvHeads) * kHeadDim, has_more);
   // Keys and values with other bits than queries, as files of few bits have them.
-  if (format == kInt4) {
-    made.qkv.parts[0] = memory.part(kInt4, kHidden, kHeads * kHeadDim);
-    made.qkv.parts[1] = memory.part(kInt6, kHidden, 2 * kKvHeads * kHeadDim);
+  if (format == Format::int4) {
+    made.qkv.parts[0] = memory.part(Format::int4, kHidden, kHeads * kHeadDim);
+    made.qkv.parts[1] = memory.part(Format::int6, kHidden, 2 * kKvHeads * kHeadDim);
   }
   made.out = memory.matrix(format, kHeads * kHeadDim, kHidden);
   made.gate_up = memory.matrix(format, kHidden, 2 * kGated);
@@ -128,8 +127,8 @@ void run(const Kernel& kernel, Format format, int fine_positions, CacheFormat ca
     Samples none{};
     kernel.run(engine, &step, &none);
     for (int row = 0; row < num_rows; row++)
-      std::printf("format %d fine %d cache %d step %d row %d finite %d: %016llx %a\n", format, fine_positions, cache,
-                  number, row, is_finite[row], (unsigned long long)digest(&logits[row * kVocabulary], 4 * kVocabulary),
+      std::printf("format %d fine %d cache %d step %d row %d finite %d: %016llx %a\n", int(format), fine_positions,
+                  int(cache), number, row, is_finite[row], (unsigned long long)digest(&logits[row * kVocabulary], 4 * kVocabulary),
                   logits[row * kVocabulary]);
   }
   kernel.close(engine);
@@ -181,9 +180,9 @@ int main(int, char** arguments) {
   find(kernel.sample, "tandem_sample");
   find(kernel.close, "tandem_close");
   find(kernel.instruction_set, "tandem_instruction_set");
-  for (int format = kFloat32; format <= kQ40; format++)
+  for (int format = 0; format <= int(Format::q4_0); format++)
     for (int fine_positions : {0, 10})
-      for (CacheFormat cache : {kFloatCache, kHalfCache, kByteCache})
+      for (CacheFormat cache : {CacheFormat::float32, CacheFormat::float16, CacheFormat::int8})
         run(kernel, Format(format), fine_positions, cache);
   sample(kernel);
   std::printf("%s\n", kernel.instruction_set());

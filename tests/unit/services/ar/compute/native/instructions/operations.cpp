@@ -152,9 +152,9 @@ void show_largest_bytes() {
 
 int main() {
   show_largest_bytes();
-  show_most<kInt4, 15>("most of 4 bits");
-  show_most<kInt5, 31>("most of 5 bits");
-  show_most<kInt6, 63>("most of 6 bits");
+  show_most<Format::int4, 15>("most of 4 bits");
+  show_most<Format::int5, 31>("most of 5 bits");
+  show_most<Format::int6, 63>("most of 6 bits");
   RandomNumbers random;
   std::vector<float> values;
   for (int i = 0; i < 20 * 3 * kLanes; i++) values.push_back(random.value() * std::ldexp(1.0f, int(random.next() % 20) - 10));

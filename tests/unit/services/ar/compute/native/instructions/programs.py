@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 import services.ar.compute.native.build
+from services.ar.compute.native.interface import INTERFACE
+from tandem.shared.compiled.interface import HEADER
 
 SOURCES = Path(services.ar.compute.native.build.__file__).parent
-FLAGS = ("-std=c++20", "-O1", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread")
-LIMIT_SECONDS = 200
+FLAGS = ("-std=c++20", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread")
+LIMIT_SECONDS = 300
 
 
 def tool(*names: str) -> str:
@@ -25,15 +27,16 @@ def here() -> str:
     return tool("g++", "clang++")
 
 
-def program(folder: Path, name: str, compiler: str, level_flags: tuple[str, ...] = ()) -> Path:
+def program(folder: Path, name: str, compiler: str, flags: tuple[str, ...] = (), optimised: str = "-O1") -> Path:
     """Compile a program that stands beside this file."""
     made, source = folder / f"{Path(compiler).name}-{name}", Path(__file__).with_name(f"{name}.cpp")
-    command = [compiler, *FLAGS, *level_flags, f"-I{SOURCES}", "-o", str(made), str(source), "-ldl"]
+    (folder / HEADER).write_text(INTERFACE.header())
+    command = [compiler, *FLAGS, optimised, *flags, f"-I{SOURCES}", f"-I{folder}", "-o", str(made), str(source), "-ldl"]
     subprocess.run(command, check=True, timeout=LIMIT_SECONDS)
     return made
 
 
 def printed(command: list[str]) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()

@@ -1,6 +1,7 @@
-"""The operations of this processor's instruction sets give the bits of plain C++."""
+"""The kernel's parts as programs: operations give the bits of plain C++, and nothing is undefined or a race."""
 
 import platform
+import shutil
 
 import pytest
 
@@ -24,7 +25,7 @@ def levels() -> list[str]:
     return list(dict.fromkeys([*USABLE_LEVELS, *[AVX_VNNI] * stands_in]))
 
 
-@pytest.mark.parametrize("level", [each for each in levels() if each != GENERIC])
+@pytest.mark.parametrize("level", [level for level in levels() if level != GENERIC])
 def test_each_operation_gives_the_bits_of_plain_cpp(tmp_path, level):
     expected = printed([str(program(tmp_path, "operations", here()))])
     (tmp_path / level).mkdir()
@@ -33,3 +34,16 @@ def test_each_operation_gives_the_bits_of_plain_cpp(tmp_path, level):
     assert len(expected) > 1000
     assert not [line for line in expected if "wrong" in line]
     assert found == expected
+
+
+@pytest.mark.parametrize("processor", [(), ("-march=native",)], ids=["any", "this"])
+def test_extreme_numbers_are_told_and_nothing_is_undefined(tmp_path, processor):
+    # Without optimisation no check is optimised away, and the compiler takes a third of the time.
+    flags = (*processor, "-fsanitize=undefined,float-cast-overflow", "-fno-sanitize-recover=all")
+    assert printed([str(program(tmp_path, "extreme_numbers", here(), flags, "-O0"))])
+
+
+def test_loops_are_shared_without_a_race_and_each_place_is_done_once(tmp_path):
+    # Without a fixed layout of addresses, old sanitisers do not start on new kernels.
+    command = [*(("setarch", "-R") if shutil.which("setarch") else ())]
+    printed([*command, str(program(tmp_path, "team", here(), ("-g1", "-fsanitize=thread")))])
