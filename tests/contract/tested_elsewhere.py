@@ -61,7 +61,6 @@ TESTED_ELSEWHERE = {
     ),
     "integration/training/judge/test_judge.py": ("training/judge/",),
     "integration/training/test_pair.py": ("training/refinement/train",),
-    "unit/services/ar/compute/cuda/test_triton_forward.py": ("services/ar/compute/cuda/flags",),
     "unit/services/ar/compute/native/test_kernel.py": (
         "tandem/shared/compiled/opening",
         "services/ar/compute/native/interface",

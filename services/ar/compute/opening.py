@@ -95,7 +95,7 @@ def _has_cuda() -> bool:
         return False
     if find_spec("torch") is None:
         return False
-    from services.ar.compute.cuda.availability import has_device
+    from services.ar.compute.torch.opening import has_device
 
     return has_device()
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
+from services.ar.settings import ArSettings
 from tandem.shared.models import ModelError
 
 logger = logging.getLogger(__name__)
@@ -21,17 +22,6 @@ class DeviceMemory:
 
     free: int
     steps: int
-
-
-@dataclass(frozen=True)
-class CacheWish:
-    """What the settings say of the cache; kv_cache_tokens 0: what memory allows, up to all sequences at full length."""
-
-    block_size: int
-    kv_cache_tokens: int
-    max_context_tokens: int
-    max_num_sequences: int
-    gpu_memory_share: float
 
 
 @torch.inference_mode()
@@ -58,27 +48,31 @@ def bytes_of_a_block(config: ModelConfig, block_size: int, dtype: torch.dtype) -
     return config.num_layers * 2 * config.num_kv_heads * config.head_dim * block_size * dtype.itemsize
 
 
-def plan_blocks(wish: CacheWish, block_bytes: int, memory: DeviceMemory) -> int:
-    """Return how many blocks the sequences get; one more is there for rows that fill a step up. Raises ModelError."""
-    longest = -(-wish.max_context_tokens // wish.block_size)
-    if wish.kv_cache_tokens:
+def plan_blocks(settings: ArSettings, max_context_tokens: int, block_bytes: int, memory: DeviceMemory) -> int:
+    """Return how many blocks the sequences get; one more is there for rows that fill a step up. Raises ModelError.
+
+    With kv_cache_tokens 0 as many as memory allows, up to all sequences at full length.
+    """
+    block_size = settings.block_size
+    longest = -(-max_context_tokens // block_size)
+    if settings.kv_cache_tokens:
         name, share = "kv_cache_tokens", 1.0
-        least = most = -(-wish.kv_cache_tokens // wish.block_size)
+        least = most = -(-settings.kv_cache_tokens // block_size)
     else:
-        name, share = "max_context_tokens", wish.gpu_memory_share
-        least, most = longest, longest * wish.max_num_sequences
+        name, share = "max_context_tokens", settings.gpu_memory_share
+        least, most = longest, longest * settings.max_num_sequences
     room = int(share * memory.free) - memory.steps
     fitting = room // block_bytes - 1
     if fitting < least:
         raise ModelError(
-            f"{name}: {least * wish.block_size} tokens need {_mib((least + 1) * block_bytes)} of keys and values; of "
+            f"{name}: {least * block_size} tokens need {_mib((least + 1) * block_bytes)} of keys and values; of "
             f"{_mib(memory.free)} free on the device beside the weights, {_mib(max(room, 0))} are left for them "
             f"(steps take {_mib(memory.steps)}, gpu_memory_share is {share:g})"
         )
     num_blocks = min(fitting, most)
     logger.info(
         "KV cache of %d tokens, %s of %s free on the device",
-        num_blocks * wish.block_size,
+        num_blocks * block_size,
         _mib((num_blocks + 1) * block_bytes),
         _mib(memory.free),
     )

@@ -7,29 +7,31 @@ from services.ar.compute.cuda.forward import CudaForward
 from services.ar.compute.cuda.fused import fuse
 from services.ar.compute.cuda.graphs import Capture
 from services.ar.compute.cuda.inputs import StepRows
-from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block, measure_memory, plan_blocks
+from services.ar.compute.cuda.memory import bytes_of_a_block, measure_memory, plan_blocks
 from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
+from services.ar.settings import ArSettings
 
 
-def open_forward(
-    model: Transformer, wish: CacheWish, max_batch_tokens: int, max_decode_rows: int, has_graphs: bool
-) -> tuple[CudaForward, int]:
+def open_forward(model: Transformer, settings: ArSettings) -> tuple[CudaForward, int]:
     """Return what computes, not started, and the number of blocks that sequences may have. Raises ModelError.
 
     `model`, on the device and with its rotary table, is changed: its layers are fused.
     """
     config, weight = model.config, model.norm.weight
+    block_size, max_context_tokens = settings.block_size, len(model.cos)
+    max_batch_tokens = settings.max_batch_tokens
+    max_decode_rows = min(max_batch_tokens, settings.max_num_sequences * (1 + settings.speculative_tokens))
     fuse(model)
     memory = measure_memory(model, max_batch_tokens, max_decode_rows)
-    num_blocks = plan_blocks(wish, bytes_of_a_block(config, wish.block_size, weight.dtype), memory)
-    cache = KVCache(config, num_blocks + 1, wish.block_size, weight.dtype, weight.device)
+    num_blocks = plan_blocks(settings, max_context_tokens, bytes_of_a_block(config, block_size, weight.dtype), memory)
+    cache = KVCache(config, num_blocks + 1, block_size, weight.dtype, weight.device)
     num_processors = torch.cuda.get_device_properties(weight.device).multi_processor_count
-    shapes = KernelShapes(config, wish.block_size, weight.dtype, wish.max_context_tokens, num_processors)
-    capture = Capture() if has_graphs else None
+    shapes = KernelShapes(config, block_size, weight.dtype, max_context_tokens, num_processors)
+    capture = Capture() if settings.cuda_graphs else None
     forward = CudaForward(
-        model, cache, BlockAttention(shapes, cache), wish.max_context_tokens, max_batch_tokens, max_decode_rows, capture
+        model, cache, BlockAttention(shapes, cache), max_context_tokens, max_batch_tokens, max_decode_rows, capture
     )
     return forward, num_blocks
 

@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import torch
 
-from services.ar.compute.cuda.availability import what_is_missing
-from services.ar.compute.cuda.memory import CacheWish
 from services.ar.compute.runner import Computation, Forward
 from services.ar.compute.torch.exact import PREFILL_CHUNK_TOKENS, can_be_exact, make_exact, pack_linears
 from services.ar.compute.torch.forward import TorchForward
@@ -61,7 +59,9 @@ def _forward(
     if weight.device.type == "cuda":
         missing = _unfuse(transformer.config) or what_is_missing(weight.device)
         if missing is None:
-            return _cuda_forward(transformer, settings)
+            from services.ar.compute.cuda.opening import open_forward  # it imports Triton
+
+            return open_forward(transformer, settings)
         logger.warning("no kernels of our own on this GPU, steps run as torch has them: %s", missing)
     cache = KVCache(transformer.config, num_blocks, settings.block_size, weight.dtype, weight.device)
     return TorchForward(transformer, cache, num_threads, is_exact), num_blocks
@@ -73,18 +73,21 @@ def _unfuse(config: ModelConfig) -> str | None:
     return "they have no local layers and no GELU, which this model has" if has_others else None
 
 
-def _cuda_forward(transformer: Transformer, settings: ArSettings) -> tuple[Forward, int]:
-    from services.ar.compute.cuda.opening import open_forward  # it imports Triton
+def has_device() -> bool:
+    """Return whether torch finds a CUDA device."""
+    return torch.cuda.is_available()
 
-    wish = CacheWish(
-        settings.block_size,
-        settings.kv_cache_tokens,
-        len(transformer.cos),
-        settings.max_num_sequences,
-        settings.gpu_memory_share,
-    )
-    max_decode_rows = min(settings.max_batch_tokens, settings.max_num_sequences * (1 + settings.speculative_tokens))
-    return open_forward(transformer, wish, settings.max_batch_tokens, max_decode_rows, settings.cuda_graphs)
+
+def what_is_missing(device: torch.device) -> str | None:
+    """Return what keeps the kernels of our own from running on `device`, None if nothing does."""
+    try:
+        from services.ar.compute.cuda.opening import check_kernels
+
+        check_kernels(device)
+    # No Triton, no C compiler for its launchers, a card or driver that it does not know: it has no one error for them.
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def leave_cores_to_the_engine() -> None:

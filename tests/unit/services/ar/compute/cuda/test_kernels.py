@@ -188,6 +188,6 @@ def test_the_gate_is_that_of_the_model(width, dtype):
 
 
 def test_the_kernels_are_there():
-    from services.ar.compute.cuda.availability import what_is_missing
+    from services.ar.compute.torch.opening import what_is_missing
 
     assert what_is_missing(DEVICE) is None

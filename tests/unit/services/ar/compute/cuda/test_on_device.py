@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from services.ar.compute.cuda.memory import CacheWish, measure_memory
+from services.ar.compute.cuda.memory import measure_memory
 from services.ar.compute.torch.forward import TorchForward
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.step import Layout, Work
 from services.ar.model.weights import open_checkpoint
+from services.ar.settings import ArSettings
 from tandem.shared.models import ModelError
 from tests.tiny_models import save_tiny_model
 from tests.unit.services.ar.compute.cuda.block_attention import (
@@ -23,14 +24,6 @@ from tests.unit.services.ar.compute.cuda.block_attention import (
 from tests.unit.services.ar.compute.cuda.triton_device import DEVICE, needs_card
 
 pytestmark = [pytest.mark.gpu, needs_card]
-
-WISH = CacheWish(
-    block_size=BLOCK_SIZE,
-    kv_cache_tokens=0,
-    max_context_tokens=MAX_CONTEXT_TOKENS,
-    max_num_sequences=NUM_SEQUENCES,
-    gpu_memory_share=0.5,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +45,12 @@ def load(folder, dtype=torch.float32, device=DEVICE):
     return model
 
 
-def open_on_card(model, has_graphs: bool, wish: CacheWish = WISH, num_drafted: int = 0):
+def open_on_card(model, has_graphs: bool, num_drafted: int = 0, **settings):
     from services.ar.compute.cuda.opening import open_forward
 
-    return open_forward(model, wish, MAX_BATCH_TOKENS, NUM_SEQUENCES * (1 + num_drafted), has_graphs)
+    settings = {"max_num_sequences": NUM_SEQUENCES, "gpu_memory_share": 0.5} | settings
+    sizes = {"block_size": BLOCK_SIZE, "max_batch_tokens": MAX_BATCH_TOKENS, "speculative_tokens": num_drafted}
+    return open_forward(model, ArSettings().model_copy(update={"cuda_graphs": has_graphs, **sizes, **settings}))
 
 
 @pytest.mark.parametrize("num_drafted", [0, 3])
@@ -101,18 +96,16 @@ def test_logits_in_bfloat16_are_near_those_in_float32_on_a_cpu(folder):
 def test_a_cache_takes_the_share_of_what_is_free(folder):
     """Asked for far more sequences than fit, so that memory decides; half of what is free then stays free, roughly."""
     model = load(folder)
-    wish = CacheWish(BLOCK_SIZE, 0, MAX_CONTEXT_TOKENS, 10**9, gpu_memory_share=0.5)
     before, _ = torch.cuda.mem_get_info()
-    forward, _ = open_on_card(model, True, wish)
+    forward, _ = open_on_card(model, True, max_num_sequences=10**9)
     forward.start()
     after, _ = torch.cuda.mem_get_info()
     assert 0.45 * before < after < 0.6 * before
 
 
 def test_what_does_not_fit_is_an_error_that_names_it(folder):
-    wish = CacheWish(BLOCK_SIZE, 10**10, MAX_CONTEXT_TOKENS, NUM_SEQUENCES, gpu_memory_share=0.9)
     with pytest.raises(ModelError, match="kv_cache_tokens: 10000000000 tokens need"):
-        open_on_card(load(folder), True, wish)
+        open_on_card(load(folder), True, kv_cache_tokens=10**10)
 
 
 def test_the_largest_step_is_measured(folder):

@@ -51,7 +51,7 @@ def test_products_with_quantised_weights_are_byte_products(arm_kernel):
     tile = None
     for line in listing:
         if line.endswith(">:"):
-            name = re.search(r"quantised_tile<(\d), \(tandem::Format\)(\d), (true|false)>", line)
+            name = re.search(r"quantised_tile<(\d), \(Format\)(\d), (true|false)>", line)
             tile = name.groups() if name and "@plt" not in line else None
         elif tile:
             tiles[tile] = tiles.get(tile, 0) + ("\tsdot\t" in line)
