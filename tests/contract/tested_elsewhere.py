@@ -65,7 +65,6 @@ TESTED_ELSEWHERE = {
         "tandem/shared/compiled/opening",
         "services/ar/compute/native/interface",
     ),
-    "unit/services/ar/compute/torch/test_transformer.py": ("services/ar/model/huggingface/tensors",),
     "unit/services/ar/model/gguf/test_checkpoint.py": ("services/ar/model/gguf/config",),
     "unit/services/ar/model/huggingface/test_checkpoint.py": (
         "services/ar/model/huggingface/safetensors_files",

@@ -16,6 +16,7 @@ from random import Random
 
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.compute.native.forward import open_native
+from services.ar.compute.native.parameters import Sizes
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SamplingParams, Sequence
@@ -64,14 +65,7 @@ def _load_and_step(path: Path) -> None:
     codec = TextCodec(checkpoint, num_tokens + 1)
     codec.start()
     codec.encode("a")
-    forward = open_native(
-        checkpoint,
-        cache_dtype="float16",
-        num_blocks=_NUM_BLOCKS,
-        block_size=_BLOCK_SIZE,
-        max_rows=_NUM_TOKENS,
-        max_context_tokens=num_tokens + 1,
-    )
+    forward = open_native(checkpoint, Sizes("float16", _NUM_BLOCKS, _BLOCK_SIZE, _NUM_TOKENS, num_tokens + 1))
     forward.start()
     scheduler = Scheduler(BlockPool(_NUM_BLOCKS, _BLOCK_SIZE), 1, _NUM_TOKENS)
     token_ids = [(vocab_size - 1 - index) % vocab_size for index in range(num_tokens)]

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from services.ar.compute.native.forward import open_native
 from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS, CacheDtype
+from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS, CacheDtype, Sizes
 from services.ar.compute.runner import Computation
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.few_bits import round_to_four_bits
@@ -128,12 +128,8 @@ def _native(
         fine_positions = ALL_POSITIONS
     forward = open_native(
         checkpoint,
+        Sizes(cache_dtype, num_blocks, settings.block_size, settings.max_batch_tokens, max_context_tokens),
         dtype=packed_as,
-        cache_dtype=cache_dtype,
-        num_blocks=num_blocks,
-        block_size=settings.block_size,
-        max_rows=settings.max_batch_tokens,
-        max_context_tokens=max_context_tokens,
         num_threads=num_threads,
         report=report,
         fine_positions=fine_positions,

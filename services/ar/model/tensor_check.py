@@ -2,7 +2,8 @@
 Llama. Matrices that a checkpoint stores as one, such as Phi-3's queries, keys and values, are taken apart.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.ar.model.arrays import Shape
@@ -14,14 +15,43 @@ from tandem.shared.models import ModelError
 _MAX_NAMES = 3  # listed in an error
 
 
-def check_tensors(file: Path, config: ModelConfig, found: Mapping[str, Shape]) -> None:
-    """Raises ModelError unless `found`, shapes by Hugging Face's names, is what a model of `config` consists of."""
+@dataclass(frozen=True)
+class Source:
+    """A tensor of a checkpoint, and what opens it; matrices may stay in their file."""
+
+    shape: Shape
+    open: Callable[[], Weights]
+
+
+Sources = Mapping[str, Source]
+"""By the names that Hugging Face gives the tensors of a Llama, or matrices that have several of them."""
+
+
+def read_sources(config: ModelConfig, sources: Sources) -> Iterator[tuple[str, Weights]]:
+    """Yield the tensors of a Llama, and their names. Raises ModelError."""
+    for name, source in sources.items():
+        start, weights = 0, source.open()
+        for part, rows in _parts(name, config):
+            yield part, rows_of(weights, start, start + rows)
+            start += rows
+        if start == 0:
+            yield name, weights
+
+
+def check_sources(file: Path, config: ModelConfig, sources: Sources) -> None:
+    """Raises ModelError unless these are what a model of `config` consists of."""
+    found: dict[str, Shape] = {}
+    for name, source in sources.items():
+        shape, parts = source.shape, _parts(name, config)
+        if parts and (total := sum(rows for _, rows in parts)) != shape[0]:
+            raise ModelError(f"{file}: {name}: {shape[0]:,} rows, the config says {total:,}")
+        found |= {part: (rows, *shape[1:]) for part, rows in parts} or {name: shape}
     wanted = expected_shapes(config)
     for name, shape in found.items():
         if name in wanted:
             if shape != wanted[name]:
                 raise ModelError(f"{file}: {name}: shape {shorten(shape)}, the config says {wanted[name]}")
-        elif not is_superfluous(name, config):
+        elif not _is_superfluous(name, config):
             raise ModelError(f"{file}: unexpected tensor {shorten(name)}; the config's model has none of that name")
     missing = [name for name in wanted if name not in found]
     if missing:
@@ -72,30 +102,15 @@ def _matrices(config: ModelConfig) -> Iterator[tuple[str, tuple[int, int], bool]
     yield "mlp.down_proj", (hidden, inner), config.has_mlp_bias
 
 
-def is_superfluous(name: str, config: ModelConfig) -> bool:
+def _is_superfluous(name: str, config: ModelConfig) -> bool:
     """Return whether a tensor may be there though it is not used: a tied head, rotary tables of old checkpoints."""
     return (config.ties_embeddings and name == "lm_head.weight") or "rotary_emb" in name
 
 
-def split_shapes(file: Path, config: ModelConfig, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """Return the shapes by name once fused matrices are split. Raises ModelError if one has not the rows it must."""
-    found: dict[str, Shape] = {}
-    for name, shape in shapes.items():
-        parts = _parts(name, config)
-        if parts and (total := sum(rows for _, rows in parts)) != shape[0]:
-            raise ModelError(f"{file}: {name}: {shape[0]:,} rows, the config says {total:,}")
-        found |= {part: (rows, *shape[1:]) for part, rows in parts} or {name: shape}
-    return found
-
-
-def split(config: ModelConfig, name: str, weights: Weights) -> Iterator[tuple[str, Weights]]:
-    """Yield the parts of a fused matrix with their names, or else the matrix as it is."""
-    start = 0
-    for part, rows in _parts(name, config):
-        yield part, rows_of(weights, start, start + rows)
-        start += rows
-    if start == 0:
-        yield name, weights
+def is_unused_bias(name: str, config: ModelConfig) -> bool:
+    """Return whether a name is that of a bias that the model has not."""
+    wanted = expected_shapes(config)
+    return name.endswith(".bias") and not any(part in wanted for part in (name, *dict(_parts(name, config))))
 
 
 def _parts(name: str, config: ModelConfig) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""From a checkpoint's tensors to the parameters of the transformer, checked name by name."""
+"""From a checkpoint's tensors to the parameters of the transformer."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from services.ar.model.config import ModelConfig
 from services.ar.model.gguf.checkpoint import open_gguf
 from services.ar.model.huggingface.checkpoint import open_huggingface
 from services.ar.model.quantised import Weights, as_array
-from services.ar.model.tensor_check import expected_shapes, is_superfluous
+from services.ar.model.tensor_check import expected_shapes
 from tandem.shared.models import ModelError
 
 # Our name, and the Hugging Face modules whose rows it stacks.
@@ -40,29 +40,24 @@ def open_checkpoint(path: Path) -> Checkpoint:
 def read_parameters(
     checkpoint: Checkpoint, report: Callable[[float], None] = lambda share: None
 ) -> Iterator[tuple[str, list[Weights]]]:
-    """Yield the parts of each parameter, to be stacked. Raises ModelError unless all are there, in shape.
+    """Yield the parts of each parameter, to be stacked. Raises ModelError.
 
     `report` is told the share of tensors read, 0 to 1.
     """
     config = checkpoint.config
-    shapes = expected_shapes(config)
-    slots = {theirs: (ours, index) for ours, theirs, index in _names(config) if theirs in shapes}
+    wanted = expected_shapes(config)
+    slots = {theirs: (ours, index) for ours, theirs, index in _names(config) if theirs in wanted}
     num_parts = Counter(target for target, _ in slots.values())
     parts: dict[str, dict[int, Weights]] = defaultdict(dict)
     for count, (name, weights) in enumerate(checkpoint.read_tensors(), 1):
-        if name in slots:
-            if weights.shape != shapes[name]:
-                raise ModelError(f"{name}: shape {weights.shape}, the config says {shapes[name]}")
-            target, index = slots.pop(name)
-            parts[target][index] = weights
-            if len(parts[target]) == num_parts[target]:
-                found = parts.pop(target)
-                yield target, _scale(target, [found[index] for index in sorted(found)], config)
-            report(min(1.0, count / sum(num_parts.values())))
-        elif not is_superfluous(name, config):
-            raise ModelError(f"unexpected tensor {name}")
-    if slots:
-        raise ModelError(f"missing tensors: {', '.join(slots)}")
+        if name not in slots:
+            continue
+        target, index = slots[name]
+        parts[target][index] = weights
+        if len(parts[target]) == num_parts[target]:
+            found = parts.pop(target)
+            yield target, _scale(target, [found[index] for index in sorted(found)], config)
+        report(min(1.0, count / sum(num_parts.values())))
 
 
 def _names(config: ModelConfig) -> Iterator[tuple[str, str, int]]:

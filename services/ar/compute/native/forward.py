@@ -16,7 +16,7 @@ from services.ar.compute.memory import empty
 from services.ar.compute.native.interface import LANES, Row, Samples, Sampling, Step
 from services.ar.compute.native.library import Kernel, open_kernel
 from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import FINE_POSITIONS, CacheDtype, Parameters, layer_cache
+from services.ar.compute.native.parameters import FINE_POSITIONS, Parameters, Sizes, layer_cache
 from services.ar.compute.runner import Computed, Sampled, Wanted, allowed_bits
 from services.ar.engine.sequence import Alternative, SampledToken, Sequence
 from services.ar.engine.step import Layout, LogitsRow, Work
@@ -158,12 +158,7 @@ class NativeForward:
         self,
         parameters: Parameters,
         kernel: Kernel,
-        *,
-        cache_dtype: CacheDtype,
-        num_blocks: int,
-        block_size: int,
-        max_rows: int,
-        max_context_tokens: int,
+        sizes: Sizes,
         num_threads: int,
     ) -> None:
         config = parameters.config
@@ -171,15 +166,8 @@ class NativeForward:
         self._num_threads = num_threads
         self._vocab_size = config.vocab_size
         self._parameters = parameters
-        self._caches = [layer_cache(config, cache_dtype, num_blocks, block_size) for _ in range(config.num_layers)]
-        self._model = parameters.model(
-            self._caches,
-            cache_dtype,
-            num_blocks=num_blocks,
-            block_size=block_size,
-            max_rows=max_rows,
-            max_context_tokens=max_context_tokens,
-        )
+        self._caches = [layer_cache(config, sizes) for _ in range(config.num_layers)]
+        self._model = parameters.model(self._caches, sizes)
         self._logits = empty((0, self._model.head.num_outputs), _FLOAT)
         self._max_logits_rows = 0
         self._histories = Histories()
@@ -230,13 +218,9 @@ class NativeForward:
 
 def open_native(
     checkpoint: Checkpoint,
+    sizes: Sizes,
     *,
     dtype: str = STORED,
-    cache_dtype: CacheDtype,
-    num_blocks: int,
-    block_size: int,
-    max_rows: int,
-    max_context_tokens: int,
     num_threads: int = 1,
     report: Callable[[float], None] = lambda share: None,
     fine_positions: int = FINE_POSITIONS,
@@ -245,23 +229,14 @@ def open_native(
 
     Raises LibraryUnavailable, ModelError.
     """
-    if block_size % LANES:
-        raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
+    if sizes.block_size % LANES:
+        raise LibraryUnavailable(f"block_size {sizes.block_size} is not a multiple of {LANES}")
     kernel = open_kernel(cache_folder() / "kernels")
-    parameters = Parameters(checkpoint, dtype, max_context_tokens, report, kernel, fine_positions, num_threads)
+    parameters = Parameters(checkpoint, dtype, sizes.max_context_tokens, report, kernel, fine_positions, num_threads)
     name, megabytes = kernel.instruction_set, parameters.num_bytes // 10**6
     form = "native kernel for %s, %d threads, %d MB of weights, keys and values in %s"
-    logger.info(form, name, num_threads, megabytes, cache_dtype)
-    return NativeForward(
-        parameters,
-        kernel,
-        cache_dtype=cache_dtype,
-        num_blocks=num_blocks,
-        block_size=block_size,
-        max_rows=max_rows,
-        max_context_tokens=max_context_tokens,
-        num_threads=num_threads,
-    )
+    logger.info(form, name, num_threads, megabytes, sizes.cache_dtype)
+    return NativeForward(parameters, kernel, sizes, num_threads)
 
 
 def _enlarge_pages(reference: weakref.ref[Parameters]) -> None:

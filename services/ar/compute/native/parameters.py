@@ -25,29 +25,29 @@ CacheDtype: TypeAlias = Literal["float32", "float16", "int8"]
 
 
 @dataclass(frozen=True)
-class LayerCache:
-    """Keys and values [H_kv, num_blocks, ...]; with int8 the scales of both, too."""
+class Sizes:
+    """What the cache is, and the largest step."""
 
-    keys: Array
-    values: Array
-    key_scales: Array | None = None
-    value_scales: Array | None = None
+    cache_dtype: CacheDtype
+    num_blocks: int
+    block_size: int
+    max_rows: int
+    max_context_tokens: int
 
 
-def layer_cache(config: ModelConfig, dtype: CacheDtype, num_blocks: int, block_size: int) -> LayerCache:
+LayerCache = list[Array]
+"""Keys and values [H_kv, num_blocks, ...]; with int8 the scales of both, too."""
+
+
+def layer_cache(config: ModelConfig, sizes: Sizes) -> LayerCache:
     """Return an empty cache, which takes memory as it is used. Raises MemoryError."""
-    blocks = (config.num_kv_heads, num_blocks)
-    if dtype != "int8":
-        value_dim = _fill_up(config.head_dim, LANES)
-        keys, values = (*blocks, config.head_dim, block_size), (*blocks, block_size, value_dim)
-        return LayerCache(zeros(keys, FLOATS[dtype]), zeros(values, FLOATS[dtype]))
-    dim, half = _fill_up(config.head_dim, GROUP), FLOATS["float16"]
-    return LayerCache(
-        keys=zeros((*blocks, dim, block_size), np.dtype(np.uint8)),
-        values=zeros((*blocks, block_size, dim), np.dtype(np.uint8)),
-        key_scales=zeros((*blocks, dim // GROUP, block_size), half),
-        value_scales=zeros((*blocks, block_size), half),
-    )
+    blocks, size, dim = (config.num_kv_heads, sizes.num_blocks), sizes.block_size, config.head_dim
+    if sizes.cache_dtype != "int8":
+        shapes = (dim, size), (size, _fill_up(dim, LANES))
+        return [zeros((*blocks, *shape), FLOATS[sizes.cache_dtype]) for shape in shapes]
+    dim, byte, half = _fill_up(dim, GROUP), np.dtype(np.uint8), FLOATS["float16"]
+    tensors = ((dim, size), byte), ((size, dim), byte), ((dim // GROUP, size), half), ((size,), half)
+    return [zeros((*blocks, *shape), dtype) for shape, dtype in tensors]
 
 
 def _fill_up(count: int, multiple: int) -> int:
@@ -112,16 +112,7 @@ class Parameters:
         matrices, vectors = self._matrices.values(), self._vectors.values()
         return sum(matrix.num_bytes for matrix in matrices) + sum(vector.nbytes for vector in vectors)
 
-    def model(
-        self,
-        caches: list[LayerCache],
-        cache_dtype: CacheDtype,
-        *,
-        num_blocks: int,
-        block_size: int,
-        max_rows: int,
-        max_context_tokens: int,
-    ) -> Model:
+    def model(self, caches: list[LayerCache], sizes: Sizes) -> Model:
         """Return the kernel's view of weights and of each layer's cache. `self` and the caches must outlive it."""
         config = self.config
         self._layers = (Layer * config.num_layers)(*(self._layer(i, cache) for i, cache in enumerate(caches)))
@@ -131,11 +122,11 @@ class Parameters:
             num_kv_heads=config.num_kv_heads,
             head_dim=config.head_dim,
             hidden_size=config.hidden_size,
-            num_blocks=num_blocks,
-            block_size=block_size,
-            cache_format=CacheFormat[cache_dtype.upper()],
-            max_rows=max_rows,
-            max_context_tokens=max_context_tokens,
+            num_blocks=sizes.num_blocks,
+            block_size=sizes.block_size,
+            cache_format=CacheFormat[sizes.cache_dtype.upper()],
+            max_rows=sizes.max_rows,
+            max_context_tokens=sizes.max_context_tokens,
             fine_positions=self._fine_positions,
             norm_eps=config.norm_eps,
             embedding_scale=config.embedding_scale,
@@ -154,7 +145,7 @@ class Parameters:
             self._address(f"{local}sin"),
             self.config.window(index) or 0,
             *(self._matrix(f"{prefix}{name}") for name in _MATRICES),
-            *map(address_of, (cache.keys, cache.values, cache.key_scales, cache.value_scales)),
+            *map(address_of, cache),
         )
 
     def _matrix(self, name: str) -> Matrix:

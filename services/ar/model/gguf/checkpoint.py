@@ -6,20 +6,18 @@ half-split.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from math import prod
 from pathlib import Path
 
 from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
-from services.ar.model.config import ModelConfig
 from services.ar.model.fields import Fields, shorten
 from services.ar.model.gguf.config import ROPE_FACTORS, architecture_of, config_from_gguf
 from services.ar.model.gguf.file import read_gguf
 from services.ar.model.gguf.tokenizer import read_tokenizer, read_tokens
 from services.ar.model.quantised import StoredTensor, Weights, rearrange
-from services.ar.model.tensor_check import check_tensors, split, split_shapes
+from services.ar.model.tensor_check import Source, check_sources, read_sources
 from services.ar.model.tokenizer_file import check_tokenizer
 from tandem.shared.models import ModelError
 
@@ -48,8 +46,12 @@ def open_gguf(path: Path) -> Checkpoint:
     file = read_gguf(path)
     config, architecture = config_from_gguf(file), architecture_of(file)
     weights = [tensor for tensor in file.tensors if tensor.name != ROPE_FACTORS]
-    shapes = {_llama_name(path, architecture, tensor.name): tensor.shape for tensor in weights}
-    check_tensors(path, config, split_shapes(path, config, shapes))
+    num_heads = {"attn_q": config.num_heads, "attn_k": config.num_kv_heads} if architecture == "llama" else {}
+    sources = {
+        _llama_name(path, architecture, tensor.name): Source(tensor.shape, partial(_open, tensor, num_heads))
+        for tensor in weights
+    }
+    check_sources(path, config, sources)
     found, tokens = read_tokenizer(file), read_tokens(file)
     check_tokenizer(path, found.tokenizer, config.vocab_size)
     fields = Fields(path, file.values)
@@ -60,7 +62,7 @@ def open_gguf(path: Path) -> Checkpoint:
     return Checkpoint(
         config=config,
         tokenizer=found.tokenizer,
-        read_tensors=lambda: _read_weights(path, architecture, weights, config),
+        read_tensors=partial(read_sources, config, sources),
         dtype=_dtype(weights),
         eos_token_ids=found.end_token_ids,
         bos_token_id=special["bos"] if found.has_bos else None,
@@ -78,16 +80,10 @@ def _dtype(tensors: list[StoredTensor]) -> str:
     return num_weights.most_common(1)[0][0] if num_weights else "float32"
 
 
-def _read_weights(
-    file: Path, architecture: str, tensors: list[StoredTensor], config: ModelConfig
-) -> Iterator[tuple[str, Weights]]:
-    """Yield each tensor under Hugging Face's name, whose shapes fit `config`."""
-    num_heads = {"attn_q": config.num_heads, "attn_k": config.num_kv_heads} if architecture == "llama" else {}
-    for tensor in tensors:
-        kind, weights = tensor.name.split(".")[-2], tensor.weights()
-        if kind in num_heads:
-            weights = rearrange(weights, partial(_unpermute, num_heads=num_heads[kind]))
-        yield from split(config, _llama_name(file, architecture, tensor.name), weights)
+def _open(tensor: StoredTensor, num_heads: dict[str, int]) -> Weights:
+    """Return a tensor; `num_heads` names those of which the rows of a head are in llama.cpp's order."""
+    kind, weights = tensor.name.split(".")[-2], tensor.weights()
+    return rearrange(weights, partial(_unpermute, num_heads=num_heads[kind])) if kind in num_heads else weights
 
 
 def _unpermute(rows: Array, num_heads: int) -> Array:

@@ -1,21 +1,32 @@
 """Reads a Hugging Face directory: config.json, safetensors, tokenizer.json if any. Files with code are refused."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
+from services.ar.model.config import ModelConfig
 from services.ar.model.fields import Fields, read_object, read_text
 from services.ar.model.huggingface.config import config_from_huggingface, family_of
-from services.ar.model.huggingface.packed import Scheme, scheme_of, types_of
+from services.ar.model.huggingface.packed import Scheme, scheme_of, sources_of, types_of
 from services.ar.model.huggingface.safetensors_files import stored_tensors, weight_files
-from services.ar.model.huggingface.tensors import llama_shapes, llama_tensors
-from services.ar.model.tensor_check import check_tensors
+from services.ar.model.quantised import Weights, as_array
+from services.ar.model.tensor_check import Source, Sources, check_sources, is_unused_bias, read_sources
 from services.ar.model.tokenizer_file import check_tokenizer, open_tokenizer
+from tandem.shared.models import ModelError
 
 _TEMPLATE_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
 _MAX_EOS_TOKENS = 1_024
+# Gemma 3 calls the norm of what attention gives as a Llama calls the one before the MLP.
+_GEMMA3_NORMS = {
+    "post_attention_layernorm": "attention_output_norm",
+    "pre_feedforward_layernorm": "post_attention_layernorm",
+    "post_feedforward_layernorm": "mlp_output_norm",
+}
 
 
 def open_huggingface(folder: Path) -> Checkpoint:
@@ -25,7 +36,12 @@ def open_huggingface(folder: Path) -> Checkpoint:
     files, family = weight_files(folder), family_of(folder / "config.json", raw)
     scheme = scheme_of(folder / "config.json", raw)
     tensors = stored_tensors(files, types_of(scheme))
-    check_tensors(folder, config, llama_shapes(folder, tensors, family, config, scheme))
+    stored = sources_of(folder, tensors, scheme)
+    sources = {_llama_name(name, family): _with_llama_meaning(name, source, family) for name, source in stored.items()}
+    # AutoGPTQ gives every matrix a bias of zeros.
+    unused = {name for name in sources if scheme is not None and is_unused_bias(name, config)}
+    zeros = {name: sources.pop(name) for name in unused}
+    check_sources(folder, config, sources)
     tokenizer = _tokenizer(folder, config.vocab_size)
     tokenizer_config = Fields(
         folder / "tokenizer_config.json", read_object(folder / "tokenizer_config.json", is_optional=True)
@@ -34,13 +50,33 @@ def open_huggingface(folder: Path) -> Checkpoint:
     return Checkpoint(
         config=config,
         tokenizer=tokenizer,
-        read_tensors=lambda: llama_tensors(tensors, family, config, scheme),
+        read_tensors=partial(_read, config, sources, zeros),
         dtype=_dtype(raw, scheme),
         eos_token_ids=_eos_token_ids(folder, raw, config.vocab_size),
         bos_token_id=_bos_token_id(tokenizer, special),
         chat_template=_chat_template(folder, tokenizer_config),
         special_tokens=special,
     )
+
+
+def _llama_name(name: str, family: str) -> str:
+    parts = name.split(".")
+    renamed = (_GEMMA3_NORMS.get(part, part) for part in parts) if family == "gemma3" else parts
+    return ".".join(renamed)
+
+
+def _with_llama_meaning(name: str, source: Source, family: str) -> Source:
+    """A norm of Gemma 3 multiplies by 1 + what is stored."""
+    if family != "gemma3" or not name.endswith("norm.weight"):
+        return source
+    return Source(source.shape, lambda: as_array(source.open()).astype(np.float32) + 1)
+
+
+def _read(config: ModelConfig, sources: Sources, zeros: Sources) -> Iterator[tuple[str, Weights]]:
+    for name, source in zeros.items():
+        if as_array(source.open()).any():
+            raise ModelError(f"{name} is not 0; the config's model has no such bias")
+    yield from read_sources(config, sources)
 
 
 def _dtype(raw: dict[str, Any], scheme: Scheme | None) -> str:

@@ -11,8 +11,9 @@ Scales and minima become float16, which changes them by at most one part in 2,04
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,17 @@ from services.ar.model.quantised import (
     GROUP,
     QuantisedTensor,
     StoredTensor,
-    Weights,
     as_array,
     pack_nibbles,
     quantise,
 )
+from services.ar.model.tensor_check import Source
 from tandem.shared.models import ModelError
 
 _ACCEPTED = (
     "compressed-tensors (pack-quantized), gptq and awq (gemm), of weights alone, in 4 or 8 bits, and of 4 bits for awq"
 )
+_BITS = "the number of bits"
 _MAX_GROUP = 65_536
 _MIDDLE_OF_8_BITS = 128
 _IN_ORDER = (0, 1, 2, 3, 4, 5, 6, 7)
@@ -42,34 +44,19 @@ _OPTIONAL = ("weight_shape", "weight_g_idx", "g_idx")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a format lays out a matrix. Zero points are packed by outputs in all of them."""
+class Scheme:
+    """How the packed matrices of a checkpoint are to be read. Zero points are packed by outputs in all formats."""
 
-    steps: str
+    names: tuple[str, str, str]
     """What a module's tensors are called: the steps, the scales, and the zero points where there are any."""
-    scales: str
-    zeros: str
-    has_inputs_first: bool
+    num_bits: int
+    """4 or 8."""
+    has_inputs_first: bool = False
     """Whether its tensors are [inputs or groups, outputs]."""
     packs_outputs: bool = False
     """Whether an integer has the steps of several outputs, not of inputs."""
     places: tuple[int, ...] = _IN_ORDER
     """Which of an integer's eight steps each of eight in turn is."""
-
-
-COMPRESSED = Layout("weight_packed", "weight_scale", "weight_zero_point", has_inputs_first=False)
-GPTQ = Layout("qweight", "scales", "qzeros", has_inputs_first=True)
-# See AutoAWQ's packing_utils.py.
-AWQ = Layout("qweight", "scales", "qzeros", has_inputs_first=True, packs_outputs=True, places=(0, 4, 1, 5, 2, 6, 3, 7))
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """How the packed matrices of a checkpoint are to be read."""
-
-    layout: Layout
-    num_bits: int
-    """4 or 8."""
     is_symmetric: bool = False
     """Without zero points of its own: zero is the middle of the steps."""
     zero_offset: int = 0
@@ -83,8 +70,12 @@ class Scheme:
     @property
     def suffixes(self) -> tuple[str, ...]:
         """What a module's packed tensors are called."""
-        layout = self.layout
-        return (layout.steps, layout.scales) if self.is_symmetric else (layout.steps, layout.scales, layout.zeros)
+        return self.names[:2] if self.is_symmetric else self.names
+
+
+COMPRESSED = partial(Scheme, ("weight_packed", "weight_scale", "weight_zero_point"))
+GPTQ = partial(Scheme, ("qweight", "scales", "qzeros"), has_inputs_first=True)
+AWQ = partial(GPTQ, packs_outputs=True, places=(0, 4, 1, 5, 2, 6, 3, 7))  # see AutoAWQ's packing_utils.py
 
 
 def scheme_of(file: Path, raw: Mapping[str, Any]) -> Scheme | None:
@@ -94,19 +85,28 @@ def scheme_of(file: Path, raw: Mapping[str, Any]) -> Scheme | None:
         return None
     if not isinstance(stated, dict):
         raise ModelError(f"{file}: quantization_config is {shorten(stated)}; accepted: an object")
-    method = stated.get("quant_method")
+    accept = partial(_accept, file)
+    method = accept("quant_method", stated.get("quant_method"), "compressed-tensors", "gptq", "awq")
     if method == "compressed-tensors":
         return _compressed(file, stated)
+    bits = stated.get("bits", stated.get("w_bit"))
     if method == "gptq":
-        return _gptq(file, stated)
-    if method == "awq":
-        return _awq(file, stated)
-    raise _refused(file, "quant_method", method)
+        version = accept("checkpoint_format", stated.get("checkpoint_format") or "gptq", "gptq", "gptq_v2")
+        scheme = GPTQ(accept(_BITS, bits, 4, 8), zero_offset=int(version == "gptq"))
+    else:
+        version = stated.get("version") or "gemm"
+        if str(version).lower() != "gemm":
+            raise _refused(file, "version", version)
+        accept("zero_point", stated.get("zero_point", True), True)
+        scheme = AWQ(accept(_BITS, bits, 4))
+    # The size follows from the tensors; -1 stands for all inputs.
+    size = stated.get("group_size", stated.get("q_group_size"))
+    Fields(file, {"quantization_config.group_size": size}).integer("quantization_config.group_size", -1, _MAX_GROUP)
+    return scheme
 
 
 def _compressed(file: Path, stated: Mapping[str, Any]) -> Scheme:
-    if stated.get("kv_cache_scheme") is not None:
-        raise _refused(file, "kv_cache_scheme", stated["kv_cache_scheme"])
+    _accept(file, "kv_cache_scheme", stated.get("kv_cache_scheme"), None)
     groups = stated.get("config_groups")
     if not isinstance(groups, dict) or not groups or not all(isinstance(group, dict) for group in groups.values()):
         raise _refused(file, "config_groups", groups)
@@ -119,56 +119,24 @@ def _compressed(file: Path, stated: Mapping[str, Any]) -> Scheme:
 
 
 def _compressed_group(file: Path, stated: Mapping[str, Any], group: Mapping[str, Any]) -> Scheme:
+    accept = partial(_accept, file)
     for key in ("input_activations", "output_activations"):
-        if group.get(key) is not None:
-            raise _refused(file, key, group[key])
-    packing = group.get("format") or stated.get("format")
-    if packing != "pack-quantized":
-        raise _refused(file, "format", packing)
+        accept(key, group.get(key), None)
+    accept("format", group.get("format") or stated.get("format"), "pack-quantized")
     weights = group.get("weights")
     if not isinstance(weights, dict):
         raise _refused(file, "weights", weights)
-    for key, wanted in (("type", ("int",)), ("strategy", ("group", "channel"))):
-        if weights.get(key) not in wanted:
-            raise _refused(file, f"weights.{key}", weights.get(key))
-    is_symmetric = weights.get("symmetric")
-    if not isinstance(is_symmetric, bool):
-        raise _refused(file, "weights.symmetric", is_symmetric)
-    return Scheme(COMPRESSED, _bits(file, weights.get("num_bits"), (4, 8)), is_symmetric)
+    accept("weights.type", weights.get("type"), "int")
+    accept("weights.strategy", weights.get("strategy"), "group", "channel")
+    is_symmetric = accept("weights.symmetric", weights.get("symmetric"), True, False)
+    return COMPRESSED(accept(_BITS, weights.get("num_bits"), 4, 8), is_symmetric=is_symmetric)
 
 
-def _gptq(file: Path, stated: Mapping[str, Any]) -> Scheme:
-    layout = stated.get("checkpoint_format") or "gptq"
-    if layout not in ("gptq", "gptq_v2"):
-        raise _refused(file, "checkpoint_format", layout)
-    _check_group_size(file, stated)
-    num_bits = _bits(file, stated.get("bits"), (4, 8))
-    return Scheme(GPTQ, num_bits, zero_offset=1 if layout == "gptq" else 0)
-
-
-def _awq(file: Path, stated: Mapping[str, Any]) -> Scheme:
-    version = stated.get("version") or "gemm"
-    if not isinstance(version, str) or version.lower() != "gemm":
-        raise _refused(file, "version", version)
-    if stated.get("zero_point", True) is not True:
-        raise _refused(file, "zero_point", stated["zero_point"])
-    _check_group_size(file, stated)
-    bits = stated.get("bits", stated.get("w_bit"))
-    return Scheme(AWQ, _bits(file, bits, (4,)))
-
-
-def _bits(file: Path, value: object, accepted: tuple[int, ...]) -> int:
-    if value not in accepted or isinstance(value, bool) or not isinstance(value, int):
-        raise _refused(file, "the number of bits", value)
+def _accept(file: Path, key: str, value: Any, *accepted: object) -> Any:
+    """Return the value. Raises ModelError unless it is one of those accepted, True being no 1."""
+    if not any(type(value) is type(one) and value == one for one in accepted):
+        raise _refused(file, key, value)
     return value
-
-
-def _check_group_size(file: Path, stated: Mapping[str, Any]) -> None:
-    """The size follows from the tensors; -1 stands for all inputs."""
-    key = "group_size" if "group_size" in stated else "q_group_size"
-    Fields(file, {"quantization_config.group_size": stated.get(key)}).integer(
-        "quantization_config.group_size", -1, _MAX_GROUP
-    )
 
 
 def _refused(file: Path, key: str, value: object) -> ModelError:
@@ -183,57 +151,41 @@ def types_of(scheme: Scheme | None) -> dict[str, tuple[str, ...]]:
     return dict.fromkeys((steps, *zeros), ("I32",)) | dict.fromkeys(_OPTIONAL, ("I32", "I64"))
 
 
-def weight_shapes(folder: Path, tensors: Mapping[str, StoredTensor], scheme: Scheme) -> dict[str, Shape]:
-    """Return the shapes of weights [outputs, inputs] instead of those of their packed tensors. Raises ModelError."""
-    modules, others = _modules(tensors, scheme)
-    found = {name: tensor.shape for name, tensor in others.items()}
-    for module, parts in modules.items():
-        if missing := [f"{module}.{suffix}" for suffix in scheme.suffixes if suffix not in parts]:
-            raise ModelError(f"{folder}: missing tensors: {', '.join(missing)}")
-        shapes = {suffix: part.shape for suffix, part in parts.items()}
-        whole = shape_of(shapes, scheme)
-        if whole is None:
-            raise ModelError(
-                f"{folder}: {module}: shapes {shorten(shapes)} are not those of a matrix packed in {scheme.num_bits}"
-                " bits with groups of a multiple of 32 inputs"
-            )
-        found[f"{module}.weight"] = whole
-    return found
-
-
-def weights_of(tensors: Mapping[str, StoredTensor], scheme: Scheme) -> Iterator[tuple[str, Weights]]:
-    """Yield the weights by their names; a packed matrix is unpacked when its turn comes."""
-    modules, others = _modules(tensors, scheme)
-    for name, tensor in others.items():
-        yield name, tensor.weights()
-    for module, parts in modules.items():
-        yield f"{module}.weight", unpack({suffix: as_array(part.weights()) for suffix, part in parts.items()}, scheme)
-
-
-_Modules = dict[str, dict[str, StoredTensor]]
-
-
-def _modules(tensors: Mapping[str, StoredTensor], scheme: Scheme) -> tuple[_Modules, dict[str, StoredTensor]]:
-    """Return the packed tensors by module and suffix, and all other tensors by name."""
-    modules: _Modules = defaultdict(dict)
-    others = {}
+def sources_of(folder: Path, tensors: Mapping[str, StoredTensor], scheme: Scheme | None) -> dict[str, Source]:
+    """Return the weights by their names; a packed matrix is unpacked when its turn comes. Raises ModelError."""
+    whole = {name: Source(tensor.shape, tensor.weights) for name, tensor in tensors.items()}
+    if scheme is None:
+        return whole
+    modules: dict[str, dict[str, StoredTensor]] = defaultdict(dict)
     for name, tensor in tensors.items():
         module, _, suffix = name.rpartition(".")
         if suffix in (*scheme.suffixes, *_OPTIONAL):
             modules[module][suffix] = tensor
-        else:
-            others[name] = tensor
-    return modules, others
+            del whole[name]
+    return whole | {f"{module}.weight": _packed(folder, module, parts, scheme) for module, parts in modules.items()}
+
+
+def _packed(folder: Path, module: str, parts: dict[str, StoredTensor], scheme: Scheme) -> Source:
+    if missing := [f"{module}.{suffix}" for suffix in scheme.suffixes if suffix not in parts]:
+        raise ModelError(f"{folder}: missing tensors: {', '.join(missing)}")
+    shapes = {suffix: part.shape for suffix, part in parts.items()}
+    shape = shape_of(shapes, scheme)
+    if shape is None:
+        raise ModelError(
+            f"{folder}: {module}: shapes {shorten(shapes)} are not those of a matrix packed in {scheme.num_bits}"
+            " bits with groups of a multiple of 32 inputs"
+        )
+    return Source(shape, lambda: unpack({suffix: as_array(part.weights()) for suffix, part in parts.items()}, scheme))
 
 
 def shape_of(shapes: Mapping[str, Shape], scheme: Scheme) -> Shape | None:
     """Return (outputs, inputs) of a matrix whose tensors have these shapes by suffix, None if they do not fit."""
     if any(len(shapes[suffix]) != 2 for suffix in scheme.suffixes):
         return None
-    layout, per_word = scheme.layout, scheme.per_word
-    by_output = [shapes[suffix][:: -1 if layout.has_inputs_first else 1] for suffix in scheme.suffixes]
+    per_word = scheme.per_word
+    by_output = [shapes[suffix][:: -1 if scheme.has_inputs_first else 1] for suffix in scheme.suffixes]
     (num_outputs, num_inputs), (_, num_groups), *_ = by_output
-    if layout.packs_outputs:
+    if scheme.packs_outputs:
         num_outputs *= per_word
     else:
         num_inputs *= per_word
@@ -267,10 +219,9 @@ def unpack(tensors: Mapping[str, Array], scheme: Scheme) -> QuantisedTensor:
 
 def _parts(tensors: Mapping[str, Array], scheme: Scheme) -> tuple[Array, Array, Array]:
     """Return steps uint8 [outputs, inputs], scales and zero points float32 [outputs, groups]."""
-    layout = scheme.layout
-    by_output = [tensors[suffix].T if layout.has_inputs_first else tensors[suffix] for suffix in scheme.suffixes]
+    by_output = [tensors[suffix].T if scheme.has_inputs_first else tensors[suffix] for suffix in scheme.suffixes]
     steps, scales, *zeros = by_output
-    steps = _take_apart(steps, scheme, by_outputs=layout.packs_outputs)
+    steps = _take_apart(steps, scheme, by_outputs=scheme.packs_outputs)
     scales = np.ascontiguousarray(scales, np.float32)
     if not zeros:
         return steps, scales, np.full_like(scales, 2 ** (scheme.num_bits - 1))
@@ -285,9 +236,9 @@ def _take_apart(words: Array, scheme: Scheme, by_outputs: bool) -> Array:
     steps = np.ascontiguousarray(words).view(np.uint8)  # little-endian, as safetensors are
     if scheme.num_bits == 4:  # the lowest bits first
         steps = np.stack([steps & 15, steps >> 4], axis=-1).reshape(len(words), -1)
-    if scheme.layout.places == _IN_ORDER:
+    if scheme.places == _IN_ORDER:
         return steps
-    return steps.reshape(len(steps), -1, 8)[..., list(scheme.layout.places)].reshape(steps.shape)
+    return steps.reshape(len(steps), -1, 8)[..., list(scheme.places)].reshape(steps.shape)
 
 
 def _repeat(values: Array, num_inputs: int) -> Array:

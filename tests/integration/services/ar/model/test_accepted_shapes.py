@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from services.ar.compute.native.forward import open_native
+from services.ar.compute.native.parameters import Sizes
 from services.ar.compute.torch.kv_cache import LayeredAttention
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool
@@ -67,8 +68,7 @@ def test_the_kernel_agrees_with_torch(tmp_path: Path, case: int) -> None:
     attention = LayeredAttention(checkpoint.config, CausalAttention)
     expected = model.logits(model(torch.tensor(token_ids), torch.arange(NUM_TOKENS), attention))
 
-    sizes = {"num_blocks": 4, "block_size": 16, "max_rows": NUM_TOKENS, "max_context_tokens": NUM_TOKENS}
-    forward = open_native(checkpoint, cache_dtype="float32", **sizes)
+    forward = open_native(checkpoint, Sizes("float32", 4, 16, NUM_TOKENS, NUM_TOKENS))
     forward.start()
     scheduler = Scheduler(BlockPool(4, 16), 1, NUM_TOKENS)
     scheduler.add(Sequence([*token_ids, 0], SamplingParams(logprobs=True), is_scored=True))

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from services.ar.compute.cuda.forward import CudaForward
+from services.ar.compute.native.interface import Model
 from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import CacheDtype, LayerCache, Parameters
+from services.ar.compute.native.parameters import CacheDtype, LayerCache, Parameters, Sizes
 from services.ar.compute.runner import Forward
 from services.ar.compute.torch.exact import make_exact
 from services.ar.compute.torch.forward import TorchForward
@@ -47,9 +47,9 @@ class _ParametersThatTell(Parameters):
 
     caches: list[Array]
 
-    def model(self, caches: list[LayerCache], *others: Any, **sizes: int) -> Any:
-        self.caches = [array for layer in caches for array in vars(layer).values() if array is not None]
-        return super().model(caches, *others, **sizes)
+    def model(self, caches: list[LayerCache], sizes: Sizes) -> Model:
+        self.caches = [array for layer in caches for array in layer]
+        return super().model(caches, sizes)
 
 
 def open_native(dtype: str, level: str | None = None, cache_dtype: CacheDtype | None = None) -> Open:

@@ -7,7 +7,7 @@ import numpy as np
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.library import Kernel, open_kernel
 from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import FINE_POSITIONS, CacheDtype, Parameters
+from services.ar.compute.native.parameters import FINE_POSITIONS, CacheDtype, Parameters, Sizes
 from services.ar.model.arrays import FLOATS, Array, pad
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.quantised import (
@@ -111,7 +111,6 @@ def kernel(level: str | None = None) -> Kernel:
 def started(
     parameters: Parameters, cache_dtype: CacheDtype, num_blocks: int = 64, level: str | None = None
 ) -> NativeForward:
-    sizes = {"num_blocks": num_blocks, "block_size": BLOCK_SIZE, "max_rows": NUM_ROWS, "max_context_tokens": 256}
-    forward = NativeForward(parameters, kernel(level), cache_dtype=cache_dtype, num_threads=2, **sizes)
+    forward = NativeForward(parameters, kernel(level), Sizes(cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256), 2)
     forward.start()
     return forward

@@ -5,7 +5,7 @@ import shutil
 import gguf
 import pytest
 
-from services.ar.model.gguf import checkpoint as gguf_checkpoint
+from services.ar.model import quantised
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
 from tests.tiny_gguf import write_gguf
@@ -55,7 +55,7 @@ def test_a_corrupt_file_is_refused(tmp_path, content):
 def test_a_value_that_cannot_be_is_refused_before_weights_are_read(
     pristine, tmp_path, monkeypatch, key, value, message
 ):
-    monkeypatch.setattr(gguf_checkpoint, "_read_weights", pytest.fail)
+    monkeypatch.setattr(quantised, "read_rows", pytest.fail)
     path = shutil.copy(pristine, tmp_path / "bad.gguf")
     reader = gguf.GGUFReader(path, "r+")
     reader.get_field(key).parts[-1][0] = value

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from services.ar.codecs.text_codec import TextCodec
-from services.ar.model.huggingface import checkpoint as huggingface_checkpoint
+from services.ar.model import quantised
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
@@ -86,7 +86,7 @@ def test_each_layer_of_a_gemma3_is_local_or_global(tmp_path):
 def test_a_config_that_is_not_that_of_the_weights_is_refused_before_they_are_read(
     folder, changes, message, monkeypatch
 ):
-    monkeypatch.setattr(huggingface_checkpoint, "llama_tensors", pytest.fail)
+    monkeypatch.setattr(quantised, "read_rows", pytest.fail)
     edit_json(folder / "config.json", **changes)
     with pytest.raises(ModelError, match=message):
         open_checkpoint(folder)

@@ -10,23 +10,23 @@ import pytest
 from safetensors.numpy import load_file as load_arrays
 
 from services.ar.model.arrays import Array
-from services.ar.model.huggingface.packed import AWQ, COMPRESSED, GPTQ, Scheme, scheme_of, shape_of, unpack
+from services.ar.model.huggingface.packed import AWQ, COMPRESSED, GPTQ, scheme_of, shape_of, unpack
 from tandem.shared.models import ModelError
 
 PACKED = load_arrays(Path(__file__).with_name("packed_by_their_libraries.safetensors"))
 EXACT = {
-    "compressed-4-symmetric": Scheme(COMPRESSED, 4, is_symmetric=True),
-    "compressed-4-asymmetric": Scheme(COMPRESSED, 4),
-    "compressed-8-symmetric": Scheme(COMPRESSED, 8, is_symmetric=True),
-    "awq-4": Scheme(AWQ, 4),
-    "gptq-4-symmetric": Scheme(GPTQ, 4, zero_offset=1),
-    "gptq-4-asymmetric": Scheme(GPTQ, 4, zero_offset=1),
-    "gptq_v2-4-asymmetric": Scheme(GPTQ, 4),
-    "gptq-8-symmetric": Scheme(GPTQ, 8, zero_offset=1),
+    "compressed-4-symmetric": COMPRESSED(4, is_symmetric=True),
+    "compressed-4-asymmetric": COMPRESSED(4),
+    "compressed-8-symmetric": COMPRESSED(8, is_symmetric=True),
+    "awq-4": AWQ(4),
+    "gptq-4-symmetric": GPTQ(4, zero_offset=1),
+    "gptq-4-asymmetric": GPTQ(4, zero_offset=1),
+    "gptq_v2-4-asymmetric": GPTQ(4),
+    "gptq-8-symmetric": GPTQ(8, zero_offset=1),
 }
 ROUNDED = {
-    "compressed-8-asymmetric": Scheme(COMPRESSED, 8),
-    "gptq-4-asymmetric-by-activation": Scheme(GPTQ, 4, zero_offset=1),
+    "compressed-8-asymmetric": COMPRESSED(8),
+    "gptq-4-asymmetric-by-activation": GPTQ(4, zero_offset=1),
 }
 
 
@@ -104,14 +104,14 @@ def compressed(**changes: Any) -> dict[str, Any]:
 
 
 READ = [
-    (OF_GPTQ, Scheme(GPTQ, 4, zero_offset=1)),
-    (OF_GPTQ | {"checkpoint_format": "gptq_v2", "bits": 8}, Scheme(GPTQ, 8)),
-    (OF_GPTQ | {"group_size": -1}, Scheme(GPTQ, 4, zero_offset=1)),
-    (OF_AWQ, Scheme(AWQ, 4)),
-    ({"quant_method": "awq", "w_bit": 4, "q_group_size": 64}, Scheme(AWQ, 4)),
-    (OF_COMPRESSED, Scheme(COMPRESSED, 4, is_symmetric=True)),
-    (compressed(num_bits=8, strategy="channel"), Scheme(COMPRESSED, 8, is_symmetric=True)),
-    (compressed(symmetric=False), Scheme(COMPRESSED, 4)),
+    (OF_GPTQ, GPTQ(4, zero_offset=1)),
+    (OF_GPTQ | {"checkpoint_format": "gptq_v2", "bits": 8}, GPTQ(8)),
+    (OF_GPTQ | {"group_size": -1}, GPTQ(4, zero_offset=1)),
+    (OF_AWQ, AWQ(4)),
+    ({"quant_method": "awq", "w_bit": 4, "q_group_size": 64}, AWQ(4)),
+    (OF_COMPRESSED, COMPRESSED(4, is_symmetric=True)),
+    (compressed(num_bits=8, strategy="channel"), COMPRESSED(8, is_symmetric=True)),
+    (compressed(symmetric=False), COMPRESSED(4)),
 ]
 
 
