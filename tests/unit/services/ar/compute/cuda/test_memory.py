@@ -14,7 +14,7 @@ MIB = 2**20
 
 def plan(free: int, steps: int, **settings: float) -> int:
     """Return the blocks, with so many MiB, of sequences of 1,000 tokens: 63 a sequence, 252 in all are wanted."""
-    settings = {"max_num_sequences": 4, "gpu_memory_share": 0.9} | settings
+    settings = {"max_num_sequences": 4, "max_context_tokens": 1000, "gpu_memory_share": 0.9} | settings
     return plan_blocks(ArSettings(block_size=16, **settings), 1000, MIB, DeviceMemory(free * MIB, steps * MIB))
 
 

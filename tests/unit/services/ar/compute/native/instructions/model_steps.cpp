@@ -6,6 +6,7 @@
 #include <list>
 #include <vector>
 
+#include "products/matrix.h"
 #include "random_numbers.h"
 #include "sampling/sampler.h"
 
