@@ -7,10 +7,7 @@ TESTED_ELSEWHERE = {
     "integration/runtime/server/test_server.py": ("runtime/server/reflection",),
     "integration/services/ar/api/test_scoring.py": ("services/ar/api/image", "services/ar/api/modality"),
     "integration/services/ar/api/test_service.py": ("services/ar/api/description",),
-    "integration/services/ar/test_loading.py": (
-        "services/ar/codecs/image_networks",
-        "services/ar/compute/torch/opening",
-    ),
+    "integration/services/ar/test_loading.py": ("services/ar/codecs/image_networks",),
     "integration/services/gan/test_diversity.py": (
         "services/gan/discriminator",
         "training/release/own_images",
