@@ -58,10 +58,7 @@ TESTED_ELSEWHERE = {
     ),
     "integration/training/judge/test_judge.py": ("training/judge/",),
     "integration/training/test_pair.py": ("training/refinement/train",),
-    "unit/services/ar/compute/native/test_kernel.py": (
-        "tandem/shared/compiled/opening",
-        "services/ar/compute/native/interface",
-    ),
+    "unit/services/ar/compute/native/test_kernel.py": ("tandem/shared/compiled/opening",),
     "unit/services/ar/model/gguf/test_checkpoint.py": ("services/ar/model/gguf/config",),
     "unit/services/ar/model/huggingface/test_checkpoint.py": (
         "services/ar/model/huggingface/safetensors_files",
