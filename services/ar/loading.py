@@ -13,11 +13,9 @@ from runtime.cores import usable_cores
 from runtime.loading_thread import in_loading_thread
 from runtime.model_worker import ModelWorker
 from services.ar.api.description import model_message
-from services.ar.api.modality import Modality
-from services.ar.api.sequential_model import SequentialModel
-from services.ar.api.text import TextModality
+from services.ar.api.sequential_model import Codec, SequentialModel
+from services.ar.api.text import TextModel
 from services.ar.codecs.text_codec import TextCodec
-from services.ar.codecs.text_thread import TextThread
 from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Computation, Runner
 from services.ar.constraints.compiler import Compilations, Compiler, grammar_memory
@@ -27,11 +25,13 @@ from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter, MaskedDrafter, NgramDrafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.scheduler import Scheduler
-from services.ar.metrics import ArMetrics, ConstraintMetrics, EngineMetrics
+from services.ar.metrics import ArMetrics, EngineMetrics, WorkMetrics
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
+from services.common.batching.work_thread import WorkThread
 from tandem.shared.file_hashes import FileHashes
+from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
 
 if TYPE_CHECKING:
@@ -65,26 +65,36 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
         model.verify_files(hashes.of)  # before others' libraries read some of them
     with _verify(model, hashes):
         checkpoint = open_checkpoint(model.transformer_path())
-        modality = _modality(model, checkpoint, settings, metrics)
+        codec = _codec(model, checkpoint, settings, metrics)
         # A model of images is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
         num_threads = settings.num_threads or (1 if is_image else usable_cores())
-        report = _ProgressLog(model.name)
         computation = open_computation(
             checkpoint,
-            modality.codec.max_context_tokens,
+            codec.max_context_tokens,
             num_threads,
             settings,
-            report,
+            _ProgressLog(model.name),
             model.spec.kv_cache_dtype,
             model.spec.dtype,
         )
-    description = model_message(model, modality, checkpoint.config, computation, num_threads, hashes.of)
-    engine = _engine(computation, modality, settings, metrics, model.name)
+    description = model_message(model, codec.max_context_tokens, checkpoint.config, computation, num_threads, hashes.of)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)
     # The largest step there is, so that no request is the first to ask for its memory; the kernel has it already.
     num_tokens = _NATIVE_WARM_UP_TOKENS if computation.kernel == "native" else settings.max_batch_tokens
-    return SequentialModel(modality, engine, description, num_tokens, _watch(model, settings, metrics))
+    engine = _engine(computation, codec, checkpoint.config.vocab_size, settings, metrics, model.name)
+    if isinstance(codec, TextCodec):
+        limits = admission_limits(settings)  # a burst that the engine takes is not refused before it
+        most = limits.max_open, limits.max_open_of_caller, settings.max_wait_seconds
+        compilations = _compilations(codec, checkpoint.config.vocab_size, settings, metrics, model.name)
+        return TextModel(
+            codec, engine, description, num_tokens, WorkThread(f"{model.name}'s texts", *most), compilations
+        )
+    from services.ar.api.image import ImageModel  # as all that is about images: a text model does without
+    from services.common.images.received import ReceivedImages
+
+    received = ReceivedImages(codec.image, settings.max_decoded_bytes, settings.max_caller_share)
+    return ImageModel(codec, engine, description, num_tokens, received, _watch(model, codec.image, settings, metrics))
 
 
 @contextmanager
@@ -96,66 +106,54 @@ def _verify(model: Model, hashes: FileHashes) -> Iterator[None]:
         model.verify_files(hashes.of)
 
 
-def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> "DiversityWatch | None":
-    if model.spec.image is None or not settings.diversity_every:
-        return None
-    from services.common.diversity.opening import open_watch  # as all that is about images: a text model does without
-
-    every, most = settings.diversity_every, settings.diversity_max_per_second
-    return open_watch(model, model.spec.image, every, most, metrics.diversity)
-
-
-def _modality(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Modality:
+def _codec(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Codec:
     if model.spec.modality == "image":
-        from services.ar.api.image import ImageModality
         from services.ar.codecs.image_networks import load_image_codec
-        from services.common.images.received import ReceivedImages
 
-        codec = load_image_codec(model, checkpoint.config, settings, metrics)
-        received = ReceivedImages(codec.image, settings.max_decoded_bytes, settings.max_caller_share)
-        return ImageModality(codec, received)
-    max_context_tokens = min(settings.max_context_tokens, checkpoint.config.max_context_tokens)
-    text_codec, vocab_size = TextCodec(checkpoint, max_context_tokens), checkpoint.config.vocab_size
-    text_codec.start()
-    limits = admission_limits(settings)  # a burst that the engine takes is not refused before it
-    thread = TextThread(f"{model.name}'s texts", limits.max_open, limits.max_open_of_caller, settings.max_wait_seconds)
-    compilations = _compilations(model.name, text_codec, vocab_size, settings, metrics)
-    return TextModality(text_codec, thread, vocab_size, compilations)
+        return load_image_codec(model, checkpoint.config, settings, metrics)
+    codec = TextCodec(checkpoint, min(settings.max_context_tokens, checkpoint.config.max_context_tokens))
+    codec.start()
+    return codec
+
+
+def _watch(model: Model, image: ImageSpec, settings: ArSettings, metrics: ArMetrics) -> "DiversityWatch | None":
+    if not settings.diversity_every:
+        return None
+    from services.common.diversity.opening import open_watch
+
+    return open_watch(model, image, settings.diversity_every, settings.diversity_max_per_second, metrics.diversity)
 
 
 def _compilations(
-    name: str, codec: TextCodec, vocab_size: int, settings: ArSettings, metrics: ArMetrics
+    codec: TextCodec, vocab_size: int, settings: ArSettings, metrics: ArMetrics, name: str
 ) -> Compilations | None:
     if not codec.eos_token_ids:
-        return None
-    compiler, observer = Compiler(token_table(codec, vocab_size)), ConstraintMetrics(metrics, name)
+        return None  # nothing would end an output that is held to something
+    compiler = Compiler(token_table(codec, vocab_size))
     share, wait = settings.max_caller_share, settings.max_wait_seconds
     memory = grammar_memory(settings.max_constraint_bytes, share)
+    observer = WorkMetrics(metrics.constraints, (name,), metrics.compilations.labels(name))
     return Compilations(f"{name}'s constraints", compiler, observer, share, wait, memory)
 
 
 def _engine(
-    computation: Computation,
-    modality: Modality,
-    settings: ArSettings,
-    metrics: ArMetrics,
-    name: str,
+    computation: Computation, codec: Codec, vocab_size: int, settings: ArSettings, metrics: ArMetrics, name: str
 ) -> Engine:
     pool = BlockPool(computation.num_blocks, settings.block_size)
     chunk_tokens = computation.chunk_tokens
+    is_text, is_cpu = isinstance(codec, TextCodec), computation.device == "cpu"
     # A chunk that ends in mid-block leaves nothing to share.
     can_share = chunk_tokens is None or chunk_tokens % settings.block_size == 0
-    is_text = modality.text_codec is not None
     has_prefixes = settings.prefix_cache and is_text  # an image's prompt is a token
     prefix_cache = PrefixCache(pool, chunk_tokens) if has_prefixes and can_share else None
-    max_draft_rows = _CPU_DRAFT_ROWS if computation.device == "cpu" else settings.max_batch_tokens
+    max_draft_rows = _CPU_DRAFT_ROWS if is_cpu else settings.max_batch_tokens
     drafter: Drafter | None = None
     if is_text and settings.speculative_tokens:
         drafter = NgramDrafter(settings.speculative_tokens, max_draft_rows)
-    elif modality.mask_token is not None and settings.masked_draft_tokens:
+    elif codec.mask_token is not None and settings.masked_draft_tokens:
         drafter = MaskedDrafter(settings.masked_draft_tokens, max_draft_rows)
     # What is cut at fixed places may not fit into less; a GPU reads this many tokens in about the time of one.
-    is_bounded = is_text and chunk_tokens is None and computation.device == "cpu"
+    is_bounded = is_text and chunk_tokens is None and is_cpu
     scheduler = Scheduler(
         pool,
         settings.max_num_sequences,
@@ -167,8 +165,9 @@ def _engine(
     )
     observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache, drafter)
     # Threads of an image model keep their priority: its callers wait for a whole image, as the parallel service's do.
-    nice = settings.text_nice if is_text and computation.device == "cpu" else 0
-    runner = Runner(computation.forward, settings.block_size, modality.num_output_tokens, nice)
+    nice = settings.text_nice if is_text and is_cpu else 0
+    num_output_tokens = vocab_size if isinstance(codec, TextCodec) else codec.num_codes
+    runner = Runner(computation.forward, settings.block_size, num_output_tokens, nice)
     return Engine(scheduler, runner, observer, admission_limits(settings))
 
 
@@ -194,10 +193,6 @@ class _ProgressLog:
             self._next += 0.1
 
 
-# The kind of prompt says which kind of model it needs; token ids fit any.
-_MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "image", "images": "image"}
-
-
 class ArWorker(ModelWorker[SequentialModel]):
     """Loads the models named in the settings and owns their engines, batchers and watches."""
 
@@ -210,16 +205,3 @@ class ArWorker(ModelWorker[SequentialModel]):
         for model in self.models:
             if model.watch is not None:
                 await asyncio.to_thread(model.watch.stop)
-
-    def get_for(self, name: str, kind: str | None, in_steps: bool = False) -> SequentialModel:
-        """Return the model called `name`; if it is empty, the only one, or the only one that takes content of `kind`.
-
-        `kind` is the name of a prompt's or a content's field. Of several image models it is the only one that takes
-        steps, if the request is to be done `in_steps`, or else the only one that takes none. Raises NotFound,
-        Unavailable.
-        """
-        wanted = _MODALITIES.get(kind or "")
-        fitting = [model for model in self.models if model.description.modality == wanted]
-        if wanted == "image" and len(fitting) > 1:
-            fitting = [model for model in fitting if model.takes_steps == in_steps]
-        return fitting[0] if not name and len(fitting) == 1 else self.get(name)

@@ -5,9 +5,8 @@ TESTED_ELSEWHERE = {
     "faults/test_kills.py": ("runtime/process/tethered",),
     "integration/gateway": ("gateway/",),
     "integration/runtime/server/test_server.py": ("runtime/server/reflection",),
-    "integration/services/ar/api/test_scoring.py": ("services/ar/api/image", "services/ar/api/modality"),
+    "integration/services/ar/api/test_scoring.py": ("services/ar/api/image",),
     "integration/services/ar/api/test_service.py": ("services/ar/api/description",),
-    "integration/services/ar/test_loading.py": ("services/ar/codecs/image_networks",),
     "integration/services/gan/test_diversity.py": (
         "services/gan/discriminator",
         "training/release/own_images",

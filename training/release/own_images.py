@@ -10,8 +10,7 @@ from rich.progress import track
 from runtime.deadlines import Deadline
 from runtime.metrics import new_registry
 from services.ar.api.sequential_model import SequentialModel
-from services.ar.codecs.image_codec import ImageCodec
-from services.ar.codecs.token_decoder import Tokens
+from services.ar.codecs.image_codec import ImageCodec, Tokens
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.ar.codecs.token_decoder import TokenEncoder
+from services.ar.codecs.image_networks import TokenEncoder
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from tandem.shared.models import Model, ModelError
 from training.dataset import to_model_range

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from services.ar.api.modality import Modality
 from services.ar.compute.runner import Computation
 from services.ar.model.config import ModelConfig
 from services.ar.model.tensor_check import expected_shapes
@@ -21,14 +20,13 @@ from tandem.shared.models import Model
 
 def model_message(
     model: Model,
-    modality: Modality,
+    max_context_tokens: int,
     config: ModelConfig,
     computation: Computation,
     num_threads: int,
     hash_of: Callable[[Path], str],
 ) -> ar_pb2.Model:
-    """Return the entry of a loaded model; `num_threads` are those of its arithmetic."""
-    max_context_tokens = modality.codec.max_context_tokens
+    """Return the entry of a model, without what is about its content; `num_threads` are those of its arithmetic."""
     description = ar_pb2.Model(
         name=model.name,
         modality=model.spec.modality,
@@ -47,7 +45,6 @@ def model_message(
         description.default_sampling.CopyFrom(
             ar_pb2.SamplingParams(**model.spec.sampling.model_dump(exclude_none=True))
         )
-    modality.describe(description)
     return description
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from runtime.rpc.call import Call
 from services.ar.api.reply_size import max_message_tokens
-from services.ar.api.sequential_model import SequentialModel
-from services.ar.codecs.codec import Codec
-from services.ar.engine.request_stream import RequestStream, SequenceOutput
+from services.ar.api.sequential_model import Codec, SequentialModel
+from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
+from services.ar.engine.step import Progress
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1.timings_pb2 import Timings
 
@@ -136,11 +136,11 @@ class Generation:
 
     async def messages(self) -> AsyncIterator[ar_pb2.GenerateResponse]:
         while not self._stream.is_finished:
-            outputs = sorted(await self._stream.get(), key=lambda output: output.choice_index)
+            outputs = sorted(await self._stream.get(), key=lambda output: output.sequence.choice_index)
             gathered: list[ar_pb2.GenerateResponse] = []  # whose images are drawn together
             num_tokens = 0
             for part in _parts(outputs, self._max_tokens):
-                if self._choices[part[0].choice_index].finish_reason is not None:
+                if self._choices[part[0].sequence.choice_index].finish_reason is not None:
                     continue
                 if num_tokens >= _TURN_TOKENS:
                     await asyncio.sleep(0)
@@ -158,8 +158,8 @@ class Generation:
                 for message in gathered:
                     yield message
 
-    def _message(self, outputs: list[SequenceOutput]) -> ar_pb2.GenerateResponse:
-        index = outputs[0].choice_index
+    def _message(self, outputs: list[Progress]) -> ar_pb2.GenerateResponse:
+        index = outputs[0].sequence.choice_index
         choice = self._choices[index]
         tokens = [token for output in outputs for token in output.tokens]
         tokens, text = choice.feed(tokens, outputs[-1].finish_reason)
@@ -188,12 +188,12 @@ class Generation:
         message.timings.CopyFrom(self.timings)
 
 
-def _parts(outputs: Iterable[SequenceOutput], max_tokens: int) -> Iterator[list[SequenceOutput]]:
+def _parts(outputs: Iterable[Progress], max_tokens: int) -> Iterator[list[Progress]]:
     """Yield outputs in runs of one choice and at most `max_tokens` tokens, or of one output that alone has more."""
-    part: list[SequenceOutput] = []
+    part: list[Progress] = []
     num_tokens = 0
     for output in outputs:
-        if part and (output.choice_index != part[0].choice_index or num_tokens + len(output.tokens) > max_tokens):
+        if part and (output.sequence is not part[0].sequence or num_tokens + len(output.tokens) > max_tokens):
             yield part
             part, num_tokens = [], 0
         part.append(output)

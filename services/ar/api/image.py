@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from runtime.rpc.call import Call
-from services.ar.api.modality import LIST_FIELD, Part, check_is_scorable, token_lists_of
 from services.ar.api.reply_size import image_bytes
+from services.ar.api.sequential_model import LIST_FIELD, SequentialModel, check_is_scorable
 from services.ar.api.validation import image_encoding
 from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
+from services.ar.engine.engine import Engine
 from services.ar.engine.sequence import SamplingParams, TokenGroups, group_ends
+from services.common.bounds import check_int
 from services.common.diversity.watch import DiversityWatch
 from services.common.images.encoding import Encoding, Images, to_uint8
 from services.common.images.messages import checked_classes, fill_image_batch
@@ -78,60 +82,54 @@ class GrowingImages:
             fill_image_batch(message.image, [pixels[place : place + 1]], self._encoding)
 
 
-class ImageModality:
-    """Implements `Modality`."""
+class ImageModel(SequentialModel):
+    """The images that requests bring are `received_images`."""
 
-    text_codec = text_thread = None
+    codec: ImageCodec
+    makes = "images"
 
-    def __init__(self, codec: ImageCodec, received_images: ReceivedImages) -> None:
-        self.codec = codec
+    def __init__(
+        self,
+        codec: ImageCodec,
+        engine: Engine,
+        description: ar_pb2.Model,
+        num_warm_up_tokens: int,
+        received_images: ReceivedImages,
+        watch: DiversityWatch | None,
+    ) -> None:
+        super().__init__(codec, engine, description, codec.num_codes, num_warm_up_tokens, codec.parts, watch)
         self._received_images = received_images
-        self.num_output_tokens = codec.num_codes
         self.default_max_tokens = codec.max_context_tokens
-        self.mask_token = codec.mask_token
+        description.num_classes = codec.num_classes
+        description.class_names.extend(codec.image.class_names)
+        description.image_shape.extend(codec.image.shape)
+        description.value_range.extend(codec.image.value_range)
+        description.tokens_per_image = codec.num_tokens
+        description.can_score_images = codec.can_encode
+        description.takes_steps = self.takes_steps
 
-    @property
-    def parts(self) -> Sequence[Part]:
-        return self.codec.parts
-
-    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups:
-        costs = self.codec.step_costs
-        if costs is None:
-            return TokenGroups.of(num_prompt_tokens, group_ends(num_tokens, steps))
-        num_codes = num_prompt_tokens - 1  # behind the class
-        return TokenGroups.of(num_prompt_tokens, costs.group_ends(num_codes, num_tokens, steps))
-
-    def describe(self, description: ar_pb2.Model) -> None:
-        description.num_classes = self.codec.num_classes
-        description.class_names.extend(self.codec.image.class_names)
-        description.image_shape.extend(self.codec.image.shape)
-        description.value_range.extend(self.codec.image.value_range)
-        description.tokens_per_image = self.codec.num_tokens
-        description.can_score_images = self.codec.can_encode
-        description.takes_steps = self.mask_token is not None
+    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
+        if not 0 < steps < num_tokens:
+            return None
+        costs, num_codes = self.codec.step_costs, num_prompt_tokens - 1  # behind the class
+        ends = group_ends(num_tokens, steps) if costs is None else costs.group_ends(num_codes, num_tokens, steps)
+        return TokenGroups.of(num_prompt_tokens, ends)
 
     async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
         kind = request.WhichOneof("prompt")
         if kind == "class_label":
-            if not 0 <= request.class_label < self.codec.num_classes:
-                raise InvalidArgument("class_label", request.class_label, f"0 to {self.codec.num_classes - 1}")
+            check_int("class_label", request.class_label, 0, self.codec.num_classes - 1)
             return [self.codec.class_token(request.class_label)]
         if kind == "tokens":
             token_ids = list(request.tokens.ids)
             self.codec.check_tokens("tokens", token_ids, self.codec.num_tokens - 1)
             return token_ids
-        accepted = "class_label or tokens"
-        if kind is None:
-            raise InvalidArgument("prompt", None, accepted)
-        raise InvalidArgument(kind, "a text prompt", f"{accepted}: this model makes images")
-
-    async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> None:
-        """Images match no text; `growing_images` has refused what would have them do so."""
+        raise self.refusal("prompt", kind, "a text prompt", "class_label or tokens")
 
     async def read_scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         if request.WhichOneof("content") == "images":
             return await self._encode(request.images, call)
-        token_lists = token_lists_of(request, "images or tokens", "images")
+        token_lists = self.token_lists(request, "images or tokens")
         for number, token_ids in enumerate(token_lists):
             self.codec.check_tokens(LIST_FIELD.format(number), token_ids, self.codec.num_tokens)
             check_is_scorable(LIST_FIELD.format(number), token_ids)
@@ -148,20 +146,16 @@ class ImageModality:
         return [[self.codec.class_token(label), *codes] for label, codes in zip(labels, token_lists, strict=True)]
 
     def growing_images(
-        self,
-        request: ar_pb2.GenerateRequest,
-        prompt: list[int],
-        params: SamplingParams,
-        watch: DiversityWatch | None,
+        self, request: ar_pb2.GenerateRequest, prompt: list[int], params: SamplingParams
     ) -> GrowingImages:
         encoding = image_encoding(request, self.codec.image)
-        codes = prompt[1:]
-        finished = None
+        watch, codes, finished = self.watch, prompt[1:], None
         # An image that was begun by the caller, or drawn narrower, or in fewer steps, says nothing of the model.
         if watch is not None and params.is_plain and not codes and params.steps in (0, self.codec.num_tokens):
-            finished = _watch(watch, prompt[0] - self.codec.class_token(0), params.seed)
+            labels = np.array([prompt[0] - self.codec.class_token(0)])
+            finished = partial(_show, watch, labels, params.seed)
         return GrowingImages(self.codec, codes, params.n, encoding, request.partial_images, finished)
 
 
-def _watch(watch: DiversityWatch, label: int, seed: int) -> Finished:
-    return lambda choice, image: watch.saw(image, np.array([label]), seed, choice)
+def _show(watch: DiversityWatch, labels: npt.NDArray[np.int64], seed: int, choice: int, image: Images) -> None:
+    watch.saw(image, labels, seed, choice)

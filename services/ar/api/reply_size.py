@@ -5,10 +5,9 @@ A bound that holds for every output asks what the longest tokens would come to, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from typing import Protocol
 
 from runtime.limits import MAX_MESSAGE_BYTES
 from services.ar.api.validation import MAX_TOP_LOGPROBS
@@ -21,12 +20,6 @@ from tandem.shared.errors import ReplyTooLarge
 # A message inside another one is preceded by a tag and its length, a field of text or bytes likewise.
 _FRAME_BYTES = 6
 _REPLACEMENT_BYTES = 3  # of U+FFFD, which stands for as little as one byte that is no UTF-8
-
-
-class TokenBytes(Protocol):
-    """Tells the bytes that a token stands for."""
-
-    def token_bytes(self, token_id: int) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -107,7 +100,11 @@ def check_whole_reply(sizes: TokenSizes, params: SamplingParams, image: int = 0)
 
 
 def check_score_reply(
-    field: str, sizes: TokenSizes, codec: TokenBytes, token_lists: Sequence[Sequence[int]], top_logprobs: int = 0
+    field: str,
+    sizes: TokenSizes,
+    token_bytes: Callable[[int], bytes],
+    token_lists: Sequence[Sequence[int]],
+    top_logprobs: int = 0,
 ) -> None:
     """Raises ReplyTooLarge, about `field`, if the likelihoods of these sequences could exceed one message."""
     num_tokens = sum(map(len, token_lists))
@@ -116,7 +113,7 @@ def check_score_reply(
     )
     if frames + num_tokens * sizes.longest[0] <= MAX_MESSAGE_BYTES:
         return
-    most = frames + sum(len(codec.token_bytes(token_id)) for token_ids in token_lists for token_id in token_ids)
+    most = frames + sum(len(token_bytes(token_id)) for token_ids in token_lists for token_id in token_ids)
     if most > MAX_MESSAGE_BYTES:
         wanted = f"{len(token_lists)} sequences of {num_tokens} tokens: up to {most} bytes"
         if top_logprobs:

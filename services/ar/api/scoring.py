@@ -4,70 +4,55 @@ import math
 
 from runtime.rpc.call import Call
 from services.ar.api.generation import logprob_message
-from services.ar.api.sequential_model import SequentialModel
+from services.ar.api.sequential_model import Codec, SequentialModel
 from services.ar.api.validation import check_steps
-from services.ar.codecs.codec import Codec
 from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from tandem.ar.v1 import ar_pb2
 
 
-class Scoring:
-    """Runs all sequences of one request; `streams` holds the times.
+async def score(
+    model: SequentialModel, token_lists: list[list[int]], steps: int | None, top_logprobs: int, call: Call
+) -> tuple[list[list[SampledToken]], list[RequestStream]]:
+    """Return, for each sequence, all of its tokens but the first, with log-probabilities; and the streams they came in.
 
     They go in slices of what runs at a time, so that a large request leaves the queue to others. A queue that is full
     or too slow refuses a request at its beginning, not in its middle. What is computed may serve later requests of the
     same caller. With each token come its `top_logprobs` best alternatives. A model that takes steps scores the tokens
     as `steps` steps generate them, None: as many as there are tokens. Raises InvalidArgument for other numbers.
     """
-
-    def __init__(
-        self, model: SequentialModel, token_lists: list[list[int]], steps: int | None, top_logprobs: int, call: Call
-    ) -> None:
-        if steps is not None:
-            check_steps("steps", steps, min(map(len, token_lists)) - 1, model.takes_steps)
-        self._model = model
-        self._engine = model.engine
-        self._steps = steps
-        self._params = SamplingParams(logprobs=True, top_logprobs=top_logprobs)
-        self._token_lists = token_lists
-        self._deadline = call.deadline
-        self._owner = call.owner
-        self._cache_salt = call.caller.encode()
-        self.streams: list[RequestStream] = []
-
-    async def run(self) -> list[list[SampledToken]]:
-        """Return, for each sequence, all of its tokens but the first, with log-probabilities."""
-        scored: list[list[SampledToken]] = []
-        for start in range(0, len(self._token_lists), self._engine.max_num_sequences):
-            scored += await self._slice(self._token_lists[start : start + self._engine.max_num_sequences])
-        return scored
-
-    async def _slice(self, token_lists: list[list[int]]) -> list[list[SampledToken]]:
-        sequences = [self._sequence(number, token_ids) for number, token_ids in enumerate(token_lists)]
-        if self.streams:
-            await self._engine.wait_for_room(self._owner, len(sequences))
-        scored: list[list[SampledToken]] = [[] for _ in sequences]
-        with self._engine.running(sequences, None if self.streams else self._deadline) as stream:
-            self.streams.append(stream)
+    if steps is not None:
+        check_steps("steps", steps, min(map(len, token_lists)) - 1, model.takes_steps)
+    params = SamplingParams(logprobs=True, top_logprobs=top_logprobs)
+    sequences = [_sequence(model, token_ids, params, steps, call) for token_ids in token_lists]
+    scored: dict[Sequence, list[SampledToken]] = {sequence: [] for sequence in sequences}
+    streams: list[RequestStream] = []
+    for start in range(0, len(sequences), model.engine.max_num_sequences):
+        part = sequences[start : start + model.engine.max_num_sequences]
+        if streams:
+            await model.engine.wait_for_room(call.owner, len(part))
+        with model.engine.running(part, None if streams else call.deadline) as stream:
+            streams.append(stream)
             while not stream.is_finished:
                 for output in await stream.get():
-                    scored[output.choice_index].extend(output.tokens)
-        return scored
+                    scored[output.sequence].extend(output.tokens)
+    return list(scored.values()), streams
 
-    def _sequence(self, number: int, token_ids: list[int]) -> Sequence:
-        num_scored = len(token_ids) - 1
-        return Sequence(
-            token_ids,
-            self._params,
-            choice_index=number,
-            is_scored=True,
-            is_streamed=False,
-            caller=self._owner,
-            cache_salt=self._cache_salt,
-            mask_token_id=self._model.modality.mask_token,
-            groups=self._model.groups(1, num_scored, self._steps or num_scored),
-        )
+
+def _sequence(
+    model: SequentialModel, token_ids: list[int], params: SamplingParams, steps: int | None, call: Call
+) -> Sequence:
+    num_scored = len(token_ids) - 1
+    return Sequence(
+        token_ids,
+        params,
+        is_scored=True,
+        is_streamed=False,
+        caller=call.owner,
+        cache_salt=call.caller.encode(),
+        mask_token_id=model.codec.mask_token,
+        groups=model.groups(1, num_scored, steps or num_scored),
+    )
 
 
 def likelihood_messages(scored: list[list[SampledToken]], codec: Codec) -> list[ar_pb2.Likelihood]:

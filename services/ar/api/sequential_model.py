@@ -1,73 +1,113 @@
-"""A loaded model: its modality and the engine that runs its transformer. Knows no tensors."""
+"""A loaded model: its codec, the engine that runs its transformer, and what a kind of content makes of requests.
+
+Knows no tensors. `text.py` and `image.py` have the two kinds.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence as SequenceOf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from services.ar.api.modality import Modality, Part
+from runtime.rpc.call import Call
 from services.ar.api.reply_size import TokenSizes
-from services.ar.codecs.codec import Codec
+from services.ar.codecs.image_codec import ImageCodec
+from services.ar.codecs.text_codec import TextCodec
 from services.ar.engine.engine import Engine
-from services.ar.engine.sequence import SamplingParams, Sequence, TokenGroups
+from services.ar.engine.sequence import SamplingParams, Sequence, TokenGroups, TokenMask
+from services.common.batching.batcher import Batcher
+from services.common.batching.work_thread import WorkThread
 from tandem.ar.v1 import ar_pb2
+from tandem.shared.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from services.ar.api.image import GrowingImages
     from services.common.diversity.watch import DiversityWatch
 
+Codec: TypeAlias = TextCodec | ImageCodec
+Part: TypeAlias = Engine | Batcher[Any, Any] | WorkThread
 
-class SequentialModel:
-    """One entry of the model repository, loaded: it makes what its modality says.
+MAX_TEXTS = 256
+LIST_FIELD = "tokens.token_lists[{}].ids"
 
-    `description` is what ListModels says of it. When it starts, prompts of `num_warm_up_tokens` run through the engine.
-    `watch` receives the images of an image model.
+
+class SequentialModel(ABC):
+    """One entry of the model repository, loaded.
+
+    `description` is what ListModels says of it. The model generates tokens 0 to `num_output_tokens`, exclusive, and
+    `default_max_tokens` of them where a request says none. When it starts, prompts of `num_warm_up_tokens` run through
+    the engine. `background` works for the model besides the engine; `watch` receives the images of an image model.
     """
+
+    makes: str
+    default_max_tokens: int
 
     def __init__(
         self,
-        modality: Modality,
+        codec: Codec,
         engine: Engine,
         description: ar_pb2.Model,
+        num_output_tokens: int,
         num_warm_up_tokens: int,
+        background: SequenceOf[Part],
         watch: DiversityWatch | None = None,
     ) -> None:
-        self.modality = modality
+        self.codec = codec
         self.engine = engine
         self.description = description
+        self.num_output_tokens = num_output_tokens
         self._num_warm_up_tokens = num_warm_up_tokens
+        self.parts = [engine, *background]
         self.watch = watch
         self.name: str = description.name
-        self.token_sizes = TokenSizes.of(
-            [modality.codec.token_bytes(token_id) for token_id in range(description.vocab_size)]
-        )
-
-    @property
-    def codec(self) -> Codec:
-        return self.modality.codec
-
-    @property
-    def fingerprint(self) -> str:
-        """The short name of all that outputs depend on to the last bit, besides the request."""
-        return self.description.fingerprint
-
-    @property
-    def max_context_tokens(self) -> int:
-        """Tokens that prompt and output may have together."""
-        return self.codec.max_context_tokens
-
-    @property
-    def takes_steps(self) -> bool:
-        """Whether it can generate several tokens a step."""
-        return self.modality.mask_token is not None
+        self.fingerprint: str = description.fingerprint
+        self.takes_steps = codec.mask_token is not None
+        self.token_sizes = TokenSizes.of([codec.token_bytes(token_id) for token_id in range(description.vocab_size)])
 
     def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
         """Return which of `num_tokens` tokens behind a prompt are generated together; None if each by itself."""
-        return self.modality.groups(num_prompt_tokens, num_tokens, steps) if 0 < steps < num_tokens else None
+        return None
 
-    @property
-    def parts(self) -> SequenceOf[Engine | Part]:
-        """What works for the model in the background."""
-        return [self.engine, *self.modality.parts]
+    @abstractmethod
+    async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
+        """Return the prompt's tokens, checked against what the model takes.
+
+        Raises InvalidArgument, ResourceExhausted.
+        """
+
+    async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> SequenceOf[TokenMask] | None:
+        """Return what rules tokens out of each of `count` choices, None if nothing does.
+
+        Raises InvalidArgument, TooComplex, ResourceExhausted.
+        """
+        return None
+
+    @abstractmethod
+    async def read_scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
+        """Return the sequences to score, in the request's order, of two tokens at least.
+
+        Raises InvalidArgument, ResourceExhausted.
+        """
+
+    @abstractmethod
+    def growing_images(
+        self, request: ar_pb2.GenerateRequest, prompt: list[int], params: SamplingParams
+    ) -> GrowingImages | None:
+        """Return what draws the tokens, None if they are text. Raises InvalidArgument."""
+
+    def refusal(self, field: str, kind: str | None, value: object, accepted: str) -> InvalidArgument:
+        """Return the error of a request whose oneof `field` has another kind of content than is accepted, or none."""
+        if kind is None:
+            return InvalidArgument(field, None, accepted)
+        return InvalidArgument(kind, value, f"{accepted}: this model makes {self.makes}")
+
+    def token_lists(self, request: ar_pb2.ScoreRequest, accepted: str) -> list[list[int]]:
+        """Return the lists that are to be scored. Raises InvalidArgument for another kind of content."""
+        kind = request.WhichOneof("content")
+        if kind != "tokens":
+            raise self.refusal("content", kind, kind, accepted)
+        check_count("tokens.token_lists", len(request.tokens.token_lists), MAX_TEXTS)
+        return [list(prompt.ids) for prompt in request.tokens.token_lists]
 
     async def start(self) -> None:
         """Start the parts; run prompts of as many tokens in all as it takes to be warm, and a decode step."""
@@ -75,10 +115,22 @@ class SequentialModel:
             part.start()
         if self.watch is not None:
             self.watch.start()
-        params = SamplingParams(max_tokens=min(2, self.max_context_tokens - 1), ignore_eos=True, temperature=0.0)
-        num_tokens = self._num_warm_up_tokens
-        length = min(num_tokens, self.max_context_tokens - params.max_tokens)
+        most, num_tokens = self.codec.max_context_tokens, self._num_warm_up_tokens
+        params = SamplingParams(max_tokens=min(2, most - 1), ignore_eos=True, temperature=0.0)
+        length = min(num_tokens, most - params.max_tokens)
         count = min(num_tokens // length, self.engine.max_num_sequences)
         stream = self.engine.submit([Sequence([0] * length, params) for _ in range(count)])
         while not stream.is_finished:
             await stream.get()
+
+
+def check_count(field: str, count: int, most: int) -> None:
+    """Raises InvalidArgument unless there are 1 to `most` entries."""
+    if not 1 <= count <= most:
+        raise InvalidArgument(field, f"{count} entries", f"1 to {most}")
+
+
+def check_is_scorable(field: str, token_ids: list[int]) -> None:
+    """Raises InvalidArgument if no token has one before it."""
+    if len(token_ids) < 2:
+        raise InvalidArgument(field, f"{len(token_ids)} token", "at least two tokens: the first has no probability")

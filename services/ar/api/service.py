@@ -4,27 +4,43 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
+from runtime.model_worker import ModelWorker
 from runtime.rpc.call import Call
 from runtime.rpc.choices import join_messages
-from services.ar.api import tokenization
 from services.ar.api.generation import Generation, request_timings
 from services.ar.api.reply_size import check_score_reply, check_whole_reply
-from services.ar.api.scoring import Scoring, likelihood_messages
+from services.ar.api.scoring import likelihood_messages, score
 from services.ar.api.sequential_model import SequentialModel
+from services.ar.api.text import TextModel
 from services.ar.api.validation import check_top_logprobs, refuse_partial_images, sampling_params
 from services.ar.engine.sequence import SamplingParams, Sequence, TokenMask
-from services.ar.loading import ArWorker
 from services.ar.metrics import ArMetrics
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
+
+# The kind of prompt says which kind of model it needs; token ids fit any.
+_MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "image", "images": "image"}
 
 
 class ArServicer:
     """Serves what the worker has loaded; see runtime.rpc.rpc for who calls these methods."""
 
-    def __init__(self, worker: ArWorker, metrics: ArMetrics) -> None:
+    def __init__(self, worker: ModelWorker[SequentialModel], metrics: ArMetrics) -> None:
         self._worker = worker
         self._metrics = metrics
+
+    def model_for(self, name: str, kind: str | None, in_steps: bool = False) -> SequentialModel:
+        """Return the model called `name`; if it is empty, the only one, or the only one that takes content of `kind`.
+
+        `kind` is the name of a prompt's or a content's field. Of several image models it is the only one that takes
+        steps, if the request is to be done `in_steps`, or else the only one that takes none. Raises NotFound,
+        Unavailable.
+        """
+        wanted = _MODALITIES.get(kind or "")
+        fitting = [model for model in self._worker.models if model.description.modality == wanted]
+        if wanted == "image" and len(fitting) > 1:
+            fitting = [model for model in fitting if model.takes_steps == in_steps]
+        return fitting[0] if not name and len(fitting) == 1 else self._worker.get(name)
 
     def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
         """Stream texts or images of one prompt as they are generated."""
@@ -33,24 +49,23 @@ class ArServicer:
     async def _generate(
         self, request: ar_pb2.GenerateRequest, call: Call, in_one_message: bool
     ) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
-        model = self._worker.get_for(
-            request.model, request.WhichOneof("prompt"), in_steps=request.sampling.HasField("steps")
-        )
+        in_steps = request.sampling.HasField("steps")
+        model = self.model_for(request.model, request.WhichOneof("prompt"), in_steps)
         call.model = model.name
-        prompt = await model.modality.prompt(request, call)
+        prompt = await model.prompt(request, call)
         params = sampling_params(
             request,
             len(prompt),
-            model.modality.num_output_tokens,
-            model.max_context_tokens,
-            model.modality.default_max_tokens,
+            model.num_output_tokens,
+            model.codec.max_context_tokens,
+            model.default_max_tokens,
             model.takes_steps,
             model.description.default_sampling,
         )
-        growing_images = model.modality.growing_images(request, prompt, params, model.watch)
+        growing_images = model.growing_images(request, prompt, params)
         if in_one_message:
             check_whole_reply(model.token_sizes, params, growing_images.max_bytes if growing_images else 0)
-        masks = await model.modality.masks(request, params.n, call)
+        masks = await model.masks(request, params.n, call)
         is_streamed = not in_one_message or bool(params.stop)  # a stop string is found by the reader
         sequences = [
             _sequence(model, prompt, params, index, call, masks[index] if masks else None, is_streamed)
@@ -74,36 +89,37 @@ class ArServicer:
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
         """Return the exact log-likelihood of texts, token ids or images."""
-        model = self._worker.get_for(request.model, request.WhichOneof("content"), in_steps=request.HasField("steps"))
+        kind, steps = request.WhichOneof("content"), request.steps if request.HasField("steps") else None
+        model = self.model_for(request.model, kind, in_steps=steps is not None)
         call.model = model.name
-        token_lists = await model.modality.read_scored(request, call)
-        top_logprobs = check_top_logprobs(request.top_logprobs, model.modality.num_output_tokens)
-        field = request.WhichOneof("content") or "content"
-        check_score_reply(field, model.token_sizes, model.codec, token_lists, top_logprobs)
-        scoring = Scoring(model, token_lists, request.steps if request.HasField("steps") else None, top_logprobs, call)
-        scored = await scoring.run()
+        token_lists = await model.read_scored(request, call)
+        top_logprobs = check_top_logprobs(request.top_logprobs, model.num_output_tokens)
+        check_score_reply(kind or "", model.token_sizes, model.codec.token_bytes, token_lists, top_logprobs)
+        scored, streams = await score(model, token_lists, steps, top_logprobs, call)
         likelihoods = await asyncio.to_thread(likelihood_messages, scored, model.codec)
-        timings = request_timings(scoring.streams, call)
+        timings = request_timings(streams, call)
         self._metrics.backend.observe_timings(model.name, timings, call.trace_id)
         return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings, fingerprint=model.fingerprint)
 
     async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
         """Return the token ids of a text or a conversation."""
-        return await tokenization.tokenize(self._text_model(request.model, call), request, call)
+        return await self._text_model(request.model, call).tokenize(request, call)
 
     async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
         """Return the text of token ids."""
-        return await tokenization.detokenize(self._text_model(request.model, call), request, call)
+        return await self._text_model(request.model, call).detokenize(request, call)
 
     async def describe_tokenizer(
         self, request: ar_pb2.DescribeTokenizerRequest, call: Call
     ) -> ar_pb2.DescribeTokenizerResponse:
         """Return the special tokens and the chat template of a text model."""
-        return tokenization.description(self._text_model(request.model, call))
+        return self._text_model(request.model, call).describe_tokenizer()
 
-    def _text_model(self, name: str, call: Call) -> SequentialModel:
-        model = self._worker.get_for(name, "text")
+    def _text_model(self, name: str, call: Call) -> TextModel:
+        model = self.model_for(name, "text")
         call.model = model.name
+        if not isinstance(model, TextModel):
+            raise InvalidArgument("model", model.name, "a model of texts: this one makes images")
         return model
 
     async def list_models(self, request: ar_pb2.ListModelsRequest, call: Call) -> ar_pb2.ListModelsResponse:
@@ -129,6 +145,6 @@ def _sequence(
         cache_salt=call.caller.encode(),
         token_mask=mask,
         is_streamed=is_streamed,
-        mask_token_id=model.modality.mask_token,
+        mask_token_id=model.codec.mask_token,
         groups=model.groups(len(prompt), params.max_tokens, params.steps),
     )

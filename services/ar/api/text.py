@@ -1,61 +1,69 @@
-"""Models of text: prompts and texts to score, as plain text, as a chat, or as tokens."""
+"""Models of text: prompts and texts to score, as plain text, as a chat, or as tokens; their tokenizer by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.call import Call
-from services.ar.api.modality import LIST_FIELD, MAX_TEXTS, Part, check_count, check_is_scorable, token_lists_of
-from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, constraint_of, refuse_image_options, turns_of
+from services.ar.api.sequential_model import LIST_FIELD, MAX_TEXTS, SequentialModel, check_count, check_is_scorable
+from services.ar.api.validation import (
+    DEFAULT_MAX_TOKENS,
+    check_prompt,
+    check_token_ids,
+    constraint_of,
+    refuse_image_options,
+    turns_of,
+)
 from services.ar.codecs.text_codec import TextCodec
-from services.ar.codecs.text_thread import TextThread
 from services.ar.constraints.compiler import Compilations
-from services.ar.engine.sequence import SamplingParams, TokenGroups, TokenMask
+from services.ar.engine.engine import Engine
+from services.ar.engine.sequence import SamplingParams, TokenMask
+from services.common.batching.work_thread import WorkThread
 from tandem.ar.v1 import ar_pb2
-from tandem.shared.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from services.common.diversity.watch import DiversityWatch
+from tandem.shared.errors import InvalidArgument, ReplyTooLarge
 
 T = TypeVar("T")
+Reply = TypeVar("Reply", ar_pb2.TokenizeResponse, ar_pb2.DetokenizeResponse)
 
 _TEXT_FIELD = "texts.texts[{}]"
 _MAX_CHARACTERS_INLINE = 4096
+_PIECE_TOKENS = 4096
+"""How many tokens protobuf gets at a time: while it copies them, no other thread runs."""
+_LEAST_TOKEN_BYTES = 3
+"""Of a reply, for each token: its id, and the tag and the length of its bytes."""
+_ACCEPTED = f"what comes to {MAX_MESSAGE_BYTES} bytes at the most"
 
 
-class TextModality:
-    """Implements `Modality`; `num_output_tokens` is the vocabulary's size.
+class TextModel(SequentialModel):
+    """The `text_thread` renders and tokenises; without `compilations` no output can be held to anything."""
 
-    Without `compilations` no output can be held to anything: nothing would end it.
-    """
-
+    codec: TextCodec
+    makes = "text"
     default_max_tokens = DEFAULT_MAX_TOKENS
-    mask_token = None
 
     def __init__(
-        self, codec: TextCodec, text_thread: TextThread, num_output_tokens: int, compilations: Compilations | None
+        self,
+        codec: TextCodec,
+        engine: Engine,
+        description: ar_pb2.Model,
+        num_warm_up_tokens: int,
+        text_thread: WorkThread,
+        compilations: Compilations | None,
     ) -> None:
-        self.codec = self.text_codec = codec
-        self.text_thread = text_thread
-        self.num_output_tokens = num_output_tokens
+        background = [text_thread] if compilations is None else [text_thread, compilations]
+        super().__init__(codec, engine, description, description.vocab_size, num_warm_up_tokens, background)
+        description.special_token_ids.extend(codec.special_tokens)
+        self._text_thread = text_thread
         self._compilations = compilations
-
-    @property
-    def parts(self) -> Sequence[Part]:
-        return [*([] if self._compilations is None else [self._compilations]), self.text_thread]
-
-    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
-        return None
-
-    def describe(self, description: ar_pb2.Model) -> None:
-        description.special_token_ids.extend(self.codec.special_tokens)
 
     async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
         token_ids = await self._prompt(request, call)
-        kind = request.WhichOneof("prompt") or "prompt"
-        check_prompt(kind, token_ids, self.num_output_tokens, self.codec.max_context_tokens)
+        check_prompt(
+            request.WhichOneof("prompt") or "", token_ids, self.num_output_tokens, self.codec.max_context_tokens
+        )
         return token_ids
 
     async def _prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
@@ -63,15 +71,14 @@ class TextModality:
         if kind == "text":
             return await self._off_loop(partial(self.codec.encode, request.text), len(request.text), call)
         if kind == "chat":
-            turns = turns_of(request.chat, self.codec.max_context_tokens)
-            encode = partial(self.codec.encode_chat, turns, is_plain_without=request.chat.plain_without_template)
-            return await self.text_thread.run(encode, call.deadline, call.owner)
+            return await self._run(self._encode_chat(request.chat), call)
         if kind == "tokens":
             return list(request.tokens.ids)
-        accepted = "text, chat or tokens"
-        if kind is None:
-            raise InvalidArgument("prompt", None, accepted)
-        raise InvalidArgument(kind, request.class_label, f"{accepted}: this model makes text")
+        raise self.refusal("prompt", kind, request.class_label, "text, chat or tokens")
+
+    def _encode_chat(self, chat: ar_pb2.ChatPrompt, with_bos: bool = True) -> Callable[[], list[int]]:
+        turns = turns_of(chat, self.codec.max_context_tokens)
+        return partial(self.codec.encode_chat, turns, with_bos, is_plain_without=chat.plain_without_template)
 
     async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> Sequence[TokenMask] | None:
         constraint = constraint_of(request.sampling)
@@ -86,7 +93,7 @@ class TextModality:
             check_count("texts.texts", len(request.texts.texts), MAX_TEXTS)
             texts = list(request.texts.texts)
             return await self._off_loop(partial(self._encode, texts), sum(map(len, texts)), call)
-        token_lists = token_lists_of(request, "texts or tokens", "text")
+        token_lists = self.token_lists(request, "texts or tokens")
         for number, token_ids in enumerate(token_lists):
             self._check_scored(LIST_FIELD.format(number), token_ids)
         return token_lists
@@ -106,15 +113,62 @@ class TextModality:
 
     async def _off_loop(self, work: Callable[[], T], num_characters: int, call: Call) -> T:
         """Do short work at once, and longer work in the thread, so that other streams go on meanwhile."""
-        if num_characters <= _MAX_CHARACTERS_INLINE:
-            return work()
-        return await self.text_thread.run(work, call.deadline, call.owner)
+        return work() if num_characters <= _MAX_CHARACTERS_INLINE else await self._run(work, call)
 
-    def growing_images(
-        self,
-        request: ar_pb2.GenerateRequest,
-        prompt: list[int],
-        params: SamplingParams,
-        watch: DiversityWatch | None,
-    ) -> None:
+    async def _run(self, work: Callable[[], T], call: Call) -> T:
+        return await self._text_thread.run(work, call.deadline, call.owner)
+
+    def growing_images(self, request: ar_pb2.GenerateRequest, prompt: list[int], params: SamplingParams) -> None:
         refuse_image_options(request)
+
+    async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
+        """Return the content's tokens. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""
+        kind = request.WhichOneof("content")
+        if kind is None:
+            raise InvalidArgument("content", None, "text or chat")
+        with_bos = not request.without_bos
+        if kind == "text":
+            return await self._run(
+                partial(_tokens, kind, self.codec, partial(self.codec.encode, request.text, with_bos=with_bos)), call
+            )
+        return await self._run(partial(_tokens, kind, self.codec, self._encode_chat(request.chat, with_bos)), call)
+
+    async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
+        """Return the tokens' text. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""
+        if not 1 <= len(request.ids) <= self.codec.max_context_tokens:
+            raise InvalidArgument("ids", f"{len(request.ids)} ids", f"1 to {self.codec.max_context_tokens}")
+        check_token_ids("ids", request.ids, self.num_output_tokens)
+        return await self._run(partial(_text, self.codec, list(request.ids)), call)
+
+    def describe_tokenizer(self) -> ar_pb2.DescribeTokenizerResponse:
+        """Return how the tokenizer works."""
+        return ar_pb2.DescribeTokenizerResponse(
+            model=self.name,
+            bos_token_id=self.codec.bos_token_id,
+            eos_token_ids=sorted(self.codec.eos_token_ids),
+            special_tokens=self.codec.special_tokens,
+            chat_template=self.codec.chat_template or "",
+        )
+
+
+def _tokens(field: str, codec: TextCodec, encode: Callable[[], list[int]]) -> ar_pb2.TokenizeResponse:
+    ids = encode()
+    if len(ids) * _LEAST_TOKEN_BYTES > MAX_MESSAGE_BYTES:
+        raise ReplyTooLarge(field, f"{len(ids)} tokens", _ACCEPTED)
+    reply = ar_pb2.TokenizeResponse()
+    for start in range(0, len(ids), _PIECE_TOKENS):
+        piece = ids[start : start + _PIECE_TOKENS]
+        reply.ids.extend(piece)
+        reply.tokens.extend(map(codec.token_bytes, piece))
+    return _bounded(field, reply)
+
+
+def _text(codec: TextCodec, ids: list[int]) -> ar_pb2.DetokenizeResponse:
+    reply = ar_pb2.DetokenizeResponse(text=codec.decode(ids), tokens=map(codec.token_bytes, ids))
+    return _bounded("ids", reply)
+
+
+def _bounded(field: str, reply: Reply) -> Reply:
+    if (size := reply.ByteSize()) > MAX_MESSAGE_BYTES:
+        raise ReplyTooLarge(field, f"a reply of {size} bytes", _ACCEPTED)
+    return reply

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.deadlines import Deadline
-from services.ar.codecs.token_decoder import Tokens
 from services.common.batching.batcher import Batcher
 from services.common.images.encoding import Images
 from tandem.shared.errors import InvalidArgument
 from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
 from tandem.shared.step_costs import StepCosts
+
+Tokens = npt.NDArray[np.int64]  # [N, tokens of an image]
 
 MAX_IMAGES = 1024
 """How many images one request may bring to be encoded."""

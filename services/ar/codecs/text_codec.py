@@ -22,6 +22,8 @@ _BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")  # of a SentencePiece vocabular
 class TextCodec:
     """Encodes prompts and makes a decoder for each output; prompts that can't fit are refused before the work."""
 
+    mask_token = None
+
     def __init__(self, checkpoint: Checkpoint, max_context_tokens: int) -> None:
         if checkpoint.tokenizer is None:
             raise ModelError("there is no tokenizer.json, which a text model needs")

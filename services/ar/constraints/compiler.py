@@ -4,21 +4,18 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from llguidance import LLMatcher, LLTokenizer
 
 from runtime.deadlines import Deadline
 from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.constraints.grammar import Constraint, Kind, grammar_of, limited_matcher
-from services.ar.constraints.grammar_mask import BURST_SECONDS, Allowance, GrammarMask, check
-from services.common.batching.admission import BatchLimits
-from services.common.batching.batcher import Batcher
+from services.ar.constraints.grammar_mask import BURST_SECONDS, GrammarMask, check, request_masks
 from services.common.batching.observer import BatchObserver
-from services.common.batching.request import Slice
-from services.common.memory import Memory, Reservation
-from tandem.shared.errors import InvalidArgument, TandemError, TooComplex
+from services.common.batching.work_thread import WorkThread
+from services.common.memory import Memory
+from tandem.shared.errors import InvalidArgument, TooComplex
 
 MAX_GRAMMAR_BYTES = 40_000_000
 """39 MB were measured of the worst of the grammars in the tests."""
@@ -42,26 +39,6 @@ _MOST_REASON_CHARACTERS = 300
 _MOST_REMEMBERED = 1024
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """What became of a constraint: a matcher at its beginning, or why there is none."""
-
-    matcher: LLMatcher | TandemError
-
-    def masks(self, count: int, reservation: Reservation | None = None) -> list[GrammarMask]:
-        """Return the masks of so many sequences of one request, which hold its `reservation` as long as there are any.
-
-        Raises what is wrong with the constraint.
-        """
-        if isinstance(self.matcher, TandemError):
-            try:
-                raise self.matcher
-            finally:
-                del self  # the traceback has this frame: a cycle, which would stay for the garbage collector
-        allowance = Allowance()
-        return [GrammarMask(self.matcher.deep_copy(), allowance, reservation) for _ in range(count)]
-
-
 class Compiler:
     """Compiles for the tokens of `table`; any thread may call, one at a time. Owns child processes: see trial.py.
 
@@ -77,17 +54,17 @@ class Compiler:
         """End what runs for it."""
         self._trial.close()
 
-    def compile(self, constraint: Constraint) -> Compiled:
-        """Return the compiled constraint, its first mask computed, or InvalidArgument or TooComplex in its place."""
+    def compile(self, constraint: Constraint) -> LLMatcher:
+        """Return a matcher at its beginning, its first mask computed. Raises InvalidArgument, TooComplex."""
         digest = hashlib.sha256(repr(constraint).encode()).digest()
+        if digest in self._too_complex:
+            self._remember(digest, self._too_complex[digest])
+            raise TooComplex(self._too_complex[digest])
         try:
-            if digest in self._too_complex:
-                raise TooComplex(self._too_complex[digest])
-            return Compiled(self._matcher(constraint))
-        except TandemError as error:
-            if isinstance(error, TooComplex):
-                self._remember(digest, error.why)
-            return Compiled(error.with_traceback(None))  # whose frames hold a matcher
+            return self._matcher(constraint)
+        except TooComplex as error:
+            self._remember(digest, error.why)
+            raise
 
     def _remember(self, digest: bytes, why: str) -> None:
         self._too_complex.pop(digest, None)
@@ -130,7 +107,7 @@ def _refusal(constraint: Constraint, reason: str) -> InvalidArgument:
 MAX_QUEUED = 256
 
 
-class Compilations:
+class Compilations(WorkThread):
     """Owns the compiler.
 
     max_caller_share: of the places in the queue, what one caller may hold. max_wait_seconds: how long a
@@ -146,30 +123,15 @@ class Compilations:
         max_wait_seconds: float,
         memory: Memory,
     ) -> None:
+        max_queued_of_caller = max(1, math.floor(max_caller_share * MAX_QUEUED))
+        super().__init__(name, MAX_QUEUED, max_queued_of_caller, max_wait_seconds, observer)
         self._compiler = compiler
         self._memory = memory
-        limits = BatchLimits(
-            max_batch_size=1,
-            max_queued=MAX_QUEUED,
-            max_queued_of_caller=max(1, math.floor(max_caller_share * MAX_QUEUED)),
-            max_wait_seconds=max_wait_seconds,
-            are_alike=False,  # most take a thousandth of what the worst may
-        )
-        self._batcher: Batcher[Constraint, Compiled] = Batcher(name, [self._run], limits, observer)
-
-    def start(self) -> None:
-        self._batcher.start()
 
     async def stop(self) -> None:
         """Fail the requests that still wait, and end the compiler once it has finished its current constraint."""
-        await self._batcher.stop()
+        await super().stop()
         await asyncio.to_thread(self._compiler.close)
-
-    async def wait_dead(self) -> BaseException:
-        return await self._batcher.wait_dead()
-
-    def last_progress(self) -> float | None:
-        return self._batcher.last_progress()
 
     async def masks(self, constraint: Constraint, count: int, deadline: Deadline, caller: str) -> list[GrammarMask]:
         """Return masks for so many sequences of one request.
@@ -179,10 +141,8 @@ class Compilations:
         """
         reservation = self._memory.reserve(caller)
         try:
-            return (await self._batcher.submit(constraint, 1, deadline, caller)).results[0].masks(count, reservation)
+            matcher = await self.run(partial(self._compiler.compile, constraint), deadline, caller)
         except BaseException:
             reservation.give_back()  # now: the error may hold it for long
             raise
-
-    def _run(self, batch: Sequence[Slice[Constraint, Compiled]]) -> list[Compiled]:
-        return [self._compiler.compile(one.payload) for one in batch]
+        return request_masks(matcher, count, reservation)

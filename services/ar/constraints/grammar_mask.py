@@ -82,6 +82,12 @@ class GrammarMask:
         self._allowance.spend(time.thread_time() - started, num_masks)
 
 
+def request_masks(matcher: LLMatcher, count: int, reservation: Reservation | None = None) -> list[GrammarMask]:
+    """Return the masks of so many sequences of one request, which hold its `reservation` as long as there are any."""
+    allowance = Allowance()
+    return [GrammarMask(matcher.deep_copy(), allowance, reservation) for _ in range(count)]
+
+
 def check(matcher: LLMatcher) -> None:
     """Raises TooComplex if a matcher has met one of its limits."""
     if matcher.is_error():

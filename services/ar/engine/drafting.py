@@ -39,8 +39,7 @@ class Drafter(ABC):
         self._learn(work, tokens, num_accepted)
 
     @abstractmethod
-    def _learn(self, work: Work, tokens: list[SampledToken], num_accepted: int) -> None:
-        """Take in what `judge` was told."""
+    def _learn(self, work: Work, tokens: list[SampledToken], num_accepted: int) -> None: ...
 
 
 def most_tokens(sequence: Sequence) -> int:
@@ -138,11 +137,12 @@ class MaskedDrafter(Drafter):
     """Drafts the tokens of sequences that have a `mask_token_id`, all `max_tokens` of them or none.
 
     Half of the rows of such a draft are MASK rows, so where rows count it pays only to a sequence that is nearly alone.
+    A prediction stays when a token before it turns out to be another one: most come true all the same.
     """
 
     def __init__(self, max_tokens: int, max_rows: int) -> None:
         super().__init__(max_tokens, max_rows)
-        self._drafts: WeakKeyDictionary[Sequence, MaskedDraft] = WeakKeyDictionary()
+        self._predicted: WeakKeyDictionary[Sequence, dict[int, int]] = WeakKeyDictionary()  # by place in the sequence
 
     def add_draft(self, work: Work, max_rows: int) -> Work:
         """Return the work with the predictions of earlier steps as its draft, and MASK rows for those of the next.
@@ -152,8 +152,9 @@ class MaskedDrafter(Drafter):
         sequence, room = work.sequence, most_tokens(work.sequence)
         if sequence.mask_token_id is None or max_rows <= 2 * self._max_tokens:
             return work
-        source = self._drafts.setdefault(sequence, MaskedDraft())
-        draft = tuple(source.propose(len(sequence.token_ids), min(self._max_tokens, room)))
+        predicted, num_known = self._predicted.setdefault(sequence, {}), len(sequence.token_ids)
+        places = takewhile(predicted.__contains__, range(num_known, num_known + min(self._max_tokens, room)))
+        draft = tuple(predicted[place] for place in places)
         num_predicted = min(self._max_tokens, room - len(draft))
         num_masked = 1 + num_predicted if num_predicted else 0
         num_tokens = work.num_tokens + len(draft) + num_masked
@@ -163,25 +164,5 @@ class MaskedDrafter(Drafter):
         # The first MASK row stands where the last of the checked tokens goes.
         num_checked = 1 + len(work.draft)
         first_place = work.positions.start + 1 + num_checked
-        self._drafts[work.sequence].learn(first_place, [token.token_id for token in tokens[num_checked:]])
-
-
-class MaskedDraft:
-    """Keeps what was predicted for places of one sequence, until their turn comes.
-
-    A prediction stays when a token before it turns out to be another one: most come true all the same.
-    """
-
-    def __init__(self) -> None:
-        self._predicted: dict[int, int] = {}  # by place in the sequence
-
-    def propose(self, num_known: int, max_tokens: int) -> list[int]:
-        """Return what is predicted behind the first `num_known` tokens, without gaps, at most `max_tokens`."""
-        proposed: list[int] = []
-        while len(proposed) < max_tokens and (token_id := self._predicted.get(num_known + len(proposed))) is not None:
-            proposed.append(token_id)
-        return proposed
-
-    def learn(self, first_place: int, token_ids: list[int]) -> None:
-        """Note the predictions of a step, for `first_place` and the places behind it."""
-        self._predicted.update(enumerate(token_ids, first_place))
+        predicted = (token.token_id for token in tokens[num_checked:])
+        self._predicted[work.sequence].update(enumerate(predicted, first_place))

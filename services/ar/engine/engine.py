@@ -15,20 +15,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal, Protocol
 
 from runtime.deadlines import Deadline
 from runtime.process.loop_calls import LoopCalls
 from services.ar.engine.admission import Admission, AdmissionLimits
-from services.ar.engine.request_stream import Delivery, Gathering, RequestStream
+from services.ar.engine.request_stream import Gathering, RequestStream
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
-from services.ar.engine.step import StepResult, Work, run_isolated
+from services.ar.engine.step import Progress, StepResult, Work, run_isolated
 from tandem.shared.errors import DeadlineExceeded, Internal, TandemError
 
 logger = logging.getLogger(__name__)
 
-Command = tuple[Literal["add", "cancel"], Sequence]
+Outcome = Literal["finished", "cancelled", "failed"]
 
 
 class StepRunner(Protocol):
@@ -47,9 +48,9 @@ class EngineObserver(Protocol):
     What its methods raise is logged and ends no request.
     """
 
-    def stepped(self, scheduler: Scheduler, batch: list[Work], seconds: float) -> None: ...
+    def stepped(self, batch: list[Work], seconds: float) -> None: ...
 
-    def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None: ...
+    def ended(self, outcome: Outcome) -> None: ...
 
 
 class Engine:
@@ -63,13 +64,13 @@ class Engine:
         self._observer = observer
         self._admission = Admission(limits)
         self._streams: dict[int, RequestStream] = {}  # by id of an open sequence
-        self._mailbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._mailbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
         self._died: asyncio.Future[BaseException] | None = None
         self._loop_calls: LoopCalls | None = None
         self._last_progress = time.monotonic()
         self._gathering = Gathering()
-        self._due: list[Delivery] = []  # since the last step
+        self._due: list[Progress] = []  # since the last step
 
     def start(self) -> None:
         self._died = asyncio.get_running_loop().create_future()
@@ -92,10 +93,6 @@ class Engine:
 
     def last_progress(self) -> float | None:
         return self._last_progress if self._streams else None
-
-    @property
-    def num_open_sequences(self) -> int:
-        return len(self._streams)
 
     @property
     def max_num_sequences(self) -> int:
@@ -135,7 +132,7 @@ class Engine:
         self._admission.opened(caller, count, is_begun=deadline is None)
         for sequence in sequences:
             self._streams[id(sequence)] = stream
-            self._mailbox.put(("add", sequence))
+            self._mailbox.put(partial(self._scheduler.add, sequence))
         return stream
 
     def end(self, sequence: Sequence, outcome: Literal["finished", "cancelled"]) -> None:
@@ -143,10 +140,10 @@ class Engine:
         stream = self._streams.get(id(sequence))
         if stream is not None:
             stream.close(sequence)
-            self._mailbox.put(("cancel", sequence))
+            self._mailbox.put(partial(self._drop, sequence))
             self._leave(sequence, outcome)
 
-    def _leave(self, sequence: Sequence, outcome: Literal["finished", "cancelled", "failed"]) -> None:
+    def _leave(self, sequence: Sequence, outcome: Outcome) -> None:
         """End a sequence; no other code does."""
         del self._streams[id(sequence)]
         started = sequence.scheduled_at
@@ -173,20 +170,17 @@ class Engine:
             if command is None:
                 self._hand_over()
                 return False
-            self._obey(*command)
+            command()
         return True
 
-    def _obey(self, what: Literal["add", "cancel"], sequence: Sequence) -> None:
-        if what == "add":
-            self._scheduler.add(sequence)
-        else:
-            self._scheduler.remove(sequence)
-            self._gathering.drop(sequence)
+    def _drop(self, sequence: Sequence) -> None:
+        self._scheduler.remove(sequence)
+        self._gathering.drop(sequence)
 
     def _step(self) -> None:
         started = time.monotonic()
         if late := self._scheduler.drop_late(started):
-            self._on_event_loop(self._expire, late)
+            self._on_event_loop(self._deliver, [Progress(sequence, [], None, _too_late()) for sequence in late])
         batch = self._scheduler.schedule()
         for work in batch:
             _note_step(work.sequence, len(batch), started)
@@ -197,7 +191,7 @@ class Engine:
         if any(item.error is not None for item in progress):
             self._check_after_fault(results)
         with _log_faults("the engine's observer failed"):
-            self._observer.stepped(self._scheduler, batch, ended - started)
+            self._observer.stepped(batch, ended - started)
         self._last_progress = ended
         self._due = self._gathering.add(progress, ended)
 
@@ -225,26 +219,17 @@ class Engine:
         assert self._loop_calls is not None  # noqa: S101
         self._loop_calls.call(function, *arguments)
 
-    def _deliver(self, due: list[Delivery]) -> None:
-        for delivery in due:
-            item = delivery.progress
+    def _deliver(self, due: list[Progress]) -> None:
+        for item in due:
             stream = self._streams.get(id(item.sequence))
             if stream is None:
                 continue  # ended while the step ran
             if item.error is None:
-                stream.put(delivery)
-            else:
+                stream.put(item)
+            else:  # the request's end: what else it has is of no use
                 stream.fail(item.error if isinstance(item.error, TandemError) else Internal())
-            if item.finish_reason is not None or item.error is not None:
-                self._leave(item.sequence, "finished" if item.error is None else "failed")
-
-    def _expire(self, sequences: list[Sequence]) -> None:
-        """End the requests of sequences that are too late to be begun: what else they have is of no use either."""
-        for sequence in sequences:
-            stream = self._streams.get(id(sequence))
-            if stream is not None:
-                stream.fail(DeadlineExceeded("before the work could be done"))
-                self._leave(sequence, "cancelled")
+            if item.is_last:
+                self._leave(item.sequence, _outcome(item.error))
 
     def _die(self, error: BaseException) -> None:
         self._close()
@@ -260,6 +245,16 @@ class Engine:
                 if id(sequence) in self._streams:  # else it has failed before, alone
                     self._leave(sequence, "failed")
         self._admission.line.close()
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("before the work could be done")
+
+
+def _outcome(error: Exception | None) -> Outcome:
+    if error is None:
+        return "finished"
+    return "cancelled" if isinstance(error, DeadlineExceeded) else "failed"
 
 
 @contextmanager

@@ -9,13 +9,14 @@ reports the error among the step's progress. All others go on.
 """
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter
 from services.ar.engine.fair_share import awake, fair_share, next_waiting, num_callers, running_of, who_must_yield
-from services.ar.engine.sequence import SampledToken, Sequence
-from services.ar.engine.step import Progress, StepResult, Work, accept_tokens, finish_reason, next_work, probe
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
+from services.ar.engine.step import Progress, StepResult, Work, accept_tokens, finish_reason, next_work
 from services.common.fair_queue import FairQueue
 from tandem.shared.errors import ExpectedError
 
@@ -269,9 +270,18 @@ class Scheduler:
             # A block in which only MASK rows and what was rejected stand may be all that another sequence lacks.
             self._pool.release(sequence.block_table, sequence.num_computed_tokens)
 
-    def probe(self) -> AbstractContextManager[list[Work]]:
-        """Lend a block for a step that shows whether the model can be computed at all; see `step.probe`."""
-        return probe(self._pool)
+    @contextmanager
+    def probe(self) -> Iterator[list[Work]]:
+        """Lend a block for a step of one token that shows whether the model can be computed at all.
+
+        The batch is empty if no block is free.
+        """
+        sequence = Sequence([0], SamplingParams(max_tokens=1, temperature=0.0))
+        has_room = self._pool.grow(sequence.block_table, 1)
+        try:
+            yield [Work(sequence, 1)] if has_room else []
+        finally:
+            self._pool.release(sequence.block_table)
 
     def check_integrity(self) -> None:
         """Raises AssertionError if blocks are lost or a sequence holds too few of them."""

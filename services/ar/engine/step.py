@@ -4,13 +4,11 @@ Knows no queues.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TypeAlias
 
-from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 
 StepResult: TypeAlias = list[SampledToken] | Exception
@@ -63,12 +61,18 @@ class Work:
 
 @dataclass(slots=True)  # as above
 class Progress:
-    """What a step brought to one sequence; `error` says why it ended, if it failed."""
+    """What steps brought to one sequence; `error` says why it ended, if it failed. Times are monotonic seconds."""
 
     sequence: Sequence
     tokens: list[SampledToken]
     finish_reason: FinishReason | None
     error: Exception | None = None
+    first_sampled_at: float = 0.0
+    last_sampled_at: float = 0.0
+
+    @property
+    def is_last(self) -> bool:
+        return self.finish_reason is not None or self.error is not None
 
 
 def next_work(sequence: Sequence, chunk_tokens: int | None, budget: int) -> Work | None:
@@ -126,20 +130,6 @@ def finish_reason(sequence: Sequence, tokens: list[SampledToken]) -> FinishReaso
     if sequence.num_output_tokens >= sequence.params.max_tokens:
         return FinishReason.LENGTH
     return None
-
-
-@contextmanager
-def probe(pool: BlockPool) -> Iterator[list[Work]]:
-    """Lend a block for a step of one token that shows whether the model can be computed at all.
-
-    The batch is empty if no block is free.
-    """
-    sequence = Sequence([0], SamplingParams(max_tokens=1, temperature=0.0))
-    has_room = pool.grow(sequence.block_table, 1)
-    try:
-        yield [Work(sequence, 1)] if has_room else []
-    finally:
-        pool.release(sequence.block_table)
 
 
 @dataclass(slots=True)  # not frozen: a step makes one for each row, at twice the time then

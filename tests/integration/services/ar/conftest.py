@@ -48,7 +48,7 @@ class Backend:
         """Wait until cancellations have arrived, then look: nothing is open, no block in use."""
         for model in self.worker.models:
             async with asyncio.timeout(60):
-                while model.engine.num_open_sequences:
+                while model.engine.last_progress() is not None:
                     await asyncio.sleep(0)
                 # A whole request after the last one: the engine has obeyed all commands before it.
                 last = ar_pb2.GenerateRequest(model=model.name, sampling=ar_pb2.SamplingParams(max_tokens=1))

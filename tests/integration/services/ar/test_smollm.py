@@ -156,7 +156,7 @@ async def test_answers_under_schemas_are_valid_and_the_same_alone(loaded):
 
     async def sequence(schema: dict) -> Sequence:
         constraint = Constraint("json_schema", (json.dumps(schema),))
-        (mask,) = await loaded.modality.parts[0].masks(constraint, 1, Deadline.after(60.0), "")
+        (mask,) = await loaded._compilations.masks(constraint, 1, Deadline.after(60.0), "")
         return Sequence(prompt, params, loaded.codec.eos_token_ids, token_mask=mask)
 
     sequences = [await sequence(schema) for schema in SCHEMAS.values()]

@@ -20,7 +20,7 @@ def test_a_step_is_counted_by_its_tokens_and_its_batch():
     metrics, scheduler = engine_metrics(ArMetrics(registry))
     for token_ids in ([1, 2, 3], [4]):
         scheduler.add(Sequence(token_ids, SamplingParams()))
-    metrics.stepped(scheduler, scheduler.schedule(), 0.5)
+    metrics.stepped(scheduler.schedule(), 0.5)
     assert registry.get_sample_value("tandem_computed_tokens_total", {**MODEL, "kind": "prefill"}) == 3
     assert registry.get_sample_value("tandem_computed_tokens_total", {**MODEL, "kind": "decode"}) == 1
     assert registry.get_sample_value("tandem_batch_size_sum", {**MODEL, "paradigm": "sequential"}) == 2
@@ -39,7 +39,7 @@ def test_drafts_are_counted_and_are_no_prefill():
     for tokens in ([1], [2, 3, 9, 2, 3]):
         batch = scheduler.schedule()
         scheduler.commit(batch, [[SampledToken(token_id) for token_id in tokens]])
-        metrics.stepped(scheduler, batch, 0.5)
+        metrics.stepped(batch, 0.5)
     assert registry.get_sample_value("tandem_drafted_tokens_total", MODEL) == 4
     assert registry.get_sample_value("tandem_drafted_accepted_tokens_total", MODEL) == 2
     assert registry.get_sample_value("tandem_computed_tokens_total", {**MODEL, "kind": "prefill"}) == 6

@@ -195,7 +195,7 @@ async def test_a_grammar_without_end_to_compile_costs_its_caller_alone(backend):
 async def test_a_caller_that_leaves_takes_its_constraint_out_of_the_queue(backend):
     calls = [backend.stub.Generate(request(json_schema=ENDLESS)) for _ in range(5)]
     reads = [asyncio.ensure_future(call.read()) for call in calls]
-    while backend.worker.models[0].parts[1]._batcher.num_open < 5:
+    while backend.worker.models[0]._compilations.num_open < 5:
         await asyncio.sleep(0)
     for call in calls:
         call.cancel()

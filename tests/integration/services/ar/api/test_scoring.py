@@ -185,7 +185,7 @@ async def test_a_cancelled_score_leaves_nothing(both):
     for _ in range(5):
         call = both.stub.Score(of_images(images, labels))
         await asyncio.sleep(0)
-        while not both.worker.get("tiny-image").engine.num_open_sequences:
+        while both.worker.get("tiny-image").engine.last_progress() is None:
             await asyncio.sleep(0)
         call.cancel()
     await both.assert_idle()

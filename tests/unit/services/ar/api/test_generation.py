@@ -8,7 +8,7 @@ import pytest
 from runtime.rpc.choices import join_messages
 from services.ar.api.generation import Generation
 from services.ar.api.reply_size import TokenSizes
-from services.ar.engine.request_stream import Delivery, RequestStream
+from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Progress
 from tandem.ar.v1 import ar_pb2
@@ -35,7 +35,7 @@ def generation_of(num_choices: int, tokens_per_output: list[int]) -> Generation:
             sequence.scheduled_at = 1.0
             tokens = [SampledToken(97 + sequence.choice_index, -1.0)] * count
             reason = FinishReason.LENGTH if number == len(tokens_per_output) else None
-            stream.put(Delivery(Progress(sequence, tokens, reason), 1.0, 1.0))
+            stream.put(Progress(sequence, tokens, reason, None, 1.0, 1.0))
     engine = SimpleNamespace(end=lambda sequence, outcome: None)
     sizes = TokenSizes.of([bytes([token_id]) for token_id in range(128)])
     model = SimpleNamespace(token_sizes=sizes, codec=Letters(), engine=engine, fingerprint="x")

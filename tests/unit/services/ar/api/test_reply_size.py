@@ -125,10 +125,10 @@ def test_no_score_is_larger_than_its_bound(token_lists: list[list[int]], top_log
         # Whatever is let through with this limit must keep to it; one byte less than the reply must be refused.
         patch.setattr("services.ar.api.reply_size.MAX_MESSAGE_BYTES", reply.ByteSize() - 1)
         with pytest.raises(InvalidArgument, match="texts: "):
-            check_score_reply("texts", SIZES, CODEC, token_lists, top_logprobs)
+            check_score_reply("texts", SIZES, CODEC.token_bytes, token_lists, top_logprobs)
 
 
 def test_many_scores_at_once_are_refused_by_name_and_ordinary_ones_pass() -> None:
-    check_score_reply("texts", SIZES, CODEC, [[5] * 512] * 256)
+    check_score_reply("texts", SIZES, CODEC.token_bytes, [[5] * 512] * 256)
     with pytest.raises(InvalidArgument, match=r"tokens: '256 sequences of 524032 tokens: up to \d+ bytes' .* several"):
-        check_score_reply("tokens", SIZES, CODEC, [[5] * 2047] * 256)
+        check_score_reply("tokens", SIZES, CODEC.token_bytes, [[5] * 2047] * 256)

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from runtime.deadlines import Deadline
-from services.ar.codecs.image_codec import ImageCodec
-from services.ar.codecs.token_decoder import Tokens
+from services.ar.codecs.image_codec import ImageCodec, Tokens
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.request import Slice

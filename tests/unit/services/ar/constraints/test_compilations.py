@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
+from llguidance import LLMatcher
 from prometheus_client import CollectorRegistry
 
 from runtime.deadlines import Deadline
@@ -12,13 +13,12 @@ from services.ar.constraints.compiler import (
     MAX_GRAMMAR_BYTES,
     MAX_QUEUED,
     Compilations,
-    Compiled,
     Compiler,
     grammar_memory,
 )
 from services.ar.constraints.grammar import Constraint
 from services.ar.constraints.token_table import token_table
-from services.ar.metrics import ArMetrics, ConstraintMetrics
+from services.ar.metrics import ArMetrics, WorkMetrics
 from tandem.shared.errors import ResourceExhausted
 from tests.tiny_models import VOCAB_SIZE
 from tests.unit.services.ar.constraints.texts import CODEC
@@ -34,7 +34,7 @@ class HeldCompiler(Compiler):
         super().__init__(token_table(CODEC, VOCAB_SIZE))
         self.has_begun, self.may_go_on = threading.Event(), threading.Event()
 
-    def compile(self, constraint: Constraint) -> Compiled:
+    def compile(self, constraint: Constraint) -> LLMatcher:
         self.has_begun.set()
         self.may_go_on.wait(60)
         return super().compile(constraint)
@@ -47,7 +47,7 @@ def compiler() -> HeldCompiler:
 
 @pytest.fixture
 async def compilations(compiler: HeldCompiler) -> AsyncIterator[Compilations]:
-    observer = ConstraintMetrics(ArMetrics(CollectorRegistry()), "tiny")
+    observer = WorkMetrics(ArMetrics(CollectorRegistry()).constraints, ("tiny",))
     memory = grammar_memory(2 * MAX_QUEUED * MAX_GRAMMAR_BYTES, 1.0)
     compilations = Compilations("tiny's constraints", compiler, observer, 0.75, 10_000.0, memory)
     compilations.start()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.grammar import Constraint, grammar_of
+from services.ar.constraints.grammar_mask import request_masks
 from tests.unit.services.ar.constraints.texts import accepts, next_tokens, tiny_compiler
 
 
@@ -37,7 +38,7 @@ def test_a_choice_is_its_texts_to_the_letter(compiler, texts):
 
 def test_a_text_that_looks_like_a_control_token_is_spelt(compiler):
     compiled = compiler.compile(Constraint("choice", ("<|end|>",)))
-    (mask,) = compiled.masks(1)
+    (mask,) = request_masks(compiled, 1)
     assert 1 not in next_tokens(mask)
     assert accepts(compiled, "<|end|>")
 

@@ -4,7 +4,7 @@ import pytest
 
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.grammar import Constraint
-from services.ar.constraints.grammar_mask import BURST_SECONDS, SECONDS_A_MASK, Allowance, GrammarMask
+from services.ar.constraints.grammar_mask import BURST_SECONDS, SECONDS_A_MASK, Allowance, GrammarMask, request_masks
 from tandem.shared.errors import TooComplex
 from tests.unit.services.ar.constraints.texts import END, allowed, byte_tokens, generated, next_tokens, tiny_compiler
 
@@ -17,7 +17,7 @@ def compiler() -> Iterator[Compiler]:
 
 
 def mask_of(compiler: Compiler, regex: str) -> GrammarMask:
-    (mask,) = compiler.compile(Constraint("regex", (regex,))).masks(1)
+    (mask,) = request_masks(compiler.compile(Constraint("regex", (regex,))), 1)
     return mask
 
 
@@ -69,7 +69,7 @@ def test_masks_end_where_a_draft_is_ruled_out_or_completes(compiler):
 
 
 def test_masks_of_one_request_go_different_ways(compiler):
-    first, second = compiler.compile(Constraint("regex", ("ab|cd",))).masks(2)
+    first, second = request_masks(compiler.compile(Constraint("regex", ("ab|cd",))), 2)
     first.advance(byte_tokens("a"))
     second.advance(byte_tokens("c"))
     first.advance(byte_tokens("b"))

@@ -6,6 +6,7 @@ import pytest
 
 from services.ar.constraints.compiler import MAX_GRAMMAR_BYTES, grammar_memory
 from services.ar.constraints.grammar import Constraint
+from services.ar.constraints.grammar_mask import request_masks
 from tandem.shared.errors import ResourceExhausted
 from tests.unit.services.ar.constraints.texts import tiny_compiler
 
@@ -24,7 +25,7 @@ def test_at_least_one_fits():
 
 def test_a_room_is_free_when_the_last_mask_of_its_request_is_gone():
     memory, compiler = grammar_memory(MAX_GRAMMAR_BYTES, 1.0), tiny_compiler()
-    masks = compiler.compile(Constraint("regex", ("ab|cd",))).masks(2, memory.reserve("a"))
+    masks = request_masks(compiler.compile(Constraint("regex", ("ab|cd",))), 2, memory.reserve("a"))
     compiler.close()
     masks.pop()
     gc.collect()

@@ -2,9 +2,11 @@
 
 import random
 
+from llguidance import LLMatcher
+
 from services.ar.codecs.text_codec import TextCodec
-from services.ar.constraints.compiler import Compiled, Compiler
-from services.ar.constraints.grammar_mask import GrammarMask
+from services.ar.constraints.compiler import Compiler
+from services.ar.constraints.grammar_mask import GrammarMask, request_masks
 from services.ar.constraints.token_table import token_table
 from services.ar.model.checkpoint import Checkpoint
 from tests.tiny_models import VOCAB_SIZE, tiny_tokenizer
@@ -44,9 +46,9 @@ def next_tokens(mask: GrammarMask) -> set[int]:
     return allowed(mask.masks([])[0])
 
 
-def accepts(compiled: Compiled, text: str) -> bool:
+def accepts(matcher: LLMatcher, text: str) -> bool:
     """Return whether a text can be generated and can end there."""
-    (mask,) = compiled.masks(1)
+    (mask,) = request_masks(matcher, 1)
     for token_id in byte_tokens(text):
         if mask.is_complete:
             return False

@@ -42,7 +42,7 @@ class Outcomes(list):
 
     raises = False
 
-    def stepped(self, scheduler, batch, seconds):
+    def stepped(self, batch, seconds):
         if self.raises:
             raise RuntimeError("a fault in an observer")
 

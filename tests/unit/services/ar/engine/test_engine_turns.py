@@ -40,7 +40,7 @@ class Recorder:
 
 
 class Unheard:
-    def stepped(self, scheduler, batch, seconds) -> None:
+    def stepped(self, batch, seconds) -> None:
         pass
 
     def ended(self, outcome) -> None:
@@ -119,7 +119,7 @@ async def test_what_has_begun_gets_its_turn_while_newcomers_keep_the_queue_full(
             await asyncio.sleep(0)
         await part
         assert num_passed == 3, "newcomers have their turn, too"
-        assert engine.num_open_sequences == 4
+        assert engine._admission.num_open == 4
 
 
 async def test_a_newcomer_is_refused_and_told_that_no_more_are_taken_while_others_have_their_turn():

@@ -3,7 +3,7 @@
 import random
 
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting import MaskedDraft, MaskedDrafter
+from services.ar.engine.drafting import MaskedDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence, TokenGroups
 from services.ar.engine.step import Layout, Work
@@ -14,19 +14,6 @@ MASK = 99
 
 def masked_sequence(max_tokens: int = 20, seed: int = 0, **fields: object) -> Sequence:
     return Sequence([50], SamplingParams(seed=seed, max_tokens=max_tokens), mask_token_id=MASK, **fields)
-
-
-def test_predictions_are_proposed_up_to_the_first_gap_and_newer_ones_replace_older_ones():
-    draft = MaskedDraft()
-    assert draft.propose(3, 8) == []
-    draft.learn(3, [10, 11, 12])
-    draft.learn(8, [14])
-    assert draft.propose(3, 8) == [10, 11, 12]
-    assert draft.propose(3, 2) == [10, 11]
-    assert draft.propose(4, 8) == [11, 12]
-    draft.learn(5, [22, 23, 24])
-    assert draft.propose(4, 8) == [11, 22, 23, 24, 14]
-    assert draft.propose(9, 8) == []
 
 
 def image_token(history: tuple[int, ...]) -> int:

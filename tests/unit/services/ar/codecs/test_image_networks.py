@@ -8,7 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 from runtime.deadlines import Deadline
-from services.ar.codecs.token_decoder import TokenDecoder, TokenEncoder
+from services.ar.codecs.image_networks import TokenDecoder, TokenEncoder
 from services.common.batching.request import BatchRequest, Slice
 from services.common.runtimes.onnx_session import OnnxSession, choose_providers, open_session
 from tandem.shared.errors import ModelFault

@@ -8,21 +8,21 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from runtime.deadlines import Deadline
-from services.ar.codecs.text_thread import TextThread
+from services.common.batching.work_thread import WorkThread
 from tandem.shared.errors import Internal, InvalidArgument
 
 NEVER = Deadline.after(None)
 
 
 @pytest.fixture
-async def texts() -> AsyncIterator[TextThread]:
-    thread = TextThread("texts", max_queued=4, max_queued_of_caller=3, max_wait_seconds=60.0)
+async def texts() -> AsyncIterator[WorkThread]:
+    thread = WorkThread("texts", max_queued=4, max_queued_of_caller=3, max_wait_seconds=60.0)
     thread.start()
     yield thread
     await thread.stop()
 
 
-async def busy(texts: TextThread) -> tuple[threading.Event, asyncio.Task[bool]]:
+async def busy(texts: WorkThread) -> tuple[threading.Event, asyncio.Task[bool]]:
     """Return what ends the work that now keeps the thread busy."""
     has_begun, may_end = threading.Event(), threading.Event()
 
@@ -56,8 +56,8 @@ async def test_a_text_at_which_the_library_panics_ends_its_own_request_alone(tex
 
 
 async def test_a_short_text_is_not_taken_to_last_as_long_as_those_before_it():
-    texts = TextThread("texts", max_queued=4, max_queued_of_caller=3, max_wait_seconds=10_000.0)
-    texts._batcher._admission._times.observe(1, 1000.0)
+    texts = WorkThread("texts", max_queued=4, max_queued_of_caller=3, max_wait_seconds=10_000.0)
+    texts._admission._times.observe(1, 1000.0)
     texts.start()
     may_end, first = await busy(texts)
     short = asyncio.create_task(texts.run(partial(int, "7"), Deadline.after(1100.0), "other"))
