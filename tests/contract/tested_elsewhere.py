@@ -39,16 +39,12 @@ TESTED_ELSEWHERE = {
     "integration/tandem/measure/generator/test_apis.py": (
         "tandem/measure/generator/requests/apis/words",
         "tandem/measure/generator/sending/statuses",
-        "tandem/measure/generator/api_replies",
-        "tandem/measure/generator/requests/apis/reading",
     ),
     "integration/tandem/measure/generator/test_generator.py": ("tandem/measure/generator/sending/connections",),
     "integration/tandem/measure/generator/test_truth.py": (
         "tandem/measure/generator/priority",
-        "tandem/measure/generator/driver",
         "tandem/measure/generator/recording",
         "tandem/measure/generator/requests/messages",
-        "tandem/measure/generator/requests/served",
         "tandem/measure/generator/worker",
     ),
     "integration/tandem/cli/models/quantisation/test_quantisation.py": (

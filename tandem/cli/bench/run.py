@@ -25,9 +25,9 @@ from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
+from tandem.measure.generator.control import control_of, slice_of
 from tandem.measure.generator.generator import generator, stopped_by_hand
 from tandem.measure.generator.run import RunResult
-from tandem.measure.generator.slices import control_of, slice_of
 from tandem.measure.report.prose import tables
 from tandem.measure.results.files import check_writable, write_requests
 from tandem.measure.results.load import Document

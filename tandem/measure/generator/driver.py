@@ -16,7 +16,6 @@ from tandem.measure.generator.recording import record_of
 from tandem.measure.generator.requests.endpoints import Endpoints
 from tandem.measure.generator.requests.feeder import Feeder
 from tandem.measure.generator.schedule.arrivals import intended_seconds
-from tandem.measure.generator.schedule.callers import budget, presence
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Sender
 from tandem.measure.results.record import Record
@@ -85,7 +84,7 @@ class Driver:
             seen = self._sender.collect()
         keeps = self._scenario.keep_replies
         record = record_of(seen, self._endpoints.routes, self._endpoints.readings, self._sender, keeps)
-        self._count_what_was_not_handed_over(record, feeder.num_fed, now)
+        self._count_what_was_not_taken(record, now)
         return record
 
     def _load(self) -> Load:
@@ -105,15 +104,15 @@ class Driver:
         if now.unavailable_in_a_row >= GONE_REQUESTS and silence >= GONE_SECONDS:
             self.stop(f"the server is gone: for {silence:.1f} s no reply but UNAVAILABLE")
 
-    def _count_what_was_not_handed_over(self, record: Record, num_fed: int, end: Progress) -> None:
-        """Count what the sender has never heard of: as dropped if it was due when the load ended, else as abandoned."""
+    def _count_what_was_not_taken(self, record: Record, end: Progress) -> None:
+        """Count the requests left: as dropped those that were due when the load ended, the others as abandoned."""
         if self._schedule is None:
             left = budget(self._scenario, self._number)
             if self.stop_reason and left is not None:
                 rest = np.array(self._share[end.num_taken : end.num_taken + left - end.num_measured], np.int64)
                 self._count(record.num_abandoned, rest, np.zeros(len(rest)))
             return
-        rest = np.array(self._share[num_fed:], np.int64)
+        rest = np.array(self._share[end.num_taken :], np.int64)
         times = self._schedule[rest]
         is_due = times <= end.load_ended_at
         self._count(record.num_dropped, rest[is_due], times[is_due])
@@ -123,3 +122,22 @@ class Driver:
         """Add the requests that belong to the measurement to counts by workload."""
         workloads = self._sequence.workloads(numbers[times >= 0.0])
         counts += np.bincount(workloads, minlength=len(counts))
+
+
+def budget(scenario: Scenario, number: int) -> int | None:
+    """Return how many requests of the measurement process `number` may take; None: without bound."""
+    total, step = scenario.num_requests, scenario.num_processes
+    return None if total is None else total // step + (number < total % step)
+
+
+def presence(scenario: Scenario, load: ClosedLoop, caller: int) -> tuple[float, float]:
+    """Return from when to when a caller is there: all of the time, or for its part of a ramp."""
+    first, last, duration = load.concurrency, load.end_concurrency, scenario.duration_seconds
+    comes_at, goes_at = -scenario.warm_up_seconds, duration or float("inf")
+    if last is not None and last != first and duration is not None:
+        instant = duration * (caller + 0.5 - first) / (last - first)
+        if first <= caller < last:
+            comes_at = instant
+        elif last <= caller < first:
+            goes_at = instant
+    return comes_at, goes_at

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.requests.apis.listed import name_model
-from tandem.measure.generator.requests.served import served_models, with_model
+from tandem.measure.generator.requests.served import name_model, served_models, with_model
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import OnProgress, Workers, ignore
 from tandem.measure.results.header import ServedModel
@@ -87,7 +86,7 @@ class Generator:
         if workload.kind == "method":
             return workload
         if not workload.model and workload.api not in self._api_models:
-            self._api_models[workload.api] = (await name_model(self.address, workload)).model
+            self._api_models[workload.api] = await name_model(self.address, workload)
         return workload.model_copy(update={"model": workload.model or self._api_models[workload.api]})
 
     def check_not_stopped(self) -> None:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.api_replies import with_replies
-from tandem.measure.generator.requests.apis.reading import ApiReading
-from tandem.measure.generator.requests.reading import Reading
+from tandem.measure.generator.requests.reading import ApiReading, Reading
 from tandem.measure.generator.sending.sender import Route, Sender
 from tandem.measure.generator.sending.statuses import DEADLINE_EXCEEDED, OK
 from tandem.measure.generator.sending.tables import End, Seen, Table
 from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REPORTED, REQUEST, Outcome, Record, Use
 
 _MAX_TEXT = 500
+REPLY_COUNTS = np.dtype([("num_outputs", "i4"), ("num_images", "i4"), ("num_prompt_tokens", "f8"), ("is_counted", "?")])
+"""What the replies by other APIs say of each request, as if the sender had counted outputs while they came."""
 
 
 def record_of(
@@ -29,7 +29,7 @@ def record_of(
         messages=seen.messages[np.argsort(seen.messages["number"], kind="stable")],
         kept=seen.kept[np.lexsort((seen.kept["message"], seen.kept["number"]))],
     )
-    seen, replies = with_replies(seen, readings, keeps_replies)
+    seen, replies = _with_replies(seen, readings, keeps_replies)
     requests = _requests(seen, routes, readings, replies)
     pieces = [seen.kept_bytes[begin : begin + size] for begin, size in seen.kept[["begin", "size"]].tolist()]
     return Record(
@@ -37,7 +37,7 @@ def record_of(
         messages=_pick_columns(seen.messages[seen.messages["num_outputs"] > 0], MESSAGE),
         lags=seen.lags,
         num_dropped=seen.dropped,
-        num_abandoned=seen.abandoned,
+        num_abandoned=np.zeros_like(seen.dropped),
         error_texts=_texts(seen, requests),
         max_outstanding=progress.max_outstanding,
         uses=(use,),
@@ -88,3 +88,40 @@ def _texts(seen: Seen, requests: Table) -> Counter[tuple[int, str, str]]:
         (workload, CODE_NAMES[code], seen.texts[text][:_MAX_TEXT])
         for workload, code, text in told[["route", "code", "text"]].tolist()
     )
+
+
+def _with_replies(seen: Seen, readings: Sequence[Reading], keeps: bool) -> tuple[Seen, Table]:
+    """Return what was seen, with statuses, first outputs and outputs by message as the replies by other APIs say them,
+    and without their bytes unless it `keeps` them; and of each row its REPLY_COUNTS, which says nothing of other
+    workloads. Messages, and what is kept, are in the order of the requests' numbers.
+    """
+    replies = np.zeros(len(seen.rows), REPLY_COUNTS)
+    replies["num_prompt_tokens"], replies["is_counted"] = np.nan, True
+    is_api = np.array([isinstance(reading, ApiReading) for reading in readings])[seen.rows["route"]]
+    if not np.any(is_api):
+        return seen, replies
+    rows, messages, texts = seen.rows.copy(), seen.messages.copy(), list(seen.texts)
+    messages["num_outputs"][np.isin(messages["number"], rows["number"][is_api])] = 0
+    raw = seen.kept_bytes.tobytes()
+    for place in np.flatnonzero(is_api & (rows["code"] == OK)).tolist():
+        row, reading = rows[place], readings[rows["route"][place]]
+        assert isinstance(reading, ApiReading)
+        kept = _of_request(seen.kept, row["number"])
+        found = reading.figures_of([raw[piece["begin"] : piece["begin"] + piece["size"]] for piece in kept])
+        if found.code != OK:
+            row["code"], row["text"] = found.code, len(texts)
+            texts.append(found.text)
+            continue
+        own = _of_request(messages, row["number"])
+        if len(own):
+            own["num_outputs"] = found.num_outputs
+            carrying = own["at"][own["num_outputs"] > 0]
+            row["first_output"] = carrying[0] if len(carrying) else np.nan
+        replies[place] = (sum(found.num_outputs), found.num_images, found.num_prompt_tokens, found.is_counted)
+    others = seen.kept[~np.isin(seen.kept["number"], rows["number"][is_api])]
+    return seen._replace(rows=rows, messages=messages, kept=seen.kept if keeps else others, texts=tuple(texts)), replies
+
+
+def _of_request(table: Table, number: int) -> Table:
+    """Return the rows of a request, of a table in the order of numbers."""
+    return table[np.searchsorted(table["number"], number) : np.searchsorted(table["number"], number, "right")]

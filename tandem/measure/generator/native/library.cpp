@@ -81,7 +81,6 @@ uint64_t tandem_sender_table(void* sender, int number, void* to) {
         case 4: return copied(seen.kept_bytes, to);
         case 5: return copied(seen.lags, to);
         case 6: return copied(seen.dropped, to);
-        case 7: return copied(seen.abandoned, to);
         default: return copied(seen.texts, to);
     }
 }

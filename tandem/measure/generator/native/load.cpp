@@ -16,19 +16,15 @@ void Sender::pop() {
     if (++queue_.front().next == queue_.front().specs.size()) queue_.pop_front();
 }
 
-void Sender::give_up(const RequestSpec& spec, std::vector<int64_t>& counts) {
-    if (spec.intended >= 0) ++counts[size_t(spec.route)];
-}
-
 void Sender::send_due() {
     if (load_.is_open == 0 || !is(Phase::loading)) return;
     for (double at; has_request() && front().intended <= (at = now()) && at <= load_.ends_at; pop()) {
         if (progress.outstanding < load_.max_outstanding) {
             send(-1, front().intended);
-            continue;
+        } else if (front().intended >= 0) {
+            ++seen.dropped[size_t(front().route)];
+            add(progress.dropped, 1);
         }
-        give_up(front(), seen.dropped);
-        add(progress.dropped, front().intended >= 0);
     }
 }
 
@@ -77,7 +73,6 @@ void Sender::advance() {
         for (const auto& call : calls_)
             if (call->connection != nullptr) end_here(*call, End::cut_off, status_cancelled, "");
     if (progress.outstanding > 0) return;
-    count_rest();
     progress.phase = int64_t(Phase::done);
 }
 
@@ -88,18 +83,4 @@ void Sender::end_load() {
     progress.cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_before_;
     drain_ends_at_ = at + load_.drain_seconds;
     progress.phase = int64_t(Phase::draining);
-}
-
-// Of an open loop that was broken off: what was due is dropped, what was not due yet is abandoned.
-void Sender::count_rest() {
-    if (load_.is_open == 0) return;
-    std::lock_guard lock(mutex_);
-    for (Block& block : inbox_) queue_.push_back(std::move(block));
-    inbox_.clear();
-    for (const Block& block : queue_)
-        for (size_t index = block.next; index < block.specs.size(); ++index) {
-            const RequestSpec& spec = block.specs[index];
-            give_up(spec, spec.intended <= progress.load_ended_at ? seen.dropped : seen.abandoned);
-        }
-    queue_.clear();
 }

@@ -79,7 +79,6 @@ void Sender::start(const Load& load, std::vector<Caller> callers) {
     load_ = load;
     callers_ = std::move(callers);
     seen.dropped.assign(routes.size(), 0);
-    seen.abandoned.assign(routes.size(), 0);
     progress.phase = int64_t(Phase::loading);
     thread_ = std::thread([this] { run(); });  // with the priority of the calling one
 }

@@ -24,8 +24,8 @@ struct Seen {
     std::deque<KeptRow> kept;
     std::deque<char> kept_bytes;
     std::deque<double> lags;
-    std::vector<int64_t> dropped, abandoned;  // by route
-    std::string texts;                        // one behind the other, each with a 0 at its end
+    std::vector<int64_t> dropped;  // by route: due with too many under way
+    std::string texts;             // one behind the other, each with a 0 at its end
 };
 
 inline void add(std::atomic<int64_t>& count, int64_t more) {  // one thread alone writes
@@ -90,8 +90,6 @@ class Sender {
     bool is_load_over() const;
     void advance();
     void end_load();
-    void count_rest();
-    void give_up(const RequestSpec& spec, std::vector<int64_t>& counts);
 
     // exchanges.cpp
     Call& new_call();

@@ -9,9 +9,8 @@ from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.requests.apis import oip, openai
-from tandem.measure.generator.requests.apis.reading import ApiReading
 from tandem.measure.generator.requests.messages import MessageOf, request_maker
-from tandem.measure.generator.requests.reading import READINGS, Reading
+from tandem.measure.generator.requests.reading import READINGS, ApiReading, Reading
 from tandem.measure.generator.requests.served import model_of
 from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
 from tandem.measure.generator.sending.sender import Route

@@ -1,7 +1,12 @@
-"""What of each rpc's replies is read, and what it says: outputs, whole images, and the backend's word on the time."""
+"""What of each rpc's replies is read, and what it says: outputs, whole images, and the backend's word on the time.
+
+Of other APIs' replies nothing is parsed while the load lasts: they are kept, and read behind it.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +14,8 @@ from numpy.typing import NDArray
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
-from tandem.measure.generator.sending.columns import Column, Take, column
+from tandem.measure.generator.sending.columns import WHOLE_MESSAGE, Column, Take, column
+from tandem.measure.generator.sending.statuses import OK
 from tandem.measure.results.record import REPORTED
 from tandem.shared.metrics import TIMINGS_FIELDS
 
@@ -82,3 +88,39 @@ READINGS: dict[str, Reading] = {
     "Sample": OwnReading(gan_pb2.SampleResponse.DESCRIPTOR, _SHAPE, _SHAPE),
     "SampleStream": OwnReading(gan_pb2.SampleStreamResponse.DESCRIPTOR, _PART_SHAPE, _PART_SHAPE, "part.timings"),
 }
+
+
+class ReplyFigures(NamedTuple):
+    """What the messages of one reply say. `num_outputs` of each message; `code` is gRPC's, with its `text`: with
+    another than OK there are no figures.
+
+    `is_counted`: whether the server told how many outputs there are; if not, a message that carries any counts as one.
+    """
+
+    num_outputs: Sequence[int] = ()
+    num_images: int = 0
+    num_prompt_tokens: float = float("nan")
+    is_counted: bool = True
+    code: int = OK
+    text: str = ""
+
+
+class ApiReading(Reading, ABC):
+    """How the replies of one workload are read."""
+
+    columns = (WHOLE_MESSAGE,)
+
+    @abstractmethod
+    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
+        """Return what a reply that came to its end says."""
+
+
+def spread(total: int, is_carrying: Sequence[bool]) -> list[int]:
+    """Return how many of `total` outputs each message has, evenly, where only their sum is known.
+
+    A message that carries text has at least one, so a total that is less than their number is not spread: each has one.
+    """
+    count = sum(is_carrying)
+    bounds = np.arange(count + 1) * max(total, count) // max(count, 1)
+    shares = iter(np.diff(bounds).tolist())
+    return [next(shares) if carries else 0 for carries in is_carrying]

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 
 from tandem.client.credentials import Credentials
-from tandem.measure.generator.native.library import open_sender_library
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.sending.grpc_calls import GrpcCalls
 from tandem.measure.generator.sending.http.http_calls import HttpCalls
-from tandem.measure.generator.sending.native_sender import NativeSender
+from tandem.measure.generator.sending.native_sender import NativeSender, open_sender_library
 from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Sender
 from tandem.shared.compiled.recipe import LibraryUnavailable

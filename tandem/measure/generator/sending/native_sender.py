@@ -1,12 +1,16 @@
-"""The sender in C++: a thread of its own, outside Python's lock."""
+"""The sender in C++: a thread of its own, outside Python's lock. It is compiled the first time."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,15 +18,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.generator.native import build
-from tandem.measure.generator.native.library import Library
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
 from tandem.measure.generator.sending.tables import KEPT, MESSAGE, REQUEST_SPEC, ROW, RequestSpec, Seen, Table
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.library_file import open_library
+from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.recipe import LibraryUnavailable
 
-_TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.int64, np.uint8)
+_TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.uint8)
 _COUNTED = fields(Progress)[1:]
 _UNITS = (("u", 1e6), ("m", 1e3), ("S", 1.0))
 _MOST = 99_999_999  # eight digits
+
+
+class Library:
+    """`slow` functions let go of Python's lock; those that take microseconds keep it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises BadLibrary."""
+        self.quick: SimpleNamespace
+        self.slow: SimpleNamespace
+        self.quick, self.slow = build.INTERFACE.bind(open_library(path))
+
+
+@cache
+def open_sender_library() -> Library:
+    """Return the sender's functions. Raises LibraryUnavailable."""
+    if sys.platform != "linux":
+        raise LibraryUnavailable(f"the compiled sender needs Linux (epoll, timerfd); this is {sys.platform}")
+    return open_compiled(cache_folder() / "kernels", build.sender_recipe(), Library)
 
 
 class NativeSender(Sender):
@@ -44,11 +69,7 @@ class NativeSender(Sender):
         self._progress = self._quick.progress(self._sender)
 
     async def connect(self, seconds: float) -> None:
-        await asyncio.to_thread(self.connect_now, seconds)
-
-    def connect_now(self, seconds: float) -> None:
-        """Do the same where no event loop runs."""
-        if why := self._slow.connect(self._sender, seconds):
+        if why := await asyncio.to_thread(self._slow.connect, self._sender, seconds):
             raise ConnectionError(f"no connection to {self._address} within {seconds:g} s: {os.strerror(why)}")
 
     def begin(self, routes: Sequence[Route], load: Load) -> None:
@@ -58,7 +79,7 @@ class NativeSender(Sender):
         native = build.Load(**(values | {"budget": -1 if load.budget is None else load.budget}))
         callers = np.array(load.callers, np.float64).reshape(-1, 2)
         was_first = is_first()
-        self.is_real_time = load.goes_first and go_first()
+        self.is_real_time = go_first()
         self._quick.start(
             self._sender, native, _at(callers, build.Caller), len(callers)
         )  # its thread goes first as well
@@ -106,10 +127,6 @@ class NativeSender(Sender):
         self.is_real_time = False
 
     async def close(self) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Do the same where no event loop runs."""
         self._slow.close(self._sender)
         self._sender = 0
 

@@ -54,7 +54,6 @@ class PythonSender(Sender):
         self._calls: list[PythonCall] = []  # that have ended
         self._lags: list[float] = []
         self._dropped: list[int] = []
-        self._abandoned: list[int] = []
         self._counts = Progress()
         self._fault: BaseException | None = None
 
@@ -80,7 +79,7 @@ class PythonSender(Sender):
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         self._routes, self._load = routes, load
         self._readers = [ColumnReader(route.columns) for route in routes]
-        self._dropped, self._abandoned = [0] * len(routes), [0] * len(routes)
+        self._dropped = [0] * len(routes)
         self._counts.phase, self._counts.answered_at = Phase.LOADING, self._now()
         self._in_background(self._run())
 
@@ -133,8 +132,6 @@ class PythonSender(Sender):
         counts.load_ended_at, counts.phase = self._now(), Phase.DRAINING
         await self._drain()
         beat.cancel()
-        if self._load.is_open:
-            self._count_rest()
         counts.phase = Phase.DONE
 
     async def _beat(self) -> None:
@@ -239,12 +236,6 @@ class PythonSender(Sender):
             call.cancel(End.CUT_OFF)
         await asyncio.gather(*others)
 
-    def _count_rest(self) -> None:
-        for spec, _ in self._queue:
-            if spec["intended"] >= 0.0:
-                is_due = spec["intended"] <= self._counts.load_ended_at
-                (self._dropped if is_due else self._abandoned)[spec["route"]] += 1
-
     def collect(self) -> Seen:
         texts = list(dict.fromkeys(call.text for call in self._calls if call.code != OK))
         places = {text: place for place, text in enumerate(texts)}
@@ -262,6 +253,5 @@ class PythonSender(Sender):
             kept_bytes=np.frombuffer(b"".join(raws), np.uint8),
             lags=np.array(self._lags, np.float64),
             dropped=np.array(self._dropped, np.int64),
-            abandoned=np.array(self._abandoned, np.int64),
             texts=tuple(texts),
         )

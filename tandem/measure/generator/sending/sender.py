@@ -31,7 +31,7 @@ class Load:
 
     Open loop: what is not sent at `ends_at` is dropped; so is what is due with `max_outstanding` under way. Closed
     loop: `callers` are pairs of when each comes and goes; after an error one pauses; `budget` requests are taken after
-    the warm-up, None: without bound. `goes_first`: whether the sender asks for real-time priority.
+    the warm-up, None: without bound.
     """
 
     zero: float
@@ -42,7 +42,6 @@ class Load:
     budget: int | None = None
     callers: Sequence[tuple[float, float]] = ()
     pause_seconds: float = 0.1
-    goes_first: bool = True
 
 
 class Phase(IntEnum):

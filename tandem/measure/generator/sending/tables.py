@@ -79,8 +79,7 @@ class Seen(NamedTuple):
     kept: Table
     kept_bytes: NDArray[np.uint8]
     lags: NDArray[np.float64]
-    dropped: NDArray[np.int64]  # by route
-    abandoned: NDArray[np.int64]
+    dropped: NDArray[np.int64]  # by route: due with too many under way
     texts: tuple[str, ...]
 
     def of_route(self, route: int, num_columns: list[int]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ within, its queue, its phases and its CPU time, nobody here knows.
 from dataclasses import dataclass, replace
 
 from tandem.measure.generator.generator import Generator
-from tandem.measure.generator.requests.apis.listed import name_model
+from tandem.measure.generator.requests.served import name_model
 from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Workload
@@ -40,7 +40,7 @@ async def third_party_beside(source: Generator, model: str, pair: Pair) -> Besid
         "deadline_seconds": DEADLINE_SECONDS,
     }
     workloads = [Workload.model_validate({**settings, "delivery": delivery}) for delivery in DELIVERIES]
-    name = (await name_model(source.address, workloads[-1])).model
+    name = await name_model(source.address, workloads[-1])
     unknown = dict.fromkeys(ServedModel.model_fields) | {"class_names": (), "image_shape": (), "providers": ()}
     known = {"paradigm": "sequential", "name": name, "modality": "text", "licence": "", "num_classes": 0}
     served = ServedModel.model_validate(unknown | known)

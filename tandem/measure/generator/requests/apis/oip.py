@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from tandem.measure.generator.requests.apis.reading import ApiReading, ReplyFigures
 from tandem.measure.generator.requests.apis.words import Words
+from tandem.measure.generator.requests.reading import ApiReading, ReplyFigures
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.statuses import INTERNAL, UNKNOWN
 from tandem.measure.results.record import CODE_NAMES

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tandem.measure.generator.requests.apis.reading import ApiReading, ReplyFigures, spread
 from tandem.measure.generator.requests.apis.words import Words
+from tandem.measure.generator.requests.reading import ApiReading, ReplyFigures, spread
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.statuses import INTERNAL, OK, UNAVAILABLE, code_of_http
 from tandem.measure.scenario import Workload

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tandem.measure.generator.requests.apis import listed
+from tandem.measure.generator.requests import served
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
@@ -123,7 +123,7 @@ async def test_a_server_that_is_gone(known_http: Start) -> None:
 async def test_a_server_that_speaks_no_http_or_is_silent(
     monkeypatch: pytest.MonkeyPatch, reply: bytes, words: str
 ) -> None:
-    monkeypatch.setattr(listed, "_SECONDS", 0.2)
+    monkeypatch.setattr(served, "_SECONDS", 0.2)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -135,4 +135,4 @@ async def test_a_server_that_speaks_no_http_or_is_silent(
     async with await asyncio.start_server(answer, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ExpectedError, match=rf"http://127.0.0.1:{port}/v1/models: {words}; name one by --model"):
-            await listed.name_model(f"127.0.0.1:{port}", TEXT)
+            await served.name_model(f"127.0.0.1:{port}", TEXT)

@@ -13,7 +13,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.generator import BrokenOff, generator, stopped_by_hand
 from tandem.measure.generator.requests.replies import images_by_number, tokens_by_number
 from tandem.measure.results.record import Outcome
-from tandem.measure.scenario import ClosedLoop, Scenario
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 from tandem.measure.workload_text import parse_workload
 
 
@@ -71,9 +71,11 @@ async def test_what_is_broken_off_keeps_what_it_has_and_the_next_is_broken_off_a
         run_result = await run
         assert run_result.document.problems[0] == "broken off by hand"
         assert 0 < run_result.document.streams[0].outcomes.ok < 1000  # the last replies may still be on their way
-        after = await source.run(scenario("images", num_requests=1000))
+        after = await source.run(scenario("images", num_requests=1000, load=OpenLoop(rate_per_second=1)))
         assert after.document.is_partial
-        assert after.document.streams[0].outcomes.ok == 0
+        outcomes = after.document.streams[0].outcomes
+        assert (outcomes.planned, outcomes.ok) == (1000, 0)
+        assert outcomes.abandoned > 900
         stop.clear()
         whole = await source.run(scenario("images"))
         assert set(whole.record.requests["outcome"].tolist()) == {Outcome.OK}

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from tandem.client.credentials import Credentials
-from tandem.measure.generator.native.library import open_sender_library
 from tandem.measure.generator.sending.grpc_calls import GrpcCalls
-from tandem.measure.generator.sending.native_sender import NativeSender
+from tandem.measure.generator.sending.native_sender import NativeSender, open_sender_library
 from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Load, Phase, Route, Sender
 from tandem.measure.generator.sending.tables import REQUEST_SPEC, Seen

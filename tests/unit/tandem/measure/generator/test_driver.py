@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem.measure.generator.schedule.callers import budget, presence
+from tandem.measure.generator.driver import budget, presence
 from tandem.measure.scenario import ClosedLoop
 from tests.unit.tandem.measure.scenarios import closed_scenario
 

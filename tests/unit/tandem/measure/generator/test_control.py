@@ -7,8 +7,7 @@ import random
 
 import pytest
 
-from tandem.measure.generator.slices import slice_of
-from tandem.measure.statistics.control import NUM_PAIRS, differences
+from tandem.measure.generator.control import NUM_PAIRS, differences, slice_of
 from tests.unit.tandem.measure.scenarios import open_scenario
 
 
@@ -36,8 +35,5 @@ def test_slices_make_up_the_whole() -> None:
     piece = slice_of(open_scenario(100.0, duration_seconds=10.0, warm_up_seconds=5.0))
     assert (piece.duration_seconds, piece.warm_up_seconds) == (10.0 / NUM_PAIRS, 1.0)
     assert slice_of(open_scenario(100.0, num_requests=11)).num_requests == 3
-
-
-def test_a_ramp_has_no_slices() -> None:
     with pytest.raises(ValueError, match="ramp"):
         slice_of(open_scenario(100.0, duration_seconds=10.0, end_rate_per_second=200.0))

@@ -1,16 +1,25 @@
-"""The slices of an A/A control, carried out by a generator."""
+"""An A/A control: the same load twice, in alternating slices, and how far equal things differ here.
+
+A difference between two other runs of the same length means something only if it is larger. The slices go A B, B A,
+A B, ...: what drifts slowly falls on both alike.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from tandem.measure.generator.generator import Generator
-from tandem.measure.results.load import Control, Document
+from tandem.measure.results.load import Control, Difference, Document
 from tandem.measure.scenario import Scenario
-from tandem.measure.statistics.control import NUM_PAIRS, differences, is_first
 from tandem.shared.errors import ExpectedError
 
+NUM_PAIRS = 5
+# Student's t at 95 % for NUM_PAIRS - 1 degrees of freedom.
+_T = 2.776
 _MOST_WARM_UP_SECONDS = 1.0
 
 
@@ -29,7 +38,7 @@ async def control_of(source: Generator, scenario: Scenario, requests: Sequence[S
             both.append(dict(_figures(run_result.document)))
             if source.stop.is_set() or run_result.document.is_partial:
                 return None
-        a, b = both if is_first(number) else reversed(both)
+        a, b = both if number % 2 == 0 else reversed(both)
         for key in a.keys() & b.keys():
             pairs[key].append((a[key], b[key]))
     whole = {key: pairs[key] for key in sorted(pairs) if len(pairs[key]) == NUM_PAIRS}
@@ -60,3 +69,14 @@ def _figures(document: Document) -> Iterator[tuple[tuple[str, str], float]]:
         latency = stream.latency.seconds
         figures = {"latency p50": latency.p50, "latency p99": latency.p99, "requests/s": stream.rates.requests}
         yield from (((stream.name, figure), value) for figure, value in figures.items() if value)
+
+
+def differences(pairs: Mapping[tuple[str, str], Sequence[tuple[float, float]]]) -> tuple[Difference, ...]:
+    """Return what the pairs (A, B) of each stream and figure say; values are positive."""
+    found = []
+    for (stream, figure), values in pairs.items():
+        logarithms = np.array([math.log(b / a) for a, b in values])
+        error = float(np.std(logarithms, ddof=1)) / math.sqrt(len(logarithms))
+        ratio = math.exp(float(np.mean(logarithms)))
+        found.append(Difference(stream=stream, figure=figure, ratio=ratio, least=math.expm1(_T * error)))
+    return tuple(found)
