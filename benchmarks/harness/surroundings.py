@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.processes import ROOT
-from tandem.measure.meters.machine import package_versions, this_machine
+from tandem.measure.meters.header import package_versions, this_machine
 
 # What decides how fast products of low-bit weights are.
 INSTRUCTIONS = (

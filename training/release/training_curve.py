@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from tandem.measure.quality.distances import frechet_distance
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from tandem.measure.quality.judge import Judge
-from tandem.measure.quality.manifold import overlap
+from tandem.measure.quality.manifold import Manifold
 from training.dataset import NUM_HELD_OUT, SplitName, load_tensors
 from training.gan.networks import LATENT_DIM, Generator
 from training.loop import path_parser
@@ -59,7 +59,7 @@ class Validation:
     def compare(self, images: npt.NDArray[np.uint8], wanted: npt.NDArray[np.int64]) -> dict[str, float]:
         """Return one point of the curve; `wanted` are the labels."""
         guesses, features = self._judge.classify(images)
-        found = overlap(self._features, features)
+        found = Manifold(self._features).overlap(features)
         return {
             "fid": round(frechet_distance(features, self._features), 3),
             "accuracy": round(float((guesses == wanted).mean()), 4),

@@ -1,17 +1,26 @@
-"""The header of a document that is written here and now."""
+"""The header of a document that is written here and now, and what kind of machine it was measured on.
 
+Asks the system and the packages' metadata; imports none of them.
+"""
+
+import contextlib
+import functools
+import os
+import platform
 import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tandem.measure.meters.machine import this_machine
 from tandem.measure.results.audits import Audits
-from tandem.measure.results.header import ServedModel
+from tandem.measure.results.header import Machine, ServedModel
 from tandem.shared.loopback import is_local
 from tandem.version import VERSION
+
+_PACKAGES = ("grpcio", "protobuf", "numpy", "uvloop", "torch", "onnxruntime-gpu", "onnxruntime")
 
 
 def header_of(
@@ -35,3 +44,45 @@ def header_of(
         "problems": tuple(problems),
         "audits": audits,
     }
+
+
+@functools.cache
+def this_machine() -> Machine:
+    """Return a description of this machine."""
+    return Machine(
+        cpu_model=_cpu_model(),
+        num_cores=os.cpu_count() or 1,
+        num_usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        gpus=tuple(_nvidia_gpus()),
+        operating_system=platform.platform(),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        packages=package_versions(_PACKAGES),
+    )
+
+
+def _cpu_model() -> str:
+    return _field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine()
+
+
+def _nvidia_gpus() -> list[str]:
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return [name for file in files if (name := _field(file, "Model"))]
+
+
+def _field(file: Path, key: str) -> str:
+    """Return the first value in a file of `key: value` lines; empty if it is not there."""
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+
+
+def package_versions(names: Sequence[str]) -> dict[str, str]:
+    """Return the versions of those that are installed."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -44,8 +44,3 @@ class Manifold:
             density=float(is_reached.sum(axis=0).mean() / NUM_NEIGHBOURS),
             coverage=float(is_reached.any(axis=1).mean()),
         )
-
-
-def overlap(real: Features, generated: Features) -> Overlap:
-    """Compare two sets [N, F], each of more than NUM_NEIGHBOURS."""
-    return Manifold(real).overlap(generated)

@@ -25,11 +25,10 @@ from tandem.measure.quality.figure import Pair, save_figure
 from tandem.measure.quality.gates import verdicts
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.manifold import NUM_NEIGHBOURS
-from tandem.measure.quality.memorisation import Nearest
 from tandem.measure.quality.model_verdict import own_verdict
 from tandem.measure.quality.reconstruction import psnr, reconstruct
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of
-from tandem.measure.quality.yardstick import Yardstick
+from tandem.measure.quality.yardstick import Nearest, Yardstick
 from tandem.measure.results.quality import Views
 from tandem.shared.errors import InvalidArgument
 from tandem.shared.models import Model

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tandem.measure.quality.distances import frechet_distance
-from tandem.measure.quality.manifold import NUM_NEIGHBOURS, overlap
+from tandem.measure.quality.manifold import NUM_NEIGHBOURS, Manifold
 
 
 def normal(count: int, seed: int, mean: float = 0.0, dim: int = 4) -> np.ndarray:
@@ -33,7 +33,7 @@ def by_definition(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
 @pytest.mark.parametrize("mean", [0.0, 1.0])
 def test_the_figures_are_those_of_the_definitions(mean: float) -> None:
     real, generated = normal(60, 1), normal(45, 2, mean)
-    found = overlap(real, generated)
+    found = Manifold(real).overlap(generated)
     assert vars(found) == pytest.approx(by_definition(real, generated))
 
 
@@ -43,7 +43,7 @@ def test_few_images_repeated_are_precise_and_cover_nothing_although_their_fid_is
     few = normal(20, 2)
     whitened = (few - few.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(few, rowvar=False))).T
     collapsed = np.repeat(whitened, 100, axis=0)
-    found = overlap(real, collapsed)
+    found = Manifold(real).overlap(collapsed)
     assert found.recall < 0.02
     assert found.coverage < 0.15
     assert found.precision > 0.9
@@ -51,5 +51,5 @@ def test_few_images_repeated_are_precise_and_cover_nothing_although_their_fid_is
 
 
 def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    overlap(normal(20, 1), normal(20, 2))
+    Manifold(normal(20, 1)).overlap(normal(20, 2))
     assert capsys.readouterr().out == ""

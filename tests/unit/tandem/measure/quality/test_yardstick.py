@@ -7,7 +7,7 @@ import pytest
 
 from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.reference import Split, from_file
-from tandem.measure.quality.yardstick import Yardstick
+from tandem.measure.quality.yardstick import Yardstick, nearest, unseen_threshold
 from tandem.measure.results.quality import Quality
 from tests.unit.tandem.measure.quality.small_world import NUM_CLASSES, pictures
 
@@ -62,3 +62,20 @@ def test_one_image_a_class_repeated_has_no_variance_and_no_recall(yardstick: Yar
     assert quality.recall == 0.0
     assert quality.coverage < 0.3
     assert quality.accuracy == 1.0
+
+
+def noise(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+
+
+def test_distances_are_those_of_a_loop() -> None:
+    some, others = noise(6, 1), noise(9, 2)
+    gaps = np.array([[np.linalg.norm(a.astype(float) - b.astype(float)) for b in others] for a in some])
+    found = nearest(some, others)
+    assert found.indices.tolist() == gaps.argmin(axis=1).tolist()
+    assert found.distances == pytest.approx(gaps.min(axis=1))
+
+
+def test_one_percent_of_the_unseen_lies_within_the_threshold() -> None:
+    distances = np.random.default_rng(1).permutation(np.arange(1000.0))
+    assert (distances <= unseen_threshold(distances)).mean() == 0.01
