@@ -7,8 +7,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.effort import Effort
+
+# Folders whose tests share servers or a browser: one process has them all.
+SHARED = ("tests/faults/", "tests/integration/gateway/pages/")
 
 # Tests run two at a time, on small tensors. With as many threads as cores in each, torch's would spin and wait for each
 # other's cores: four times the processor time. What a server computes with is its own setting, and not changed by this.
@@ -44,3 +48,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def effort(pytestconfig: pytest.Config) -> Effort:
     """How much to do: `effort.of(300, 10_000)`."""
     return Effort(pytestconfig.getoption("effort"))
+
+
+class ByFile(LoadScopeScheduling):
+    """Gives the tests of a file, or of a folder of SHARED, to one process, in the order of their collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in SHARED if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    config.option.loadscopereorder = False  # by the number of tests: the longest have few
+    return ByFile(config, log)

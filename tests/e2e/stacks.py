@@ -4,9 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
-
 from benchmarks.harness.processes import free_port, serving
 
 
@@ -20,16 +17,6 @@ class Stack:
     @property
     def web(self) -> str:
         return f"http://{self.metrics['gateway']}"
-
-    def samples(self, name: str, **labels: str) -> list[tuple[dict[str, str], float]]:
-        """Return (labels, value) of all samples called `name` that have at least `labels`."""
-        text = httpx.get(f"{self.web}/metrics", timeout=60).text
-        return [
-            (sample.labels, sample.value)
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        ]
 
 
 @contextmanager

@@ -90,9 +90,10 @@ class History:
             if loop.time() > until:
                 raise CountersDiffer("; ".join(problems))
             await asyncio.sleep(POLL_SECONDS)
-        if self.unheard:
-            # They may be counted later than all else, and would be in the way of the next history of the same servers.
-            await asyncio.sleep(STRAGGLERS_SECONDS)
+        # What was not heard of yet may be counted later, and would be in the way of the next history of these servers.
+        until = loop.time() + STRAGGLERS_SECONDS
+        while await self._num_missing() and loop.time() < until:
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _problems(self) -> list[str]:
         door = await scrape(self._door.metrics_url)
@@ -103,6 +104,11 @@ class History:
         for server, page in zip((self._door, *self._behind), (door, *behind), strict=True):
             problems += [f"{server.name} still holds {what} {value:g}" for what, value in page.held().items()]
         return problems
+
+    async def _num_missing(self) -> int:
+        """Return how many calls that the client gave up the door has not counted: most of them never left the client."""
+        counted = since(self._before, (await scrape(self._door.metrics_url)).calls())
+        return self.num_calls - counted.total()
 
     def differences(self, counted: Calls) -> list[str]:
         """Return in words where the door's count cannot be this history; empty if it can."""

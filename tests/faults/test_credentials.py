@@ -124,10 +124,10 @@ async def test_wrong_keys_are_cheap(guarded: Guarded, effort: Effort, sheet: She
 
 
 async def test_unknown_keys_keep_no_good_one_waiting(guarded: Guarded, effort: Effort, sheet: Sheet) -> None:
-    """One address shows unknown keys as fast as it can, for 60 s (2 in quick runs), beside a caller with a good one."""
+    """One address shows unknown keys as fast as it can, for 60 s (1 in quick runs), beside a caller with a good one."""
     codes: Counter[str] = Counter()
     history = History(guarded.server)  # not compared: what the attack was answered is not known
-    ends_at = time.monotonic() + effort.of(2.0, 60.0)
+    ends_at = time.monotonic() + effort.of(1.0, 60.0)
     with attacking(show_unknown_keys, guarded.server.address, guarded.server.web_address):
         while time.monotonic() < ends_at:
             codes[await _with_a_good_key(guarded, history)] += 1

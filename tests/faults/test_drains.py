@@ -32,6 +32,7 @@ async def _drain(sheet: Sheet, row: str, victim: OwnServer, client: Client, para
     sheet.expect_in_time(f"{row}: until it has ended", seconds, DRAIN_SECONDS, also=also, passed=code == 0)
 
 
+@pytest.mark.faults  # of one stream: tests/integration/gateway/test_process.py
 async def test_drain_of_the_gateway(replicas: Fleet, sheet: Sheet) -> None:
     """SIGTERM to the gateway with 20 streams of images open."""
     async with Client(replicas.address) as client:

@@ -49,6 +49,7 @@ async def test_freeze_of_a_replica(
     sheet.expect_none(f"{row}: calls lost after it", [call for call in again if not call.is_ok], "of 8 calls")
 
 
+@pytest.mark.faults
 async def test_freeze_of_envoy(product: Product, tmp_path: Path, sheet: Sheet) -> None:
     """A gateway's Envoy is frozen: the gateway ends it, and itself with exit code 1, to be started again."""
     own = own_gateway(tmp_path, [product.sequential], [product.parallel])

@@ -34,6 +34,7 @@ async def test_restart_of_a_replica(replicas: Fleet, sheet: Sheet, paradigm: Par
     sheet.expect_in_time(f"{row}: the gateway knows", noticed, MAX_NOTICE_SECONDS, "s after it is ready")
 
 
+@pytest.mark.faults  # that it is known: tests/integration/gateway/proxy/test_replicas.py
 async def test_absent_backend(replicas: Fleet, fleet_history: History, sheet: Sheet) -> None:
     """No replica of the parallel backend is there; then one comes."""
     for replica in replicas.parallel:

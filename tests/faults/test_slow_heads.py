@@ -18,7 +18,7 @@ from tests.faults.clients import SAMPLE
 from tests.faults.figures import Watch
 from tests.faults.report import Sheet
 
-NUM_CONNECTIONS = 60  # of each kind, at once
+NUM_CONNECTIONS = (20, 60)  # of each kind, at once
 WITH_A_CALL = "slow body"  # its head is whole, so a call has begun
 # A byte a second as an attacker would; with quick effort faster, since only what others feel is looked at.
 PAUSE_SECONDS = (0.05, 1.0)
@@ -96,11 +96,11 @@ async def test_slow_heads(port: str, which: str, watch: Watch, effort: Effort, s
     async with watch.attack(which, row) as attacked:
         address = getattr(attacked.server, field).removeprefix("http://")
         held = dict(await asyncio.gather(*(_held(address, name, head, effort) for name, head in heads.items())))
-        attacked.history.unheard[SAMPLE] += NUM_CONNECTIONS if WITH_A_CALL in held else 0
+        attacked.history.unheard[SAMPLE] += effort.of(*NUM_CONNECTIONS) if WITH_A_CALL in held else 0
     # A connection that is idle between requests may be open: it has limits of its own.
     standing = {name: count for name, count in held.items() if name != "idle" and count}
     names = ", ".join(f"{name} {count}" for name, count in standing.items()) or "none"
-    unit = f"of {NUM_CONNECTIONS * (len(held) - 1)} still open after {HELD_BAR_SECONDS} s: {names}"
+    unit = f"of {effort.of(*NUM_CONNECTIONS) * (len(held) - 1)} still open after {HELD_BAR_SECONDS} s: {names}"
     if effort.is_full:
         known = f"{NO_LIMIT}; found: all 60 with slow headers" if which != "gateway" else ""
         sheet.expect_none(f"{row}: connections held", sum(standing.values()), unit, known=known)
@@ -109,7 +109,7 @@ async def test_slow_heads(port: str, which: str, watch: Watch, effort: Effort, s
 async def _held(address: str, name: str, head: Head, effort: Effort) -> tuple[str, int]:
     """Return the kind and how many of its connections still stand at the end; they are dropped then."""
     host, _, port = address.rpartition(":")
-    crowd = [await asyncio.open_connection(host, int(port)) for _ in range(NUM_CONNECTIONS)]
+    crowd = [await asyncio.open_connection(host, int(port)) for _ in range(effort.of(*NUM_CONNECTIONS))]
     draining = [asyncio.create_task(_drain(reader)) for reader, _ in crowd]
     try:
         for _, writer in crowd:
