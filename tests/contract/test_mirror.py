@@ -1,19 +1,23 @@
-"""Tests mirror the packages: a shipped module with logic has its test under its own name, or one that imports it, or a
-place in a list.
+"""Tests mirror the packages: a shipped module with logic is tested under its own name, or by a test that imports it or
+leads to it through modules of the same package.
 """
 
 import ast
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from tests.contract.source import ROOT, SHIPPED, modules, names_imported
-from tests.contract.tested_elsewhere import NOT_TESTED, TESTED_ELSEWHERE
+from tests.contract.source import ROOT, SHIPPED, imported, modules, names_imported
 
 KINDS = ("unit", "integration")
 LOGIC = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.With, ast.AsyncWith, ast.Raise)
 LOGIC += (ast.comprehension, ast.BoolOp, ast.BinOp)
+RUN_ONLY = {
+    *("gateway/__main__.py", "runtime/process/tethered.py"),
+    *(f"tandem/cli/{name}.py" for name in ("servers/settings", "use/sample", "use/score")),
+}
+"""Processes and commands, which tests run."""
 
 
 def has_logic(path: str) -> bool:
@@ -28,39 +32,28 @@ def has_own_test(path: str) -> bool:
     return any((ROOT / "tests" / kind / room / name).exists() for kind in KINDS)
 
 
-@cache
-def imported_by_tests() -> frozenset[str]:
-    """Return the dotted names that tests and what supports them import; those of the contract run nothing."""
+def find_tested() -> set[str]:
+    """Return the modules that tests have or import, those of the contract apart, and what these lead to at home."""
     files = (path for path in (ROOT / "tests").rglob("*.py") if "contract" not in path.parts)
-    return frozenset().union(*(names_imported(ast.parse(path.read_text())) for path in files))
+    names = frozenset().union(*(names_imported(ast.parse(path.read_text())) for path in files))
+    waiting = [path for path in modules() if has_own_test(path)] + list(files_of(names))
+    found = set(waiting)
+    while waiting:
+        path = waiting.pop()
+        near = files_of({name for name in imported(path) if name.split(".")[0] == path.split("/")[0]}) - found
+        waiting += near
+        found |= near
+    return found
 
 
-@cache
-def without_own_test() -> frozenset[str]:
-    shipped = (path for path in modules() if path.split("/")[0] in SHIPPED and not path.endswith("__init__.py"))
-    imported = imported_by_tests()
-    untested = (path for path in shipped if path.removesuffix(".py").replace("/", ".") not in imported)
-    return frozenset(path for path in untested if has_logic(path) and not has_own_test(path))
+def files_of(names: Iterable[str]) -> set[str]:
+    paths = {f"{name.replace('.', '/')}{ending}" for name in names for ending in (".py", "/__init__.py")}
+    return paths & modules().keys()
 
 
-def listed(entry: str) -> set[str]:
-    """Return the modules that an entry of the list stands for: one, or those of a room without tests of their own."""
-    if entry.endswith("/"):
-        return {path for path in without_own_test() if path.startswith(entry)}
-    return {f"{entry}.py"}
-
-
-def test_a_module_with_logic_has_its_test_or_is_listed():
-    excused = set().union(*(listed(entry) for entries in TESTED_ELSEWHERE.values() for entry in entries))
-    assert sorted(without_own_test() - excused) == [f"{entry}.py" for entry in NOT_TESTED]
-
-
-@pytest.mark.parametrize("test", TESTED_ELSEWHERE)
-def test_the_list_is_true(test):
-    assert (ROOT / "tests" / test).exists(), "the test that the list names"
-    for entry in TESTED_ELSEWHERE[test]:
-        assert listed(entry), f"{entry}: no module of it lacks a test of its own"
-        assert listed(entry) <= without_own_test(), f"{entry}: gone, or has a test of its own"
+def test_a_module_with_logic_is_tested():
+    shipped = {path for path in modules() if path.split("/")[0] in SHIPPED and not path.endswith("__init__.py")}
+    assert {path for path in shipped - find_tested() if has_logic(path)} == RUN_ONLY
 
 
 @pytest.mark.parametrize("kind", KINDS)

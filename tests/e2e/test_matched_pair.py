@@ -1,4 +1,4 @@
-"""The matched pair through the real processes, compared and fitted, and a large model beside it. No speed is asserted."""
+"""The matched pair through the real processes, compared and fitted, and a large model. No speed is asserted."""
 
 from __future__ import annotations
 

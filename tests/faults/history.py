@@ -106,7 +106,7 @@ class History:
         return problems
 
     async def _num_missing(self) -> int:
-        """Return how many calls that the client gave up the door has not counted: most of them never left the client."""
+        """Return how many calls that the client gave up the door has not counted; some never left the client."""
         counted = since(self._before, (await scrape(self._door.metrics_url)).calls())
         return self.num_calls - counted.total()
 

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,10 +22,6 @@ DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
 CLOSING_SECONDS = 15  # what ends after the drain: Envoy, its last log entries, the servers
 PYTHON_MEBIBYTES = 256  # what the gateway's own process may take beside Envoy
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")
-
-
-def default(service: str, setting: str) -> Any:
-    return SETTINGS[service].model_fields[setting].default
 
 
 def stage(role: str) -> str:
