@@ -14,8 +14,7 @@ from tests.faults.clients import GENERATE, SAMPLE_STREAM, images, picture
 from tests.faults.figures import Watch
 from tests.faults.history import History
 
-NUM_STREAMS = 50
-NUM_LARGE = 20
+NUM_STREAMS, NUM_LARGE = (20, 50), (8, 20)
 SLOW_BYTES = 2048  # at a time
 
 
@@ -57,7 +56,7 @@ async def test_readers_cost_little(which: str, path: str, window: int, kind: str
     """50 streams with large replies whose flow control window stays shut, shuts after 20 kB or is opened by 2 kB at a
     time, each in turn, and 20 streams of 6 MB; then the callers leave."""
     row = ROWS[kind].format(rpc=path.rpartition("/")[2], window=window, which=which)
-    message, count = (LARGE, NUM_LARGE) if kind == "large" else (REQUESTS[path], NUM_STREAMS)
+    message, count = (LARGE, effort.of(*NUM_LARGE)) if kind == "large" else (REQUESTS[path], effort.of(*NUM_STREAMS))
     async with (
         watch.attack(which, row) as attacked,
         connected(attacked.server.address, window) as connection,

@@ -6,8 +6,10 @@ few, so that a test run stays short.
 
 import asyncio
 import json
+from functools import cache
 from pathlib import Path
 
+import gguf
 import jsonschema
 import pytest
 import torch
@@ -95,8 +97,10 @@ def ids(tokens: list[SampledToken]) -> list[int]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("loaded", [("float32", "8")], indirect=True)
-async def test_tokens_in_float32_are_those_of_transformers(loaded, entry):
+async def test_tokens_in_float32_are_those_of_transformers(loaded, entry, monkeypatch):
     path = entry.transformer_path()
+    for name in ("GGUFReader", "get_tensor_name_map"):  # transformers asks for them again and again
+        monkeypatch.setattr(gguf, name, cache(getattr(gguf, name)))
     reference = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
     for text, prompt in TOKENS_OF_TRANSFORMERS.items():
         assert loaded.codec.encode(text) == prompt
