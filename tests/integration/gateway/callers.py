@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-import httpx
 from google.protobuf import json_format
 
 from runtime.rpc.routes import Route
+from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.running import RunningGateway
 
 SECRET = "tdm_qm9mTJQ4hYb1v3oZ0GdX8kUe5sLwRfNcA7iPyKjV2tE"  # noqa: S105  of this test alone
@@ -29,7 +29,11 @@ class Answer:
 
 def keys_file(folder: Path, **budgets: int) -> Path:
     """Write a file with two keys, of which SECRET is the second's; `budgets` are of the second."""
-    entries: list[tuple[str, str, dict[str, int]]] = [("someone-else", "tdm_other", {}), ("alice", SECRET, budgets)]
+    return write_keys(folder, ("someone-else", "tdm_other", {}), ("alice", SECRET, budgets))
+
+
+def write_keys(folder: Path, *entries: tuple[str, str, Mapping[str, int]]) -> Path:
+    """Write a file of keys; an entry is a name, the key itself, and budgets a minute by unit."""
     text = ""
     for name, secret, limits in entries:
         digest = hashlib.sha256(secret.encode()).hexdigest()
@@ -58,7 +62,7 @@ async def over_grpc(gateway: RunningGateway, route: Route, request: bytes, autho
 async def over_http(gateway: RunningGateway, route: Route, request: bytes, authorization: str | None) -> Answer:
     body = json_format.MessageToDict(route.request_class.FromString(request), preserving_proto_field_name=True)
     headers = {} if authorization is None else {"authorization": authorization}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}", timeout=60) as client:
+    async with client_of(gateway) as client:
         response = await client.post(route.path, json=body, headers=headers)
     last = json.loads(response.text.splitlines()[-1])
     error = last.get("error", {"status": "OK", "message": ""})

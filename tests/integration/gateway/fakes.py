@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Self
 
 import grpc
 
@@ -156,24 +154,33 @@ class FakeParallel:
 class FakeBackend:
     """A server of one paradigm that can be stopped and started again on its port."""
 
-    def __init__(self, paradigm: str, servicer: Any, tls: ServerTls | None = None) -> None:
+    def __init__(self, paradigm: str, servicer: Any, tls: ServerTls | None = None, host: str = HOST) -> None:
         self.servicer = servicer
-        self._tls = tls
         self.port = 0
-        self._service = SERVICES[paradigm]
+        self._host, self._tls, self._service = host, tls, SERVICES[paradigm]
         self._server: RpcServer | None = None
 
     @property
     def target(self) -> str:
-        return f"{HOST}:{self.port}"
+        return f"{self._host}:{self.port}"
 
-    async def start(self, serving: bool = True) -> None:
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _new_server(self) -> RpcServer:
         ledger = ServedLedger()
         handlers = [service_handler(self._service, self.servicer, NoObserver(), ledger), served_handler(ledger)]
-        self._server = RpcServer(HOST, self.port, handlers, [self._service.full_name], self._tls)
+        return RpcServer(self._host, self.port, handlers, [self._service.full_name], self._tls)
+
+    async def start(self, serving: bool = True) -> None:
+        self._server = self._new_server()
         await self._server.start()
         self.port = self._server.port
-        await self._server.health.set_serving(serving)
+        await self.set_serving(serving)
 
     async def set_serving(self, serving: bool) -> None:
         assert self._server is not None
@@ -185,20 +192,9 @@ class FakeBackend:
             self._server = None
 
 
-@contextlib.asynccontextmanager
-async def serving(paradigm: str, servicer: Any) -> AsyncIterator[FakeBackend]:
-    """Run a backend of a paradigm with this servicer."""
-    backend = FakeBackend(paradigm, servicer)
-    await backend.start()
-    try:
-        yield backend
-    finally:
-        await backend.stop()
+def sequential() -> FakeBackend:
+    return FakeBackend(SEQUENTIAL, FakeSequential())
 
 
-def sequential() -> AbstractAsyncContextManager[FakeBackend]:
-    return serving(SEQUENTIAL, FakeSequential())
-
-
-def parallel() -> AbstractAsyncContextManager[FakeBackend]:
-    return serving(PARALLEL, FakeParallel())
+def parallel() -> FakeBackend:
+    return FakeBackend(PARALLEL, FakeParallel())

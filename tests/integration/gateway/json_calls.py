@@ -13,7 +13,7 @@ TWO_TOKENS = {"text": "a", "sampling": {"max_tokens": 2}}
 
 
 def client_of(gateway: RunningGateway) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}", timeout=120)
+    return httpx.AsyncClient(base_url=gateway.web_address, timeout=120)
 
 
 async def lines(http: httpx.AsyncClient, path: str, message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from gateway.access.api_keys import ApiKey
 from runtime.rpc.metadata import CALLER_METADATA
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
+from tests.integration.gateway.callers import write_keys
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.services.ar.conftest import Backend, serving
 from tests.tiny_models import add_to_repository
@@ -36,16 +37,10 @@ async def backend(models_dir: Path) -> AsyncIterator[Backend]:
         yield running
 
 
-def keys_file(folder: Path) -> Path:
-    path = folder / "keys.toml"
-    entries = [(name, hashlib.sha256(secret.encode()).hexdigest()) for name, secret in SECRETS.items()]
-    path.write_text("".join(f'[[keys]]\nname = "{name}"\nsha256 = "{digest}"\n' for name, digest in entries))
-    return path
-
-
 @pytest.fixture
 async def keyed(backend: Backend, tmp_path: Path) -> AsyncIterator[RunningGateway]:
-    async with running_gateway(ar_targets=[backend.address], api_keys_file=keys_file(tmp_path)) as running:
+    keys = write_keys(tmp_path, *((name, secret, {}) for name, secret in SECRETS.items()))
+    async with running_gateway(ar_targets=[backend.address], api_keys_file=keys) as running:
         await running.until_replicas_serve("sequential", 1)
         yield running
 

@@ -67,17 +67,3 @@ async def test_tries_have_an_end(gateway: RunningGateway, text: FakeSequential) 
     assert text.num_calls == 4
     await gateway.until_idle()
     assert gateway.value("tandem_retries_total", paradigm=SEQUENTIAL) == 3
-
-
-async def test_absent_backend_is_named_at_once(gateway: RunningGateway, ar: FakeBackend) -> None:
-    await ar.stop()
-    await gateway.until(serving=False, paradigm=SEQUENTIAL)
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        [_ async for _ in gateway.stream(GENERATE, REQUEST)]
-    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert caught.value.details() == "sequential backend is not ready"
-    await gateway.until(serving=False)
-    await gateway.until(serving=True, paradigm="parallel")
-    await ar.start()
-    await gateway.until(serving=True)
-    assert await code_of(gateway) is grpc.StatusCode.OK

@@ -147,10 +147,10 @@ async def test_a_slow_client_holds_the_backend_back_until_its_deadline(
         assert gateway.value("tandem_requests_total", code="DEADLINE_EXCEEDED", transport="http") == 1
 
 
-@pytest.mark.parametrize("timeout", ["99999999H", "99999999S"])
-async def test_a_deadline_after_centuries_is_none(http: httpx.AsyncClient, timeout: str) -> None:
-    response = await http.post(SCORE, json={"texts": {"texts": ["ab"]}}, headers={"grpc-timeout": timeout})
-    assert response.status_code == 200
+async def test_a_deadline_after_centuries_is_none(http: httpx.AsyncClient) -> None:
+    for timeout in ("99999999H", "99999999S"):
+        response = await http.post(SCORE, json={"texts": {"texts": ["ab"]}}, headers={"grpc-timeout": timeout})
+        assert response.status_code == 200
 
 
 async def test_a_stop_at_once_cancels_and_tells(gateway: RunningGateway, text: FakeSequential) -> None:
@@ -164,23 +164,20 @@ async def test_a_stop_at_once_cancels_and_tells(gateway: RunningGateway, text: F
     assert gateway.value("tandem_requests_total", code="CANCELLED", transport="http") == 1
 
 
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        (b"{", "a JSON object, the tandem.ar.v1.GenerateRequest"),
-        (b'{"sampling": {"max_tokens": "many"}}', "sampling.max_tokens: 'many' is not accepted"),
-        (b'{"prompt": "a"}', "one of the fields model, text, chat"),
-    ],
-)
 async def test_bad_json_is_explained_and_counted(
-    gateway: RunningGateway, text: FakeSequential, http: httpx.AsyncClient, body: bytes, words: str
+    gateway: RunningGateway, text: FakeSequential, http: httpx.AsyncClient
 ) -> None:
-    response = await http.post(GENERATE, content=body, headers={"content-type": "application/json"})
+    response = await http.post(GENERATE, json={"sampling": {"max_tokens": "many"}})
     assert response.status_code == 400
-    assert words in error_of(response)["message"]
+    assert "sampling.max_tokens: 'many' is not accepted" in error_of(response)["message"]
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
+        response = await http.post(SCORE, content=b'{"text":"a"}', headers={"content-type": content_type})
+        assert response.status_code == 400
+        assert error_of(response)["message"].startswith("content-type: ")
     assert text.num_calls == 0
     await gateway.until_idle()
-    assert gateway.value("tandem_requests_total", code="INVALID_ARGUMENT", model="unknown", transport="http") == 1
+    labels = {"code": "INVALID_ARGUMENT", "model": "unknown", "transport": "http"}
+    assert gateway.value("tandem_requests_total", rpc="Generate", **labels) == 1
 
 
 async def test_json_that_takes_long_to_read_keeps_nobody_waiting(
@@ -198,14 +195,6 @@ async def test_json_that_takes_long_to_read_keeps_nobody_waiting(
     assert not all(each.done() for each in hostile)
     for response in await asyncio.gather(*hostile):
         assert error_of(response)["message"].startswith("chat.messages[50000].content: 1 is not accepted")
-    assert text.num_calls == 0
-
-
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-async def test_only_json_is_taken(text: FakeSequential, http: httpx.AsyncClient, content_type: str) -> None:
-    response = await http.post(GENERATE, content=b'{"text":"a"}', headers={"content-type": content_type})
-    assert response.status_code == 400
-    assert error_of(response)["message"].startswith("content-type: ")
     assert text.num_calls == 0
 
 
@@ -233,20 +222,15 @@ async def test_a_bad_deadline_is_refused(http: httpx.AsyncClient, text: FakeSequ
     assert text.num_calls == 0
 
 
-@pytest.mark.parametrize(
-    "headers", [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"host": "evil.example"}]
-)
-async def test_another_site_cannot_drive_the_gateway(
-    text: FakeSequential, http: httpx.AsyncClient, headers: dict[str, str]
-) -> None:
-    response = await http.post(GENERATE, json=TWO_TOKENS, headers=headers)
-    assert response.status_code == 403
-    assert error_of(response)["status"] == "PERMISSION_DENIED"
-    assert "access-control-allow-origin" not in response.headers
+async def test_another_site_cannot_drive_the_gateway(text: FakeSequential, http: httpx.AsyncClient) -> None:
+    origins = ({"origin": origin} for origin in ("http://evil.example", "http://127.0.0.1:1", "null", ""))
+    sites = ({"sec-fetch-site": site} for site in ("cross-site", "same-site", "none"))
+    for headers in (*origins, *sites, {"host": "evil.example"}):
+        response = await http.post(GENERATE, json=TWO_TOKENS, headers=headers)
+        assert response.status_code == 403, headers
+        assert error_of(response)["status"] == "PERMISSION_DENIED"
+        assert "access-control-allow-origin" not in response.headers
     assert text.num_calls == 0
-
-
-async def test_no_preflight_is_answered(http: httpx.AsyncClient) -> None:
     headers = {"origin": "http://evil.example", "access-control-request-method": "POST"}
     response = await http.request("OPTIONS", GENERATE, headers=headers)
     assert response.status_code == 405

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import grpc
-import httpx
 
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from tests.integration.gateway.fakes import TEXT_MODEL
+from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.protocols.oip.inputs import COMPLETE, INFER, STREAM_INFER
 from tests.integration.gateway.running import RunningGateway
 
@@ -38,7 +38,7 @@ async def over_oip_s_http(gateway: RunningGateway, prompt: str, headers: Mapping
 
 
 async def posted(gateway: RunningGateway, path: str, body: Any, headers: Mapping[str, str]) -> Ended:
-    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as client:
+    async with client_of(gateway) as client:
         response = await client.post(path, json=body, headers=dict(headers))
     if response.status_code == 200:
         return Ended(200)

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from gateway.settings import GatewaySettings
 from tests.certificates import Authority
+from tests.integration.gateway.callers import keys_file
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +29,6 @@ def test_targets_from_flags(monkeypatch: pytest.MonkeyPatch, flags: list[str]) -
     assert GatewaySettings.from_command_line("gateway").ar_targets == ["a:1", "b:2"]
 
 
-def test_targets_from_toml() -> None:
-    Path("tandem.toml").write_text('[gateway]\nar_targets = ["a:1", "b:2"]\n')
-    assert GatewaySettings().ar_targets == ["a:1", "b:2"]
-
-
 @pytest.mark.parametrize("targets", [["a"], ["a:b"], ["http://a:1"], ["a:1", "a:1"], [":1"], 5])
 def test_bad_targets_are_refused(targets: object) -> None:
     with pytest.raises(ValidationError, match="ar_targets"):
@@ -45,23 +41,10 @@ def test_http_hosts_are_names_without_ports() -> None:
         GatewaySettings(http_hosts=["gateway.lan:8080"])
 
 
-def a_keys_file(folder: Path) -> Path:
-    path = folder / "keys.toml"
-    path.write_text(f'[[keys]]\nname = "a"\nsha256 = "{"0" * 64}"\n')
-    return path
-
-
-def test_keys_keep_strangers_out(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match=r"set tls_client_ca .* or api_keys_file, or bind"):
-        GatewaySettings(host="0.0.0.0")  # noqa: S104
-    [key] = GatewaySettings(host="0.0.0.0", api_keys_file=a_keys_file(tmp_path)).api_keys()  # noqa: S104
-    assert key.name == "a"
-
-
 def test_keys_in_the_clear_are_warned_of_where_others_may_listen(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keys, identity = a_keys_file(tmp_path), Authority(tmp_path, "ours").issue("server")
+    keys, identity = keys_file(tmp_path), Authority(tmp_path, "ours").issue("server")
     GatewaySettings(api_keys_file=keys).warn()
     GatewaySettings(host="::", api_keys_file=keys, tls_cert=identity.cert, tls_key=identity.key).warn()
     assert not caplog.records
@@ -73,7 +56,7 @@ def test_a_bad_file_is_found_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"api_keys_file: .*nothing\.toml: no such file"):
         GatewaySettings(api_keys_file=tmp_path / "nothing.toml")
     with pytest.raises(ValidationError, match=r"backend_ca: .*there is no certificate in PEM format"):
-        GatewaySettings(backend_ca=a_keys_file(tmp_path))
+        GatewaySettings(backend_ca=keys_file(tmp_path))
     identity = Authority(tmp_path, "ours").issue("gateway")
     with pytest.raises(ValidationError, match="backend_ca: not set, but a certificate to show is"):
         GatewaySettings(backend_cert=identity.cert, backend_key=identity.key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -22,7 +21,6 @@ from tests.integration.gateway.fakes import (
     FakeParallel,
     FakeSequential,
 )
-from tests.integration.gateway.proxy.backend import backend_process
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 NUM_TOKENS = 4
@@ -148,46 +146,6 @@ async def test_what_the_gateway_refuses_is_shed_by_the_gateway(ar: FakeBackend, 
         assert gateway.value("tandem_requests_shed_total", reason="gateway_full") == 5
         assert gateway.value("tandem_requests_shed_total", reason="backend_full") == 0
         assert gateway.value("tandem_requests_in_flight") == 0
-
-
-async def test_nobody_is_there(ar: FakeBackend) -> None:
-    async with running_gateway([ar]) as gateway:
-        await gateway.until(serving=True)
-        await ar.set_serving(False)
-        await gateway.until_replicas_serve("sequential", 0)
-        clients = Clients(gateway)
-        await asyncio.gather(*(clients.generate() for _ in range(3)))
-        await asyncio.gather(*(clients.sample() for _ in range(2)))  # a paradigm that is not configured
-        await clients.assert_counted()
-        assert clients.codes == {"UNAVAILABLE": 5}
-        assert gateway.value("tandem_requests_without_output_total", code="UNAVAILABLE") == 5
-
-
-async def test_a_replica_that_is_killed() -> None:
-    """Nobody is left who could be asked what its calls had."""
-    async with backend_process() as (process, target), running_gateway(ar_targets=[target], gan_targets=[]) as gateway:
-        await gateway.until(serving=True)
-        begun = asyncio.Semaphore(0)
-        codes: Counter[str] = Counter()
-
-        async def read() -> None:
-            call = gateway.stream(GENERATE, b"100000")
-            with contextlib.suppress(grpc.aio.AioRpcError):
-                async for _ in call:
-                    begun.release()
-            codes[(await call.code()).name] += 1
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(6):
-                group.create_task(read())
-            for _ in range(100):
-                await begun.acquire()
-            process.kill()
-        await gateway.until_idle()
-        assert codes.total() == 6
-        for code, count in codes.items():
-            assert gateway.value("tandem_requests_total", code=code) == count
-        assert gateway.value("tandem_requests_total", model="unknown") == 6
 
 
 async def test_images_are_counted_not_messages(gateway: RunningGateway) -> None:

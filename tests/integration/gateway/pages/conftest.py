@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tests.browser import Watched, opened, running_browser
-from tests.integration.gateway.fakes import FakeBackend, serving
+from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.pages.scripted import address
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
@@ -26,13 +26,13 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def ar() -> AsyncIterator[FakeBackend]:
-    async with serving(SEQUENTIAL, FakeSequential()) as backend:
+    async with FakeBackend(SEQUENTIAL, FakeSequential()) as backend:
         yield backend
 
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def gan() -> AsyncIterator[FakeBackend]:
-    async with serving(PARALLEL, FakeParallel()) as backend:
+    async with FakeBackend(PARALLEL, FakeParallel()) as backend:
         yield backend
 
 

@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, opened
-from tests.integration.gateway.fakes import FakeBackend, serving
+from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.tandem.fakes import FakeSequential
 
@@ -37,7 +37,7 @@ async def page_of(
     browser: Browser, gan: FakeBackend, *models: ar_pb2.Model
 ) -> AsyncIterator[tuple[Watched, Sequential]]:
     """The page of a gateway whose sequential backend has these models."""
-    async with serving(SEQUENTIAL, Sequential(*models)) as ar, running_gateway([ar], [gan]) as gateway:
+    async with FakeBackend(SEQUENTIAL, Sequential(*models)) as ar, running_gateway([ar], [gan]) as gateway:
         await gateway.until(serving=True)
         async with opened(browser, address(gateway)) as page:
             yield page, ar.servicer

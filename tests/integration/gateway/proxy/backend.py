@@ -15,10 +15,10 @@ from typing import Any
 
 import grpc
 
-from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from runtime.server.server import RpcServer
 from runtime.tls import ServerTls
-from tests.integration.gateway.fakes import HOST
+from tests.integration.gateway.fakes import HOST, FakeBackend
 
 SERVED = b"\x00\xffa model"
 
@@ -35,46 +35,21 @@ class Call:
     context: Any
 
 
-class Backend:
+class Backend(FakeBackend):
     """Every method runs `answer`, which yields the replies; a unary method sends the first one only."""
 
     def __init__(self, paradigm: str = SEQUENTIAL, host: str = HOST, tls: ServerTls | None = None) -> None:
-        self.port = 0
+        super().__init__(paradigm, None, tls, host)
         self.calls: list[Call] = []
         self.num_cancelled = 0
         self.cancelled = asyncio.Event()
         self.answer: Handler = echo
-        self._host, self._tls, self._service = host, tls, SERVICES[paradigm]
-        self._server: RpcServer | None = None
 
-    @property
-    def target(self) -> str:
-        return f"{self._host}:{self.port}"
-
-    async def __aenter__(self) -> Backend:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def start(self, serving: bool = True) -> None:
-        methods = {each.name: self._handler(each) for each in self._service.methods}
+    def _new_server(self) -> RpcServer:
+        methods = {method.name: self._handler(method) for method in self._service.methods}
         handler = grpc.method_handlers_generic_handler(self._service.full_name, methods)
         # Its handlers are of the kinds that grpcio alone serves.
-        self._server = RpcServer(self._host, self.port, [handler], [self._service.full_name], self._tls, "grpcio")
-        await self._server.start()
-        self.port = self._server.port
-        await self.set_serving(serving)
-
-    async def set_serving(self, serving: bool) -> None:
-        assert self._server is not None
-        await self._server.health.set_serving(serving)
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            await self._server.stop(0)
-            self._server = None
+        return RpcServer(self._host, self.port, [handler], [self._service.full_name], self._tls, "grpcio")
 
     def _handler(self, method: Any) -> Any:
         path = f"/{self._service.full_name}/{method.name}"

@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from gateway.figures.access_log_service import AccessLogService
 from tests.integration.gateway.fakes import GENERATE, SCORE
-from tests.integration.gateway.proxy.backend import SERVED, Backend, sequential
+from tests.integration.gateway.proxy.backend import SERVED, Backend
 from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
 
 
@@ -60,14 +60,3 @@ async def test_entries_that_nobody_takes_are_counted(ar: Backend, monkeypatch: p
                 written, dropped = counters.log_entries_written, counters.log_entries_dropped
         assert written + dropped == len(ar.calls)
         stalled.set()
-
-
-async def test_no_entry_is_lost_of_many(ar: Backend) -> None:
-    async with sequential() as other, proxy([ar, other], workers=2) as running:
-        for _ in range(5):
-            await asyncio.gather(*(running.call(SCORE) for _ in range(100)))
-        await running.observer.entry(500)
-        counters = await running.envoy.admin.counters()
-        assert (counters.log_entries_written, counters.log_entries_dropped) == (500, 0)
-        assert len({entry.request.request_id for entry in running.observer.entries}) == 500
-        assert min(len(ar.calls), len(other.calls)) > 100

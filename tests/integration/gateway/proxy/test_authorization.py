@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,16 +12,15 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.envoy import authorization_pb2
+from tests.integration.gateway.callers import keys_file
 from tests.integration.gateway.fakes import SCORE
 from tests.integration.gateway.proxy.backend import Backend
 from tests.integration.gateway.proxy.running import Proxy, proxy
 
 
 @pytest.fixture
-async def guarded(ar: Backend, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
-    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
-    keys.write_text(f'[[keys]]\nname = "alice"\nsha256 = "{"0" * 64}"\n')
-    async with proxy([ar], api_keys_file=keys) as running:
+async def guarded(ar: Backend, tmp_path: Path) -> AsyncIterator[Proxy]:
+    async with proxy([ar], api_keys_file=keys_file(tmp_path)) as running:
         yield running
 
 

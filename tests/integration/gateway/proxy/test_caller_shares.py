@@ -14,6 +14,7 @@ from gateway.envoy import authorization_pb2
 from gateway.figures.log_entry import GATEWAY_FULL, refusal_of
 from gateway.proxy import modules
 from gateway.proxy.sockets import Sockets
+from tests.integration.gateway.callers import keys_file
 from tests.integration.gateway.fakes import GENERATE, SCORE
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import Backend, never
@@ -123,9 +124,7 @@ def only(key: str) -> Callable[[object], authorization_pb2.CheckResponse]:
 
 async def test_unknown_keys(ar: Backend, tmp_path: Path) -> None:
     """Some hundred are checked, then none for a while, but the known ones of the address and those of others."""
-    keys = tmp_path / "keys.toml"
-    keys.write_text(f'[[keys]]\nname = "alice"\nsha256 = "{"0" * 64}"\n')
-    async with proxy([ar], api_keys_file=keys) as running:
+    async with proxy([ar], api_keys_file=keys_file(tmp_path)) as running:
         running.observer.check = only("good")
         port = running.envoy.ports["grpc"]
         async with connected(port) as hostile, connected(port, source=OTHER) as other:

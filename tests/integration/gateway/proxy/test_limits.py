@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import grpc
@@ -50,22 +49,6 @@ async def test_a_head_that_is_too_large_ends_itself_and_nothing_beside_it(single
     beside.cancel()
 
 
-@pytest.mark.parametrize("port", ["grpc", "http"])
-async def test_a_head_that_does_not_end_is_cut_off(ar: Backend, port: str) -> None:
-    async with proxy([ar], limits={**QUICK, "headers": "0.2s"}) as running:
-        if port == "grpc":
-            async with connected(running.envoy.ports[port]) as connection:
-                await connection.send(frame(frames.HEADERS, 1, headers(SCORE)[:40]))
-                kind, stream, _ = await connection.until(frames.HEADERS, frames.RST_STREAM, frames.GOAWAY)
-                assert (kind, stream) != (frames.GOAWAY, 1)
-        else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", running.envoy.ports[port])
-            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
-            assert b"408" in await asyncio.wait_for(reader.read(), 60)
-            writer.close()
-        assert not ar.calls
-
-
 async def test_a_request_that_does_not_end_is_cut_off_and_takes_no_place(ar: Backend) -> None:
     async with proxy([ar], limits={**QUICK, "request": "0.3s"}, max_in_flight=1, max_caller_share=1) as running:
         async with connected(running.envoy.ports["grpc"]) as connection:
@@ -94,25 +77,6 @@ async def answered(connection: Connection, stream: int) -> bool:
 
 
 FEW_RESETS = {**QUICK, "reset_burst": 100, "reset_rate": 10}
-
-
-async def test_who_cancels_often_keeps_what_is_beside(single: Proxy, ar: Backend) -> None:
-    async with connected(single.envoy.ports["grpc"]) as connection:
-        await reset_at_once(connection, 4_000)
-        assert await answered(connection, 20_001)
-    await single.until_active(0)
-    assert len(ar.calls) == 1
-
-
-async def test_resets_without_an_end_end_their_connection_and_hurt_nobody_else(ar: Backend) -> None:
-    async with proxy([ar], limits=FEW_RESETS) as running:
-        async with connected(running.envoy.ports["grpc"]) as connection:
-            with contextlib.suppress(ConnectionError):
-                await reset_at_once(connection, 3_000)
-            assert (await running.call(SCORE)).code is grpc.StatusCode.OK
-            await connection.until_closed()
-        await running.until_active(0)
-    assert len(ar.calls) == 1
 
 
 async def test_no_resets_end_the_connection_that_all_callers_over_http_share(ar: Backend) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
 
 from gateway.proxy.certificates import watch_certificates
-from runtime.tls import ChannelTls, ServerTls
+from runtime.tls import ChannelTls
 from tests.certificates import Authority, backend_settings, server_settings
 from tests.integration.gateway.fakes import HOST, SCORE
 from tests.integration.gateway.proxy.backend import Backend, sequential
@@ -89,16 +87,10 @@ async def test_mutual_tls_refuses_strangers_at_both_ports(ar: Backend, ours: Aut
     assert len(ar.calls) == 1
 
 
-@contextlib.asynccontextmanager
-async def backend_with(tls: ServerTls) -> AsyncIterator[Backend]:
-    async with sequential(tls=tls) as backend:
-        yield backend
-
-
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 async def test_backends_are_reached_over_mutual_tls_and_known_by_their_names(ours: Authority, name: str) -> None:
     """The certificate is for one of both: an address is checked as such, and a name as that."""
-    async with backend_with(ours.server(name, mutual=True)) as ar:
+    async with sequential(tls=ours.server(name, mutual=True)) as ar:
         settings = {"ar_targets": [f"{name}:{ar.port}"], **backend_settings(ours.client("gateway"))}
         async with proxy(**settings) as running:
             await running.until_serving(1)
@@ -117,7 +109,7 @@ async def test_a_backend_that_envoy_cannot_agree_with_gets_nothing(
         "the name": backend_settings(ours.client("gateway")),
     }[wrong]
     tls = ours.server("elsewhere.test" if wrong == "the name" else HOST, mutual=True)
-    async with backend_with(tls) as ar, proxy([ar], **settings) as running:
+    async with sequential(tls=tls) as ar, proxy([ar], **settings) as running:
         assert (await running.call(SCORE)).code is grpc.StatusCode.UNAVAILABLE
         assert not ar.calls
 

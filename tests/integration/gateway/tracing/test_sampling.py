@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway.tracing.settings import TracingSettings
 from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeBackend, FakeSequential
+from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.tracing.collector import Collector
 from tests.integration.gateway.tracing.test_spans import SAMPLED, TRACE, finish, note
@@ -99,7 +100,7 @@ OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;
 
 
 async def scraped(gateway: RunningGateway, headers: dict[str, str]) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as client:
+    async with client_of(gateway) as client:
         return await client.get("/metrics", headers=headers)
 
 

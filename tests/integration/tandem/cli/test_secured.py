@@ -20,7 +20,7 @@ from tandem.client import (
 )
 from tests.certificates import Authority
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import serving
+from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.running import running_gateway
 from tests.integration.tandem.cli.commands import Ended, run, tandem
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
@@ -46,8 +46,8 @@ async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
         "api_keys_file": keys_file(tmp_path),
     }
     async with (
-        serving(SEQUENTIAL, FakeSequential()) as text,
-        serving(PARALLEL, FakeParallel()) as images,
+        FakeBackend(SEQUENTIAL, FakeSequential()) as text,
+        FakeBackend(PARALLEL, FakeParallel()) as images,
         running_gateway([text], [images], **settings) as running,
     ):
         await running.until_replicas_serve(SEQUENTIAL, 1)

@@ -12,7 +12,7 @@ import pytest
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem.client import AsyncTandemClient
 from tests.certificates import Authority
-from tests.integration.gateway.fakes import serving
+from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.running import running_gateway
 from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
@@ -32,8 +32,8 @@ class Tandem:
 async def whole() -> AsyncIterator[Tandem]:
     sequential, parallel = FakeSequential(), FakeParallel()
     async with (
-        serving(SEQUENTIAL, sequential) as text,
-        serving(PARALLEL, parallel) as images,
+        FakeBackend(SEQUENTIAL, sequential) as text,
+        FakeBackend(PARALLEL, parallel) as images,
         running_gateway([text], [images]) as running,
     ):
         await running.until(serving=True)
@@ -64,7 +64,7 @@ async def test_the_backends_account_comes_with_every_reply(client: AsyncTandemCl
 
 
 async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) -> None:
-    async with serving(SEQUENTIAL, FakeSequential()) as text, running_gateway([text], []) as running:
+    async with FakeBackend(SEQUENTIAL, FakeSequential()) as text, running_gateway([text], []) as running:
         ended = await run(*tandem("sample", "--address", f"127.0.0.1:{running.gateway.server.port}"))
     assert ended.code == 1
     assert ended.err.startswith("error: ")

@@ -14,7 +14,7 @@ from tandem.cli.servers.ports import free_ports
 from tandem.client import Message
 from tandem.common.v1 import images_pb2
 from tandem.shared.errors import InvalidArgument
-from tests.integration.gateway.fakes import serving
+from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.tandem.client.conftest import Caller
 from tests.integration.tandem.fakes import FakeGateway, FakeParallel, FakeSequential
 
@@ -158,7 +158,7 @@ async def test_list_models(call: Caller) -> None:
 
 @pytest.mark.parametrize(("paradigm", "served"), [(SEQUENTIAL, (2, 0)), (PARALLEL, (0, 1))])
 async def test_a_backend_lists_its_own_models_alone(call_at: Caller, paradigm: str, served: tuple[int, int]) -> None:
-    async with serving(paradigm, FakeSequential() if paradigm == SEQUENTIAL else FakeParallel()) as backend:
+    async with FakeBackend(paradigm, FakeSequential() if paradigm == SEQUENTIAL else FakeParallel()) as backend:
         models = await call_at(backend.target, "list_models", timeout_seconds=30)
     assert (len(models.sequential), len(models.parallel)) == served
 

@@ -109,13 +109,3 @@ def test_a_line_says_how_a_request_ended_and_where_its_time_went(caplog: pytest.
     assert sum(fields["phases"].values()) == pytest.approx(fields["seconds"])
     assert all(f"{name} {seconds * 1e3:.2f}" in fields["message"] for name, seconds in fields["phases"].items())
     assert "alice" not in json.dumps(fields)
-
-
-def test_a_request_that_was_cancelled_has_no_phases(caplog: pytest.LogCaptureFixture) -> None:
-    (line,) = lines_of(caplog, logging.DEBUG, left())
-    assert line.getMessage().startswith("Generate of unknown: CANCELLED after ")
-    assert line.getMessage().endswith(" ms")
-
-
-def test_there_are_none_at_the_default_level(caplog: pytest.LogCaptureFixture) -> None:
-    assert lines_of(caplog, logging.INFO, entry(told=served())) == []

@@ -129,6 +129,10 @@ BAD_MESSAGES: dict[str, tuple[bytes, str]] = {
     "short": (changed(lambda m: m.raw_input_contents.__setitem__(0, b"abc")), "seed: '3 bytes' is not accepted"),
     "huge shape": (changed(lambda m: m.inputs[0].shape.__setitem__(0, 2**60)), "seed: '8 bytes' is not accepted"),
     "negative shape": (changed(lambda m: m.inputs[0].shape.__setitem__(0, -1)), "seed.shape: [-1, 1] is not accepted"),
+    "dimensions": (
+        changed(lambda m: m.inputs[0].shape.extend([1] * 15)),
+        "seed.shape: '17 dimensions' is not accepted",
+    ),
     "shared memory": (
         changed(lambda m: m.inputs[0].parameters["shared_memory_region"].SetInParent()),
         "seed.parameters: 'shared_memory_region' is not accepted",

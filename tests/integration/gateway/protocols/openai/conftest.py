@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import grpc
-import httpx
 import openai
 import pytest
 
@@ -13,12 +12,6 @@ from tandem.ar.v1 import ar_pb2_grpc
 from tandem.gan.v1 import gan_pb2_grpc
 from tests.integration.gateway.protocols.openai.events import Stubs
 from tests.integration.gateway.running import RunningGateway
-
-
-@pytest.fixture
-async def http(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=30) as client:
-        yield client
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import httpx
 import openai
 import pytest
 
 from tandem.shared.errors import ModelFault, ResourceExhausted
 from tests.integration.gateway.fakes import FakeBackend, FakeSequential
+from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
@@ -108,7 +108,7 @@ async def test_a_backend_that_dies_tears_the_stream(of_fakes: OfFakes, ar: FakeB
 
 async def test_a_backend_that_is_away_is_told_as_such(of_fakes: OfFakes, ar: FakeBackend) -> None:
     client, gateway = of_fakes
-    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http:
+    async with client_of(gateway) as http:
         assert (await http.get("/health")).status_code == 200
         await ar.stop()
         await gateway.until(serving=False)

@@ -15,6 +15,7 @@ import pytest
 from gateway.protocols.openai.exchange import MAX_BODY_BYTES
 from tests.effort import Effort
 from tests.integration.gateway.callers import SECRET, keys_file
+from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT, Backends
 from tests.integration.gateway.running import running_gateway
 
@@ -158,7 +159,7 @@ async def test_a_large_body_is_accepted(http: httpx.AsyncClient) -> None:
 async def test_an_unknown_model_and_a_missing_key_have_their_codes(backends: Backends, tmp_path: Path) -> None:
     async with (
         running_gateway(**backends.targets, api_keys_file=keys_file(tmp_path, requests=3)) as gateway,
-        httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
+        client_of(gateway) as http,
     ):
         await gateway.until(serving=True)
         for path in ("/v1/models", "/tokenizer_info"):

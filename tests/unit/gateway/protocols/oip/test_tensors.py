@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from gateway.protocols.oip.tensors import BYTES, FP32, INT32, UINT64, Spec, read_inputs
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
-from tandem.shared.errors import InvalidArgument
 
 SPECS = (
     Spec("text", BYTES, (1,)),
@@ -75,30 +74,3 @@ def test_a_batch_comes_first() -> None:
     for shape in ([4], [4, 1]):
         assert read(request_of("seed", "UINT64", shape, bytes(32)), is_batched=True)["seed"].rows == 4
     assert read(request_of("vector", "FP32", [2, 3], bytes(24)), is_batched=True)["vector"].rows == 2
-
-
-@pytest.mark.parametrize(
-    ("request_", "words"),
-    [
-        (request_of("text", "BYTES", [1], b""), "inputs: 'text'"),
-        (request_of("seed", "INT64", [1], bytes(8)), "seed.datatype: 'INT64' is not accepted; accepted: UINT64"),
-        (request_of("seed", "UINT64", [2], bytes(16)), "seed.shape: [2]"),
-        (request_of("seed", "UINT64", [-1], bytes(8)), "seed.shape: [-1]"),
-        (request_of("seed", "UINT64", [1], bytes(7)), "seed: '7 bytes'"),
-        (request_of("seed", "UINT64", [1]), "seed: '0 elements'"),
-        (request_of("seed", "UINT64", [1], int64_contents=[1]), "seed.contents: 'int64_contents'"),
-        (request_of("vector", "FP32", [4], bytes(16)), "vector.shape: [4]"),
-        (request_of("vector", "FP32", [1, 3], bytes(12)), "vector.shape: [1, 3]"),
-        (request_of("any", "INT32", [2**62], bytes(4)), f"any: '4 bytes' is not accepted; accepted: {2**62} elements"),
-        (request_of("any", "INT32", [-5], bytes(4)), "any.shape: [-5]"),
-    ],
-)
-def test_what_is_wrong_is_told(request_: Any, words: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
-        read(request_)
-    assert words in str(refused.value)
-
-
-def test_a_shape_of_many_dimensions_is_refused_unread() -> None:
-    with pytest.raises(InvalidArgument, match=r"seed\.shape: '17 dimensions' is not accepted; accepted: \[1\]"):
-        read(request_of("seed", "UINT64", [1] * 17, bytes(8)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.protocols.openai.images import check_size, class_of
+from gateway.protocols.openai.images import class_of
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -26,10 +26,3 @@ def test_a_model_without_classes_takes_no_prompt() -> None:
     assert class_of("", gan_pb2.Model()) is None
     with pytest.raises(InvalidArgument, match="has no classes"):
         class_of("a cat", gan_pb2.Model())
-
-
-def test_only_the_models_own_size_is_drawn() -> None:
-    for size in (None, "auto", "32x28"):
-        check_size(size, MODEL)
-    with pytest.raises(InvalidArgument, match="size: '28x32'"):
-        check_size("28x32", MODEL)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import AsyncIterator
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,19 +11,11 @@ import httpx
 import pytest
 
 from tests.effort import Effort
-from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import TEXT_MODEL, FakeBackend
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import sampled
-from tests.integration.gateway.running import RunningGateway, running_gateway
+from tests.integration.gateway.running import RunningGateway
 
 LENGTH = "inference-header-content-length"
-
-
-@pytest.fixture
-async def http(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=30) as client:
-        yield client
 
 
 def tensor(name: str, datatype: str, *data: Any, shape: list[int] | None = None) -> dict[str, Any]:
@@ -125,29 +115,6 @@ async def test_another_site_cannot_drive_it(http: httpx.AsyncClient) -> None:
     for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
         response = await http.post(f"/v2/models/{IMAGES}/infer", content=b"{}", headers=headers)
         assert (response.status_code, "PERMISSION_DENIED" in error_of(response)) == (403, True)
-
-
-async def test_keys_and_budgets(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:
-    settings = {"api_keys_file": keys_file(tmp_path, requests=1)}
-    async with (
-        running_gateway([ar], [gan], lambda: 0.0, **settings) as gateway,
-        httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
-    ):
-        await gateway.until(serving=True)
-        path, alice = f"/v2/models/{TEXT_MODEL}/infer", {"authorization": f"Bearer {SECRET}"}
-        assert (await http.get("/v2/health/ready")).status_code == 200
-        for response in (
-            await http.post(path, json=text("a")),
-            await http.get("/v2"),
-            await http.post("/v2/repository/index"),
-        ):
-            assert (response.status_code, "an API key is needed" in error_of(response)) == (401, True)
-            assert response.headers["www-authenticate"].startswith("Bearer")
-        assert (await http.post(path, json=text("a"), headers=alice)).status_code == 200
-        response = await http.post(path, json=text("a"), headers=alice)
-        assert (response.status_code, response.headers["retry-after"]) == (429, "60")
-        assert (await http.post(path, content=b"{", headers=alice)).status_code == 429  # before it is read
-        assert "budget of 1 requests a minute is used up" in error_of(response)
 
 
 async def test_strange_bodies_end_in_a_status(http: httpx.AsyncClient, effort: Effort) -> None:
