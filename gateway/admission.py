@@ -1,25 +1,64 @@
-"""The life of a request that does not come in by Envoy's public listeners: let in, forwarded, drained, counted once."""
+"""The life of a request that does not come in by Envoy's public listeners: let in, forwarded, drained, counted once;
+and who calls and in which trace, as it is passed on to the backends.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
+from starlette.datastructures import Headers
 
 from gateway.access.access import Access
 from gateway.figures.metrics import GatewayMetrics
 from gateway.http.errors import upstream_error
-from gateway.identity import Identity
+from gateway.tracing.request_trace import PARENT_METADATA, context_to_pass_on
 from runtime.deadlines import Deadline
+from runtime.rpc.metadata import CALLER_METADATA, PEER_METADATA, TRACEPARENT_METADATA, Owner
 from runtime.rpc.routes import Route
 from runtime.rpc.status import code_of
 from runtime.rpc.undisturbed import undisturbed
 from tandem.shared.errors import DeadlineExceeded, OverBudget, TandemError, Unauthenticated, Unavailable
+
+
+class Identity(NamedTuple):
+    """`caller_id` is the identifier of an API key, empty where none are asked for; `peer` is an address and port.
+
+    `trace` is the caller's trace context, as metadata.
+    """
+
+    caller_id: str
+    peer: str
+    trace: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def caller(self) -> str:
+        """Who counts as one caller, as backends have it: a key, or else an address."""
+        return Owner.of(self.caller_id, self.peer)
+
+    @classmethod
+    def of_metadata(cls, metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
+        """Return what Envoy has set in the metadata of a call; clients cannot set it."""
+        pairs = tuple(metadata)
+        found = {key: str(value) for key, value in pairs if key in (CALLER_METADATA, PEER_METADATA)}
+        trace = context_to_pass_on(pairs, PARENT_METADATA)
+        return cls(found.get(CALLER_METADATA, ""), found.get(PEER_METADATA, ""), trace)
+
+    @classmethod
+    def of_headers(cls, caller_id: str, headers: Headers) -> Identity:
+        """Return what Envoy has set in the headers of an HTTP request, and the trace context that its caller sent."""
+        return cls(caller_id, headers.get(PEER_METADATA, ""), context_to_pass_on(headers.items(), TRACEPARENT_METADATA))
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return the metadata that identifies a caller to backends, by key and address, and the trace."""
+        own = ((CALLER_METADATA, self.caller_id), (PEER_METADATA, self.peer))
+        return (*((key, value) for key, value in own if value), *self.trace)
+
 
 TRANSPORT_METADATA = "tandem-transport"
 """Metadata key of the label `transport` in the metrics. Envoy removes it from what clients send."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from prometheus_client import ProcessCollector
+import grpc
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from gateway.access.access import Access
 from gateway.access.authorization import Authorization
@@ -18,12 +20,11 @@ from gateway.figures.history import History
 from gateway.figures.late_served import LateServed
 from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.model_statistics import ModelStatistics
-from gateway.figures.recorder import Recorder
+from gateway.figures.recorder import Recorder, SpanMaker
 from gateway.figures.replicas import Replicas
 from gateway.http import rpcs
-from gateway.http.app import build_app
+from gateway.http.app import HttpServer, build_app
 from gateway.http.rpcs import Rpcs
-from gateway.http.server import HttpServer
 from gateway.http.status import Status
 from gateway.protocols.catalogue import Catalogue
 from gateway.protocols.oip import inference as oip
@@ -31,19 +32,75 @@ from gateway.protocols.oip.protocol import OipProtocol
 from gateway.protocols.openai import calls as openai
 from gateway.protocols.openai.protocol import OpenAiProtocol
 from gateway.proxy import bootstrap
-from gateway.proxy.admin import HTTP
+from gateway.proxy.admin import GRPC, HTTP
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.bootstrap import Limits
 from gateway.proxy.certificates import watch_certificates
 from gateway.proxy.process import Envoy
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
-from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
-from gateway.tracing.opening import open_tracer
 from gateway.tracing.settings import TracingSettings
 from runtime.metrics import new_registry
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
+from runtime.server.grpcio import OPTIONS, GrpcioServer
+from runtime.server.server import RpcServer
+
+logger = logging.getLogger(__name__)
+
+# The access log is one call that lasts as long as the process: no age may end it.
+_OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
+
+LOG_SECONDS = 5.0
+"""What the entries of finished calls may take to arrive; Envoy loses those that it still has when it ends."""
+
+CUT_OFF_SECONDS = 0.5
+"""Time for Envoy to log the HTTP calls that were still open, and to answer their clients."""
+
+
+class GatewayServer(RpcServer):
+    """Answers health and reflection for clients, and Envoy's own calls; `port` is Envoy's gRPC port once it listens."""
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        handlers: Iterable[grpc.GenericRpcHandler],
+        envoy: Envoy,
+        entrances: Sequence[Entrance],
+        num_logged: Callable[[], int],
+    ) -> None:
+        """`num_logged` returns how many entries of Envoy's log have come."""
+        names = [service.full_name for service in SERVICES.values()]
+        own = GrpcioServer(options=_OPTIONS)
+        super().__init__(f"unix:{sockets.observer}", 0, handlers, names, transport=own)
+        self._envoy = envoy
+        self._entrances = entrances
+        self._num_logged = num_logged
+
+    async def open(self) -> None:
+        """Have Envoy listen at the public ports. Raises PortInUse, EnvoyEnded."""
+        await self._envoy.start()
+        self.port = self._envoy.ports[GRPC]
+        self.health.set_metrics_port(self._envoy.ports[HTTP])
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Accept nothing new, let requests in flight on both transports finish for so long, then end Envoy.
+
+        Call `close` when Envoy's log has ended.
+        """
+        await self.health.set_serving(False)
+        drains = (entrance.drain(drain_seconds) for entrance in self._entrances)
+        _, *all_ended = await asyncio.gather(self._envoy.drain(drain_seconds), *drains)
+        if not all(all_ended):
+            await self._envoy.drain(CUT_OFF_SECONDS)
+        if not await self._envoy.until_logged(self._num_logged, LOG_SECONDS):
+            logger.warning("the last entries of Envoy's log have not come; their requests are not counted")
+        await self._envoy.stop()
+
+    async def close(self) -> None:
+        """End the server itself."""
+        await super().stop(0)
+
 
 _CLOSING_SECONDS = 2.0
 """What the last entries of the log get to come in once Envoy has ended."""
@@ -75,7 +132,7 @@ class Gateway:
         self.registry.register(self.replicas)
         access = Access(settings.api_keys(), self.metrics.over_budget, clock)
         statistics = ModelStatistics()
-        self._tracer = open_tracer(tracing, self.registry)
+        self._tracer = _open_tracer(tracing, self.registry)
         recorder = Recorder(self.metrics, access.charge, statistics, self._tracer)
         self._late = LateServed(self.replicas, recorder.record)
         self._sent = SentTimes(sockets.sent_times) if sockets.sent_times.exists() else None
@@ -149,3 +206,12 @@ class Gateway:
         """What is not configured is not missing."""
         is_available = is_serving or not self._targets[paradigm]
         await self.server.health.set_available(SERVICES[paradigm].full_name, is_available)
+
+
+def _open_tracer(settings: TracingSettings | None, registry: CollectorRegistry) -> SpanMaker | None:
+    """Return the tracer of the settings, or none. The SDK is loaded only where something is traced."""
+    if settings is None:
+        return None
+    from gateway.tracing.tracer import open_tracer
+
+    return open_tracer(settings, registry)

@@ -24,83 +24,79 @@ BUDGETS = ("request", "token", "image")
 _REQUEST = ("paradigm", "model", "rpc", "transport")
 _STREAM = (*_REQUEST, "streaming")
 
+_About = tuple[str, str, tuple[str, ...]]
+"""Name, help text and labels."""
+_REQUESTS = ("tandem_requests", "Requests that ended.", (*_REQUEST, "code"))
+_WITHOUT_OUTPUT = (
+    "tandem_requests_without_output",
+    "Requests for output that were let in, and ended before the first.",
+    (*_REQUEST, "code"),
+)
+_OUTPUTS = (
+    "tandem_outputs",
+    "Tokens or images forwarded to clients; a sequential image model's images count as images, too.",
+    ("paradigm", "model", "unit"),
+)
+_SHED = ("tandem_requests_shed", "Requests refused as too many.", ("paradigm", "reason"))
+_OVER_BUDGET = (
+    "tandem_requests_over_budget",
+    "Requests refused by the budget of their API key.",
+    ("paradigm", "budget"),
+)
+_RETRIES = ("tandem_retries", "Upstream calls that were repeated.", ("paradigm",))
+_DURATION = (
+    "gen_ai_server_request_duration_seconds",
+    "From the request's arrival at the proxy to the last byte of its reply.",
+    (*_STREAM, "code"),
+)
+_FIRST_TOKEN = (
+    "gen_ai_server_time_to_first_token_seconds",
+    "From the request's arrival to the first message that carries a token; sequential only.",
+    _STREAM,
+)
+_FIRST_OUTPUT = (
+    "tandem_time_to_first_output_seconds",
+    "From the request's arrival to the first message that carries a token or an image.",
+    _STREAM,
+)
+_PER_TOKEN = (
+    "gen_ai_server_time_per_output_token_seconds",
+    "From the first message to the reply's end, a token after the first message's; finished streams.",
+    _STREAM,
+)
+_PHASES = (
+    "tandem_phase_seconds",
+    "The parts of a request's duration, which add up to it: the backend's phases, what it spent outside them"
+    " (backend_other), the gateway's own share, and the residual (network, client).",
+    ("paradigm", "model", "phase"),
+)
+_OVERHEAD = (
+    "tandem_gateway_overhead_seconds",
+    "The gateway's own share of a finished request: before it went upstream and after upstream's last byte.",
+    ("paradigm", "rpc"),
+)
+
 
 class GatewayMetrics:
     """The gateway's metrics; `record` is called exactly once for each request, after its end."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-        self._count_requests()
-        self._time_requests()
-        self._take_apart()
+        counters: Sequence[_About] = (_REQUESTS, _WITHOUT_OUTPUT, _OUTPUTS, _SHED, _OVER_BUDGET, _RETRIES)
+        histograms: Sequence[_About] = (_DURATION, _FIRST_TOKEN, _FIRST_OUTPUT, _PER_TOKEN, _PHASES, _OVERHEAD)
+        self._requests, self._without_output, self._outputs, self._shed, self._over_budget, self._retries = (
+            Counter(name, text, labels, registry=registry) for name, text, labels in counters
+        )
+        self._duration, self._first_token, self._first_output, self._per_token, self._phases, self._overhead = (
+            Histogram(name, text, labels, SECONDS_BUCKETS, registry) for name, text, labels in histograms
+        )
+        # To look a child up by its labels costs more than to count with it; the sets of labels are closed: keep them.
+        self._requests_of, self._outputs_of = cache(self._requests.labels), cache(self._outputs.labels)
         for paradigm in PARADIGMS:
             self._retries.labels(paradigm)
             for reason in SHED_REASONS:
                 self._shed.labels(paradigm, reason)
             for unit in BUDGETS:
                 self._over_budget.labels(paradigm, unit)
-
-    def _count_requests(self) -> None:
-        self._requests = self._counter("tandem_requests", "Requests that ended.", (*_REQUEST, "code"))
-        self._without_output = self._counter(
-            "tandem_requests_without_output",
-            "Requests for output that were let in, and ended before the first.",
-            (*_REQUEST, "code"),
-        )
-        self._outputs = self._counter(
-            "tandem_outputs",
-            "Tokens or images forwarded to clients; a sequential image model's images count as images, too.",
-            ("paradigm", "model", "unit"),
-        )
-        self._shed = self._counter("tandem_requests_shed", "Requests refused as too many.", ("paradigm", "reason"))
-        self._over_budget = self._counter(
-            "tandem_requests_over_budget", "Requests refused by the budget of their API key.", ("paradigm", "budget")
-        )
-        self._retries = self._counter("tandem_retries", "Upstream calls that were repeated.", ("paradigm",))
-        # To look a child up by its labels costs more than to count with it; the sets of labels are closed: keep them.
-        self._requests_of = cache(self._requests.labels)
-        self._outputs_of = cache(self._outputs.labels)
-
-    def _time_requests(self) -> None:
-        self._duration = self._histogram(
-            "gen_ai_server_request_duration_seconds",
-            "From the request's arrival at the proxy to the last byte of its reply.",
-            (*_STREAM, "code"),
-        )
-        self._first_token = self._histogram(
-            "gen_ai_server_time_to_first_token_seconds",
-            "From the request's arrival to the first message that carries a token; sequential only.",
-            _STREAM,
-        )
-        self._first_output = self._histogram(
-            "tandem_time_to_first_output_seconds",
-            "From the request's arrival to the first message that carries a token or an image.",
-            _STREAM,
-        )
-        self._per_token = self._histogram(
-            "gen_ai_server_time_per_output_token_seconds",
-            "From the first message to the reply's end, a token after the first message's; finished streams.",
-            _STREAM,
-        )
-
-    def _take_apart(self) -> None:
-        self._phases = self._histogram(
-            "tandem_phase_seconds",
-            "The parts of a request's duration, which add up to it: the backend's phases, what it spent outside them"
-            " (backend_other), the gateway's own share, and the residual (network, client).",
-            ("paradigm", "model", "phase"),
-        )
-        self._overhead = self._histogram(
-            "tandem_gateway_overhead_seconds",
-            "The gateway's own share of a finished request: before it went upstream and after upstream's last byte.",
-            ("paradigm", "rpc"),
-        )
-
-    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
-        return Counter(name, text, labels, registry=self._registry)
-
-    def _histogram(self, name: str, text: str, labels: Sequence[str]) -> Histogram:
-        return Histogram(name, text, labels, SECONDS_BUCKETS, self._registry)
 
     def durations(self) -> Iterator[tuple[Mapping[str, str], Distribution]]:
         """Yield how long requests took by their labels: paradigm, model, rpc, transport, streaming, code."""

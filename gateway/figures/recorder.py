@@ -32,6 +32,8 @@ class SpanMaker(Protocol):
 
     def record(self, raw: HTTPAccessLogEntry, seen: Observation, trace: RequestTrace) -> None: ...
 
+    async def close(self) -> None: ...
+
 
 class Recorder:
     """Counts entries; `charge` is called at most once a request, for callers who are known by a key.

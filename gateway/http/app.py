@@ -1,18 +1,23 @@
 """Everything that HTTP serves, by path: the page, /status and /history, the RPCs as JSON, metrics and probes.
 
-Envoy stands in front: it checks Host, and adds the headers that tell browsers what the page may do.
+Envoy stands in front, the only client of the server: it checks Host, and adds the headers that tell browsers what the
+page may do.
 """
 
-from collections.abc import Iterable
+import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 
+import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from gateway.access.access import Access
 from gateway.figures.history import History
@@ -95,3 +100,42 @@ def _add_probes(app: FastAPI, status: Status, registry: CollectorRegistry) -> No
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
+
+
+CLOSE_SECONDS = 1
+# Longer than Envoy keeps a connection that it does not use: it is Envoy that closes, never in the face of a request.
+KEEP_ALIVE_SECONDS = 2 * 3600
+
+
+class HttpServer(uvicorn.Server):
+    """Serves `app` at the socket `path` from `start` to `stop`."""
+
+    def __init__(self, app: ASGIApp, path: Path) -> None:
+        config = uvicorn.Config(
+            app,
+            uds=str(path),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=CLOSE_SECONDS,
+        )
+        super().__init__(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def start(self) -> asyncio.Task[None]:
+        """Bind and accept soon; return the task that ends when the server does."""
+        self._serving = asyncio.create_task(self.serve())
+        return self._serving
+
+    async def stop(self) -> None:
+        """Close the connections and end, if it was started."""
+        self.should_exit = True
+        if self._serving is not None:
+            await self._serving

@@ -12,10 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.access.access import Access
 from gateway.access.api_keys import bearer
-from gateway.admission import Admission, Entrance
+from gateway.admission import Admission, Entrance, Identity
 from gateway.figures.log_entry import timeout_seconds
 from gateway.http.exchange import Exchange
-from gateway.identity import Identity
 from runtime.deadlines import Deadline
 from runtime.rpc.routes import Route
 from tandem.shared.errors import Internal, InvalidArgument, PermissionDenied, TandemError, shown

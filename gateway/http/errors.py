@@ -15,7 +15,8 @@ from tandem.shared.errors import Internal, MessageTooLarge, ModelFault, TandemEr
 
 logger = logging.getLogger(__name__)
 
-_DETAILS = "grpc-status-details-bin"
+DETAILS = "grpc-status-details-bin"
+"""The trailer with what a program may read of an error."""
 
 # As google/rpc/code.proto says, name by name; every other code is an internal error (500).
 _STATUS: Mapping[str, int] = {
@@ -108,9 +109,16 @@ def error_headers(body: Mapping[str, Any]) -> dict[str, str]:
     return headers
 
 
+def details_of(error: TandemError) -> Mapping[str, bytes]:
+    """Return the trailer with what a program may read of the error, none if there is nothing."""
+    if not isinstance(error, UpstreamError):
+        return status_details(error)
+    raw = error.trailers.get(DETAILS)
+    return {DETAILS: raw} if isinstance(raw, bytes) else {}
+
+
 def _details(error: TandemError) -> list[dict[str, Any]]:
-    trailers = error.trailers if isinstance(error, UpstreamError) else status_details(error)
-    raw = trailers.get(_DETAILS)
-    packed = status_pb2.Status.FromString(raw).details if isinstance(raw, bytes) else ()
+    raw = details_of(error).get(DETAILS)
+    packed = () if raw is None else status_pb2.Status.FromString(raw).details
     known = (error_details_pb2.RetryInfo.DESCRIPTOR, error_details_pb2.BadRequest.DESCRIPTOR)
     return [json_format.MessageToDict(detail) for detail in packed if any(map(detail.Is, known))]

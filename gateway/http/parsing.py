@@ -1,12 +1,14 @@
-"""Reading JSON requests without holding up others: few elements at once, many in a thread, too many not at all.
+"""JSON requests: read without holding up others, few elements at once, many in a thread, too many not at all.
 
 To turn JSON into a message costs time with each element of it, not with each byte: a request that is small but made of
-hundreds of thousands of numbers would otherwise keep everybody waiting for a second.
+hundreds of thousands of numbers would otherwise keep everybody waiting for a second. Between JSON and protobuf the
+.proto files are the contract: proto names, base64 bytes, 64-bit ints as strings.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 from collections import Counter
@@ -14,11 +16,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import accumulate
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
-from gateway.http.json_messages import parse_json
 from tandem.shared.errors import InvalidArgument, ResourceExhausted
 
 P = ParamSpec("P")
@@ -46,7 +50,7 @@ _STEPS = {byte: 1 if byte in b"[{" else -1 for byte in b"[]{}"}
 
 
 class JsonParser:
-    """One thread, which large requests take in turn; a caller is a key's identifier, or a connection (identity.py)."""
+    """One thread, which large requests take in turn; a caller is a key's identifier, or a connection."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="json")
@@ -138,3 +142,87 @@ def _without_strings(body: bytes) -> bytes:
 def _at_most(body: bytes) -> int:
     """Return how many elements JSON can have at the most: each but the first of its kind has a comma before it."""
     return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+_ACCEPTED = {
+    FieldDescriptor.CPPTYPE_INT32: "a whole number of 32 bits",
+    FieldDescriptor.CPPTYPE_INT64: "a whole number of 64 bits",
+    FieldDescriptor.CPPTYPE_UINT32: "a whole number of 32 bits, not negative",
+    FieldDescriptor.CPPTYPE_UINT64: "a whole number of 64 bits, not negative",
+    FieldDescriptor.CPPTYPE_DOUBLE: "a number",
+    FieldDescriptor.CPPTYPE_FLOAT: "a number that float32 can hold",
+    FieldDescriptor.CPPTYPE_BOOL: "true or false",
+    FieldDescriptor.CPPTYPE_STRING: "a text, or base64 where the contract says bytes",
+    FieldDescriptor.CPPTYPE_MESSAGE: "an object",
+}
+
+_NOT_PARSED = (json_format.ParseError, ValueError, OverflowError, SystemError)
+"""Besides its own error, protobuf raises SystemError for names with lone surrogates, OverflowError for long numbers."""
+
+
+def parse_json(message_class: type[Message], body: bytes) -> Message:
+    """Return the message in a JSON body. Raises InvalidArgument, which names the field where it can."""
+    content = _object(body, message_class)
+    try:
+        return json_format.ParseDict(content, message_class())
+    except _NOT_PARSED as error:
+        culprit = _culprit(message_class, content)
+        raise culprit or InvalidArgument("request", content, f"what the contract allows ({error})") from None
+
+
+def plain(message_class: type[Message], raw: bytes) -> dict[str, Any]:
+    """Return a serialised message as plain data; fields with their default value are absent, as the contract has it."""
+    return json_format.MessageToDict(message_class.FromString(raw), preserving_proto_field_name=True)
+
+
+def _object(body: bytes, message_class: type[Message]) -> dict[str, Any]:
+    accepted = f"a JSON object, the {message_class.DESCRIPTOR.full_name} of the contract"
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidArgument("request", body[:40], accepted) from None
+    if not isinstance(content, dict):
+        raise InvalidArgument("request", content, accepted)
+    return content
+
+
+def _culprit(message_class: type[Message], content: dict[str, Any], prefix: str = "") -> InvalidArgument | None:
+    """Return what is wrong with the first field that does not parse by itself, None if they all do."""
+    fields = message_class.DESCRIPTOR
+    for name, value in content.items():
+        known = (fields.fields_by_name, fields.fields_by_camelcase_name) if name.isascii() else ()
+        field = next((names[name] for names in known if name in names), None)
+        if field is None:
+            return InvalidArgument(prefix + name, value, f"one of the fields {', '.join(fields.fields_by_name)}")
+        if not _parses(message_class, {name: value}):
+            return _inside(field, value, prefix + name) or InvalidArgument(prefix + name, value, _words_for(field))
+    return None
+
+
+def _parses(message_class: type[Message], content: dict[str, Any]) -> bool:
+    try:
+        json_format.ParseDict(content, message_class())
+    except _NOT_PARSED:
+        return False
+    return True
+
+
+def _inside(field: Any, value: Any, where: str) -> InvalidArgument | None:
+    if field.message_type is None or field.message_type.GetOptions().map_entry:
+        return None
+    inner_class = GetMessageClass(field.message_type)
+    items = (
+        {f"{where}[{index}].": item for index, item in enumerate(value)}
+        if isinstance(value, list)
+        else {f"{where}.": value}
+    )
+    found = (_culprit(inner_class, item, prefix) for prefix, item in items.items() if isinstance(item, dict))
+    return next(filter(None, found), None)
+
+
+def _words_for(field: Any) -> str:
+    if field.enum_type is not None:
+        kind = " or ".join(value.name for value in field.enum_type.values)
+    else:
+        kind = _ACCEPTED[field.cpp_type]
+    return f"a list, each {kind}" if field.is_repeated else kind

@@ -18,8 +18,7 @@ from gateway.admission import Admission, Entrance
 from gateway.http.endpoint import Endpoint
 from gateway.http.exchange import Exchange
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
-from gateway.http.json_messages import plain
-from gateway.http.parsing import JsonParser
+from gateway.http.parsing import JsonParser, plain
 from runtime.rpc.routes import Route, all_routes
 
 TRANSPORT = "http"

@@ -9,13 +9,9 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from pydantic import ValidationError
 
-from gateway.http.errors import UpstreamError
-from runtime.rpc.status import status_details
+from gateway.http.errors import DETAILS, UpstreamError, details_of
 from tandem.shared.errors import InvalidArgument, TandemError
 from tandem.shared.validation_errors import place, reason
-
-DETAILS = "grpc-status-details-bin"
-"""The trailer with what a program may read of an error."""
 
 Names = Mapping[str, str]
 """Field of our messages -> what the protocol calls it; an empty one is left out of a path."""
@@ -52,14 +48,6 @@ def violation_of(error: TandemError) -> error_details_pb2.BadRequest.FieldViolat
         except DecodeError:
             pass  # details that cannot be read name no field
     return error_details_pb2.BadRequest.FieldViolation()
-
-
-def details_of(error: TandemError) -> Mapping[str, bytes]:
-    """Return the trailer with what a program may read of the error, none if there is nothing."""
-    if not isinstance(error, UpstreamError):
-        return status_details(error)
-    raw = error.trailers.get(DETAILS)
-    return {DETAILS: raw} if isinstance(raw, bytes) else {}
 
 
 def _new_name(field: str, names: Names) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -20,6 +21,7 @@ from opentelemetry.trace import (
     TraceState,
     set_span_in_context,
 )
+from prometheus_client import CollectorRegistry
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.log_entry import times_of
@@ -153,3 +155,8 @@ def _resource() -> Resource:
     found = Resource.create()
     is_named = not str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
     return found if is_named else found.merge(Resource({SERVICE_NAME: SERVICE}))
+
+
+def open_tracer(settings: TracingSettings, registry: CollectorRegistry) -> Tracer:
+    """Return a tracer that sends to the settings' collector."""
+    return Tracer(Sampling(settings), ExportQueue(OTLPSpanExporter(endpoint=settings.endpoint), settings, registry))

@@ -10,8 +10,8 @@ from google.protobuf.message import Message
 
 from gateway.admission import Entrance
 from gateway.figures.model_statistics import Duration, ModelFigures, ModelStatistics
+from gateway.protocols.oip.inference import Repository
 from gateway.protocols.oip.models.adapter import Adapter
-from gateway.protocols.oip.models.repository import Repository
 from gateway.protocols.oip.tensors import VERSION
 from tandem.oip import grpc_service_pb2 as pb
 from tandem.oip.model_config_pb2 import ModelConfig

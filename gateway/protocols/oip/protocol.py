@@ -17,16 +17,14 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from starlette.routing import BaseRoute
 
-from gateway.admission import Admission, Entrance
+from gateway.admission import Admission, Entrance, Identity
 from gateway.figures.model_statistics import ModelStatistics
-from gateway.identity import Identity
+from gateway.http.errors import details_of
 from gateway.protocols.catalogue import Catalogue
-from gateway.protocols.fields import details_of
 from gateway.protocols.oip.arrived import Arrived
 from gateway.protocols.oip.http.routes import HttpRoutes
-from gateway.protocols.oip.inference import Inference
+from gateway.protocols.oip.inference import Inference, Repository
 from gateway.protocols.oip.information import Information
-from gateway.protocols.oip.models.repository import Repository
 from gateway.protocols.oip.stream import InferStream
 from gateway.proxy.sockets import Sockets
 from runtime.deadlines import Deadline
@@ -42,15 +40,37 @@ logger = logging.getLogger(__name__)
 _SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 
-class InferenceService:
-    """Implements the methods of the service that exist here."""
+# The connection is Envoy's, with the calls of all clients in it: no age may end it.
+_OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
 
-    def __init__(self, entrance: Entrance, inference: Inference, information: Information) -> None:
-        self._entrance = entrance
-        self._inference = inference
-        self._information = information
 
-    def unary_handler(self) -> grpc.GenericRpcHandler:
+class OipProtocol:
+    """Implements the methods of the service that exist here. Needs a running event loop."""
+
+    def __init__(self, entrance: Entrance, catalogue: Catalogue, figures: ModelStatistics, sockets: Sockets) -> None:
+        self._entrance, self._sockets, repository = entrance, sockets, Repository(catalogue)
+        self._inference, self._information = Inference(repository), Information(repository, figures, entrance)
+        self._http = HttpRoutes(entrance, self._inference, self._information)
+        self._unary: Transport | None = None
+        self._streams = GrpcioServer(options=_OPTIONS)
+
+    def http_routes(self) -> list[BaseRoute]:
+        """Return the protocol's HTTP routes."""
+        return self._http.routes()
+
+    async def start(self) -> None:
+        """Serve gRPC at the sockets. Raises OSError."""
+        self._unary = await new_transport()
+        await self._unary.start(f"unix:{self._sockets.oip}", 0, [self._unary_handler()])
+        await self._streams.start(f"unix:{self._sockets.oip_streams}", 0, [self._stream_handler()])
+
+    async def close(self) -> None:
+        """End the servers."""
+        if self._unary is not None:
+            await self._unary.stop(0)
+        await self._streams.stop(0)
+
+    def _unary_handler(self) -> grpc.GenericRpcHandler:
         """Return all methods but the stream, for a server to which messages arrive as bytes."""
         handlers = {"ModelInfer": _handler(Arrived.of, self._infer)}
         for name, method in self._information.methods().items():
@@ -58,7 +78,7 @@ class InferenceService:
             handlers[name] = _handler(partial(parse, request_class), partial(_answer, method))
         return grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers)
 
-    def stream_handler(self) -> grpc.GenericRpcHandler:
+    def _stream_handler(self) -> grpc.GenericRpcHandler:
         """Return the stream, for a grpc.aio server."""
         handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
             self._infer_stream, response_serializer=_serialize
@@ -116,36 +136,3 @@ async def _errors_as_status(context: Context) -> AsyncIterator[None]:
         public = error if isinstance(error, TandemError) else Internal()
         code = grpc.StatusCode[public.code]
         await context.abort(code, str(public), tuple(details_of(public).items()))
-
-
-# The connection is Envoy's, with the calls of all clients in it: no age may end it.
-_OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
-
-
-class OipProtocol:
-    """Needs a running event loop."""
-
-    def __init__(self, entrance: Entrance, catalogue: Catalogue, figures: ModelStatistics, sockets: Sockets) -> None:
-        self._sockets = sockets
-        repository = Repository(catalogue)
-        inference, information = Inference(repository), Information(repository, figures, entrance)
-        self._service = InferenceService(entrance, inference, information)
-        self._http = HttpRoutes(entrance, inference, information)
-        self._unary: Transport | None = None
-        self._streams = GrpcioServer(options=_OPTIONS)
-
-    def http_routes(self) -> list[BaseRoute]:
-        """Return the protocol's HTTP routes."""
-        return self._http.routes()
-
-    async def start(self) -> None:
-        """Serve gRPC at the sockets. Raises OSError."""
-        self._unary = await new_transport()
-        await self._unary.start(f"unix:{self._sockets.oip}", 0, [self._service.unary_handler()])
-        await self._streams.start(f"unix:{self._sockets.oip_streams}", 0, [self._service.stream_handler()])
-
-    async def close(self) -> None:
-        """End the servers."""
-        if self._unary is not None:
-            await self._unary.stop(0)
-        await self._streams.stop(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
@@ -209,36 +209,29 @@ async def _draw(body: ImageBody, model: Served, calls: Calls) -> Drawing:
 
 
 async def _stream(body: ImageBody, model: Served, calls: Calls, exchange: OpenAiExchange) -> None:
-    num_shown, last = 0, b""
-    async with contextlib.aclosing(_draw_in_view(body, model, calls)) as steps:
-        async for step in steps:
-            if isinstance(step, Drawing):
-                whole = CompletedImage(type="image_generation.completed", **step.about(), **_image(step.pngs[0]))
-                last = event(whole.to_json(), whole.type)
-            else:
-                kind: Any = "image_generation.partial_image"
-                partial = PartialImage(type=kind, partial_image_index=num_shown, **_image(step))
-                await exchange.events(event(partial.to_json(), kind))
-                num_shown += 1
-    await exchange.events(last, is_last=True)
-
-
-async def _draw_in_view(body: ImageBody, model: Served, calls: Calls) -> AsyncGenerator[bytes | Drawing, None]:
-    """Yield `body.partial_images` PNG files of the unfinished image, evenly spread, and then the finished one."""
+    """Send `body.partial_images` images of the unfinished one, evenly spread, and then the finished one."""
     if not model.is_sequential:
-        yield await _draw(body, model, calls)
+        await exchange.events(_completed(await _draw(body, model, calls)), is_last=True)
         return
-    request, wanted = _generate_request(body, model), body.partial_images or 0
+    request, wanted, last = _generate_request(body, model), body.partial_images or 0, b""
     request.partial_images = wanted > 0
     num_tokens, num_drawn, num_shown = model.described.tokens_per_image, 0, 0
     async with contextlib.aclosing(calls.stream("Generate", request, _NAMES_OF_GENERATE)) as messages:
         async for message in messages:
             num_drawn += len(message.token_ids)
             if message.finish_reason:
-                yield _drawing(message.image.png, message.usage)
+                last = _completed(_drawing(message.image.png, message.usage))
             elif num_shown < wanted and num_drawn * (wanted + 1) >= num_tokens * (num_shown + 1):
+                kind, image = "image_generation.partial_image", _image(message.image.png[0])
+                partial = PartialImage(type=kind, partial_image_index=num_shown, **image)  # type: ignore[arg-type]
+                await exchange.events(event(partial.to_json(), kind))
                 num_shown += 1
-                yield message.image.png[0]
+    await exchange.events(last, is_last=True)
+
+
+def _completed(drawing: Drawing) -> bytes:
+    whole = CompletedImage(type="image_generation.completed", **drawing.about(), **_image(drawing.pngs[0]))
+    return event(whole.to_json(), whole.type)
 
 
 def _generate_request(body: ImageBody, model: Served) -> ar_pb2.GenerateRequest:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Literal
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -11,12 +14,12 @@ from starlette.routing import BaseRoute, Route
 from gateway.admission import Admission, Entrance
 from gateway.http.endpoint import Endpoint
 from gateway.http.parsing import JsonParser
-from gateway.protocols.catalogue import Catalogue
+from gateway.protocols.catalogue import Catalogue, Served
 from gateway.protocols.openai.calls import ROUTES, Calls
 from gateway.protocols.openai.document import Path, document, page
 from gateway.protocols.openai.exchange import OpenAiExchange
 from gateway.protocols.openai.images import CompletedImage, ImageBody, Images, PartialImage, generate
-from gateway.protocols.openai.models import Model, Models, list_models, show_model
+from gateway.protocols.openai.messages import Reply
 from gateway.protocols.openai.responses.messages import Event, ResponseBody
 from gateway.protocols.openai.responses.messages import Response as WholeResponse
 from gateway.protocols.openai.responses.responses import respond
@@ -32,6 +35,40 @@ from gateway.protocols.openai.tokens import (
     detokenize,
     tokenize,
 )
+
+
+class Model(Reply):
+    """A model that a backend serves."""
+
+    id: str
+    object: Literal["model"]
+    created: int = Field(description="When the gateway started, seconds since 1970.")
+    owned_by: Literal["tandem"]
+    max_model_len: int | None = Field(None, description="vLLM's: tokens of prompt and output together; text models.")
+
+
+class Models(Reply):
+    """All of them, text models first."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+async def list_models(_: Mapping[str, str], calls: Calls, exchange: OpenAiExchange) -> None:
+    """Answer with all models."""
+    models = [_model(served, calls) for served in calls.catalogue.models()]
+    await exchange.reply_with(Models(object="list", data=models))
+
+
+async def show_model(parameters: Mapping[str, str], calls: Calls, exchange: OpenAiExchange) -> None:
+    """Answer with the model in the path. Raises NotFound, Unavailable."""
+    await exchange.reply_with(_model(calls.catalogue.find(parameters["id"]), calls))
+
+
+def _model(served: Served, calls: Calls) -> Model:
+    length = {"max_model_len": served.described.max_context_tokens} if served.makes_text else {}
+    return Model(id=served.name, object="model", created=calls.catalogue.created, owned_by="tandem", **length)
+
 
 _CHAT, _TOKENIZER = "Answer in a conversation", "How a model's tokenizer works"
 _EVENTS_OF_IMAGES = (PartialImage, CompletedImage)

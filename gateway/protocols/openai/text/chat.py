@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -15,13 +14,11 @@ from gateway.protocols.openai.exchange import OpenAiExchange
 from gateway.protocols.openai.messages import Body, Int32, Reply, nothing_of
 from gateway.protocols.openai.text.generation import (
     FINISH_REASONS,
-    Consumed,
     Finish,
     Generation,
     Shape,
     TextReply,
     Usage,
-    UsageSoFar,
     answer,
 )
 from gateway.protocols.openai.text.sampling import SamplingBody
@@ -202,18 +199,6 @@ class ChatGeneration(Generation):
             top_logprobs=self._body.top_logprobs or 0,
         )
 
-    async def whole(self, consumed: Consumed) -> Iterable[ChatChoice]:
-        return map(self._choice, await self._complete(self.request(), consumed))
-
-    async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[ChunkChoice], UsageSoFar], None]:
-        begun = set[int]()
-        async with contextlib.aclosing(self._messages(self.request(), consumed)) as messages:
-            async for message, usage in messages:
-                parts = self._parts(message, is_first=message.choice_index not in begun)
-                begun.add(message.choice_index)
-                if parts:
-                    yield parts, usage
-
     async def _count_prompt(self) -> int:
         prompt = ar_pb2.TokenizeRequest(model=self._model.name, chat=chat_prompt(self._body.messages))
         return len((await self._calls.unary("Tokenize", prompt, self.names, is_aid=True)).ids)
@@ -227,7 +212,7 @@ class ChatGeneration(Generation):
             stop_reason=message.matched_stop or None,
         )
 
-    def _parts(self, message: Any, is_first: bool) -> list[ChunkChoice]:
+    async def _parts(self, message: Any, is_first: bool) -> Sequence[ChunkChoice]:
         """Return what a message comes to: who speaks, before the first; what is said; why it ended."""
         index, parts = message.choice_index, list[ChunkChoice]()
         if is_first:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -122,6 +122,7 @@ class Continuation(Generation):
         about_prompt = dict.fromkeys(("text", "tokens.token_lists[0].ids", "tokens.ids", "tokens", "ids"), field)
         self.names = {**body.names_of_sampling, "top_logprobs": "logprobs", **about_prompt}
         self._echo: Echo | None = None
+        self._tables = defaultdict[int, TokenTable](self._table)
 
     def request(self) -> ar_pb2.GenerateRequest:
         request = ar_pb2.GenerateRequest(
@@ -136,36 +137,32 @@ class Continuation(Generation):
             request.tokens.ids.extend(self._prompt)
         return request
 
-    async def whole(self, consumed: Consumed) -> Iterable[CompletionChoice]:
-        request = self.request()
-        await self._read_echo()
-        has_output = bool(self._body.num_tokens)
-        messages = await self._complete(request, consumed) if has_output else self._without_output(consumed)
-        return map(partial(self._choice, is_first=True), messages)
+    async def whole(self, consumed: Consumed) -> Iterable[Reply]:
+        if self._body.num_tokens:
+            return await super().whole(consumed)
+        self.request()  # is not sent, but may be wrong
+        await self._prepare()
+        return map(self._choice, self._without_output(consumed))
 
-    async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[CompletionChoice], UsageSoFar], None]:
-        if not self._body.num_tokens:
-            for choice in await in_thread_if(self._body.has_logprobs, list, await self.whole(consumed)):
-                yield [choice], {}
+    async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[Reply], UsageSoFar], None]:
+        if self._body.num_tokens:
+            async with contextlib.aclosing(super().stream(consumed)) as parts:
+                async for part in parts:
+                    yield part
             return
-        request = self.request()
-        await self._read_echo()
-        tables: dict[int, TokenTable] = {}
-        async with contextlib.aclosing(self._messages(request, consumed)) as messages:
-            async for message, usage in messages:
-                if message.token_ids or message.finish_reason or message.text_delta:
-                    is_first = message.choice_index not in tables
-                    if is_first:
-                        tables[message.choice_index] = self._table()
-                    has_prompt = is_first and self._echo is not None and self._body.has_logprobs
-                    table = tables[message.choice_index]
-                    yield [await in_thread_if(has_prompt, self._choice, message, is_first, table)], usage
+        for choice in await in_thread_if(self._body.has_logprobs, list, await self.whole(consumed)):
+            yield [choice], {}
 
-    async def _read_echo(self) -> None:
+    async def _prepare(self) -> None:
         if self._body.echo:
-            is_alone = not self._body.num_tokens
-            logprobs = self._body.logprobs
+            is_alone, logprobs = not self._body.num_tokens, self._body.logprobs
             self._echo = await read_echo(self._prompt, logprobs, self._calls, self._model, self.names, is_alone)
+
+    async def _parts(self, message: Any, is_first: bool) -> Sequence[CompletionChoice]:
+        if not (message.token_ids or message.finish_reason or message.text_delta):
+            return ()
+        has_prompt, table = is_first and self._echo is not None, self._tables[message.choice_index]
+        return [await in_thread_if(has_prompt and self._body.has_logprobs, self._choice, message, is_first, table)]
 
     async def _count_prompt(self) -> int:
         echo = self._echo or await read_echo(self._prompt, None, self._calls, self._model, self.names)
@@ -184,7 +181,7 @@ class Continuation(Generation):
     def _table(self) -> TokenTable:
         return TokenTable(self._model.described.special_token_ids)
 
-    def _choice(self, message: Any, is_first: bool, table: TokenTable | None = None) -> CompletionChoice:
+    def _choice(self, message: Any, is_first: bool = True, table: TokenTable | None = None) -> CompletionChoice:
         """Return what a message adds to its choice."""
         table, text = table or self._table(), message.text_delta
         if self._echo is not None and is_first:

@@ -111,26 +111,32 @@ class Generation(ABC):
         """Return the request of the contract. Raises InvalidArgument."""
 
     @abstractmethod
-    async def whole(self, consumed: Consumed) -> Iterable[Reply]:
-        """Return the choices; each is made when it is asked for. Raises TandemError."""
+    def _choice(self, message: Any) -> Reply:
+        """Return the choice that a message is all of."""
 
     @abstractmethod
-    def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[Reply], UsageSoFar], None]:
-        """Yield what is added to choices, and usage so far. Raises TandemError."""
+    async def _parts(self, message: Any, is_first: bool) -> Sequence[Reply]:
+        """Return what a message of a stream adds to its choice, the first that adds anything or a later one."""
 
     @abstractmethod
     async def _count_prompt(self) -> int:
         """Return how many tokens the prompt has."""
 
-    async def _complete(self, request: ar_pb2.GenerateRequest, consumed: Consumed) -> Sequence[Any]:
+    async def _prepare(self) -> None:  # noqa: B027  most need nothing
+        """Ask for what the choices show besides the output."""
+
+    async def whole(self, consumed: Consumed) -> Iterable[Reply]:
+        """Return the choices; each is made when it is asked for. Raises TandemError."""
+        request = self.request()
+        await self._prepare()
         reply = await self._calls.whole(request, self.names)
         consumed.add(reply.usage)
-        return reply.choices
+        return map(self._choice, reply.choices)
 
-    async def _messages(
-        self, request: ar_pb2.GenerateRequest, consumed: Consumed
-    ) -> AsyncGenerator[tuple[Any, UsageSoFar], None]:
-        """Yield the messages of a stream, with the usage after each of them if the body asks for that."""
+    async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[Reply], UsageSoFar], None]:
+        """Yield what is added to choices, and usage so far if the body asks for that. Raises TandemError."""
+        request, begun = self.request(), set[int]()
+        await self._prepare()
         running = Consumed(await self._count_prompt()) if self._sampling_body.continues_usage else None
         async with contextlib.aclosing(self._calls.stream("Generate", request, self.names)) as messages:
             async for message in messages:
@@ -138,7 +144,9 @@ class Generation(ABC):
                     consumed.add(message.usage)
                 if running is not None:
                     running.add_tokens(0, len(message.token_ids))
-                yield message, {"usage": running.usage()} if running else {}
+                if parts := await self._parts(message, is_first=message.choice_index not in begun):
+                    begun.add(message.choice_index)
+                    yield parts, {"usage": running.usage()} if running else {}
 
 
 class Shape(NamedTuple):

@@ -15,9 +15,6 @@ from gateway.protocols.openai.messages import Body, Int32, Seed, nothing_of, to_
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
-KINDS = {"json": "json_schema", "json_object": "json_object", "regex": "regex", "choice": "choice", "grammar": "lark"}
-"""Fields of structured_outputs and, behind `guided_`, vLLM's older ones, and the kind of constraint that each is."""
-
 
 class NamedSchema(Body):
     """A JSON Schema as OpenAI's clients send it."""
@@ -52,45 +49,30 @@ class Constraint(NamedTuple):
     kind: str
     value: Any
 
-
-def constraint_of(
-    response_format: ResponseFormat | None, structured: StructuredOutputs | None, guided: Mapping[str, Any]
-) -> Constraint | None:
-    """Return what the output has to match, None if that is anything. Raises InvalidArgument for two at a time.
-
-    `guided`: the values of vLLM's older fields by their names.
-    """
-    values = {} if structured is None else {**dict(structured), "json": structured.json_}
-    given = {f"structured_outputs.{name}": (kind, values.get(name)) for name, kind in KINDS.items()}
-    given |= {name: (KINDS[name.removeprefix("guided_")], value) for name, value in guided.items()}
-    stated = [Constraint(name, kind, value) for name, (kind, value) in given.items() if value not in (None, False)]
-    constraints = [*_of_format(response_format), *map(_translate, stated)]
-    if len(constraints) > 1:
-        raise InvalidArgument(constraints[1].field, "a second constraint", f"none beside {constraints[0].field}")
-    return constraints[0] if constraints else None
+    @classmethod
+    def of(cls, field: str, kind: str, value: Any) -> Constraint | None:
+        """Return it with the value that the contract has; None for a value that asks for nothing."""
+        if value in (None, False):
+            return None
+        if kind == "json_schema" and not isinstance(value, str):
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return cls(field, kind, ar_pb2.TextChoice(texts=value) if kind == "choice" else value)
 
 
-def _of_format(asked: ResponseFormat | None) -> list[Constraint]:
+def _of_format(asked: ResponseFormat | None) -> Constraint | None:
     if asked is None or asked.type == "text":
-        return []
+        return None
     if asked.type == "json_schema" and asked.json_schema is None:
         raise InvalidArgument("response_format.json_schema", None, "an object with a schema")
     if asked.type == "json_object" or asked.json_schema is None or asked.json_schema.schema_ is None:
-        return [Constraint("response_format", "json_object", True)]
-    return [_translate(Constraint("response_format.json_schema.schema", "json_schema", asked.json_schema.schema_))]
+        return Constraint("response_format", "json_object", True)
+    return Constraint.of("response_format.json_schema.schema", "json_schema", asked.json_schema.schema_)
 
 
-def _translate(stated: Constraint) -> Constraint:
-    """Return it with the value that the contract has."""
-    value = stated.value
-    if stated.kind == "json_schema" and not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if stated.kind == "choice":
-        value = ar_pb2.TextChoice(texts=value)
-    return stated._replace(value=value)
-
-
-_GUIDED = ("guided_json", "guided_regex", "guided_choice", "guided_grammar")
+_KINDS = {"json": "json_schema", "json_object": "json_object", "regex": "regex", "choice": "choice", "grammar": "lark"}
+"""Fields of structured_outputs, and the kind of constraint that each is."""
+_GUIDED = {f"guided_{name}": kind for name, kind in _KINDS.items() if name != "json_object"}
+"""vLLM's older ones."""
 
 Strings = Annotated[list[str], Field(fail_fast=True)]
 TokenIds = Annotated[list[Int32], Field(fail_fast=True)]
@@ -163,8 +145,14 @@ class SamplingBody(Body):
     @property
     def constraint(self) -> Constraint | None:
         """What outputs have to match, None if that is anything. Raises InvalidArgument for two at a time."""
-        guided = {name: getattr(self, name) for name in _GUIDED}
-        return constraint_of(self.response_format, self.structured_outputs, guided)
+        structured = self.structured_outputs.model_dump(by_alias=True) if self.structured_outputs else {}
+        stated = [_of_format(self.response_format)]
+        stated += [Constraint.of(f"structured_outputs.{name}", _KINDS[name], structured.get(name)) for name in _KINDS]
+        stated += [Constraint.of(name, kind, getattr(self, name)) for name, kind in _GUIDED.items()]
+        constraints = [constraint for constraint in stated if constraint is not None]
+        if len(constraints) > 1:
+            raise InvalidArgument(constraints[1].field, "a second constraint", f"none beside {constraints[0].field}")
+        return constraints[0] if constraints else None
 
     @property
     def names_of_sampling(self) -> Mapping[str, str]:

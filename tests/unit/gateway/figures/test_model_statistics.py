@@ -38,30 +38,12 @@ def test_a_pass_that_eight_share_is_one_pass_of_its_time() -> None:
     assert found.last_at == 1_000.5
 
 
-def test_a_request_of_many_images_has_several_passes() -> None:
-    found = recorded(IMAGE, num_outputs=32, mean_batch_size=8.0, phases={"compute": 0.016})
-    assert (found.num_inferences, found.passes) == (32, 4)
-    assert found.passes_by_size[8].seconds == 0.016
-
-
 def test_sequences_share_their_steps() -> None:
     found = recorded(TEXT, TEXT, mean_batch_size=2.0, phases={"prefill": 0.01, "decode": 0.03})
     assert (found.num_inferences, found.passes) == (2, 20)
     assert found.passes_by_size[2].seconds == pytest.approx(0.04)
     assert found.first_response.count == 2
     assert recorded(TEXT, num_images=3).num_inferences == 3
-
-
-def test_an_end_of_another_kind_is_counted_apart() -> None:
-    found = recorded(IMAGE, dataclasses.replace(IMAGE, code="INTERNAL"), dataclasses.replace(IMAGE, code="CANCELLED"))
-    assert (found.success.count, found.fail.count, found.cancel.count, found.queue.count) == (1, 1, 1, 1)
-
-
-def test_only_what_generates_and_is_known_is_counted() -> None:
-    assert recorded(IMAGE, route=ROUTES["Score"]).success.count == 0
-    statistics = ModelStatistics()
-    statistics.record(dataclasses.replace(IMAGE, model="unknown"))
-    assert statistics.of("unknown").success.count == 0
 
 
 def test_sizes_are_bounded() -> None:

@@ -16,7 +16,7 @@ from gateway.figures.model_statistics import ModelStatistics
 from gateway.figures.recorder import Recorder
 from runtime.process.logs import JsonFormatter
 from runtime.rpc.routes import Route
-from tests.unit.gateway.figures.entries import SAMPLE, entry, left, refused, served
+from tests.unit.gateway.figures.entries import SAMPLE, entry, left, served
 
 IMAGES = {"outputs": 3, "first_outputs": 3}
 
@@ -68,12 +68,6 @@ def test_names_of_models_are_bounded_and_those_that_are_known_stay(monkeypatch: 
     room.take(entry(told=served(model="m0")))
     assert room.requests(model="unknown") == 5
     assert room.requests(model="m0") == 2
-
-
-def test_methods_that_there_are_not_are_not_counted() -> None:
-    room = Room()
-    room.take(refused("12", path="/tandem.ar.v1.AutoregressiveService/Nothing"))
-    assert room.requests() == 0
 
 
 def test_an_entry_that_cannot_be_counted_is_told_and_loses_no_other(

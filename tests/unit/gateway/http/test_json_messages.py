@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.json_messages import parse_json, plain
+from gateway.http.parsing import parse_json, plain
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import InvalidArgument

@@ -15,8 +15,8 @@ from tritonclient.utils import InferenceServerException
 
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import IMAGE_MODEL, TEXT_MODEL, FakeBackend
-from tests.integration.gateway.protocols.oip.inputs import INFER, STREAM_INFER, seeds, text_inputs
+from tests.integration.gateway.fakes import IMAGE_MODEL, FakeBackend
+from tests.integration.gateway.protocols.oip.inputs import INFER, STREAM_INFER, seeds
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 ALICE = {"authorization": f"Bearer {SECRET}"}
@@ -37,22 +37,6 @@ async def refusal(call: Any) -> InferenceServerException:
     with pytest.raises(InferenceServerException) as refused:
         await call
     return refused.value
-
-
-async def test_a_key_is_needed_but_for_probes(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> None:
-    async with protocol(ar, gan, api_keys_file=keys_file(tmp_path)) as (_, client):
-        assert await client.is_server_live()
-        assert await client.is_server_ready()
-        for call in (
-            client.infer(TEXT_MODEL, text_inputs("a")),
-            client.get_model_metadata(TEXT_MODEL),
-            client.get_inference_statistics(),
-            client.is_model_ready(TEXT_MODEL),
-        ):
-            error = await refusal(call)
-            assert (error.status(), "an API key is needed" in error.message()) == ("StatusCode.UNAUTHENTICATED", True)
-        assert ar.servicer.num_calls == 0
-        assert (await client.infer(TEXT_MODEL, text_inputs("a"), headers=ALICE)).as_numpy("text_output") is not None
 
 
 @pytest.mark.parametrize("path", [INFER, STREAM_INFER])

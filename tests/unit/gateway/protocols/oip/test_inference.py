@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from gateway.protocols.oip.inference import _result, read_parameters
+from gateway.protocols.oip.inference import _result
 from gateway.protocols.oip.models.adapter import ROUTES, Calls
 from gateway.protocols.oip.models.text import TextModel
 from gateway.protocols.oip.tensors import InferenceResult, read_inputs
 from tandem.ar.v1 import ar_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
-from tandem.shared.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(("num_bytes", "has_many_parts"), [(100_000, True), (100_000, False), (100, True)])
@@ -38,21 +37,3 @@ def test_a_text_with_log_probabilities_has_many_parts(flags: dict[str, bool]) ->
         request.inputs.add(name=name, datatype="BOOL", shape=[1]).contents.bool_contents.append(value)
     calls = model.calls(read_inputs(request, model.inputs, False), (), {}, is_streamed=False)
     assert calls.has_many_parts == bool(flags)
-
-
-def test_parameters_are_the_models_or_reserved_by_triton() -> None:
-    request = ModelInferRequest()
-    for name in ("sequence_id", "priority", "timeout", "triton_of_tomorrow"):
-        request.parameters[name].int64_param = 1
-    request.parameters["seed"].int64_param = 3
-    request.parameters["stop"].string_param = "a"
-    request.parameters["top_k"].SetInParent()
-    names = ("seed", "stop", "top_k", "top_p")
-    assert read_parameters(request, names) == {"seed": 3, "stop": "a", "top_k": None}
-    for name in ("sed", "Seed", "", "triton", "sequence", "temperature"):
-        wrong = ModelInferRequest()
-        wrong.parameters[name].double_param = 0.5
-        with pytest.raises(InvalidArgument) as caught:
-            read_parameters(wrong, ("top_k", "seed"))
-        accepted = "one of the parameters seed, top_k"
-        assert str(caught.value) == f"parameters.{name}: 0.5 is not accepted; accepted: {accepted}"
