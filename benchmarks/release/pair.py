@@ -22,7 +22,7 @@ from benchmarks.harness.results import dump
 from benchmarks.harness.surroundings import surroundings
 from tandem.cli.bench.results import PICTURES
 from tandem.cli.servers.demo import REPORT_FOLDER
-from tandem.measure.report.charts.quality import KEY as CHART
+from tandem.measure.report.charts.studies import KEY as CHART
 from tandem.measure.results.files import whole
 
 DOCUMENTS = ("comparison", "steps", "crossover", "colocation")

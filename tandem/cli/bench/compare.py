@@ -16,9 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
-from tandem.cli.bench.progress import Stages
 from tandem.cli.bench.results import exit_code, keep_document
-from tandem.cli.bench.showing import show_comparison, show_race, tell_problems
+from tandem.cli.bench.showing import Stages, show_comparison, show_race, tell_problems
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
@@ -31,8 +30,7 @@ from tandem.measure.report.tables import markdown_table
 from tandem.measure.results.comparison import ALONE, Comparison, Settings
 from tandem.measure.results.files import check_writable
 from tandem.measure.scenario import Paradigm
-from tandem.measure.studies.comparison.modes import Mode
-from tandem.measure.studies.comparison.request import Request
+from tandem.measure.studies.comparison.modes import Mode, Request
 
 CONTROL_HELP = "Measure the unary modes twice: how much do they differ by chance?"
 SEED_HELP, MAX_SEED = "Of classes, seeds and the order.", 2**63 - 1

@@ -8,9 +8,11 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from tandem.cli.bench.foreign import ApiOptions, MethodOptions, Requests
 from tandem.cli.bench.options import (
     RESULTS_DIR,
+    ApiOptions,
+    MethodOptions,
+    Requests,
     RunOptions,
     WorkloadTexts,
     folder_option,
@@ -18,9 +20,8 @@ from tandem.cli.bench.options import (
     parse_workloads,
     timestamp,
 )
-from tandem.cli.bench.progress import run_shown
 from tandem.cli.bench.results import keep_document
-from tandem.cli.bench.showing import show, show_run, tell_run_problems
+from tandem.cli.bench.showing import run_shown, show, show_run, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address

@@ -10,9 +10,9 @@ import typer
 
 from tandem.cli.bench.compare import compare_to, settings_of, with_judge
 from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
-from tandem.cli.bench.progress import Stages
 from tandem.cli.bench.report import write_report
 from tandem.cli.bench.results import COMPARISON, PICTURES, REPORT, STEPS, ResultFolder
+from tandem.cli.bench.showing import Stages
 from tandem.cli.bench.studies import colocate_to, fit_to
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
@@ -20,9 +20,7 @@ from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.results.comparison import ALONE, Comparison
-from tandem.measure.studies.comparison.modes import Pair, find_pair
-from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.subjects import Subjects, find_subjects
+from tandem.measure.studies.comparison.modes import Pair, Request, Subjects, find_pair, find_subjects
 from tandem.shared.errors import ExpectedError
 
 SHORT: dict[str, Any] = {"climb_seconds": 5.0, "trial_seconds": 3.5}

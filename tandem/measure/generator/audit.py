@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tandem.measure.results.audits import Audit, Audits, Check, ProcessUse
-from tandem.measure.results.distributions import Summary
+from tandem.measure.results.header import Audit, Audits, Check, ProcessUse
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Record, Use
+from tandem.measure.results.value import Summary
 from tandem.measure.statistics.quantiles import summary
 
 # Latency counts from the intended start, so lateness is in it: at the same quantile it may be so much of it.

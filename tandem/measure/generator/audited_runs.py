@@ -14,7 +14,7 @@ import numpy as np
 from tandem.measure.generator.audit import sum_audits, what_is_wrong
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.run import RunResult
-from tandem.measure.results.audits import Audit, Audits
+from tandem.measure.results.header import Audit, Audits
 from tandem.measure.scenario import Scenario
 
 MOST_ATTEMPTS = 3

@@ -15,8 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tandem.measure.results.audits import Audits
-from tandem.measure.results.header import Machine, ServedModel
+from tandem.measure.results.header import Audits, Machine, ServedModel
 from tandem.shared.loopback import is_local
 from tandem.version import VERSION
 

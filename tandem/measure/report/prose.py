@@ -15,13 +15,11 @@ from tandem.measure import formats
 from tandem.measure.report import findings
 from tandem.measure.report.tables import Cell, Table, read_tables, value_cell
 from tandem.measure.results.crossover import Crossover, FitPoint, FittedCurve
-from tandem.measure.results.distributions import PHASES
-from tandem.measure.results.growth import DraftPoint, DraftResult
+from tandem.measure.results.growth import TEXTS, DraftPoint, DraftResult
 from tandem.measure.results.header import Header
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import PHASES, Value
 from tandem.measure.statistics.curve import curve_of
 from tandem.measure.studies.fit import capacity
-from tandem.measure.studies.growth.texts import TEXTS
 
 
 class Answer(NamedTuple):

@@ -14,10 +14,8 @@ from PIL import Image
 
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.drawing import draw_svg, save_pngs
-from tandem.measure.report.charts.load import cost_chart, load_charts
-from tandem.measure.report.charts.quality import KEY, quality_chart
-from tandem.measure.report.charts.studies import fit_charts, growth_charts, law_chart, modes_between
-from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
+from tandem.measure.report.charts.load import cdf_charts, cost_chart, first_output_chart, load_charts, phase_stack
+from tandem.measure.report.charts.studies import KEY, fit_charts, growth_charts, law_chart, modes_between, quality_chart
 from tandem.measure.report.findings import of_paradigm, points_of
 from tandem.measure.report.prose import answers, environment, paragraphs, tables
 from tandem.measure.report.sources import Sources, matched_runs

@@ -5,11 +5,10 @@ The modes are {sequential, parallel} x {streamed, unary}. Everything is per requ
 
 from typing import Literal
 
-from tandem.measure.results.distributions import Distribution, Phases, Summary
 from tandem.measure.results.header import Header, ServedModel
 from tandem.measure.results.load import ErrorText
 from tandem.measure.results.quality import Nearness, Quality
-from tandem.measure.results.value import Part, Value
+from tandem.measure.results.value import Distribution, Part, Phases, Summary, Value
 from tandem.measure.scenario import Delivery, Paradigm
 
 Metric = Literal[

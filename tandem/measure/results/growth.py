@@ -12,6 +12,8 @@ from tandem.measure.results.value import Part, Value
 from tandem.measure.setting_errors import FromText
 
 Text = Literal["repeats itself", "new"]
+TEXTS: dict[Text, str] = {"repeats itself": "text that repeats itself", "new": "new text"}
+"""What texts there are, and what people call them."""
 Shape = Literal["sum", "max"]
 Concurrency = Annotated[int, Field(ge=1, le=1024)]
 Tokens = Annotated[int, Field(ge=2, le=1_000_000)]

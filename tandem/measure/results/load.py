@@ -2,10 +2,8 @@
 
 from typing import Literal
 
-from tandem.measure.results.audits import Audit
-from tandem.measure.results.distributions import Distribution, Phases, Summary
-from tandem.measure.results.header import Header
-from tandem.measure.results.value import Part, Value
+from tandem.measure.results.header import Audit, Header
+from tandem.measure.results.value import Distribution, Part, Phases, Summary, Value
 from tandem.measure.scenario import Api, Delivery, Kind, Paradigm, Scenario, Unit
 
 

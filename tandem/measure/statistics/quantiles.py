@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tandem.measure.results.distributions import Distribution, Histogram, Summary
+from tandem.measure.results.value import Distribution, Histogram, Summary
 from tandem.shared.metrics import SECONDS_BUCKETS
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.results.distributions import PHASES, Phase, Phases
 from tandem.measure.results.load import ErrorText, Goodput, Outcomes, Rates, StreamResult
 from tandem.measure.results.record import CODE_NAMES, Outcome, Record, Table
+from tandem.measure.results.value import PHASES, Phase, Phases
 from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.statistics.quantiles import distribution, nearest_rank, summary
 

@@ -14,14 +14,16 @@ from tandem.measure.results.colocation import Change, Colocation, Load, Metric, 
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, OpenLoop, Scenario, Workload
-from tandem.measure.studies.figures import Figure, pooled_quantile, ratio_of_sums
 from tandem.measure.studies.study import (
     CARRIED_SHARE,
     LOWEST_RATE,
     SCOUT_SECONDS,
+    Figure,
     Study,
     check_whole,
     one_load,
+    pooled_quantile,
+    ratio_of_sums,
     senders,
 )
 from tandem.shared.errors import ExpectedError

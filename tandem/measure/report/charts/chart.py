@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from tandem.measure.formats import number
 from tandem.measure.report.prose import sentence
-from tandem.measure.results.distributions import PHASES
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import PHASES, Value
 
 Style = Literal["line", "dash", "points", "hollow", "invalid", "fit", "prediction"]
 Role = Literal["sequential", "parallel", "neutral"]

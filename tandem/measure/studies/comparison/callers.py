@@ -1,24 +1,129 @@
-"""A study of modes over callers: warm up, try every load in each mode, keep all that was seen, judge what was drawn."""
+"""A study of modes over callers: warm up, try every load in each mode, keep all that was seen, and the images as they
+were served. Beside the pair, in the same rounds: a third-party server, or the pair itself in another form.
 
+The third-party server is sequential, and asked by OpenAI's API for as many tokens as an image of ours has. What it does
+within, its queue, its phases and its CPU time, nobody here knows.
+"""
+
+import base64
+import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from time import monotonic
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
+from tandem.client.images import grid
 from tandem.measure.formats import quantity
 from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.requests.replies import Pixels, images_by_number
+from tandem.measure.generator.requests.served import name_model
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.meters.cpu import CpuMeter, CpuReading
 from tandem.measure.results.comparison import ALONE, JudgedImages, Judgement, Settings
-from tandem.measure.studies.comparison.album import Album
-from tandem.measure.studies.comparison.beside import Beside
-from tandem.measure.studies.comparison.modes import Mode
+from tandem.measure.results.header import ServedModel
+from tandem.measure.scenario import Workload
+from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, OUTPUT_TOKENS, Mode, Pair, find_pair
 from tandem.measure.studies.comparison.trials import Trial, steady, trial_of, uncounted
 from tandem.measure.studies.study import Study, check_whole, ignore
+from tandem.shared.errors import ExpectedError
+
+PADDING = 1
+
+
+class Album:
+    """The images of one model. Counts all, keeps the first ones of each class."""
+
+    def __init__(self, num_classes: int, most_per_class: int) -> None:
+        self._most = most_per_class
+        self._kept: list[list[Pixels]] = [[] for _ in range(num_classes)]
+        self._counts = [0] * num_classes
+
+    def __len__(self) -> int:
+        return sum(self._counts)
+
+    @property
+    def num_per_class(self) -> int:
+        """As many are kept of every class."""
+        return min(len(images) for images in self._kept)
+
+    @property
+    def num_balanced(self) -> int:
+        """As many were served, if each class counts as often as the rarest."""
+        return min(self._counts) * len(self._counts)
+
+    def add(self, label: int, pixels: Pixels) -> None:
+        """Take an image [H, W, C]."""
+        self._counts[label] += 1
+        if len(self._kept[label]) < self._most:
+            self._kept[label].append(pixels)
+
+    def balance(self, num_per_class: int) -> tuple[Pixels, npt.NDArray[np.int64]]:
+        """Return the first images [N, H, W, C] of each class, in the order of the classes, and their labels [N]."""
+        images = np.stack([image for kept in self._kept for image in kept[:num_per_class]])
+        return images, np.repeat(np.arange(len(self._kept)), num_per_class)
+
+    def samples_png(self, num_per_class: int) -> str:
+        """Return an image of the first images, one row a class, as base64; empty where a class has none."""
+        count = min(num_per_class, self.num_per_class)
+        if not count:
+            return ""
+        canvas = grid(self.balance(count)[0], count, PADDING)
+        file = io.BytesIO()
+        Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas).save(file, "PNG")
+        return base64.b64encode(file.getvalue()).decode()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """`source` sends to it; `meter` is of its processes. `contrasts`: names of modes to hold against each other."""
+
+    source: Generator
+    meter: CpuMeter
+    modes: tuple[Mode, ...]
+    contrasts: tuple[tuple[str, str], ...]
+    models: tuple[ServedModel, ...]
+
+
+async def third_party_beside(source: Generator, model: str, pair: Pair) -> Beside:
+    """Return the third-party server that `source` sends to; an empty model is the first it lists.
+
+    Raises ExpectedError, ConnectionError.
+    """
+    settings = {
+        "kind": "text",
+        "api": "openai",
+        "model": model,
+        "output_tokens": pair.sequential.tokens_per_image or OUTPUT_TOKENS,
+        "prompt_tokens": 1,  # as a class is one token
+        "deadline_seconds": DEADLINE_SECONDS,
+    }
+    workloads = [Workload.model_validate({**settings, "delivery": delivery}) for delivery in DELIVERIES]
+    name = await name_model(source.address, workloads[-1])
+    unknown = dict.fromkeys(ServedModel.model_fields) | {"class_names": (), "image_shape": (), "providers": ()}
+    known = {"paradigm": "sequential", "name": name, "modality": "text", "licence": "", "num_classes": 0}
+    served = ServedModel.model_validate(unknown | known)
+    modes = tuple(Mode(workload.model_copy(update={"model": name}), served) for workload in workloads)
+    contrasts = tuple((mode.name, f"sequential {mode.workload.delivery}") for mode in modes)
+    return Beside(source, CpuMeter((), {}), modes, contrasts, (served,))
+
+
+async def pair_beside(source: Generator, pair: Pair, meter: CpuMeter) -> Beside:
+    """Return the same two models, in one precision, that `source` sends to. Raises TandemRpcError, ValueError."""
+    other = await find_pair(source.address, pair.sequential.name, pair.parallel.name)
+    if other.is_matched != pair.is_matched:
+        raise ExpectedError(f"{source.address}: {other.unmatched or 'serves a matched pair'}; expected the same pair")
+    first, second = (model.dtype for model in other.models)
+    if first is None or first != second:
+        raise ExpectedError(f"{source.address}: computes in {first} and {second}; expected one precision for both")
+    unary = (mode for mode in other.modes() if mode.workload.delivery == "unary")
+    modes = tuple(replace(mode, form=f"both in {first}") for mode in unary)
+    return Beside(source, meter, modes, ((modes[0].name, modes[1].name),), other.models)
+
 
 WARM_UP_REQUESTS = 5
 # A trial lasts at least so many times as long as the first requests took.

@@ -1,18 +1,22 @@
-"""The four modes in which one image of a class is asked for, and the two models that are asked. Knows no clock.
+"""Who is asked for what: the four modes in which one image of a class is asked for, and the two models that are asked;
+a sequential model in several numbers of steps beside them; and all that is asked of a comparison. Knows no clock.
 
 Models that do different work are asked each for its own: a text, or an image.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tandem.measure.formats import quantity
+from tandem.measure.generator.requests.replies import Pixels
 from tandem.measure.generator.requests.served import served_models
-from tandem.measure.results.comparison import Work
+from tandem.measure.meters.cpu import Addresses
+from tandem.measure.results.comparison import Settings, Work
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Delivery, Paradigm, Workload
-from tandem.shared.errors import ExpectedError
+from tandem.shared.errors import ExpectedError, InvalidArgument
 
 # Far beyond any latency worth comparing: a server that hangs must not hold the comparison for ever.
 DEADLINE_SECONDS = 60.0
@@ -183,3 +187,81 @@ def workload_of(model: ServedModel, delivery: Delivery = "unary", steps: int | N
         values = {"kind": "text", "output_tokens": OUTPUT_TOKENS, "prompt_tokens": PROMPT_TOKENS}
     settings = {"delivery": delivery, "model": model.name, "deadline_seconds": DEADLINE_SECONDS}
     return Workload.model_validate({**values, **settings})
+
+
+STEPS = (1, 2, 4, 8, 12, 24, 49)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """`pair`: the model that takes steps, and the parallel one; `plain`: a sequential one of the same images that takes
+    none, if there is one. `steps` ascend; the last is the number of the tokens of an image.
+    """
+
+    pair: Pair
+    plain: ServedModel | None
+    steps: tuple[int, ...]
+
+    @property
+    def models(self) -> tuple[ServedModel, ...]:
+        return (*self.pair.models, *([self.plain] if self.plain else []))
+
+    def modes(self) -> tuple[Mode, ...]:
+        """Return the unary modes: of all steps, ascending, then the plain model's, then the parallel one's."""
+        model, others = self.pair.sequential, [*([self.plain] if self.plain else []), self.pair.parallel]
+        in_steps = [Mode(workload_of(model, steps=number), model) for number in self.steps]
+        return (*in_steps, *(Mode(workload_of(other), other) for other in others))
+
+
+async def find_subjects(address: str, sequential: str, parallel: str, steps: Sequence[int] = ()) -> Subjects | None:
+    """Return who is measured at `address`: the sequential model of this name if it takes steps, or the first one that
+    does; None if none matches the parallel one. Without `steps` they are STEPS, as far as an image has tokens.
+
+    Raises TandemRpcError, ValueError if a model that is named is not served, and InvalidArgument for steps that an
+    image has too few tokens for.
+    """
+    images = [model for model in await served_models(address, ("sequential",)) if model.modality == "image"]
+    images.sort(key=lambda model: model.name != sequential)  # the one that is named comes first
+    model = next((model for model in images if model.takes_steps), None)
+    if model is None:
+        return None
+    numbers = _numbers(model, steps)
+    pair = await find_pair(address, model.name, parallel)
+    if not pair.is_matched:
+        return None
+    plain = [other for other in images if not other.takes_steps]
+    if plain and plain[0].name == sequential:
+        del plain[1:]
+    is_alike = len(plain) == 1 and (await find_pair(address, plain[0].name, pair.parallel.name)).is_matched
+    return Subjects(pair, plain[0] if is_alike else None, numbers)
+
+
+def _numbers(model: ServedModel, steps: Sequence[int]) -> tuple[int, ...]:
+    most = model.tokens_per_image or 1
+    wrong = [number for number in steps if not 1 <= number <= most]
+    if wrong:
+        raise InvalidArgument("steps", wrong[0], f"1 to {most}, the tokens of an image of {model.name}")
+    chosen = steps or [number for number in STEPS if number <= most]
+    return tuple(sorted({*chosen, most}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to compare and how. Empty model names: see modes.pair_of. `reference` None: Fashion-MNIST. `metrics`: see
+    tandem.measure.meters.cpu. `foreign`: address and model of a third-party server; an empty model is the first it
+    lists. `beside`: address of the same models in another form; empty: none. `unjudged`: why quality is not measured,
+    where it would be otherwise. `on_stage` is told what comes next, `on_image` of the last image of a trial.
+    """
+
+    address: str
+    settings: Settings
+    sequential: str = ""
+    parallel: str = ""
+    judge: Path = Path()
+    reference: Path | None = None
+    metrics: Addresses = field(default_factory=dict)
+    foreign: tuple[str, str] | None = None
+    beside: str = ""
+    unjudged: str = ""
+    on_stage: Callable[[str], None] = lambda _: None
+    on_image: Callable[[Mode, Pixels], None] = lambda *_: None

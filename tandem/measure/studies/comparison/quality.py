@@ -11,7 +11,7 @@ from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, re
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.quality import Views
-from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.callers import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.shared.errors import InvalidArgument, NotFound
 from tandem.shared.models import ModelRepository

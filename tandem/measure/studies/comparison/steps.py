@@ -18,11 +18,8 @@ from tandem.measure.results.steps import Settings, Steps, StepsPoint
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate
 from tandem.measure.studies.comparison.callers import CallersStudy
-from tandem.measure.studies.comparison.compare import measure
-from tandem.measure.studies.comparison.document import mode_result, problems_of
-from tandem.measure.studies.comparison.modes import Mode
-from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.subjects import Subjects
+from tandem.measure.studies.comparison.compare import measure, mode_result, problems_of
+from tandem.measure.studies.comparison.modes import Mode, Request, Subjects
 from tandem.shared.errors import NotFound
 from tandem.shared.models import ModelRepository
 from tandem.shared.step_costs import load_step_costs

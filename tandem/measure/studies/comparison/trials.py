@@ -1,11 +1,12 @@
-"""One trial: one load, in one mode, so many callers, each of which asks again when it has its image.
-
-Which scenario that is; and from its result to what each request saw, and what it took. Sends nothing.
+"""Trials: one load, in one mode, so many callers, each of which asks again when it has its image. Which scenario that
+is; from its result to what each request saw; and from the trials of all rounds to the points of a curve, to
+contrasts of two modes in the rounds that both were in, and to a capacity. Sends nothing.
 """
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -13,9 +14,14 @@ from tandem.measure.formats import quantity
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.sending.statuses import INTERNAL
 from tandem.measure.meters.cpu import CpuReading
-from tandem.measure.results.record import CODE_NAMES, REPLY, Outcome, Record
-from tandem.measure.scenario import Scenario
+from tandem.measure.results.comparison import Capacity, Contrast, Metric, Point, Timed, TrialResult
+from tandem.measure.results.load import StreamResult
+from tandem.measure.results.record import CODE_NAMES, REPLY, Outcome, Record, merge
+from tandem.measure.results.value import Distribution, Value
+from tandem.measure.scenario import ClosedLoop, Scenario
+from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, Mode
+from tandem.measure.studies.study import Figure, pooled_quantile, ratio_of_sums
 
 # What a load draws from: the classes and seeds of each are its own.
 _SEQUENTIAL, _PARALLEL, _UNCOUNTED, _THIRD_PARTY = range(1, 5)
@@ -110,3 +116,125 @@ def whole_texts(record: Record) -> Record:
         texts[int(row["workload"]), CODE_NAMES[INTERNAL], text] += 1
     requests["outcome"][is_short], requests["code"][is_short] = Outcome.ERROR, INTERNAL
     return record._replace(requests=requests, error_texts=texts)
+
+
+_METRICS: tuple[Metric, ...] = get_args(Metric)
+
+
+class Series:
+    """`trials` have at least one image each, and come with the numbers of their rounds, in that order."""
+
+    def __init__(self, trials: Sequence[tuple[int, Trial]]) -> None:
+        self.numbers = [number for number, _ in trials]
+        self.trials = [trial for _, trial in trials]
+        rows = [trial.record.requests for trial in self.trials]
+        self._rows = [requests[requests["outcome"] == Outcome.OK] for requests in rows]
+        self.num_images = [len(good) for good in self._rows]
+
+    def within(self, numbers: set[int]) -> "Series":
+        """Return the trials of these rounds."""
+        pairs = zip(self.numbers, self.trials, strict=True)
+        return Series([(number, trial) for number, trial in pairs if number in numbers])
+
+    def quantile(self, end: str, q: float) -> Figure | None:
+        """Return a quantile of how long images took until `end`, a column of the record; None if too few were drawn."""
+        return pooled_quantile([rows[end] - rows["intended"] for rows in self._rows], q)
+
+    def figure(self, metric: Metric) -> Figure | None:
+        """Return the figure that tandem.measure.results.comparison calls so; None if it can't be told."""
+        if metric == "images_per_second":
+            return ratio_of_sums(self.num_images, [trial.spent.seconds for trial in self.trials])
+        if metric == "cpu_seconds_per_image":
+            return self.per_image("gateway_cpu_seconds", "backend_cpu_seconds")
+        end = "ended" if metric.startswith("latency") else "first_output"
+        return self.quantile(end, 0.99 if "p99" in metric else 0.5)
+
+    def per_image(self, *names: str) -> Figure | None:
+        """Return what was spent an image, of these fields of trials.Spent together; None: not known."""
+        rounds = [[getattr(trial.spent, name) for name in names] for trial in self.trials]
+        if any(value is None for values in rounds for value in values):
+            return None
+        return ratio_of_sums([sum(values) for values in rounds], self.num_images)
+
+
+def contrasts_of(names: tuple[str, str], series: Sequence[Series], confidence: float) -> Iterator[Contrast]:
+    """Yield what two modes of one concurrency say in the rounds that both were in."""
+    both = set(series[0].numbers) & set(series[1].numbers)
+    if not both:
+        return
+    samples = [one.within(both) for one in series]
+    for metric in _METRICS:
+        first, second = (sample.figure(metric) for sample in samples)
+        if first is not None and second is not None:
+            yield Contrast(
+                first=names[0],
+                second=names[1],
+                concurrency=series[0].trials[0].concurrency,
+                metric=metric,
+                first_value=first.total,
+                second_value=second.total,
+                difference=first.minus(second, confidence),
+                ratio=first.over(second, confidence),
+            )
+
+
+def point(mode: Mode, series: Series, confidence: float) -> Point:
+    """Return the point of a curve."""
+    record = merge([trial.record for trial in series.trials])
+    concurrency = series.trials[0].concurrency
+    result = stream_result(mode, record, concurrency)
+
+    def value(figure: Figure | None) -> Value | None:
+        return None if figure is None else figure.value(confidence)
+
+    def timed(end: str, distribution: Distribution) -> Timed:
+        p50, p99 = (value(series.quantile(end, q)) for q in (0.5, 0.99))
+        return Timed(distribution=distribution, p50=p50, p99=p99)
+
+    return Point.model_validate(
+        {
+            "concurrency": concurrency,
+            "num_images": sum(series.num_images),
+            "num_errors": len(record.requests) - sum(series.num_images),
+            "images_per_second": value(series.figure("images_per_second")),
+            "latency": timed("ended", result.latency),
+            "first_output": timed("first_output", result.first_output),
+            "phases": result.phases,
+            "batch_size": result.batch_size,
+            "cpu_seconds_per_image": {
+                **{name: value(series.per_image(f"{name}_cpu_seconds")) for name in ("gateway", "backend", "client")},
+                "servers": value(series.figure("cpu_seconds_per_image")),
+            },
+            "client_cpu_share": sum(trial.spent.client_cpu_seconds for trial in series.trials)
+            / sum(trial.spent.seconds for trial in series.trials),
+            "trials": tuple(
+                TrialResult(round=number, num_images=count, **vars(trial.spent))
+                for number, trial, count in zip(series.numbers, series.trials, series.num_images, strict=True)
+            ),
+        }
+    )
+
+
+def stream_result(mode: Mode, record: Record, concurrency: int = 1) -> StreamResult:
+    """Return what the load generator makes of a record; its rates are of no use here, as times of trials overlap."""
+    scenario = Scenario(workloads=(mode.workload,), load=ClosedLoop(concurrency=concurrency), num_requests=1)
+    return stream_results(scenario, record, np.inf)[0]
+
+
+def capacity_of(curve: Sequence[Point], slo_seconds: float) -> Capacity:
+    """Return the highest rate at which p99 stays within the objective, as closed loops, by concurrency, tell it."""
+    good = [point for point in curve if _meets(point, slo_seconds)]
+    best = max(good, key=lambda point: point.images_per_second.value, default=None)
+    return Capacity(
+        slo_seconds=slo_seconds,
+        images_per_second=best.images_per_second.value if best else None,
+        concurrency=best.concurrency if best else None,
+        is_lower_bound=len(curve) > 0 and curve[-1] in good,
+    )
+
+
+def _meets(point: Point, slo_seconds: float) -> bool:
+    """Whether p99 is within the objective; of too few requests for a p99, whether all are."""
+    seconds = point.latency.distribution.seconds
+    worst = seconds.p99 if seconds.p99 is not None else seconds.max
+    return not point.num_errors and worst is not None and worst <= slo_seconds

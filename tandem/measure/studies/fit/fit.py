@@ -30,8 +30,7 @@ from tandem.measure.results.load import Document
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, OpenLoop, Paradigm, Workload
 from tandem.measure.statistics.bracket import next_rate
 from tandem.measure.studies.fit.capacity import capacity, carried, trial, trial_seconds, tried
-from tandem.measure.studies.fit.observations import Observations, join, observe
-from tandem.measure.studies.fit.service import Fit, break_even, fit_service
+from tandem.measure.studies.fit.service import Fit, Observations, break_even, fit_service, join, observe
 from tandem.measure.studies.study import (
     CARRIED_SHARE,
     LOWEST_RATE,

@@ -15,13 +15,19 @@ from tandem.client.errors import TandemRpcError
 from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.generator.run import RunResult
-from tandem.measure.results.growth import Growth, Server, Settings, Text
+from tandem.measure.results.growth import TEXTS, Growth, Server, Settings, Text
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.statistics.knee import fit_line, fit_step
-from tandem.measure.studies.growth.points import concurrency_points, context_points, draft_points
-from tandem.measure.studies.growth.streams import Together, together
-from tandem.measure.studies.growth.texts import TEXTS, Case, prompt
+from tandem.measure.studies.growth.streams import (
+    Case,
+    Together,
+    concurrency_points,
+    context_points,
+    draft_points,
+    prompt,
+    together,
+)
 from tandem.measure.studies.study import Study, senders
 from tandem.shared.errors import ExpectedError
 

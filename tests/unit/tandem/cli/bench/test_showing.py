@@ -5,8 +5,7 @@ import io
 import numpy as np
 from rich.console import Console
 
-from tandem.cli.bench.progress import show_progress
-from tandem.cli.bench.showing import show_run, tell_run_problems
+from tandem.cli.bench.showing import show_progress, show_run, tell_run_problems
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.workers import Progress
 from tandem.measure.results.record import Outcome

@@ -14,7 +14,7 @@ from tandem.cli.terminal import Terminal
 from tandem.measure.quality import reference
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
-from tandem.measure.studies.comparison import steps, subjects
+from tandem.measure.studies.comparison import modes, steps
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.report.conftest import a_comparison, results  # noqa: F401  a fixture
 from tests.unit.tandem.measure.studies.colocation.imagined import document as colocation
@@ -60,7 +60,7 @@ def test_without_a_model_that_takes_steps_there_is_no_curve(monkeypatch, termina
     async def served(*_):
         return (model("sequential", "ar"),)
 
-    monkeypatch.setattr(subjects, "served_models", served)
+    monkeypatch.setattr(modes, "served_models", served)
     assert tradeoff.step_subjects("127.0.0.1:1", "", "", "", terminal) is None
     assert "takes steps" in terminal.err.file.getvalue()
     with pytest.raises(ExpectedError, match="no sequential model that is served takes steps"):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, ModeResult
-from tandem.measure.results.distributions import Phase, Phases
+from tandem.measure.results.value import Phase, Phases
 from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import findings, made, trial
 from tests.unit.tandem.measure.studies.fit.simulated import MACHINE, fit, usual

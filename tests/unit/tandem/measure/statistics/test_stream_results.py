@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tandem.measure.results.distributions import PHASES
 from tandem.measure.results.record import Outcome, Record, merge
+from tandem.measure.results.value import PHASES
 from tandem.measure.statistics.quantiles import histogram
 from tandem.measure.statistics.stream_results import stream_results, window_seconds
 from tandem.shared.metrics import SECONDS_BUCKETS

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tandem.measure.report.charts.chart import Row, Series, Stack, log_ticks
-from tandem.measure.report.charts.times import _cdf, first_output_chart
+from tandem.measure.report.charts.load import _cdf, first_output_chart
 from tandem.measure.report.prose import tables
-from tandem.measure.results.distributions import Histogram
+from tandem.measure.results.value import Histogram
 from tests.unit.tandem.measure.report.conftest import a_comparison
 
 STACK = Stack("phases", "t", [Row("a", "sequential", {"decode": 0.06, "queue": 0.01, "outside": 0.03})])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tandem.measure.report.charts.chart import Chart, Row, Series, Stack
 from tandem.measure.report.charts.drawing import _COLOURS, _PARTS, draw_svg, save_pngs
-from tandem.measure.results.distributions import PHASES
+from tandem.measure.results.value import PHASES
 
 HOSTILE = "<script>alert(1)</script> $x$"
 SERIES = Series(HOSTILE, "parallel", "line", [1.0, 20.0, 300.0], [5.0, 6.0, 7.0], [4.0, None, 6.5], [6.0, None, 8.0])

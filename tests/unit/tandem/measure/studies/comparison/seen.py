@@ -10,7 +10,7 @@ from tandem.measure.results.comparison import ALONE, Comparison, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome, Record, Use
 from tandem.measure.studies.comparison.callers import CallersStudy
-from tandem.measure.studies.comparison.document import comparison
+from tandem.measure.studies.comparison.compare import comparison
 from tandem.measure.studies.comparison.modes import Mode, Pair
 from tandem.measure.studies.comparison.trials import Spent, Trial
 from tests.unit.tandem.measure.records import NOT_REPORTED, Ended, Recorder

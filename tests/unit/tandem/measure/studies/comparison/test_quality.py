@@ -12,12 +12,10 @@ from tandem.measure.quality import protocol
 from tandem.measure.quality.drawing import Sampling
 from tandem.measure.results.quality import Quality
 from tandem.measure.studies.comparison import quality as quality_module
-from tandem.measure.studies.comparison.album import Album
-from tandem.measure.studies.comparison.callers import NOT_ASKED
+from tandem.measure.studies.comparison.callers import NOT_ASKED, Album
 from tandem.measure.studies.comparison.compare import judge
-from tandem.measure.studies.comparison.modes import Pair
+from tandem.measure.studies.comparison.modes import Pair, Request
 from tandem.measure.studies.comparison.quality import Assessor, assessor
-from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.study import ignore
 from tandem.shared.errors import InvalidArgument, NotFound
 from tandem.shared.models import ModelRepository

@@ -7,8 +7,8 @@ import pytest
 
 from tandem.measure.results.files import read_as, write_document
 from tandem.measure.results.steps import Settings, Steps
+from tandem.measure.studies.comparison.modes import Subjects
 from tandem.measure.studies.comparison.steps import predict_bits, steps_document
-from tandem.measure.studies.comparison.subjects import Subjects
 from tests.unit.tandem.measure.studies.comparison.seen import settings
 from tests.unit.tandem.measure.studies.steps.imagined import (
     PAIR,

@@ -15,7 +15,7 @@ from tandem.measure.generator.workers import Share
 from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import Workload
-from tandem.measure.studies.comparison.document import mode_result, problems_of
+from tandem.measure.studies.comparison.compare import mode_result, problems_of
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.trials import Trial, steady, trial_of
 from tests.unit.tandem.measure.records import Ended, record, row

@@ -22,7 +22,7 @@ from tandem.measure.results.record import REPORTED, Outcome, Record, Use
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Scenario, Workload
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.fit.fit import FitStudy
-from tandem.measure.studies.fit.observations import in_flight
+from tandem.measure.studies.fit.service import in_flight
 from tandem.measure.studies.study import ignore
 from tests.unit.tandem.measure.records import Ended, Recorder
 from tests.unit.tandem.measure.studies.fit.queueing import simulate

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tandem.measure.results.growth import Growth, Server, Settings
+from tandem.measure.results.growth import TEXTS, Growth, Server, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.studies.growth.growth import GrowthStudy, growth_document
 from tandem.measure.studies.growth.streams import Together
-from tandem.measure.studies.growth.texts import TEXTS
 from tests.unit.tandem.measure.records import record, row
 
 SERVERS = (Server(label="sequential", address="127.0.0.1:1"), Server(label="drafts", address="127.0.0.1:2"))

@@ -5,7 +5,7 @@ import pytest
 from tandem.measure.results.files import read_as, write_document
 from tandem.measure.results.growth import Growth, Settings
 from tandem.measure.setting_errors import validate
-from tandem.measure.studies.growth.texts import prompt
+from tandem.measure.studies.growth.streams import prompt
 from tests.unit.tandem.measure.studies.growth.imagined import (
     OWN_SECONDS,
     SHARED_SECONDS,

@@ -10,9 +10,8 @@ import numpy as np
 from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps
 from tandem.measure.studies.comparison.callers import CallersStudy
-from tandem.measure.studies.comparison.modes import Mode, Pair
+from tandem.measure.studies.comparison.modes import Mode, Pair, Subjects
 from tandem.measure.studies.comparison.steps import steps_document
-from tandem.measure.studies.comparison.subjects import Subjects
 from tandem.measure.studies.comparison.trials import Spent, Trial
 from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import findings as seen

@@ -1,13 +1,48 @@
-"""What is measured beside the pair, in the same rounds: without images of its own; and what is refused."""
+"""What was served and kept, and what stands beside the pair in the same rounds."""
 
+import base64
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 
-from tandem.measure.studies.comparison import beside
-from tandem.measure.studies.comparison.beside import pair_beside
+from tandem.measure.studies.comparison import callers
+from tandem.measure.studies.comparison.callers import Album, pair_beside
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.trials import Trial
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.studies.comparison.seen import METER, PAIR, findings, made, model, trial
+
+
+def image(value: int) -> np.ndarray:
+    return np.full((4, 4, 1), value, np.uint8)
+
+
+def filled(most_per_class: int = 10) -> Album:
+    album = Album(3, most_per_class)
+    for number in range(7):
+        album.add(number % 3, image(10 * (number % 3) + number))
+    return album
+
+
+def test_the_first_of_each_class_are_kept_in_the_order_of_the_classes() -> None:
+    images, labels = filled().balance(2)
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert images[:, 0, 0, 0].tolist() == [0, 3, 11, 14, 22, 25]
+
+
+def test_all_are_counted_and_some_are_kept() -> None:
+    album = filled(most_per_class=1)
+    assert (len(album), album.num_balanced, album.num_per_class) == (7, 6, 1)
+    assert (len(filled()), filled().num_per_class) == (7, 2)
+
+
+def test_samples_are_a_row_a_class() -> None:
+    with Image.open(io.BytesIO(base64.b64decode(filled().samples_png(5)))) as picture:
+        assert picture.size == (2 * 4 + 1, 3 * 4 + 2)
+        assert [picture.getpixel(place) for place in ((0, 0), (5, 0), (0, 5), (5, 10))] == [0, 3, 11, 25]
+    assert Album(3, 5).samples_png(5) == ""
 
 
 class Source:
@@ -20,7 +55,7 @@ def serve(monkeypatch: pytest.MonkeyPatch):
         async def find_pair(*_: object) -> Pair:
             return Pair(model("sequential", "ar", dtype=first), model("parallel", "gan", dtype=second), ())
 
-        monkeypatch.setattr(beside, "find_pair", find_pair)
+        monkeypatch.setattr(callers, "find_pair", find_pair)
 
     return serve
 

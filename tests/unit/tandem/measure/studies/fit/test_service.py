@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tandem.measure.studies.fit.observations import in_flight, join, observe
+from tandem.measure.studies.fit.service import in_flight, join, observe
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.fit.simulated import told_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tandem.measure.report.charts.chart import Chart
-from tandem.measure.report.charts.quality import quality_chart
+from tandem.measure.report.charts.studies import quality_chart
 from tandem.measure.results.steps import Steps, StepsPoint
 from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document, judged
 

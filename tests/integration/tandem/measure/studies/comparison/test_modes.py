@@ -10,8 +10,8 @@ import pytest
 from tandem.measure.quality.reference import Reference, Split
 from tandem.measure.results.files import read_as
 from tandem.measure.results.steps import Steps
+from tandem.measure.studies.comparison.modes import Subjects, find_subjects
 from tandem.measure.studies.comparison.steps import score
-from tandem.measure.studies.comparison.subjects import Subjects, find_subjects
 from tandem.measure.studies.study import ignore
 from tandem.shared.errors import InvalidArgument
 from tests.integration.tandem.cli.commands import run
@@ -24,9 +24,9 @@ import asyncio, sys
 from pathlib import Path
 from tandem.measure.results.comparison import Settings
 from tandem.measure.results.files import write_document
-from tandem.measure.studies.comparison.request import Request
+from tandem.measure.studies.comparison.modes import Request
 from tandem.measure.studies.comparison.steps import measure_steps
-from tandem.measure.studies.comparison.subjects import find_subjects
+from tandem.measure.studies.comparison.modes import find_subjects
 address, load, file = sys.argv[1:]
 subjects = asyncio.run(find_subjects(address, "", ""))
 request = Request(address=address, settings=Settings.model_validate_json(load))
