@@ -27,6 +27,7 @@ class CallerCounts:
         self.whole = whole
         self.of_caller: Counter[str] = Counter()  # no entry for 0
         self._of_connection: dict[str, Counter[str]] = {}  # of each caller in `of_caller`; no entry for 0
+        self.total = 0
 
     def add(self, caller: str, count: int) -> None:
         """Note that the caller holds so many more, or fewer if it is negative."""
@@ -35,6 +36,7 @@ class CallerCounts:
             connections = self._of_connection[caller] = Counter()
         connections[own] += count
         self.of_caller[caller] += count
+        self.total += count
         if not connections[own]:
             del connections[own]
         if not self.of_caller[caller]:
@@ -43,6 +45,10 @@ class CallerCounts:
     def of_connections(self, caller: str) -> Counter[str]:
         """Return what each of a caller's connections holds."""
         return self._of_connection.get(caller) or Counter()
+
+    def has_room(self, count: int) -> bool:
+        """Return whether so many more are within the whole."""
+        return self.total + count <= self.whole
 
     def capacity_left(self, caller: str) -> int:
         """Return how many more the caller may hold, by this connection; it may be below 0."""

@@ -12,34 +12,14 @@ who holds less of the queue than the part's own does, nor a connection of its ow
 
 import asyncio
 import math
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from runtime.deadlines import Deadline
 from runtime.rpc.metadata import NOBODY, connection_of
-from tandem.shared.errors import WaitTooLong
-
-
-class Queue(Protocol):
-    """What a line knows of its queue; an entry is a sample of a batch, or a sequence."""
-
-    @property
-    def is_empty(self) -> bool: ...
-
-    def has_room(self, count: int) -> bool:
-        """Return whether `count` more entries fit the queue."""
-
-    def has_room_of_caller(self, caller: str, count: int) -> bool:
-        """Return whether `count` more entries are within the share of the queue that one caller may hold."""
-
-    def num_of_caller(self, caller: str) -> int:
-        """Return how many entries of the caller are in the queue."""
-
-    def num_of_connections(self, caller: str) -> Counter[str]:
-        """Return how many entries of each of the caller's connections are in the queue."""
+from services.common.fair_queue import CallerCounts
+from tandem.shared.errors import ResourceExhausted, WaitTooLong
 
 
 @dataclass(eq=False, slots=True)
@@ -50,10 +30,10 @@ class _Waiting:
 
 
 class WaitingLine:
-    """The line of one queue. Tell it by `look` that there may be more room."""
+    """The line of one queue, of which `counts` tells what is in it. Tell it by `look` that there may be more room."""
 
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+    def __init__(self, counts: CallerCounts) -> None:
+        self._counts = counts
         self._line: list[_Waiting] = []
         self._changed = asyncio.Event()
         self._is_closed = False
@@ -63,7 +43,7 @@ class WaitingLine:
 
         Requests without a known caller may come from many callers, so no share limits them.
         """
-        return self._queue.has_room(count) and self._has_room_of_caller(caller, count)
+        return self._counts.has_room(count) and self._has_room_of_caller(caller, count)
 
     @property
     def is_empty(self) -> bool:
@@ -74,6 +54,23 @@ class WaitingLine:
         """Return how many entries of new requests may join before the first waiting part; infinite without one."""
         first = self._first(caller)
         return math.inf if first is None else first.count - first.num_passed
+
+    def capacity_left(self, caller: str) -> float:
+        """Return how many entries of new requests of the caller have room, and their turn."""
+        free = min(self._counts.whole - self._counts.total, self.places(caller))
+        return free if caller == NOBODY else min(free, self._counts.capacity_left(caller))
+
+    def check(self, what: str, caller: str, count: int, is_begun: bool, retry_seconds: Callable[[], float]) -> None:
+        """Raises ResourceExhausted, about the queue `what`, if the entries have no room.
+
+        Or if it is the turn of a part that waits, unless they are the rest of a request that `is_begun`.
+        """
+        has_room = self.has_room(caller, count)
+        if has_room and (is_begun or count <= self.places(caller)):
+            return
+        if has_room or not self._counts.has_room(count):
+            raise ResourceExhausted(what, self._counts.whole, retry_seconds())
+        raise ResourceExhausted(f"a caller's part of {what}", self._counts.share, retry_seconds())
 
     def passed(self, caller: str, count: int) -> None:
         """Note that a new request joined the queue."""
@@ -116,17 +113,17 @@ class WaitingLine:
 
     def _delays(self, one: _Waiting, other: str) -> bool:
         if one.caller != other:
-            holds_less = self._queue.num_of_caller(other) < self._queue.num_of_caller(one.caller)
+            holds_less = self._counts.of_caller[other] < self._counts.of_caller[one.caller]
             return self._has_room_of_caller(one.caller, one.count) and not holds_less
         own, its = connection_of(other), connection_of(one.caller)
-        held = self._queue.num_of_connections(other)
+        held = self._counts.of_connections(other)
         return own == its or held[own] >= held[its]
 
     def _has_room_of_caller(self, caller: str, count: int) -> bool:
-        return caller == NOBODY or self._queue.has_room_of_caller(caller, count)
+        return caller == NOBODY or count <= self._counts.capacity_left(caller)
 
     def _fits(self, one: _Waiting) -> bool:
-        return self._queue.is_empty or self.has_room(one.caller, one.count)
+        return not self._counts.total or self.has_room(one.caller, one.count)
 
 
 MIN_RETRY_SECONDS = 0.01

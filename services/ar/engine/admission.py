@@ -4,17 +4,17 @@ Owned by the event loop. Knows nothing of the scheduler but that callers share t
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
 from runtime.deadlines import Deadline
-from runtime.rpc.metadata import NOBODY, connection_of
+from runtime.rpc.metadata import connection_of
 from services.common.fair_queue import CallerCounts
 from services.common.waiting_line import WaitingLine, check_wait
 from tandem.shared.errors import ResourceExhausted
 
 RETRY_AFTER_SECONDS = 1.0
+_QUEUE = "the engine's queue"
 _WEIGHT = 0.1  # of the last sequence in the mean
 _SPARE = 1.25  # as much longer than expected may a sequence wait and run, and still end by its deadline
 
@@ -39,33 +39,9 @@ class Admission:
 
     def __init__(self, limits: AdmissionLimits) -> None:
         self.limits = limits
-        self._counts = CallerCounts(limits.max_open_of_caller, limits.max_open)  # of open sequences
-        self._open = self._counts.of_caller
+        self.counts = CallerCounts(limits.max_open_of_caller, limits.max_open)  # of open sequences
         self._running_seconds = 0.0  # of a sequence, on average; 0 until one has ended
-        self.line = WaitingLine(self)
-
-    @property
-    def num_open(self) -> int:
-        return self._open.total()
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._open
-
-    def has_room(self, count: int) -> bool:
-        return self.num_open + count <= self.limits.max_open
-
-    def has_room_of_caller(self, caller: str, count: int) -> bool:
-        """Return whether `count` more sequences are within the part of the queue that one caller may hold."""
-        return count <= self._counts.capacity_left(caller)
-
-    def num_of_caller(self, caller: str) -> int:
-        """Return how many sequences of the caller are open."""
-        return self._open[caller]
-
-    def num_of_connections(self, caller: str) -> Counter[str]:
-        """Return how many sequences of each of the caller's connections are open."""
-        return self._counts.of_connections(caller)
+        self.line = WaitingLine(self.counts)
 
     def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
         """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.
@@ -78,7 +54,7 @@ class Admission:
         """
         remaining = math.inf if deadline is None else deadline.remaining_seconds()
         try:
-            self._check_room(caller, count, is_begun=deadline is None)
+            self.line.check(_QUEUE, caller, count, deadline is None, lambda: RETRY_AFTER_SECONDS)
             if deadline is not None:
                 self._check_wait(caller, count, deadline)
         except ResourceExhausted as error:
@@ -90,30 +66,20 @@ class Admission:
 
         While other callers have sequences, theirs run between.
         """
-        free = min(self.limits.max_open - self.num_open, self.line.places(caller))
-        if caller != NOBODY:
-            free = min(free, self._counts.capacity_left(caller))
+        free = self.line.capacity_left(caller)
         wait = self.wait_seconds(caller)
         if wait:
             left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._running_seconds) - wait
-            each = self._running_seconds / self.limits.max_running * len(self._open)
+            each = self._running_seconds / self.limits.max_running * len(self.counts.of_caller)
             free = min(free, int(left / each)) if left < math.inf else free
         return max(0, int(free))
-
-    def _check_room(self, caller: str, count: int, is_begun: bool) -> None:
-        what, limits = "the engine's queue", self.limits
-        has_room = self.line.has_room(caller, count)
-        if self.has_room(count) and not has_room:
-            raise ResourceExhausted(f"a caller's part of {what}", limits.max_open_of_caller, RETRY_AFTER_SECONDS)
-        if not (has_room and (is_begun or count <= self.line.places(caller))):
-            raise ResourceExhausted(what, limits.max_open, RETRY_AFTER_SECONDS)
 
     def _check_wait(self, caller: str, count: int, deadline: Deadline) -> None:
         wait = self.wait_seconds(caller, count)
         # With an empty queue there is no reason to refuse a short deadline: the request may be short, too.
         spare = (_SPARE - 1) * wait + _SPARE * self._running_seconds
         end_by = Deadline(deadline.instant - spare) if wait else deadline
-        check_wait("the engine's queue", wait, self.limits.max_wait_seconds, end_by)
+        check_wait(_QUEUE, wait, self.limits.max_wait_seconds, end_by)
 
     def latest_start(self, caller: str, count: int, deadline: Deadline) -> float:
         """Return when `count` more sequences of the caller must run at the latest, by how long others have run.
@@ -124,11 +90,11 @@ class Admission:
 
     def wait_seconds(self, caller: str, count: int = 1) -> float:
         """Return how long the last of `count` further sequences of the caller would wait before it runs."""
-        of_connection = self._counts.of_connections(caller)
+        of_connection = self.counts.of_connections(caller)
         own_connection = connection_of(caller)
         mine = of_connection[own_connection]
         own = mine + sum(min(open_, mine + count) for each, open_ in of_connection.items() if each != own_connection)
-        others = sum(min(open_, own + count) for name, open_ in self._open.items() if name != caller)
+        others = sum(min(open_, own + count) for name, open_ in self.counts.of_caller.items() if name != caller)
         num_without_place = own + others + count - self.limits.max_running
         return max(0, num_without_place) * self._running_seconds / self.limits.max_running
 
@@ -136,11 +102,11 @@ class Admission:
         """Note that sequences of the caller joined the queue; with `is_begun` they are the rest of a request."""
         if not is_begun:
             self.line.passed(caller, count)
-        self._counts.add(caller, count)
+        self.counts.add(caller, count)
 
     def ended(self, caller: str, running_seconds: float | None) -> None:
         """Note that a sequence has ended, after it had run so long; None if it never did."""
-        self._counts.add(caller, -1)
+        self.counts.add(caller, -1)
         self.line.look()
         if running_seconds is not None:
             weight = _WEIGHT if self._running_seconds else 1.0

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Generic
 
 from runtime.deadlines import Deadline
-from runtime.rpc.metadata import NOBODY
 from services.common.batching.pass_times import PassTimes
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Payload, Result
@@ -107,13 +106,10 @@ class BatchAdmission(Generic[Payload, Result]):
         queue = self._queue
         if self._line.is_empty and queue.num_samples + num_samples <= queue.max_samples_of_caller:
             return  # whoever calls has that much
-        has_turn = is_begun or num_samples <= self._line.places(caller)
-        if has_turn and self._line.has_room(caller, num_samples):
-            return
-        delay = max(MIN_RETRY_SECONDS, round(self._work_seconds(queue.num_samples), 3))
-        if not queue.has_room(num_samples) or self._line.has_room(caller, num_samples):
-            raise ResourceExhausted(self._what, queue.max_samples, delay)
-        raise ResourceExhausted(f"a caller's part of {self._what}", queue.max_samples_of_caller, delay)
+        self._line.check(self._what, caller, num_samples, is_begun, self._retry_seconds)
+
+    def _retry_seconds(self) -> float:
+        return max(MIN_RETRY_SECONDS, round(self._work_seconds(self._queue.num_samples), 3))
 
     def check_wait(self, caller: str, num_samples: int, deadline: Deadline) -> None:
         """Raises WaitTooLong if the samples would begin too late, or too late to be done by the deadline.
@@ -143,13 +139,10 @@ class BatchAdmission(Generic[Payload, Result]):
 
         Each is to be done in so many seconds. While other callers have work, theirs is done between.
         """
-        queue = self._queue
-        free = min(queue.max_samples - queue.num_samples, self._line.places(caller))
-        if caller != NOBODY:
-            free = min(free, queue.room_of_caller(caller))
+        free = self._line.capacity_left(caller)
         if len(self._in_hand) >= self._num_instances:
             free = min(free, self._samples_in_time(caller, seconds))
-        return max(0, int(free / queue.mean_samples(caller)))
+        return max(0, int(free / self._queue.mean_samples(caller)))
 
     def _samples_in_time(self, caller: str, seconds: float) -> int:
         """Return how many more samples of the caller would be done in time, by the wait of the next."""

@@ -62,7 +62,7 @@ class Batcher(Generic[Payload, Result]):
         self._observer = observer
         self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
         self._num_spare = num_spare
-        self._line = WaitingLine(self._queue)
+        self._line = WaitingLine(self._queue.counts)
         self._admission = BatchAdmission(name, limits, self._queue, self._line, len(runs) - num_spare)
         self._delay = BatchDelay(limits, len(runs) - num_spare, self._admission.single_seconds)
         self._open: set[BatchRequest[Payload, Result]] = set()

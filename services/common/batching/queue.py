@@ -36,34 +36,14 @@ class BatchQueue(Generic[Payload, Result]):
     def __init__(self, max_samples: int, max_samples_of_caller: int | None = None) -> None:
         self.max_samples = max_samples
         self.max_samples_of_caller = max_samples if max_samples_of_caller is None else max_samples_of_caller
-        self.num_samples = 0
-        self._counts = CallerCounts(self.max_samples_of_caller, max_samples)  # of samples that wait
-        self._num_of_caller = self._counts.of_caller
+        self.counts = CallerCounts(self.max_samples_of_caller, max_samples)  # of samples that wait
+        self._num_of_caller = self.counts.of_caller
         self._requests: FairQueue[BatchRequest[Payload, Result]] = FairQueue()
         self._alone: deque[Slice[Payload, Result]] = deque()
 
     @property
-    def is_empty(self) -> bool:
-        return not self.num_samples
-
-    def has_room(self, count: int) -> bool:
-        return self.num_samples + count <= self.max_samples
-
-    def has_room_of_caller(self, caller: str, count: int) -> bool:
-        """Return whether `count` more samples are within the part of the queue that one caller may hold."""
-        return count <= self.room_of_caller(caller)
-
-    def num_of_caller(self, caller: str) -> int:
-        """Return how many samples of the caller wait."""
-        return self._num_of_caller[caller]
-
-    def num_of_connections(self, caller: str) -> Counter[str]:
-        """Return how many samples of each of the caller's connections wait."""
-        return self._counts.of_connections(caller)
-
-    def room_of_caller(self, caller: str) -> int:
-        """Return how many more samples are within that part; it may be below 0."""
-        return self._counts.capacity_left(caller)
+    def num_samples(self) -> int:
+        return self.counts.total
 
     def samples_ahead(self, caller: str, max_batch_size: int, num_turns_more: int = 1) -> float:
         """Return about how many of the samples here are taken before a request that the caller adds now is.
@@ -72,7 +52,7 @@ class BatchQueue(Generic[Payload, Result]):
         `num_turns_more` times for the newcomer, once until it begins, and once a batch that it fills until it ends.
         """
         connection = connection_of(caller)
-        own_samples = self._counts.of_connections(caller)
+        own_samples = self.counts.of_connections(caller)
         turns = _turns(own_samples, self._requests.of_connections(caller), max_batch_size)
         own_turns = turns.pop(connection, 0) + num_turns_more
         own = own_samples[connection] + _before(own_samples, turns, own_turns)
@@ -103,7 +83,7 @@ class BatchQueue(Generic[Payload, Result]):
 
     def add(self, request: BatchRequest[Payload, Result]) -> None:
         self._requests.add(request)
-        self._count(request.caller, request.num_waiting)
+        self.counts.add(request.caller, request.num_waiting)
 
     def add_alone(self, slices: Iterable[Slice[Payload, Result]]) -> None:
         """Let slices of a batch that failed make up the next batches, one each."""
@@ -114,11 +94,7 @@ class BatchQueue(Generic[Payload, Result]):
         if self._alone:
             self._alone = deque(one for one in self._alone if one.request is not request)
         if request.num_waiting and self._requests.remove(request):
-            self._count(request.caller, -request.num_waiting)
-
-    def _count(self, caller: str, num_samples: int) -> None:
-        self.num_samples += num_samples
-        self._counts.add(caller, num_samples)
+            self.counts.add(request.caller, -request.num_waiting)
 
     def take(
         self, max_samples: int, now: float, pass_seconds: float = 0.0, full_samples: int | None = None
@@ -144,7 +120,7 @@ class BatchQueue(Generic[Payload, Result]):
             taken.slices.append(request.take(room, now))
             num_taken = taken.slices[-1].num_samples
             room -= num_taken
-            self._count(request.caller, -num_taken)
+            self.counts.add(request.caller, -num_taken)
             self._requests.take(request)
             if request.num_waiting:
                 self._requests.add(request)

@@ -40,7 +40,7 @@ async def looked(line: WaitingLine) -> None:
 
 async def test_newcomers_get_as_many_places_as_the_first_asks_for_and_then_none():
     queue = BatchQueue(10)
-    line = WaitingLine(queue)
+    line = WaitingLine(queue.counts)
     add(queue, "a", 8)
     assert line.places("b") == math.inf
     first = await waiting(line, queue, "stream", 3)
@@ -63,7 +63,7 @@ async def test_newcomers_get_as_many_places_as_the_first_asks_for_and_then_none(
 
 async def test_those_who_wait_come_first_come_first_served():
     queue = BatchQueue(10)
-    line = WaitingLine(queue)
+    line = WaitingLine(queue.counts)
     add(queue, "a", 10)
     large, small = await waiting(line, queue, "c", 6), await waiting(line, queue, "b", 1)
     queue.take(5, now=1.0)
@@ -78,7 +78,7 @@ async def test_those_who_wait_come_first_come_first_served():
 
 async def test_who_waits_for_its_caller_s_part_holds_up_that_caller_alone():
     queue = BatchQueue(10, max_samples_of_caller=6)
-    line = WaitingLine(queue)
+    line = WaitingLine(queue.counts)
     add(queue, "hog", 6)
     add(queue, "a", 1)
     own = await waiting(line, queue, "hog", 2)
@@ -93,7 +93,7 @@ async def test_who_waits_for_its_caller_s_part_holds_up_that_caller_alone():
 
 async def test_who_has_gone_holds_up_nobody():
     queue = BatchQueue(4)
-    line = WaitingLine(queue)
+    line = WaitingLine(queue.counts)
     add(queue, "a", 3)
     gone, left = await waiting(line, queue, "b", 2), await waiting(line, queue, "c", 1)
     line.passed("a", 2)
@@ -106,7 +106,7 @@ async def test_who_has_gone_holds_up_nobody():
 
 async def test_nobody_waits_for_a_queue_that_is_closed():
     queue = BatchQueue(4)
-    line = WaitingLine(queue)
+    line = WaitingLine(queue.counts)
     add(queue, "a", 4)
     tasks = [await waiting(line, queue, "b", 2) for _ in range(3)]
     line.close()
@@ -161,7 +161,7 @@ async def test_a_newcomer_is_refused_and_told_that_no_more_are_taken_while_other
 
 async def test_unknown_callers_are_not_told_of_a_share_that_they_do_not_have():
     queue = BatchQueue(10, max_samples_of_caller=6)
-    line = WaitingLine(queue)
+    line = WaitingLine(queue.counts)
     admission = BatchAdmission("doubler", BatchLimits(4, 10, max_queued_of_caller=6), queue, line, 1)
     add(queue, NOBODY, 8)
     part = await waiting(line, queue, NOBODY, 3)

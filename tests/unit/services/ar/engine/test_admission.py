@@ -87,7 +87,7 @@ def test_the_mean_follows_what_ends():
     found.opened("b")
     found.ended("b", None)
     assert found.wait_seconds("a") == pytest.approx(5.0 / 4, rel=0.01)
-    assert found.num_open == 4
+    assert found.counts.total == 4
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,7 @@ def test_a_new_connection_of_a_caller_has_room_beyond_its_share_and_waits_for_it
     found.ended(Owner("a", "a:1"), 2.0)
     for _ in range(12):
         found.opened(Owner("a", "a:1"))
-    assert not found.has_room_of_caller(Owner("a", "a:1"), 1)
-    assert found.has_room_of_caller(Owner("a", "a:2"), 4)
-    assert not found.has_room_of_caller(Owner("a", "a:2"), 5)
+    assert [found.counts.capacity_left(Owner("a", connection)) for connection in ("a:1", "a:2")] == [0, 4]
     assert found.wait_seconds(Owner("a", "a:1")) == 4.5
     assert found.wait_seconds(Owner("a", "a:2")) == 0.0  # four run at a time, and one of the others comes first
     found.opened(Owner("a", "a:2"))

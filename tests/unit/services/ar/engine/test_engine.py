@@ -46,7 +46,7 @@ async def test_a_full_engine_refuses_and_keeps_nothing():
         rig.engine.submit([sequence(), sequence()])
         with pytest.raises(ResourceExhausted, match="limit 3"):
             rig.engine.submit([sequence(), sequence()])
-        assert rig.engine._admission.num_open == 2
+        assert rig.engine._admission.counts.total == 2
 
 
 async def test_what_has_become_too_late_while_it_waited_is_told_so_and_never_runs(monkeypatch):
@@ -59,7 +59,7 @@ async def test_what_has_become_too_late_while_it_waited_is_told_so_and_never_run
             await read(stream)
         assert await read(running) == [1, 2, 3]
         assert late.scheduled_at is None
-        assert rig.engine._admission.num_open == 0
+        assert rig.engine._admission.counts.total == 0
     assert sorted(rig.outcomes) == ["cancelled", "finished"]
 
 
@@ -151,7 +151,7 @@ async def test_of_a_request_whose_one_choice_fails_the_others_are_cancelled():
         guilty = [sequence(7, max_tokens=10_000), sequence(GUILTY)]
         with pytest.raises(Internal), rig.engine.running(guilty, None) as stream:
             await read(stream)
-        assert rig.engine._admission.num_open == 0
+        assert rig.engine._admission.counts.total == 0
         assert await read(rig.engine.submit([sequence(1)])) == [2, 3, 4, 5, 6]
         assert rig.pool.num_taken == 0
     assert sorted(rig.outcomes) == ["cancelled", "failed", "finished"]
@@ -204,7 +204,7 @@ async def test_a_thousand_random_cancels_leave_nothing_behind():
     async with Rig(num_blocks=40, max_open_sequences=2000) as rig:
         await asyncio.gather(*(client(rig) for _ in range(1000)))
         await read(rig.engine.submit([sequence()]))
-        assert rig.engine._admission.num_open == 0
+        assert rig.engine._admission.counts.total == 0
         assert rig.pool.num_taken == 0
         rig.scheduler.check_integrity()
     assert len(rig.outcomes) == 1001

@@ -119,7 +119,7 @@ async def test_what_has_begun_gets_its_turn_while_newcomers_keep_the_queue_full(
             await asyncio.sleep(0)
         await part
         assert num_passed == 3, "newcomers have their turn, too"
-        assert engine._admission.num_open == 4
+        assert engine._admission.counts.total == 4
 
 
 async def test_a_newcomer_is_refused_and_told_that_no_more_are_taken_while_others_have_their_turn():

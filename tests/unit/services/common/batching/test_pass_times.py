@@ -105,7 +105,7 @@ def test_the_delay_is_an_eighth_of_the_mean_pass_of_one_sample(passes, seconds):
     """A mean of nothing but single passes, unknown without any, and no longer than passes of more."""
     limits, now = BatchLimits(64, 1000), [0.0]
     queue = BatchQueue(1000)
-    admission = BatchAdmission("doubler", limits, queue, WaitingLine(queue), 1, lambda: now[0])
+    admission = BatchAdmission("doubler", limits, queue, WaitingLine(queue.counts), 1, lambda: now[0])
     it = BatchDelay(limits, 1, admission.single_seconds)
     for batch_size, each in passes:
         admission.gave(0, batch_size)

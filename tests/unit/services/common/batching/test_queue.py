@@ -38,12 +38,16 @@ def test_a_new_connection_of_a_caller_has_room_beyond_its_share(loop):
     queue = BatchQueue(max_samples=10, max_samples_of_caller=6)
     old, new = Owner("a", "a:1"), Owner("a", "a:2")
     queue.add(request(loop, "first", 6, caller=old))
-    assert (queue.room_of_caller(old), queue.room_of_caller(new), queue.room_of_caller("b")) == (0, 2, 6)
+    assert (queue.counts.capacity_left(old), queue.counts.capacity_left(new), queue.counts.capacity_left("b")) == (
+        0,
+        2,
+        6,
+    )
     queue.add(request(loop, "second", 2, caller=new))
-    assert queue.room_of_caller(new) == 0
+    assert queue.counts.capacity_left(new) == 0
     queue.check_integrity()
     queue.take(8, now=1.0)
-    assert queue.room_of_caller(old) == 8
+    assert queue.counts.capacity_left(old) == 8
 
 
 def test_what_is_ahead_of_a_connection_is_its_own_and_the_turns_of_others(loop):
