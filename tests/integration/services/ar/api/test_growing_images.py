@@ -135,14 +135,6 @@ async def test_encodings_carry_the_same_picture(both):
     assert (png.data, png.encoding) == (b"", images_pb2.ENCODING_PNG)
 
 
-async def test_an_empty_name_is_the_model_that_takes_the_prompt(both):
-    text = await both.generate(ar_pb2.GenerateRequest(text="one", sampling=ar_pb2.SamplingParams(max_tokens=2)))
-    assert not text[-1].HasField("image")
-    assert (await both.generate(picture()))[-1].HasField("image")
-    with pytest.raises(grpc.aio.AioRpcError, match="name one of: tiny, tiny-image"):
-        await both.generate(ar_pb2.GenerateRequest(tokens=ar_pb2.TokenPrompt(ids=[1])))
-
-
 async def test_the_models_are_described(both):
     models = {model.name: model for model in (await both.stub.ListModels(ar_pb2.ListModelsRequest())).models}
     image, text = models["tiny-image"], models["tiny"]

@@ -1,15 +1,8 @@
-"""Replies keep to the size of a message: refused before the work if they could not, cut where a reader was slow."""
-
-import asyncio
-import time
+"""Replies keep to the size of a message: refused before the work if they could not."""
 
 import grpc
 import pytest
 
-from runtime.deadlines import Deadline
-from runtime.rpc.choices import join_messages
-from services.ar.api.generation import Generation
-from services.ar.engine.sequence import SamplingParams, Sequence
 from tandem.ar.v1 import ar_pb2
 
 LIMIT_BYTES = 16 * 1024
@@ -50,18 +43,6 @@ async def test_complete_is_refused_before_a_step_is_run(backend, small_messages)
     await backend.assert_idle()
 
 
-async def test_what_is_let_through_keeps_to_the_limit(backend, small_messages):
-    sizes = []
-    for max_tokens in range(8, 48, 4):
-        try:
-            reply = await backend.stub.Complete(complete_request(n=2, max_tokens=max_tokens))
-        except grpc.aio.AioRpcError:
-            break
-        sizes.append(reply.ByteSize())
-    assert 0 < len(sizes) < 10
-    assert max(sizes) <= LIMIT_BYTES
-
-
 async def test_generate_streams_what_complete_refuses(backend, small_messages):
     wanted = complete_request(n=16, max_tokens=40)
     await refused(backend.stub.Complete(wanted))
@@ -80,29 +61,3 @@ async def test_score_is_refused_before_a_step_is_run(backend, small_messages):
     assert num_steps(backend) == before
     few = ar_pb2.TokenContent(token_lists=[token_list] * 3)
     assert (await backend.stub.Score(ar_pb2.ScoreRequest(tokens=few))).ByteSize() <= LIMIT_BYTES
-
-
-async def test_what_gathered_for_a_slow_reader_comes_in_several_messages(backend, small_messages):
-    """The reader takes nothing until every token is there, as one does that is held up by flow control."""
-    model = backend.worker.get("tiny")
-    params = SamplingParams(n=2, max_tokens=80, ignore_eos=True, seed=3, logprobs=True, top_logprobs=20)
-    prompt = model.codec.encode("The two clocks")
-    sequences = [Sequence(prompt, params, choice_index=index) for index in range(2)]
-    with model.engine.running(sequences, None) as stream:
-        async with asyncio.timeout(60):
-            while stream.open_sequences():
-                await asyncio.sleep(0)
-        messages = [each async for each in Generation(model, stream, params, None, _Call()).messages()]
-    assert max(message.ByteSize() for message in messages) <= LIMIT_BYTES
-    assert len(messages) > 2
-    assert [message.HasField("timings") for message in messages] == [False] * (len(messages) - 1) + [True]
-    alike = complete_request(n=2, max_tokens=80).generate
-    assert join_messages(messages).choices == join_messages(await backend.generate(alike)).choices
-
-
-class _Call:
-    """What Generation reads of a call."""
-
-    def __init__(self) -> None:
-        self.received_at = self.started_at = time.monotonic()
-        self.deadline = Deadline.after(None)

@@ -10,7 +10,6 @@ from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.request import Slice
 from services.common.images.encoding import Images
-from tandem.shared.errors import InvalidArgument
 from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
 
 IMAGE = ImageSpec(shape=(4, 6, 1), value_range=(-2.0, 5.0), class_names=("a", "b"))
@@ -73,30 +72,3 @@ async def test_pictures_that_finish_together_are_decoded_together(codec: ImageCo
     pictures = await asyncio.gather(*(codec.draw([[number] * 6], NEVER) for number in range(4)))
     assert [int(images[0, 0, 0, 0]) for images in pictures] == [0, 1, 2, 3]
     assert observer == [4]
-
-
-@pytest.mark.parametrize(
-    ("token_ids", "message"),
-    [
-        ([], r"tokens: \[\] is not accepted; accepted: a class token, 10 to 11, at the beginning"),
-        ([3], r"tokens: \[3\]"),
-        ([12], r"tokens: \[12\]"),
-        ([9, 0], r"tokens: \[9\]"),
-        ([10, 8], "tokens: 8 is not accepted; accepted: codes 0 to 7"),
-        ([10, 10], "tokens: 10"),
-        ([10, -1], "tokens: -1"),
-        ([10, 0, 0, 0], "tokens: '3 codes' is not accepted; accepted: at most 2"),
-    ],
-)
-def test_what_is_no_picture(token_ids: list[int], message: str) -> None:
-    codec = ImageCodec(IMAGE, TOKENS, Batcher("d", [decode], BatchLimits(1, 1), Observer()), None)
-    codec.check_tokens("tokens", [10, 7, 0], 2)
-    codec.check_tokens("tokens", [11], 2)
-    with pytest.raises(InvalidArgument, match=message):
-        codec.check_tokens("tokens", token_ids, 2)
-
-
-def test_a_codec_without_encoder_says_so() -> None:
-    codec = ImageCodec(IMAGE, TOKENS, Batcher("d", [decode], BatchLimits(1, 1), Observer()), None)
-    assert (codec.can_encode, len(codec.parts)) == (False, 1)
-    assert (codec.num_tokens, codec.max_context_tokens, codec.num_classes) == (6, 7, 2)

@@ -1,6 +1,7 @@
-"""Who waits for the compiler, and what a refusal says of others."""
+"""Who waits for the compiler, what a refusal says of others, and the room for open grammars."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 
@@ -17,11 +18,12 @@ from services.ar.constraints.compiler import (
     grammar_memory,
 )
 from services.ar.constraints.grammar import Constraint
+from services.ar.constraints.grammar_mask import request_masks
 from services.ar.constraints.token_table import token_table
 from services.ar.metrics import ArMetrics, WorkMetrics
 from tandem.shared.errors import ResourceExhausted
 from tests.tiny_models import VOCAB_SIZE
-from tests.unit.services.ar.constraints.texts import CODEC
+from tests.unit.services.ar.constraints.texts import CODEC, tiny_compiler
 
 NEVER = Deadline.after(None)
 OBJECT = Constraint("json_object")
@@ -83,3 +85,16 @@ async def test_after_the_constraint_of_one_caller_comes_that_of_another(compilat
     compiler.may_go_on.set()
     await asyncio.gather(*open_)
     assert compiled == [greedy[0], other, *greedy[1:]]
+
+
+def test_a_grammar_has_room_until_the_last_mask_of_its_request_is_gone():
+    memory, compiler = grammar_memory(MAX_GRAMMAR_BYTES + 1, 1.0), tiny_compiler()
+    masks = request_masks(compiler.compile(Constraint("regex", ("ab|cd",))), 2, memory.reserve("a"))
+    compiler.close()
+    masks.pop()
+    with pytest.raises(ResourceExhausted, match=r"memory for constraints .* is full \(limit 1\); retry in 1 s"):
+        memory.reserve("a")
+    masks.clear()
+    gc.collect()
+    assert memory.num_held == 0
+    assert grammar_memory(1, 0.5).reserve("a") is not None, "at least one fits"

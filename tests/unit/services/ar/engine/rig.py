@@ -22,12 +22,15 @@ class CountingRunner:
         self.gate = threading.Event()
         self.gate.set()
         self.num_steps = 0
+        self.steps: list[list[str]] = []
+        """The callers in each step."""
         self._dies_at = dies_at
 
     def start(self):
         pass
 
     def run(self, batch):
+        self.steps.append([work.sequence.caller for work in batch])
         self.gate.wait()
         self.num_steps += 1
         if self._dies_at is not None and self.num_steps >= self._dies_at:
@@ -72,8 +75,8 @@ class Rig:
         await self.engine.stop()
 
 
-def sequence(first: int = 0, max_tokens: int = 5, num_prompt_tokens: int = 1, choice_index: int = 0) -> Sequence:
-    return Sequence([first] * num_prompt_tokens, SamplingParams(max_tokens=max_tokens), choice_index=choice_index)
+def sequence(first: int = 0, max_tokens: int = 5, num_prompt_tokens: int = 1, caller: str = "") -> Sequence:
+    return Sequence([first] * num_prompt_tokens, SamplingParams(max_tokens=max_tokens), caller=caller)
 
 
 async def read(stream) -> list[int]:

@@ -63,6 +63,8 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("still")
 def test_what_would_begin_too_late_is_refused_with_the_time_to_come_back():
     found = with_open({"a": 8}, max_wait_seconds=3.0)
+    assert found.latest_start("a", 1, Deadline(100.0)) == 98.0
+    assert with_open({"a": 3}).latest_start("a", 1, Deadline(100.0)) == 100.0, "it runs at once"
     found.check("a", 1, NEVER)
     found.check("a", 1, Deadline.after(6.0))
     # It waits 2.5 s and then runs for 2 s, or both a quarter longer.
@@ -71,12 +73,6 @@ def test_what_would_begin_too_late_is_refused_with_the_time_to_come_back():
     assert refusal.value.retry_after_seconds == pytest.approx(1.625)
     with pytest.raises(WaitTooLong, match="longer than the 3 s that the server lets anybody wait; retry in 1 s"):
         found.check("a", 4, NEVER)
-
-
-def test_what_waits_must_begin_early_enough_to_end_by_its_deadline():
-    deadline = Deadline(100.0)
-    assert with_open({"a": 4}).latest_start("a", 1, deadline) == 98.0
-    assert with_open({"a": 3}).latest_start("a", 1, deadline) == 100.0  # it runs at once
 
 
 def test_the_mean_follows_what_ends():
@@ -100,22 +96,6 @@ def test_a_lone_caller_may_use_every_place_to_run_and_its_share_of_the_queue(num
     )
     expected = AdmissionLimits(num_running, num_running + num_queued, most, 7.0)
     assert admission_limits(settings) == expected
-
-
-@pytest.mark.parametrize(
-    ("counts", "seconds", "most"),
-    [
-        ({"a": 8}, 7.0, 2),  # 5.6 s with a quarter to spare: 2 s to run, and 3.6 to wait, of which the next takes 2.5
-        ({"a": 8, "b": 8}, 9.5, 0),
-        ({"a": 8, "b": 8}, 10.0, 0),
-        ({"a": 8, "b": 4}, 12.0, 3),  # the next waits 4.5 s of 7.6, and each of a's brings one of b's
-        ({"a": 8}, 1000.0, 12),
-        ({"a": 3}, 0.1, 17),
-    ],
-)
-def test_whoever_is_refused_may_be_told_how_many_more_would_be_taken(counts, seconds, most):
-    found = with_open(counts, max_open=20)
-    assert found.capacity_left("a", seconds) == most
 
 
 @pytest.mark.usefixtures("still")

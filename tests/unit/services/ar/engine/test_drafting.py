@@ -154,21 +154,6 @@ def test_drafts_keep_a_step_within_its_rows_and_what_one_leaves_is_for_the_next(
     assert works(scheduler) == [(1, 0), (1, 0), (1, 0), (9, 0)]
 
 
-def test_drafts_get_only_blocks_that_are_free_and_give_back_what_they_did_not_fill():
-    pool = BlockPool(4, BLOCK_SIZE)
-    scheduler = Scheduler(pool, 2, 32, drafter=NgramDrafter(8, 64))
-    scheduler.add(loop(6, max_tokens=8))
-    works(scheduler)
-    batch = scheduler.schedule()
-    assert [work.num_tokens for work in batch] == [7]  # one and the six behind which a token is wanted
-    assert pool.num_taken == 4
-    scheduler.commit(batch, [[SampledToken(1)] * 7])
-    assert pool.num_taken == 2
-    scheduler.add(loop(7, max_tokens=8))
-    assert works(scheduler) == [(1, 0), (7, 0)]
-    assert scheduler.num_preemptions == 0
-
-
 @settings(max_examples=100)
 @given(
     arrivals=st.lists(

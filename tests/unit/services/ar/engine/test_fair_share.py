@@ -33,14 +33,6 @@ def test_a_caller_that_came_first_with_many_leaves_the_others_their_share():
     assert engine.num_preemptions == 2  # who had to leave is not sent to and fro
 
 
-def test_what_others_leave_of_their_share_is_anybody_s():
-    engine = scheduler(max_num_sequences=4)
-    for caller in ("hog", "hog", "hog", "hog", "a"):
-        engine.add(of_caller(caller))
-    assert callers(step(engine)) == "ahoghoghog"
-    assert engine.num_preemptions == 0
-
-
 def test_blocks_too_are_given_back_by_who_runs_more_than_its_share():
     engine = scheduler(num_blocks=9, max_num_sequences=4, max_batch_tokens=64)
     for _ in range(3):
@@ -100,17 +92,6 @@ def test_beside_others_a_caller_has_few_sequences_in_a_step_and_they_take_turns(
     counts = Counter(id(work.sequence) for batch in steps for work in batch if work.sequence.caller == "hog")
     assert len(counts) == 54
     assert max(counts.values()) - min(counts.values()) <= 2
-
-
-def test_when_the_others_have_left_all_of_a_caller_s_sequences_run_again():
-    engine = scheduler(num_blocks=500, max_num_sequences=32, max_batch_tokens=64)
-    for _ in range(32):
-        engine.add(of_caller("hog", max_tokens=1000))
-    step(engine)
-    engine.add(of_caller("light", max_tokens=2))
-    assert len(step(engine)) == 17  # half of the places, and the light one
-    step(engine)
-    assert callers(step(engine)) == "hog" * 32
 
 
 def test_a_prompt_of_a_caller_that_runs_little_is_not_held_up_by_many_prompts_of_another():

@@ -64,12 +64,6 @@ def test_what_was_computed_before_is_not_computed_again():
     assert engine.pool.num_free == 64
 
 
-def test_the_last_token_is_always_computed():
-    engine = Engine()
-    engine.run(sequence(PROMPT[:20]))
-    assert engine.run(sequence(PROMPT[:20])) == [4, 1]
-
-
 def test_a_scored_text_is_computed_whole_but_leaves_what_it_computed():
     engine = Engine()
     engine.run(sequence(PROMPT))

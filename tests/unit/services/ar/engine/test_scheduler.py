@@ -53,14 +53,6 @@ def test_what_waits_too_long_is_taken_out_and_what_has_run_is_not():
     assert (engine.num_running, engine.num_waiting) == (1, 1)
 
 
-def test_running_streams_get_their_token_beside_a_prompt():
-    engine = scheduler()
-    engine.add(sequence(3, max_tokens=10))
-    step(engine)
-    engine.add(sequence(30))
-    assert [shape(step(engine)) for _ in range(3)] == [[1, 15], [1, 15], [1, 1]]
-
-
 def test_prompts_get_few_tokens_a_step_while_others_decode_and_all_of_them_otherwise():
     engine = Scheduler(BlockPool(64, block_size=4), 4, 16, max_mixed_prefill_tokens=5)
     engine.add(sequence(3, max_tokens=3))
@@ -116,11 +108,6 @@ def test_a_scored_text_ends_with_its_last_but_one_token():
     (progress,) = engine.commit(batch, [[SampledToken(t) for t in (2, 3, 4)]])
     assert progress.finish_reason is FinishReason.SCORED
     assert scored.token_ids == [1, 2, 3, 4]
-
-
-def test_a_budget_below_one_token_a_sequence_is_refused():
-    with pytest.raises(ValueError, match="max_batch_tokens: 3 is below max_num_sequences 4"):
-        scheduler(max_batch_tokens=3)
 
 
 @settings(max_examples=150)

@@ -12,22 +12,9 @@ def test_every_number_of_steps_ends_with_all_tokens_and_brings_at_least_one_a_st
         assert min(sizes) >= 1
 
 
-def test_the_first_groups_are_small_and_the_last_are_large():
-    assert group_ends(49, 1) == (49,)
-    assert group_ends(49, 4) == (8, 16, 26, 49)
-    assert group_ends(49, 8) == (4, 8, 12, 16, 21, 26, 33, 49)
-    assert group_ends(49, 49) == tuple(range(1, 50))
-
-
 def test_a_step_computes_one_group_and_asks_for_the_next():
     groups = TokenGroups.of(num_prompt_tokens=3, ends=group_ends(10, 2))
     assert groups.ends == (3, 6, 13)
     assert groups.known_and_masked(0) == (3, 6)
     assert groups.known_and_masked(3) == (6, 13)
     assert groups.num_given_tokens == 6
-
-
-def test_one_step_asks_for_everything_at_once():
-    groups = TokenGroups.of(num_prompt_tokens=1, ends=group_ends(49, 1))
-    assert groups.known_and_masked(0) == (1, 50)
-    assert groups.num_given_tokens == 1
