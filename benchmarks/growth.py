@@ -39,7 +39,7 @@ Targets = Mapping[str, tuple[tuple[int, int], LoadTester]]
 
 
 @contextmanager
-def served(model: Model, folder: Path, figures: Figures) -> Iterator[Targets]:
+def serve_targets(model: Model, folder: Path, figures: Figures) -> Iterator[Targets]:
     """Run the service with one model of the repository `folder`, alone and in replicas behind gateways."""
     with ExitStack() as stack:
         flags = ("services.gan", model.name, "--models-dir", str(folder))
@@ -56,7 +56,7 @@ def served(model: Model, folder: Path, figures: Figures) -> Iterator[Targets]:
 def measure(model: Model, folder: Path, rounds: int, seconds: float, figures: Figures) -> None:
     """Add images a second of every load and bare batch, in turns."""
     bare = open_bare_loop(model, folder)
-    with served(model, folder, figures) as targets:
+    with serve_targets(model, folder, figures) as targets:
         names = list(targets)
         for number in range(rounds):
             for size in BATCHES:

@@ -30,7 +30,7 @@ from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.figures import NOW, Figures
 from benchmarks.harness.processes import ROOT
 from benchmarks.harness.results import are_met, write
-from benchmarks.parallel.bars import BATCH_SIZES, FP32, PEERS, bars, compared
+from benchmarks.parallel.bars import BATCH_SIZES, FP32, PEERS, bars, compare_contenders
 from benchmarks.parallel.contenders import VERSIONS, Contender, Peers, tandem
 from benchmarks.parallel.measuring import check, expected_levels, measure_loads
 from benchmarks.runtimes.bare import BareLoop, open_bare_loop
@@ -68,7 +68,7 @@ class Session:
                 for figure, value in (found or {}).items():
                     seen[figure][name] = value
                     self.figures.add(figure, name, value)
-            for figure, value in compared(seen, self.runtime).items():
+            for figure, value in compare_contenders(seen, self.runtime).items():
                 self.figures.add(figure, NOW, value)
 
     def _measure(self, contender: Contender) -> dict[str, float]:

@@ -27,12 +27,12 @@ ALONE, SOME, MANY, BULK = (f"{images}x{callers}" for images, callers in WORKLOAD
 BATCH_SIZES = (1, 8, 32, 64)
 """Of the bare loops."""
 FP32 = "onnxruntime"
-"""The bare loop that the chosen runtime's is compared with."""
+"""The bare loop that the chosen runtime's is compare_contenders with."""
 
 _SHARED_BATCH = 32  # MANY clients' images, shared by the two sessions of two cores
 
 
-def compared(seen: Round, runtime: str) -> dict[str, float]:
+def compare_contenders(seen: Round, runtime: str) -> dict[str, float]:
     """Return how contenders stand to each other in one round; NaN where one is missing.
 
     `runtime` names the bare loop of the runtime that Tandem draws with.

@@ -38,14 +38,14 @@ class Dialect:
     def asking(self, port: int) -> Iterator[Ask]:
         """Yield what sends single requests."""
         if self.is_http:
-            yield lambda request, timeout: _posted(port, self.path, request, timeout)
+            yield lambda request, timeout: _post(port, self.path, request, timeout)
         else:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 method: Any = channel.unary_unary(self.path)
                 yield method
 
 
-def _posted(port: int, path: str, body: bytes, timeout: float) -> bytes:
+def _post(port: int, path: str, body: bytes, timeout: float) -> bytes:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)) as connection:
         connection.request("POST", path, body)
         return connection.getresponse().read()

@@ -11,7 +11,7 @@ from typing import Any
 
 from ik_llama_cpp import _ctypes_api as library
 
-from benchmarks.peers.llama_batches import Context, loaded, serve_context, sized
+from benchmarks.peers.llama_batches import Context, open_contexts, serve_context, set_sizes
 
 MAX_SHARING = 4
 """Sequences of one context. Each attends to the cells of all of them, most of which are masked: with 32 that takes most
@@ -26,7 +26,7 @@ _remove.restype = ctypes.c_bool
 def load(weights: Path, num_sequences: int, num_sequence_tokens: int) -> Context:
     sizes = [min(MAX_SHARING, num_sequences - first) for first in range(0, num_sequences, MAX_SHARING)]
     params = [_context_params(size, num_sequence_tokens) for size in sizes]
-    return Context(library, _remove, MAX_SHARING, *loaded(library, weights, _model_params(), params))
+    return Context(library, _remove, MAX_SHARING, *open_contexts(library, weights, _model_params(), params))
 
 
 def _model_params() -> Any:
@@ -37,7 +37,7 @@ def _model_params() -> Any:
 
 
 def _context_params(num_sequences: int, num_sequence_tokens: int) -> Any:
-    params = sized(library.llama_context_default_params(), num_sequences, num_sequence_tokens)
+    params = set_sizes(library.llama_context_default_params(), num_sequences, num_sequence_tokens)
     # Of several sequences, the flash attention in this package skips some that count, or ends the process.
     params.flash_attn = num_sequences == 1
     return params

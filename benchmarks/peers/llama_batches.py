@@ -1,21 +1,36 @@
-"""What llama.cpp's library and its fork's have in common: batches of several sequences, and a server around them."""
+"""What llama.cpp's library and its fork's have in common: batches of several sequences, and a server around them.
+
+As llama.cpp's server does it: every request that is under way gets a token a step, and new prompts fill what is left of
+the batch.
+"""
 
 import argparse
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.slots import Chunk, Slots
-from benchmarks.peers.text_server import serve
+from benchmarks.peers.text_server import News, Request, serve
 
 MAX_BATCH_TOKENS = 2048  # the default of both servers
 
 
-def sized(params: Any, num_sequences: int, num_sequence_tokens: int) -> Any:
+@dataclass(frozen=True)
+class Chunk:
+    """Tokens of a sequence that a step computes. If `wants_next`, its last one's logits give the next token."""
+
+    sequence: int
+    position: int
+    tokens: list[int]
+    wants_next: bool
+
+
+def set_sizes(params: Any, num_sequences: int, num_sequence_tokens: int) -> Any:
     """Set what the parameters of a context say of its size and threads; return them."""
     params.n_ctx = num_sequences * num_sequence_tokens
     params.n_batch = MAX_BATCH_TOKENS
@@ -24,7 +39,9 @@ def sized(params: Any, num_sequences: int, num_sequence_tokens: int) -> Any:
     return params
 
 
-def loaded(library: Any, weights: Path, model_params: Any, context_params: Sequence[Any]) -> tuple[list[Any], int]:
+def open_contexts(
+    library: Any, weights: Path, model_params: Any, context_params: Sequence[Any]
+) -> tuple[list[Any], int]:
     """Return contexts with one set of weights, and how many logits a token has."""
     library.llama_backend_init()
     model = library.llama_model_load_from_file(os.fsencode(weights), model_params)
@@ -37,8 +54,9 @@ def loaded(library: Any, weights: Path, model_params: Any, context_params: Seque
 
 
 class Context:
-    """See `benchmarks.peers.slots.Context`. Several of the library's, of `num_sharing` sequences each; `remove` is its
-    function that forgets.
+    """The library, with the keys and values of all sequences: several of its contexts, of `num_sharing` sequences each.
+
+    `remove` is its function that forgets.
     """
 
     def __init__(self, library: Any, remove: Any, num_sharing: int, contexts: Sequence[Any], num_logits: int) -> None:
@@ -50,6 +68,7 @@ class Context:
         self._batch = _Batch(library.llama_batch)
 
     def decode(self, chunks: Sequence[Chunk]) -> dict[int, int]:
+        """Compute the chunks; return the next token by sequence, of those that want it."""
         found: dict[int, int] = {}
         for number, context in enumerate(self._contexts):
             own = [chunk for chunk in chunks if chunk.sequence // self._num_sharing == number]
@@ -66,6 +85,7 @@ class Context:
         return self._logits(self._contexts[0])
 
     def forget(self, sequence: int) -> None:
+        """Remove a sequence's keys and values."""
         number, own_sequence = divmod(sequence, self._num_sharing)
         self._remove(self._contexts[number], own_sequence, 0, -1)
 
@@ -111,6 +131,71 @@ class _Batch:
             self.wants_logits[begin:end] = 0
             self.wants_logits[end - 1] = chunk.wants_next
         self.struct.n_tokens = end
+
+
+@dataclass
+class _Slot:
+    """One of the context's sequences: its tokens, of which the first `num_computed` have keys and values."""
+
+    number: int
+    tokens: list[int] = field(default_factory=list)
+    num_computed: int = 0
+    request: Request | None = None
+
+    @property
+    def num_lacking(self) -> int:
+        return len(self.tokens) - self.num_computed
+
+
+class Slots:
+    """All sequences of a context, and the requests that wait for one. Implements `Steps`."""
+
+    def __init__(self, context: Context, num_slots: int, max_batch_tokens: int) -> None:
+        self._context = context
+        self._slots = [_Slot(number) for number in range(num_slots)]
+        self._max_batch_tokens = max_batch_tokens
+        self._waiting: deque[Request] = deque()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._waiting and all(slot.request is None for slot in self._slots)
+
+    def add(self, request: Request) -> None:
+        self._waiting.append(request)
+
+    def step(self) -> News:
+        """Compute once; return what is new to whom."""
+        for slot in self._slots:
+            if slot.request is None and self._waiting:
+                slot.request = self._waiting.popleft()
+                slot.tokens, slot.num_computed = list(slot.request.prompt), 0
+        chunks = self._chunks()
+        next_tokens = self._context.decode(chunks)
+        news: News = []
+        for chunk in chunks:
+            slot = self._slots[chunk.sequence]
+            slot.num_computed += len(chunk.tokens)
+            if chunk.wants_next and (request := slot.request):
+                token = next_tokens[chunk.sequence]
+                slot.tokens.append(token)
+                request.num_left -= 1
+                news.append((request, [token]))
+                if request.num_left <= 0:
+                    slot.request = None
+                    self._context.forget(slot.number)
+        return news
+
+    def _chunks(self) -> list[Chunk]:
+        """Return a step's work: slots that lack one token go first, then prompts as far as they fit."""
+        chunks = []
+        num_free = self._max_batch_tokens
+        running = [slot for slot in self._slots if slot.request]
+        for slot in sorted(running, key=lambda slot: slot.num_lacking > 1):
+            end = slot.num_computed + min(slot.num_lacking, num_free)
+            if tokens := slot.tokens[slot.num_computed : end]:
+                chunks.append(Chunk(slot.number, slot.num_computed, tokens, end == len(slot.tokens)))
+                num_free -= len(tokens)
+        return chunks
 
 
 def serve_context(doc: str | None, load: Callable[[argparse.Namespace], Context], *more: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.installing import npm_package
-from benchmarks.peers.llama_batches import Context, loaded, serve_context, sized
+from benchmarks.peers.llama_batches import Context, open_contexts, serve_context, set_sizes
 
 PACKAGE = "@node-llama-cpp/linux-x64@3.22.1"  # a build of the release, with a variant for each kind of processor
 RELEASE = "v0.5.0"  # whose headers say what is declared below
@@ -76,8 +76,8 @@ def load(folder: Path, weights: Path, num_sequences: int, num_sequence_tokens: i
         function.restype, function.argtypes = result, arguments
     library.llama_batch = _Batch
     library.ggml_backend_load_all_from_path(os.fsencode(folder))
-    params = sized(library.llama_context_default_params(), num_sequences, num_sequence_tokens)
-    contexts, num_logits = loaded(library, weights, library.llama_model_default_params(), [params])
+    params = set_sizes(library.llama_context_default_params(), num_sequences, num_sequence_tokens)
+    contexts, num_logits = open_contexts(library, weights, library.llama_model_default_params(), [params])
     library.llama_attach_threadpool(contexts[0], _threadpool(library, params.n_threads), None)
 
     def remove(context: int, sequence: int, begin: int, end: int) -> None:

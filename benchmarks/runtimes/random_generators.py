@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,77 +40,63 @@ SHAPES = {"random-64": Shape(64, 1024), "random-128": Shape(128, 1024)}
 def write_random_generator(folder: Path, shape: Shape) -> None:
     """Write generator.onnx and model.toml into the folder, which makes it a model."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(random_generator(shape), folder / "generator.onnx")
-    lines = [
-        'kind = "gan"',
-        'modality = "image"',
-        'licence = "Apache-2.0"',
-        'generator = "generator.onnx"',
-        "[files]",
-        f'"generator.onnx" = "{sha256_of(folder / "generator.onnx")}"',
-        "[image]",
-        f"shape = [{shape.size}, {shape.size}, 3]",
-        f"latent_dim = {LATENT_DIM}",
-    ]
-    (folder / "model.toml").write_text("\n".join(lines))
+    onnx.save(_generator(shape), folder / "generator.onnx")
+    (folder / "model.toml").write_text(f"""\
+kind = "gan"
+modality = "image"
+licence = "Apache-2.0"
+generator = "generator.onnx"
+[files]
+"generator.onnx" = "{sha256_of(folder / "generator.onnx")}"
+[image]
+shape = [{shape.size}, {shape.size}, 3]
+latent_dim = {LATENT_DIM}
+""")
 
 
-def random_generator(shape: Shape) -> onnx.ModelProto:
-    """Return a model, "z" float [batch, LATENT_DIM] to "image" in -1..1."""
-    builder = _Builder()
-    first, *others = shape.channels
-    builder.add("MatMul", builder.weights((LATENT_DIM, first * SMALLEST**2), LATENT_DIM))
-    builder.add("Reshape", builder.constant(np.array([-1, first, SMALLEST, SMALLEST])))
-    builder.normalise(first)
-    before = first
-    for after in others:
-        builder.add("ConvTranspose", builder.weights((before, after, 4, 4), before * 4), strides=[2, 2], pads=[1] * 4)
-        builder.normalise(after)
-        before = after
-    builder.add("Conv", builder.weights((3, before, 3, 3), before * 9), pads=[1] * 4)
-    builder.add("Tanh")
+def _generator(shape: Shape) -> onnx.ModelProto:
+    """Return a model, "z" float [batch, LATENT_DIM] to "image" in -1..1: a chain of nodes."""
+    source = np.random.default_rng(9)
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+
+    def constant(value: npt.NDArray[Any]) -> str:
+        constants.append(numpy_helper.from_array(value, f"constant{len(constants)}"))
+        return constants[-1].name
+
+    def normal(*sizes: int, mean: float = 0.0, deviation: float = 0.1) -> str:
+        return constant(np.float32(mean) + np.float32(deviation) * source.standard_normal(sizes, dtype=np.float32))
+
+    def weights(*sizes: int, num_inputs: int) -> str:
+        """Values that keep the variance of what `num_inputs` of them are summed over."""
+        return normal(*sizes, deviation=np.sqrt(2.0 / num_inputs))
+
+    def add(kind: str, *inputs: str, **attributes: Any) -> None:
+        before = nodes[-1].output[0] if nodes else "z"
+        nodes.append(helper.make_node(kind, [before, *inputs], [f"{kind.lower()}{len(nodes)}"], **attributes))
+
+    def normalise(num_channels: int) -> None:
+        """Scale and shift a channel, as batch normalisation leaves them, and a rectifier."""
+        add("Mul", normal(num_channels, 1, 1, mean=1.0))
+        add("Add", normal(num_channels, 1, 1))
+        add("Relu")
+
+    first, *_, last = shape.channels
+    add("MatMul", weights(LATENT_DIM, first * SMALLEST**2, num_inputs=LATENT_DIM))
+    add("Reshape", constant(np.array([-1, first, SMALLEST, SMALLEST])))
+    normalise(first)
+    for before, after in pairwise(shape.channels):
+        add("ConvTranspose", weights(before, after, 4, 4, num_inputs=before * 4), strides=[2, 2], pads=[1] * 4)
+        normalise(after)
+    add("Conv", weights(3, last, 3, 3, num_inputs=last * 9), pads=[1] * 4)
+    add("Tanh")
+    sides: list[str | int | None] = [shape.size, shape.size]
     if shape.layout == "NHWC":
-        builder.add("Transpose", perm=[0, 2, 3, 1])
-    sides = [shape.size, shape.size]
-    return builder.model([3, *sides] if shape.layout == "NCHW" else [*sides, 3])
-
-
-class _Builder:
-    """A chain of nodes, each of which takes what the one before it made."""
-
-    def __init__(self) -> None:
-        self._source = np.random.default_rng(9)
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-        self._last = "z"
-
-    def add(self, kind: str, *inputs: str, **attributes: Any) -> None:
-        output = f"{kind.lower()}{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, [self._last, *inputs], [output], **attributes))
-        self._last = output
-
-    def normalise(self, num_channels: int) -> None:
-        """Add a scale and a shift a channel, as batch normalisation leaves them, and a rectifier."""
-        shape = (num_channels, 1, 1)
-        self.add("Mul", self.constant(1 + 0.1 * self._normal(shape)))
-        self.add("Add", self.constant(0.1 * self._normal(shape)))
-        self.add("Relu")
-
-    def weights(self, shape: tuple[int, ...], num_inputs: int) -> str:
-        """Return the name of normal values that keep the variance of what `num_inputs` of them are summed over."""
-        return self.constant(self._normal(shape) * np.float32(np.sqrt(2.0 / num_inputs)))
-
-    def constant(self, value: npt.NDArray[Any]) -> str:
-        name = f"constant{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(value, name))
-        return name
-
-    def model(self, shape: list[int]) -> onnx.ModelProto:
-        self._nodes[-1].output[0] = "image"
-        entry = helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", LATENT_DIM])
-        exit_ = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *shape])
-        graph = helper.make_graph(self._nodes, "random", [entry], [exit_], self._constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-
-    def _normal(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        return self._source.standard_normal(shape, dtype=np.float32)
+        add("Transpose", perm=[0, 2, 3, 1])
+    nodes[-1].output[0] = "image"
+    entry = helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", LATENT_DIM])
+    dims: list[str | int | None] = ["batch", 3, *sides] if shape.layout == "NCHW" else ["batch", *sides, 3]
+    graph = helper.make_graph(
+        nodes, "random", [entry], [helper.make_tensor_value_info("image", TensorProto.FLOAT, dims)], constants
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

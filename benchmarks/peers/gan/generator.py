@@ -54,7 +54,7 @@ def _in_openvino(path: Path | str, max_batch: int) -> Callable[[Floats, Labels],
 
     def run(latents: Floats, labels: Labels) -> Floats:
         count = len(latents)
-        size = next(each for each in requests if each >= count)
+        size = next(known for known in requests if known >= count)
         padded = np.zeros((size, LATENT_DIM), np.float32), np.zeros(size, np.int64)
         padded[0][:count], padded[1][:count] = latents, labels
         results = requests[size].infer({"latent": padded[0], "label": padded[1]})

@@ -34,10 +34,10 @@ class Draw(mosec.Worker):  # type: ignore[misc]  # mosec is not in this environm
 
     def forward(self, data: list[gan_pb2.SampleRequest]) -> list[gan_pb2.SampleResponse]:
         asked = [latents_of(request) for request in data]
-        latents, labels = (np.concatenate(each) for each in zip(*asked, strict=True))
+        latents, labels = (np.concatenate(arrays) for arrays in zip(*asked, strict=True))
         places = range(0, len(latents), self._batch)
         drawn = [self._generator.draw(latents[at : at + self._batch], labels[at : at + self._batch]) for at in places]
-        stops = np.cumsum([len(each) for each, _ in asked])[:-1]
+        stops = np.cumsum([len(rows) for rows, _ in asked])[:-1]
         parts = np.split(np.concatenate(drawn), stops)
         return [reply_of(levels, request.seed) for levels, request in zip(parts, data, strict=True)]
 

@@ -17,8 +17,8 @@ class TritonPythonModel:
         self._generator = Generator(parameters["generator"]["string_value"])
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        latents = [backend.get_input_tensor_by_name(each, "latent").as_numpy() for each in requests]
-        labels = [backend.get_input_tensor_by_name(each, "label").as_numpy()[:, 0] for each in requests]
+        latents = [backend.get_input_tensor_by_name(request, "latent").as_numpy() for request in requests]
+        labels = [backend.get_input_tensor_by_name(request, "label").as_numpy()[:, 0] for request in requests]
         levels = self._generator.draw(np.concatenate(latents), np.concatenate(labels))
-        parts = np.split(levels, np.cumsum([len(each) for each in latents])[:-1])
+        parts = np.split(levels, np.cumsum([len(rows) for rows in latents])[:-1])
         return [backend.InferenceResponse([backend.Tensor("image", part)]) for part in parts]

@@ -59,16 +59,16 @@ def sum_audits(audits: Sequence[Audit], num_repeated: int, invalid: Sequence[str
     """Return what the audits of several runs come to."""
 
     def worst(pick: Callable[[Audit], float | None]) -> float | None:
-        return max((value for each in audits if (value := pick(each)) is not None), default=None)
+        return max((value for found in audits if (value := pick(found)) is not None), default=None)
 
     return Audits(
         num_runs=len(audits),
         num_repeated=num_repeated,
         invalid=tuple(invalid),
-        lateness_p50_seconds=worst(lambda each: each.lateness.p50),
-        loop_lag_p50_seconds=worst(lambda each: each.loop_lag.p50),
-        cpu_share=worst(lambda each: max(process.cpu_share for process in each.processes)),
-        is_real_time=all(process.is_real_time for each in audits for process in each.processes),
+        lateness_p50_seconds=worst(lambda found: found.lateness.p50),
+        loop_lag_p50_seconds=worst(lambda found: found.loop_lag.p50),
+        cpu_share=worst(lambda found: max(process.cpu_share for process in found.processes)),
+        is_real_time=all(process.is_real_time for found in audits for process in found.processes),
     )
 
 

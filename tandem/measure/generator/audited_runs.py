@@ -56,8 +56,8 @@ class AuditedRuns:
             run_results = await asyncio.gather(*(run() for run in runs))
             self.num_repeated += len(runs)
         if not any(run_result.document.is_partial for run_result in run_results):
-            for each in run_results:
-                self.count(name, each)
+            for run_result in run_results:
+                self.count(name, run_result)
         return run_results
 
     async def once(self, source: Generator, scenario: Scenario, **options: Any) -> RunResult:

@@ -95,7 +95,9 @@ class Driver:
             most = scenario.max_outstanding_per_process
             return Load(self._zero, last + MAX_BACKLOG_SECONDS, drain_seconds, True, max_outstanding=most)
         assert isinstance(load, ClosedLoop)
-        callers = [presence(scenario, load, each) for each in range(self._number, load.most, scenario.num_processes)]
+        callers = [
+            presence(scenario, load, caller) for caller in range(self._number, load.most, scenario.num_processes)
+        ]
         ends_at, left = scenario.duration_seconds or _FOREVER, budget(scenario, self._number)
         return Load(self._zero, ends_at, drain_seconds, False, budget=left, callers=callers)
 

@@ -74,7 +74,7 @@ class Generator:
         }
         for paradigm in wanted - self._models.keys():
             self._models[paradigm] = await served_models(self.address, [paradigm])
-        models = tuple(model for each in sorted(wanted, reverse=True) for model in self._models[each])
+        models = tuple(model for paradigm in sorted(wanted, reverse=True) for model in self._models[paradigm])
         workloads = tuple([await self._with_model(workload, models) for workload in scenario.workloads])
         # Validated anew: with their models' names known, two workloads may turn out to be the same.
         scenario = Scenario(**{**dict(scenario), "workloads": workloads})

@@ -54,7 +54,7 @@ class Worker:
         if not zero:  # the end of the input
             return
         cpu = time.process_time()
-        helpers = [asyncio.create_task(each) for each in (self._obey(driver), _report(driver))]
+        helpers = [asyncio.create_task(work) for work in (self._obey(driver), _report(driver))]
         try:
             record = await driver.run(float(zero))
             self._connections.note_use()

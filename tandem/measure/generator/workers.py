@@ -74,7 +74,7 @@ class Workers:
         self._counts.clear()
         for process in self._busy:
             _write(process, plan.model_dump_json())
-        for told in await asyncio.gather(*(_read_line(each) for each in self._busy)):
+        for told in await asyncio.gather(*(_read_line(process) for process in self._busy)):
             self._num_planned = told["num_planned"]
 
     async def run(self, scenario: Scenario, on_progress: OnProgress) -> list[Share]:

@@ -73,8 +73,8 @@ def read_method(file: Path, name: str) -> Method:
     raw = compile_proto(file) if file.suffix == ".proto" else file.read_bytes()
     pool = DescriptorPool()
     try:
-        for each in FileDescriptorSet.FromString(raw).file:
-            pool.Add(each)
+        for proto in FileDescriptorSet.FromString(raw).file:
+            pool.Add(proto)
     except (DecodeError, TypeError) as error:
         raise ExpectedError(f"{file}: neither a .proto file nor a descriptor set: {error}") from None
     return _method(pool, name, str(file))

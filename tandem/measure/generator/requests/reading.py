@@ -63,7 +63,7 @@ class OwnReading(Reading):
     ) -> None:
         paths = [outputs, images, (end or timings, Take.LAST if end else Take.COUNT), (timings, Take.COUNT)]
         paths += [(f"{timings}.{name}", Take.LAST) for name in TIMINGS_FIELDS]
-        places = {each: place for place, each in enumerate(dict.fromkeys(paths))}
+        places = {path: place for place, path in enumerate(dict.fromkeys(paths))}
         self.columns = tuple(column(message, path, take) for path, take in places)
         self._places = [places[path] for path in paths]
         self._has_end = end is not None

@@ -55,10 +55,10 @@ def with_model(workload: Workload, models: Sequence[ServedModel]) -> Workload:
     """
     modality = "text" if workload.kind == "text" else "image"
     served = [model for model in models if model.paradigm == workload.paradigm and model.modality == modality]
-    fitting = [each.name for each in served]
+    fitting = [model.name for model in served]
     chosen = [name for name in fitting if workload.model in ("", name)]
     if len(chosen) > 1:
-        chosen = [each.name for each in served if bool(each.takes_steps) == (workload.steps is not None)]
+        chosen = [model.name for model in served if bool(model.takes_steps) == (workload.steps is not None)]
     if len(chosen) == 1:
         return workload.model_copy(update={"model": chosen[0]})
     what = f"{workload.paradigm} {modality} model"

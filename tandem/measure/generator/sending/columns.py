@@ -82,10 +82,10 @@ class ColumnReader:
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = [(place, each) for place, each in enumerate(columns) if each.fields]
-        self._takes = [each.take for each in columns]
+        self._columns = [(place, column) for place, column in enumerate(columns) if column.fields]
+        self._takes = [column.take for column in columns]
         self.keeps = len(self._columns) < len(columns)
-        message = next((each.fields[0].containing_type for _, each in self._columns), None)
+        message = next((column.fields[0].containing_type for _, column in self._columns), None)
         self._message: Any = None if message is None else GetMessageClass(message)
 
     def initial(self) -> list[float]:
@@ -94,12 +94,12 @@ class ColumnReader:
     def read(self, raw: bytes, values: list[float]) -> None:
         """Add what a message says. Raises DecodeError for bytes that are none."""
         message = self._message and self._message.FromString(raw)
-        for place, each in self._columns:
-            found = _occurrences(message, each.fields)
-            if each.take is Take.COUNT:
+        for place, column in self._columns:
+            found = _occurrences(message, column.fields)
+            if column.take is Take.COUNT:
                 values[place] += len(found)
             elif len(found):
-                values[place] = values[place] + found[0] if each.take is Take.FIRST else float(found[-1])
+                values[place] = values[place] + found[0] if column.take is Take.FIRST else float(found[-1])
 
 
 def _occurrences(message: Any, fields: Sequence[FieldDescriptor]) -> Sequence[Any]:

@@ -75,7 +75,7 @@ class NativeSender(Sender):
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         for route in routes:
             self._add(route)
-        values = {each[0]: getattr(load, each[0]) for each in build.Load._fields_}
+        values = {name: getattr(load, name) for name, *_ in build.Load._fields_}
         native = build.Load(**(values | {"budget": -1 if load.budget is None else load.budget}))
         callers = np.array(load.callers, np.float64).reshape(-1, 2)
         was_first = is_first()
@@ -106,7 +106,7 @@ class NativeSender(Sender):
 
     def progress(self) -> Progress:
         now = self._progress.contents
-        return Progress(Phase(now.phase), **{each.name: getattr(now, each.name) for each in _COUNTED})
+        return Progress(Phase(now.phase), **{field.name: getattr(now, field.name) for field in _COUNTED})
 
     def stop(self) -> None:
         self._quick.stop(self._sender)
@@ -137,5 +137,5 @@ def _at(table: NDArray[Any], kind: type[ctypes.Structure]) -> Any:
 
 def timeout_text(seconds: float) -> str:
     """Return a deadline as the header grpc-timeout has it: at most eight digits, in the finest unit they allow."""
-    unit, scale = next((each for each in _UNITS if seconds * each[1] <= _MOST), ("S", _MOST / seconds))
+    unit, scale = next(((name, scale) for name, scale in _UNITS if seconds * scale <= _MOST), ("S", _MOST / seconds))
     return f"{max(1, round(seconds * scale))}{unit}"

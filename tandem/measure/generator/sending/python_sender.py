@@ -195,7 +195,7 @@ class PythonSender(Sender):
 
     async def _until_stopped(self, something: Coroutine[Any, Any, Any], timeout: float | None = None) -> None:
         """Wait for something, for a stop, or for a time, whichever comes first."""
-        waits = [asyncio.create_task(each) for each in (something, self._stopping.wait())]
+        waits = [asyncio.create_task(wait) for wait in (something, self._stopping.wait())]
         timeout = None if timeout is None or math.isinf(timeout) else timeout
         await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:

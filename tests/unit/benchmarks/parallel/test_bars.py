@@ -1,4 +1,4 @@
-"""How contenders of one round are compared, and what the bars demand of a processor."""
+"""How contenders of one round are compare_contenders, and what the bars demand of a processor."""
 
 import math
 
@@ -13,7 +13,7 @@ from benchmarks.parallel.bars import (
     PLAIN,
     TRITON,
     bars,
-    compared,
+    compare_contenders,
 )
 
 _ROUND = {
@@ -47,11 +47,11 @@ _ROUND = {
     ],
 )
 def test_contenders_of_a_round_are_compared(figure: str, runtime: str, expected: float) -> None:
-    assert compared(_ROUND, runtime)[figure] == pytest.approx(expected, nan_ok=True)
+    assert compare_contenders(_ROUND, runtime)[figure] == pytest.approx(expected, nan_ok=True)
 
 
 def test_every_bar_is_about_a_figure_that_a_round_gives() -> None:
-    names = set(compared({}, "onnxruntime"))
+    names = set(compare_contenders({}, "onnxruntime"))
     assert {name for bar in bars([]) for name in bar.figures} <= names
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.engines import COMPLETIONS, PEERS, Need
+from benchmarks.peers.engines import PEERS, Need
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -14,8 +14,3 @@ def test_every_peer_listens_where_told_with_a_slot_a_request(name):
         assert (command[command.index("--slots") + 1], command[command.index("--slot-tokens") + 1]) == ("32", "256")
     else:  # one server for all needs
         assert command == engine.command(Need(1, 2048), 4321)
-
-
-def test_tokens_of_a_stream_are_found():
-    events = [b'{"choices": [{"index": 0, "token_ids": [1, 2]}]}', b'{"choices": [{"token_ids": null}]}', b"[DONE]"]
-    assert COMPLETIONS.tokens(events) == [1, 2]

@@ -10,7 +10,6 @@ import pytest
 
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
-from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 from tandem.measure.workload_text import parse_workload
 from tests.integration.single_runs import run_once
@@ -101,20 +100,6 @@ async def test_random_cancels_end_as_cancelled_by_us(known_delays) -> None:
     assert run_result.document.problems == ()
 
 
-async def test_a_deadline_is_an_outcome_of_its_own(known_delays) -> None:
-    load = OpenLoop(rate_per_second=100)
-    workload = "images,deadline=0.3,slo=0.2"
-    run_result = await conducted(known_delays({"bimodal": [0.05, 1.0, 0.5]}).address, load, workload, num_requests=100)
-    (stream,) = run_result.document.streams
-    assert_complete(run_result, 100)
-    assert stream.outcomes.deadline > 20
-    assert stream.codes == {"OK": stream.outcomes.ok, "DEADLINE_EXCEEDED": stream.outcomes.deadline}
-    assert stream.goodput is not None
-    rows = run_result.record.requests
-    is_within = (rows["outcome"] == Outcome.OK) & (rows["ended"] - rows["intended"] <= 0.2)
-    assert stream.goodput.share == np.sum(is_within) / 100
-
-
 async def test_what_is_under_way_too_long_is_cut_off_and_the_run_invalid(known_delays) -> None:
     load = OpenLoop(rate_per_second=100)
     run_result = await conducted(
@@ -124,18 +109,6 @@ async def test_what_is_under_way_too_long_is_cut_off_and_the_run_invalid(known_d
     assert_complete(run_result, 100)
     assert stream.outcomes.unfinished > 2
     assert "unfinished" in [check.name for check in run_result.document.audit.checks if not check.passed]
-
-
-async def test_what_is_due_with_too_much_under_way_is_dropped_and_the_run_invalid(known_delays) -> None:
-    load = OpenLoop(rate_per_second=200)
-    run_result = await conducted(
-        known_delays({"fixed": 0.5}).address, load, "images", num_requests=200, max_outstanding_per_process=10
-    )
-    (stream,) = run_result.document.streams
-    assert_complete(run_result, 200)
-    assert stream.outcomes.dropped > 100
-    assert run_result.document.audit.max_outstanding == 10
-    assert not run_result.document.audit.valid
 
 
 async def test_a_model_that_is_not_there_is_named_with_those_that_are(backend: str) -> None:

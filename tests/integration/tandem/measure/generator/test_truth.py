@@ -58,7 +58,7 @@ def assert_as_known(stream: StreamResult, known: dict[str, float]) -> None:
 
 
 async def test_a_bimodal_delay(known_delays: Start) -> None:
-    scenario = open_scenario(200, 1000)
+    scenario = open_scenario(300, 1000)
     sequence = RequestSequence(scenario)
     known = [1.0 if is_slow(sequence[number].seed, 0.05) else 0.5 for number in range(1000)]
     assert 20 < known.count(1.0) < 100
@@ -75,8 +75,8 @@ def _buckets_above(stream: StreamResult, seconds: float) -> list[int]:
 
 async def test_a_queue_before_a_single_server(known_delays: Start) -> None:
     """Against the waits that follow from the very arrivals the generator intended (Lindley's recursion)."""
-    service = 0.006
-    scenario = open_scenario(200, 1200, seed=3)
+    service = 0.004
+    scenario = open_scenario(300, 1000, seed=3)
     assert isinstance(scenario.load, OpenLoop)
     known, free_at = [], 0.0
     for arrival in intended_seconds(scenario, scenario.load):

@@ -1,52 +1,57 @@
-"""What the HTTP/2 servers of these tests share: they print their port and answer each request as a function says."""
+"""A server of HTTP/2 with manners of its own: `python -m … leaving N` or `refusing N` prints its port and serves.
+
+`leaving`: after N replies a client is told to leave its connection; what it sends there after that is ignored.
+`refusing`: a request is answered after N refusals; refused, in HTTP/2's words, is one that the server has not looked
+at, so a client may send it again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+import sys
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 
+KIND, NUMBER = sys.argv[1], int(sys.argv[2])
 REPLY = b"\0\0\0\0\1x"
-Connection = h2.connection.H2Connection
 
 
-def send_reply(connection: Connection, stream_id: int) -> None:
-    """Send a reply of one message, and the status OK."""
+def answer(connection: h2.connection.H2Connection, stream_id: int, num_requests: int) -> None:
+    if KIND == "refusing" and num_requests % (NUMBER + 1):
+        return connection.reset_stream(stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
     connection.send_headers(stream_id, [(":status", "200"), ("content-type", "application/grpc")])
     connection.send_data(stream_id, REPLY)
-    connection.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
+    return connection.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
 
 
-def run(answer: Callable[[Connection, int, int], None], leaves_after: float = math.inf) -> None:
-    """Serve for ever. `answer` gets the connection, the stream, and how many requests of it there were, from 1 on.
-
-    After `leaves_after` requests a client is told to leave its connection; what it sends there after that is ignored.
-    """
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
-        connection.initiate_connection()
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    configuration = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
+    connection = h2.connection.H2Connection(configuration)
+    connection.initiate_connection()
+    writer.write(connection.data_to_send())
+    num_requests, leaves_after = 0, NUMBER if KIND == "leaving" else math.inf
+    while data := await reader.read(65536):
+        if num_requests >= leaves_after:
+            continue
+        for event in connection.receive_data(data):
+            if isinstance(event, h2.events.StreamEnded):
+                num_requests += 1
+                answer(connection, event.stream_id, num_requests)
+        if num_requests >= leaves_after:
+            connection.close_connection()  # GOAWAY, behind the last reply and in the same segment
         writer.write(connection.data_to_send())
-        num_requests = 0
-        while data := await reader.read(65536):
-            if num_requests >= leaves_after:
-                continue
-            for event in connection.receive_data(data):
-                if isinstance(event, h2.events.StreamEnded):
-                    num_requests += 1
-                    answer(connection, event.stream_id, num_requests)
-            if num_requests >= leaves_after:
-                connection.close_connection()  # GOAWAY, behind the last reply and in the same segment
-            writer.write(connection.data_to_send())
-        writer.close()
+    writer.close()
 
-    async def main() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        print(server.sockets[0].getsockname()[1], flush=True)
-        await server.serve_forever()
 
+async def main() -> None:
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
     asyncio.run(main())
