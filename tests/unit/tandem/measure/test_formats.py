@@ -47,7 +47,3 @@ def test_the_range_of_one_round_says_nothing() -> None:
     assert formats.ends(Value(value=2.0, low=2.0, high=2.0, method="range", count=1), formats.number) == ""
     assert formats.ends(Value(value=2.0, low=1.0, high=3.0, method="range", count=2), formats.number) == "1-3"
     assert formats.ends(Value(value=2.0, low=-1.0, high=3.0, method="bca", count=9), formats.number) == "-1 to 3"
-
-
-def test_what_is_not_known_is_a_dash() -> None:
-    assert (formats.optional(None, formats.share), formats.optional(0.5, formats.share)) == ("-", "50.0%")

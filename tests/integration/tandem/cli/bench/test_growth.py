@@ -20,7 +20,8 @@ MOST_SEQUENCES = 4
 # A tiny model is fast: streams must be long, or else one has ended before the next one begins.
 LENGTHS = ("--prompt", "8", "--tokens", "300", "--context", "16,32,64,2000", "--context-tokens", "300")
 SHORT = ("--model", "tiny", "--concurrency", "1,2,4", *LENGTHS)
-QUICK = (*SHORT, "--draft-concurrency", "1", "--draft-tokens", "60", "--rounds", "2")
+QUICK = (*SHORT, "--tokens", "120", "--context-tokens", "100")
+QUICK = (*QUICK, "--draft-concurrency", "1", "--draft-tokens", "60", "--rounds", "2")
 
 
 @asynccontextmanager
@@ -67,7 +68,7 @@ async def test_a_measurement_and_its_report(slow_servers: tuple[Backend, Backend
     found = read_as(file, Growth)
     assert [point.concurrency for point in found.concurrency] == [1, 2, 4]
     assert [point.context_tokens for point in found.context] == [16, 32, 64]
-    assert paragraphs("growth.caveats", found)[0] == "Contexts left out, as the server takes 212 at most: 2,000."
+    assert paragraphs("growth.caveats", found)[0] == "Contexts left out, as the server takes 412 at most: 2,000."
     assert (found.models[0].name, found.models[0].device) == ("tiny", "cpu")
     for point in found.concurrency:
         assert point.decode_tokens_per_second.count == 2

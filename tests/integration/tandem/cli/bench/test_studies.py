@@ -196,42 +196,24 @@ async def test_what_is_wrong_is_named_before_anything_is_measured(gateway: FakeG
     assert not gateway.sequential.requests
 
 
-async def test_each_sequential_model_is_measured_beside_the_parallel_one(gateway: FakeGateway, tmp_path: Path) -> None:
-    words = ("--rounds", "2", "--trial-seconds", "0.6", "--out", str(tmp_path), "--address", gateway.address)
-    ended = await run(*tandem("bench", "colocation", *words))
-    found = read_as(tmp_path / "colocation.json", Colocation)
-    assert_all_went_well(ended, found.model_dump(mode="json"))
-    models = [(pair.sequential.load.workload.model, pair.parallel.load.workload.model) for pair in found.pairings]
-    assert models == [("fake-image", "fake-gan"), ("fake-text", "fake-gan")]
-    image, text = found.pairings
-    assert (image.num_rounds, image.sequential.load.source, text.sequential.load.source) == (2, "closed loop", None)
-    for side in (image.sequential, image.parallel, text.parallel):
-        delivered = next(change for change in side.changes if change.metric == "images_per_second")
-        assert delivered.together.value > 0.0
-        assert delivered.ratio is not None
-        # Both fakes share one event loop: half of what each reaches alone may be too much, and a full queue refuses.
-        assert side.num_failed < side.num_requests
-    assert len(next(change.together_of_rounds for change in text.sequential.changes)) == 2
-    for sentence in paragraphs("colocation.explanation", found):
-        assert sentence in ended.out.replace("\n", " ")
-    # Two loads of the closed loop before, and of 2 rounds three loads alone and two times two at once.
-    assert found.audits.num_runs == 2 + 2 * (3 + 2 * 2)
-
-
-async def test_the_capacities_of_a_fit_are_not_measured_again(gateway: FakeGateway, folder: Path) -> None:
+async def test_each_sequential_model_is_measured_beside_the_parallel_one_at_the_capacities_of_a_fit(
+    gateway: FakeGateway, folder: Path
+) -> None:
     words = ("--rounds", "2", "--trial-seconds", "0.2", "--fit", "fit.json", "--out", ".", "--address", gateway.address)
     ended = await run(*tandem("bench", "colocation", *words), folder=folder)
     found = read_as(folder / "colocation.json", Colocation)
     assert_all_went_well(ended, found.model_dump(mode="json"))
     assert "the most" not in ended.err
-    assert {side.load.source for side in (found.pairings[0].sequential, found.pairings[0].parallel)} == {"open loops"}
-
-
-async def test_a_fit_of_servers_that_tell_no_batches_is_no_crash(gateway: FakeGateway, tmp_path: Path) -> None:
-    """The fakes tell timings, but no batch size: there is nothing to fit over."""
-    quick = ("--concurrency", "4", "--climb-seconds", "0.5", "--rounds", "1", "--trial-seconds", "0.5", "--trials", "1")
-    ended = await run(*tandem("bench", "fit", *quick, "--out", str(tmp_path), "--address", gateway.address))
-    assert ended.code == 1
-    assert "a curve needs more of a range" in ended.err
-    assert "Traceback" not in ended.err
-    assert len(list((tmp_path / "runs").glob("fit-*.json"))) == 2
+    models = [(pair.sequential.load.workload.model, pair.parallel.load.workload.model) for pair in found.pairings]
+    assert models == [("fake-image", "fake-gan"), ("fake-text", "fake-gan")]
+    image, text = found.pairings
+    assert {side.load.source for side in (image.sequential, image.parallel)} == {"open loops"}
+    assert (image.num_rounds, text.sequential.load.source) == (2, None)
+    for side in (image.sequential, image.parallel, text.parallel):
+        # Both fakes share one event loop: half of what each reaches alone may be too much, and a full queue refuses.
+        assert side.num_failed < side.num_requests
+    assert len(next(change.together_of_rounds for change in text.sequential.changes)) == 2
+    for sentence in paragraphs("colocation.explanation", found):
+        assert sentence in ended.out.replace("\n", " ")
+    # Of 2 rounds three loads alone and two times two at once.
+    assert found.audits.num_runs == 2 * (3 + 2 * 2)

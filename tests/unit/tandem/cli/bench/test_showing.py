@@ -2,10 +2,9 @@
 
 import io
 
-import numpy as np
 from rich.console import Console
 
-from tandem.cli.bench.showing import show_progress, show_run, tell_run_problems
+from tandem.cli.bench.showing import show_progress, tell_run_problems
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.workers import Progress
 from tandem.measure.results.record import Outcome
@@ -28,28 +27,6 @@ def test_progress_is_shown_on_a_terminal_only():
                 show(Progress(elapsed, 1000, {"outstanding": 3, "ok": 400, "error": 0}))
         assert ("400 ok" in shown.getvalue()) == is_terminal
         assert ("draining" in shown.getvalue()) == is_terminal
-
-
-def test_the_table_has_what_was_measured_and_leaves_out_what_says_nothing():
-    random = np.random.default_rng(0)
-    told = (0.01, 0.0, 0.002, 0.0, 0.02, 0.001, 0.034, 4.0)
-    rows = [row(number, 1.0, 0.04 + float(random.random()) / 100, told=told) for number in range(100)]
-    shown = io.StringIO()
-    made_terminal = Terminal()
-    made_terminal.out = Console(file=shown, width=100)
-    show_run(made(rows).document, made_terminal)
-    text = shown.getvalue()
-    for part in (
-        "images fake-gan unary",
-        "open loop, poisson, 100 requests/s",
-        "latency p99",
-        "  batch wait",
-        "2 ms",
-        "outside",
-    ):
-        assert part in text
-    for part in ("first output", "gap", "dropped", "prefill", "p99.9", "objective", "gateway", "hop"):
-        assert part not in text
 
 
 def test_a_run_that_is_no_good_is_called_so():

@@ -103,19 +103,6 @@ def test_a_fit_that_raises_still_yields_a_report(measured, reported, tmp_path, e
     assert {found.kind for found in reported[0].documents} == {"comparison", "steps"}
 
 
-@pytest.mark.parametrize(
-    ("has_steps", "has_colocation", "first", "last"),
-    [
-        (True, True, "1 of 5, compare", "5 of 5, report"),
-        (False, True, "1 of 4, compare", "4 of 4, report"),
-        (False, False, "1 of 3, compare", "3 of 3, report"),
-    ],
-)
-def test_stages_are_counted_as_many_as_there_are(has_steps, has_colocation, first, last):
-    parts = tradeoff._parts(has_steps, True, has_colocation)
-    assert (parts[0], parts[-1]) == (first, last)
-
-
 @pytest.mark.parametrize("is_wanted", [True, False])
 def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_wanted(
     measured,

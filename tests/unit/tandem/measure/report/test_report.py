@@ -169,16 +169,6 @@ def test_an_invalid_run_is_marked_loudly_and_left_out_of_the_curve(own: Path, tm
     assert len([title for title in found.titles if title.startswith("parallel p50, invalid run: ")]) == 1
 
 
-def test_a_foreign_file_is_told_of_and_no_crash(results: Path, tmp_path: Path) -> None:
-    (tmp_path / "foreign.json").write_text("[1]")
-    sources = read_sources([results / "comparison.json", tmp_path / "foreign.json"])
-    (rejected,) = sources.rejected
-    assert rejected.name == "foreign.json"
-    assert "not a JSON object" in rejected.reason
-    assert "1 files could not be used; see the list of files." in tell(sources).warnings
-    assert rejected.reason in page_of(sources).text
-
-
 def test_the_newest_of_each_kind_is_shown(own: Path) -> None:
     shutil.copy(own / "comparison.json", own / "later.json")
     changed(own / "later.json", lambda content: content.update(started_at="2099-01-01T00:00:00Z"))

@@ -10,7 +10,6 @@ import pytest
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import Share
-from tandem.measure.meters.header import this_machine
 from tandem.measure.results.files import check_writable, write_document, write_requests
 from tandem.measure.results.record import Outcome
 from tests.unit.tandem.measure.records import record, row
@@ -67,12 +66,6 @@ def test_a_line_for_each_request_that_was_sent(tmp_path):
     assert lines[1]["stream"] == IMAGES.name
 
 
-def test_a_run_that_was_broken_off_says_so():
-    found = made(reason="the server is gone")
-    assert (found.document.is_partial, found.document.problems, found.is_good) == (True, ("the server is gone",), False)
-    assert found.document.window.seconds == 3.0
-
-
 def test_a_status_that_no_load_explains_is_a_problem():
     overloaded = row(0, 1.0, 0.1, Outcome.ERROR, code=8)  # RESOURCE_EXHAUSTED
     assert made([overloaded, row(1, 1.0, 0.1, Outcome.DEADLINE), row(2, 1.0, 0.1)]).document.problems == ()
@@ -91,11 +84,3 @@ def test_no_record_at_all_is_an_error():
     plan = Plan(address="127.0.0.1:1", scenario=open_scenario(), models=())
     with pytest.raises(ChildProcessError, match="it died"):
         run_result(plan, [Share(None, "it died", 0.0)], datetime.now(UTC))
-
-
-def test_the_machine_is_described():
-    machine = this_machine()
-    assert machine.cpu_model
-    assert machine.num_cores >= machine.num_usable_cores >= 1
-    assert machine.memory_bytes > 2**28
-    assert machine.packages["grpcio"]

@@ -136,7 +136,3 @@ def test_what_failed_and_what_grew_is_counted_of_the_trials_together():
     (image, _) = pairings_of(rounds(4, num_failed=3, grows=True))
     assert (image.parallel.num_requests, image.parallel.num_failed, image.parallel.num_growing) == (400, 12, 4)
     assert (image.sequential.num_failed, image.sequential.num_growing) == (0, 0)
-
-
-def test_without_a_round_there_is_no_pairing():
-    assert list(pairings_of([])) == []

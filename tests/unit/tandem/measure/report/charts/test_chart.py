@@ -37,11 +37,6 @@ def test_a_cdf_is_exact_at_the_bounds() -> None:
     assert list(series.y) == [0.0, 0.75, 1.0]
 
 
-def test_what_lies_above_all_bounds_leaves_the_curve_below_one() -> None:
-    histogram = Histogram(bounds_seconds=(0.001, 0.002), counts=(0, 3, 1), sum_seconds=0.02)
-    assert list(_cdf("s", "parallel", "line", histogram).y) == [0.0, 0.75]
-
-
 def test_ticks_of_a_logarithmic_axis_can_be_read() -> None:
     assert log_ticks([3.0, 70.0]) == [1, 2, 5, 10, 20, 50, 100]
     assert log_ticks([0.5, 50_000.0]) == pytest.approx([0.1, 1, 10, 100, 1000, 10_000, 100_000])

@@ -63,8 +63,3 @@ def test_what_a_tokenizer_leaves_of_real_images_is_a_line(steps: Steps) -> None:
         "real images through the tokenizer of sar: 1.2",
         "real images through the tokenizer of ar: 0.5",
     ]
-
-
-def test_without_a_time_or_a_quality_there_is_no_picture(steps: Steps) -> None:
-    assert quality_chart(()) is None
-    assert quality_chart([each.model_copy(update={"quality": None}) for each in steps.points]) is None

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tandem.measure.report.findings import least_difference
-from tandem.measure.report.prose import problems
 from tandem.measure.results.comparison import Comparison, Contrast
 from tandem.measure.results.files import read_as, write_document
 from tests.unit.tandem.measure.studies.comparison.seen import MODES, controlled, findings, made, settings, trial
@@ -63,22 +61,6 @@ def test_a_ratio_under_load_is_the_median_of_the_rounds_own() -> None:
     assert found.difference.value == pytest.approx(0.27)
 
 
-def test_eight_rounds_have_confidence_intervals() -> None:
-    random = np.random.default_rng(2)
-    trials = [
-        (number, trial(mode, 4, random.exponential(scale, 50).tolist()))
-        for number in range(8)
-        for mode, scale in (("sequential unary", 1.0), ("parallel unary", 0.1))
-    ]
-    document = made(findings(trials=trials))
-    found = the(document, "sequential unary", "parallel unary", 4, "latency_p50_seconds")
-    assert found.ratio is not None
-    assert found.ratio.method == "bca"
-    assert found.ratio.low is not None
-    assert found.ratio.high is not None
-    assert found.ratio.low < 10.0 < found.ratio.high
-
-
 def test_unknown_cpu_time_is_none_and_not_zero() -> None:
     unknown = {"gateway_cpu_seconds": None, "backend_cpu_seconds": None}
     document = made(findings(trials=[(0, trial("parallel unary", 1, [0.1], **unknown))]))
@@ -107,22 +89,6 @@ def test_a_control_tells_how_far_equal_things_differ() -> None:
     assert found == pytest.approx(0.25)
     assert least_difference(document.controls, 64, "images_per_second") is None
     assert least_difference(made().controls, 1, "latency_p50_seconds") is None
-
-
-def test_the_sides_of_a_control_count_alike() -> None:
-    """Half as long is as far off as twice as long."""
-    for share in (0.5, 2.0):
-        found = least_difference(controlled(*[share] * 4).controls, 1, "latency_p50_seconds")
-        assert found == pytest.approx(1.0)
-
-
-def test_runs_in_which_the_generator_was_not_good_enough_are_a_problem() -> None:
-    found = findings()
-    found.audited_runs.invalid.append("alone: event loop late")
-    document = made(found)
-    assert document.audits.invalid == ("alone: event loop late",)
-    assert not document.is_sound
-    assert problems(document)[0].startswith("INVALID")
 
 
 def test_nothing_seen_is_a_document_too(tmp_path: Path) -> None:

@@ -7,11 +7,9 @@ import pytest
 
 from tandem.measure.results.files import read_as, write_document
 from tandem.measure.results.steps import Settings, Steps
-from tandem.measure.studies.comparison.modes import Subjects
 from tandem.measure.studies.comparison.steps import predict_bits, steps_document
 from tests.unit.tandem.measure.studies.comparison.seen import settings
 from tests.unit.tandem.measure.studies.steps.imagined import (
-    PAIR,
     STEPS,
     SUBJECTS,
     document,
@@ -66,12 +64,6 @@ def test_without_likelihoods_and_quality_the_rest_is_there() -> None:
     assert found.num_scored == 0
     assert {point.bits_per_token for point in found.points} == {None}
     assert all(point.mode.alone is not None for point in found.points)
-
-
-def test_one_number_of_steps_and_no_plain_model_are_enough() -> None:
-    found = document(Subjects(PAIR, None, (49,)))
-    assert [point.steps for point in found.points] == [49, None]
-    assert len(found.models) == 2
 
 
 MODELS = Path("models")

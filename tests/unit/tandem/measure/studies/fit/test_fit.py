@@ -12,10 +12,8 @@ from tandem.measure.generator.run import RunResult
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario
-from tandem.measure.studies.fit import fit as fit_module
 from tandem.measure.studies.fit import service
 from tandem.measure.studies.fit.capacity import carried
-from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.studies.fit.simulated import LENGTH, MOST, Imagined, fit, usual
 from tests.unit.tandem.measure.studies.fit.test_capacity import Machine, together
 
@@ -97,17 +95,6 @@ async def test_what_is_broken_off_is_kept(tmp_path: Any) -> None:
     file = tmp_path / "crossover.json"
     file.write_text(found.model_dump_json())
     assert read_as(file, Crossover) == found
-
-
-async def test_capacities_need_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing_varies(*_: object) -> None:
-        raise ExpectedError("batch sizes: only from 1 to 1 measured")
-
-    monkeypatch.setattr(fit_module, "fit_service", nothing_varies)
-    found = await fit(usual())
-    assert found.services == ()
-    assert [each.paradigm for each in found.capacities] == ["sequential", "parallel"]
-    assert found.problems == ("no service curves: batch sizes: only from 1 to 1 measured",)
 
 
 async def test_a_model_too_slow_for_a_fit_has_a_capacity() -> None:

@@ -2,9 +2,7 @@
 
 import pytest
 
-from tandem.measure.results.files import read_as, write_document
-from tandem.measure.results.growth import Growth, Settings
-from tandem.measure.setting_errors import validate
+from tandem.measure.results.growth import Settings
 from tandem.measure.studies.growth.streams import prompt
 from tests.unit.tandem.measure.studies.growth.imagined import (
     OWN_SECONDS,
@@ -68,27 +66,6 @@ def test_a_context_whose_tokens_came_at_once_is_told_of():
     found = document(study)
     assert "64 tokens of context: 1 of 3 times all tokens came in one message" in found.problems[0]
     assert found.context[0].gap_p50_seconds.count == 2
-
-
-def test_a_broken_round_leaves_what_there_is():
-    study = findings(Settings())
-    study.concurrency[64].pop()
-    found = document(study, problem="broken off by hand")
-    assert found.is_partial
-    assert found.concurrency[-1].step_seconds.count == 2
-    assert found.step_fit is not None
-
-
-def test_nothing_measured_is_a_document(tmp_path):
-    study = findings(Settings(), num_rounds=0)
-    found = document(study, problem="broken off by hand")
-    assert (found.concurrency, found.step_fit) == ((), None)
-    write_document(tmp_path / "growth.json", found)
-    assert read_as(tmp_path / "growth.json", Growth) == found
-
-
-def test_settings_are_sorted():
-    assert validate(Settings, {"concurrencies": "8,1,8"}).concurrencies == (1, 8)
 
 
 def test_no_two_texts_begin_alike_and_one_that_repeats_itself_has_begun_again(random_source):
