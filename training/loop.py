@@ -10,7 +10,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
@@ -22,8 +22,10 @@ import torch
 from rich.progress import Progress, TimeRemainingColumn
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from services.common.machine import this_machine
+from training.dataset import image_batches
 from training.image_kind import ImageKind
 
 LOG_EVERY = 100
@@ -31,22 +33,35 @@ NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Instruction sets of CPUs that multiply in bfloat16."""
 
 Batch = tuple[Tensor, ...]
+
+
 Recipe = TypeVar("Recipe")
+Averaged = tuple[Tensor, ...] | list[Tensor]
 
 
 class Trainer(Generic[Recipe]):
     """Owns the networks and their optimisers; `KEPT` names those that a checkpoint holds.
 
-    `recipe` is a dataclass with everything that decides the outcome; it is kept in the checkpoint, so that a slice
-    cannot mix two recipes.
+    The recipe, a dataclass with everything that decides the outcome, is kept in the checkpoint, so that a slice cannot
+    mix two of them.
     """
 
     KEPT: ClassVar[tuple[str, ...]]
+    BATCH_SEED = 0
+    """Added to the recipe's seed where images are shuffled."""
 
-    def __init__(self, recipe: Recipe, kind: ImageKind) -> None:
+    def __init__(self, recipe: Recipe, kind: ImageKind, images: tuple[Tensor, Tensor] | None = None) -> None:
         self.recipe = recipe
         self.kind = kind
         self.step_index = 0
+        self._images = images
+        torch.manual_seed(recipe.seed)  # type: ignore[attr-defined]
+
+    def batches(self, first_step: int) -> Iterator[Batch]:
+        """Yield what is learnt from, a batch a step: the images in -1..1 with their labels, unless it is overridden."""
+        recipe: Any = self.recipe
+        assert self._images is not None
+        return image_batches(self._images, recipe.batch_size, recipe.seed + self.BATCH_SEED, first_step)
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         """Train on one batch and return what the log shall hold of it."""
@@ -55,10 +70,6 @@ class Trainer(Generic[Recipe]):
     def snapshot(self, folder: Path) -> dict[str, float]:
         """Write weights and an image for this step; return what was measured on the way, if anything."""
         raise NotImplementedError
-
-    def stateful(self) -> dict[str, Any]:
-        """Return what a checkpoint holds, by name: all that has state_dict and load_state_dict."""
-        return {name: getattr(self, name) for name in self.KEPT}
 
     def write_weights(self, module: nn.Module, folder: Path, name: str) -> None:
         """Write the weights of this step; a transformer's head is its embedding, and left out."""
@@ -98,19 +109,34 @@ def _multiplies_bfloat16() -> bool:
     return device().type == "cuda" or not NATIVE_BFLOAT16.isdisjoint(this_machine().instructions)
 
 
-def train(trainer: Trainer[Any], batches: Callable[[int], Iterator[Batch]], options: argparse.Namespace) -> None:
-    """Run a training as the options of its command say; `batches` are those from a step on."""
-    run(trainer, batches, options.out, seconds=options.slice_seconds, snapshot_every=options.snapshot_every)
+def average(module: nn.Module, decay: float, use_buffers: bool = True) -> AveragedModel:
+    """Return the moving average of a network's weights, the one to serve, to be updated after each step.
+
+    Its memory is short at first, so that a short training does not carry its random first weights along.
+    """
+
+    @torch.no_grad()
+    def update(averages: Averaged, current: Averaged, step: Tensor | int) -> None:
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, current, 1 - min(decay, (1 + int(step)) / (10 + int(step))))
+        else:
+            for mean, value in zip(averages, current, strict=True):
+                mean.copy_(value)  # counts
+
+    return AveragedModel(module, multi_avg_fn=update, use_buffers=use_buffers)
 
 
-def run(
-    trainer: Trainer[Any],
-    batches: Callable[[int], Iterator[Batch]],
-    folder: Path,
-    *,
-    snapshot_every: int,
-    seconds: float = math.inf,
-) -> None:
+def to_device(module: Any) -> Any:
+    """Return a network of convolutions where it is trained, its weights in the order that is fastest there."""
+    return module.to(device(), memory_format=torch.channels_last)
+
+
+def train(trainer: Trainer[Any], options: argparse.Namespace) -> None:
+    """Run a training as the options of its command say."""
+    run(trainer, options.out, seconds=options.slice_seconds, snapshot_every=options.snapshot_every)
+
+
+def run(trainer: Trainer[Any], folder: Path, *, snapshot_every: int, seconds: float = math.inf) -> None:
     """Train until the recipe's last step or until `seconds` are over, whichever comes first.
 
     Ends the command after a signal, when the step that it came in is done and kept.
@@ -122,22 +148,18 @@ def run(
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(elapsed_when_finished=True))
     with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log, _signals() as received:
         task = progress.add_task(folder.name, total=last, completed=trainer.step_index)
-        for batch in batches(trainer.step_index):
+        for batch in trainer.batches(trainer.step_index):
             if trainer.step_index >= last or time.monotonic() - started > seconds or received:
                 break
             values = trainer.step(*(part.to(device()) for part in batch))
             trainer.step_index += 1
             progress.advance(task)
-            is_last = trainer.step_index == last
-            is_snapshot = trainer.step_index % snapshot_every == 0 or is_last
+            is_snapshot = trainer.step_index % snapshot_every == 0 or trainer.step_index == last
             if is_snapshot:
                 values |= _snapshot(trainer, folder, offset)
             if trainer.step_index % LOG_EVERY == 0 or is_snapshot:
-                line = json.dumps(
-                    {"step": trainer.step_index, "processor_seconds": _processor_seconds(offset), **values}
-                )
-                log.write(line + "\n")
-                log.flush()
+                line = {"step": trainer.step_index, "processor_seconds": _processor_seconds(offset), **values}
+                print(json.dumps(line), file=log, flush=True)
     if received:
         _keep(trainer, folder, offset)
         print(f"{folder}: interrupted, and kept, at step {trainer.step_index} of {last}")
@@ -181,8 +203,8 @@ def _restore(trainer: Trainer[Any], folder: Path) -> float:
     if state["recipe"] != asdict(trainer.recipe):
         raise SystemExit(f"error: {path} was made with another recipe: {state['recipe']}; choose another folder")
     trainer.step_index = state["step_index"]
-    for name, part in trainer.stateful().items():
-        part.load_state_dict(state[name])
+    for name in trainer.KEPT:
+        getattr(trainer, name).load_state_dict(state[name])
     # What was logged after the checkpoint is trained, and logged, again.
     lines = [line for line in log.read_text().splitlines(True) if json.loads(line)["step"] <= trainer.step_index]
     log.write_text("".join(lines))
@@ -196,7 +218,7 @@ def _snapshot(trainer: Trainer[Any], folder: Path, offset: float) -> dict[str, f
 
 
 def _keep(trainer: Trainer[Any], folder: Path, offset: float) -> None:
-    state = {name: part.state_dict() for name, part in trainer.stateful().items()}
+    state = {name: getattr(trainer, name).state_dict() for name in trainer.KEPT}
     partial = folder / "checkpoint.pt.partial"
     about = {
         "recipe": asdict(trainer.recipe),
@@ -233,13 +255,17 @@ def best(run: Path, pattern: str, figure: str) -> Path:
 def path_parser(description: str | None, **paths: str) -> argparse.ArgumentParser:
     """Return a parser of required paths, each an option with its help text."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
-    for name, text in paths.items():
-        options.add_argument(f"--{name}", type=Path, required=True, help=text)
+    _add_paths(options, paths)
     return options
 
 
-def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentParser:
-    """Return a parser of the options that every training has."""
+def _add_paths(options: argparse.ArgumentParser, paths: dict[str, str]) -> None:
+    for name, text in paths.items():
+        options.add_argument(f"--{name}", type=Path, required=True, help=text)
+
+
+def parser(description: str | None, snapshot_every: int, **paths: str) -> argparse.ArgumentParser:
+    """Return a parser of the options that every training has, and of required paths that only one has."""
     options = path_parser(description, out="folder for checkpoints, logs and images")
     options.add_argument("--data", type=Path, help="images and labels in an .npz file; default: Fashion-MNIST")
     options.add_argument(
@@ -251,6 +277,7 @@ def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentPar
     options.add_argument(
         "--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots, of the whole effort"
     )
+    _add_paths(options, paths)
     return options
 
 
@@ -260,6 +287,12 @@ def parse(options: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpa
     given.snapshot_every = share_of(given.snapshot_every, given.effort)
     torch.set_num_threads(given.threads)
     return given
+
+
+def scale(recipe: type[Recipe], options: argparse.Namespace, **settings: Any) -> Recipe:
+    """Return a training's recipe with as many of its steps as its options ask for."""
+    kind: Any = recipe
+    return kind(share_of(kind.steps, options.effort), seed=options.seed, **settings)  # type: ignore[no-any-return]
 
 
 def share_of(steps: int, effort: float) -> int:

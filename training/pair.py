@@ -14,7 +14,7 @@ After Ctrl-C, the same command goes on where it stopped. NAME is the file's, unl
 
 import argparse
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from training.gan import export as gan_export
@@ -26,7 +26,7 @@ from training.refinement import train as refinement
 from training.set_autoregressive import export as sar_export
 from training.set_autoregressive import step_costs
 from training.set_autoregressive import train as sar
-from training.tokenizer import train as tokenizer
+from training.tokenizer import train as tokenizer_train
 from training.tokenizer import tune_decoder
 from training.transformer import export as ar_export
 from training.transformer import train as ar
@@ -38,55 +38,48 @@ Main = Callable[[Sequence[str] | None], None]
 Command = tuple[Main, list[str]]
 
 
-class Plan:
-    """The commands of each part, in the order of PARTS."""
+def commands(options: argparse.Namespace) -> list[Command]:
+    """Return the commands of the parts that are asked for, in the order of PARTS."""
+    name, data = options.name or options.data.stem, ["--data", str(options.data)]
+    common = [*data, "--effort", str(options.effort), "--threads", str(options.threads)]
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._name = options.name or options.data.stem
-        self._models, self._runs, self._data = options.models, options.runs, ["--data", str(options.data)]
-        self._common = [*self._data, "--effort", str(options.effort), "--threads", str(options.threads)]
+    def at(what: str) -> str:
+        return str(options.runs / f"{name}-{what}")
 
-    def commands(self, parts: Sequence[str]) -> Iterator[Command]:
-        for part in PARTS:
-            if part in parts:
-                yield from getattr(self, f"_{part}")()
+    def model(what: str) -> str:
+        return str(options.models / f"{name}-{what}")
 
-    def _run(self, what: str) -> str:
-        return str(self._runs / f"{self._name}-{what}")
+    def train(main: Main, what: str, *more: str) -> Command:
+        return main, [*common, "--out", at(what), *more]
 
-    def _model(self, what: str) -> str:
-        return str(self._models / f"{self._name}-{what}")
-
-    def _train(self, main: Main, what: str, *more: str) -> Command:
-        return main, [*self._common, "--out", self._run(what), *more]
-
-    def _judge(self) -> Iterator[Command]:
-        yield self._train(judge.main, "judge")
-        yield judge_export.main, ["--run", self._run("judge"), "--model", self._model("judge")]
-
-    def _gan(self) -> Iterator[Command]:
-        yield self._train(gan.main, "gan")
-        yield gan_export.main, ["--run", self._run("gan"), "--model", self._model("gan")]
-
-    def _ar(self) -> Iterator[Command]:
-        yield self._train(tokenizer.main, "tokenizer")
-        yield self._train(tune_decoder.main, "decoder", "--tokenizer", self._run("tokenizer"))
-        yield self._train(ar.main, "ar", "--tokenizer", self._run("tokenizer"))
-        exported = ["--run", self._run("ar"), "--tokenizer", self._run("decoder"), "--model", self._model("ar")]
-        yield ar_export.main, exported
-
-    def _refined(self) -> Iterator[Command]:
-        tokens = ["--tokenizer", self._run("decoder")]
-        opponent = ["--opponent", f"{self._model('gan')}/discriminator.onnx"]
-        looks = ["--model", self._model("ar"), *opponent, "--judge", f"{self._model('judge')}/judge.onnx"]
-        yield self._train(refinement.main, "refined", *tokens, *looks)
-        yield refinement_export.main, [*tokens, "--run", self._run("refined"), "--models", self._model("ar")]
-
-    def _sar(self) -> Iterator[Command]:
-        tokens = ["--tokenizer", f"{self._name}-ar"]
-        yield self._train(sar.main, "sar", *tokens, "--models-dir", str(self._models))
-        yield sar_export.main, ["--run", self._run("sar"), *tokens, "--model", self._model("sar")]
-        yield step_costs.main, [*self._data, "--model", self._model("sar")]
+    tokenizer, decoder, own = (["--tokenizer", text] for text in (at("tokenizer"), at("decoder"), f"{name}-ar"))
+    looks = ["--opponent", f"{model('gan')}/discriminator.onnx", "--judge", f"{model('judge')}/judge.onnx"]
+    parts: dict[str, list[Command]] = {
+        "judge": [
+            train(judge.main, "judge"),
+            (judge_export.main, ["--run", at("judge"), "--model", model("judge")]),
+        ],
+        "gan": [
+            train(gan.main, "gan"),
+            (gan_export.main, ["--run", at("gan"), "--model", model("gan")]),
+        ],
+        "ar": [
+            train(tokenizer_train.main, "tokenizer"),
+            train(tune_decoder.main, "decoder", *tokenizer),
+            train(ar.main, "ar", *tokenizer),
+            (ar_export.main, ["--run", at("ar"), *decoder, "--model", model("ar")]),
+        ],
+        "refined": [
+            train(refinement.main, "refined", *decoder, "--model", model("ar"), *looks),
+            (refinement_export.main, [*decoder, "--run", at("refined"), "--models", model("ar")]),
+        ],
+        "sar": [
+            train(sar.main, "sar", *own, "--models-dir", str(options.models)),
+            (sar_export.main, ["--run", at("sar"), *own, "--model", model("sar")]),
+            (step_costs.main, [*data, "--model", model("sar")]),
+        ],
+    }
+    return [command for part in PARTS if part in options.parts for command in parts[part]]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -99,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--effort", type=float, default=1.0, help="share of the usual steps, which suit 60,000 images")
     parser.add_argument("--threads", type=int, default=1, help="of the processor")
     options = parser.parse_args(argv)
-    for command, words in Plan(options).commands(options.parts):
+    for command, words in commands(options):
         print(f"$ python -m {command.__module__} {shlex.join(words)}", flush=True)
         command(words)
 

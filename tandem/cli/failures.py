@@ -11,13 +11,17 @@ from tandem.cli.terminal import Terminal
 from tandem.client import (
     DeadlineExceeded,
     InvalidArgument,
+    NotFound,
     NotReachable,
+    ParallelModel,
+    SequentialModel,
+    TandemClient,
     TandemRpcError,
     Unauthenticated,
     Unimplemented,
 )
 from tandem.client.credentials import API_KEY
-from tandem.shared.errors import EXPECTED, TandemError
+from tandem.shared.errors import EXPECTED, ExpectedError, TandemError
 
 FAILED = 1
 REFUSED = 2
@@ -51,6 +55,21 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
     else:
         return
     raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def right_command_named(address: str, model: str, *, is_sequential: bool) -> Iterator[None]:
+    """Raise ExpectedError instead of NotFound where the model is of the other paradigm than the command's."""
+    try:
+        yield
+    except NotFound:
+        others: tuple[SequentialModel | ParallelModel, ...] = ()
+        with contextlib.suppress(TandemRpcError), TandemClient(address) as client:
+            others = client.list_parallel_models() if is_sequential else client.list_sequential_models()
+        if model not in [other.name for other in others]:
+            raise
+        kind, command = ("a parallel", "sample") if is_sequential else ("a sequential", "generate")
+        raise ExpectedError(f"{model} is {kind} model; use `tandem {command} --model {model}`") from None
 
 
 def _explain(error: TandemRpcError, address: str) -> str:

@@ -8,8 +8,7 @@ Everything that goes in or comes out is a plain Python value; protobuf and grpc 
 """
 
 from tandem.client.asynchronous import AsyncGeneration, AsyncTandemClient
-from tandem.client.channels import DEFAULT_ADDRESS
-from tandem.client.credentials import Credentials
+from tandem.client.credentials import DEFAULT_ADDRESS, Credentials
 from tandem.client.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -28,12 +27,10 @@ from tandem.client.errors import (
 )
 from tandem.client.images import ImageBatch, Images, Verdict
 from tandem.client.labels import Labels
-from tandem.client.models import Models, ParallelModel, SequentialModel
-from tandem.client.options import GenerateOptions, SampleOptions
-from tandem.client.prompts import Message, Prompt
+from tandem.client.models import Models, ParallelModel, SequentialModel, Timings
+from tandem.client.options import GenerateOptions, Message, Prompt, SampleOptions
 from tandem.client.synchronous import Generation, TandemClient
 from tandem.client.text import Alternative, Choice, Completion, GenerateChunk, Score, TokenLogprob, Usage
-from tandem.client.timings import Timings
 
 __all__ = [
     "DEFAULT_ADDRESS",

@@ -11,12 +11,10 @@ import grpc
 
 from tandem.client import replies
 from tandem.client.calls import Call, Calls, Connection, Steps, describe
-from tandem.client.channels import DEFAULT_ADDRESS, open_async_channel
-from tandem.client.credentials import Credentials, address_of_environment
+from tandem.client.credentials import open_async_channel
 from tandem.client.errors import CANCELLED_HERE, Cancelled, TandemRpcError, typed_errors
 from tandem.client.images import Images
-from tandem.client.options import GenerateOptions, SampleOptions
-from tandem.client.prompts import Prompt
+from tandem.client.options import GenerateOptions, Prompt, SampleOptions
 from tandem.client.text import GenerateChunk
 
 Given = ParamSpec("Given")
@@ -131,10 +129,7 @@ class AsyncTandemClient(Connection):
     Cancelling a task that awaits a call cancels the call.
     """
 
-    def __init__(self, address: str = "", credentials: Credentials | None = None) -> None:
-        address = address or address_of_environment(DEFAULT_ADDRESS)
-        credentials = credentials or Credentials.from_environment()
-        super().__init__(address, credentials, open_async_channel(address, credentials))
+    _open_channel = staticmethod(open_async_channel)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,6 +1,6 @@
-"""Credentials of a client: certificates for TLS and an API key; and the address of the gateway.
+"""How a connection is set up: its channel, its address, and credentials: certificates for TLS and an API key.
 
-The only place of the client that reads the environment.
+The only place of the client that reads the environment. Knows no service.
 """
 
 from __future__ import annotations
@@ -13,10 +13,17 @@ from typing import Self
 import grpc
 
 from tandem.shared.errors import ExpectedError
+from tandem.shared.loopback import is_local
 
 CA, CERT, KEY, API_KEY = "TANDEM_CLIENT_CA", "TANDEM_CLIENT_CERT", "TANDEM_CLIENT_KEY", "TANDEM_API_KEY"
-
 ADDRESS = "TANDEM_ADDRESS"
+
+DEFAULT_ADDRESS = "127.0.0.1:50050"
+"""Where `tandem up` puts the gateway."""
+
+_MAX_BACKOFF_MS = 1_000
+
+_Options = tuple[tuple[str, int], ...]
 
 CallMetadata = tuple[tuple[str, str], ...]
 
@@ -78,3 +85,40 @@ def _read(name: str, path: Path | str | None) -> bytes | None:
     if b"-----BEGIN " not in content:
         raise ExpectedError(f"{name}: {path}: this is not a PEM file")
     return content
+
+
+def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
+    """Return a channel to `address` (host:port) for ordinary code. Raises ValueError for a file that cannot be used."""
+    options, secure = channel_options(address), credentials.of_channel()
+    if secure is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, secure, options=options)
+
+
+def open_async_channel(
+    address: str, credentials: Credentials, max_backoff_ms: int = _MAX_BACKOFF_MS
+) -> grpc.aio.Channel:
+    """Return the same for asyncio; while connections are refused, it tries again after `max_backoff_ms` at most."""
+    options, secure = channel_options(address, max_backoff_ms), credentials.of_channel()
+    if secure is None:
+        return grpc.aio.insecure_channel(address, options=options)
+    return grpc.aio.secure_channel(address, secure, options=options)
+
+
+def channel_options(address: str, max_backoff_ms: int = _MAX_BACKOFF_MS) -> _Options:
+    """Return grpc's options for a channel to `address` (host:port)."""
+    options: _Options = (
+        # Channels with equal options would share one connection, and a connection is what identifies a caller without
+        # a key: two clients in one process would count as one caller.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.max_receive_message_length", -1),  # a batch of images may be large
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # After a refused connection the next call tries again at once, or nearly.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", max_backoff_ms),
+    )
+    if is_local(address):
+        # grpc obeys http_proxy even for loopback, where no proxy can help.
+        options += (("grpc.enable_http_proxy", 0),)
+    return options

@@ -1,19 +1,5 @@
 """What a call can raise, by status code, and how a gRPC error becomes one of these.
 
-    TandemRpcError
-    ├── InvalidArgument     the request is wrong: `violations` name the fields
-    │   └── ReplyTooLarge   what it asks for does not fit one reply, so nothing was done for it
-    ├── NotFound            no such model: the message lists those there are
-    ├── Unauthenticated     the server requires an API key, and the call has none or an invalid one
-    ├── ResourceExhausted   a queue is full, or the API key's budget is used up: try again after `retry_after_seconds`
-    ├── DeadlineExceeded    `timeout_seconds` passed; the server has stopped the work
-    ├── Unavailable         the backend is not running or not ready, or its reply was cut off
-    │   ├── NotReachable    nothing answers at the address at all
-    │   └── HandshakeFailed something answers, but not in gRPC, or the two sides cannot agree on TLS
-    ├── Cancelled           this side cancelled the call
-    ├── Unimplemented       the address does not serve this: another kind of server, or the backend of other models
-    └── Internal            a fault of the server; its log has the details
-
 Any other status code is a plain TandemRpcError.
 """
 
@@ -77,7 +63,7 @@ class TandemRpcError(Exception):
 
 
 class InvalidArgument(TandemRpcError):
-    """The request must change."""
+    """The request is wrong, and must change: `violations` name the fields."""
 
 
 class ReplyTooLarge(InvalidArgument):
@@ -85,7 +71,7 @@ class ReplyTooLarge(InvalidArgument):
 
 
 class NotFound(TandemRpcError):
-    """There is no such model."""
+    """There is no such model; the message lists those there are."""
 
 
 class Unauthenticated(TandemRpcError):
@@ -93,11 +79,13 @@ class Unauthenticated(TandemRpcError):
 
 
 class ResourceExhausted(TandemRpcError):
-    """A queue is full, the API key's budget is used up, or the message is too large."""
+    """A queue is full, the API key's budget is used up (try again after `retry_after_seconds`), or the message is too
+    large.
+    """
 
 
 class DeadlineExceeded(TandemRpcError):
-    """The call took longer than it was allowed to."""
+    """The call took longer than `timeout_seconds`; the server has stopped the work."""
 
 
 class Unavailable(TandemRpcError):
@@ -117,24 +105,15 @@ class Cancelled(TandemRpcError):
 
 
 class Unimplemented(TandemRpcError):
-    """The server does not offer this call."""
+    """The server does not offer this call: it is another kind of server, or the backend of other models."""
 
 
 class Internal(TandemRpcError):
-    """The server failed."""
+    """The server failed; its log has the details."""
 
 
-_BY_CODE: dict[str, type[TandemRpcError]] = {
-    "INVALID_ARGUMENT": InvalidArgument,
-    "NOT_FOUND": NotFound,
-    "UNAUTHENTICATED": Unauthenticated,
-    "RESOURCE_EXHAUSTED": ResourceExhausted,
-    "DEADLINE_EXCEEDED": DeadlineExceeded,
-    "UNAVAILABLE": Unavailable,
-    "CANCELLED": Cancelled,
-    "UNIMPLEMENTED": Unimplemented,
-    "INTERNAL": Internal,
-}
+_BY_NAME = {kind.__name__: kind for kind in TandemRpcError.__subclasses__()}
+"""Each is called as its code is: NotFound stands for NOT_FOUND."""
 
 
 class _CallError(Protocol):
@@ -179,7 +158,7 @@ def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> Tande
         if fault := _handshake_fault(message):
             return HandshakeFailed(code, f"{address} {fault}")
         return NotReachable(code, f"nothing answers at {address}")
-    kind = _BY_CODE.get(code, TandemRpcError)
+    kind = _BY_NAME.get(code.title().replace("_", ""), TandemRpcError)
     if any(violation.reason == _REPLY_TOO_LARGE for violation in violations):
         kind = ReplyTooLarge
     return kind(code, message, violations, retry_after_seconds)

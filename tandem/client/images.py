@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tandem.client.models import Timings
 from tandem.client.options import Encoding
-from tandem.client.timings import Timings
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,12 @@
-"""The keyword arguments of the client's methods. A value of None, or an absent one, means the server's default."""
+"""What a sequential model can be asked to go on with, and the keyword arguments of the client's methods.
+
+A value of None, or an absent one, means the server's default.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypedDict
 
 import numpy as np
@@ -11,6 +15,19 @@ from numpy.typing import NDArray
 from tandem.client.labels import Labels
 
 Encoding: TypeAlias = Literal["uint8", "float32", "png"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation; `role` is "system", "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+Prompt: TypeAlias = str | Sequence[Message] | Sequence[int]
+"""What a user says, which a model without a chat template goes on with; a conversation, the oldest message first; or
+token ids. With the option `raw`, a str is plain text to go on with, whatever the model."""
 
 
 class SamplingOptions(TypedDict, total=False):

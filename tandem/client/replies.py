@@ -9,10 +9,9 @@ import numpy as np
 
 from tandem.ar.v1 import ar_pb2
 from tandem.client.images import ImageBatch, Images, Verdict
-from tandem.client.models import ParallelModel, Runtime, SequentialModel
+from tandem.client.models import ParallelModel, Runtime, SequentialModel, Timings
 from tandem.client.requests import ENCODINGS
 from tandem.client.text import Alternative, Choice, Completion, FinishReason, GenerateChunk, Score, TokenLogprob, Usage
-from tandem.client.timings import Timings
 from tandem.common.v1 import images_pb2, timings_pb2
 from tandem.gan.v1 import gan_pb2
 
@@ -42,19 +41,9 @@ def generate_chunk(message: ar_pb2.GenerateResponse) -> GenerateChunk:
 
 
 def completion(message: ar_pb2.CompleteResponse) -> Completion:
-    choices = tuple(_choice(generate_chunk(choice)) for choice in message.choices)
-    return Completion(choices, _usage(message.usage), timings(message.timings))
-
-
-def _choice(chunk: GenerateChunk) -> Choice:
-    return Choice(
-        text=chunk.text,
-        token_ids=chunk.token_ids,
-        logprobs=chunk.logprobs,
-        finish_reason=chunk.finish_reason,
-        matched_stop=chunk.matched_stop,
-        image=chunk.image,
-    )
+    chunks = map(generate_chunk, message.choices)
+    choices = (Choice(**{name: getattr(chunk, name) for name in Choice.__dataclass_fields__}) for chunk in chunks)
+    return Completion(tuple(choices), _usage(message.usage), timings(message.timings))
 
 
 def scores(message: ar_pb2.ScoreResponse) -> list[Score]:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from tandem.ar.v1 import ar_pb2
 from tandem.client.images import ImageBatch, Images
-from tandem.client.options import Encoding, GenerateOptions, SampleOptions, SamplingOptions
-from tandem.client.prompts import Message, Prompt
+from tandem.client.options import Encoding, GenerateOptions, Message, Prompt, SampleOptions, SamplingOptions
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import ExpectedError
@@ -40,11 +39,6 @@ def generate_request(prompt: Prompt | None, options: GenerateOptions) -> ar_pb2.
         request.image_encoding = _encoding("image_encoding", encoding)
     _put(request, "partial_images", options.get("partial_images"))
     return request
-
-
-def complete_request(prompt: Prompt | None, options: GenerateOptions) -> ar_pb2.CompleteRequest:
-    """Raises ValueError like `generate_request`."""
-    return ar_pb2.CompleteRequest(generate=generate_request(prompt, options))
 
 
 def score_request(

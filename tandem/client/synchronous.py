@@ -7,12 +7,10 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from tandem.client import replies
 from tandem.client.calls import Call, Calls, Connection, Steps, describe
-from tandem.client.channels import DEFAULT_ADDRESS, open_channel
-from tandem.client.credentials import Credentials, address_of_environment
+from tandem.client.credentials import open_channel
 from tandem.client.errors import TandemRpcError, typed_errors
 from tandem.client.images import Images
-from tandem.client.options import GenerateOptions, SampleOptions
-from tandem.client.prompts import Prompt
+from tandem.client.options import GenerateOptions, Prompt, SampleOptions
 from tandem.client.text import GenerateChunk
 
 Given = ParamSpec("Given")
@@ -81,10 +79,7 @@ class TandemClient(Connection):
     when the client is closed, and TypeError for an argument of another type.
     """
 
-    def __init__(self, address: str = "", credentials: Credentials | None = None) -> None:
-        address = address or address_of_environment(DEFAULT_ADDRESS)
-        credentials = credentials or Credentials.from_environment()
-        super().__init__(address, credentials, open_channel(address, credentials))
+    _open_channel = staticmethod(open_channel)
 
     def __enter__(self) -> Self:
         return self

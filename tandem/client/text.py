@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tandem.client.images import ImageBatch, join
-from tandem.client.timings import Timings
+from tandem.client.models import Timings
 
 FinishReason: TypeAlias = Literal["stop", "length"]
 

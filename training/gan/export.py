@@ -6,6 +6,7 @@ into the model's model.toml, which is written if there is none. Knows nothing of
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,10 +18,8 @@ from training.gan.networks import LATENT_DIM, ConditionalBatchNorm, Discriminato
 from training.gan.train import write_samples
 from training.image_kind import ImageKind
 from training.loop import path_parser
-from training.model_toml import image_table, write_model_toml
-from training.onnx_files import write_onnx
+from training.model_files import image_table, write_model_toml, write_onnx
 
-CHECKED_BATCH_SIZES = (2, 1, 7, 64)
 TOML = """kind = "gan"
 modality = "image"
 licence = "NOASSERTION"
@@ -99,9 +98,7 @@ def export(run: Path, model: Path, step: int | None) -> None:
     model.mkdir(parents=True, exist_ok=True)
     print(f"step {step}")
     folded, baked = fold_norms(served_generator(run, step)[1]), bake_norms(served_discriminator(run))
-    latents, images = (
-        [example(kind, shape, size) for size in CHECKED_BATCH_SIZES] for shape in ((LATENT_DIM,), kind.shape)
-    )
+    latents, images = (partial(example, kind, shape) for shape in ((LATENT_DIM,), kind.shape))
     files = [model / "generator.onnx", model / "discriminator.onnx"]
     write_onnx(folded, latents, files[0], inputs=("latent", "label"), outputs=("image",), reference=generator)
     judged = ("score", "features")

@@ -5,22 +5,16 @@ are served), a learning rate that falls linearly over the last 40 % of the steps
 scores; snapshots write the averaged generator and an image, a row a class.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from training import loop
-from training.averaging import decay_at
-from training.dataset import image_batches, load, to_pixels, write_sheet
+from training.dataset import DataSet, load, to_pixels, write_sheet
 from training.gan.networks import LATENT_DIM, Discriminator, Generator, init_orthogonal
-from training.image_kind import ImageKind
-
-Player = TypeVar("Player", Generator, Discriminator)
 
 
 @dataclass(frozen=True)
@@ -37,14 +31,13 @@ class Recipe:
 class Trainer(loop.Trainer[Recipe]):
     """Both players, their optimisers and the moving average; a step is one round."""
 
-    KEPT = ("generator", "discriminator", "ema", "generator_optimiser", "discriminator_optimiser")
+    KEPT = ("generator", "discriminator", "averaged", "generator_optimiser", "discriminator_optimiser")
 
-    def __init__(self, recipe: Recipe, kind: ImageKind) -> None:
-        super().__init__(recipe, kind)
-        torch.manual_seed(recipe.seed)
-        self.generator = _channels_last(Generator(kind).apply(init_orthogonal).to(loop.device()))
-        self.discriminator = _channels_last(Discriminator(kind).apply(init_orthogonal).to(loop.device()))
-        self.ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
+    def __init__(self, recipe: Recipe, data: DataSet) -> None:
+        super().__init__(recipe, data.kind, data.train)
+        self.generator: Generator = loop.to_device(Generator(data.kind).apply(init_orthogonal))
+        self.discriminator: Discriminator = loop.to_device(Discriminator(data.kind).apply(init_orthogonal))
+        self.averaged = loop.average(self.generator, recipe.ema_decay, use_buffers=False)
         self.generator_optimiser = self._optimiser(self.generator)
         self.discriminator_optimiser = self._optimiser(self.discriminator)
 
@@ -61,7 +54,7 @@ class Trainer(loop.Trainer[Recipe]):
         with loop.mixed_precision():
             losses = self._discriminator_round(image, label, latents[0], fake_label)
             losses |= self._generator_round(latents[1], fake_label)
-        self._update_ema()
+        self.averaged.update_parameters(self.generator)
         return losses
 
     def _discriminator_round(
@@ -93,23 +86,12 @@ class Trainer(loop.Trainer[Recipe]):
             for group in optimiser.param_groups:
                 group["lr"] = rate
 
-    @torch.no_grad()
-    def _update_ema(self) -> None:
-        decay = decay_at(self.recipe.ema_decay, self.step_index)
-        averaged: list[Tensor] = list(self.ema.parameters())
-        current: list[Tensor] = list(self.generator.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - decay)
-        for target, source in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
-            target.copy_(source)
-
     def snapshot(self, folder: Path) -> dict[str, float]:
-        write_samples(self.ema, folder / f"samples-{self.step_index:06d}.png")
-        self.write_weights(self.ema, folder, "ema")
+        served = self.averaged.module.eval()
+        assert isinstance(served, Generator)
+        write_samples(served, folder / f"samples-{self.step_index:06d}.png")
+        self.write_weights(served, folder, "ema")
         return {}
-
-
-def _channels_last(module: Player) -> Player:
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 @torch.no_grad()
@@ -123,13 +105,7 @@ def write_samples(generator: Generator, path: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = loop.parse(loop.parser(__doc__, snapshot_every=2_000), argv)
-    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
-    data = load(options.data)
-    loop.train(
-        Trainer(recipe, data.kind),
-        lambda first: image_batches(data.train, recipe.batch_size, recipe.seed, first),
-        options,
-    )
+    loop.train(Trainer(loop.scale(Recipe, options), load(options.data)), options)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,15 @@ features all figures are others.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from training import loop
 from training.image_kind import ImageKind
 from training.judge.networks import Judge
-from training.model_toml import image_table, write_model_toml
-from training.onnx_files import write_onnx
+from training.model_files import image_table, noise_images, write_model_toml, write_onnx
 
 TOML = """kind = "judge"
 modality = "image"
@@ -32,13 +30,9 @@ def export(run: Path, folder: Path) -> None:
     judge = Judge(kind)
     judge.load_state_dict(load_file(loop.newest(run, "judge-*.safetensors")))
     judge.eval().requires_grad_(False)
-    source = torch.Generator().manual_seed(0)
-    examples: list[tuple[Tensor, ...]] = [
-        (torch.rand((count, *kind.shape), generator=source) * 2 - 1,) for count in (2, 1, 7, 100)
-    ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "judge.onnx"
-    write_onnx(judge, examples, path, inputs=("image",), outputs=("logits", "features"))
+    write_onnx(judge, partial(noise_images, kind), path, inputs=("image",), outputs=("logits", "features"))
     write_model_toml(folder, TOML.format(kind.data_set, image_table(kind)), [path])
 
 

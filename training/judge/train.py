@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training import loop
-from training.dataset import DataSet, image_batches, load, to_model_range, write_sheet
+from training.dataset import DataSet, load, to_model_range, write_sheet
 from training.image_kind import FASHION
 from training.judge.networks import Judge
 
@@ -39,10 +39,9 @@ class Trainer(loop.Trainer[Recipe]):
     KEPT = ("judge", "optimiser", "schedule")
 
     def __init__(self, recipe: Recipe, data: DataSet) -> None:
-        super().__init__(recipe, data.kind)
-        torch.manual_seed(recipe.seed)
+        super().__init__(recipe, data.kind, data.train)
         self._validation = data.validation
-        self.judge = Judge(data.kind).to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.judge: Judge = loop.to_device(Judge(data.kind))
         parameters = self.judge.parameters()
         self.optimiser = torch.optim.AdamW(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -102,13 +101,7 @@ def write_mistakes(images: Tensor, labels: Tensor, logits: Tensor, path: Path) -
 def main(argv: Sequence[str] | None = None) -> None:
     options = loop.parse(loop.parser(__doc__, snapshot_every=800), argv)
     data = load(options.data)
-    steps = loop.share_of(Recipe.steps, options.effort)
-    recipe = Recipe(steps, mirrors=data.kind == FASHION, seed=options.seed)
-    loop.train(
-        Trainer(recipe, data),
-        lambda first: image_batches(data.train, recipe.batch_size, recipe.seed, first),
-        options,
-    )
+    loop.train(Trainer(loop.scale(Recipe, options, mirrors=data.kind == FASHION), data), options)
 
 
 if __name__ == "__main__":

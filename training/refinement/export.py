@@ -18,12 +18,10 @@ import torch
 from safetensors.torch import load_file
 
 from training import loop
-from training.model_toml import record_digests
-from training.onnx_files import write_onnx
+from training.model_files import noise_images, record_digests, write_onnx
 from training.refinement.networks import RefinedDecoder
-from training.tokenizer.networks import NUM_CODES
 from training.tokenizer.train import Autoencoder, load_tokenizer
-from training.transformer.export import CHECKED_BATCH_SIZES, TokenDecoder, TokenEncoder
+from training.transformer.export import TokenDecoder, TokenEncoder, token_rows
 
 FILE = "token_decoder.onnx"
 NUM_COMPARED = 64
@@ -35,7 +33,7 @@ MIN_EQUAL_TOKENS = 0.99
 @torch.no_grad()
 def check_tokens(tokenizer: Autoencoder, models: list[Path]) -> None:
     """End the command if one of the models has tokens of another tokenizer."""
-    image = torch.rand((NUM_COMPARED, *tokenizer.kind.shape), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    (image,) = noise_images(tokenizer.kind, NUM_COMPARED)
     expected = TokenEncoder(tokenizer)(image).numpy()
     for folder in models:
         file = folder / "token_encoder.onnx"
@@ -55,10 +53,8 @@ def export(tokenizer_run: Path, run: Path, models: list[Path]) -> None:
     decoder = RefinedDecoder(tokenizer.decoder)
     decoder.load_state_dict(load_file(weights))
     served = TokenDecoder(decoder, decoder.kind.grid).cpu().eval().requires_grad_(False)
-    tokens = torch.randint(NUM_CODES, (64, decoder.kind.num_tokens), generator=torch.Generator().manual_seed(0))
     first = models[0] / FILE
-    rows = [(tokens[:size],) for size in CHECKED_BATCH_SIZES]
-    write_onnx(served, rows, first, inputs=("tokens",), outputs=("image",))
+    write_onnx(served, token_rows(decoder.kind), first, inputs=("tokens",), outputs=("image",))
     print(weights.name)
     for folder in models:
         if folder != models[0]:

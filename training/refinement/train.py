@@ -10,26 +10,25 @@ the opponent alone says how they should look. The log has, at each snapshot, how
 images in the judge's features, which nothing here learns from: the snapshot to export is chosen by that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tandem.measure.quality.distances import Features, frechet_distance
 from tandem.measure.quality.judge import Judge
-from tandem.shared.models import ModelRepository
+from tandem.shared.models import Model, ModelRepository
 from training import loop
-from training.averaging import average
-from training.dataset import load, to_pixels
-from training.refinement.material import Material, batches
-from training.refinement.material import load as load_material
+from training.dataset import DataSet, load, shuffled_batches, to_model_range, to_pixels
 from training.refinement.networks import Opponent, RefinedDecoder, weights_of
+from training.release.own_images import drawn_tokens
 from training.tokenizer.networks import Decoder, from_tokens
-from training.tokenizer.train import load_tokenizer, restoration_loss
+from training.tokenizer.train import Autoencoder, load_tokenizer, restoration_loss, token_sequences
 
+NUM_DRAWN = 30_000
+NUM_DRAWN_TO_CHOOSE_BY = 5_000
 VIEWS = ("patches", "bag", "whole")
 
 
@@ -47,18 +46,65 @@ class Recipe:
     seed: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What to learn from, or to choose by: images with their labels and tokens, and drawn tokens with theirs."""
+
+    images: Tensor  # [N, C, H, W] uint8
+    labels: Tensor  # [N]
+    tokens: Tensor  # [N, T]
+    drawn_tokens: Tensor  # [M, T]
+    drawn_labels: Tensor  # [M]
+
+    def batches(self, batch_size: int, seed: int, first_step: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield images [2 B, C, H, W] in -1..1, their labels [2 B], the tokens [B, T] of the first half of them, and as
+        many drawn tokens [B, T] with their labels [B].
+        """
+        images = shuffled_batches(len(self.images), 2 * batch_size, seed, first_step)
+        drawn = shuffled_batches(len(self.drawn_tokens), batch_size, seed + 1, first_step)
+        for chosen, own in zip(images, drawn, strict=True):
+            image = to_model_range(self.images[chosen]).contiguous(memory_format=torch.channels_last)
+            tokens = self.tokens[chosen[:batch_size]]
+            yield image, self.labels[chosen], tokens, self.drawn_tokens[own], self.drawn_labels[own]
+
+
+def load_material(
+    model: Model, tokenizer: Autoencoder, data: DataSet, folder: Path, effort: float
+) -> tuple[Material, Material]:
+    """Return what to learn from and what to choose by; drawn tokens, a share of NUM_DRAWN, are kept in `folder`.
+
+    Raises ModelError.
+    """
+    drawn_per_class, chosen_by = (
+        loop.share_of(count, effort / data.kind.num_classes) for count in (NUM_DRAWN, NUM_DRAWN_TO_CHOOSE_BY)
+    )
+    drawn = torch.from_numpy(drawn_tokens(model, drawn_per_class + chosen_by, folder))
+    return (
+        _material(tokenizer, data.train, drawn[:, :drawn_per_class]),
+        _material(tokenizer, data.validation, drawn[:, drawn_per_class:]),
+    )
+
+
+def _material(tokenizer: Autoencoder, split: tuple[Tensor, Tensor], drawn: Tensor) -> Material:
+    images, labels = split
+    drawn_labels = torch.arange(len(drawn)).repeat_interleave(drawn.shape[1])
+    return Material(images, labels, token_sequences(tokenizer, split)[:, 1:], drawn.flatten(0, 1), drawn_labels)
+
+
 class Trainer(loop.Trainer[Recipe]):
     """Trains the decoder and its opponent; the averaged weights are the ones to serve."""
 
     _OPTIMISERS = ("optimiser", "opponent_optimiser", "schedule", "opponent_schedule")
     KEPT = ("decoder", "opponent", "averaged", *_OPTIMISERS)
 
-    def __init__(self, recipe: Recipe, decoder: Decoder, opponent: Opponent, chooser: "Chooser") -> None:
+    def __init__(
+        self, recipe: Recipe, decoder: Decoder, opponent: Opponent, *, material: Material, chooser: "Chooser"
+    ) -> None:
         super().__init__(recipe, decoder.kind)
-        self._chooser = chooser
-        self.decoder = _channels_last(RefinedDecoder(decoder).requires_grad_(True).train())
-        self.opponent = _channels_last(opponent)
-        self.averaged = average(self.decoder, recipe.ema_decay, use_buffers=False)
+        self._material, self._chooser = material, chooser
+        self.decoder: RefinedDecoder = loop.to_device(RefinedDecoder(decoder).requires_grad_(True).train())
+        self.opponent: Opponent = loop.to_device(opponent)
+        self.averaged = loop.average(self.decoder, recipe.ema_decay, use_buffers=False)
         self.optimiser, self.schedule = self._optimiser(self.decoder, recipe.learning_rate)
         self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.opponent, recipe.opponent_rate)
 
@@ -69,6 +115,9 @@ class Trainer(loop.Trainer[Recipe]):
     def _rate(self, step: int) -> float:
         """Stay, then fall to nothing over the last half."""
         return min(1.0, 2 * (1 - step / self.recipe.steps))
+
+    def batches(self, first_step: int) -> Iterator[loop.Batch]:
+        return self._material.batches(self.recipe.batch_size, self.recipe.seed, first_step)
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         """Learn from images [2 B, C, H, W] with labels [2 B], tokens [B, T] of the first of them, and drawn ones."""
@@ -116,10 +165,6 @@ def matching_loss(features: list[Tensor], wanted: list[Tensor]) -> Tensor:
     return torch.stack(parts).mean()
 
 
-def _channels_last(module: Any) -> Any:
-    return module.to(loop.device(), memory_format=torch.channels_last)
-
-
 class Chooser:
     """Measures snapshots on what the training does not see."""
 
@@ -147,22 +192,20 @@ class Chooser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = loop.parser(__doc__, snapshot_every=200)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the decoder's first training")
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model that draws tokens")
+    paths = {"tokenizer": "folder of the decoder's first training", "model": "folder of the model that draws tokens"}
+    parser = loop.parser(__doc__, snapshot_every=200, **paths)
     parser.add_argument("--opponent", type=Path, default=Path("models/fashion-gan/discriminator.onnx"))
     parser.add_argument("--judge", type=Path, default=Path("models/fashion-judge/judge.onnx"))
     options = loop.parse(parser, argv)
-    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
-    data = load(options.data)
+    recipe, data = loop.scale(Recipe, options), load(options.data)
     torch.manual_seed(recipe.seed)
     model = ModelRepository(options.model.parent).get(options.model.name)
     tokenizer = load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors"))
     material, held_out = load_material(model, tokenizer, data, options.out, options.effort)
     opponent = Opponent(data.kind)
     opponent.start_from(weights_of(options.opponent))
-    trainer = Trainer(recipe, tokenizer.decoder, opponent, Chooser(Judge(options.judge), held_out))
-    loop.train(trainer, lambda step: batches(material, recipe.batch_size, recipe.seed, step), options)
+    chooser = Chooser(Judge(options.judge), held_out)
+    loop.train(Trainer(recipe, tokenizer.decoder, opponent, material=material, chooser=chooser), options)
 
 
 if __name__ == "__main__":

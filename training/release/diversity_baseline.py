@@ -32,7 +32,7 @@ from tandem.shared.file_hashes import sha256_of
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError, ModelRepository
 from training.loop import path_parser
-from training.model_toml import with_digest
+from training.model_files import with_digest
 from training.release.own_images import features_by_class
 
 Y = TypeVar("Y", bound=Yardstick)

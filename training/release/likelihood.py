@@ -9,7 +9,6 @@ Writes likelihood.json into the model's folder, from which docs/results.md has i
 
 import asyncio
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
-from torch.nn import functional
 
-from services.ar.compute.torch.transformer import Transformer
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
 from tandem.measure.quality.drawing import Sampling, draw, find_model
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES, load_split
@@ -31,10 +27,9 @@ from tandem.shared.models import ModelRepository
 from training import loop
 from training.dataset import load_tensors
 from training.image_kind import ImageKind
-from training.tokenizer.train import load_tokenizer
-from training.transformer import train
+from training.tokenizer.train import load_tokenizer, token_sequences
 from training.transformer.export import load_trained
-from training.transformer.tokens import token_sequences
+from training.transformer.train import token_bits
 
 NUM_PER_CLASS = 200
 SEED = 2  # not that of the evaluation
@@ -47,14 +42,7 @@ def training_bits(run: Path, tokenizer_run: Path) -> Bits:
     """Return bits a token [N] of every test image, as the training measures them."""
     model = load_trained(load_file(loop.best(run, "model-*.safetensors", "validation_bits")), ImageKind.of(run))
     sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), load_tensors("test"))
-    return np.concatenate([_bits(model, part).numpy() for part in sequences.split(500)])
-
-
-def _bits(model: Transformer, sequences: Tensor) -> Tensor:
-    """Return what `train.bits_per_token` averages, for each of sequences [B, 1 + T]."""
-    logits = train.logits_of(model, sequences[:, :-1])
-    losses = functional.cross_entropy(logits.transpose(1, 2), sequences[:, 1:], reduction="none")
-    return losses.double().mean(dim=1) / math.log(2)
+    return np.concatenate([token_bits(model, part).double().mean(dim=1).numpy() for part in sequences.split(500)])
 
 
 async def served_bits(address: str, name: str, rival: str) -> tuple[Bits, dict[str, Bits]]:

@@ -1,7 +1,8 @@
 """Images of one class after another, drawn by a model of the repository in this process, as its service draws them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from rich.progress import track
 
 from runtime.deadlines import Deadline
 from runtime.metrics import new_registry
-from services.ar.api.sequential_model import SequentialModel
 from services.ar.codecs.image_codec import ImageCodec, Tokens
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.loading import load_and_start
@@ -38,7 +38,7 @@ def features_by_class(
     Raises ModelError, ProviderError.
     """
     if model.spec.kind == "transformer":
-        return asyncio.run(_sequential(model, image, look, num_images=num_images, seed=seed))
+        return asyncio.run(_sequential(model, look, num_images, seed))
     if model.spec.generator is None:
         raise ModelError(f"{model.name}: makes no images")
     session = open_session(model.path(model.spec.generator), choose_providers("cpu"), 1, "cpu")
@@ -60,19 +60,11 @@ def _parallel(
         yield generator.draw(Latents(vectors, np.full(count, label) if image.class_names else None))
 
 
-async def _sequential(model: Model, image: ImageSpec, look: Look, *, num_images: int, seed: int) -> list[Features]:
-    loaded = await _start(model)
-    features = []
-    codec = loaded.codec
-    assert isinstance(codec, ImageCodec)
-    for label in track(range(len(image.class_names)), "measuring"):
-        labels = np.full(BATCH_SIZE, label)
-        parts = _one_after_another(loaded, codec, label, num_images=num_images, seed=seed)
-        images = [await codec.draw(part, Deadline.after(None)) async for part in parts]
-        features.append(np.concatenate([look(part, labels[: len(part)]) for part in images]))
-    for part in loaded.parts:
-        await part.stop()
-    return features
+async def _sequential(model: Model, look: Look, num_images: int, seed: int) -> list[Features]:
+    features: defaultdict[int, list[Features]] = defaultdict(list)
+    async for codec, label, rows in _tokens(model, num_images, seed):
+        features[label].append(look(await codec.draw(rows, Deadline.after(None)), np.full(len(rows), label)))
+    return [np.concatenate(parts) for parts in features.values()]
 
 
 def drawn_tokens(model: Model, num_images: int, folder: Path) -> Tokens:
@@ -81,54 +73,43 @@ def drawn_tokens(model: Model, num_images: int, folder: Path) -> Tokens:
     """
     path = folder / "drawn.npy"
     if not path.exists():
+        if model.spec.image_tokens is None:
+            raise ModelError(f"{model.name}: has no image tokens")
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(path, _tokens_by_class(model, num_images, SEED))
+        drawn = asyncio.run(_tokens_by_class(model, num_images))
+        tokens = np.empty_like(drawn)
+        tokens[..., list(model.spec.image_tokens.cells)] = drawn
+        np.save(path, tokens)
     kept: Tokens = np.load(path)
     return kept
 
 
-def _tokens_by_class(model: Model, num_images: int, seed: int) -> Tokens:
-    if model.spec.image_tokens is None:
-        raise ModelError(f"{model.name}: has no image tokens")
-    drawn = asyncio.run(_tokens(model, num_images, seed))
-    tokens = np.empty_like(drawn)
-    tokens[..., list(model.spec.image_tokens.cells)] = drawn
-    return tokens
+async def _tokens_by_class(model: Model, num_images: int) -> Tokens:
+    found: defaultdict[int, list[list[int]]] = defaultdict(list)
+    async for _, label, rows in _tokens(model, num_images, SEED):
+        found[label] += rows
+    return np.array(list(found.values()), np.int64)
 
 
-async def _tokens(model: Model, num_images: int, seed: int) -> Tokens:
-    loaded = await _start(model)
+async def _tokens(
+    model: Model, num_images: int, seed: int
+) -> AsyncGenerator[tuple[ImageCodec, int, list[list[int]]], None]:
+    """Yield the tokens of some images at a time, with their class and what makes images of them."""
+    settings = ArSettings.model_validate({"device": "cpu", "diversity_every": 0})
+    loaded = await load_and_start(model, settings, ArMetrics(new_registry()))
     codec = loaded.codec
     assert isinstance(codec, ImageCodec)
-    found = [
-        [
-            row
-            async for part in _one_after_another(loaded, codec, label, num_images=num_images, seed=seed)
-            for row in part
-        ]
-        for label in track(range(codec.num_classes), "drawing")
-    ]
+    groups = loaded.groups(1, codec.num_tokens, codec.num_tokens)
+    for label in track(range(codec.num_classes), "drawing"):
+        for start in range(0, num_images, BATCH_SIZE):
+            count = min(BATCH_SIZE, num_images - start)
+            params = SamplingParams(seed=seed * num_images + start, max_tokens=codec.num_tokens, n=count)
+            prompt = [codec.class_token(label)]
+            stream = loaded.engine.submit(
+                [Sequence(prompt, params, choice_index=index, groups=groups) for index in range(count)]
+            )
+            while not stream.is_finished:
+                await stream.get()
+            yield codec, label, [sequence.output_token_ids for sequence in stream.sequences]
     for part in loaded.parts:
         await part.stop()
-    return np.array(found, np.int64)
-
-
-async def _start(model: Model) -> SequentialModel:
-    settings = ArSettings.model_validate({"device": "cpu", "diversity_every": 0})
-    return await load_and_start(model, settings, ArMetrics(new_registry()))
-
-
-async def _one_after_another(
-    model: SequentialModel, codec: ImageCodec, label: int, *, num_images: int, seed: int
-) -> AsyncIterator[list[list[int]]]:
-    """Yield the tokens of some images at a time."""
-    prompt = [codec.class_token(label)]
-    for start in range(0, num_images, BATCH_SIZE):
-        count = min(BATCH_SIZE, num_images - start)
-        params = SamplingParams(seed=seed * num_images + start, max_tokens=codec.num_tokens, n=count)
-        groups = model.groups(1, codec.num_tokens, codec.num_tokens)
-        sequences = [Sequence(prompt, params, choice_index=index, groups=groups) for index in range(count)]
-        stream = model.engine.submit(sequences)
-        while not stream.is_finished:
-            await stream.get()
-        yield [sequence.output_token_ids for sequence in stream.sequences]

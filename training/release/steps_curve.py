@@ -13,14 +13,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
-from tandem.measure.quality.distances import distance, normals_of
+from tandem.measure.quality.distances import distance, frechet_distance, normals_of
 from tandem.measure.quality.drawing import Sampling, draw, find_model
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from tandem.measure.quality.judge import Judge
@@ -30,27 +29,27 @@ from tandem.measure.quality.reference import Split, fashion_mnist
 
 STEPS = (49, 24, 12, 8, 4, 2, 1)
 SEED = 1
+OVERLAP = ("precision", "recall", "coverage")
 
 
-class Test:
-    """The test images, and how far other images are from them."""
+class RealImages:
+    """Some real images, and how far others are from them. `is_extrapolated`: their FID, to infinitely many images."""
 
-    def __init__(self, judge: Judge, images: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, judge: Judge, images: npt.NDArray[np.uint8], *, is_extrapolated: bool) -> None:
         self._judge = judge
         self._features = judge.classify(images)[1]
-        self._normals = normals_of(self._features)
+        self._normals = normals_of(self._features) if is_extrapolated else None
         self._manifold = Manifold(self._features)
 
-    def compare(self, images: Split) -> dict[str, float]:
-        """Return the figures of generated images."""
-        guesses, features = self._judge.classify(images.images)
-        found = self._manifold.overlap(features)
+    def compare(self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> dict[str, float]:
+        """Return the figures of images that were asked for by these labels."""
+        guesses, features = self._judge.classify(images)
+        real, found = self._normals, self._manifold.overlap(features)
+        fid = distance(features, real).value if real is not None else frechet_distance(features, self._features)
         return {
-            "fid": round(distance(features, self._normals).value, 4),
-            "accuracy": round(float((guesses == images.labels).mean()), 4),
-            "precision": round(found.precision, 4),
-            "recall": round(found.recall, 4),
-            "coverage": round(found.coverage, 4),
+            "fid": round(fid, 4),
+            "accuracy": round(float((guesses == labels).mean()), 4),
+            **{name: round(getattr(found, name), 4) for name in OVERLAP},
         }
 
 
@@ -59,7 +58,7 @@ async def curve(
 ) -> tuple[list[dict[str, float]], list[npt.NDArray[np.uint8]]]:
     """Return the figures for each number of steps, and one image [28, 28] of each class."""
     reference = fashion_mnist()
-    test = Test(judge, reference.test.images)
+    test = RealImages(judge, reference.test.images, is_extrapolated=True)
     real = reference.test.balance(NUM_PER_CLASS, NUM_CLASSES)
     labels = np.repeat(np.arange(NUM_CLASSES), num_samples // NUM_CLASSES)
     points, rows = [], []
@@ -69,13 +68,12 @@ async def curve(
             raise SystemExit(f"error: {name} does not take steps")
         for step in steps:
             bits = await bits_per_token(client, name, real, step)
-            images = Split(
-                await draw(client, model, labels, replace(Sampling(SEED), steps=step), lambda _: None), labels
-            )
+            drawn = await draw(client, model, labels, replace(Sampling(SEED), steps=step), lambda _: None)
+            images = Split(drawn, labels)
             error = float(bits.std(ddof=1) / len(bits) ** 0.5)
             points.append(
                 {"steps": step, "bits_per_token": round(float(bits.mean()), 4), "standard_error": round(error, 4)}
-                | test.compare(images)
+                | test.compare(images.images, images.labels)
             )
             rows.append(images.balance(1, NUM_CLASSES).images)
             print(json.dumps(points[-1]), flush=True)
@@ -97,20 +95,9 @@ def main() -> None:
     parser.add_argument("--num-samples", type=int, default=10_000, help="a multiple of the classes")
     parser.add_argument("--address", default=DEFAULT_ADDRESS, help="the gateway, or the sequential backend")
     options = parser.parse_args()
-    points, rows = asyncio.run(
-        curve(
-            options.address,
-            options.model.name,
-            steps=options.steps,
-            num_samples=options.num_samples,
-            judge=Judge(options.judge),
-        )
-    )
-    found: dict[str, Any] = {
-        "num_samples": options.num_samples,
-        "seed": SEED,
-        "num_scored": NUM_PER_CLASS * NUM_CLASSES,
-    }
+    settings = {"steps": options.steps, "num_samples": options.num_samples, "judge": Judge(options.judge)}
+    points, rows = asyncio.run(curve(options.address, options.model.name, **settings))
+    found = {"num_samples": options.num_samples, "seed": SEED, "num_scored": NUM_PER_CLASS * NUM_CLASSES}
     (options.model / "steps.json").write_text(json.dumps({**found, "points": points}, indent=1) + "\n")
     save_images(rows, options.model / "steps.png")
 

@@ -20,17 +20,15 @@ from matplotlib import pyplot
 from rich.progress import track
 from safetensors.torch import load_file
 
-from tandem.measure.quality.distances import frechet_distance
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from tandem.measure.quality.judge import Judge
-from tandem.measure.quality.manifold import Manifold
-from training.dataset import NUM_HELD_OUT, SplitName, load_tensors
+from training.dataset import NUM_HELD_OUT, SplitName, load_tensors, to_pixels
 from training.gan.networks import LATENT_DIM, Generator
 from training.loop import path_parser
+from training.release.steps_curve import OVERLAP, RealImages
 
 NUM_SAMPLES = NUM_HELD_OUT
 SEED = 1
-OVERLAP = ("precision", "recall", "coverage")
 SMOOTHED_OVER = 9
 
 
@@ -41,35 +39,16 @@ def draw(weights: Path) -> npt.NDArray[np.uint8]:
     generator.load_state_dict(load_file(weights))
     latents = torch.randn(NUM_SAMPLES, LATENT_DIM, generator=torch.Generator().manual_seed(SEED))
     parts = [generator(z, y) for z, y in zip(latents.split(500), labels().split(500), strict=True)]
-    pixels = torch.cat(parts).squeeze(1).add(1).mul(127.5).round().clamp(0, 255)
-    return pixels.byte().numpy()
+    return to_pixels(torch.cat(parts)).squeeze(1).numpy()
 
 
 def labels() -> torch.Tensor:
     return torch.arange(NUM_CLASSES).repeat_interleave(NUM_SAMPLES // NUM_CLASSES)
 
 
-class Validation:
-    """The images held out, and how far other images are from them."""
-
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
-        self._features = judge.classify(_pixels("validation")[0])[1]
-
-    def compare(self, images: npt.NDArray[np.uint8], wanted: npt.NDArray[np.int64]) -> dict[str, float]:
-        """Return one point of the curve; `wanted` are the labels."""
-        guesses, features = self._judge.classify(images)
-        found = Manifold(self._features).overlap(features)
-        return {
-            "fid": round(frechet_distance(features, self._features), 3),
-            "accuracy": round(float((guesses == wanted).mean()), 4),
-            **{name: round(getattr(found, name), 4) for name in OVERLAP},
-        }
-
-
 def measure(run: Path, judge: Judge) -> dict[str, Any]:
     """Return the curve: one point a snapshot, and what real images get (the floor)."""
-    validation = Validation(judge)
+    validation = RealImages(judge, _pixels("validation")[0], is_extrapolated=False)
     points = [
         {"step": int(path.stem.removeprefix("ema-")), **validation.compare(draw(path), labels().numpy())}
         for path in track(sorted(run.glob("ema-*.safetensors")), description="measuring snapshots")

@@ -13,9 +13,8 @@ from safetensors.torch import load_file
 from tandem.shared.models import Model, ModelError, ModelRepository
 from training import loop
 from training.image_kind import ImageKind
-from training.model_toml import write_model_toml
-from training.set_autoregressive.order import halton_order
-from training.set_autoregressive.tokens import mask_token
+from training.model_files import write_model_toml
+from training.set_autoregressive.tokens import halton_order, mask_token
 from training.set_autoregressive.train import config_of
 from training.transformer.export import toml_of, write_transformer
 

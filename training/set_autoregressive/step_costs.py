@@ -23,7 +23,7 @@ from tandem.shared.models import Model, ModelRepository
 from tandem.shared.step_costs import StepCostsFile
 from training import loop
 from training.dataset import load
-from training.model_toml import with_digest
+from training.model_files import with_digest
 from training.set_autoregressive.tokens import token_sequences
 from training.set_autoregressive.train import losses
 

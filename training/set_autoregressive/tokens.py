@@ -1,8 +1,11 @@
 """Sequences for this model: the class, then the tokens of a released tokenizer in Halton order.
 
-They are those of real images, or those that a released model has drawn.
+They are those of real images, or those that a released model has drawn. Of the order see Besnier et al. 2025, arXiv
+2503.17076: cells that follow one another lie far apart, so tokens that one step generates together depend little on
+each other.
 """
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +18,30 @@ from tandem.shared.models import Model, ModelError
 from training.dataset import to_model_range
 from training.image_kind import ImageKind
 from training.release.own_images import drawn_tokens
-from training.set_autoregressive.order import halton_order
-from training.tokenizer.networks import NUM_CODES
-from training.transformer.tokens import FIRST_CLASS_TOKEN
+from training.tokenizer.networks import FIRST_CLASS_TOKEN, NUM_CODES
 
 NUM_DRAWN = 320_000
+
+
+def halton_order(height: int, width: int) -> list[int]:
+    """Return the cells of a grid, numbered row by row, in the order of the 2-D Halton sequence of bases 2 and 3."""
+    order: dict[int, None] = {}
+    for index in count(1):
+        row, column = int(radical_inverse(index, 2) * height), int(radical_inverse(index, 3) * width)
+        order[row * width + column] = None
+        if len(order) == height * width:
+            return list(order)
+    raise AssertionError("a Halton sequence has no end")
+
+
+def radical_inverse(index: int, base: int) -> float:
+    """Return the digits of `index` in `base`, mirrored at the point: 0 to less than 1."""
+    value, scale = 0.0, 1.0
+    while index:
+        index, digit = divmod(index, base)
+        scale /= base
+        value += digit * scale
+    return value
 
 
 def mask_token(kind: ImageKind) -> int:

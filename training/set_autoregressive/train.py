@@ -132,9 +132,9 @@ class Trainer(loop.Trainer[Recipe]):
 
     KEPT = ("model", "muon", "adamw", "muon_schedule", "adamw_schedule")
 
-    def __init__(self, recipe: Recipe, kind: ImageKind, validation: Tensor, compiles: bool = True) -> None:
+    def __init__(self, recipe: Recipe, kind: ImageKind, *, real: Tensor, drawn: Tensor, validation: Tensor) -> None:
         super().__init__(recipe, kind)
-        torch.manual_seed(recipe.seed)
+        self._real, self._drawn = real, drawn
         config = config_of(kind)
         self.model = Transformer(config).to(loop.device())
         self.model.apply(initialise)
@@ -152,9 +152,22 @@ class Trainer(loop.Trainer[Recipe]):
         self.muon_schedule, self.adamw_schedule = (
             torch.optim.lr_scheduler.LambdaLR(each, recipe.rate) for each in (self.muon, self.adamw)
         )
-        self._losses = torch.compile(losses) if compiles else losses
+        self._losses = torch.compile(losses) if recipe.steps >= WORTH_COMPILING else losses
         self._starts = group_starts(kind.num_tokens).to(loop.device())
         self._validation = validation.to(loop.device())
+
+    def batches(self, first_step: int) -> Iterator[loop.Batch]:
+        """Yield token sequences [batch_size, 1 + T] and the number of steps of each; both depend on the step.
+
+        A batch begins with sequences of real images, as many as its phase says, and ends with drawn ones.
+        """
+        size, seed = self.recipe.batch_size, self.recipe.seed
+        chosen = [shuffled_batches(len(rows), size, seed, first_step) for rows in (self._real, self._drawn)]
+        for step, (own, others) in enumerate(zip(*chosen, strict=True), first_step):
+            num_real = round(size * self.recipe.phase_of(step).real_share)
+            source = torch.Generator().manual_seed(seed * 7919 + step)
+            sequences = torch.cat([self._real[own[:num_real]], self._drawn[others[num_real:]]])
+            yield sequences, draw_steps(len(sequences), sequences.shape[1] - 1, source).long()
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         sequences, steps = batch
@@ -187,19 +200,6 @@ def bits_per_token(model: Transformer, sequences: Tensor, steps: int) -> float:
     return torch.cat(parts).double().mean().item() / math.log(2)
 
 
-def batches(recipe: Recipe, real: Tensor, drawn: Tensor, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield token sequences [batch_size, 1 + T] and the number of steps of each; both depend on the step.
-
-    A batch begins with sequences of `real` images, as many as its phase says, and ends with `drawn` ones.
-    """
-    chosen = [shuffled_batches(len(each), recipe.batch_size, recipe.seed, first_step) for each in (real, drawn)]
-    for step, (own, others) in enumerate(zip(*chosen, strict=True), first_step):
-        num_real = round(recipe.batch_size * recipe.phase_of(step).real_share)
-        source = torch.Generator().manual_seed(recipe.seed * 7919 + step)
-        sequences = torch.cat([real[own[:num_real]], drawn[others[num_real:]]])
-        yield sequences, draw_steps(len(sequences), sequences.shape[1] - 1, source).long()
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     parser = loop.parser(__doc__, snapshot_every=500)
     parser.add_argument("--tokenizer", default="fashion-ar", help="released model that makes tokens, and draws images")
@@ -208,18 +208,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipe = Recipe(seed=options.seed).with_effort(options.effort)
     data = load(options.data)
     tokenizer = ModelRepository(options.models_dir).get(options.tokenizer)
-    real = token_sequences(tokenizer, data.train)
+    real, validation = token_sequences(tokenizer, data.train), token_sequences(tokenizer, data.validation)[:1000]
     drawn = drawn_sequences(tokenizer, options.out, loop.share_of(NUM_DRAWN, options.effort / data.kind.num_classes))
-    loop.train(
-        Trainer(
-            recipe,
-            data.kind,
-            token_sequences(tokenizer, data.validation)[:1000],
-            compiles=recipe.steps >= WORTH_COMPILING,
-        ),
-        lambda first_step: batches(recipe, real, drawn, first_step),
-        options,
-    )
+    loop.train(Trainer(recipe, data.kind, real=real, drawn=drawn, validation=validation), options)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from training.image_kind import FASHION, ImageKind
 LEVELS = 8
 NUM_DIMS = 3
 NUM_CODES = LEVELS**NUM_DIMS
+FIRST_CLASS_TOKEN: int = NUM_CODES
+"""The classes of images are tokens behind the codes."""
 
 
 class Residual(nn.Module):

@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from training import loop
-from training.averaging import average
-from training.dataset import DataSet, image_batches, load, to_model_range, to_pixels, write_sheet
+from training.dataset import DataSet, load, to_model_range, to_pixels, write_sheet
 from training.image_kind import ImageKind
-from training.tokenizer.networks import NUM_CODES, Decoder, Encoder, Prior, quantise, to_tokens
+from training.tokenizer.networks import FIRST_CLASS_TOKEN, NUM_CODES, Decoder, Encoder, Prior, quantise, to_tokens
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,11 @@ class Trainer(loop.Trainer[Recipe]):
     KEPT = ("model", "prior", "averaged", "optimiser", "schedule")
 
     def __init__(self, recipe: Recipe, data: DataSet) -> None:
-        super().__init__(recipe, data.kind)
-        torch.manual_seed(recipe.seed)
+        super().__init__(recipe, data.kind, data.train)
         self._validation = first_of(data.validation)
-        self.model = Autoencoder(data.kind).to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: Autoencoder = loop.to_device(Autoencoder(data.kind))
         self.prior = Prior().to(loop.device())
-        self.averaged = average(self.model, recipe.ema_decay)
+        self.averaged = loop.average(self.model, recipe.ema_decay)
         self._trained = [*self.model.parameters(), *self.prior.parameters()]
         self.optimiser = torch.optim.AdamW(self._trained, recipe.learning_rate, (0.9, 0.99), weight_decay=0.01)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -111,6 +109,15 @@ def write_snapshot(averages: AveragedModel, image: Tensor, folder: Path, step: i
     return {"psnr": round(-10 * math.log10(mean_square), 2), "codes_used": used, "codes": NUM_CODES}
 
 
+@torch.no_grad()
+def token_sequences(tokenizer: Autoencoder, split: tuple[Tensor, Tensor]) -> Tensor:
+    """Return [N, 1 + T] token ids, the class first, of a split of the data: images [N, C, H, W] uint8, labels [N]."""
+    images, labels = split
+    encoder, where = tokenizer.encoder, loop.device()
+    parts = [to_tokens(quantise(encoder(to_model_range(part).to(where)))).cpu() for part in images.split(1000)]
+    return torch.cat([labels.unsqueeze(1) + FIRST_CLASS_TOKEN, torch.cat(parts)], dim=1)
+
+
 def load_tokenizer(weights: Path) -> Autoencoder:
     """Return a trained tokenizer, a snapshot in the folder of its run, frozen."""
     tokenizer = Autoencoder(ImageKind.of(weights.parent))
@@ -127,13 +134,7 @@ def _write_image(image: Tensor, restored: Tensor, path: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = loop.parse(loop.parser(__doc__, snapshot_every=1_000), argv)
-    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
-    data = load(options.data)
-    loop.train(
-        Trainer(recipe, data),
-        lambda first: image_batches(data.train, recipe.batch_size, recipe.seed, first),
-        options,
-    )
+    loop.train(Trainer(loop.scale(Recipe, options), load(options.data)), options)
 
 
 if __name__ == "__main__":

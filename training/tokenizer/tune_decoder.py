@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from training import loop
-from training.averaging import average
-from training.dataset import DataSet, image_batches, load
+from training.dataset import DataSet, load
 from training.tokenizer import train as base
 from training.tokenizer.networks import PatchDiscriminator, quantise
 
@@ -37,18 +36,17 @@ class Trainer(loop.Trainer[Recipe]):
     """Trains the decoder alone; the averaged weights are the ones to serve."""
 
     _OPTIMISERS = ("optimiser", "opponent_optimiser", "schedule", "opponent_schedule")
+    BATCH_SEED = 1
     KEPT = ("model", "discriminator", "averaged", *_OPTIMISERS)
 
     def __init__(self, recipe: Recipe, tokenizer: base.Autoencoder, data: DataSet) -> None:
-        super().__init__(recipe, tokenizer.kind)
-        torch.manual_seed(recipe.seed)
+        super().__init__(recipe, tokenizer.kind, data.train)
         self._validation = base.first_of(data.validation)
-        self.model = tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: base.Autoencoder = loop.to_device(tokenizer)
         self.model.encoder.eval().requires_grad_(False)
         self.model.decoder.train().requires_grad_(True)
-        opponent = PatchDiscriminator(self.kind.num_channels)
-        self.discriminator = opponent.to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = average(self.model, recipe.ema_decay)
+        self.discriminator: PatchDiscriminator = loop.to_device(PatchDiscriminator(self.kind.num_channels))
+        self.averaged = loop.average(self.model, recipe.ema_decay)
         self.optimiser, self.schedule = self._optimiser(self.model.decoder)
         self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.discriminator)
 
@@ -93,16 +91,10 @@ class Trainer(loop.Trainer[Recipe]):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = loop.parser(__doc__, snapshot_every=500)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
+    parser = loop.parser(__doc__, snapshot_every=500, tokenizer="folder of the tokenizer's training run")
     options = loop.parse(parser, argv)
-    recipe = Recipe(loop.share_of(Recipe.steps, options.effort), seed=options.seed)
-    data = load(options.data)
-    loop.train(
-        Trainer(recipe, base.load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors")), data),
-        lambda first: image_batches(data.train, recipe.batch_size, recipe.seed + 1, first),
-        options,
-    )
+    tokenizer = base.load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors"))
+    loop.train(Trainer(loop.scale(Recipe, options), tokenizer, load(options.data)), options)
 
 
 if __name__ == "__main__":

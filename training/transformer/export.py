@@ -7,6 +7,7 @@ into model.toml, which is written if there is none.
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,14 +18,11 @@ from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
 from training import loop
 from training.image_kind import ImageKind
-from training.model_toml import image_table, write_model_toml
-from training.onnx_files import write_onnx
-from training.tokenizer.networks import NUM_CODES, from_tokens, quantise, to_tokens
+from training.model_files import Example, image_table, noise_images, write_model_toml, write_onnx
+from training.tokenizer.networks import FIRST_CLASS_TOKEN, NUM_CODES, from_tokens, quantise, to_tokens
 from training.tokenizer.train import Autoencoder, load_tokenizer
-from training.transformer.tokens import FIRST_CLASS_TOKEN
 from training.transformer.train import config_of, write_samples
 
-CHECKED_BATCH_SIZES = (2, 1, 64)
 TOML = """kind = "transformer"
 modality = "image"
 licence = "NOASSERTION"
@@ -110,13 +108,15 @@ def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
     tokenizer, kind = tokenizer.cpu(), tokenizer.kind
     encoder, decoder = TokenEncoder(tokenizer).eval(), TokenDecoder(tokenizer.decoder, kind.grid).eval()
     encoder_file, decoder_file = folder / "token_encoder.onnx", folder / "token_decoder.onnx"
-    source = torch.Generator().manual_seed(0)
-    image = torch.rand((64, *kind.shape), generator=source) * 2 - 1
-    tokens = torch.randint(NUM_CODES, (64, kind.num_tokens), generator=source)
-    images, rows = ([(each[:size],) for size in CHECKED_BATCH_SIZES] for each in (image, tokens))
-    write_onnx(encoder, images, encoder_file, inputs=("image",), outputs=("tokens",))
-    write_onnx(decoder, rows, decoder_file, inputs=("tokens",), outputs=("image",))
+    write_onnx(encoder, partial(noise_images, kind), encoder_file, inputs=("image",), outputs=("tokens",))
+    write_onnx(decoder, token_rows(kind), decoder_file, inputs=("tokens",), outputs=("image",))
     return [encoder_file, decoder_file]
+
+
+def token_rows(kind: ImageKind) -> Example:
+    """Return what a decoder is compared with torch by: so many rows of any tokens."""
+    source = torch.Generator().manual_seed(0)
+    return lambda count: (torch.randint(NUM_CODES, (count, kind.num_tokens), generator=source),)
 
 
 def load_trained(state: dict[str, Tensor], kind: ImageKind) -> Transformer:

@@ -20,11 +20,10 @@ from torch.nn import functional
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
 from training import loop
-from training.dataset import load, shuffled_batches, to_pixels, write_sheet
+from training.dataset import DataSet, load, shuffled_batches, to_pixels, write_sheet
 from training.image_kind import ImageKind
-from training.tokenizer.networks import NUM_CODES, from_tokens
-from training.tokenizer.train import Autoencoder, load_tokenizer
-from training.transformer.tokens import FIRST_CLASS_TOKEN, token_sequences
+from training.tokenizer.networks import FIRST_CLASS_TOKEN, NUM_CODES, from_tokens
+from training.tokenizer.train import Autoencoder, load_tokenizer, token_sequences
 
 USUAL_IMAGES = 55_000
 """What the recipe's steps are for: of fewer images it takes fewer, as those seen more often are learnt by heart."""
@@ -78,10 +77,11 @@ def logits_of(model: Transformer, tokens: Tensor) -> Tensor:
     return model.logits(hidden)[:, :NUM_CODES].unflatten(0, (count, length))  # type: ignore[no-any-return]
 
 
-def bits_per_token(model: Transformer, sequences: Tensor) -> Tensor:
-    """Return the mean of -log2 p over the tokens of sequences [B, 1 + T], given their classes."""
-    logits = logits_of(model, sequences[:, :-1])
-    return functional.cross_entropy(logits.flatten(0, 1), sequences[:, 1:].flatten()) / math.log(2)
+def token_bits(model: Transformer, sequences: Tensor) -> Tensor:
+    """Return -log2 p of each token [B, T] of sequences [B, 1 + T], given their classes."""
+    logits, targets = logits_of(model, sequences[:, :-1]), sequences[:, 1:]
+    nats = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return nats.view(targets.shape) / math.log(2)
 
 
 class Trainer(loop.Trainer[Recipe]):
@@ -89,9 +89,8 @@ class Trainer(loop.Trainer[Recipe]):
 
     KEPT = ("model", "optimiser", "schedule")
 
-    def __init__(self, recipe: Recipe, tokenizer: Autoencoder, validation: Tensor) -> None:
+    def __init__(self, recipe: Recipe, tokenizer: Autoencoder, data: DataSet) -> None:
         super().__init__(recipe, tokenizer.kind)
-        torch.manual_seed(recipe.seed)
         config = config_of(tokenizer.kind)
         self.model = Transformer(config).to(loop.device())
         self.model.apply(initialise)
@@ -102,17 +101,23 @@ class Trainer(loop.Trainer[Recipe]):
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
         self._tokenizer = tokenizer
-        self._validation = validation.to(loop.device())
+        self._sequences = token_sequences(tokenizer, data.train)
+        self._validation = token_sequences(tokenizer, data.validation)[:2000].to(loop.device())
 
     def _rate(self, step: int) -> float:
         """Rise over the first fiftieth of the steps, then fall like a cosine to a hundredth."""
         risen = min(1.0, (step + 1) * 50 / self.recipe.steps)
         return risen * (0.505 + 0.495 * math.cos(math.pi * min(1.0, step / self.recipe.steps)))
 
+    def batches(self, first_step: int) -> Iterator[loop.Batch]:
+        """Yield token sequences [batch_size, 1 + T]."""
+        for chosen in shuffled_batches(len(self._sequences), self.recipe.batch_size, self.recipe.seed, first_step):
+            yield (self._sequences[chosen],)
+
     def step(self, *batch: Tensor) -> dict[str, float]:
         (sequences,) = batch
         with loop.mixed_precision():
-            loss = bits_per_token(self.model, sequences)
+            loss = token_bits(self.model, sequences).mean()
         self.optimiser.zero_grad(set_to_none=True)
         (loss * math.log(2)).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -124,8 +129,8 @@ class Trainer(loop.Trainer[Recipe]):
     def snapshot(self, folder: Path) -> dict[str, float]:
         self.write_weights(self.model, folder, "model")
         write_samples(self.model, self._tokenizer, folder / f"samples-{self.step_index:06d}.png")
-        parts = [bits_per_token(self.model, part).item() for part in self._validation.split(500)]
-        return {"validation_bits_per_token": sum(parts) / len(parts)}
+        parts = [token_bits(self.model, part) for part in self._validation.split(500)]
+        return {"validation_bits_per_token": torch.cat(parts).mean().item()}
 
 
 def initialise(module: nn.Module) -> None:
@@ -152,26 +157,13 @@ def write_samples(model: Transformer, tokenizer: Autoencoder, path: Path) -> Non
     write_sheet(to_pixels(tokenizer.decoder(from_tokens(tokens, kind.grid))), 10, path)
 
 
-def batches(recipe: Recipe, sequences: Tensor, first_step: int) -> Iterator[tuple[Tensor]]:
-    """Yield token sequences [batch_size, 1 + T]."""
-    for chosen in shuffled_batches(len(sequences), recipe.batch_size, recipe.seed, first_step):
-        yield (sequences[chosen],)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = loop.parser(__doc__, snapshot_every=1_000)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
+    parser = loop.parser(__doc__, snapshot_every=1_000, tokenizer="folder of the tokenizer's training run")
     options = loop.parse(parser, argv)
     data = load(options.data)
+    options.effort = min(options.effort, len(data.train[1]) / USUAL_IMAGES)
     tokenizer = load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors"))
-    sequences = token_sequences(tokenizer, data.train)
-    effort = min(options.effort, len(sequences) / USUAL_IMAGES)
-    recipe = Recipe(loop.share_of(Recipe.steps, effort), seed=options.seed)
-    loop.train(
-        Trainer(recipe, tokenizer, token_sequences(tokenizer, data.validation)[:2000]),
-        lambda first_step: batches(recipe, sequences, first_step),
-        options,
-    )
+    loop.train(Trainer(loop.scale(Recipe, options), tokenizer, data), options)
 
 
 if __name__ == "__main__":

@@ -7,23 +7,21 @@ import platform
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tandem.cli.models.weights import weights_state
-from tandem.cli.servers.envoy import envoy_version
+from tandem.cli.servers.gateway import envoy_version
 from tandem.cli.servers.plan import Ports
 from tandem.cli.servers.ports import is_free, listener
 from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.recipe import LibraryUnavailable
 from tandem.shared.errors import NotFound
 from tandem.shared.models import Model, ModelError, ModelRepository
-
-if TYPE_CHECKING:
-    from services.common.runtimes.configuration import Calibration
 
 CPU_FEATURES = (
     *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
@@ -98,13 +96,13 @@ def _compiler() -> Finding:
 
 def libraries() -> Iterator[Finding]:
     """Envoy, torch, the native kernel, and each provider that ONNX Runtime was built with: does it really run?"""
-    yield _envoy()
+    yield _try("envoy", lambda: f"{envoy_version()}, the gateway's proxy", "none, so there is no gateway")
     yield _torch()
     if find_spec("onnxruntime") is None:
         yield Finding("onnxruntime", "not installed; a client needs none, `pip install '.[servers]'` brings it")
         return
-    yield _native_kernel()
-    yield _http2()
+    yield _try("native kernel", _kernel, "none, sequential models run as torch has them, far slower")
+    yield _try("HTTP/2 server", _http2, "grpcio's, several times the cost a call")
     import onnxruntime
 
     yield Finding("onnxruntime", f"{onnxruntime.__version__} ({_onnxruntime_package()})", True)
@@ -124,35 +122,25 @@ def _torch() -> Finding:
     return Finding("torch", f"{torch.__version__}, {device}, {threads}", True)
 
 
-def _envoy() -> Finding:
+def _try(name: str, use: Callable[[], str], otherwise: str) -> Finding:
+    """Return what there is to say of a library that runs, or why it does not; a compiled one is made, if need be."""
     try:
-        return Finding("envoy", f"{envoy_version()}, the gateway's proxy", True)
-    except OSError as error:
-        return Finding("envoy", f"none, so there is no gateway: {error}", False)
+        return Finding(name, use(), True)
+    except (OSError, LibraryUnavailable) as error:
+        return Finding(name, f"{otherwise}: {error}", False)
 
 
-def _native_kernel() -> Finding:
-    """Compile it, if that has not been done, and load it."""
+def _kernel() -> str:
     from services.ar.compute.native.library import open_kernel
-    from tandem.shared.compiled.recipe import LibraryUnavailable
 
-    try:
-        library = open_kernel(cache_folder() / "kernels")
-    except LibraryUnavailable as error:
-        return Finding("native kernel", f"none, sequential models run as torch has them, far slower: {error}", False)
-    return Finding("native kernel", f"runs, for {library.instruction_set}", True)
+    return f"runs, for {open_kernel(cache_folder() / 'kernels').instruction_set}"
 
 
-def _http2() -> Finding:
-    """Compile the HTTP/2 server, if that has not been done, and load it."""
+def _http2() -> str:
     from runtime.http2.library import open_http2
-    from tandem.shared.compiled.recipe import LibraryUnavailable
 
-    try:
-        open_http2()
-    except LibraryUnavailable as error:
-        return Finding("HTTP/2 server", f"grpcio's, several times the cost a call: {error}", False)
-    return Finding("HTTP/2 server", "native, with nghttp2; grpcio's where there is TLS", True)
+    open_http2()
+    return "native, with nghttp2; grpcio's where there is TLS"
 
 
 def _provider(onnxruntime: Any, provider: str) -> Finding:
@@ -203,24 +191,16 @@ def calibrations(folder: Path) -> Iterator[Finding]:
         found = store.of_model(digest, this_machine())
         if not found:
             yield Finding(model.name, "not calibrated on this machine yet; the first start does it, in seconds")
-        for name, speeds in _fastest_by_configuration(found.values()).items():
+        # There is a calibration for each combination of settings that was ever started; most choose the same.
+        by_configuration: defaultdict[str, list[float]] = defaultdict(list)
+        for calibration in found.values():
+            trial = calibration.chosen_trial
+            by_configuration[calibration.configuration.name] += trial.samples_per_second.values() if trial else ()
+        for name, speeds in by_configuration.items():
             fast = f": up to {max(speeds):,.0f} images/s" if speeds else ""
             yield Finding(model.name, f"{name}{fast}", True)
         if disturbed := [each.disturbance for each in found.values() if each.disturbance]:
             yield Finding(model.name, f"{disturbed[0]}; a start on an idle machine calibrates again")
-
-
-def _fastest_by_configuration(calibrations: Iterable[Calibration]) -> dict[str, list[float]]:
-    """Return the images a second of all trials by the name of the configuration that was chosen.
-
-    There is a calibration for each combination of settings that was ever started; most choose the same.
-    """
-    found: dict[str, list[float]] = defaultdict(list)
-    for calibration in calibrations:
-        found[calibration.configuration.name] += (
-            calibration.chosen_trial.samples_per_second.values() if calibration.chosen_trial else ()
-        )
-    return found
 
 
 def _onnxruntime_package() -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tandem.cli.failures import friendly_errors
-from tandem.cli.models.new_folder import new_folder
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
@@ -104,15 +104,22 @@ def _check_name(name: str) -> str:
 
 
 def _write(folder: Path, text: str) -> None:
-    """Make the folder with its whole model.toml, or neither. Raises ExpectedError."""
+    """Make the folder with its whole model.toml, or neither, whatever ends that early. Raises ExpectedError."""
     try:
         content = text.encode()
     except UnicodeEncodeError:
         raise ExpectedError(f"{folder}: model.toml is UTF-8, and the path of the weights is not; rename them") from None
-    with new_folder(folder):
-        part = folder / "model.toml.part"  # so that others never read a half of it
-        part.write_bytes(content)
-        part.replace(folder / "model.toml")
+    try:
+        folder.mkdir(parents=True)
+        try:
+            part = folder / "model.toml.part"  # so that others never read a half of it
+            part.write_bytes(content)
+            part.replace(folder / "model.toml")
+        except BaseException:  # Ctrl-C is one
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise ExpectedError(f"{folder}: cannot be written: {error.strerror}") from None
 
 
 def _model_toml(path: Path, licence: str, source: str) -> str:

@@ -12,7 +12,7 @@ from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.models.add import add
 from tandem.cli.models.evaluation.evaluate import evaluate
 from tandem.cli.models.quantisation.quantise import quantise
-from tandem.cli.models.seeds.check import SeedCheck, check_seeds
+from tandem.cli.models.seeds.check import check_seeds
 from tandem.cli.models.serving import try_serving
 from tandem.cli.models.weight_readers import inspect
 from tandem.cli.models.weights import fetch, weight_paths, weights_state
@@ -103,7 +103,9 @@ def check(
             raise typer.BadParameter("a server is asked only with --seeds", param_hint="--address")
         if not seeds:
             _check_files(_repository(models_dir).get(name), terminal)
-        elif not check_seeds(SeedCheck(name, address or [address_of_environment(ADDRESS)], count, timeout), terminal):
+            return
+        addresses = address or [address_of_environment(ADDRESS)]
+        if not check_seeds(name, addresses, terminal, num_seeds=count, timeout_seconds=timeout):
             raise typer.Exit(FAILED)
 
 

@@ -12,16 +12,14 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tandem.client.channels import open_async_channel
-from tandem.client.credentials import Credentials
+from tandem.cli.servers.startup_display import StartupDisplay
+from tandem.client.credentials import Credentials, open_async_channel
 
 logger = logging.getLogger(__name__)
 
@@ -41,28 +39,20 @@ class ChildSpec:
 
 
 class Child:
-    """Owns one process. `on_line(name, line)` is called for each line that it logs; the last ones are in `tail`.
+    """Owns one process. The display gets each line that it logs; the last ones are in `tail`.
 
-    What cannot be written into the log's file is left out, so that a full disk does not stop the process:
-    `on_unwritten(name, log_path, error)` is called the first time. Nor does it stop because one of the two raises an
-    Exception; the first one is logged.
+    What cannot be written into the log's file is left out, so that a full disk does not stop the process: the display
+    hears of it the first time. Nor does it stop because the display raises an Exception; the first one is logged.
     """
 
-    def __init__(
-        self,
-        spec: ChildSpec,
-        log_path: Path,
-        on_line: Callable[[str, str], None],
-        on_unwritten: Callable[[str, Path, OSError], None],
-    ) -> None:
+    def __init__(self, spec: ChildSpec, log_path: Path, display: StartupDisplay) -> None:
         self.spec = spec
         self.name = spec.name
         self.log_path = log_path
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._on_line = on_line
-        self._on_unwritten = on_unwritten
+        self._display = display
         self._is_whole = True  # the log's file
-        self._is_heard = True  # by those who are called
+        self._is_heard = True  # by the display
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -73,7 +63,8 @@ class Child:
         """
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         if self._process is None:
-            self._write("", "w")
+            with contextlib.suppress(OSError):  # the first line tells
+                self.log_path.write_text("")
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "runtime.process.tethered", str(os.getpid()), *self.spec.command),
             stdin=asyncio.subprocess.DEVNULL,
@@ -148,26 +139,28 @@ class Child:
         self._keep([rest] if rest else [])
 
     def _keep(self, lines: list[bytes]) -> None:
+        """Write and show lines. If an error ended the reading, the pipe would fill up and the process would wait for
+        ever.
+        """
         texts = [line.decode("utf-8", "replace") for line in lines]
-        self._write("".join(f"{text}\n" for text in texts))
-        for text in texts:
-            self.tail.append(text)
-            self._tell(self._on_line, self.name, text)
-
-    def _write(self, text: str, mode: Literal["w", "a"] = "a") -> None:
+        self.tail.extend(texts)
+        unwritten = self._write("".join(f"{text}\n" for text in texts))
         try:
-            with self.log_path.open(mode, encoding="utf-8") as log:
-                log.write(text)
-        except OSError as error:
-            if self._is_whole:
-                self._tell(self._on_unwritten, self.name, self.log_path, error)
-            self._is_whole = False
-
-    def _tell(self, call: Callable[..., None], *what: object) -> None:
-        """Call it. If its error ended the reading, the pipe would fill up and the process would wait for ever."""
-        try:
-            call(*what)
+            if unwritten is not None:
+                self._display.unwritten(self.name, self.log_path, unwritten)
+            for text in texts:
+                self._display.logged(self.name, text)
         except Exception:
             if self._is_heard:
                 logger.exception("%s: what it logs cannot be shown; its log is in %s", self.name, self.log_path)
             self._is_heard = False
+
+    def _write(self, text: str) -> OSError | None:
+        """Add to the log's file; return the first error of that."""
+        try:
+            with self.log_path.open("a", encoding="utf-8") as log:
+                log.write(text)
+        except OSError as error:
+            was_whole, self._is_whole = self._is_whole, False
+            return error if was_whole else None
+        return None

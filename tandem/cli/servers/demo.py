@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,10 +18,9 @@ import typer
 
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
-from tandem.cli.servers.envoy import envoy_version
+from tandem.cli.servers.gateway import envoy_version
 from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, replica_ports
-from tandem.cli.servers.ports import free_ports
-from tandem.cli.servers.supervise import run_plan
+from tandem.cli.servers.stack import run_plan
 from tandem.cli.terminal import Terminal
 from tandem.measure import formats
 from tandem.measure.results.comparison import Comparison
@@ -61,10 +60,9 @@ def demo(
 
 def image_plan(models_dir: Path, sequential_models: Sequence[str], precision: str = "") -> Plan:
     """Return servers of image models alone, on free ports."""
-    ports = Ports(*free_ports(len(fields(Ports))))
     more = replica_ports(models_dir, sequential_models)
     pair = (sequential_models, PARALLEL_MODELS)
-    return Plan(ports, models_dir, *pair, DRAIN_SECONDS, precision=precision, more_ports=more)
+    return Plan(Ports.free(), models_dir, *pair, DRAIN_SECONDS, precision=precision, more_ports=more)
 
 
 class Tour:

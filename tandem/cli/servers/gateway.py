@@ -1,6 +1,7 @@
-"""`tandem gateway config`: the proxy's configuration, as the gateway would run it."""
+"""`tandem gateway config`: the proxy's configuration, as the gateway would run it; and whether it runs here."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,26 @@ from tandem.cli.terminal import Terminal
 from tandem.shared.errors import ExpectedError
 
 PRINTED_FOLDER = Path("/run/tandem-gateway")
+_VERSION_SECONDS = 20
+
+
+class EnvoyCannotRun(ChildProcessError):
+    """Expected error: the binary is not one for this machine; the operator must install another."""
+
+
+def envoy_version() -> str:
+    """Return Envoy's version, as "1.40.0". Raises OSError, whose text says what is missing."""
+    from gateway.proxy.binary import find_envoy
+
+    binary = str(find_envoy())
+    try:
+        printed = subprocess.check_output((binary, "--version"), stderr=subprocess.PIPE, timeout=_VERSION_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EnvoyCannotRun(f"{binary} does not run on this machine: {error}") from None
+    # PATH  version: COMMIT/VERSION/Clean/RELEASE/BoringSSL
+    parts = printed.decode().partition("version: ")[2].split("/")
+    return parts[1] if len(parts) > 1 else "of unknown version"
+
 
 app = CommandLine(help="Inspect the gateway.", no_args_is_help=True)
 

@@ -2,9 +2,12 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from runtime.cores import usable_cores
 from tandem.cli.models.weights import fetch
@@ -22,22 +25,26 @@ class PortTaken(ExpectedError):
     """Expected error: something listens on a port that we need; the person must choose another."""
 
 
+def _option(what: str) -> Any:
+    return typer.Option(min=1, max=65535, help=what, rich_help_panel="Ports")
+
+
 @dataclass(frozen=True)
 class Ports:
-    """The six ports, named like the options of `tandem up` that change them."""
+    """The six ports, which are options of `tandem up`."""
 
-    port: int = 50050
-    http_port: int = 8080
-    ar_port: int = 50051
-    ar_metrics_port: int = 9101
-    gan_port: int = 50052
-    gan_metrics_port: int = 9102
+    port: Annotated[int, _option("Gateway, gRPC.")] = 50050
+    http_port: Annotated[int, _option("Gateway: web page and metrics.")] = 8080
+    ar_port: Annotated[int, _option("Sequential backend, gRPC.")] = 50051
+    ar_metrics_port: Annotated[int, _option("Sequential backend, metrics.")] = 9101
+    gan_port: Annotated[int, _option("Parallel backend, gRPC.")] = 50052
+    gan_metrics_port: Annotated[int, _option("Parallel backend, metrics.")] = 9102
 
     def check(self) -> None:
         """Raises PortTaken if one is in use, or wanted twice; says which option changes it."""
         wanted: dict[int, str] = {}
-        for field in fields(self):
-            port, option = getattr(self, field.name), f"--{field.name.replace('_', '-')}"
+        for name, port in asdict(self).items():
+            option = f"--{name.replace('_', '-')}"
             if port in wanted:
                 raise PortTaken(f"port {port} is wanted by both {wanted[port]} and {option}")
             wanted[port] = option
@@ -49,7 +56,12 @@ class Ports:
     def default_or_free(cls) -> "Ports":
         """Return the default ports if all are free, else free ones."""
         ports = cls()
-        return ports if all(is_free(port) for port in astuple(ports)) else cls(*free_ports(len(fields(cls))))
+        return ports if all(is_free(port) for port in astuple(ports)) else cls.free()
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Return free ports."""
+        return cls(*free_ports(len(fields(cls))))
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class Plan:
     """What to start: ports, the model repository, the models of each backend, and whether there is a gateway.
 
     A backend without models is not started. `precision`: what both backends compute in, empty: as their settings say.
-    `more_ports`: gRPC and metrics ports of more replicas of the sequential backend. `beside`: what else to start.
+    `more_ports`: gRPC and metrics ports of more replicas of the sequential backend. `parallel_flags`: more of the
+    parallel one's. `beside`: what else to start.
     """
 
     ports: Ports
@@ -68,6 +81,7 @@ class Plan:
     has_gateway: bool = True
     precision: str = ""
     more_ports: Sequence[tuple[int, int]] = ()
+    parallel_flags: Mapping[str, str] = field(default_factory=dict)
     beside: "Plan | None" = None
 
     @property
@@ -105,7 +119,7 @@ class Plan:
                 backends.append(self._spec(name, "services.ar", port, flags))
         if self.parallel_models:
             own = {"--precision": self.precision} if self.precision else {}
-            flags = self._flags(ports.gan_metrics_port, self.parallel_models) | own
+            flags = self._flags(ports.gan_metrics_port, self.parallel_models) | own | dict(self.parallel_flags)
             backends.append(self._spec(PARALLEL, "services.gan", ports.gan_port, flags))
         return backends
 

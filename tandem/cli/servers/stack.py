@@ -1,30 +1,48 @@
-"""Several server processes as one thing: started together, ready when all are, stopped in order.
+"""Several server processes as one thing, under a person's hand: started together, ready when all are, stopped in order.
 
-Backends start first, the gateway last. Stopping goes in the reverse order, so that the gateway never loses a backend
-that it forwards to. Once all were ready, a process that dies may be started once more; any other death ends the stack.
+Backends stop last, the gateway first, so that it never loses a backend that it forwards to. Once all were ready, a
+process that dies may be started once more; any other death ends the stack and is explained. Ctrl-C stops it in order, a
+second one at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from tandem.cli.failures import FAILED
+from tandem.cli.packages import SERVER_PACKAGES, need_packages
 from tandem.cli.servers.child import Child, ChildSpec
-from tandem.cli.servers.startup_display import StartupDisplay, how_it_ended
+from tandem.cli.servers.plan import Plan
+from tandem.cli.servers.startup_display import StartupDisplay, how_it_ended, readable
+from tandem.cli.terminal import Terminal
 
+LOG_FOLDER = Path("out/logs")
+_KILL_AFTER_SECONDS = 5.0
 _SLOW_SECONDS = 60.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Work = Callable[[], Awaitable[int]]
+Death = tuple[Child, int]
 
 
-class ChildDied(Exception):
-    """Expected error: a process ended that should have gone on; `child` has its last log lines."""
+def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work, *, restarts: bool) -> int:
+    """Run the plan's processes and, once they are ready, `work`; return the exit code.
 
-    def __init__(self, child: Child, code: int) -> None:
-        how = how_it_ended(code)
-        super().__init__(f"the {child.name} process ended by itself ({how}); its whole log is in {child.log_path}")
-        self.child = child
+    `restarts`: whether one that dies later is started again, once. Raises PortTaken, ModelError if weights are not to
+    be had, ValueError if only a client is installed.
+    """
+    need_packages("servers", *SERVER_PACKAGES)
+    plan.ports.check()
+    plan.fetch_weights(terminal.note)
+    layers = plan.layers()
+    display = StartupDisplay(terminal, [spec.name for layer in layers for spec in layer], verbose)
+    stack = Stack(layers, LOG_FOLDER, display, plan.drain_seconds + _KILL_AFTER_SECONDS, restarts=restarts)
+    return asyncio.run(stack.run(work))
 
 
 class Stack:
@@ -49,64 +67,65 @@ class Stack:
         self._grace_seconds = grace_seconds
         self._restarts = restarts
         self._is_ready = False
-        self._layers = [
-            [Child(spec, log_folder / f"{spec.name}.log", display.logged, display.unwritten) for spec in layer]
-            for layer in layers
-        ]
+        self._stop_requested = asyncio.Event()
+        self._layers = [[Child(spec, log_folder / f"{spec.name}.log", display) for spec in layer] for layer in layers]
+        self._children = [child for layer in self._layers for child in layer]
 
-    @property
-    def children(self) -> list[Child]:
-        return [child for layer in self._layers for child in layer]
-
-    async def run(self, work: Callable[[], Awaitable[int]], stop_requested: asyncio.Event) -> int:
-        """Start all, run `work` once they are ready and return its result, or 0 if `stop_requested` comes first.
-
-        Whatever happens, all are stopped. Raises ChildDied.
+    async def run(self, work: Work) -> int:
+        """Start all, run `work` once they are ready and return its result; 0 if a signal comes first, which cancels
+        it, 1 if a process dies for good. Whatever happens, all are stopped.
         """
+        self._display.start()
         try:
-            return await self._run(work, stop_requested)
+            with self._signals():
+                try:
+                    code, death = await self._run(work)
+                finally:
+                    await self._stop()
         finally:
-            await self._stop()
+            self._display.stop()
+        if death is not None:
+            self._explain(*death)
+        return code
 
-    async def _run(self, work: Callable[[], Awaitable[int]], stop_requested: asyncio.Event) -> int:
-        for child in self.children:
+    async def _run(self, work: Work) -> tuple[int, Death | None]:
+        for child in self._children:
             await child.start()
-        keeping = [asyncio.create_task(self._keep(child)) for child in self.children]
+        keeping = [asyncio.create_task(self._keep(child)) for child in self._children]
         busy = asyncio.create_task(self._ready_then(work))
-        stop = asyncio.create_task(stop_requested.wait())
+        stop = asyncio.create_task(self._stop_requested.wait())
         async with _cancel_at_end([*keeping, busy, stop]):
             done, _ = await asyncio.wait([*keeping, busy, stop], return_when=asyncio.FIRST_COMPLETED)
             if busy in done:
-                return busy.result()
-            if stop not in done:
-                done.pop().result()  # raises ChildDied: nothing else ends the keeping of a child
-            return 0
+                return busy.result(), None
+            if stop in done:
+                return 0, None
+            return FAILED, next(task for task in keeping if task in done).result()
 
-    async def _keep(self, child: Child) -> NoReturn:
-        """Wait for a death, and for another one if it may be started again; raise ChildDied."""
+    async def _keep(self, child: Child) -> Death:
+        """Wait for a death, and for another one if it may be started again."""
         code = await child.wait_dead()
         if self._restarts and self._is_ready:
             self._display.starting_again(child.name, code, child.log_path)
             await child.start()
             async with _cancel_at_end([asyncio.create_task(self._ready_again(child))]):
                 code = await child.wait_dead()
-        raise ChildDied(child, code)
+        return child, code
 
     async def _ready_again(self, child: Child) -> None:
         await child.wait_ready()
         self._display.ready_again(child.name)
 
-    async def _ready_then(self, work: Callable[[], Awaitable[int]]) -> int:
+    async def _ready_then(self, work: Work) -> int:
         async with asyncio.TaskGroup() as group:
-            for child in self.children:
+            for child in self._children:
                 group.create_task(self._until_ready(child))
         self._is_ready = True
         return await work()
 
     async def _until_ready(self, child: Child) -> None:
-        reminder = asyncio.get_running_loop().call_later(
-            self._slow_seconds, self._display.slow, child.name, child.log_path
-        )
+        loop = asyncio.get_running_loop()
+        reminder = loop.call_later(self._slow_seconds, self._display.slow, child.name, child.log_path)
         try:
             await child.wait_ready()
         finally:
@@ -126,10 +145,33 @@ class Stack:
         await child.stop(self._grace_seconds)
         self._display.stopped(child.name)
 
-    def kill(self) -> None:
-        """End every process at once."""
-        for child in self.children:
-            child.kill()
+    def _explain(self, child: Child, code: int) -> None:
+        terminal = self._display.terminal
+        how = how_it_ended(code)
+        terminal.fail(f"the {child.name} process ended by itself ({how}); its whole log is in {child.log_path}")
+        for line in child.tail:
+            terminal.note(f"  {readable(line)}")
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first stop signal ends the work, the next ones kill."""
+        loop = asyncio.get_running_loop()
+
+        def on_signal(number: signal.Signals) -> None:
+            if self._stop_requested.is_set():
+                for child in self._children:
+                    child.kill()
+            elif number != signal.SIGINT:  # who pressed Ctrl-C knows it
+                self._display.terminal.note(f"{number.name}: stopping")
+            self._stop_requested.set()
+
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, on_signal, number)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
 
 @contextlib.asynccontextmanager

@@ -1,22 +1,25 @@
 """What a person sees of the processes: a line each while they load, deaths and restarts, and their logs if wanted."""
 
+import json
+import re
 import time
 from pathlib import Path
 
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from tandem.cli.servers.log_lines import message, readable, share
 from tandem.cli.terminal import Terminal
 from tandem.measure import formats
 
 MESSAGE_COLUMNS = 44
+_SHARE = re.compile(r"(\d{1,3}) ?%")
 
 
 class StartupDisplay:
     """Bars on a terminal, plain lines elsewhere; `verbose` shows each log line too."""
 
     def __init__(self, terminal: Terminal, names: list[str], verbose: bool) -> None:
+        self.terminal = terminal
         self._console = terminal.err
         self._verbose = verbose
         self._started = time.monotonic()
@@ -47,9 +50,9 @@ class StartupDisplay:
         if self._verbose:
             self._print(f"[cyan]{name:<11}[/cyan] {escape(readable(line))}")
         if name in self._loading and line.strip():
-            text = message(line).strip()
-            done = share(text)
-            total, completed = (None, 0.0) if done is None else (1.0, min(done, 0.99))
+            text = str(_parse(line).get("message", line)).strip()
+            share = _SHARE.search(text)  # as in "loading x: 40 %"
+            total, completed = (None, 0.0) if share is None else (1.0, min(int(share[1]) / 100, 0.99))
             self._progress.update(self._tasks[name], message=text[:MESSAGE_COLUMNS], total=total, completed=completed)
 
     def unwritten(self, name: str, log_path: Path, error: OSError) -> None:
@@ -91,3 +94,22 @@ class StartupDisplay:
 def how_it_ended(code: int) -> str:
     """Return an exit code in words; a negative one is a signal's number."""
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
+def readable(line: str) -> str:
+    """Return a server's log line as "HH:MM:SS LEVEL message", with the last line of an exception; as it is if it is not
+    JSON.
+    """
+    if not (entry := _parse(line)):
+        return line
+    text = f"{str(entry.get('time', ''))[11:19]} {entry.get('level', ''):<7} {entry['message']}"
+    exception = str(entry.get("exception", "")).strip()
+    return f"{text}: {exception.splitlines()[-1]}" if exception else text
+
+
+def _parse(line: str) -> dict[str, object]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) and "message" in entry else {}

@@ -2,35 +2,25 @@
 
 import asyncio
 import shlex
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tandem.cli.failures import friendly_errors
+from tandem.cli.grouped import grouped
 from tandem.cli.options import MODELS_DIR, ModelsDir
-from tandem.cli.servers.envoy import envoy_problem
+from tandem.cli.servers.gateway import envoy_version
 from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, choose_models
 from tandem.cli.servers.ports import HOST
-from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
+from tandem.cli.servers.stack import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
 from tandem.shared.model_spec import ModelSpec
 from tandem.shared.models import ModelRepository
 
-_DEFAULTS = Ports()
-_PORTS = "Ports"
 
-
-def _port(what: str) -> Any:
-    return typer.Option(min=1, max=65535, help=what, rich_help_panel=_PORTS)
-
-
+@grouped
 def up(
-    port: Annotated[int, _port("Gateway, gRPC.")] = _DEFAULTS.port,
-    http_port: Annotated[int, _port("Gateway: web page and metrics.")] = _DEFAULTS.http_port,
-    ar_port: Annotated[int, _port("Sequential backend, gRPC.")] = _DEFAULTS.ar_port,
-    ar_metrics_port: Annotated[int, _port("Sequential backend, metrics.")] = _DEFAULTS.ar_metrics_port,
-    gan_port: Annotated[int, _port("Parallel backend, gRPC.")] = _DEFAULTS.gan_port,
-    gan_metrics_port: Annotated[int, _port("Parallel backend, metrics.")] = _DEFAULTS.gan_metrics_port,
+    ports: Ports,
     models_dir: ModelsDir = MODELS_DIR,
     sequential_model: Annotated[
         list[str] | None,
@@ -52,14 +42,16 @@ def up(
     TANDEM_* variables and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and
     [bold]gateway[/bold].
     """
-    ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
     terminal = Terminal()
     with friendly_errors(terminal):
         models = choose_models(models_dir, sequential_model, parallel_model)
-        problem = envoy_problem()
-        if problem:
+        has_gateway = True
+        try:
+            envoy_version()
+        except OSError as problem:
+            has_gateway = False
             terminal.note(f"without a gateway, the backends alone: {problem}")
-        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=problem is None)
+        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=has_gateway)
 
         async def until_stopped() -> int:
             announce(plan, terminal, is_secure=_gateway_has_tls())
@@ -105,7 +97,7 @@ def announce(plan: Plan, terminal: Terminal, *, is_secure: bool = False) -> None
 def _address_for(words: str, plan: Plan) -> str:
     """Return the option that a command needs to find whom it asks."""
     if plan.has_gateway:
-        return "" if plan.ports == _DEFAULTS else f" --address {plan.address}"
+        return "" if plan.ports == Ports() else f" --address {plan.address}"
     return f" --address {plan.parallel_address if words.startswith('sample') else plan.sequential_address}"
 
 

@@ -4,15 +4,14 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.failures import friendly_errors
+from tandem.cli.failures import friendly_errors, right_command_named
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.drawing import draw
 from tandem.cli.use.generate_options import IMAGE_FILE, ConstraintOptions, ImageOptions, SamplingOptions
 from tandem.cli.use.image_file import check_image_file
-from tandem.cli.use.right_command import right_command_named
-from tandem.cli.use.texts import text_of_input, write_text
+from tandem.cli.use.output import GrowingImages, Output, Texts, stream
+from tandem.cli.use.texts import text_of_input
 from tandem.client import GenerateOptions, Message, Prompt
 
 NUM_ALTERNATIVES = 3
@@ -55,18 +54,16 @@ def generate(
     named = right_command_named(address, model, is_sequential=True)
     with friendly_errors(terminal, address), named:
         if images.label is not None:
-            _refuse_words(prompt, raw, system)
-            file = check_image_file(images.out or IMAGE_FILE)
-            options["label"] = images.label
-            draw(terminal, address, options, file, is_partial=images.partial, is_verbose=verbose)
+            if prompt is not None or raw or system:
+                words = "images take no prompt: leave out the text, --raw and --system"
+                raise typer.BadParameter(words, param_hint="--label")
+            asked: Prompt | None = None
+            output: Output = GrowingImages(terminal, check_image_file(images.out or IMAGE_FILE))
+            options |= {"label": images.label, "image_encoding": "uint8", "partial_images": images.partial}
         else:
             _refuse_images(images)
-            write_text(terminal, address, _prompt(prompt, raw, system), options, is_verbose=verbose)
-
-
-def _refuse_words(prompt: str | None, raw: bool, system: str) -> None:
-    if prompt is not None or raw or system:
-        raise typer.BadParameter("images take no prompt: leave out the text, --raw and --system", param_hint="--label")
+            asked, output = _prompt(prompt, raw, system), Texts(terminal, options)
+        stream(terminal, address, asked, options, output, is_full=verbose)
 
 
 def _refuse_images(images: ImageOptions) -> None:

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.failures import friendly_errors
+from tandem.cli.failures import friendly_errors, right_command_named
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.image_file import check_image_file, save_image
-from tandem.cli.use.right_command import right_command_named
 from tandem.cli.use.stopwatch import Stopwatch, phase_texts
 from tandem.cli.use.terminal_images import show_image
 from tandem.client import Images, SampleOptions, TandemClient

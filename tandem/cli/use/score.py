@@ -11,8 +11,8 @@ from PIL import Image
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
+from tandem.cli.use.output import token_line
 from tandem.cli.use.texts import text_of_input
-from tandem.cli.use.token_view import token_line
 from tandem.client import Score, SequentialModel, TandemClient
 from tandem.measure import formats
 

@@ -13,8 +13,7 @@ from typing import Any, Literal
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tandem.client.channels import open_async_channel
-from tandem.client.credentials import Credentials
+from tandem.client.credentials import Credentials, open_async_channel
 from tandem.measure.meters.metrics_page import fetch, read
 from tandem.measure.results.comparison import CpuSource
 from tandem.shared.errors import ExpectedError

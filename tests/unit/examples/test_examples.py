@@ -9,18 +9,9 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.py"))
 
 
-def test_there_are_two() -> None:
-    assert [path.name for path in EXAMPLES] == ["sample_images.py", "stream_text.py"]
-
-
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_example_is_short_and_loads(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 30
+def test_an_example_is_short_loads_and_imports_only_the_client(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    modules = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    assert (len(text.splitlines()) < 30, modules) == (True, {"tandem.client"})
     assert callable(runpy.run_path(str(path))["main"])
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_example_imports_only_the_client(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert modules == {"tandem.client"}

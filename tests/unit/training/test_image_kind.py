@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.gan.networks import LATENT_DIM, Discriminator, Generator
-from training.image_kind import FASHION, ImageKind
+from training.image_kind import ImageKind
 from training.judge.networks import NUM_FEATURES, Judge
 from training.refinement.networks import Opponent, RefinedDecoder
 from training.tokenizer.train import Autoencoder
@@ -35,10 +35,3 @@ def test_every_network_takes_or_gives_images_of_the_size(shape, grid):
     scores, features = Opponent(kind)(image, label)
     assert [tuple(score.shape) for score in scores] == [(2, 1, *grid), (2, 1), (2, 1)]
     assert features[-1].shape[2:] == grid
-
-
-def test_a_run_says_what_it_is_trained_on_and_an_older_one_is_of_fashion_mnist(tmp_path):
-    assert ImageKind.of(tmp_path) == FASHION
-    kind = ImageKind("marks", (3, 9, 8), ("é", "b"), "0" * 64)
-    kind.note(tmp_path)
-    assert ImageKind.of(tmp_path) == kind

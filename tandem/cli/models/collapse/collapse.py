@@ -3,46 +3,70 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
 import typer
+from PIL import Image, ImageDraw
 
 from tandem.cli.failures import INTERRUPTED, friendly_errors
 from tandem.cli.models.collapse.models import HEALTHY, VARIANTS, write_models
-from tandem.cli.models.collapse.report import NOTES, Case, collapse_table, gallery
 from tandem.cli.options import MODELS_DIR, ModelsDir
-from tandem.cli.servers.child import ChildSpec
-from tandem.cli.servers.plan import PARALLEL
-from tandem.cli.servers.ports import HOST, free_ports
-from tandem.cli.servers.stack import Stack
-from tandem.cli.servers.startup_display import StartupDisplay
-from tandem.cli.servers.supervise import KILL_AFTER_SECONDS, LOG_FOLDER, run_stack
+from tandem.cli.servers.plan import Plan, Ports
+from tandem.cli.servers.ports import HOST
+from tandem.cli.servers.stack import run_plan
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.terminal_images import show_image
 from tandem.client import AsyncTandemClient
-from tandem.client.images import Images
+from tandem.client.images import Images, grid
+from tandem.measure.formats import count
 from tandem.measure.meters.metrics_page import Page, read
-from tandem.measure.report.tables import terminal_table
+from tandem.measure.report.tables import Cell, Row, Table, terminal_table
 from tandem.shared.models import ModelRepository
 
 if TYPE_CHECKING:  # brings onnxruntime, which the other commands need not wait for
     from tandem.measure.quality.judge import Judge
 
 MODEL, JUDGE_MODEL = "fashion-gan", "fashion-judge"
-DIVERSITY_EVERY = 4
 SHOWN_CLASS = 2
 DRAIN_SECONDS = 2.0
 POLL_SECONDS = 0.2
+WATCH = {"--diversity-every": "4", "--diversity-max-per-second": "1e6"}
+"""Each of the images drawn here is to be seen."""
+
+_PADDING, _CAPTION_HEIGHT = 2, 14
+NOTES = (
+    "fid: the usual figure for the quality of a GAN, here the distance of the images from as many others of the"
+    " healthy generator (lower is better); right class: share that a classifier takes for what was asked for. Both are"
+    " computed offline, from thousands of images.",
+    "variance, nearest: what the service says of itself while it serves, next to the released model (1 is as released):"
+    " how much the images of a class vary, and how far apart the two closest are.",
+    "A generator that knows 200 latents looks well to the eye and to both offline figures, and yet draws each image"
+    " over and over: the nearest pair shows it. One whose latents are shrunk draws averages: variance shows it.",
+)
 
 Pixels = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What was seen of one generator."""
+
+    name: str
+    fid: float
+    accuracy: float
+    variance_ratio: float
+    nearest_ratio: float
+    variance_alarms: float
+    duplicate_alarms: float
+    images: Pixels
+    """Some images of one class [N, H, W, C]."""
 
 
 def collapse(
@@ -57,38 +81,23 @@ def collapse(
         repository = ModelRepository(models_dir)
         write_models(repository.get(MODEL), Path(folder))
         [judge_file] = repository.get(JUDGE_MODEL).spec.files
-        lesson = Lesson(images, repository.get(JUDGE_MODEL).path(judge_file), out, terminal)
-        display = StartupDisplay(terminal, [PARALLEL], verbose)
-        grace_seconds = DRAIN_SECONDS + KILL_AFTER_SECONDS
-        stack = Stack([[lesson.service(Path(folder))]], LOG_FOLDER, display, grace_seconds, restarts=False)
-        code = asyncio.run(run_stack(stack, display, terminal, lesson.run))
+        ports, models = Ports.free(), list(VARIANTS)
+        plan = Plan(ports, Path(folder), [], models, DRAIN_SECONDS, has_gateway=False, parallel_flags=WATCH)
+        lesson = Lesson(images, repository.get(JUDGE_MODEL).path(judge_file), out, terminal, ports)
+        code = run_plan(plan, terminal, verbose, lesson.run, restarts=False)
         raise typer.Exit(code if lesson.is_complete or code else INTERRUPTED)
 
 
 class Lesson:
     """Draws from each generator in turn and reads the instruments."""
 
-    def __init__(self, num_images: int, judge_file: Path, out: Path, terminal: Terminal) -> None:
+    def __init__(self, num_images: int, judge_file: Path, out: Path, terminal: Terminal, ports: Ports) -> None:
         self.is_complete = False
         self._num_images = num_images
         self._judge_file = judge_file
         self._out = out
         self._terminal = terminal
-        self._port, self._metrics_port = free_ports(2)
-
-    def service(self, models_dir: Path) -> ChildSpec:
-        """Return the one process: the parallel backend with every variant."""
-        flags = {
-            "--port": str(self._port),
-            "--metrics-port": str(self._metrics_port),
-            "--models-dir": str(models_dir),
-            "--models": json.dumps(list(VARIANTS)),
-            "--diversity-every": str(DIVERSITY_EVERY),
-            "--diversity-max-per-second": "1e6",  # each of the images drawn here is to be seen
-            "--drain-seconds": f"{DRAIN_SECONDS:g}",
-        }
-        words = [word for flag in flags.items() for word in flag]
-        return ChildSpec(PARALLEL, (sys.executable, "-m", "services.gan", *words), f"{HOST}:{self._port}")
+        self._ports = ports
 
     async def run(self) -> int:
         from tandem.measure.quality.judge import Judge
@@ -106,7 +115,7 @@ class Lesson:
     async def _draw_all(self, advance: Callable[[int], None]) -> dict[str, list[Images]]:
         """Return what each generator drew; under "" what the healthy one drew from another seed, as the reference."""
         drawn: dict[str, list[Images]] = {}
-        async with AsyncTandemClient(f"{HOST}:{self._port}") as client:
+        async with AsyncTandemClient(f"{HOST}:{self._ports.gan_port}") as client:
             for seed, (key, model) in enumerate([("", HEALTHY), *((name, name) for name in VARIANTS)]):
                 drawn[key] = []
                 async for part in client.sample_stream(self._num_images, model=model, seed=seed, encoding="uint8"):
@@ -118,7 +127,7 @@ class Lesson:
         """Return the metrics once the watch has looked at all that it took."""
         before: list[float] = []
         while True:
-            page = await asyncio.to_thread(read, f"{HOST}:{self._metrics_port}")
+            page = await asyncio.to_thread(read, f"{HOST}:{self._ports.gan_metrics_port}")
             seen = page.values("tandem_diversity_images_total")
             if seen == before:
                 return page
@@ -161,3 +170,32 @@ def _case(name: str, parts: list[Images], *, reference: Features, page: Page, ju
 
 def _pixels(parts: list[Images]) -> Pixels:
     return np.concatenate([part.pixels for part in parts])
+
+
+def collapse_table(cases: Sequence[Case]) -> Table:
+    """Return one column a generator, one row an instrument."""
+    rows = [
+        Row(("fid, offline", *(f"{case.fid:.2f}" for case in cases))),
+        Row(("right class, offline", *(f"{case.accuracy:.0%}" for case in cases))),
+        Row(("variance, live", *(f"{case.variance_ratio:.2f}" for case in cases))),
+        Row(("nearest, live", *(f"{case.nearest_ratio:.2f}" for case in cases))),
+        Row(("alarms, grown alike", *(_alarms(case.variance_alarms) for case in cases))),
+        Row(("alarms, repeated", *(_alarms(case.duplicate_alarms) for case in cases))),
+    ]
+    return Table(("", *(case.name for case in cases)), rows, "collapse")
+
+
+def _alarms(number: float) -> Cell:
+    return Cell(count(number), is_bad=number > 0)
+
+
+def gallery(cases: Sequence[Case], num_columns: int, num_rows: int) -> Image.Image:
+    """Return an image of rows of images under the name of each generator."""
+    grids = [grid(case.images[: num_columns * num_rows], num_columns, _PADDING) for case in cases]
+    height, width = grids[0].shape[:2]
+    canvas = Image.new("L" if grids[0].shape[2] == 1 else "RGB", (width, len(cases) * (height + _CAPTION_HEIGHT)))
+    for row, (case, pixels) in enumerate(zip(cases, grids, strict=True)):
+        top = row * (height + _CAPTION_HEIGHT)
+        ImageDraw.Draw(canvas).text((_PADDING, top), case.name, fill="white")
+        canvas.paste(Image.fromarray(pixels.squeeze()), (0, top + _CAPTION_HEIGHT))
+    return canvas

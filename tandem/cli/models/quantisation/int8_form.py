@@ -26,14 +26,6 @@ TABLE = "int8"
 _HEADING = re.compile(rf"""\s*\[\s*(["']?){TABLE}\1\s*\]\s*(#.*)?""")
 
 
-def check_addable(model: Model) -> None:
-    """Raises ExpectedError if the model has an int8 form of its generator, ModelError if the generator is missing."""
-    if model.has_fitting_int8():
-        raise ExpectedError(
-            f"{model.name}: is in int8 already; to create it again, remove [{TABLE}] from its model.toml"
-        )
-
-
 def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) -> None:
     """Add a generator in int8 to the model's folder, in the place of one that was there.
 
@@ -51,7 +43,8 @@ def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) ->
     )
     file, toml = model.folder / FILE, model.folder / "model.toml"
     try:
-        text = f"{without_int8_form(toml.read_text()).rstrip()}\n\n{_table(spec)}"
+        table = "".join(f"{name} = {json.dumps(value)}\n" for name, value in spec.model_dump().items())
+        text = f"{without_int8_form(toml.read_text()).rstrip()}\n\n[{TABLE}]\n{table}"
         tomllib.loads(text)
         shutil.copyfile(generator, file)
         write_whole(toml, text)
@@ -70,12 +63,3 @@ def without_int8_form(toml: str) -> str:
         is_in_table = bool(_HEADING.fullmatch(line.rstrip())) or (is_in_table and not line.lstrip().startswith("["))
         kept += [] if is_in_table else [line]
     return "".join(kept)
-
-
-def describe_loss(loss: Loss) -> str:
-    return f"FID {loss.ratio:.3f} times that of float32"
-
-
-def _table(spec: Int8Spec) -> str:
-    lines = [f"{name} = {json.dumps(value)}\n" for name, value in spec.model_dump().items()]
-    return "".join([f"[{TABLE}]\n", *lines])

@@ -12,15 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from services.common.images.encoding import to_uint8
 from services.common.runtimes.calibrator import difference
 from services.common.runtimes.onnx_session import CPU, open_session
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
 from services.common.runtimes.session import rows
-from services.gan.generator import Generator, probe
-from tandem.cli.models.quantisation.fid import FidMeter
+from services.gan.generator import Generator, Latents, probe
+from services.gan.latents import draw_latents
+from tandem.measure.quality.distances import Features, frechet_distance
+from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.protocol import balanced_labels
+from tandem.measure.quality.reference import reference_of, without_grey_axis
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
 
@@ -41,6 +47,31 @@ class Loss:
     def ratio(self) -> float:
         """The sum of the FIDs over the original's: 1 if nothing is lost."""
         return sum(self.quantised) / sum(self.original)
+
+
+class FidMeter:
+    """Measures how far a generator's images are from the reference's test images, in the features of a judge."""
+
+    def __init__(self, judge: Path, reference: Path | None = None) -> None:
+        """`judge` is the folder of the judge's model, `reference` an .npz file, None for Fashion-MNIST.
+
+        Raises InvalidArgument, ModelError, NotFound or FileNotFoundError if they are not what they should be.
+        """
+        self._judge = Judge(weights_of(judge_model(judge))[0])
+        images = reference_of(reference)
+        self._num_classes = images.num_classes
+        self._expected: Features = self._judge.classify(images.test.images)[1]
+
+    def fid(self, generator: Generator, spec: ImageSpec, seed: int, num_images: int) -> float:
+        """Return the FID of images drawn from latents (seed, 0) on, as many of each class. Raises InvalidArgument."""
+        labels = balanced_labels(num_images, self._num_classes)
+        images = []
+        for start in range(0, num_images, BATCH_SIZE):
+            part = labels[start : start + BATCH_SIZE]
+            vectors = draw_latents(seed, start, len(part), spec.latent_dim)
+            drawn = generator.draw(Latents(vectors, part if spec.class_names else None))
+            images.append(without_grey_axis(to_uint8(drawn, spec.value_range)))
+        return frechet_distance(self._judge.classify(np.concatenate(images))[1], self._expected)
 
 
 def generator_of(model: Model) -> tuple[Path, ImageSpec]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.options import JUDGE_DIR, MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
+from tandem.shared.errors import ExpectedError
 from tandem.shared.models import ModelRepository
 
 _MEASURE = "What to measure against"
@@ -42,27 +42,22 @@ def quantise(
     terminal = Terminal()
     with friendly_errors(terminal):
         need_packages("quality", "matplotlib", "onnx")
-        from tandem.cli.models.quantisation.fid import FidMeter
-        from tandem.cli.models.quantisation.int8_form import FILE, add_int8_form, check_addable, describe_loss
-        from tandem.cli.models.quantisation.quantisation import loss, quantise
+        from tandem.cli.models.quantisation.int8_form import FILE, TABLE, add_int8_form
+        from tandem.cli.models.quantisation.quantisation import FidMeter, loss, quantise
 
         model = ModelRepository(models_dir).get(name)
-        check_addable(model)
+        if model.has_fitting_int8():
+            raise ExpectedError(f"{name}: is in int8 already; to create it again, remove [{TABLE}] from its model.toml")
         meter = FidMeter(judge, reference)
         with tempfile.TemporaryDirectory() as scratch:
             generator = Path(scratch, FILE)
             quantise(model, generator)
             terminal.note(f"drawing {2 * num_seeds} x {num_samples:,} images")
             found = loss(model, generator, meter=meter, seeds=range(1, num_seeds + 1), num_images=num_samples)
-            typer.echo(
-                f"{name} in int8: {describe_loss(found)} ({_fids(found.quantised)} against {_fids(found.original)})"
-            )
+            lost, kept = (", ".join(f"{fid:.3f}" for fid in fids) for fids in (found.quantised, found.original))
+            typer.echo(f"{name} in int8: FID {found.ratio:.3f} times that of float32 ({lost} against {kept})")
             if not found.ratio <= 1 + max_loss:
                 terminal.note(f"not added: more than {1 + max_loss:g} times; --max-loss would accept it")
                 raise typer.Exit(FAILED)
             add_int8_form(model, generator, found, num_samples)
         typer.echo(model.folder / FILE)
-
-
-def _fids(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.3f}" for value in values)

@@ -5,19 +5,18 @@ The first address, asked for one thing at a time, says what is right; every othe
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tandem.cli.models.seeds.agreement import Agreement, Output, agreement_table
+from tandem.cli.models.seeds.agreement import Output, agreement_row, agreement_table
 from tandem.cli.models.seeds.subjects import Subject, subject_of
 from tandem.cli.terminal import Terminal
 from tandem.client import AsyncTandemClient, NotReachable, ResourceExhausted
 from tandem.measure.quality.drawing import served_model
-from tandem.measure.report.tables import terminal_table
+from tandem.measure.report.tables import Row, terminal_table
 from tandem.shared.errors import ExpectedError
 
 AT_A_TIME = 192
@@ -28,60 +27,47 @@ Result = TypeVar("Result")
 Probe = tuple[str, int]  # kind of request, seed
 
 
-@dataclass(frozen=True)
-class SeedCheck:
-    """What to check, and where."""
-
-    name: str
-    addresses: Sequence[str]
-    count: int
-    timeout_seconds: float
-
-
-def check_seeds(check: SeedCheck, terminal: Terminal) -> bool:
+def check_seeds(
+    name: str, addresses: Sequence[str], terminal: Terminal, *, num_seeds: int, timeout_seconds: float
+) -> bool:
     """Print the table; return whether every output was the same to the last bit. Raises TandemRpcError, ValueError."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with terminal.progress(*columns) as progress:
-        paradigm, agreements = asyncio.run(_within_limit(check, progress))
-    terminal.out.print(terminal_table(agreement_table(paradigm, check.name, agreements)))
-    return all(agreement.is_whole for agreement in agreements)
+        comparing = _compare_all(name, addresses, num_seeds, progress)
+        try:
+            paradigm, rows = asyncio.run(asyncio.wait_for(comparing, timeout_seconds))
+        except TimeoutError:
+            took = f"the check took longer than {timeout_seconds:g} s"
+            raise ExpectedError(f"{took}: ask for fewer seeds (--count), or give it longer (--timeout)") from None
+    terminal.out.print(terminal_table(agreement_table(paradigm, name, rows)))
+    return not any(row.is_bad for row in rows)
 
 
-async def _within_limit(check: SeedCheck, progress: Progress) -> tuple[str, list[Agreement]]:
-    try:
-        async with asyncio.timeout(check.timeout_seconds):
-            return await _compare_all(check, progress)
-    except TimeoutError:
-        took = f"the check took longer than {check.timeout_seconds:g} s"
-        raise ExpectedError(f"{took}: ask for fewer seeds (--count), or give it longer (--timeout)") from None
-
-
-async def _compare_all(check: SeedCheck, progress: Progress) -> tuple[str, list[Agreement]]:
+async def _compare_all(
+    name: str, addresses: Sequence[str], num_seeds: int, progress: Progress
+) -> tuple[str, list[Row]]:
     """Ask one replica after another; return the paradigm and what was found."""
     expected: list[Output] = []
-    agreements: list[Agreement] = []
+    rows: list[Row] = []
     paradigm = ""
-    for address in check.addresses:
+    for address in addresses:
         async with AsyncTandemClient(address) as client:
-            subject = await _subject(client, check.name)
+            subject = await _subject(client, name)
             paradigm = subject.paradigm
-            probes = [(kind, seed) for kind in subject.kinds for seed in range(check.count)]
+            probes = [(kind, seed) for kind in subject.kinds for seed in range(num_seeds)]
             for sent in ("alone", "beside others"):
                 task = progress.add_task(f"{address}, {sent}", total=len(probes))
-                outputs = await _ask(
-                    client,
-                    subject,
-                    probes=probes,
-                    beside_others=sent == "beside others",
-                    advance=partial(progress.advance, task),
-                )
-                if expected:
-                    agreements += _agreements(address, sent, probes=probes, expected=expected, outputs=outputs)
+                advance, beside_others = partial(progress.advance, task), sent == "beside others"
+                outputs = await _ask(client, subject, probes, beside_others=beside_others, advance=advance)
+                for kind in subject.kinds if expected else ():
+                    pairs = zip(probes, expected, outputs, strict=True)
+                    own = [(seed, right, output) for (of, seed), right, output in pairs if of == kind]
+                    rows.append(agreement_row(kind, address, sent, own))
                 expected = expected or outputs
-    return paradigm, agreements
+    return paradigm, rows
 
 
-async def _subject(client: AsyncTandemClient, name: str) -> Subject:
+async def _subject(client: AsyncTandemClient, name: str) -> Subject[Any]:
     try:
         return subject_of(await served_model(client, name))
     except NotReachable:
@@ -91,21 +77,11 @@ async def _subject(client: AsyncTandemClient, name: str) -> Subject:
         ) from None
 
 
-def _agreements(
-    address: str, sent: str, *, probes: Sequence[Probe], expected: Sequence[Output], outputs: Sequence[Output]
-) -> list[Agreement]:
-    """Return one for each kind of request, in the order of the probes."""
-    agreements: dict[str, Agreement] = {}
-    for (kind, seed), right, output in zip(probes, expected, outputs, strict=True):
-        agreements.setdefault(kind, Agreement(kind, address, sent)).add(seed, right, output)
-    return list(agreements.values())
-
-
 async def _ask(
     client: AsyncTandemClient,
-    subject: Subject,
-    *,
+    subject: Subject[Any],
     probes: Sequence[Probe],
+    *,
     beside_others: bool,
     advance: Callable[[], object],
 ) -> list[Output]:
@@ -125,19 +101,16 @@ async def _ask(
     numbers = list(range(len(probes)))
     if beside_others:
         numbers = np.random.default_rng(SHUFFLE_SEED).permutation(2 * len(probes)).tolist()
-    asked: dict[int, asyncio.Task[Output]] = {}
-    others: list[asyncio.Task[None]] = []
-    for number in numbers:
-        if number < len(probes):
-            asked[number] = asyncio.create_task(probe(*probes[number]))
-        else:
-            others.append(asyncio.create_task(send_other(number)))
+    tasks: dict[int, asyncio.Task[Any]] = {
+        number: asyncio.create_task(probe(*probes[number]) if number < len(probes) else send_other(number))
+        for number in numbers
+    }
     try:
-        await asyncio.gather(*asked.values(), *others)
+        await asyncio.gather(*tasks.values())
     finally:
-        for task in (*asked.values(), *others):
+        for task in tasks.values():
             task.cancel()
-    return [asked[number].result() for number in range(len(probes))]
+    return [tasks[number].result() for number in range(len(probes))]
 
 
 async def _patiently(send: Callable[[], Awaitable[Result]]) -> Result:

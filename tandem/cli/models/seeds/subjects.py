@@ -4,8 +4,7 @@ The output of a probe must depend on its seed alone. The other requests change t
 labels, lengths and sampling settings, and some are cancelled. Independent of the comparison.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -24,31 +23,33 @@ from tandem.shared.errors import ExpectedError
 
 NUM_TOKENS = 32
 SHARE_CANCELLED = 0.25
+Served = TypeVar("Served", SequentialModel, ParallelModel)
+
 PIXEL_SIZES: dict[Encoding, int] = {"uint8": 1, "float32": 4}
 
 
-class Subject(Protocol):
+class Subject(Generic[Served]):
     """A model under test; `kinds` are the names of its probes."""
 
-    paradigm: ClassVar[str]
+    paradigm = "sequential"
+    kinds: tuple[str, ...] = tuple(PIXEL_SIZES)
 
-    @property
-    def kinds(self) -> tuple[str, ...]: ...
+    def __init__(self, model: Served) -> None:
+        self.model: Served = model
 
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         """Send the request of that kind and seed; it is the same one each time."""
+        raise NotImplementedError
 
     async def send_other(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
         """Send a random request beside the probes; some are cancelled before they end."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class TextSubject:
+class TextSubject(Subject[SequentialModel]):
     """A language model: greedy and sampled continuations of different prompts."""
 
-    paradigm: ClassVar[str] = "sequential"
-    model: SequentialModel
-    kinds: tuple[str, ...] = (f"greedy, {NUM_TOKENS} tokens", f"sampled, {NUM_TOKENS} tokens")
+    kinds = (f"greedy, {NUM_TOKENS} tokens", f"sampled, {NUM_TOKENS} tokens")
 
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         temperature = 0.0 if kind == self.kinds[0] else 1.0
@@ -77,13 +78,8 @@ class TextSubject:
         return "\n".join(parts)[: self.model.max_context_tokens - 2 * NUM_TOKENS - 1]
 
 
-@dataclass(frozen=True)
-class SequentialImageSubject:
+class SequentialImageSubject(Subject[SequentialModel]):
     """A sequential image model: images of different classes, their tokens compared as well."""
-
-    paradigm: ClassVar[str] = "sequential"
-    model: SequentialModel
-    kinds: tuple[str, ...] = tuple(PIXEL_SIZES)
 
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         encoding = cast(Encoding, kind)
@@ -98,13 +94,10 @@ class SequentialImageSubject:
         await _generate_and_leave(client, None, cast(GenerateOptions, options), dice)
 
 
-@dataclass(frozen=True)
-class ImageSubject:
+class ImageSubject(Subject[ParallelModel]):
     """A parallel model: one to four images a request, their classes drawn from the seed."""
 
-    paradigm: ClassVar[str] = "parallel"
-    model: ParallelModel
-    kinds: tuple[str, ...] = tuple(PIXEL_SIZES)
+    paradigm = "parallel"
 
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         encoding = cast(Encoding, kind)
@@ -126,7 +119,7 @@ class ImageSubject:
                 return
 
 
-def subject_of(model: SequentialModel | ParallelModel) -> Subject:
+def subject_of(model: SequentialModel | ParallelModel) -> Subject[Any]:
     if isinstance(model, ParallelModel):
         return ImageSubject(model)
     return SequentialImageSubject(model) if model.modality == "image" else TextSubject(model)

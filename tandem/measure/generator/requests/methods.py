@@ -19,8 +19,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tandem.client.channels import open_channel
-from tandem.client.credentials import Credentials
+from tandem.client.credentials import Credentials, open_channel
 from tandem.measure.scenario import Delivery
 from tandem.shared.errors import ExpectedError
 

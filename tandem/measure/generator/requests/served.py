@@ -13,8 +13,7 @@ from typing import Any
 import grpc
 
 from tandem.client import AsyncTandemClient
-from tandem.client.channels import open_async_channel
-from tandem.client.credentials import Credentials
+from tandem.client.credentials import Credentials, open_async_channel
 from tandem.measure.generator.requests.apis.oip import SERVICE
 from tandem.measure.generator.sending.http.endpoint import Endpoint
 from tandem.measure.results.header import ServedModel

@@ -12,8 +12,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from tandem.client.channels import open_async_channel
-from tandem.client.credentials import CallMetadata, Credentials
+from tandem.client.credentials import CallMetadata, Credentials, open_async_channel
 from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
 from tandem.measure.generator.sending.statuses import CANCELLED, INTERNAL
 from tandem.measure.generator.sending.tables import End

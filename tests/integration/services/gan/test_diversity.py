@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from services.common.diversity.baseline import load_baseline
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
-from tandem.cli.models.collapse.network import write_narrowed
+from tandem.cli.models.collapse.models import write_narrowed
 from tandem.cli.models.quantisation.int8_form import without_int8_form
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.file_hashes import sha256_of

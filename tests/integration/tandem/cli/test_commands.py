@@ -15,11 +15,9 @@ from tandem.cli.servers.ports import free_ports
 from tandem.cli.use.image_file import save_image
 from tandem.shared.errors import ExpectedError, InvalidArgument, ResourceExhausted
 from tests.integration.tandem.cli.commands import (
-    assert_all_went_well,
     run,
     run_each,
     tandem,
-    without_control_characters,
 )
 from tests.integration.tandem.fakes import FakeGateway
 
@@ -140,23 +138,6 @@ def test_a_jpeg_of_an_image_with_transparency_is_refused_in_words(tmp_path: Path
     save_image(image, tmp_path / "a.webp")
 
 
-async def test_race_asks_for_the_same_picture_in_four_modes(gateway: FakeGateway, tmp_path: Path) -> None:
-    file = tmp_path / "race.json"
-    ended = await run(*tandem("race", "--rounds", "2", "--json", str(file), "--address", gateway.address))
-    document = json.loads(file.read_text())
-    assert_all_went_well(ended, document)
-    for part in ("One 4x4 image of a class", "fake-gan (parallel)", "first output", "whole image", "requests, failed"):
-        assert part in ended.out
-    assert "Control: two series of the same unary call" in " ".join(ended.out.split())
-    assert f"audited itself in each of {document['audits']['num_runs']} runs" in ended.err.replace("\n", " ")
-    assert without_control_characters(ended.out + ended.err)
-    assert document["kind"] == "comparison"
-    assert [mode["codes"].keys() for mode in document["modes"]] == [{"OK"}] * 4
-    assert {contrast["ratio"]["count"] for contrast in document["contrasts"]} == {2}
-    assert {request.class_label for request in gateway.sequential.requests} == {0, 1, 2}
-    assert len({request.sampling.seed for request in gateway.sequential.requests}) > 6
-
-
 async def test_race_fails_when_a_model_does(gateway: FakeGateway, tmp_path: Path) -> None:
     gateway.sequential.error = ResourceExhausted("queue", 1, 0.1)
     file = tmp_path / "race.json"
@@ -179,6 +160,8 @@ async def test_wrong_words_are_named() -> None:
         (["generate", "Hi", "--label", "bag"], "--label"),
         (["generate", "--label", "bag", "--raw"], "--label"),
         (["generate", "Hi", "--n", "0"], "--n"),
+        (["generate", "Hi", "--out", "a.png"], "--out"),
+        (["generate", "Hi", "--partial"], "--partial"),
         (["score"], "TEXT"),
         (["score", "Hi", "--label", "bag"], "--label"),
         (["score", "--image", "no/such/file.png"], "--image"),

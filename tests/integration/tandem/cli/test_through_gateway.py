@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from tandem.client import AsyncTandemClient
 from tests.certificates import Authority
 from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.running import running_gateway
-from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem
+from tests.integration.tandem.cli.commands import run, tandem
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
 
@@ -69,19 +68,6 @@ async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) ->
     assert ended.code == 1
     assert ended.err.startswith("error: ")
     assert "no Tandem gateway" not in ended.err
-
-
-async def test_what_a_race_waited_outside_the_backends_is_a_part(whole: Tandem, tmp_path: Path) -> None:
-    file = tmp_path / "race.json"
-    ended = await run(*tandem("race", "--rounds", "1", "--json", str(file), "--address", whole.address))
-    document = json.loads(file.read_text())
-    assert_all_went_well(ended, document)
-    told = {mode["name"]: mode["curve"][0]["phases"] for mode in document["modes"]}
-    assert len(told) == 4
-    for phases in told.values():
-        seconds = {name: part["mean_seconds"] for name, part in phases["parts"].items()}
-        assert "gateway" not in seconds
-        assert sum(seconds.values()) == pytest.approx(phases["latency_mean_seconds"])
 
 
 async def test_what_an_address_is_not_is_said_in_one_line(whole: Tandem, tmp_path: Path) -> None:

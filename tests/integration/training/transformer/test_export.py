@@ -14,11 +14,10 @@ from tandem.common.v1 import images_pb2
 from tests.integration.services.ar.conftest import serving
 from training.dataset import to_model_range
 from training.image_kind import FASHION
-from training.tokenizer.networks import quantise, to_tokens
+from training.tokenizer.networks import FIRST_CLASS_TOKEN, quantise, to_tokens
 from training.tokenizer.train import Autoencoder
 from training.transformer.export import export
-from training.transformer.tokens import FIRST_CLASS_TOKEN
-from training.transformer.train import bits_per_token, config_of
+from training.transformer.train import config_of, token_bits
 
 COMMITTED = (Path(__file__).parents[4] / "models/fashion-ar/model.toml").read_text()
 MEASURED = ("diversity", "dtype")  # later
@@ -54,7 +53,7 @@ async def test_what_is_served_scores_images_as_the_training_does(networks, tmp_p
     with torch.no_grad():
         tokens = to_tokens(quantise(tokenizer.encoder(image)))
         sequences = torch.cat([labels.unsqueeze(1) + FIRST_CLASS_TOKEN, tokens], dim=1)
-        expected = [bits_per_token(model, sequence.unsqueeze(0)).item() for sequence in sequences]
+        expected = [token_bits(model, sequence.unsqueeze(0)).mean().item() for sequence in sequences]
 
     batch = images_pb2.ImageBatch(shape=pixels.shape, data=pixels.tobytes())
     settings = ArSettings(models_dir=tmp_path / "models", models=["new"], device="cpu")

@@ -16,6 +16,9 @@ EXPECTED = [
 ]
 
 
+FAULTS = [ValueError("shapes"), OSError(5, "I/O error"), BrokenPipeError(), ModuleNotFoundError(name="tandem.nowhere")]
+
+
 @pytest.mark.parametrize("error", EXPECTED, ids=lambda error: type(error).__name__)
 def test_an_expected_error_is_a_line(error, capsys):
     with pytest.raises(typer.Exit) as ended, friendly_errors(Terminal()):
@@ -26,7 +29,7 @@ def test_an_expected_error_is_a_line(error, capsys):
     assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize("error", [ValueError("shapes"), OSError(5, "I/O error"), BrokenPipeError()])
+@pytest.mark.parametrize("error", FAULTS)
 def test_a_fault_of_the_program_comes_out_as_it_is(error):
     with pytest.raises(type(error)) as raised, friendly_errors(Terminal()):
         raise error

@@ -56,11 +56,6 @@ def test_a_command_that_needs_one_ends_with_a_line(capsys):
     )
 
 
-def test_a_module_of_ours_that_is_missing_is_a_fault():
-    with pytest.raises(ModuleNotFoundError), friendly_errors(Terminal()):
-        raise ModuleNotFoundError("No module named 'tandem.nowhere'", name="tandem.nowhere")
-
-
 def test_what_processes_need_is_looked_for_before_they_start():
     with pytest.raises(ValueError, match=r"nowhere_to_be_found is missing: .*make setup.*\.\[servers\]"):
         need_packages("servers", "numpy", "nowhere_to_be_found")

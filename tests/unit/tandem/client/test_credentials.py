@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import grpc
 import pytest
 
-from tandem.client.credentials import Credentials
+from tandem.client.credentials import Credentials, channel_options, open_async_channel
 
 VARIABLES = ("TANDEM_CLIENT_CA", "TANDEM_CLIENT_CERT", "TANDEM_CLIENT_KEY", "TANDEM_API_KEY")
 
@@ -56,3 +57,30 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello")
     with pytest.raises(ValueError, match=r"TANDEM_CLIENT_CA: .*: this is not a PEM file"):
         Credentials(ca=tmp_path / "x").of_channel()
+
+
+@pytest.mark.parametrize(
+    ("address", "is_loopback"),
+    [("127.0.0.1:50050", True), ("localhost:1", True), ("[::1]:1", True), ("gateway.example:50050", False)],
+)
+def test_no_proxy_on_loopback(address: str, is_loopback: bool) -> None:
+    assert (("grpc.enable_http_proxy", 0) in channel_options(address)) is is_loopback
+
+
+async def test_each_channel_has_a_connection_of_its_own() -> None:
+    peers = []
+
+    async def note(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        peers.append(context.peer())
+        return b""
+
+    server = grpc.aio.server()
+    methods = {"Method": grpc.unary_unary_rpc_method_handler(note)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", methods),))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    async with open_async_channel(address, Credentials()) as one, open_async_channel(address, Credentials()) as other:
+        for channel in (one, other, one):
+            await channel.unary_unary("/test.Service/Method")(b"")
+    await server.stop(None)
+    assert peers[0] == peers[2] != peers[1]

@@ -48,11 +48,5 @@ def test_every_field_of_a_model_is_told() -> None:
     assert (parallel.image_shape, parallel.class_names) == ((1, 2, 3), ("x",))
 
 
-def test_verdict() -> None:
-    verdict = replies.verdict(gan_pb2.DiscriminateResponse(scores=[1, 2], feature_dim=3, features=range(6)))
-    assert verdict.features.shape == (2, 3)
-    assert replies.verdict(gan_pb2.DiscriminateResponse(scores=[1])).features.shape == (1, 0)
-
-
 def test_timings_have_every_field() -> None:
     assert {field.name for field in Timings.DESCRIPTOR.fields} == set(asdict(replies.timings(Timings())))

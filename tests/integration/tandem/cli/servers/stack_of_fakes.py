@@ -13,7 +13,6 @@ from tandem.cli.servers.child import ChildSpec
 from tandem.cli.servers.ports import free_ports
 from tandem.cli.servers.stack import Stack
 from tandem.cli.servers.startup_display import StartupDisplay
-from tandem.cli.servers.supervise import run_stack
 from tandem.cli.terminal import Terminal
 
 NAMES = ("sequential", "parallel", "gateway")
@@ -40,11 +39,9 @@ async def work() -> int:
 
 async def main(folder: Path, restarts: bool, modes: list[str]) -> int:
     *backends, gateway = specs(folder, modes)
-    terminal = Terminal()
-    display = StartupDisplay(terminal, list(NAMES), verbose=False)
+    display = StartupDisplay(Terminal(), list(NAMES), verbose=False)
     grace_seconds = 1.0 if "stubborn" in modes else 20.0
-    stack = Stack([backends, [gateway]], folder / "logs", display, grace_seconds, restarts=restarts)
-    return await run_stack(stack, display, terminal, work)
+    return await Stack([backends, [gateway]], folder / "logs", display, grace_seconds, restarts=restarts).run(work)
 
 
 if __name__ == "__main__":

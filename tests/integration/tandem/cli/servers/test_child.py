@@ -12,14 +12,32 @@ import pytest
 
 from runtime.server.server import RpcServer
 from tandem.cli.servers.child import Child, ChildSpec
+from tandem.cli.servers.startup_display import StartupDisplay
+from tandem.cli.terminal import Terminal
 from tests.certificates import Authority
 
 # More than a pipe holds.
 TALKATIVE = "for number in range(2000): print(number, 'x' * 100)"
 
 
-def ignored(*_: object) -> None:
-    pass
+class Display(StartupDisplay):
+    """Notes what it hears, or fails."""
+
+    def __init__(self, fault: OSError | None = None) -> None:
+        super().__init__(Terminal(), ["child"], verbose=False)
+        self._fault = fault
+        self.lines: list[str] = []
+        self.faults: list[tuple[str, Path, OSError]] = []
+
+    def logged(self, name: str, line: str) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self.lines.append(line)
+
+    def unwritten(self, name: str, log_path: Path, error: OSError) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self.faults.append((name, log_path, error))
 
 
 @pytest.mark.parametrize("with_tls", [True, False])
@@ -29,7 +47,7 @@ async def test_ready_with_tls_or_without(tmp_path: Path, monkeypatch: pytest.Mon
     server = RpcServer("127.0.0.1", 0, [], [], ours.server() if with_tls else None)
     await server.start()
     spec = ChildSpec("child", (), f"127.0.0.1:{server.port}")
-    waiting = asyncio.create_task(Child(spec, tmp_path / "log", ignored, ignored).wait_ready())
+    waiting = asyncio.create_task(Child(spec, tmp_path / "log", Display()).wait_ready())
     try:
         await server.health.set_serving(True)
         async with asyncio.timeout(60):
@@ -47,15 +65,14 @@ async def test_a_log_that_cannot_be_written_does_not_hold_the_process_up(tmp_pat
     log_path = Path("/dev/full") if is_full else tmp_path  # a folder
     if not log_path.exists():
         pytest.skip("there is no /dev/full")
-    lines: list[str] = []
-    faults: list[tuple[str, Path, OSError]] = []
-    child = Child(spec_of(TALKATIVE), log_path, lambda _, line: lines.append(line), lambda *each: faults.append(each))
+    display = Display()
+    child = Child(spec_of(TALKATIVE), log_path, display)
     await child.start()
     async with asyncio.timeout(60):
         assert await child.wait_dead() == 0
-    assert len(lines) == 2000
+    assert len(display.lines) == 2000
     assert child.tail[-1].startswith("1999 ")
-    [(name, path, error)] = faults
+    [(name, path, error)] = display.faults
     assert (name, path) == ("child", log_path)
     assert error.strerror
 
@@ -63,10 +80,8 @@ async def test_a_log_that_cannot_be_written_does_not_hold_the_process_up(tmp_pat
 async def test_an_observer_that_fails_does_not_hold_the_process_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    child = Child(spec_of(TALKATIVE), tmp_path / "log", fail, fail)
+    failing = Display(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    child = Child(spec_of(TALKATIVE), tmp_path / "log", failing)
     await child.start()
     async with asyncio.timeout(60):
         assert await child.wait_dead() == 0
@@ -75,7 +90,7 @@ async def test_an_observer_that_fails_does_not_hold_the_process_up(
     [record] = caplog.records
     assert record.getMessage() == f"child: what it logs cannot be shown; its log is in {tmp_path / 'log'}"
     assert record.exc_info is not None
-    unwritable = Child(spec_of(TALKATIVE), tmp_path, fail, fail)
+    unwritable = Child(spec_of(TALKATIVE), tmp_path, failing)
     await unwritable.start()
     async with asyncio.timeout(60):
         assert await unwritable.wait_dead() == 0

@@ -25,28 +25,10 @@ async def test_generate_writes_text_to_stdout_and_timings_to_stderr(gateway: Fak
     assert roles == ["system", "user"]
 
 
-async def test_a_model_without_a_chat_template_continues_the_prompt(gateway: FakeGateway) -> None:
-    gateway.sequential.has_chat_template = False
-    ended = await run(*tandem("generate", "Once upon", "--address", gateway.address))
-    assert (ended.code, ended.out) == (0, "Hello wörld!\n")
-    ended = await run(*tandem("generate", "Hi", "--system", "Be short.", "--address", gateway.address))
-    assert (ended.code, ended.out) == (2, "")
-    assert "this model has no chat template" in ended.err
-
-
 async def test_generate_writes_several_texts_one_after_another(gateway: FakeGateway) -> None:
     ended = await run(*tandem("generate", "Hi", "--n", "2", "--address", gateway.address))
     assert (ended.code, ended.out) == (0, "Hello wörld!\nHello wörld!\n")
     assert "1.\n2.\n" in ended.err
-
-
-async def test_what_is_for_images_is_refused_for_texts(gateway: FakeGateway) -> None:
-    options = (["--out", "a.png"], ["--partial"])
-    each = await run_each(*(["generate", "Hi", *option, "--address", gateway.address] for option in options))
-    for option, ended in zip(options, each, strict=True):
-        assert ended.code == 2
-        assert f"{option[0]}: this is for images: give --label" in ended.err
-    assert gateway.sequential.requests == []
 
 
 async def test_generate_logprobs_has_a_line_a_token(gateway: FakeGateway) -> None:

@@ -29,13 +29,15 @@ def test_gguf(tmp_path: Path) -> None:
     assert inspect(tmp_path / "a.gguf").startswith("GGUF, llama, 1 tensors")
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".gguf", ".onnx"])
-@pytest.mark.parametrize("content", [b"", b"\x80\x04\x95 a pickle", b"x" * 100])
-def test_a_bad_file_is_refused_with_its_name(tmp_path: Path, suffix: str, content: bytes) -> None:
-    path = tmp_path / f"bad{suffix}"
-    path.write_bytes(content)
-    with pytest.raises(ModelError, match=f"bad{suffix}"):
-        inspect(path)
+def test_a_bad_file_is_refused_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no \.safetensors"):
+        inspect(tmp_path)
+    for suffix in (".safetensors", ".gguf", ".onnx"):
+        for content in (b"", b"\x80\x04\x95 a pickle", b"x" * 100):
+            path = tmp_path / f"bad{suffix}"
+            path.write_bytes(content)
+            with pytest.raises(ModelError, match=f"bad{suffix}"):
+                inspect(path)
 
 
 def test_a_gguf_file_of_more_elements_than_bytes_is_refused(tmp_path: Path) -> None:
@@ -43,8 +45,3 @@ def test_a_gguf_file_of_more_elements_than_bytes_is_refused(tmp_path: Path) -> N
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + array + bytes(100))
     with pytest.raises(ModelError, match=r"bad.gguf: the number of key is 1152921504606846976; accepted: 0 to 100"):
         inspect(tmp_path / "bad.gguf")
-
-
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no \.safetensors"):
-        inspect(tmp_path)

@@ -63,12 +63,6 @@ async def test_it_prints_tables_and_writes_files(small: SmallGateway, models_dir
     assert ended.err.startswith("of fewer than 2,000 images recall and coverage are too low")
 
 
-async def test_a_model_of_another_machine_has_no_digests(small: SmallGateway, models_dir: Path, tmp_path: Path) -> None:
-    ended = await evaluate(small, models_dir, "small-ar", "--num-samples", "90", "--out", str(tmp_path / "results"))
-    assert ended.code == 0, ended.err
-    assert json.loads((tmp_path / "results" / "evaluation.json").read_text())["weights_sha256"] == {}
-
-
 async def test_what_is_wrong_is_named_in_one_line(small: SmallGateway, models_dir: Path) -> None:
     enough = ["--num-samples", "90"]
     cases = (

@@ -12,7 +12,7 @@ from runtime.metrics import new_registry
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
 from tandem.cli.main import app
-from tandem.cli.models.collapse.network import write_narrowed
+from tandem.cli.models.collapse.models import write_narrowed
 from tandem.cli.models.quantisation import int8_form, quantisation
 from tandem.measure.quality.fashion_mnist import DEFAULT_FOLDER, load_split
 from tandem.shared.file_hashes import sha256_of

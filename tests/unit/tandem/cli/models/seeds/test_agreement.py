@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem.cli.models.seeds.agreement import Agreement, Output, first_difference
+from tandem.cli.models.seeds.agreement import Output, first_difference, share_text
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,4 @@ def test_the_first_difference_is_named(expected: Output, got: Output, place: str
 
 
 def test_a_share_is_never_rounded_up_to_the_whole() -> None:
-    agreement = Agreement("greedy", "here:1", "alone", num_requests=10_000, num_identical=9_999)
-    assert (agreement.share_text, agreement.is_whole) == ("99.9 %", False)
-    agreement.num_identical = 10_000
-    assert (agreement.share_text, agreement.is_whole) == ("100.0 %", True)
-
-
-def test_logprobs_are_compared_to_the_bit_and_do_not_count_as_output() -> None:
-    agreement = Agreement("greedy", "here:1", "beside others")
-    agreement.add(0, Output((1,), logprobs=(-0.5,)), Output((1,), logprobs=(-0.5,)))
-    agreement.add(1, Output((1,), logprobs=(-0.5,)), Output((1,), logprobs=(-0.5000001,)))
-    assert (agreement.is_whole, agreement.logprobs_share_text) == (True, "50.0 %")
+    assert [share_text(count, 10_000) for count in (9_999, 10_000)] == ["99.9 %", "100.0 %"]

@@ -3,7 +3,7 @@
 import torch
 
 from training.image_kind import FASHION
-from training.refinement.material import Material, batches
+from training.refinement.train import Material
 from training.tokenizer.networks import NUM_CODES
 
 
@@ -17,7 +17,7 @@ def material(count=12):
 
 def test_a_batch_has_tokens_of_the_first_half_of_its_images():
     given = material()
-    image, label, tokens, drawn, drawn_label = next(batches(given, 3, 0, 0))
+    image, label, tokens, drawn, drawn_label = next(given.batches(3, 0, 0))
     assert (len(image), len(label), len(tokens), len(drawn), len(drawn_label)) == (6, 6, 3, 3, 3)
     pixels = image.add(1).mul(127.5).round().byte()
     for row in range(3):
@@ -28,6 +28,6 @@ def test_a_batch_has_tokens_of_the_first_half_of_its_images():
 
 def test_batches_go_on_where_they_stopped():
     given = material()
-    whole = [batch for batch, _ in zip(batches(given, 3, 0, 0), range(5), strict=False)]
-    later = next(batches(given, 3, 0, 4))
+    whole = [batch for batch, _ in zip(given.batches(3, 0, 0), range(5), strict=False)]
+    later = next(given.batches(3, 0, 4))
     assert all(torch.equal(a, b) for a, b in zip(later, whole[4], strict=True))

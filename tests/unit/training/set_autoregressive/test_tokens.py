@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tandem.shared.models import ModelRepository
-from training.set_autoregressive.order import halton_order
+from training.set_autoregressive.tokens import halton_order
 
 MODELS = Path(__file__).parents[4] / "models"
 

@@ -10,7 +10,6 @@ import pytest
 
 from tandem.cli.servers.stack import Stack
 from tandem.cli.servers.startup_display import StartupDisplay
-from tandem.cli.servers.supervise import run_stack
 from tandem.cli.terminal import Terminal
 from tests.integration.tandem.cli.servers.stack_of_fakes import specs
 
@@ -47,7 +46,7 @@ async def run(folder: Path, display: Display, mode: str = "serve", is_endless: b
 
     stack = Stack([specs(folder, [mode] * 3)[:1]], folder / "logs", display, grace_seconds=3600.0, restarts=False)
     async with asyncio.timeout(LIMIT_SECONDS):
-        return await run_stack(stack, display, Terminal(), work)
+        return await stack.run(work)
 
 
 async def test_verbose_shows_the_logs_with_their_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +68,7 @@ async def test_a_process_that_is_slow_is_named_with_its_log(tmp_path: Path, caps
     display, logs = Display(), tmp_path / "logs"
     stack = Stack([specs(tmp_path, ["serve"])], logs, display, 3600.0, restarts=False, slow_seconds=0.0)
     async with asyncio.timeout(LIMIT_SECONDS):
-        assert await run_stack(stack, display, Terminal(), work) == 7
+        assert await stack.run(work) == 7
     shown = capsys.readouterr().err
     assert shown.index(f"sequential: not ready yet; its log is in {logs / 'sequential.log'}") < shown.index(
         "sequential: ready after"
@@ -94,12 +93,5 @@ async def test_all_are_stopped_though_that_raises_for_one(tmp_path: Path) -> Non
     stack = Stack([[first], [last]], tmp_path / "logs", display, 3600.0, restarts=False)
     with pytest.raises(RuntimeError, match="out of order"):
         async with asyncio.timeout(LIMIT_SECONDS):
-            await run_stack(stack, display, Terminal(), work)
+            await stack.run(work)
     assert (tmp_path / "journal").read_text() == "parallel stopped\nsequential stopped\n"
-
-
-async def test_a_log_that_cannot_be_written_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "logs" / "sequential.log").mkdir(parents=True)
-    assert await run(tmp_path, Display(), is_endless=False) == 7
-    told = [line for line in capsys.readouterr().err.splitlines() if "log cannot be written" in line]
-    assert told == [f"sequential: its log cannot be written to {tmp_path / 'logs' / 'sequential.log'}: Is a directory"]
