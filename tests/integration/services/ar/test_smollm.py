@@ -6,14 +6,11 @@ few, so that a test run stays short.
 
 import asyncio
 import json
-from functools import cache
 from pathlib import Path
 
-import gguf
 import jsonschema
 import pytest
 import torch
-import transformers
 from prometheus_client import CollectorRegistry
 
 from runtime.deadlines import Deadline
@@ -37,11 +34,20 @@ pytestmark = pytest.mark.model
 NEAR_TIE = 0.5
 NAME = "smollm2-135m-instruct"
 TOKENS_OF_TRANSFORMERS = {
-    "The capital of France is": [504, 3575, 282, 4649, 314],
-    "Once upon a time, in a village by the sea,": [6403, 1980, 253, 655, 28, 281, 253, 6560, 411, 260, 3426, 28],
-    "def fibonacci(n):\n": [1604, 3987, 46477, 24, 94, 727, 198],
+    "The capital of France is": (
+        [504, 3575, 282, 4649, 314],
+        [7042, 30, 198, 198, 504, 2988, 314, 42, 216, 34, 32, 33, 40, 29, 32, 33],
+    ),
+    "Once upon a time, in a village by the sea,": (
+        [6403, 1980, 253, 655, 28, 281, 253, 6560, 411, 260, 3426, 28],
+        [665, 436, 253, 4197, 3365, 3261, 3906, 4075, 30, 2306, 436, 253, 915, 284, 3506, 14653],
+    ),
+    "def fibonacci(n):\n": (
+        [1604, 3987, 46477, 24, 94, 727, 198],
+        [198, 1604, 3987, 46477, 24, 94, 727, 472, 585, 304, 10204, 216, 33, 42, 448, 1003],
+    ),
 }
-"""Written down, since transformers takes a minute to read a tokenizer out of a GGUF file."""
+"""Prompts, and what `generate` continues them with; written down, as transformers takes a minute to read the file."""
 QUESTIONS = (
     "What is the capital of France?",
     "Hello",
@@ -95,20 +101,11 @@ def ids(tokens: list[SampledToken]) -> list[int]:
     return [token.token_id for token in tokens]
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("loaded", [("float32", "8")], indirect=True)
-async def test_tokens_in_float32_are_those_of_transformers(loaded, entry, monkeypatch):
-    path = entry.transformer_path()
-    for name in ("GGUFReader", "get_tensor_name_map"):  # transformers asks for them again and again
-        monkeypatch.setattr(gguf, name, cache(getattr(gguf, name)))
-    reference = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-    for text, prompt in TOKENS_OF_TRANSFORMERS.items():
+async def test_tokens_in_float32_are_those_of_transformers(loaded):
+    for text, (prompt, expected) in TOKENS_OF_TRANSFORMERS.items():
         assert loaded.codec.encode(text) == prompt
-        with torch.inference_mode():
-            expected = reference.generate(
-                torch.tensor([prompt]), max_new_tokens=16, do_sample=False, eos_token_id=None, pad_token_id=0
-            )
-        assert ids(await greedy(loaded, prompt, 16)) == expected[0, len(prompt) :].tolist()
+        assert ids(await greedy(loaded, prompt, 16)) == expected
 
 
 @pytest.mark.parametrize("loaded", [("int4", "8")], indirect=True)

@@ -161,15 +161,6 @@ async def test_the_last_token_of_a_match_is_text_and_a_cut_says_so(backend):
     assert (stopped.matched_stop, stopped.finish_reason) == ("aa", ar_pb2.FINISH_REASON_STOP)
 
 
-async def test_pictures_refuse_a_constraint_in_words(both):
-    sampling = ar_pb2.SamplingParams(json_object=True)
-    message = ar_pb2.GenerateRequest(model="tiny-image", class_label=1, sampling=sampling)
-    assert await refused(both, message) == (
-        grpc.StatusCode.INVALID_ARGUMENT,
-        "sampling.json_object: 'a constraint' is not accepted; accepted: nothing: images hold no text",
-    )
-
-
 async def test_what_becomes_too_complex_ends_alone(backend):
     plain = [request(seed=number, max_tokens=60) for number in range(6)]
     alone = [await complete(backend, message) for message in plain]

@@ -174,6 +174,7 @@ BAD_REQUESTS = [
     (picture(stop_token_ids=[512]), "sampling.stop_token_ids: 512 is not accepted; accepted: token ids 0 to 511"),
     (picture(logit_bias={521: 1.0}), "sampling.logit_bias: 521"),
     (picture(image_encoding=17), "image_encoding: 17"),
+    (picture(json_object=True), "sampling.json_object: 'a constraint' is not accepted; accepted: nothing: images hold"),
     (picture(temperature=math.nan), "sampling.temperature: nan"),
 ]
 

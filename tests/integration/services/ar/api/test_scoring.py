@@ -149,13 +149,6 @@ async def test_an_image_that_cannot_be_encoded_costs_its_request_alone(both, bad
     await both.assert_idle()
 
 
-async def test_the_parts_of_the_time_add_up(both):
-    _, images, labels = random_pictures(40)
-    t = (await both.stub.Score(of_images(images, labels))).timings
-    assert math.isclose(t.queue_seconds + t.prefill_seconds + t.decode_seconds + t.encode_seconds, t.total_seconds)
-    assert t.mean_batch_size > 1
-
-
 async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_decoded(repository, monkeypatch):
     """The first images wait for the encoder. Those that are refused are none, which would show in decoding."""
     run, entered, gate = OnnxSession.run, threading.Event(), threading.Event()

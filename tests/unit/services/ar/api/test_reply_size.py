@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.choices import join_messages
 from services.ar.api.generation import Choice, logprob_message
 from services.ar.api.reply_size import (
@@ -13,7 +12,6 @@ from services.ar.api.reply_size import (
     check_score_reply,
     choice_bytes,
     image_bytes,
-    max_message_tokens,
 )
 from services.ar.api.scoring import likelihood_messages
 from services.ar.engine.sequence import Alternative, FinishReason, SampledToken, SamplingParams, Sequence
@@ -102,14 +100,6 @@ def test_no_picture_is_larger_than_its_bound(encoding: str, shape: tuple[int, in
     size = message.ByteSize()
     assert size <= image_bytes(shape, encoding) + 6
     assert image_bytes(shape, encoding) <= 1.2 * size + 64
-
-
-@pytest.mark.parametrize("top_logprobs", [None, 20])
-def test_as_many_tokens_as_a_message_takes_fit_it(top_logprobs: int | None) -> None:
-    params = SamplingParams(logprobs=top_logprobs is not None, top_logprobs=top_logprobs or 0)
-    count = max_message_tokens(SIZES, params)
-    assert ended(choice_message(params, 0, [LONGEST_OF_TEXT] * count)).ByteSize() <= MAX_MESSAGE_BYTES
-    assert max_message_tokens(SIZES, params, image=2 * MAX_MESSAGE_BYTES) == 1
 
 
 @settings(max_examples=100)

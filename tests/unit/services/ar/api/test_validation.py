@@ -6,7 +6,6 @@ from services.ar.api.validation import (
     image_encoding,
     sampling_params,
 )
-from services.ar.constraints.grammar import Constraint
 from services.ar.engine.sequence import SamplingParams
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -76,24 +75,6 @@ def test_bad_prompts(token_ids, message):
         check_prompt("tokens", token_ids, vocab_size=100, max_context_tokens=64)
 
 
-def test_what_a_whole_picture_wants_is_the_default_where_it_is_asked_for():
-    params = sampling_params(ar_pb2.GenerateRequest(), 1, 100, 1025, default_max_tokens=1025)
-    assert params.max_tokens == 1024
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"image_encoding": 9}, "image_encoding"),
-        ({"sampling": ar_pb2.SamplingParams(stop=["a"])}, "sampling.stop"),
-    ],
-)
-def test_options_that_pictures_do_not_have(fields, field):
-    with pytest.raises(InvalidArgument) as caught:
-        image_encoding(ar_pb2.GenerateRequest(**fields), ImageSpec(shape=(2, 2, 1)))
-    assert caught.value.field == field
-
-
 def test_the_encoding_of_pictures():
     assert image_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 1))) == "png"
     with pytest.raises(InvalidArgument, match="channels"):
@@ -126,21 +107,6 @@ def sampling(**fields: object) -> ar_pb2.SamplingParams:
 
 def choice(*texts: str) -> ar_pb2.SamplingParams:
     return sampling(choice=ar_pb2.TextChoice(texts=texts))
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (sampling(), None),
-        (sampling(json_schema="{}"), Constraint("json_schema", ("{}",))),
-        (sampling(json_object=True), Constraint("json_object")),
-        (sampling(regex="a+"), Constraint("regex", ("a+",))),
-        (sampling(lark="start: /a/"), Constraint("lark", ("start: /a/",))),
-        (choice("yes", "no"), Constraint("choice", ("yes", "no"))),
-    ],
-)
-def test_each_kind(given, expected):
-    assert constraint_of(given) == expected
 
 
 @pytest.mark.parametrize(

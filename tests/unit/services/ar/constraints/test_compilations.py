@@ -16,10 +16,10 @@ from services.ar.constraints.compiler import (
     Compilations,
     Compiler,
     grammar_memory,
+    token_table,
 )
 from services.ar.constraints.grammar import Constraint
 from services.ar.constraints.grammar_mask import request_masks
-from services.ar.constraints.token_table import token_table
 from services.ar.metrics import ArMetrics, WorkMetrics
 from tandem.shared.errors import ResourceExhausted
 from tests.tiny_models import VOCAB_SIZE

@@ -1,5 +1,5 @@
+from services.ar.constraints.compiler import token_table
 from services.ar.constraints.grammar import Constraint, grammar_of, limited_matcher
-from services.ar.constraints.token_table import token_table
 from tests.tiny_models import VOCAB_SIZE
 from tests.unit.services.ar.constraints.texts import CODEC, END, SPECIAL
 

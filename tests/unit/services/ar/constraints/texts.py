@@ -5,9 +5,8 @@ import random
 from llguidance import LLMatcher
 
 from services.ar.codecs.text_codec import TextCodec
-from services.ar.constraints.compiler import Compiler
+from services.ar.constraints.compiler import Compiler, token_table
 from services.ar.constraints.grammar_mask import GrammarMask, request_masks
-from services.ar.constraints.token_table import token_table
 from services.ar.model.checkpoint import Checkpoint
 from tests.tiny_models import VOCAB_SIZE, tiny_tokenizer
 

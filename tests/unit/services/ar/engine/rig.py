@@ -1,12 +1,15 @@
-"""An engine with a model that can be worked out by hand: each token is one more than the last."""
+"""Engines with models that can be worked out by hand: with all parts, or step by step without a thread."""
 
 import threading
+from collections.abc import Callable
 
 from services.ar.engine.admission import AdmissionLimits
-from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.block_pool import BlockPool, PrefixCache
+from services.ar.engine.drafting import Drafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
+from services.ar.engine.step import Work
 
 GUILTY = 666_000
 """The first token of a sequence that makes steps fail."""
@@ -56,7 +59,7 @@ class Outcomes(list):
 
 
 class Rig:
-    """An engine with all its parts at hand."""
+    """Each token is one more than the last: an engine with all its parts at hand."""
 
     def __init__(self, dies_at: int | None = None, num_blocks: int = 64, max_open_sequences: int = 64) -> None:
         self.pool = BlockPool(num_blocks, 4)
@@ -85,3 +88,58 @@ async def read(stream) -> list[int]:
         for output in await stream.get():
             tokens.extend(token.token_id for token in output.tokens)
     return tokens
+
+
+BLOCK_SIZE = 4
+History = tuple[int, ...]
+
+
+class StepEngine:
+    """A scheduler with a prefix cache, and what its steps wrote to each slot: a salt and the tokens up to its own."""
+
+    def __init__(
+        self,
+        next_token: Callable[[Sequence, History], int] = lambda sequence, history: 1,
+        num_blocks: int = 64,
+        max_batch_tokens: int = 64,
+        chunk_tokens: int | None = None,
+        drafter: Drafter | None = None,
+    ) -> None:
+        self._next_token = next_token
+        self._max_batch_tokens = max_batch_tokens
+        self.pool = BlockPool(num_blocks, BLOCK_SIZE)
+        self.cache = PrefixCache(self.pool, chunk_tokens)
+        self.scheduler = Scheduler(self.pool, 4, max_batch_tokens, chunk_tokens, self.cache, drafter)
+        self.brought: dict[Sequence, list[int]] = {}
+        self._slots: dict[int, tuple[bytes, History]] = {}
+
+    def step(self) -> list[Work]:
+        batch = self.scheduler.schedule()
+        assert sum(work.num_tokens for work in batch) <= self._max_batch_tokens
+        for progress in self.scheduler.commit(batch, [self._compute(work) for work in batch]):
+            self.brought.setdefault(progress.sequence, []).extend(token.token_id for token in progress.tokens)
+        self.scheduler.check_integrity()
+        return batch
+
+    def _compute(self, work: Work) -> list[SampledToken]:
+        sequence = work.sequence
+        token_ids = (*sequence.token_ids[: work.positions.stop - len(work.draft)], *work.draft)
+        assert len(token_ids) == work.positions.stop
+        for place in range(work.positions.stop):
+            slot = sequence.block_table[place // BLOCK_SIZE] * BLOCK_SIZE + place % BLOCK_SIZE
+            content = sequence.cache_salt, token_ids[: place + 1]
+            assert place in work.positions or self._slots[slot] == content
+            self._slots[slot] = content
+        places = work.positions[-1 - len(work.draft) :] if work.completes else ()
+        return [SampledToken(self._next_token(sequence, token_ids[: place + 1])) for place in places]
+
+    def run(self, *sequences: Sequence) -> list[int]:
+        """Run them, and all that is there, to their ends; return how many tokens each step computed."""
+        for sequence in sequences:
+            self.scheduler.add(sequence)
+        steps = []
+        while self.scheduler.has_work:
+            steps.append(sum(work.num_tokens for work in self.step()))
+            assert steps[-1], "a step without progress"
+        assert self.pool.num_taken == 0
+        return steps

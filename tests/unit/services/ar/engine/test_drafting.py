@@ -1,74 +1,24 @@
 """Generation with drafts is generation without: same tokens, same ends; fewer steps. What is proposed, and how much."""
 
 import random
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ar.engine.block_pool import BlockPool, PrefixCache
+from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting import NgramDraft, NgramDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Work
+from tests.unit.services.ar.engine.rig import BLOCK_SIZE, StepEngine
 
-BLOCK_SIZE = 4
 END = 3
-MASK = 99
 
 
-def model_token(seed: int, history: tuple[int, ...]) -> int:
+def next_token(sequence: Sequence, history: tuple[int, ...]) -> int:
     """Return the next token of a text of four tokens that often repeats itself, and now and then does not."""
-    return random.Random(repr((seed, history[-2:], len(history) // 20))).randrange(4)
-
-
-@dataclass
-class Engine:
-    """A scheduler, a model that is a function of the history, and what its steps wrote: the tokens up to each slot."""
-
-    num_blocks: int = 64
-    max_batch_tokens: int = 32
-    chunk_tokens: int | None = None
-    drafter: NgramDrafter | None = None
-    brought: dict[int, list[int]] = field(default_factory=dict)
-    num_steps: int = 0
-
-    def __post_init__(self) -> None:
-        self.pool = BlockPool(self.num_blocks, BLOCK_SIZE)
-        cache = PrefixCache(self.pool, self.chunk_tokens)
-        self.scheduler = Scheduler(self.pool, 4, self.max_batch_tokens, self.chunk_tokens, cache, self.drafter)
-        self._slots: dict[int, tuple[int, ...]] = {}
-
-    def step(self) -> list[Work]:
-        batch = self.scheduler.schedule()
-        self.num_steps += 1
-        assert sum(work.num_tokens for work in batch) <= self.max_batch_tokens
-        results = [self._compute(work) for work in batch]
-        for progress in self.scheduler.commit(batch, results):
-            self.brought.setdefault(id(progress.sequence), []).extend(token.token_id for token in progress.tokens)
-        self.scheduler.check_integrity()
-        return batch
-
-    def _compute(self, work: Work) -> list[SampledToken]:
-        sequence = work.sequence
-        token_ids = [*sequence.token_ids[: work.positions.stop - len(work.draft)], *work.draft]
-        assert len(token_ids) == work.positions.stop
-        for place in range(work.positions.stop):
-            slot = sequence.block_table[place // BLOCK_SIZE] * BLOCK_SIZE + place % BLOCK_SIZE
-            content = tuple(token_ids[: place + 1])
-            assert place in work.positions or self._slots[slot] == content
-            self._slots[slot] = content
-        places = work.positions[-1 - len(work.draft) :] if work.completes else ()
-        return [SampledToken(model_token(sequence.params.seed, tuple(token_ids[: place + 1]))) for place in places]
-
-    def run(self, *sequences: Sequence) -> list[list[int]]:
-        for sequence in sequences:
-            self.scheduler.add(sequence)
-        while self.scheduler.has_work:
-            self.step()
-        assert self.pool.num_taken == 0
-        return [self.brought[id(sequence)] for sequence in sequences]
+    return random.Random(repr((sequence.params.seed, history[-2:], len(history) // 20))).randrange(4)
 
 
 def sequence(prompt: list[int], max_tokens: int = 40, seed: int = 0, **parameters: object) -> Sequence:
@@ -77,11 +27,12 @@ def sequence(prompt: list[int], max_tokens: int = 40, seed: int = 0, **parameter
 
 def test_a_text_that_repeats_itself_takes_fewer_steps():
     drafter = NgramDrafter(8, 64)
-    with_drafts, without = Engine(drafter=drafter), Engine()
-    for engine in (with_drafts, without):
-        engine.run(*(sequence([0, 1], 60, seed, ignore_eos=True) for seed in range(4)))
-    assert without.num_steps == 60
-    assert with_drafts.num_steps <= 45
+    with_drafts, without = (
+        StepEngine(next_token, drafter=each).run(*(sequence([0, 1], 60, seed, ignore_eos=True) for seed in range(4)))
+        for each in (drafter, None)
+    )
+    assert len(without) == 60
+    assert len(with_drafts) <= 45
     num_tokens = 4 * 60
     assert 0 < drafter.num_accepted_tokens < drafter.num_drafted_tokens < num_tokens
 
@@ -174,7 +125,7 @@ def test_drafts_keep_a_step_within_its_rows_and_what_one_leaves_is_for_the_next(
 )
 def test_under_random_load_the_output_is_that_without_drafts(arrivals, num_blocks, max_tokens, chunk_tokens):
     """Blocks are few, so that sequences are preempted, and what the prefix cache keeps is found and evicted."""
-    engine = Engine(num_blocks, 16, chunk_tokens, NgramDrafter(max_tokens, 64))
+    engine = StepEngine(next_token, num_blocks, 16, chunk_tokens, NgramDrafter(max_tokens, 64))
     sequences, cancelled = [], set()
     for num_steps, prompt, num_tokens, seed, ignores_end, is_cancelling in arrivals:
         for _ in range(num_steps):
@@ -185,8 +136,9 @@ def test_under_random_load_the_output_is_that_without_drafts(arrivals, num_block
         engine.scheduler.add(sequences[-1])
     engine.run()
     for one in sequences:
-        (alone,) = Engine().run(Sequence(one.prompt_token_ids, one.params, one.eos_token_ids))
-        brought = engine.brought.get(id(one), [])
+        (again := StepEngine(next_token)).run(Sequence(one.prompt_token_ids, one.params, one.eos_token_ids))
+        ((_, alone),) = again.brought.items()
+        brought = engine.brought.get(one, [])
         assert brought == alone[: len(brought)] if id(one) in cancelled else brought == alone
 
 

@@ -23,13 +23,13 @@ from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import NgramDrafter
 from services.ar.engine.engine import Engine
-from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.engine.step import Layout, Work
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.errors import Internal, ModelFault, TandemError
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
+from tests.unit.services.ar.engine.rig import Outcomes, read
 
 GOOD = list(range(8))  # the seeds of those that must not notice
 GUILTY_SEED = 666
@@ -76,16 +76,6 @@ STAGES: dict[str, tuple[Any, str, Callable[..., list[Sequence]]]] = {
 }
 
 
-class Outcomes(list[str]):
-    """Implements EngineObserver by noting every outcome."""
-
-    def stepped(self, *_: object) -> None:
-        pass
-
-    def ended(self, outcome: str) -> None:
-        self.append(outcome)
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
     folder = tmp_path_factory.mktemp("tiny")
@@ -113,17 +103,10 @@ def new_sequence(seed: int) -> Sequence:
     return Sequence(few * 12, SamplingParams(seed=seed, max_tokens=24, temperature=0.8, logit_bias=bias))
 
 
-async def tokens_of(stream: RequestStream) -> list[int]:
-    tokens = []
-    while not stream.is_finished:
-        tokens += [token.token_id for output in await stream.get() for token in output.tokens]
-    return tokens
-
-
 async def outputs(engine: Engine, seeds: list[int]) -> dict[int, list[int] | BaseException]:
     """Return what came for each seed, all of them submitted at once: its tokens, or the error."""
     streams = [engine.submit([new_sequence(seed)]) for seed in seeds]
-    results = await asyncio.gather(*map(tokens_of, streams), return_exceptions=True)
+    results = await asyncio.gather(*map(read, streams), return_exceptions=True)
     return dict(zip(seeds, results, strict=True))
 
 
@@ -188,10 +171,10 @@ async def test_a_model_that_computes_no_number_ends_the_sequence_with_a_clear_er
     found = await outputs(engine, GOOD)
     for stream in streams:
         with pytest.raises(ModelFault, match="other requests are not affected"):
-            await tokens_of(stream)
+            await read(stream)
     late = engine.submit([Sequence([5] * 16 + [poison] * 30, SamplingParams(max_tokens=8))])
     with pytest.raises(TandemError):
-        await tokens_of(late)
+        await read(late)
     await engine.stop()
     assert found == expected
     assert sorted(outcomes) == ["failed"] * 4 + ["finished"] * 8

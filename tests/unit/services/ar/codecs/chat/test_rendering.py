@@ -44,12 +44,9 @@ DOUBLED = "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = 
     "source",
     [
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-        "{% set n = [1] * 9999 %}{% for a in n %}{% for b in n %}{% for c in n %}{% endfor %}{% endfor %}{% endfor %}",
-        "{{ messages | length ** (9 ** 9) }}",
         "{{ ('a' * 1000000) | wordwrap(1) }}",
         "{% for part in range(99999) | slice(50000000) %}{% endfor %}",
         f"{DOUBLED}{{{{ ns.x == ns.x + [1] or ns.x[0] == ns.x }}}}{{{{ ns.x | tojson }}}}",
-        f"{DOUBLED}{{{{ ns.x | string | length }}}}",
     ],
 )
 def test_what_takes_too_long_is_ended(limited):
@@ -61,12 +58,9 @@ def test_what_takes_too_long_is_ended(limited):
     "source",
     [
         "{{ 'a' * 999999999 }}",
-        "{{ [1] * 999999999 }}",
-        "{{ 'a' | center(999999999) }}",
         "{{ '{:999999999}'.format(1) }}",
         "{{ ['%*d'] | map('format', 999999999, 1) | list }}",
         "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
-        "{% set ns = namespace(x=[]) %}{% for i in range(60) %}{% set ns.x = ns.x + ['a' * 6**10 ~ i] %}{% endfor %}",
         "{% set x = 'a' * 99999 %}{{ x | replace('a', x) }}",
     ],
 )
