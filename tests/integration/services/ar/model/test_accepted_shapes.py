@@ -20,7 +20,6 @@ from services.ar.model.config import ModelConfig
 from services.ar.model.huggingface.config import config_from_huggingface
 from services.ar.model.tensor_check import expected_shapes
 from services.ar.model.weights import open_checkpoint
-from tandem.shared.models import ModelError
 from tests.causal_attention import CausalAttention
 
 NUM_CASES, NUM_TOKENS = 24, 20
@@ -74,23 +73,3 @@ def test_the_kernel_agrees_with_torch(tmp_path: Path, case: int) -> None:
     scheduler.add(Sequence([*token_ids, 0], SamplingParams(logprobs=True), is_scored=True))
     logits = torch.from_numpy(forward(Layout(scheduler.schedule(), 16)).logits)
     torch.testing.assert_close(logits, expected, atol=2e-4, rtol=1e-4, msg=lambda text: f"{raw}: {text}")
-
-
-@pytest.mark.parametrize(
-    ("heads", "kv_heads", "head_dim", "message"),
-    [
-        (2, 4, 16, "num_key_value_heads is 4; accepted: a divisor of num_attention_heads, 2"),  # divides by 0
-        (9, 4, 16, "num_key_value_heads is 4; accepted: a divisor of num_attention_heads, 9"),  # leaves out a head
-        (4, 2, 15, "head_dim is 15; accepted: an even number from 2 to 1,024"),  # leaves out a dimension
-    ],
-)
-def test_what_the_kernel_does_not_compute_is_refused(
-    tmp_path: Path, heads: int, kv_heads: int, head_dim: int, message: str
-) -> None:
-    """Each of these has weights of the very shapes that its config asks for."""
-    shape = {"num_attention_heads": heads, "num_key_value_heads": kv_heads, "head_dim": head_dim}
-    raw = random_config(0) | shape | {"attention_bias": False, "tie_word_embeddings": True}
-    sizes = (raw["vocab_size"], raw["hidden_size"], raw["intermediate_size"], raw["num_hidden_layers"])
-    write_model(tmp_path, raw, ModelConfig(*sizes, heads, kv_heads, head_dim, 64, ties_embeddings=True))  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match=f"config.json: {message}"):
-        open_checkpoint(tmp_path)

@@ -35,15 +35,6 @@ def test_arrays_begin_at_a_cache_line(shape):
         assert array.ctypes.data % 64 == 0
 
 
-def test_floats_are_a_copy_of_the_values():
-    values = np.arange(6, dtype=np.float64).reshape(2, 3)
-    copy = floats(values.T)
-    values += 1
-    assert copy.dtype == np.float32
-    assert copy.flags.c_contiguous
-    assert copy.tolist() == [[0, 3], [1, 4], [2, 5]]
-
-
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux' own count of pages")
 def test_zeros_take_memory_only_once_written_to():
     before = resident_bytes()

@@ -1,16 +1,10 @@
-"""The floats of checkpoints, and arrays filled up."""
+"""The floats of checkpoints."""
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from services.ar.model.arrays import _AT_ONCE, FLOATS, all_finite, pad, shift_left
-
-
-def test_the_last_axis_is_filled_up_with_zeros():
-    assert pad(np.ones((2, 3)), 4).tolist() == [[1, 1, 1, 0]] * 2
-    whole = np.ones((2, 4))
-    assert pad(whole, 4) is whole
+from services.ar.model.arrays import _AT_ONCE, FLOATS, all_finite
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -30,8 +24,3 @@ def test_whole_numbers_and_nothing_are_finite():
     assert all_finite(np.array([-1, 2**31 - 1], np.int32))
     assert all_finite(np.zeros((0, 3), np.float16))
     assert all_finite(np.float32(1).reshape(()))
-
-
-def test_bytes_are_shifted_each_by_itself():
-    values = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
-    assert shift_left(values, 4).tolist() == (values.astype(int) * 16).tolist()

@@ -67,6 +67,14 @@ def test_truncation_over_more_tokens_than_are_sorted_first(sample):
     assert len([token for token in found if token > 1024]) > 100
 
 
+@pytest.mark.parametrize("num_ties", [3000, 12_000])
+def test_more_equals_than_are_sorted_at_first_stay_in_their_order(sample, num_ties):
+    logits = torch.zeros(20_000)
+    logits[5 : 5 + num_ties] = 20.0
+    found = draw(sample, logits, count=300, top_p=0.6)
+    assert 0.55 * num_ties < max(found) < 5 + 0.6 * num_ties + 1
+
+
 def test_penalties_are_those_of_the_definitions(sample):
     logits = torch.tensor([[1.0, -1.0, 0.5, 0.0]])
     tokens = {

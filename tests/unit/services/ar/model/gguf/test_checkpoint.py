@@ -37,18 +37,10 @@ def test_a_corrupt_file_is_refused(tmp_path, content):
     [
         ("llama.attention.head_count", 9, "llama.attention.head_count_kv is 2; accepted: a divisor of llama.att"),
         ("llama.attention.head_count", 6, "llama.embedding_length is 64; accepted: a multiple of llama.att"),
-        ("llama.attention.head_count", 0, "llama.attention.head_count is 0; accepted: a whole number from 1 to 1,024"),
-        ("llama.attention.head_count", 64, "llama.attention.key_length is 1; accepted: a whole number from 2 to 1,024"),
-        ("llama.attention.head_count_kv", 8, "llama.attention.head_count_kv is 8; accepted: a divisor of llama.att"),
-        ("llama.attention.head_count_kv", 3, "llama.attention.head_count_kv is 3; accepted: a divisor of llama.att"),
         ("llama.attention.head_count_kv", 4, r"k_proj.weight: shape \(32, 64\), the config says \(64, 64\)"),
-        ("llama.block_count", 1_000_000, "llama.block_count is 1000000; accepted: a whole number from 1 to 1,000"),
         ("llama.block_count", 2, "unexpected tensor 'model.layers.2"),
         ("llama.block_count", 4, "missing tensors: model.layers.3"),
-        ("llama.context_length", 2**31, "llama.context_length is 2147483648; accepted"),
-        ("llama.rope.freq_base", 0.0, "llama.rope.freq_base is 0.0; accepted"),
         ("llama.rope.freq_base", float("nan"), "llama.rope.freq_base is nan; accepted"),
-        ("llama.attention.layer_norm_rms_epsilon", float("inf"), "layer_norm_rms_epsilon is inf; accepted"),
         ("tokenizer.ggml.eos_token_id", 384, "eos_token_id is 384; accepted: a whole number from 0 to 383"),
     ],
 )
