@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.cuda.graphs import Run, StepGraphs
-from services.ar.compute.cuda.inputs import StepFlags, StepInputs, StepRows
+from services.ar.compute.cuda.inputs import StepInputs, StepRows
 from services.ar.compute.runner import Computed
-from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.kv_cache import KVCache, StepFlags
 from services.ar.compute.torch.sampling import TorchSampling
 from services.ar.compute.torch.transformer import Attention, Transformer
 from services.ar.engine.step import Layout, Work

@@ -9,10 +9,10 @@ from services.ar.compute.runner import Computed
 from services.ar.compute.torch.kv_cache import (
     Chunk,
     Decodes,
-    FiniteRows,
     KVCache,
     LayeredAttention,
     PagedAttention,
+    StepFlags,
     visible,
 )
 from services.ar.compute.torch.sampling import TorchSampling
@@ -43,14 +43,15 @@ class TorchForward(TorchSampling):
         return self._group_of(work.sequence.num_computed_tokens)
 
     def __call__(self, layout: Layout) -> Computed:
-        finite_rows = FiniteRows(len(layout.token_ids), self._device)
-        attention = self._attention(layout, finite_rows)
+        num_rows = len(layout.token_ids)
+        flags = StepFlags(num_rows, self._device)
+        attention = self._attention(layout, flags.begin(num_rows))
         hidden = self._model(self._tensor(layout.token_ids), self._tensor(layout.positions), attention)
-        finite_rows.note(hidden)
+        flags.note_hidden(hidden)
         wanted = torch.tensor(layout.logits_indices, dtype=torch.long, device=self._device)
         logits = self._model.logits(hidden[wanted])
-        finite_rows.note_some(wanted, logits)
-        return Computed(logits, finite_rows.flags())
+        flags.note_logits(wanted, logits)
+        return Computed(logits, flags.bring(num_rows, layout.logits_indices))
 
     def _group_of(self, position: int) -> int:
         return self._num_blocks(position) if self._is_exact else 0
@@ -60,14 +61,14 @@ class TorchForward(TorchSampling):
         num_blocks = position // self._cache.block_size + 1
         return 1 << (num_blocks - 1).bit_length() if self._is_exact else num_blocks
 
-    def _attention(self, layout: Layout, finite_rows: FiniteRows) -> Attention:
+    def _attention(self, layout: Layout, is_finite: Tensor) -> Attention:
         slots = self._tensor(layout.slots)
         singles = [*layout.decodes, *(work for work, _ in layout.chunks if work.is_decode)]
         chunks = [(work, start) for work, start in layout.chunks if not work.is_decode]
 
         def of_window(window: int | None) -> PagedAttention:
             attended = tuple(self._chunk(work, start, window) for work, start in chunks)
-            return PagedAttention(self._cache, slots, self._decodes(singles, window), attended, finite_rows)
+            return PagedAttention(self._cache, slots, self._decodes(singles, window), attended, is_finite)
 
         return LayeredAttention(self._model.config, of_window)
 

@@ -19,31 +19,33 @@ from services.ar.model.config import ModelConfig
 
 def finite_rows(x: Tensor) -> Tensor:
     """Return, for each row of x [T, ...], whether all of its values are finite: [T] bool."""
-    return _magnitudes(x).isfinite()
+    return x.flatten(1).abs().amax(dim=1).float().isfinite()  # the largest magnitude is NaN if any value is
 
 
-class FiniteRows:
-    """Gathers the marks of each row of one step; `flags` says which rows were finite throughout."""
+class StepFlags:
+    """Two flags for each of up to `max_rows` rows: what the layers computed is finite, and its logits are."""
 
-    def __init__(self, num_rows: int, device: torch.device) -> None:
-        self._noted = [torch.zeros(num_rows, device=device)]  # each [T]: the largest magnitude of a part of a row
+    def __init__(self, max_rows: int, device: torch.device) -> None:
+        self._flags = torch.ones((2, max_rows), dtype=torch.uint8, device=device)
 
-    def note(self, *parts: Tensor) -> None:
-        """Note parts [T, N, ...], which may differ in N, of all rows."""
-        self._noted.append(_magnitudes(torch.cat(parts, dim=1)))
+    def begin(self, num_rows: int) -> Tensor:
+        """Take the first rows as finite; return their flags [T] uint8, which attention sets to 0 where they are not."""
+        self._flags[:, :num_rows] = 1
+        return self._flags[0, :num_rows]
 
-    def note_some(self, rows: Tensor, part: Tensor) -> None:
-        """Note `part` [N, ...] of the rows [N], each of which is named at most once."""
-        self._noted.append(torch.zeros_like(self._noted[0]).index_copy_(0, rows, _magnitudes(part)))
+    def note_hidden(self, hidden: Tensor) -> None:
+        """Note the last hidden states [T, hidden_size] of the first rows."""
+        self._flags[0, : len(hidden)].logical_and_(finite_rows(hidden))
 
-    def flags(self) -> list[bool]:
-        """Return one flag for each row."""
-        return torch.stack(self._noted).isfinite().all(dim=0).tolist()
+    def note_logits(self, rows: slice | Tensor, logits: Tensor) -> None:
+        """Note the logits [N, vocab_size] of the rows named."""
+        self._flags[1, rows] = finite_rows(logits).to(torch.uint8)
 
-
-def _magnitudes(x: Tensor) -> Tensor:
-    """Return the largest magnitude of each row [T] float32; it is NaN if any value is."""
-    return x.flatten(1).abs().amax(dim=1).float()
+    def bring(self, num_rows: int, wanted: list[int]) -> list[bool]:
+        """Wait for the device and return a flag for each row, of logits as well for the rows whose were `wanted`."""
+        of_rows, of_logits = self._flags[:, :num_rows].tolist()
+        ignored = set(range(num_rows)).difference(wanted)
+        return [bool(of_rows[row] and (row in ignored or of_logits[row])) for row in range(num_rows)]
 
 
 class KVCache:
@@ -131,10 +133,10 @@ class PagedAttention:
     slots: Tensor  # [T], where each row's key and value go
     decodes: tuple[Decodes, ...]
     chunks: tuple[Chunk, ...]
-    finite_rows: FiniteRows  # [T]
+    is_finite: Tensor  # [T] uint8, set to 0 where a query, key or value is not finite
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        self.finite_rows.note(query, key, value)
+        self.is_finite.logical_and_(finite_rows(torch.cat((query, key, value), dim=1)))
         self.cache.write(layer, self.slots, key, value)
         parts = [self._attend_decodes(layer, query[d.start : d.stop], d) for d in self.decodes]
         parts.extend(self._attend_chunk(layer, query[c.start : c.stop], c) for c in self.chunks)

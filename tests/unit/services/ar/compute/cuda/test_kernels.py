@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.cuda.inputs import StepRows
-from services.ar.compute.torch.kv_cache import Chunk, Decodes, FiniteRows, KVCache, PagedAttention, visible
+from services.ar.compute.torch.kv_cache import Chunk, Decodes, KVCache, PagedAttention, visible
 from services.ar.compute.torch.transformer import rotate
 from services.ar.model.config import ModelConfig
 from services.ar.model.rotary import rotary_table
@@ -93,8 +93,8 @@ class Step:
                 chunks.append(Chunk(start, start + count, blocks, mask[:, : first + count], first + count))
             start += count
         slots = torch.tensor(self.slots, device=DEVICE)
-        finite_rows = FiniteRows(len(self.positions), DEVICE)
-        return PagedAttention(self.caches[1], slots, tuple(decodes), tuple(chunks), finite_rows)
+        is_finite = torch.ones(len(self.positions), dtype=torch.uint8, device=DEVICE)
+        return PagedAttention(self.caches[1], slots, tuple(decodes), tuple(chunks), is_finite)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
