@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
-from gateway.proxy.endpoints import Endpoint
+from gateway.proxy.admin import Endpoint
 from gateway.proxy.sent_times import CLOCK, MODULE
 from runtime.deadlines import RESET_TOLERANCE_SECONDS
 from runtime.rpc.served import SERVED_METADATA

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
+from gateway.figures.log_entry import upstream_of
 from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.model_statistics import ModelStatistics
 from gateway.figures.observation import UNKNOWN_MODEL, Observation, observe
-from gateway.figures.request_log import log_request
 from gateway.tracing.request_trace import RequestTrace, recorded_trace
 from runtime.rpc.metadata import CALLER_METADATA
 from runtime.rpc.routes import Route, all_routes
 from tandem.common.v1.served_pb2 import Served
 
 logger = logging.getLogger(__name__)
+request_logger = logging.getLogger(f"{__package__}.request_log")
+"""At level DEBUG it has a line for each request that has ended, without prompt, output, key and caller."""
 
 MAX_MODELS = 100
 """Names that become labels; backends choose them, and one gone wrong must not fill Prometheus."""
@@ -70,7 +72,7 @@ class Recorder:
         seen = observe(raw, route, model, served, trace.trace_id if trace else "")
         self._metrics.record(seen)
         self._statistics.record(seen)
-        log_request(raw, seen)
+        _log_request(raw, seen)
         caller = headers.get(CALLER_METADATA, "")
         if caller and (seen.num_outputs or seen.num_images):
             self._charge(caller, route, seen.num_outputs, seen.num_images)
@@ -84,3 +86,33 @@ class Recorder:
             return UNKNOWN_MODEL
         self._models.add(model)
         return model
+
+
+def _log_request(raw: HTTPAccessLogEntry, seen: Observation) -> None:
+    """Write the line: the message is for people, the extra fields are for programs."""
+    if not request_logger.isEnabledFor(logging.DEBUG):
+        return
+    parts = ", ".join(f"{name} {seconds * 1e3:.2f}" for name, seconds in seen.phases.items())
+    request_logger.debug(
+        "%s of %s: %s after %.2f ms%s",
+        seen.route.rpc,
+        seen.model,
+        seen.code,
+        seen.total_seconds * 1e3,
+        f" ({parts})" if parts else "",
+        extra={
+            "request_id": raw.request.request_id,
+            "trace_id": seen.trace_id,
+            "rpc": seen.route.rpc,
+            "model": seen.model,
+            "code": seen.code,
+            "transport": seen.transport,
+            "replica": upstream_of(raw),
+            "seconds": seen.total_seconds,
+            "phases": dict(seen.phases),
+            "mean_batch_size": seen.mean_batch_size,
+            "outputs": seen.num_outputs,
+            "retries": seen.num_retries,
+            "refusal": seen.refusal,
+        },
+    )

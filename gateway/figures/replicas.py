@@ -15,8 +15,7 @@ from google.protobuf.message import DecodeError
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from gateway.proxy.admin import Admin, AdminError, ProxiedReplica
-from gateway.proxy.endpoints import Endpoint
+from gateway.proxy.admin import Admin, AdminError, Endpoint, ProxiedReplica
 from runtime.rpc.routes import list_models_route
 
 logger = logging.getLogger(__name__)
@@ -179,9 +178,10 @@ class Replicas(Collector):
     def is_serving(self, paradigm: str) -> bool:
         return any(replica.is_serving for replica in self.of(paradigm))
 
-    def all_serve(self) -> bool:
-        """Return whether each paradigm that is configured has a replica that serves."""
-        return all(self.is_serving(paradigm) for paradigm in self._targets if self.is_configured(paradigm))
+    def missing(self) -> dict[str, str]:
+        """Return each paradigm that is configured and has no replica that serves, with the reason."""
+        configured = filter(self.is_configured, self._targets)
+        return {paradigm: self.problem(paradigm) for paradigm in configured if not self.is_serving(paradigm)}
 
     def in_flight(self, paradigm: str) -> int:
         """Return how many requests of a paradigm are with its replicas."""

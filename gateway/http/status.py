@@ -28,12 +28,7 @@ class Status:
 
     def readiness(self) -> dict[str, Any]:
         """Return whether the gateway is ready, and what is missing."""
-        missing = {
-            paradigm: self._replicas.problem(paradigm)
-            for paradigm in SERVICES
-            if self._replicas.is_configured(paradigm) and not self._replicas.is_serving(paradigm)
-        }
-        return {"ready": self._server.health.ready, "missing": missing}
+        return {"ready": self._server.health.ready, "missing": self._replicas.missing()}
 
     def report(self) -> dict[str, Any]:
         """Return the whole of it."""

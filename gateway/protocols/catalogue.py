@@ -39,7 +39,7 @@ class Catalogue:
 
     def all_serve(self) -> bool:
         """Return whether each paradigm that is configured has a replica that serves."""
-        return self._replicas.all_serve()
+        return not self._replicas.missing()
 
     def models(self) -> list[Served]:
         """Return all of them; of two with one name, the sequential one."""
@@ -84,6 +84,5 @@ class Catalogue:
         raise InvalidArgument("model", name, f"{kind}, of which there is none")
 
     def _check_all_serve(self) -> None:
-        for paradigm in (SEQUENTIAL, PARALLEL):
-            if self._replicas.is_configured(paradigm) and not self._replicas.is_serving(paradigm):
-                raise Unavailable(self._replicas.problem(paradigm))
+        for problem in self._replicas.missing().values():
+            raise Unavailable(problem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import ipaddress
 import json
 import re
 import socket
@@ -12,8 +13,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.proxy.endpoints import Endpoint
 from runtime.rpc.routes import SERVICES
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A target of the settings, taken apart; IPv6 addresses are without brackets."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, target: str) -> Endpoint:
+        """Take host:port or [IPv6]:port apart."""
+        host, _, port = target.rpartition(":")
+        return cls(host.strip("[]"), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the host is an IP address itself, and stands for nothing else."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
 
 Json = dict[str, Any]
 

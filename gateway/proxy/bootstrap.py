@@ -18,7 +18,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from jinja2 import Environment, StrictUndefined, Template
 
 from gateway.proxy import modules
-from gateway.proxy.endpoints import Endpoint
+from gateway.proxy.admin import Endpoint
 from gateway.proxy.sockets import Sockets
 from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings

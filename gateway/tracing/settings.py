@@ -38,20 +38,12 @@ def _variable(name: str) -> str:
     return name if name in os.environ else name.replace("_TRACES_", "_")
 
 
-class _Switch(BaseSettings):
-    """What turns tracing on and off; with it off, the other variables may say what they like."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
-
-    endpoint: str = Field(default="", validation_alias=_of_traces("ENDPOINT"))
-    exporter: str = Field(default="otlp", validation_alias="OTEL_TRACES_EXPORTER")
-    is_disabled: str = Field(default="false", validation_alias="OTEL_SDK_DISABLED")
-    sampler: str = Field(default="", validation_alias="OTEL_TRACES_SAMPLER")
-
-    @property
-    def is_on(self) -> bool:
-        off = self.exporter == "none" or self.is_disabled.lower() == "true" or self.sampler == "always_off"
-        return bool(self.endpoint) and not off
+def _is_on() -> bool:
+    """Return whether to trace; if not, the other variables may say what they like."""
+    names = ("OTEL_TRACES_EXPORTER", "OTEL_SDK_DISABLED", "OTEL_TRACES_SAMPLER")
+    exporter, is_disabled, sampler = (os.environ.get(name, "") for name in names)
+    is_off = exporter == "none" or is_disabled.lower() == "true" or sampler == "always_off"
+    return not is_off and any(os.environ.get(str(name)) for name in _of_traces("ENDPOINT").choices)
 
 
 class TracingSettings(BaseSettings):
@@ -92,7 +84,7 @@ class TracingSettings(BaseSettings):
     @classmethod
     def from_environment(cls, program: str) -> TracingSettings | None:
         """Return the settings, None if nothing is to be traced; on a bad value say which, and exit with 2."""
-        if not _Switch().is_on:
+        if not _is_on():
             return None
         try:
             return cls()

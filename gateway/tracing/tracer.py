@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
-    NonRecordingSpan,
     SpanContext,
     SpanKind,
     Status,
     StatusCode,
     TraceFlags,
     TraceState,
-    set_span_in_context,
 )
 from prometheus_client import CollectorRegistry
 
@@ -44,27 +41,21 @@ _RECORDED = TraceFlags(TraceFlags.SAMPLED)
 
 
 class Sampling:
-    """The SDK's sampler of the settings; it decides of requests that Envoy refused itself, and not of the others."""
+    """Decides as the SDK's sampler of the settings would, of requests that Envoy refused itself, not of the others."""
 
     def __init__(self, settings: TracingSettings) -> None:
-        root = TraceIdRatioBased(settings.root_ratio)
-        self._sampler = ParentBased(root) if settings.is_parent_based else root
+        self._is_parent_based = settings.is_parent_based
+        self._bound = TraceIdRatioBased.get_bound_for_rate(settings.root_ratio)
         self._ids = RandomIdGenerator()
 
     def decide(self, parent: TraceParent | None, state: str) -> RequestTrace | None:
         """Return the trace of a request whose caller sent `parent`, None if it is not recorded."""
         trace_id = int(parent.trace_id, 16) if parent else self._ids.generate_trace_id()
-        if self._sampler.should_sample(_context(parent), trace_id, "").decision is not Decision.RECORD_AND_SAMPLE:
-            return None
-        return RequestTrace(f"{trace_id:032x}", "", *((parent.span_id, state) if parent else ()))
-
-
-def _context(parent: TraceParent | None) -> Context | None:
-    if parent is None:
-        return None
-    flags = TraceFlags(TraceFlags.SAMPLED if parent.is_sampled else TraceFlags.DEFAULT)
-    span = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags)
-    return set_span_in_context(NonRecordingSpan(span))
+        is_recorded = trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
+        if parent is not None and self._is_parent_based:
+            is_recorded = parent.is_sampled
+        caller = () if parent is None else (parent.span_id, state)
+        return RequestTrace(f"{trace_id:032x}", "", *caller) if is_recorded else None
 
 
 class Tracer:

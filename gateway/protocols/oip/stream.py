@@ -66,7 +66,7 @@ class InferStream:
             while (raw := await self._next(draining)) is not grpc.aio.EOF:
                 task = asyncio.create_task(self._serve(raw))
                 self._tasks.add(task)
-                task.add_done_callback(self._ended)
+                task.add_done_callback(self._forget)
         finally:
             draining.cancel()
 
@@ -79,7 +79,7 @@ class InferStream:
         reading.add_done_callback(lambda left: left.cancelled() or left.exception())
         return reading.result() if reading.done() else grpc.aio.EOF
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._places.release()
 

@@ -211,7 +211,7 @@ async def _draw(body: ImageBody, model: Served, calls: Calls) -> Drawing:
 async def _stream(body: ImageBody, model: Served, calls: Calls, exchange: OpenAiExchange) -> None:
     """Send `body.partial_images` images of the unfinished one, evenly spread, and then the finished one."""
     if not model.is_sequential:
-        await exchange.events(_completed(await _draw(body, model, calls)), is_last=True)
+        await exchange.events(_final_event(await _draw(body, model, calls)), is_last=True)
         return
     request, wanted, last = _generate_request(body, model), body.partial_images or 0, b""
     request.partial_images = wanted > 0
@@ -220,7 +220,7 @@ async def _stream(body: ImageBody, model: Served, calls: Calls, exchange: OpenAi
         async for message in messages:
             num_drawn += len(message.token_ids)
             if message.finish_reason:
-                last = _completed(_drawing(message.image.png, message.usage))
+                last = _final_event(_drawing(message.image.png, message.usage))
             elif num_shown < wanted and num_drawn * (wanted + 1) >= num_tokens * (num_shown + 1):
                 kind, image = "image_generation.partial_image", _image(message.image.png[0])
                 partial = PartialImage(type=kind, partial_image_index=num_shown, **image)  # type: ignore[arg-type]
@@ -229,7 +229,7 @@ async def _stream(body: ImageBody, model: Served, calls: Calls, exchange: OpenAi
     await exchange.events(last, is_last=True)
 
 
-def _completed(drawing: Drawing) -> bytes:
+def _final_event(drawing: Drawing) -> bytes:
     whole = CompletedImage(type="image_generation.completed", **drawing.about(), **_image(drawing.pngs[0]))
     return event(whole.to_json(), whole.type)
 

@@ -21,6 +21,7 @@ from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 from tests.integration.byte_tokenizer import ByteTokenizer
+from tests.integration.tandem.fakes import NoObserver
 
 # A backend that cancels has gone away, and is tried again: see gateway/proxy/envoy.yaml.
 PASSING_CODES = [each for each in grpc.StatusCode if each not in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)]
@@ -40,14 +41,6 @@ TEXT_MODEL, IMAGE_MODEL = "fake-text", "fake-<gan>"
 def known(model: str, request: Any) -> str:
     """Return the model that serves the request; empty if it asks for another."""
     return model if request.model in ("", model) else ""
-
-
-class NoObserver:
-    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
-        pass
-
-    def refused(self, rpc: str, code: str, count: int) -> None:
-        pass
 
 
 class FakeSequential(ByteTokenizer):

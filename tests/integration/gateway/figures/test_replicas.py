@@ -46,12 +46,6 @@ async def watched(*backends: FakeBackend) -> AsyncIterator[Watched]:
         await here.replicas.close()
 
 
-@pytest.fixture
-async def ar() -> AsyncIterator[FakeBackend]:
-    async with sequential() as backend:
-        yield backend
-
-
 async def test_each_change_is_told_once(ar: FakeBackend) -> None:
     async with watched(ar) as here:
         await here.until(lambda: here.replicas.is_serving("sequential"))

@@ -6,9 +6,9 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tandem.ar.v1 import ar_pb2
-from tests.browser import Watched, needs_chromium, opened
+from tests.browser import Watched, needs_chromium
 from tests.integration.gateway.fakes import FakeBackend
-from tests.integration.gateway.pages.scripted import address, page_of
+from tests.integration.gateway.pages.scripted import page_of
 from tests.integration.gateway.running import RunningGateway
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
@@ -57,11 +57,11 @@ async def test_models_can_be_chosen_where_there_are_several(browser: Browser, ga
         assert servicer.requests[-1].model == "large"
 
 
-@pytest.mark.parametrize("width", [320, 1280])
-async def test_no_width_scrolls_sideways(gateway: RunningGateway, browser: Browser, width: int) -> None:
-    async with opened(browser, address(gateway), viewport={"width": width, "height": 700}) as page:
-        await page.race()
-        await page.at("summary").click()
+async def test_no_width_scrolls_sideways(page: Watched) -> None:
+    await page.race()
+    await page.at("summary").click()
+    for width in (320, 1280):
+        await page.page.set_viewport_size({"width": width, "height": 700})
         await page.at("#text-go").click()
         await page.says("#text-summary", "bits a token")
         await page.at(".token").last.focus()

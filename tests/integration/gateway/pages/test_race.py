@@ -15,6 +15,8 @@ from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.pages.scripted import NUM_TILES, page_of
 from tests.integration.gateway.running import RunningGateway
 
+JUDGE = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
+
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
 
 
@@ -47,23 +49,10 @@ async def test_a_race_by_keyboard_alone(
     assert page.complaints == []
 
 
-async def test_the_judge_s_verdict_on_the_wall(browser: Browser, gan: FakeBackend) -> None:
-    model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
-    async with page_of(browser, gan, model) as (page, servicer):
-        await page.at("#race-count").select_option("16")
-        await page.race()
-        await page.at("#judge").click()
-        await page.says("#parallel-likelihood", "Not known to the GAN; by judge: 2.0 bits a tile on average")
-        assert list(servicer.scored[0].images.images.shape) == [16, 4, 4, 1]
-        assert len(servicer.scored[0].images.labels) == 16
-        assert page.complaints == []
-
-
 async def test_a_verdict_that_comes_after_the_next_race_has_begun_is_not_shown(
     browser: Browser, gan: FakeBackend
 ) -> None:
-    model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
-    async with page_of(browser, gan, model) as (page, _):
+    async with page_of(browser, gan, JUDGE) as (page, _):
         await page.race()
         may_pass = asyncio.Event()
 
@@ -86,8 +75,7 @@ async def test_a_verdict_that_comes_after_the_next_race_has_begun_is_not_shown(
 async def test_a_wall_that_fits_no_reply_comes_in_parts(browser: Browser, gan: FakeBackend) -> None:
     """Twice: a refusal, then a stream. The judge gets the wall whole."""
     gan.servicer.max_reply_images = 15
-    model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
-    async with page_of(browser, gan, model) as (page, servicer):
+    async with page_of(browser, gan, JUDGE) as (page, servicer):
         await page.at("#race-count").select_option("16")
         await page.race()
         await page.says("#race-verdict", "In parallel: 16 ")

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from gateway.access.authorization import SERVICE as AUTHORIZATION
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.envoy.authorization_pb2 import CheckRequest, CheckResponse
 from gateway.figures.access_log_service import AccessLogService
 from gateway.proxy.sockets import Sockets
+from runtime.server.grpcio import GrpcioServer
+from runtime.server.server import RpcServer
 
 Check = Callable[[Any], Any]
 
@@ -56,26 +56,13 @@ class Observer:
         return self.entries[count - 1]
 
 
-class Health(health_pb2_grpc.HealthServicer):
-    """Is SERVING."""
-
-    async def Check(self, request: Any, context: Any) -> Any:
-        return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
-
-    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        yield health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
-        await asyncio.Event().wait()
-
-
 @contextlib.asynccontextmanager
 async def observing(sockets: Sockets) -> AsyncIterator[Observer]:
-    """Serve at the observer's socket."""
-    observer, server = Observer(), grpc.aio.server()
-    server.add_generic_rpc_handlers(observer.handlers())
-    health_pb2_grpc.add_HealthServicer_to_server(Health(), server)
-    reflection.enable_server_reflection((reflection.SERVICE_NAME, "grpc.health.v1.Health"), server)
-    server.add_insecure_port(f"unix:{sockets.observer}")
+    """Serve at the observer's socket, with the health and the reflection that every server has."""
+    observer = Observer()
+    server = RpcServer(f"unix:{sockets.observer}", 0, observer.handlers(), [], transport=GrpcioServer())
     await server.start()
+    await server.health.set_serving(True)
     try:
         yield observer
     finally:

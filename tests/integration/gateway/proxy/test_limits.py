@@ -49,19 +49,6 @@ async def test_a_head_that_is_too_large_ends_itself_and_nothing_beside_it(single
     beside.cancel()
 
 
-async def test_a_request_that_does_not_end_is_cut_off_and_takes_no_place(ar: Backend) -> None:
-    async with proxy([ar], limits={**QUICK, "request": "0.3s"}, max_in_flight=1, max_caller_share=1) as running:
-        async with connected(running.envoy.ports["grpc"]) as connection:
-            head = frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS)
-            await connection.send(head, frame(frames.DATA, 1, message(b"a" * 100)[:50]))
-            assert (await running.call(SCORE)).code is grpc.StatusCode.OK
-            kind, stream, _ = await connection.until(frames.HEADERS, frames.RST_STREAM)
-            assert (kind, stream) == (frames.HEADERS, 1)
-        entry = await running.observer.entry(2)
-        assert dict(entry.response.response_headers)["grpc-status"] == "4"
-        assert len(ar.calls) == 1
-
-
 async def reset_at_once(connection: Connection, count: int) -> None:
     """Begin streams from the number 1 on, and reset each with the next frame."""
     for stream in range(1, 2 * count, 2):
@@ -206,11 +193,3 @@ async def test_probes_have_a_port_of_their_own(ar: Backend) -> None:
         await taken.until(frames.SETTINGS)
         assert (await http.get("/livez")).status_code == 503, "nobody serves HTTP behind this Envoy"
         assert (await http.get("/")).status_code == 404
-
-
-@pytest.mark.parametrize("listener", ["http", "probes"])
-async def test_a_connection_that_says_nothing_is_closed(ar: Backend, listener: str) -> None:
-    async with proxy([ar], limits={**QUICK, "first_byte": "0.3s"}, probe_port=0) as running:
-        reader, writer = await asyncio.open_connection("127.0.0.1", running.envoy.ports[listener])
-        assert await asyncio.wait_for(reader.read(), 60) == b""
-        writer.close()

@@ -21,7 +21,7 @@ from tests.unit.gateway.figures.entries import SAMPLE, entry, left, served
 IMAGES = {"outputs": 3, "first_outputs": 3}
 
 
-class Room:
+class Recorded:
     """A recorder with what is around it."""
 
     def __init__(self) -> None:
@@ -45,41 +45,41 @@ class Room:
 
 
 def test_an_entry_is_counted_under_its_model_and_charged() -> None:
-    room = Room()
-    room.take(entry(told=served(images=1), caller="alice"))
-    room.take(entry(SAMPLE, told=served(**IMAGES), caller="bob"))
-    room.take(entry(told=served()))
-    assert room.requests(model="m", code="OK") == room.requests() == 3
-    assert room.charges == [("alice", "Generate", 5, 1), ("bob", "Sample", 3, 0)]
+    recorded = Recorded()
+    recorded.take(entry(told=served(images=1), caller="alice"))
+    recorded.take(entry(SAMPLE, told=served(**IMAGES), caller="bob"))
+    recorded.take(entry(told=served()))
+    assert recorded.requests(model="m", code="OK") == recorded.requests() == 3
+    assert recorded.charges == [("alice", "Generate", 5, 1), ("bob", "Sample", 3, 0)]
 
 
 @pytest.mark.parametrize("name", ["", "unknown"])
 def test_a_call_that_no_model_served(name: str) -> None:
-    room = Room()
-    room.take(entry(status="3", in_headers=True, told=served(model=name, outputs=0)))
-    assert room.requests(model="unknown", code="INVALID_ARGUMENT") == 1
+    recorded = Recorded()
+    recorded.take(entry(status="3", in_headers=True, told=served(model=name, outputs=0)))
+    assert recorded.requests(model="unknown", code="INVALID_ARGUMENT") == 1
 
 
 def test_names_of_models_are_bounded_and_those_that_are_known_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "MAX_MODELS", 5)
-    room = Room()
+    recorded = Recorded()
     for number in range(2 * 5):
-        room.take(entry(told=served(model=f"m{number}")))
-    room.take(entry(told=served(model="m0")))
-    assert room.requests(model="unknown") == 5
-    assert room.requests(model="m0") == 2
+        recorded.take(entry(told=served(model=f"m{number}")))
+    recorded.take(entry(told=served(model="m0")))
+    assert recorded.requests(model="unknown") == 5
+    assert recorded.requests(model="m0") == 2
 
 
 def test_an_entry_that_cannot_be_counted_is_told_and_loses_no_other(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = Room()
+    recorded = Recorded()
     with monkeypatch.context() as broken:
         broken.setattr("gateway.figures.recorder.observe", lambda *_: 1 // 0)
-        room.take(left())
-    room.take(entry(told=served()))
+        recorded.take(left())
+    recorded.take(entry(told=served()))
     assert "cannot be counted" in caplog.text
-    assert room.requests() == 1
+    assert recorded.requests() == 1
 
 
 LOGGER = "gateway.figures.request_log"

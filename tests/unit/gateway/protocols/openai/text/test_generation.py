@@ -89,12 +89,3 @@ async def test_log_probabilities_are_written_out_in_a_thread(
     assert [choice["index"] for choice in found["choices"]] == [0, 1]
     for choice in found["choices"]:
         assert len(choice["logprobs"].get("content") or choice["logprobs"]["tokens"]) == 2
-
-
-@pytest.mark.parametrize(("operation", "body_class", "fields", "_"), [CHAT, COMPLETION])
-async def test_other_replies_need_no_thread(
-    operation: Any, body_class: Any, fields: Any, _: Any, writing: Writing
-) -> None:
-    found = await reply(operation, body_class, **fields)
-    assert writing.threads == {threading.get_ident()}
-    assert [choice["logprobs"] for choice in found["choices"]] == [None, None]
