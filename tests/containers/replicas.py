@@ -3,10 +3,10 @@
 import asyncio
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.containers.deployment import WEB, Container, Deployment
-from tests.containers.waiting import until
+from tests.containers.load import until
+from tests.faults.scrape import Page
 
 PARADIGMS = {"ar": "sequential", "gan": "parallel"}
 
@@ -19,17 +19,10 @@ async def two_of(service: str, pairs: Deployment) -> list[Container]:
     return replicas
 
 
-def samples(url: str, name: str) -> list[tuple[dict[str, str], float]]:
-    families = text_string_to_metric_families(httpx.get(url).text)
-    return [(sample.labels, sample.value) for family in families for sample in family.samples if sample.name == name]
-
-
 def by_replica(service: str, name: str) -> dict[str, float]:
     """Return one of the gateway's figures of the replicas of a service, by their addresses."""
-    found = samples(f"{WEB}/metrics", name)
-    return {
-        labels["target"].split(":")[0]: value for labels, value in found if labels["paradigm"] == PARADIGMS[service]
-    }
+    found = Page(httpx.get(f"{WEB}/metrics").text).samples(name, paradigm=PARADIGMS[service])
+    return {sample.labels["target"].split(":")[0]: sample.value for sample in found}
 
 
 def in_hand(service: str) -> dict[str, float]:
@@ -38,8 +31,8 @@ def in_hand(service: str) -> dict[str, float]:
 
 def served_by(container: Container) -> float:
     """Return how many Samples a replica has answered."""
-    found = samples(f"http://{container.address}:9102/metrics", "tandem_backend_requests_total")
-    return sum(value for labels, value in found if labels["rpc"] == "Sample")
+    page = Page(httpx.get(f"http://{container.address}:9102/metrics").text)
+    return page.total("tandem_backend_requests_total", rpc="Sample")
 
 
 async def until_serving(service: str, *replicas: Container) -> None:

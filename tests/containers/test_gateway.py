@@ -11,10 +11,9 @@ import httpx
 import pytest
 
 from gateway.proxy.sockets import Sockets
-from tests.containers.askers import image_asker, stream_asker
-from tests.containers.deployment import WEB, Container, Deployment
-from tests.containers.load import Load, shown
-from tests.containers.waiting import PATIENCE_SECONDS, until
+from tests.containers.deployment import GATEWAY, WEB, Container, Deployment
+from tests.containers.load import IMAGE, PATIENCE_SECONDS, Load, image_stream, shown
+from tests.faults.clients import Client
 
 NUM_STREAMS = 8
 IMAGES = 600
@@ -47,27 +46,25 @@ def test_envoy_has_no_rights_and_its_sockets_are_the_gateway_s_alone(gateway: Co
 
 
 async def test_a_stop_lets_open_streams_finish(gateway: Container, deployment: Deployment, figures: Figures):
-    load, begun = Load(), set[int]()
-    async with stream_asker(IMAGES, begun) as stream, asyncio.TaskGroup() as group:
-        for number in range(NUM_STREAMS):
-            group.create_task(load.request("stream", stream, number))
-        await until(lambda: len(begun) == NUM_STREAMS)
-        num_open = NUM_STREAMS - sum(bool(outcome.code) for outcome in load.outcomes)
+    async with Load() as load:
+        await load.open(image_stream(IMAGES), NUM_STREAMS)
+        num_open = NUM_STREAMS - len(load.ended)
         stopped_at = time.monotonic()
         await asyncio.to_thread(deployment.engine.docker, "stop", "--time=75", gateway.id)
         seconds = time.monotonic() - stopped_at
     state = deployment.engine.inspect(gateway.id)["State"]
     await asyncio.to_thread(deployment.engine.docker, "start", gateway.id)
     await asyncio.to_thread(deployment.until_healthy, gateway)
-    assert shown(load.failed("stream")) == {}
+    assert shown(call for call in load.ended if not call.is_ok) == {}
+    assert {call.num_messages for call in load.ended} == {IMAGES // 8}
     assert num_open == NUM_STREAMS, "they ended too soon to be open when it was stopped"
     assert state["ExitCode"] == 0
     figures.append((f"stop of the gateway with {NUM_STREAMS} open streams", f"0 lost; gone after {seconds:.1f} s"))
 
 
 async def test_when_envoy_dies_the_gateway_starts_again(gateway: Container, deployment: Deployment, figures: Figures):
-    async with image_asker() as image:
-        await image(1)
+    async with Client(GATEWAY) as client:
+        assert (await IMAGE.call(client, 1)).is_ok
         restarts = deployment.engine.inspect(gateway.id)["RestartCount"]
         os.kill(envoy_of(gateway), signal.SIGKILL)
         begun = time.monotonic()
@@ -75,7 +72,7 @@ async def test_when_envoy_dies_the_gateway_starts_again(gateway: Container, depl
             while deployment.engine.inspect(gateway.id)["RestartCount"] == restarts or not await is_ready():
                 await asyncio.sleep(0.05)
         seconds = time.monotonic() - begun
-        await image(2)
+        assert (await IMAGE.call(client, 2)).is_ok
     figures.append(("kill -9 of Envoy: until the gateway is ready again", f"{seconds:.1f} s"))
 
 

@@ -8,10 +8,10 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.containers.askers import image_asker
 from tests.containers.deployment import WEB, Container, Deployment
-from tests.containers.load import Load, shown
+from tests.containers.load import IMAGE, Load, shown
 from tests.containers.replicas import served_by, until_serving
+from tests.faults.clients import SAMPLE
 
 RATE = 100.0
 RECONNECT_FAST = (("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_reconnect_backoff_ms", 20))
@@ -19,8 +19,7 @@ Figures = list[tuple[str, str]]
 
 
 async def test_a_third_gets_its_share_and_goes_again(two: list[Container], pairs: Deployment, figures: Figures):
-    load = Load()
-    async with image_asker() as image, load.steady("unary", image, RATE):
+    async with Load() as load, load.steady(IMAGE, RATE):
         await load.more(200)
         begun = time.monotonic()
         await asyncio.to_thread(pairs.up, "gan", gan=3)
@@ -29,13 +28,13 @@ async def test_a_third_gets_its_share_and_goes_again(two: list[Container], pairs
         [new] = [each for each in three if each.id not in {old.id for old in two}]
         share = await until_fair(new, three, begun + 60.0)
         share_seconds = time.monotonic() - begun
-        num_before = len(load.outcomes)
+        num_before = len(load.ended)
         begun = time.monotonic()
         await asyncio.to_thread(pairs.up, "gan", gan=2)
         gone_seconds = time.monotonic() - begun
         await until_serving("gan", *pairs.containers("gan"))
         await load.more(100)
-    assert shown(load.failed("unary")) == {}
+    assert shown(load.failed(SAMPLE)) == {}
     figures.append(
         (
             "2 -> 3 replicas under 100 requests/s",
@@ -46,7 +45,7 @@ async def test_a_third_gets_its_share_and_goes_again(two: list[Container], pairs
     figures.append(
         (
             "3 -> 2 replicas under 100 requests/s",
-            f"0 of {len(load.outcomes) - num_before} failed; gone after {gone_seconds:.1f} s",
+            f"0 of {len(load.ended) - num_before} failed; gone after {gone_seconds:.1f} s",
         )
     )
 

@@ -45,6 +45,8 @@ class Ended:
     code: str = "OK"
     details: str = ""
     seconds: float = 0.0
+    ended_at: float = 0.0
+    """On the monotonic clock."""
     first_seconds: float | None = None
     num_messages: int = 0
     last: Any = field(default=None, repr=False)
@@ -53,6 +55,10 @@ class Ended:
     @property
     def is_ok(self) -> bool:
         return self.code == "OK"
+
+    @property
+    def began_at(self) -> float:
+        return self.ended_at - self.seconds
 
 
 class Client:
@@ -103,7 +109,8 @@ class Client:
         finally:
             if timer is not None:
                 timer.cancel()
-            ended.seconds = time.monotonic() - began
+            ended.ended_at = time.monotonic()
+            ended.seconds = ended.ended_at - began
             self._note(ended, timeout_seconds, call)
         return ended
 
