@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
@@ -135,23 +134,3 @@ async def test_unknown_keys_keep_no_good_one_waiting(guarded: Guarded, effort: E
     lost = codes.total() - codes["OK"]
     total = f"of {codes.total()} calls: {dict(codes)}"
     sheet.expect_none("good keys beside a flood of unknown ones", lost, total)
-
-
-async def test_wrong_keys_over_http_are_turned_away(guarded: Guarded, sheet: Sheet) -> None:
-    """Wrong keys over HTTP, on every method, /status and /history."""
-    history, statuses = await History(guarded.server).begin(), Counter[int]()
-    methods = [m for m in await asyncio.to_thread(reflected_methods, guarded.server.address) if m.is_own]
-    async with httpx.AsyncClient(base_url=guarded.server.web_address, trust_env=False, timeout=LIMIT_SECONDS) as client:
-        for headers in wrong_keys(guarded.key).values():
-            sent = [(name.encode(), value.encode()) for name, value in headers]
-            for method in methods:
-                status = (await client.post(method.path, json={}, headers=sent)).status_code
-                statuses[status] += 1
-                if status == 401:
-                    history.note(method.path, "UNAUTHENTICATED")
-            for path in ("/status", "/history"):
-                statuses[(await client.get(path, headers=sent)).status_code] += 1
-    odd = {status: count for status, count in statuses.items() if status not in (401, 429)}
-    total = f"of {statuses.total()} requests let in or failed: {odd or 'none'}"
-    sheet.expect_none("wrong keys over HTTP", sum(odd.values()), total)
-    await history.counters_equal()
