@@ -190,12 +190,6 @@ def typed(text: str) -> str:
     return "\n".join(commands) or text
 
 
-@pytest.mark.parametrize("block", [block for block in ALL if block not in RUN], ids=lambda block: block.place)
-def test_a_block_is_not_run_for_a_reason(block: Block) -> None:
-    (name,) = named(block, NOT_RUN)
-    pytest.skip(NOT_RUN[name])
-
-
 def test_each_block_is_run_or_has_a_reason() -> None:
     blocks = [block for block in ALL if not block.is_data]
     names = [named(block, PRINTS | NOT_RUN) for block in blocks]

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.faults.attacks.peak_memory import PeakMemory
 from tests.faults.clients import GENERATE, SAMPLE
 from tests.faults.history import History
 from tests.faults.neighbour import Neighbour, Observed
 from tests.faults.product import Product
-from tests.faults.readings import Reading
+from tests.faults.readings import PeakMemory, Reading
 from tests.faults.report import Sheet
 from tests.faults.server import Server
 

@@ -10,10 +10,10 @@ import pytest
 from tests.effort import Effort
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import PACKERS, call_headers, framed
-from tests.faults.attacks.peak_memory import MIB, PeakMemory
 from tests.faults.clients import DISCRIMINATE, SAMPLE, SCORE
 from tests.faults.figures import Watch, expect_memory
 from tests.faults.product import Product
+from tests.faults.readings import MIB, PeakMemory
 from tests.faults.report import Sheet
 
 # Methods that the good client does not call, so that these calls are counted apart.

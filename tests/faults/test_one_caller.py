@@ -9,11 +9,11 @@ import pytest
 
 from tests.effort import Effort
 from tests.faults.attacks.one_caller import ATTACKS, Attack, attacking
-from tests.faults.attacks.peak_memory import MIB
 from tests.faults.clients import GENERATE, SAMPLE, quantile
 from tests.faults.figures import expect_answers
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
+from tests.faults.readings import MIB
 from tests.faults.report import Sheet
 from tests.faults.scrape import scrape
 

@@ -13,7 +13,7 @@ import numpy as np
 from services.gan.api.reply import SamplePart, sample_reply
 from services.gan.generator_batch import ImageSlice
 from services.gan.image_request import ImageRequest
-from tests.faults.attacks.peak_memory import MIB, PeakMemory
+from tests.faults.readings import MIB, PeakMemory
 
 NUM_IMAGES = 64
 

@@ -9,7 +9,7 @@ import pytest
 
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
-from tests.faults.attacks.peak_memory import PeakMemory
+from tests.faults.readings import PeakMemory
 from tests.integration.services.gan.test_process import process, ready
 from tests.large_generator import add_large_generator
 

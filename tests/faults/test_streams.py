@@ -1,4 +1,4 @@
-"""Callers that do not read what they asked for, or read it a few bytes at a time."""
+"""Streams whose callers do not read them, reset them at once, or half-close them before their message is whole."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,10 +9,13 @@ from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.effort import Effort
 from tests.faults.attacks.connection import Connection, connected
-from tests.faults.attacks.grpc_stream import begin
+from tests.faults.attacks.grpc_stream import begin, call_headers, framed, reset_rapidly
+from tests.faults.attacks.reflected import Method, reflected_methods
 from tests.faults.clients import GENERATE, SAMPLE_STREAM, images, picture
-from tests.faults.figures import Watch
+from tests.faults.figures import Watch, expect_files
 from tests.faults.history import History
+from tests.faults.product import Product
+from tests.faults.report import Sheet
 
 NUM_STREAMS, NUM_LARGE = (20, 50), (8, 20)
 SLOW_BYTES = 2048  # at a time
@@ -86,3 +89,68 @@ def _note(connection: Connection, numbers: Sequence[int], path: str, history: Hi
             history.note_left(path, was_heard=stream.num_bytes > 0)
         else:
             history.note(path, stream.status_name)
+
+
+RESET = {
+    GENERATE: picture(1, n=4).SerializeToString(),
+    SAMPLE_STREAM: gan_pb2.SampleStreamRequest(sample=images(500)).SerializeToString(),
+}
+NUM_ROUNDS = 5  # of two connections each
+ATTACKED = [("gateway", GENERATE), ("gateway", SAMPLE_STREAM), ("sequential", GENERATE), ("parallel", SAMPLE_STREAM)]
+
+
+@pytest.mark.parametrize(("which", "path"), ATTACKED)
+async def test_rapid_resets_hold_nobody_up(which: str, path: str, watch: Watch, effort: Effort) -> None:
+    """Streams opened and reset at once, half of them with their whole message, and a good client beside them."""
+    count, row = effort.of(200, 10_000), f"rapid reset of {path.rpartition('/')[2]}, {which}"
+    async with watch.attack(which, row, max_mib=None) as attacked:
+        for message in (None, RESET[path]) * NUM_ROUNDS:
+            async with connected(attacked.server.address) as connection:
+                num_sent = await reset_rapidly(connection, path, message, count // (2 * NUM_ROUNDS))
+            attacked.history.unheard[path] += num_sent
+
+
+LIMIT_SECONDS = 60.0
+WHOLE = framed(b"x" * 100)
+# What is sent behind the headers; None: nothing, not even an empty frame.
+BODIES: tuple[bytes | None, ...] = (None, b"", WHOLE[:3], WHOLE[:50])
+HANGS, NO_STATUS = "hangs", "no status"
+# What grpc and this project call a request without a message; a stream of requests may be empty.
+EXPECTED = ("INVALID_ARGUMENT", "OK")
+
+
+@pytest.mark.parametrize("which", ["gateway", "sequential", "parallel"])
+async def test_half_closed_calls_end(which: str, product: Product, effort: Effort, sheet: Sheet) -> None:
+    """END_STREAM where the message should be, or in the middle of it, on every method that reflection lists, health
+    and reflection included."""
+    server, row = getattr(product, which), f"half-closed calls, {which}"
+    history, before = await product.history_at(server), server.reading()
+    calls = [(m, body) for m in await asyncio.to_thread(reflected_methods, server.address) for body in BODIES]
+    bad, num_rounds = list[str](), effort.of(2, 25)
+    for _ in range(num_rounds):
+        async with connected(server.address) as connection:
+            numbers = [await _open(connection, method, body) for method, body in calls]
+            statuses = await asyncio.gather(*(_status(connection, number) for number in numbers))
+        for (method, _), status in zip(calls, statuses, strict=True):
+            bad += [f"{method.path} {status}"] if status not in EXPECTED else []
+            if method.is_own and status in (HANGS, NO_STATUS):
+                history.note_left(method.path, was_heard=False)
+            elif method.is_own:
+                history.note(method.path, status)
+    unit = f"calls without a status, or with a strange one: {', '.join(sorted(set(bad))) or 'none'}"
+    sheet.expect_none(row, bad, f"of {num_rounds * len(calls)} {unit}")
+    await expect_files(sheet, row, server, before)
+    await history.counters_equal()
+
+
+async def _open(connection: Connection, method: Method, body: bytes | None) -> int:
+    number = connection.open_stream(call_headers(method.path), end_stream=body is None)
+    await (connection.flush() if body is None else connection.send(number, body))
+    return number
+
+
+async def _status(connection: Connection, number: int) -> str:
+    try:
+        return (await connection.answer(number, LIMIT_SECONDS)).status_name
+    except TimeoutError:
+        return HANGS
