@@ -27,7 +27,7 @@ ALONE, SOME, MANY, BULK = (f"{images}x{callers}" for images, callers in WORKLOAD
 BATCH_SIZES = (1, 8, 32, 64)
 """Of the bare loops."""
 FP32 = "onnxruntime"
-"""The bare loop that the chosen runtime's is compare_contenders with."""
+"""The bare loop that the chosen runtime's is compared with."""
 
 _SHARED_BATCH = 32  # MANY clients' images, shared by the two sessions of two cores
 

@@ -109,10 +109,4 @@ def _by_wrk(
     before = cpu(pids)
     found = wrk.run(folder, url, requests, callers, seconds)
     used = settled_cpu(pids, _SETTLING_SECONDS).since(before).total
-    return {
-        "per_second": found.num_ok / found.seconds,
-        P50: found.p50_seconds * 1e3,
-        "p99_ms": found.p99_seconds * 1e3,
-        CPU: used / found.num_ok * 1e3,
-        "client_cpu_ms": found.cpu_seconds / found.num_ok * 1e3,
-    }
+    return {CPU: used / found.pop("num_ok") * 1e3, **found}

@@ -8,10 +8,10 @@ import resource
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.load import LoadFailed
+from benchmarks.parallel.bars import P50
 from benchmarks.peers.installing import once, unpack_debian_package
 from tandem.measure.generator.priority import go_first
 
@@ -30,17 +30,6 @@ end
 """
 
 
-@dataclass(frozen=True)
-class Found:
-    """What wrk says of a load. `cpu_seconds`: its own."""
-
-    num_ok: int
-    seconds: float
-    p50_seconds: float
-    p99_seconds: float
-    cpu_seconds: float
-
-
 def install(folder: Path) -> None:
     """Unpack wrk in `folder`, once. Raises CannotSetUp."""
 
@@ -51,8 +40,11 @@ def install(folder: Path) -> None:
     once(folder, " ".join(_PACKAGES), unpack)
 
 
-def run(folder: Path, url: str, bodies: Sequence[bytes], callers: int, seconds: float) -> Found:
-    """Send the bodies in turn, in closed loop, for whole seconds. Raises LoadFailed if a request did not end well."""
+def run(folder: Path, url: str, bodies: Sequence[bytes], callers: int, seconds: float) -> dict[str, float]:
+    """Send the bodies in turn, in closed loop, for whole seconds; return what wrk says of it, with its own CPU time.
+
+    Raises LoadFailed if a request did not end well.
+    """
     (libraries,) = folder.glob("usr/lib/*-linux-*")
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT % ",".join('"' + "".join(f"\\{byte:03d}" for byte in body) + '"' for body in bodies))
@@ -72,4 +64,5 @@ def run(folder: Path, url: str, bodies: Sequence[bytes], callers: int, seconds: 
     num_sent, microseconds, num_failed, p50, p99 = (float(word) for word in found[0][1:])
     if num_failed or not num_sent:
         raise LoadFailed(f"{num_failed:.0f} of {num_sent:.0f} requests by HTTP failed")
-    return Found(int(num_sent), microseconds / 1e6, p50 / 1e6, p99 / 1e6, used)
+    figures = {"num_ok": num_sent, "per_second": num_sent / microseconds * 1e6, P50: p50 / 1e3, "p99_ms": p99 / 1e3}
+    return {**figures, "client_cpu_ms": used / num_sent * 1e3}

@@ -25,52 +25,34 @@ _SHARES = {
 }
 _MODEL, _REAL, _INK = "#2563eb", "#b6bcc6", "#111827"
 # Inches.
-_CELL, _GAP, _MARGIN, _HEADER, _FOOTER = 0.56, 0.45, 1.05, 1.45, 2.75
-_BARS = 2.9
+_CELL, _MARGIN, _HEADER, _FOOTER = 0.56, 1.05, 1.45, 2.75
+_WIDTHS = {"samples": SAMPLES_A_CLASS * _CELL, "pairs": 2 * _CELL, "fid": 2.9, "variance_ratio": 2.9}
+_GAP = 0.45
 
 
 def save_figure(path: Path, found: dict[str, Any], images: Split, pairs: list[Pair]) -> None:
-    """Draw the record `found`; `pairs` has one for each class."""
-    page = _Page(len(pairs))
-    names = found["class_names"]
-    _samples(page.panel(0, SAMPLES_A_CLASS * _CELL), images, names)
-    _pairs(page.panel(SAMPLES_A_CLASS * _CELL + _GAP, 2 * _CELL), pairs)
-    left = (SAMPLES_A_CLASS + 2) * _CELL + 2 * _GAP
-    _class_bars(page.panel(left, _BARS), found, "fid", "FID of the class (lower is better)")
-    _class_bars(
-        page.panel(left + _BARS + _GAP, _BARS), found, "variance_ratio", "variance against real images (1 is right)"
-    )
-    _shares(page.footer(), found)
-    page.title(*_headline(found))
-    page.figure.savefig(path, dpi=100)
-
-
-class _Page:
-    """A figure whose panels stand side by side, a row a class, above one panel over the whole width."""
-
-    def __init__(self, num_rows: int) -> None:
-        self._height = _HEADER + num_rows * _CELL + _FOOTER
-        self._width = _MARGIN + (SAMPLES_A_CLASS + 2) * _CELL + 3 * _GAP + 2 * _BARS + 0.2
-        self._rows = num_rows
-        self.figure = Figure(figsize=(self._width, self._height), facecolor="white")
-
-    def panel(self, left: float, width: float) -> Axes:
-        """Return axes `left` inches from the margin; row r lies at r to r + 1, the first one on top."""
-        axes = self._axes(_MARGIN + left, _FOOTER, width, self._rows * _CELL)
-        axes.set_ylim(self._rows, 0)
-        return axes
-
-    def footer(self) -> Axes:
-        return self._axes(_MARGIN, 0.5, self._width - _MARGIN - 0.2, _FOOTER - 1.15)
-
-    def title(self, headline: str, *lines: str) -> None:
-        self.figure.text(0.02, 1 - 0.3 / self._height, headline, fontsize=15, weight="bold", va="center")
-        for number, line in enumerate(lines):
-            self.figure.text(0.02, 1 - (0.57 + 0.21 * number) / self._height, line, fontsize=10, va="center")
-
-    def _axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
-        page = (self._width, self._height)
-        return self.figure.add_axes((left / page[0], bottom / page[1], width / page[0], height / page[1]))
+    """Draw the record `found`; `pairs` has one for each class. A row a class; below, one panel over the whole width."""
+    width = _MARGIN + sum(_WIDTHS.values()) + 3 * _GAP + 0.2
+    height = _HEADER + len(pairs) * _CELL + _FOOTER
+    figure = Figure(figsize=(width, height), facecolor="white")
+    left = _MARGIN
+    panels = {}
+    for name, inches in _WIDTHS.items():
+        box = (left / width, _FOOTER / height, inches / width, len(pairs) * _CELL / height)
+        panels[name] = figure.add_axes(box)
+        panels[name].set_ylim(len(pairs), 0)
+        left += inches + _GAP
+    _samples(panels["samples"], images, found["class_names"])
+    _pairs(panels["pairs"], pairs)
+    _class_bars(panels["fid"], found, "fid", "FID of the class (lower is better)")
+    _class_bars(panels["variance_ratio"], found, "variance_ratio", "variance against real images (1 is right)")
+    box = (_MARGIN / width, 0.5 / height, (width - _MARGIN - 0.2) / width, (_FOOTER - 1.15) / height)
+    _shares(figure.add_axes(box), found)
+    headline, *lines = _headline(found)
+    figure.text(0.02, 1 - 0.3 / height, headline, fontsize=15, weight="bold", va="center")
+    for number, line in enumerate(lines):
+        figure.text(0.02, 1 - (0.57 + 0.21 * number) / height, line, fontsize=10, va="center")
+    figure.savefig(path, dpi=100)
 
 
 def _headline(found: dict[str, Any]) -> tuple[str, str, str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from benchmarks.harness.figures import DIRECT, NOW, Figures
 from benchmarks.harness.results import are_met
-from benchmarks.hop.__main__ import measure
-from benchmarks.hop.bars import BARS
+from benchmarks.hop.__main__ import BARS, measure
 
 
 def test_a_round_has_all_figures_and_counts_every_request() -> None:

@@ -1,4 +1,4 @@
-"""How contenders of one round are compare_contenders, and what the bars demand of a processor."""
+"""How contenders of one round are compared, and what the bars demand of a processor."""
 
 import math
 
