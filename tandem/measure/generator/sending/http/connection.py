@@ -1,4 +1,4 @@
-"""One connection over HTTP/1.1, and the exchange that it carries: a request and its reply. llhttp parses (httptools).
+"""One connection over HTTP/1.1, and the reply that it waits for. llhttp parses (httptools).
 
 Instants are taken when the system hands the bytes over, before anything is parsed.
 """
@@ -35,27 +35,70 @@ def _data(event: bytes) -> bytes | None:
     return b"\n".join(lines) if lines else None
 
 
-class Exchange:
-    """What has come of a reply. Called by the parser; `on_message` gets each event, or else the whole body.
-
-    `body` is that of a reply that is no stream of events; `done` has None for a whole reply, else why it is not.
+class Connection(asyncio.Protocol):
+    """`on_lost` is told when it is over. Of the last reply: `status`, 0 before it has one; `is_events`; `body`, of one
+    that is no stream of events; `received_at`, when its last bytes came.
     """
 
-    def __init__(self, on_message: OnMessage) -> None:
-        self.done: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self.parser = httptools.HttpResponseParser(self)
-        self.status = 0
-        self.is_events = False
-        self.received_at = 0.0
-        self._on_message = on_message
-        self._events = Events()
-        self.body = bytearray()
-        self._has_end = False  # its head says where it ends
+    def __init__(self, on_lost: Callable[[Connection], None]) -> None:
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._done: asyncio.Future[str | None] | None = None  # of the reply that is waited for
+        self.is_used = False
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes of the reply. Raises httptools.HttpParserError."""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own, which is no subclass
+
+    async def exchange(self, request: bytes, on_message: OnMessage) -> str | None:
+        """Send a request, and return None once its reply is whole, else why it is not.
+
+        `on_message` gets each event of a reply, or else the whole body.
+        """
+        assert self._transport is not None
+        self._parser, self._events, self._on_message = httptools.HttpResponseParser(self), Events(), on_message
+        self.status, self.is_events, self.body, self.received_at = 0, False, bytearray(), 0.0
+        self._has_end = False  # its head says where it ends
+        self._done = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        try:
+            why = await self._done
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        self._done = None
+        return why
+
+    def is_reusable(self) -> bool:
+        """Return whether another request may follow the one whose reply is whole."""
+        assert self._transport is not None
+        self.is_used = True
+        return bool(self._parser.should_keep_alive()) and not self._transport.is_closing()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._done is None:  # nobody has asked
+            return self.abort()
         self.received_at = time.monotonic()
-        self.parser.feed_data(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._end(f"the reply does not follow HTTP/1.1: {error}")
+            self.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._done is not None:
+            self.received_at = time.monotonic()
+            if self.status and not self._has_end and not self._done.done():
+                self.on_message_complete()
+            self._end("the server closed the connection" if error is None else str(error))
+        self._on_lost(self)
+
+    def _end(self, why: str | None) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_result(why)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -63,7 +106,7 @@ class Exchange:
         self.is_events |= name == b"content-type" and value.lower().startswith(_EVENT_STREAM)
 
     def on_headers_complete(self) -> None:
-        self.status = self.parser.get_status_code()
+        self.status = self._parser.get_status_code()
 
     def on_body(self, piece: bytes) -> None:
         if self.is_events and self.status == 200:
@@ -77,59 +120,4 @@ class Exchange:
             return
         if self.status == 200 and not self.is_events:
             self._on_message(bytes(self.body), self.received_at)
-        self.end(None)
-
-    def closed(self, why: str) -> None:
-        """Take the end of the connection, which is also that of a reply whose head says none."""
-        if self.status and not self._has_end and not self.done.done():
-            self.on_message_complete()
-        self.end(why)
-
-    def end(self, why: str | None) -> None:
-        if not self.done.done():
-            self.done.set_result(why)
-
-
-class Connection(asyncio.Protocol):
-    """`on_lost` is told when it is over."""
-
-    def __init__(self, on_lost: Callable[[Connection], None]) -> None:
-        self._on_lost = on_lost
-        self._exchange: Exchange | None = None
-        self._transport: asyncio.Transport | None = None
-        self.is_used = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own, which is no subclass
-
-    def begin(self, exchange: Exchange, request: bytes) -> None:
-        assert self._transport is not None
-        self._exchange = exchange
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        exchange = self._exchange
-        if exchange is None:  # nobody has asked
-            return self.abort()
-        try:
-            exchange.feed(data)
-        except httptools.HttpParserError as error:
-            exchange.end(f"the reply does not follow HTTP/1.1: {error}")
-            self.abort()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._exchange is not None:
-            self._exchange.received_at = time.monotonic()
-            self._exchange.closed("the server closed the connection" if error is None else str(error))
-        self._on_lost(self)
-
-    def finish(self) -> bool:
-        """Part from an exchange that is over; return whether another one may follow."""
-        exchange, self._exchange, self.is_used = self._exchange, None, True
-        assert exchange is not None
-        assert self._transport is not None
-        return exchange.parser.should_keep_alive() and not self._transport.is_closing()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self._end(None)

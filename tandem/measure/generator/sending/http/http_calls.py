@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from tandem.client.credentials import Credentials
-from tandem.measure.generator.sending.http.connection import Connection, Exchange
+from tandem.measure.generator.sending.http.connection import Connection
 from tandem.measure.generator.sending.http.endpoint import Endpoint
 from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
 from tandem.measure.generator.sending.statuses import (
@@ -53,8 +53,8 @@ class HttpCalls(Calls):
         return made
 
     def give_back(self, connection: Connection) -> None:
-        """Take back a connection whose exchange is over."""
-        if connection.finish():
+        """Take back a connection whose reply is whole."""
+        if connection.is_reusable():
             self._idle.append(connection)
         else:
             connection.abort()
@@ -97,36 +97,25 @@ class HttpCall(PythonCall):
     async def _converse(self) -> None:
         try:
             connection = await self._calls.take()
-            exchange, why = await self._exchange(connection)
-            if why is not None and connection.is_used and not exchange.status:
-                exchange, why = await self._exchange(await self._calls.new())
+            why = await connection.exchange(self._request, self._take)
+            if why is not None and connection.is_used and not connection.status:
+                connection = await self._calls.new()
+                why = await connection.exchange(self._request, self._take)
         except OSError as error:
             self.code, self.text = UNAVAILABLE, str(error)
             return
-        self.ended = exchange.received_at - self.order.zero
+        self.ended = connection.received_at - self.order.zero
         if why is not None:
             self.code, self.text = UNAVAILABLE, why
-        else:
-            self._judge(exchange)
-
-    async def _exchange(self, connection: Connection) -> tuple[Exchange, str | None]:
-        """Return an exchange that is over, and why it failed, if it has."""
-        exchange = Exchange(lambda message, at: self.take(message, at - self.order.zero))
-        connection.begin(exchange, self._request)
-        try:
-            why = await exchange.done
-        except asyncio.CancelledError:
-            connection.abort()
-            raise
-        if why is None:
-            self._calls.give_back(connection)
-        return exchange, why
-
-    def _judge(self, exchange: Exchange) -> None:
-        if (code := code_of_http(exchange.status)) != OK:
-            self.code, self.text = code, _text_of(bytes(exchange.body)) or f"HTTP status {exchange.status}"
-        elif self.order.route.is_streamed and not exchange.is_events:
+            return
+        if (code := code_of_http(connection.status)) != OK:
+            self.code, self.text = code, _text_of(bytes(connection.body)) or f"HTTP status {connection.status}"
+        elif self.order.route.is_streamed and not connection.is_events:
             self.code, self.text = INTERNAL, "the reply is no stream of events"
+        self._calls.give_back(connection)
+
+    def _take(self, message: bytes, at: float) -> None:
+        self.take(message, at - self.order.zero)
 
 
 def _text_of(body: bytes) -> str:
