@@ -28,8 +28,7 @@ THOROUGH: dict[str, Any] = {"climb_seconds": 20.0, "num_rounds": 6, "num_trials"
 # Of co-location; a round has five trials where a language model is served, too.
 SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.6}
 # Over steps, of more modes than a comparison has: two loads.
-_OVER_STEPS: dict[str, Any] = {"concurrencies": (ALONE, 64), "control": False}
-_NUM_SCORED = 500
+_OVER_STEPS: dict[str, Any] = {"concurrencies": (ALONE, 64), "control": False, "num_scored": 500}
 
 
 @dataclass(frozen=True)
@@ -183,5 +182,5 @@ def steps_to(folder: ResultFolder, request: Request, subjects: Subjects, termina
     own = replace(request, beside="", settings=request.settings.model_copy(update=_OVER_STEPS))
     with friendly_errors(terminal, request.address):
         with Stages(terminal, are_many=True) as stages:
-            document = measure_steps(replace(own, on_stage=stages.begin), subjects, _NUM_SCORED)
+            document = measure_steps(replace(own, on_stage=stages.begin), subjects)
         return folder.end(STEPS, document)

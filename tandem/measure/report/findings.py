@@ -8,12 +8,10 @@ from functools import cached_property
 from itertools import groupby
 
 from tandem.measure.formats import NONE, count, ends, number, quantity, two_digits
-from tandem.measure.report.sources import Sources
 from tandem.measure.report.tables import Cell
-from tandem.measure.results.comparison import Comparison, Contrast, JudgedImages, ModeResult, Point, Work
+from tandem.measure.results.comparison import Comparison, Contrast, JudgedImages, ModeResult, Point, Served, Work
 from tandem.measure.results.crossover import Capacity, Crossover
 from tandem.measure.results.quality import Distance
-from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.intervals import chance_of, is_surely_below, of_tenths
@@ -152,28 +150,27 @@ def verdicts(first: JudgedImages | None, second: JudgedImages | None) -> dict[st
     return {view: Verdict(getattr(own, view), getattr(others, view)) for view in VIEWS}
 
 
-def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
-    """Return the points of a measurement over steps if there is one, else the unary modes of a matched pair."""
-    if sources.steps is not None:
-        return sources.steps.points
-    if sources.comparison is None or not sources.comparison.is_matched:
+class Drawn(Served):
+    """Images of a model, and the unary mode in which they were drawn."""
+
+    mode: ModeResult
+
+
+def points_of(document: Comparison | None) -> tuple[Drawn, ...]:
+    """Return what was drawn in each unary mode of models that draw the same."""
+    if document is None or not document.is_matched:
         return ()
-    served = {images.paradigm: images for images in sources.comparison.served}
-    unary = [mode for mode in sources.comparison.modes if mode.delivery == "unary" and mode.paradigm in served]
-    nothing = {"steps": None, "bits_per_token": None, "bits_over_most": None, "predicted_over_most": None}
-    pairs = [(mode, served[mode.paradigm]) for mode in unary]
-    return tuple(
-        StepsPoint(mode=mode, num_images=own.num_images, quality=own.quality, **nothing) for mode, own in pairs
-    )
+    unary = (mode for mode in document.modes if mode.delivery == "unary")
+    return tuple(Drawn(mode=mode, **vars(served)) for mode, served in zip(unary, document.served, strict=True))
 
 
-def of_paradigm(points: Sequence[StepsPoint], paradigm: Paradigm) -> StepsPoint | None:
+def of_paradigm(points: Sequence[Drawn], paradigm: Paradigm) -> Drawn | None:
     """Return who stands for a paradigm: a model that takes no steps, or else one in its most steps."""
     found = [point for point in points if point.mode.paradigm == paradigm]
     return next((point for point in found if point.steps is None), found[-1] if found else None)
 
 
-def fewest_steps(points: Sequence[StepsPoint]) -> tuple[StepsPoint, StepsPoint, StepsPoint] | None:
+def fewest_steps(points: Sequence[Drawn]) -> tuple[Drawn, Drawn, Drawn] | None:
     """Return the first of the numbers of steps, the fewest that do as well as all, and all; None of fewer than two."""
     known = [point for point in points if point.steps is not None and wait_of(point) and fid_of(point)]
     if len(known) < 2:
@@ -181,29 +178,29 @@ def fewest_steps(points: Sequence[StepsPoint]) -> tuple[StepsPoint, StepsPoint, 
     return known[0], next(point for point in known if point is known[-1] or _is_as_good(point, known[-1])), known[-1]
 
 
-def _is_as_good(few: StepsPoint, most: StepsPoint) -> bool:
+def _is_as_good(few: Drawn, most: Drawn) -> bool:
     """Return whether fewer steps do as well as the most."""
     found = verdicts(few.quality, most.quality)
     is_near = bool(found) and found["judge"].first.value <= AS_GOOD * found["judge"].second.value
     return is_near and not any(verdict.is_worse for verdict in found.values())
 
 
-def name_of(point: StepsPoint) -> str:
+def name_of(point: Drawn) -> str:
     """Return the model, and its steps if it takes some."""
     return point.mode.model if point.steps is None else f"{point.mode.model} in {quantity(point.steps, 'step')}"
 
 
-def wait_of(point: StepsPoint) -> Value | None:
+def wait_of(point: Drawn) -> Value | None:
     """Return the median seconds of one image with one caller."""
     return None if point.mode.alone is None else point.mode.alone.latency.p50
 
 
-def cpu_of(point: StepsPoint) -> Value | None:
+def cpu_of(point: Drawn) -> Value | None:
     """Return the CPU seconds that an image costs the servers at the greatest load; None if nobody knows."""
     return point.mode.curve[-1].cpu_seconds_per_image.servers if point.mode.curve else None
 
 
-def fid_of(point: StepsPoint) -> Distance | None:
+def fid_of(point: Drawn) -> Distance | None:
     """Return the FID with its interval."""
     return None if point.quality is None else point.quality.views.model.judge
 
@@ -213,7 +210,7 @@ def tokenizer_fid(judged: JudgedImages | None) -> float | None:
     return None if judged is None or judged.views.tokenizer is None else judged.views.tokenizer.judge.value
 
 
-def front(points: Iterable[StepsPoint]) -> list[StepsPoint]:
+def front(points: Iterable[Drawn]) -> list[Drawn]:
     """Return those than which none is both surely faster and surely better by FID; the fastest first. Points without a
     time or an FID are left out.
     """
@@ -233,7 +230,7 @@ def computing(point: Point | None) -> float | None:
     return sum(found) if found else None
 
 
-def share_of_batch(point: StepsPoint) -> float | None:
+def share_of_batch(point: Drawn) -> float | None:
     """Return an image's share of the steps that it took at the greatest load together with others."""
     last = point.mode.curve[-1] if point.mode.curve else None
     whole, batch = computing(last), None if last is None else last.batch_size.mean

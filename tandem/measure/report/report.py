@@ -20,9 +20,7 @@ from tandem.measure.report.findings import of_paradigm, points_of
 from tandem.measure.report.prose import answers, environment, paragraphs, tables
 from tandem.measure.report.sources import Sources, matched_runs
 from tandem.measure.report.tables import Table
-from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import whole
-from tandem.measure.results.steps import Steps
 
 _MAX_PIXELS = 4_000_000
 _LOAD_KEYS = ("open", "closed", "goodput", "compared")
@@ -44,7 +42,7 @@ def charts_of(sources: Sources) -> list[Chart | Stack]:
     """Return all charts that show something."""
     runs, comparison = matched_runs(sources.runs), sources.comparison
     is_matched = comparison is None or comparison.is_matched
-    found: list[Chart | Stack | None] = [quality_chart(points_of(sources))]
+    found: list[Chart | Stack | None] = [quality_chart(points_of(sources.steps or comparison))]
     found += [] if sources.steps is None else [law_chart(sources.steps)]
     found += load_charts(runs, comparison if is_matched else None)
     found += [cost_chart(comparison)] if comparison is not None and is_matched else []
@@ -100,22 +98,21 @@ def tell(sources: Sources) -> Story:
     document = sources.steps or sources.comparison
     if document is None:
         return Story((), tuple(paragraphs("answer.nothing")), warnings)
-    if isinstance(document, Comparison) and not document.is_matched:
+    if not document.is_matched:
         costs, left_out = paragraphs("answer.unmatched", document)
         return Story((costs,), (left_out,), warnings, tables("comparison.different_work", document)[0])
-    points = points_of(sources)
+    points = points_of(document)
     first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
     pair = None if first is None or second is None else (first, second)
-    load = document.settings.load if isinstance(document, Steps) else document.settings
     capacities = [] if sources.crossover is None else sources.crossover.capacities
     # Where open loops had the same objective.
     brackets = {
         capacity.model: (capacity.low_per_second, capacity.high_per_second)
         for capacity in capacities
-        if capacity.slo_seconds == load.slo_seconds
+        if capacity.slo_seconds == document.settings.slo_seconds
     }
     machine = document.machine if document.is_local else None
-    sentences = paragraphs("answer.sentences", points, pair, machine, load.slo_seconds, brackets)
+    sentences = paragraphs("answer.sentences", points, pair, machine, document.settings.slo_seconds, brackets)
     if sentences and sources.comparison is not None:
         sentences[1:1] = paragraphs("answer.terms", sources.comparison)
     missing = paragraphs("answer.missing", points, document, capacities, bool(sentences))

@@ -14,7 +14,6 @@ from tandem.measure.results.files import Result, read_result
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, StreamResult
-from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 from tandem.shared.errors import ExpectedError
 
@@ -56,7 +55,7 @@ class Sources:
     comparison: Comparison | None = None
     crossover: Crossover | None = None
     growth: Growth | None = None
-    steps: Steps | None = None
+    steps: Comparison | None = None
     colocation: Colocation | None = None
     rejected: list[Rejected] = field(default_factory=list)
     _files: dict[str, str] = field(default_factory=dict)  # names by kind

@@ -1,6 +1,7 @@
-"""The result of a comparison: both models are asked for the same thing, one image of a class, in four modes.
+"""The result of a comparison: both models are asked for the same thing, one image of a class, in four modes; or a
+sequential one in several numbers of steps, which shows what each costs and buys.
 
-The modes are {sequential, parallel} x {streamed, unary}. Everything is per request, and a request is one image.
+The four modes are {sequential, parallel} x {streamed, unary}. Everything is per request, and a request is one image.
 """
 
 from typing import Literal
@@ -41,6 +42,8 @@ class Settings(Part):
     confidence: float
     seed: int
     control: bool = False
+    steps: tuple[int, ...] = ()
+    num_scored: int = 0
 
 
 class Timed(Part):
@@ -159,14 +162,26 @@ class JudgedImages(Part):
 
 
 class Served(Part):
-    """The images of one model in this run, over both its modes: they draw the same ones."""
+    """The images of one model, in one number of steps, in this run, over all modes that draw the same ones. `steps`
+    None: as the model draws by itself.
+
+    `bits_per_token`: of test images given their classes, by `Score`, as what draws in so many steps has it; None if the
+    model cannot say. `bits_over_most`: how much more that is than in the most steps; of the same images, so much surer.
+    `predicted_over_most`: the same as the sum of the measured costs of the steps, of other images, with nothing fitted
+    (the Riemann sum of an information curve: Chen, Cong and Li 2025, arXiv 2511.04647); None if the repository has no
+    costs of the model.
+    """
 
     paradigm: Paradigm
     model: str
+    steps: int | None = None
     num_images: int  # served and counted
     samples_png: str  # base64; one row a class, up to ten images each
     num_samples_per_class: int
     quality: JudgedImages | None
+    bits_per_token: Value | None = None
+    bits_over_most: Value | None = None
+    predicted_over_most: float | None = None
 
 
 class Judgement(Part):
@@ -188,29 +203,21 @@ class CpuSource(Part):
     note: str
 
 
-class ForeignResult(Part):
-    """A sequential server of another make, in the same rounds as ours, asked by OpenAI's API for a text of `num_tokens`
-    tokens behind a word: as many as an image of ours has, so that the steps match, but no image. An "image" in the
-    figures of `modes` is such a text. Queue, phases, CPU time and quality are not known, and left out.
-    """
-
-    address: str
-    model: str
-    num_tokens: int
-    modes: tuple[ModeResult, ...]
-    contrasts: tuple[Contrast, ...]  # of each to ours of the same delivery
-
-
 class BesideResult(Part):
-    """The same two models in another form, of one precision, served at `address` and asked in unary calls in the same
-    rounds. Its images are not judged.
+    """What was measured in the same rounds, served at `address`; its images are not judged.
+
+    The same two models in another form, of one precision, asked in unary calls. Or a sequential server of another make,
+    without a form, asked by OpenAI's API for a text of `num_tokens` tokens behind a word: as many as an image of ours
+    has, so that the steps match, but no image. An "image" in the figures of `modes` is such a text. Queue, phases, CPU
+    time and quality are not known, and left out.
     """
 
     address: str
-    form: str
+    form: str = ""
+    num_tokens: int | None = None
     models: tuple[ServedModel, ...]  # sequential, parallel
     modes: tuple[ModeResult, ...]
-    contrasts: tuple[Contrast, ...]
+    contrasts: tuple[Contrast, ...]  # of a foreign mode to ours of the same delivery
 
 
 class Work(Part):
@@ -224,9 +231,12 @@ class Work(Part):
 class Comparison(Header):
     """One comparison. `seconds`: how long it took. `work` by paradigm. is_matched: both do the same; if not, an "image"
     in the figures is such a request, no paradigm is held against the other, and `class_names` is empty.
+
+    Or one measurement over steps, of unary modes in several numbers of steps of `models[0]`, beside the parallel
+    `models[1]` and a sequential one without steps, `models[2]`. `num_scored`: test images whose likelihood was told.
     """
 
-    kind: Literal["comparison"] = "comparison"
+    kind: Literal["comparison", "steps"] = "comparison"
     seconds: float
     class_names: tuple[str, ...]
     is_matched: bool = True
@@ -235,8 +245,9 @@ class Comparison(Header):
     modes: tuple[ModeResult, ...]
     contrasts: tuple[Contrast, ...]
     controls: tuple[Contrast, ...] = ()  # of a mode to the same one: how far equal things differ here
-    foreign: ForeignResult | None = None
+    foreign: BesideResult | None = None
     beside: BesideResult | None = None
-    served: tuple[Served, ...]  # sequential, parallel
+    served: tuple[Served, ...]  # in the order of the unary modes
+    num_scored: int = 0
     judgement: Judgement
     cpu_sources: tuple[CpuSource, ...]

@@ -17,12 +17,11 @@ from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import SCHEMA_VERSION
 from tandem.measure.results.load import Document
 from tandem.measure.results.record import CODE_NAMES, Outcome, Record
-from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import Scenario
 from tandem.shared.errors import ExpectedError
 from tandem.shared.metrics import BACKEND_PHASES
 
-Result = Comparison | Crossover | Growth | Steps | Colocation | Document
+Result = Comparison | Crossover | Growth | Colocation | Document
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
 
 R = TypeVar("R", bound=Result)
@@ -49,8 +48,9 @@ def read_result(path: Path) -> Result:
 def read_as(path: Path, kind: type[R]) -> R:
     """Return the document of this kind in a file. Raises what `read_result` does."""
     document = read_result(path)
-    if not isinstance(document, kind):
-        raise ExpectedError(f"{path}: of kind {document.kind!r}; wanted is {kind.model_fields['kind'].default!r}")
+    wanted = kind.model_fields["kind"].default
+    if not isinstance(document, kind) or document.kind != wanted:
+        raise ExpectedError(f"{path}: of kind {document.kind!r}; wanted is {wanted!r}")
     return document
 
 

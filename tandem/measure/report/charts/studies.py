@@ -10,11 +10,10 @@ import numpy as np
 
 from tandem.measure.formats import count, quantity, two_digits
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
-from tandem.measure.report.findings import fid_of, front, tokenizer_fid, wait_of
+from tandem.measure.report.findings import Drawn, fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import Comparison, JudgedImages
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import TEXTS, Growth, LineFit, StepFit
-from tandem.measure.results.steps import Steps, StepsPoint
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import curve_of
@@ -160,9 +159,9 @@ def _context(document: Growth, key: str, title: str, what: str, figure: str) -> 
     return Chart(key, title, "tokens of context", f"ms {what}", series, x_log=False, y_log=False)
 
 
-def law_chart(document: Steps) -> Chart:
+def law_chart(document: Comparison) -> Chart:
     """Return what each step costs in bits, as measured and as its costs foretell."""
-    points = [point for point in document.points if point.steps is not None]
+    points = [point for point in document.served if point.steps is not None]
     told = [(float(point.steps or 0), bits) for point in points if (bits := point.predicted_over_most) is not None]
     series = [
         _over(points, "steps", "bits_over_most", "measured", "points"),
@@ -174,7 +173,7 @@ def law_chart(document: Steps) -> Chart:
 KEY = "cost-quality"
 
 
-def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
+def quality_chart(points: Sequence[Drawn]) -> Chart | None:
     """Return FID over the time of one image; None without a point that has both."""
     known = [point for point in points if _places([point])]
     if not known:
@@ -195,7 +194,7 @@ def quality_chart(points: Sequence[StepsPoint]) -> Chart | None:
     return Chart(KEY, title, "ms for one image, one caller", y_title, series, levels=_levels(judged))
 
 
-def _places(points: Sequence[StepsPoint]) -> list[tuple[Value, Value]]:
+def _places(points: Sequence[Drawn]) -> list[tuple[Value, Value]]:
     """Return the time and the FID of those that have both."""
     return [(wait, fid) for point in points if (wait := wait_of(point)) and (fid := fid_of(point))]
 
@@ -212,7 +211,7 @@ def _levels(judged: Sequence[tuple[str, JudgedImages]]) -> list[tuple[float, str
     return [(fid, name) for fid, name in names if fid > 0.0]  # the axis is logarithmic
 
 
-def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) -> Series:
+def _marks(name: str, role: Role, style: Style, points: Sequence[Drawn]) -> Series:
     """Return a point each, with intervals in both directions."""
     waits, fids = [wait for wait, _ in _places(points)], [fid for _, fid in _places(points)]
     return Series(
@@ -231,13 +230,13 @@ def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) ->
     )
 
 
-def _label(point: StepsPoint, is_end: bool) -> str:
+def _label(point: Drawn, is_end: bool) -> str:
     if point.steps is None:
         return point.mode.model
     return quantity(point.steps, "step") if is_end else str(point.steps)
 
 
-def _staircase(name: str, role: Role, steps: Sequence[StepsPoint], points: Sequence[StepsPoint]) -> Series:
+def _staircase(name: str, role: Role, steps: Sequence[Drawn], points: Sequence[Drawn]) -> Series:
     """Return the edge of what a front beats, as far as anything was measured."""
     if len(steps) < 2:  # of a single point nothing can be seen
         return Series(name, role, "fit", [], [])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from tandem.measure.results.comparison import (
     BesideResult,
     Comparison,
     Contrast,
-    ForeignResult,
     ModeResult,
     Served,
 )
@@ -25,6 +23,7 @@ from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import merge
 from tandem.measure.studies.comparison.callers import (
     SAMPLES_PER_CLASS,
+    Beside,
     CallersStudy,
     pair_beside,
     third_party_beside,
@@ -104,49 +103,61 @@ _OWN_CONTRASTS = tuple(pair for pair in CONTRASTS if pair[0].split()[0] == pair[
 
 def comparison(address: str, pair: Pair, study: CallersStudy) -> Comparison:
     """Return the document."""
-    foreign, beside = study.foreign, study.beside
-    result, contrasts = partial(mode_result, study), partial(_contrasts, study)
-    modes, controls, theirs, alike = (
-        tuple(map(result, part))
-        for part in (
-            pair.modes(),
-            pair.controls() if study.settings.control else (),
-            foreign.modes if foreign else (),
-            beside.modes if beside else (),
-        )
-    )
-    models = _with_replicas(pair.models, study.meter)
-    return Comparison(
-        **study.header(address, models, problems_of((*modes, *controls, *theirs, *alike))),
-        seconds=study.seconds,
+    modes = pair.modes()
+    drawing = {mode.drawer: mode for mode in modes}
+    return document_of(
+        study,
+        address,
+        pair.models,
+        modes,
+        pair.controls() if study.settings.control else (),
         class_names=pair.class_names,
         is_matched=pair.is_matched,
         work={model.paradigm: work_of(model) for model in pair.models},
+        contrasts=_contrasts(study, CONTRASTS if pair.is_matched else _OWN_CONTRASTS),
+        controls=_contrasts(study, CONTROLS),
+        served=tuple(images_served(mode, study) for mode in drawing.values()),
+    )
+
+
+def document_of(
+    study: CallersStudy,
+    address: str,
+    models: Sequence[ServedModel],
+    modes: Sequence[Mode],
+    again: Sequence[Mode] = (),
+    **fields: Any,
+) -> Comparison:
+    """Return the document of these modes and of what was measured beside them, `again` being controls; `fields`: all
+    that is known besides.
+    """
+    results, controls = (tuple(mode_result(study, mode) for mode in some) for some in (modes, again))
+    foreign, beside = (_beside_result(study, one) for one in (study.foreign, study.beside))
+    theirs = [mode for one in (foreign, beside) if one for mode in one.modes]
+    return Comparison(
+        **study.header(address, _with_replicas(models, study.meter), problems_of((*results, *controls, *theirs))),
+        seconds=study.seconds,
         settings=study.settings,
-        modes=modes,
-        contrasts=contrasts(CONTRASTS if pair.is_matched else _OWN_CONTRASTS),
-        controls=contrasts(CONTROLS),
-        foreign=None
-        if foreign is None
-        else ForeignResult(
-            address=foreign.source.address,
-            model=foreign.models[0].name,
-            num_tokens=foreign.modes[0].workload.output_tokens.parameters[0],
-            modes=theirs,
-            contrasts=contrasts(foreign.contrasts),
-        ),
-        beside=None
-        if beside is None
-        else BesideResult(
-            address=beside.source.address,
-            form=beside.modes[0].form,
-            models=_with_replicas(beside.models, beside.meter),
-            modes=alike,
-            contrasts=contrasts(beside.contrasts),
-        ),
-        served=tuple(_served(model, study) for model in pair.models),
+        modes=results,
+        foreign=foreign,
+        beside=beside,
         judgement=study.judgement,
         cpu_sources=study.meter.sources,
+        **fields,
+    )
+
+
+def _beside_result(study: CallersStudy, beside: Beside | None) -> BesideResult | None:
+    if beside is None:
+        return None
+    first = beside.modes[0]
+    return BesideResult(
+        address=beside.source.address,
+        form=first.form,
+        num_tokens=first.workload.output_tokens.parameters[0] if first.is_foreign else None,
+        models=_with_replicas(beside.models, beside.meter),
+        modes=tuple(mode_result(study, mode) for mode in beside.modes),
+        contrasts=_contrasts(study, beside.contrasts),
     )
 
 
@@ -213,13 +224,16 @@ def problems_of(modes: Sequence[ModeResult]) -> list[str]:
     return problems
 
 
-def _served(model: ServedModel, study: CallersStudy) -> Served:
-    album = study.albums[model.paradigm]
+def images_served(mode: Mode, study: CallersStudy, **likelihood: Any) -> Served:
+    """Return the images of what draws in this mode; `likelihood`: fields of Served."""
+    album = study.albums[mode.drawer]
     return Served(
-        paradigm=model.paradigm,
-        model=model.name,
+        paradigm=mode.paradigm,
+        model=mode.model.name,
+        steps=mode.workload.steps,
         num_images=len(album),
         samples_png=album.samples_png(SAMPLES_PER_CLASS),
         num_samples_per_class=min(SAMPLES_PER_CLASS, album.num_per_class),
-        quality=study.quality.get(model.paradigm),
+        quality=study.quality.get(mode.drawer),
+        **likelihood,
     )

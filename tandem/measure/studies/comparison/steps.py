@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 
 from tandem.client import AsyncTandemClient, TandemRpcError
 from tandem.measure.generator.generator import BROKEN_OFF
-from tandem.measure.results.steps import Settings, Steps, StepsPoint
+from tandem.measure.results.comparison import Comparison, Served
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate
 from tandem.measure.studies.comparison.callers import CallersStudy
-from tandem.measure.studies.comparison.compare import measure, mode_result, problems_of
+from tandem.measure.studies.comparison.compare import document_of, images_served, measure
 from tandem.measure.studies.comparison.modes import Mode, Request, Subjects
 from tandem.shared.errors import NotFound
 from tandem.shared.models import ModelRepository
@@ -30,24 +31,26 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def measure_steps(request: Request, subjects: Subjects, num_scored: int) -> Steps:
+def measure_steps(request: Request, subjects: Subjects) -> Comparison:
     """Measure; what Ctrl-C or a server that is gone cut short is kept, and the document says so. `request.settings` are
-    of the load and of the images judged; likelihoods are asked of `num_scored` test images, if images are judged.
+    of the load, of the images judged and of how many likelihoods are asked of, if images are judged.
 
     Raises TandemError, ModelError, ValueError or OSError if it can't even begin.
     """
+    request = replace(request, settings=request.settings.model_copy(update={"steps": subjects.steps}))
     study, reference = measure(request, subjects.pair, subjects.modes())
     bits: dict[str, Floats] = {}
     if reference is not None and not study.stop_reason:
         try:
-            bits = asyncio.run(score(request.address, subjects, reference, num_scored, request.on_stage))
+            bits = asyncio.run(
+                score(request.address, subjects, reference, request.settings.num_scored, request.on_stage)
+            )
         except KeyboardInterrupt:
             study.stop_reason = BROKEN_OFF
         except TandemRpcError as error:
             study.stop_reason = f"likelihoods: {error}"
-    settings = Settings(steps=subjects.steps, num_scored=num_scored, load=request.settings)
     predicted = predict_bits(request.judge.parent, subjects.pair.sequential.name, subjects.steps) if bits else {}
-    return steps_document(request.address, subjects, settings, study, bits, predicted)
+    return steps_document(request.address, subjects, study, bits, predicted)
 
 
 async def score(
@@ -93,43 +96,35 @@ def predict_bits(models: Path, name: str, steps: Sequence[int]) -> dict[int, flo
 def steps_document(
     address: str,
     subjects: Subjects,
-    settings: Settings,
     study: CallersStudy,
     bits: Mapping[str, Floats],
     predicted: Mapping[int, float],
-) -> Steps:
+) -> Comparison:
     """Return the document. `bits`: bits a token of the same N images, by mode: [N]; `predicted`: those that the costs
     of steps come to, by the number of steps.
     """
     modes, most = subjects.modes(), subjects.steps[-1]
     bits_of_most = bits.get(modes[len(subjects.steps) - 1].name)
 
-    def point(mode: Mode) -> StepsPoint:
+    def served(mode: Mode) -> Served:
         steps, own = mode.workload.steps, bits.get(mode.name)
         over = predicted_over = None
         if steps is not None and steps < most:
             over = None if own is None or bits_of_most is None else _mean(own - bits_of_most)
             predicted_over = predicted[steps] - predicted[most] if steps in predicted else None
-        return StepsPoint(
-            steps=steps,
-            mode=mode_result(study, mode),
-            num_images=len(study.albums[mode.drawer]),
-            quality=study.quality.get(mode.drawer),
-            bits_per_token=None if own is None else _mean(own),
-            bits_over_most=over,
-            predicted_over_most=predicted_over,
-        )
+        mean = None if own is None else _mean(own)
+        return images_served(mode, study, bits_per_token=mean, bits_over_most=over, predicted_over_most=predicted_over)
 
-    points = tuple(map(point, modes))
-    return Steps(
-        **study.header(address, subjects.models, problems_of([one.mode for one in points])),
-        seconds=study.seconds,
+    return document_of(
+        study,
+        address,
+        subjects.models,
+        modes,
+        kind="steps",
         class_names=subjects.pair.class_names,
-        settings=settings,
-        points=points,
-        judgement=study.judgement,
+        contrasts=(),
+        served=tuple(map(served, modes)),
         num_scored=max(map(len, bits.values()), default=0),
-        cpu_sources=study.meter.sources,
     )
 
 

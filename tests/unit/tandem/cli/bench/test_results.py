@@ -12,8 +12,7 @@ from tandem.cli.bench.results import STEPS, ResultFolder
 from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import BROKEN_OFF
-from tandem.measure.results.files import read_as
-from tandem.measure.results.steps import Steps
+from tandem.measure.results.files import read_result
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.studies.steps.imagined import document
 
@@ -56,5 +55,5 @@ def test_the_document_is_kept_and_its_problems_decide_the_code(
     terminal.out = terminal.err = Console(file=io.StringIO(), width=100)
     folder, found = ResultFolder(tmp_path, terminal), document().model_copy(update={"problems": problems})
     assert folder.end(STEPS, found) == code
-    assert read_as(tmp_path / STEPS, Steps).problems == problems
+    assert read_result(tmp_path / STEPS).problems == problems
     assert folder.sources.steps is not None

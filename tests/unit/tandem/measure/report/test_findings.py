@@ -2,17 +2,15 @@
 
 import pytest
 
-from tandem.measure.report.findings import VIEWS, Verdict, fid_of, front, name_of, points_of, verdicts, wait_of
-from tandem.measure.report.sources import Sources
-from tandem.measure.results.steps import StepsPoint
+from tandem.measure.report.findings import VIEWS, Drawn, Verdict, fid_of, front, name_of, points_of, verdicts, wait_of
 from tests.unit.tandem.measure.imagined_quality import distance, judged_images
 from tests.unit.tandem.measure.report.conftest import a_comparison
 from tests.unit.tandem.measure.studies.steps.imagined import document, judged
 
 
-def point(seconds: float, fid: float) -> StepsPoint:
+def point(seconds: float, fid: float) -> Drawn:
     """Return a point with this time alone and this FID."""
-    some = document().points[0]
+    some = points_of(document())[0]
     assert some.mode.alone is not None
     assert some.mode.alone.latency.p50 is not None
     p50 = some.mode.alone.latency.p50.model_copy(update={"value": seconds, "low": seconds - 0.1, "high": seconds + 0.1})
@@ -44,18 +42,13 @@ def test_what_has_no_time_or_quality_is_left_out() -> None:
     assert front([without, unseen, known]) == [known]
 
 
-def test_without_a_measurement_over_steps_the_points_are_the_comparisons_unary_calls() -> None:
+def test_points_are_the_unary_modes_of_models_that_draw_the_same() -> None:
     comparison = a_comparison()
-    sources = Sources()
-    assert points_of(sources) == ()
-    sources.add("comparison.json", comparison)
-    found = points_of(sources)
+    found = points_of(comparison)
     assert [name_of(each) for each in found] == ["ar", "gan"]
     assert [each.quality for each in found] == [each.quality for each in comparison.served]
     assert [each.mode.delivery for each in found] == ["unary", "unary"]
-    steps = document()
-    sources.add("steps.json", steps)
-    assert points_of(sources) == steps.points
+    assert points_of(None) == points_of(comparison.model_copy(update={"is_matched": False})) == ()
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, TypeVar
 
-from tandem.measure.results.comparison import BesideResult, Comparison, CpuSource, ForeignResult, Work
+from tandem.measure.results.comparison import BesideResult, Comparison, CpuSource, Served, Work
 from tandem.measure.results.files import Result
 from tandem.measure.results.growth import Growth, Settings
 from tandem.measure.results.load import Control, Difference, Document
 from tandem.measure.results.record import Outcome
-from tandem.measure.results.steps import Steps, StepsPoint
 from tandem.measure.scenario import Workload
 from tests.unit.tandem.measure.records import row
 from tests.unit.tandem.measure.report.conftest import a_comparison
@@ -56,7 +55,8 @@ def comparisons() -> Iterator[tuple[str, Comparison]]:
     yield "comparison, equal terms", on_terms(plain)
     own = tuple(each for each in plain.contrasts if each.first.split()[1] == each.second.split()[1])
     modes = tuple(mode for mode in plain.modes if mode.paradigm == "sequential")
-    foreign = ForeignResult(address="127.0.0.1:9", model="stranger", num_tokens=49, modes=modes, contrasts=own)
+    stranger = (changed(plain.models[0], name="stranger"),)
+    foreign = BesideResult(address="127.0.0.1:9", num_tokens=49, models=stranger, modes=modes, contrasts=own)
     yield "comparison, beside a foreign server", changed(plain, foreign=foreign)
 
 
@@ -100,28 +100,28 @@ def growths() -> Iterator[tuple[str, Growth]]:
     yield "growth, knee below", growth.document(growth.findings(many, lambda number: max(0.01, 0.001 * number)))
 
 
-def all_steps() -> Iterator[tuple[str, Steps]]:
+def all_steps() -> Iterator[tuple[str, Comparison]]:
     plain = steps.document()
     yield "steps", plain
     yield "steps, broken off", steps.document(stop_reason="broken off by hand")
     yield "steps, not scored", changed(plain, num_scored=0)
 
-    def each(change: Any) -> Steps:
-        return changed(plain, points=tuple(map(change, plain.points)))
+    def each(change: Any) -> Comparison:
+        return changed(plain, served=tuple(map(change, plain.served)))
 
-    def without_rate(point: StepsPoint) -> Any:
-        return changed(point, mode=changed(point.mode, capacity=changed(point.mode.capacity, images_per_second=None)))
+    def with_tokenizer(served: Served) -> Any:
+        assert served.quality is not None
+        views = served.quality.views
+        return changed(served, quality=changed(served.quality, views=changed(views, tokenizer=views.floor)))
 
-    def with_tokenizer(point: StepsPoint) -> Any:
-        assert point.quality is not None
-        views = point.quality.views
-        return changed(point, quality=changed(point.quality, views=changed(views, tokenizer=views.floor)))
-
-    yield "steps, no rate", each(without_rate)
+    rateless = (changed(mode, capacity=changed(mode.capacity, images_per_second=None)) for mode in plain.modes)
+    yield "steps, no rate", changed(plain, modes=tuple(rateless))
     yield "steps, tokenizer known", each(with_tokenizer)
-    yield "steps, not predicted", each(lambda point: changed(point, predicted_over_most=None))
-    bare = each(lambda point: changed(point, quality=None, mode=changed(point.mode, curve=())))
-    yield "steps, nothing known", changed(bare, judgement=changed(plain.judgement, reason="there is no judge"))
+    yield "steps, not predicted", each(lambda served: changed(served, predicted_over_most=None))
+    bare = each(lambda served: changed(served, quality=None))
+    unmeasured = tuple(changed(mode, curve=()) for mode in plain.modes)
+    judgement = changed(plain.judgement, reason="there is no judge")
+    yield "steps, nothing known", changed(bare, modes=unmeasured, judgement=judgement)
 
 
 def colocations() -> Iterator[tuple[str, Result]]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tandem.measure.quality.reference import Reference, Split
-from tandem.measure.results.files import read_as
-from tandem.measure.results.steps import Steps
+from tandem.measure.report.findings import points_of
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.files import read_result
 from tandem.measure.studies.comparison.modes import Subjects, find_subjects
 from tandem.measure.studies.comparison.steps import score
 from tandem.measure.studies.study import ignore
@@ -30,9 +31,9 @@ from tandem.measure.studies.comparison.modes import find_subjects
 address, load, file = sys.argv[1:]
 subjects = asyncio.run(find_subjects(address, "", ""))
 request = Request(address=address, settings=Settings.model_validate_json(load))
-write_document(Path(file), measure_steps(request, subjects, 10))
+write_document(Path(file), measure_steps(request, subjects))
 """
-LOAD = settings(concurrencies=(1,), num_rounds=NUM_ROUNDS, trial_seconds=0.05)
+LOAD = settings(concurrencies=(1,), num_rounds=NUM_ROUNDS, trial_seconds=0.05, num_scored=10)
 
 
 @pytest.fixture
@@ -78,11 +79,12 @@ async def test_a_whole_measurement_asks_each_in_its_own_steps(gateway: FakeGatew
     file = tmp_path / "steps.json"
     ended = await run(sys.executable, "-c", MEASURE, gateway.address, LOAD.model_dump_json(), str(file))
     assert ended.code == 0, ended.err
-    document = read_as(file, Steps)
+    document = read_result(file)
+    assert isinstance(document, Comparison)
     assert document.problems == ()
     assert not document.is_partial
     assert document.settings.steps == (1, 2, 4)
-    for point in document.points:
+    for point in points_of(document):
         assert point.mode.alone is not None
         assert [len(each.trials) for each in point.mode.curve] == [NUM_ROUNDS]
         assert point.mode.capacity is not None

@@ -6,22 +6,23 @@ import pytest
 
 from tandem.measure.report.charts.chart import Chart
 from tandem.measure.report.charts.studies import quality_chart
-from tandem.measure.results.steps import Steps, StepsPoint
+from tandem.measure.report.findings import Drawn, points_of
+from tandem.measure.results.comparison import Comparison
 from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document, judged
 
 
 @pytest.fixture(scope="module")
-def steps() -> Steps:
+def steps() -> Comparison:
     return document()
 
 
-def chart_of(steps: Steps) -> Chart:
-    found = quality_chart(steps.points)
+def chart_of(steps: Comparison) -> Chart:
+    found = quality_chart(points_of(steps))
     assert found is not None
     return found
 
 
-def test_every_point_stands_where_it_was_measured_with_its_intervals(steps: Steps) -> None:
+def test_every_point_stands_where_it_was_measured_with_its_intervals(steps: Comparison) -> None:
     series = {each.name: each for each in chart_of(steps).series}
     assert list(series["sar in K steps"].x) == pytest.approx([5 + number for number in STEPS])
     assert list(series["sar in K steps"].y) == pytest.approx([1.5 + 30 / number for number in STEPS])
@@ -34,7 +35,7 @@ def test_every_point_stands_where_it_was_measured_with_its_intervals(steps: Step
         assert all(left <= x <= right for left, x, right in zip(each.left, each.x, each.right, strict=True))
 
 
-def test_the_fronts_are_edges(steps: Steps) -> None:
+def test_the_fronts_are_edges(steps: Comparison) -> None:
     """Of all, the parallel one alone is the front, which has no edge; that of the others has a stair for each on it."""
     series = {each.name: each for each in chart_of(steps).series}
     assert list(series["Pareto front"].x) == []
@@ -43,15 +44,15 @@ def test_the_fronts_are_edges(steps: Steps) -> None:
     assert [any(mark == pytest.approx(corner) for corner in edge) for mark in marks] == [True] * 6 + [False]
 
 
-def with_loss(point: StepsPoint, fid: float) -> StepsPoint:
+def with_loss(point: Drawn, fid: float) -> Drawn:
     """Return the point of a model whose tokenizer leaves real images this FID."""
     assert point.quality is not None
     return point.model_copy(update={"quality": judged(point.quality.model.fid, 0.8, fid)})
 
 
-def test_what_a_tokenizer_leaves_of_real_images_is_a_line(steps: Steps) -> None:
+def test_what_a_tokenizer_leaves_of_real_images_is_a_line(steps: Comparison) -> None:
     assert chart_of(steps).levels == []
-    *in_steps, plain, parallel = steps.points
+    *in_steps, plain, parallel = points_of(steps)
     shared = [*(with_loss(each, 1.19) for each in (*in_steps, plain)), parallel]
     one = quality_chart(shared)
     assert one is not None

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tandem.measure.results.files import read_as, write_document
-from tandem.measure.results.steps import Settings, Steps
+from tandem.measure.report.findings import points_of
+from tandem.measure.results.files import read_result, write_document
 from tandem.measure.studies.comparison.steps import predict_bits, steps_document
-from tests.unit.tandem.measure.studies.comparison.seen import settings
 from tests.unit.tandem.measure.studies.steps.imagined import (
     STEPS,
     SUBJECTS,
@@ -23,9 +22,9 @@ from tests.unit.tandem.measure.studies.steps.imagined import (
 def test_every_point_is_of_its_own_way(tmp_path: Path) -> None:
     found = document()
     modes = SUBJECTS.modes()
-    assert [point.steps for point in found.points] == [*STEPS, None, None]
-    assert [point.mode.model for point in found.points] == ["sar"] * len(STEPS) + ["ar", "gan"]
-    for point, mode in zip(found.points, modes, strict=True):
+    assert [point.steps for point in points_of(found)] == [*STEPS, None, None]
+    assert [point.mode.model for point in points_of(found)] == ["sar"] * len(STEPS) + ["ar", "gan"]
+    for point, mode in zip(points_of(found), modes, strict=True):
         assert point.mode.alone is not None
         assert point.mode.alone.latency.p50 is not None
         assert point.mode.alone.latency.p50.value == pytest.approx(seconds_of(mode))
@@ -33,11 +32,11 @@ def test_every_point_is_of_its_own_way(tmp_path: Path) -> None:
         assert point.quality == quality_of(mode)
     assert found.is_sound
     write_document(tmp_path / "steps.json", found)
-    assert read_as(tmp_path / "steps.json", Steps) == found
+    assert read_result(tmp_path / "steps.json") == found
 
 
 def test_bits_over_the_most_steps_are_of_pairs_and_much_surer_than_the_bits() -> None:
-    for point in document().points[: len(STEPS) - 1]:
+    for point in points_of(document())[: len(STEPS) - 1]:
         assert point.steps is not None
         assert point.bits_over_most is not None
         assert point.bits_over_most.value == pytest.approx(excess_bits(point.steps))
@@ -45,7 +44,7 @@ def test_bits_over_the_most_steps_are_of_pairs_and_much_surer_than_the_bits() ->
         assert point.bits_per_token is not None
         assert point.bits_per_token.high is not None
         assert point.bits_per_token.high > point.bits_per_token.value + 0.05
-    most, plain, parallel = document().points[len(STEPS) - 1 :]
+    most, plain, parallel = points_of(document())[len(STEPS) - 1 :]
     assert most.bits_over_most is None
     assert plain.bits_per_token is not None
     assert plain.bits_over_most is None
@@ -53,17 +52,16 @@ def test_bits_over_the_most_steps_are_of_pairs_and_much_surer_than_the_bits() ->
 
 
 def test_predictions_stand_beside_what_was_measured_where_there_are_some() -> None:
-    found = [point.predicted_over_most for point in document().points]
+    found = [point.predicted_over_most for point in points_of(document())]
     assert found[:4] == pytest.approx([1.1 * excess_bits(steps) for steps in STEPS[:4]])
     assert found[4:] == [None] * 5
 
 
 def test_without_likelihoods_and_quality_the_rest_is_there() -> None:
-    asked = Settings(steps=STEPS, num_scored=0, load=settings())
-    found = steps_document("127.0.0.1:1", SUBJECTS, asked, findings(SUBJECTS), {}, {})
+    found = steps_document("127.0.0.1:1", SUBJECTS, findings(SUBJECTS), {}, {})
     assert found.num_scored == 0
-    assert {point.bits_per_token for point in found.points} == {None}
-    assert all(point.mode.alone is not None for point in found.points)
+    assert {point.bits_per_token for point in points_of(found)} == {None}
+    assert all(point.mode.alone is not None for point in points_of(found))
 
 
 MODELS = Path("models")

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tandem.measure.results.comparison import JudgedImages, Judgement
-from tandem.measure.results.steps import Settings, Steps
+from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
 from tandem.measure.studies.comparison.callers import CallersStudy
 from tandem.measure.studies.comparison.modes import Mode, Pair, Subjects
 from tandem.measure.studies.comparison.steps import steps_document
@@ -64,16 +63,16 @@ def findings(subjects: Subjects, **given: Any) -> CallersStudy:
         for callers in (1, 4)
         for mode in modes
     ]
-    return seen(modes, trials=trials, **given)
+    asked = settings(steps=subjects.steps, num_scored=NUM_SCORED)
+    return seen(modes, trials=trials, settings=asked, **given)
 
 
 @cache
-def document(subjects: Subjects = SUBJECTS, **given: Any) -> Steps:
+def document(subjects: Subjects = SUBJECTS, **given: Any) -> Comparison:
     """Return the document of all that; `given` are fields of CallersStudy."""
     modes = subjects.modes()
     bits = {mode.name: bits_of(mode) for mode in modes if mode.paradigm == "sequential"}
     quality = {mode.drawer: quality_of(mode) for mode in modes}
     found = findings(subjects, quality=quality, judgement=NOTE, **given)
-    asked = Settings(steps=subjects.steps, num_scored=NUM_SCORED, load=settings())
     predicted = {steps: 2.5 + 1.1 * excess_bits(steps) for steps in (1, 2, 4, 8)}
-    return steps_document("127.0.0.1:1", subjects, asked, found, bits, {**predicted, subjects.steps[-1]: 2.5})
+    return steps_document("127.0.0.1:1", subjects, found, bits, {**predicted, subjects.steps[-1]: 2.5})
