@@ -5,20 +5,16 @@ few, so that a test run stays short.
 """
 
 import asyncio
-import json
 from pathlib import Path
 
-import jsonschema
 import pytest
 import torch
 from prometheus_client import CollectorRegistry
 
-from runtime.deadlines import Deadline
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.compute.native.parameters import FINE_POSITIONS
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Transformer
-from services.ar.constraints.grammar import Constraint
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
@@ -27,7 +23,6 @@ from services.ar.settings import ArSettings
 from tandem.measure.prompts import PROMPTS
 from tandem.shared.models import Model, ModelRepository
 from tests.causal_attention import CausalAttention
-from tests.integration.services.ar.schemas import SCHEMAS
 from tests.rounding import HalfCacheAttention, round_activations
 
 pytestmark = pytest.mark.model
@@ -54,9 +49,7 @@ QUESTIONS = (
     "Who are you?",
     "What is the capital of Germany?",
     "How many legs does a spider have?",
-    "What day comes after Monday?",
     "Why do cats purr?",
-    "What is the tallest mountain in the world?",
     "What is the speed of light?",
     "Thank you!",
 )
@@ -78,10 +71,9 @@ def reference(entry) -> Transformer:
     return reference
 
 
-@pytest.fixture(params=[("float32", "8"), ("int4", "8")], ids="-".join)
+@pytest.fixture(params=["int4"])
 async def loaded(entry, request):
-    dtype, activation_bits = request.param
-    settings = ArSettings(device="cpu", kernel="native", dtype=dtype, activation_bits=activation_bits)
+    settings = ArSettings(device="cpu", kernel="native", dtype=request.param)
     model = await load_and_start(entry, settings, ArMetrics(CollectorRegistry()))
     yield model
     for part in model.parts:
@@ -101,21 +93,20 @@ def ids(tokens: list[SampledToken]) -> list[int]:
     return [token.token_id for token in tokens]
 
 
-@pytest.mark.parametrize("loaded", [("float32", "8")], indirect=True)
+@pytest.mark.parametrize("loaded", ["float32"], indirect=True)
 async def test_tokens_in_float32_are_those_of_transformers(loaded):
     for text, (prompt, expected) in TOKENS_OF_TRANSFORMERS.items():
         assert loaded.codec.encode(text) == prompt
         assert ids(await greedy(loaded, prompt, 16)) == expected
 
 
-@pytest.mark.parametrize("loaded", [("int4", "8")], indirect=True)
 async def test_tokens_in_four_bits_are_those_of_torch_with_the_same_rounding(loaded, entry):
     """Through 30 layers a value that lies between two steps, and is rounded the other way, is felt: in near ties."""
     reference = load_transformer(open_checkpoint(entry.transformer_path()), torch.float32, torch.device("cpu"))
     round_activations(reference, FINE_POSITIONS)
     reference.prepare(128)
     num_tokens = num_ties = 0
-    for text in PROMPTS[:6]:
+    for text in PROMPTS[:4]:
         prompt = loaded.codec.encode(f"{PROMPTS[-1]}.\n\n{text}")
         assert len(prompt) > FINE_POSITIONS
         found = ids(await greedy(loaded, prompt, 16))
@@ -146,32 +137,5 @@ async def test_thirty_two_at_once_get_what_each_gets_alone(loaded):
     """To the bit, log-probabilities too."""
     prompts = [loaded.codec.encode(f"{text} {number}") for number in (1, 2) for text in PROMPTS[:16]]
     together = await asyncio.gather(*(greedy(loaded, prompt, 12) for prompt in prompts))
-    for prompt, in_company in list(zip(prompts, together, strict=True))[::3]:
+    for prompt, in_company in list(zip(prompts, together, strict=True))[::6]:
         assert await greedy(loaded, prompt, 12) == in_company
-
-
-@pytest.mark.parametrize("loaded", [("int4", "8")], indirect=True)
-async def test_answers_under_schemas_are_valid_and_the_same_alone(loaded):
-    prompt = loaded.codec.encode_chat([("user", "Describe anything you like, in JSON.")])
-    params = SamplingParams(seed=7, max_tokens=120)
-
-    async def sequence(schema: dict) -> Sequence:
-        constraint = Constraint("json_schema", (json.dumps(schema),))
-        (mask,) = await loaded._compilations.masks(constraint, 1, Deadline.after(60.0), "")
-        return Sequence(prompt, params, loaded.codec.eos_token_ids, token_mask=mask)
-
-    sequences = [await sequence(schema) for schema in SCHEMAS.values()]
-    stream = loaded.engine.submit(sequences)
-    while not stream.is_finished:
-        await stream.get()
-    ended = [one for one in sequences if one.is_complete]
-    assert len(ended) >= 18
-    for schema, sequence_ in zip(SCHEMAS.values(), sequences, strict=True):
-        if sequence_.is_complete:
-            text = b"".join(loaded.codec.token_bytes(token_id) for token_id in sequence_.output_token_ids)
-            jsonschema.validate(json.loads(text), schema)
-    alone = await sequence(SCHEMAS["person"])
-    stream = loaded.engine.submit([alone])
-    while not stream.is_finished:
-        await stream.get()
-    assert alone.output_token_ids == sequences[list(SCHEMAS).index("person")].output_token_ids

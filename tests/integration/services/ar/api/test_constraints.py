@@ -1,7 +1,6 @@
 """Outputs held to a constraint, through the real server: valid, exact in company and with drafts, at nobody's cost."""
 
 import asyncio
-import contextlib
 import json
 import random
 from collections.abc import AsyncIterator, Iterator
@@ -193,20 +192,3 @@ async def test_a_caller_that_leaves_takes_its_constraint_out_of_the_queue(backen
     await asyncio.gather(*reads, return_exceptions=True)
     await complete(backend, request(choice=ar_pb2.TextChoice(texts=["yes"])))
     assert backend.sample("tandem_constraints_total", model="tiny", outcome="cancelled") == 5
-
-
-async def test_open_constraints_have_a_bound_together_and_leave_their_room(repository) -> None:
-    bounds = {"max_constraint_bytes": 80_000_000, "max_caller_share": 1.0}
-    settings = ArSettings(models_dir=repository[0], models=["tiny"], max_context_tokens=256, **bounds)
-    async with serving(settings) as running:
-        endless = request(regex="[a-z]{200}", max_tokens=200)
-        replies = await asyncio.gather(*(complete(running, endless) for _ in range(8)), return_exceptions=True)
-        errors = [each for each in replies if isinstance(each, grpc.aio.AioRpcError)]
-        assert 0 < len(errors) <= 6
-        assert {each.code() for each in errors} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-        assert "memory for constraints" in (errors[0].details() or "")
-        for text in ("(a", "[a-z]{3}", "(b"):  # those that are refused leave nothing behind, either
-            for _ in range(3):
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    await complete(running, request(regex=text))
-        assert (await complete(running, request(regex="[a-z]{3}"))).choices[0].text_delta

@@ -34,18 +34,12 @@ async def refused(call: grpc.aio.UnaryUnaryCall) -> str:
     return caught.value.details() or ""
 
 
-async def test_complete_is_refused_before_a_step_is_run(backend, small_messages):
-    before = num_steps(backend)
-    details = await refused(backend.stub.Complete(complete_request(n=16, max_tokens=200)))
-    assert details.startswith("generate.sampling.max_tokens: 'n 16, max_tokens 200, logprobs, top_logprobs 20: up to ")
+async def test_complete_is_refused_before_a_step_is_run_and_generate_streams_it(backend, small_messages):
+    wanted, before = complete_request(n=16, max_tokens=40), num_steps(backend)
+    details = await refused(backend.stub.Complete(wanted))
+    assert details.startswith("generate.sampling.max_tokens: 'n 16, max_tokens 40, logprobs, top_logprobs 20: up to ")
     assert f"what fits one message of {LIMIT_BYTES} bytes; Generate streams replies of any size" in details
     assert num_steps(backend) == before
-    await backend.assert_idle()
-
-
-async def test_generate_streams_what_complete_refuses(backend, small_messages):
-    wanted = complete_request(n=16, max_tokens=40)
-    await refused(backend.stub.Complete(wanted))
     messages = await backend.generate(wanted.generate)
     assert sum(len(message.token_ids) for message in messages) == 16 * 40
     assert max(message.ByteSize() for message in messages) <= LIMIT_BYTES

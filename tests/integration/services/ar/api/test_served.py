@@ -116,15 +116,3 @@ async def test_callers_take_turns_and_share_cached_prompts_only_with_themselves(
         [_ async for _ in backend.stub.Generate(request(max_tokens=1), metadata=metadata)]
         await backend.stub.Score(ar_pb2.ScoreRequest(tokens=tokens), metadata=metadata)
     assert seen == [each for each in (("127.0.0.1", b""), ("[::1]", b""), ("alice", b"alice")) for _ in range(2)]
-
-
-async def test_latencies_name_the_recorded_trace(backend):
-    for metadata in (RECORDED, None):
-        async for _ in backend.stub.Generate(request(max_tokens=2), metadata=metadata):
-            pass
-    tokens = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=[1, 2, 3])])
-    await backend.stub.Score(ar_pb2.ScoreRequest(tokens=tokens), metadata=RECORDED)
-    samples = [sample for family in backend.registry.collect() for sample in family.samples if sample.exemplar]
-    assert {sample.exemplar.labels["trace_id"] for sample in samples} == {TRACE}
-    names = {sample.name for sample in samples}
-    assert names == {"tandem_backend_request_duration_seconds_bucket", "tandem_backend_phase_seconds_bucket"}

@@ -13,8 +13,8 @@ from tandem.ar.v1 import ar_pb2
 GREEDY = {"temperature": 0.0, "ignore_eos": True}
 
 
-def request(text: str = "The two clocks", **sampling: object) -> ar_pb2.GenerateRequest:
-    return ar_pb2.GenerateRequest(text=text, sampling=ar_pb2.SamplingParams(**sampling))
+def request(text: str = "The two clocks", model: str = "", **sampling: object) -> ar_pb2.GenerateRequest:
+    return ar_pb2.GenerateRequest(model=model, text=text, sampling=ar_pb2.SamplingParams(**sampling))
 
 
 def tokens(responses: list[ar_pb2.GenerateResponse], choice_index: int = 0) -> list[int]:
@@ -167,3 +167,37 @@ async def test_a_thousand_random_cancels_free_everything(backend):
         await asyncio.gather(*(client() for _ in range(50)))
     assert refusals <= {grpc.StatusCode.RESOURCE_EXHAUSTED}
     await backend.assert_idle()
+
+
+async def test_complete_is_all_that_generate_streams(both):
+    text_ = request(model="tiny", n=3, seed=7, max_tokens=20, ignore_eos=True)
+    text_.logprobs = True
+    pictures = ar_pb2.GenerateRequest(class_label=3, sampling=ar_pb2.SamplingParams(n=2, seed=1))
+    for wanted, num_choices in ((text_, 3), (pictures, 2)):
+        messages = await both.generate(wanted)
+        reply = await both.stub.Complete(ar_pb2.CompleteRequest(generate=wanted))
+        assert [choice.choice_index for choice in reply.choices] == list(range(num_choices))
+        for index, choice in enumerate(reply.choices):
+            mine = [message for message in messages if message.choice_index == index]
+            assert (choice.text_delta, list(choice.token_ids)) == (text(mine, index), tokens(mine, index))
+            assert (choice.image, choice.finish_reason) == (mine[-1].image, ar_pb2.FINISH_REASON_LENGTH)
+            assert [entry.token_id for entry in choice.logprobs] == (tokens(mine, index) if wanted.logprobs else [])
+            assert not choice.HasField("usage")
+            assert not choice.HasField("timings")
+        assert reply.usage == messages[-1].usage
+        assert reply.timings.total_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"text": ""}, "generate.text"),
+        ({"class_label": 1, "partial_images": True}, "generate.partial_images: True is not accepted; accepted: false"),
+        ({"text": "a", "sampling": ar_pb2.SamplingParams(top_p=2)}, "generate.sampling.top_p: 2.0"),
+    ],
+)
+async def test_bad_input_of_complete_is_told_by_the_field_where_it_lies(both, fields, words):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await both.stub.Complete(ar_pb2.CompleteRequest(generate=ar_pb2.GenerateRequest(**fields)))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in caught.value.details()

@@ -11,7 +11,7 @@ from services.ar.constraints import compiler as module
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.grammar import Constraint, Kind
 from services.ar.constraints.grammar_mask import request_masks
-from tandem.shared.errors import InvalidArgument, TandemError, TooComplex, Unavailable
+from tandem.shared.errors import InvalidArgument, TandemError, TooComplex
 from tests.unit.services.ar.constraints.texts import accepts, byte_tokens, generated, tiny_compiler
 
 
@@ -28,20 +28,14 @@ def compiler() -> Iterator[Compiler]:
         ("json_schema", "[1]", "Expecting object"),
         ("json_schema", '{"type": "frob"}', "Invalid type: frob"),
         ("json_schema", '{"not": {}}', 'Unimplemented keys: ["not"]'),
-        ("json_schema", '{"uniqueItems": true, "type": "array"}', "uniqueItems"),
-        ("json_schema", '{"oneOf": [{"minLength": 1}, {"maxLength": 3}]}', "oneOf"),
         ("json_schema", '{"type": "string", "format": "nope"}', "Unknown format"),
         ("json_schema", '{"$ref": "#/$defs/none"}', "does not exist"),
         ("json_schema", '{"$ref": "file:///etc/passwd"}', "not present"),
-        ("json_schema", '{"$ref": "http://localhost/x"}', "not present"),
-        ("json_schema", '{"enum": []}', "Unsatisfiable"),
         ("json_schema", '{"allOf": [{"type": "string"}, {"type": "null"}]}', "Unsatisfiable"),
         ("json_schema", '{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}', "no text matches it"),
         ("regex", "(a", "unclosed group"),
-        ("regex", "(?=a)b", "look-ahead"),
         ("regex", r"(a)\1", "backreferences"),
         ("lark", "start: ??", "Expected value"),
-        ("lark", 'begin: "a"', "no start rule"),
         ("lark", "start: @other", "unknown grammar"),
         ("lark", "start: a\na: b\nb: a", "no text matches it"),
     ],
@@ -103,27 +97,20 @@ def refs(count: int, around: str) -> Constraint:
 HOSTILE = {
     "nested values": Constraint("json_schema", ('{"items":' * 7000 + "{}" + "}" * 7000,)),
     "an enum of thousands": schema({"enum": [str(number) for number in range(7000)]}),
-    "one text of 60,000 letters": schema({"enum": ["a" * 60_000]}),
     "lengths of a thousand million": schema({"type": "string", "minLength": 10**9}),
-    "items of a thousand million": schema({"type": "array", "items": {"type": "string"}, "minItems": 10**9}),
     "patterns compared in pairs": schema(
         {"type": "object", "patternProperties": {f"^[a-z]*{number}x+$": {} for number in range(1500)}}
     ),
     "patterns intersected": schema(
         {"allOf": [{"type": "string", "pattern": f"^.*[a-m]{{{number % 9}}}{number}.*$"} for number in range(1000)]}
     ),
-    "thousands of properties": schema({"properties": {str(number): {} for number in range(5000)}}),
     "a chain of references": refs(1200, '{"items": {"$ref": "%s"}}'),
     "references that double": refs(700, '{"allOf": [{"$ref": "%s"}, {"type": "null"}]}'),
     "a cycle of references": schema({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}),
     "groups in groups": Constraint("regex", ("(" * 30_000 + "a" + ")" * 30_000,)),
     "repeats of repeats": Constraint("regex", ("((a{1,1000}){1,1000}){1,1000}",)),
-    "ambiguous repeats": Constraint("regex", ("(a+)+b",)),
     "states without number": Constraint("regex", ("(.*a.{1000}){50}",)),
-    "thousands of options": Constraint("regex", ("[a-z]?" * 9000,)),
     "a chain of terminals": Constraint("lark", ("start: R0\n" + chain(3200, 'R{}: ("x" R{})*', 'R{}: "c"'),)),
-    "terminals that grow": Constraint("lark", ("start: R0\n" + chain(2800, 'R{}: "a" R{} "b"', 'R{}: "c"'),)),
-    "a chain of rules": Constraint("lark", ("start: r0\n" + chain(5000, "r{}: r{}", 'r{}: "a"'),)),
     "rules that double": Constraint("lark", ("start: r0\n" + chain(2000, "r{0}: r{1} r{1}", 'r{}: "a"'),)),
     "ambiguous rules": Constraint("lark", ('start: s\ns: s s s | s s | "a"* | "a"+ | ',)),
 }
@@ -134,7 +121,7 @@ def test_a_hostile_grammar_ends_with_itself(compiler, name):
     """Whatever comes of it, the process lives, the error is public, and the next grammar compiles."""
     try:
         (mask,) = request_masks(compiler.compile(HOSTILE[name]), 1)
-        generated(mask, seed=1, most=60)
+        generated(mask, seed=1, most=20)
     except TandemError as error:
         assert isinstance(error, InvalidArgument | TooComplex)  # noqa: PT017
     assert accepts(compiler.compile(Constraint("regex", ("ok",))), "ok")
@@ -152,18 +139,7 @@ def test_what_takes_too_much_is_told_as_too_complex(compiler, name):
         generate()
 
 
-def test_what_met_a_limit_is_refused_at_once_when_it_comes_again(monkeypatch):
-    compiler, hostile = tiny_compiler(), HOSTILE["a chain of terminals"]
-    with pytest.raises(TooComplex) as first:
-        compiler.compile(hostile)
-    compiler.close()
-    monkeypatch.setattr(compiler, "_matcher", None)  # nothing is compiled
-    with pytest.raises(TooComplex) as second:
-        compiler.compile(hostile)
-    assert str(second.value) == str(first.value)
-
-
-def test_what_is_remembered_is_bounded_and_what_comes_again_stays_longest(monkeypatch):
+def test_what_met_a_limit_is_refused_at_once_and_what_comes_again_is_remembered_longest(monkeypatch):
     compiler, tried = tiny_compiler(), []
 
     def refuse(constraint: Constraint) -> None:
@@ -177,21 +153,6 @@ def test_what_is_remembered_is_bounded_and_what_comes_again_stays_longest(monkey
         with pytest.raises(TooComplex):
             compiler.compile(of[number])
     assert tried == [*of, of[1]]
-
-
-def test_what_is_malformed_or_was_not_to_blame_is_not_remembered(monkeypatch):
-    compiler = tiny_compiler()
-
-    def refuse(constraint: Constraint) -> None:
-        raise error
-
-    monkeypatch.setattr(compiler, "_matcher", refuse)
-    for error in (InvalidArgument("regex", "(", "more"), Unavailable("it stood still")):
-        with pytest.raises(type(error)):
-            compiler.compile(Constraint("regex", ("ok",)))
-    monkeypatch.undo()
-    assert accepts(compiler.compile(Constraint("regex", ("ok",))), "ok")
-    compiler.close()
 
 
 def test_bounds_are_not_in_the_way_of_large_honest_schemas(compiler):

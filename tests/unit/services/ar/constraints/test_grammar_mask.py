@@ -68,28 +68,11 @@ def test_masks_end_where_a_draft_is_ruled_out_or_completes(compiler):
     assert mask.num_allowed([]) == 0
 
 
-def test_masks_of_one_request_go_different_ways(compiler):
-    first, second = request_masks(compiler.compile(Constraint("regex", ("ab|cd",))), 2)
-    first.advance(byte_tokens("a"))
-    second.advance(byte_tokens("c"))
-    first.advance(byte_tokens("b"))
-    assert first.is_complete
-    assert not second.is_complete
-    assert next_tokens(second) == set(byte_tokens("d"))
-
-
 def test_a_limit_that_is_met_on_the_way_raises_and_completes_nothing(compiler):
     mask = mask_of(compiler, "(.*a.{1000}){50}")
     with pytest.raises(TooComplex, match="states"):
         generated(mask, seed=3, most=2000)
     assert not mask.is_complete
-
-
-def test_a_burst_passes_once():
-    allowance = Allowance()
-    allowance.spend(0.9 * BURST_SECONDS, 1)
-    with pytest.raises(TooComplex, match="too long"):
-        allowance.spend(0.9 * BURST_SECONDS, 1)
 
 
 def test_what_each_mask_may_take_fills_it_up_again_to_the_brim_and_no_further():

@@ -69,14 +69,6 @@ def test_with_mask_rows_a_sequence_alone_takes_fewer_steps_and_brings_the_same_t
     assert (1, 0, 0) in shapes
 
 
-def test_a_step_has_no_more_mask_rows_than_tokens_are_left():
-    _, shapes = run_masked(MaskedDrafter(3, 8), masked_sequence(6))
-    assert shapes[0] == (1, 0, 4)  # nothing is predicted yet
-    for left, (given_, drafted, masked) in zip(range(6, 0, -1), shapes, strict=False):
-        assert (given_, masked != 1) == (1, True)
-        assert drafted + masked <= left
-
-
 def test_the_places_of_mask_rows_are_free_again_after_their_step():
     drafter, pool = MaskedDrafter(3, 8), BlockPool(32, BLOCK_SIZE)
     scheduler = Scheduler(pool, 4, 64, drafter=drafter)

@@ -76,7 +76,7 @@ def test_ordinary_contents_are_encoded_as_the_whole_text_is(name: str) -> None:
         assert codec.encode_chat(turns) == rendered_whole(model, codec, turns)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(contents=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=4))
 @pytest.mark.parametrize("model_name", MODELS)
 def test_any_text_without_markup_is_encoded_as_the_whole_text_is(model_name: str, contents: list[str]) -> None:
@@ -146,7 +146,7 @@ def fragments(model: ChatModel) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(sorted(words)), min_size=1, max_size=8).map("".join)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(data=st.data())
 @pytest.mark.parametrize("model_name", MODELS)
 def test_random_mixtures_of_fragments_add_no_control_token(model_name: str, data: st.DataObject) -> None:
