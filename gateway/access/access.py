@@ -61,22 +61,15 @@ class Access:
             raise Unauthenticated
         return self._by_name[key.name]
 
-    def admit(self, route: Route, secret: str | None) -> Caller:
-        """Return whose key it is, and take one request from their budget. Raises Unauthenticated, OverBudget."""
-        try:
-            caller = self.identify(secret)
-        except Unauthenticated:
-            logger.debug("%s by an unknown caller", route.path)
-            raise
-        self._take_request(caller, route)
-        return caller
-
     def admit_known(self, route: Route, caller_id: str) -> None:
         """Take one request from the budget of a caller who was identified before. Raises Unauthenticated, OverBudget.
 
         `caller_id` is the identifier that Envoy passes on for the key; it is empty where keys are off.
         """
-        self._take_request(self._find_caller(caller_id), route)
+        caller = self._find_caller(caller_id)
+        logger.debug("%s by %s", route.path, caller.name)
+        with self._note_refusal(route):
+            caller.budgets.take_request(route.units)
 
     def check_known(self, route: Route, caller_id: str) -> None:
         """Raise what `admit_known` would, and take nothing: for what is to be read before it is known what it costs."""
@@ -88,11 +81,6 @@ class Access:
         if caller is None:
             raise Unauthenticated
         return caller
-
-    def _take_request(self, caller: Caller, route: Route) -> None:
-        logger.debug("%s by %s", route.path, caller.name)
-        with self._note_refusal(route):
-            caller.budgets.take_request(route.units)
 
     @contextlib.contextmanager
     def _note_refusal(self, route: Route) -> Iterator[None]:

@@ -28,7 +28,7 @@ from gateway.envoy.authorization_pb2 import (
 from runtime.rpc.metadata import CALLER_METADATA
 from runtime.rpc.routes import all_routes
 from runtime.rpc.status import status_details
-from tandem.shared.errors import Internal, TandemError
+from tandem.shared.errors import Internal, TandemError, Unauthenticated
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,15 @@ class Authorization:
     def _identifier(self, path: str, authorization: str | None) -> str:
         secret = bearer([authorization] if authorization is not None else [])
         route = self._routes.get(path)
-        # Envoy refuses methods that do not exist afterwards; they cost no budget.
-        return (self._access.admit(route, secret) if route else self._access.identify(secret)).identifier
+        try:
+            identifier = self._access.identify(secret).identifier
+        except Unauthenticated:
+            if route:
+                logger.debug("%s by an unknown caller", route.path)
+            raise
+        if route:  # Envoy refuses methods that do not exist afterwards; they cost no budget
+            self._access.admit_known(route, identifier)
+        return identifier
 
 
 def _deny(error: TandemError) -> CheckResponse:

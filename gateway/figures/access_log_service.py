@@ -31,7 +31,8 @@ class AccessLogService:
         self._num_open = 0
         self.num_taken = 0
         """Entries taken since the start."""
-        self._changed = asyncio.Condition()
+        self._closed = asyncio.Event()
+        self._closed.set()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the service for a grpc.aio server; batches arrive as bytes."""
@@ -43,21 +44,22 @@ class AccessLogService:
     async def until_closed(self, seconds: float) -> bool:
         """Wait until no stream is open, which is so when Envoy has ended; return False if `seconds` are not enough."""
         try:
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: not self._num_open)
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
         except TimeoutError:
             return False
         return True
 
     async def _stream(self, batches: AsyncIterator[bytes], _: Any) -> StreamAccessLogsResponse:
         self._num_open += 1
+        self._closed.clear()
         try:
             async for batch in batches:
                 await self._take_all(batch)
         finally:
             self._num_open -= 1
-            async with self._changed:
-                self._changed.notify_all()
+            if not self._num_open:
+                self._closed.set()
         return StreamAccessLogsResponse()
 
     async def _take_all(self, batch: bytes) -> None:

@@ -40,7 +40,21 @@ async def merge(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T,
                 yield item
         return
     ready: asyncio.Queue[T | _End] = asyncio.Queue(MAX_AT_A_TIME)
-    running = asyncio.create_task(_run(streams, ready))
+
+    async def drain(stream: AsyncGenerator[T, None]) -> None:
+        async with contextlib.aclosing(stream) as items:
+            async for item in items:
+                await ready.put(item)
+
+    async def drain_all() -> None:
+        end = _End(None)
+        try:
+            await run_all([drain(stream) for stream in streams])
+        except Exception as error:
+            end = _End(error)
+        await ready.put(end)
+
+    running = asyncio.create_task(drain_all())
     try:
         while not isinstance(following := await ready.get(), _End):
             yield following
@@ -55,20 +69,6 @@ class _End(NamedTuple):
     """Comes behind the last item."""
 
     error: Exception | None
-
-
-async def _run(streams: Sequence[AsyncGenerator[T, None]], ready: asyncio.Queue[T | _End]) -> None:
-    async def drain(stream: AsyncGenerator[T, None]) -> None:
-        async with contextlib.aclosing(stream) as items:
-            async for item in items:
-                await ready.put(item)
-
-    try:
-        await run_all([drain(stream) for stream in streams])
-    except Exception as error:
-        await ready.put(_End(error))
-    else:
-        await ready.put(_End(None))
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -36,7 +36,7 @@ class Broken(Access):
         super().__init__([KEY], nobody_is_told)
         self._error = error
 
-    def admit(self, route: object, secret: str | None) -> Caller:
+    def identify(self, secret: str | None) -> Caller:
         raise self._error
 
 

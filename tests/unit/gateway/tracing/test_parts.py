@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.figures.log_entry import served_of, times_of
 from gateway.figures.observation import Observation, observe
-from gateway.tracing.parts import Part, parts
+from gateway.tracing.tracer import Part, parts
 from runtime.rpc.routes import all_routes
 from tandem.common.v1.timings_pb2 import Timings
 from tests.unit.gateway.figures.entries import SAMPLE, START, TIMES, entry, refused, served
