@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,10 @@ async def started(
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TANDEM_", "FORCE_"))}
     environment |= {"COLUMNS": "100", "PYTHONPATH": os.getcwd(), **(variables or {})}
     pipe = asyncio.subprocess.PIPE
+    # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
+    heed_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=folder
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=folder, preexec_fn=heed_ctrl_c
     )
     try:
         yield process

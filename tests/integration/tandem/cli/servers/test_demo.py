@@ -22,6 +22,14 @@ def plan(gateway: FakeGateway, http_port: int) -> Plan:
     return Plan(ports, Path("models"), ["text"], ["image"], 1)
 
 
+class ShortTour(Tour):
+    """With a race of one round."""
+
+    def _stages(self) -> dict[str, list[str]]:
+        stages = super()._stages()
+        return {**stages, "race": [*stages["race"], "--rounds", "1"]}
+
+
 NOWHERE = Plan(Ports(), Path("models"), [], [], 1)
 
 
@@ -32,7 +40,7 @@ async def test_the_tour_goes_through_every_stage(
     Counter("tandem_outputs", "Outputs.", registry=registry).inc(5)
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     try:
-        stages = Tour(tmp_path, Terminal())
+        stages = ShortTour(tmp_path, Terminal())
         assert await stages.run(plan(gateway, server.server_port)) == 0
     finally:
         server.shutdown()
