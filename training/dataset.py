@@ -7,7 +7,6 @@ them, so that the test images, which all published figures are of, have no say i
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -19,8 +18,6 @@ from tandem.measure.quality.reference import Split, from_file, with_channels
 from tandem.shared.errors import TandemError
 from tandem.shared.file_hashes import sha256_of
 from training.image_kind import FASHION, MAX_SIDE, MIN_SIDE, ImageKind
-
-SplitName = Literal["train", "validation", "test"]
 
 NUM_HELD_OUT = 5_000
 HELD_OUT_PART = 12
@@ -77,12 +74,6 @@ def _spread(labels: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tu
 def _cut(split: tuple[Tensor, Tensor], held_out: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     images, labels = split
     return (images[:-held_out], labels[:-held_out]), (images[-held_out:], labels[-held_out:])
-
-
-def load_tensors(split: SplitName) -> tuple[Tensor, Tensor]:
-    """Return (images [N, 1, 28, 28] uint8, labels [N]) of Fashion-MNIST. Ends the command if it is not installed."""
-    found: tuple[Tensor, Tensor] = getattr(load(), split)
-    return found
 
 
 def to_model_range(pixels: Tensor) -> Tensor:

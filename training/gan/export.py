@@ -5,6 +5,7 @@ of a row a class, spectral norm becomes plain weights. Both files are then compa
 into the model's model.toml, which is written if there is none. Knows nothing of how the files are served.
 """
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -67,14 +68,6 @@ def fold_norms(generator: Generator) -> Generator:
     return generator
 
 
-def served_discriminator(run: Path) -> Discriminator:
-    """Return the run's last discriminator, as trained."""
-    discriminator = Discriminator(ImageKind.of(run))
-    state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
-    discriminator.load_state_dict(state["discriminator"])
-    return discriminator.eval().requires_grad_(False)
-
-
 def bake_norms(discriminator: Discriminator) -> Discriminator:
     """Replace each spectrally normed weight by the plain weight it comes to and return the module."""
     for module in discriminator.modules():
@@ -94,10 +87,13 @@ def export(run: Path, model: Path, step: int | None) -> None:
     """Write generator.onnx, discriminator.onnx and samples.png into `model`, the digests into its model.toml."""
     kind = ImageKind.of(run)
     step, generator = served_generator(run, step)
-    discriminator = served_discriminator(run)
+    discriminator = Discriminator(kind)
+    checkpoint = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
+    discriminator.load_state_dict(checkpoint["discriminator"])
+    discriminator.eval().requires_grad_(False)
     model.mkdir(parents=True, exist_ok=True)
     print(f"step {step}")
-    folded, baked = fold_norms(served_generator(run, step)[1]), bake_norms(served_discriminator(run))
+    folded, baked = fold_norms(copy.deepcopy(generator)), bake_norms(copy.deepcopy(discriminator))
     latents, images = (partial(example, kind, shape) for shape in ((LATENT_DIM,), kind.shape))
     files = [model / "generator.onnx", model / "discriminator.onnx"]
     write_onnx(folded, latents, files[0], inputs=("latent", "label"), outputs=("image",), reference=generator)

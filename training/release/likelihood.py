@@ -25,7 +25,7 @@ from tandem.measure.quality.model_verdict import bits_per_token
 from tandem.measure.quality.reference import Split
 from tandem.shared.models import ModelRepository
 from training import loop
-from training.dataset import load_tensors
+from training.dataset import load
 from training.image_kind import ImageKind
 from training.tokenizer.train import load_tokenizer, token_sequences
 from training.transformer.export import load_trained
@@ -41,7 +41,7 @@ Bits = npt.NDArray[np.float64]
 def training_bits(run: Path, tokenizer_run: Path) -> Bits:
     """Return bits a token [N] of every test image, as the training measures them."""
     model = load_trained(load_file(loop.best(run, "model-*.safetensors", "validation_bits")), ImageKind.of(run))
-    sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), load_tensors("test"))
+    sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), load().test)
     return np.concatenate([token_bits(model, part).double().mean(dim=1).numpy() for part in sequences.split(500)])
 
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from tandem.measure.quality.judge import Judge
-from training.dataset import NUM_HELD_OUT, SplitName, load_tensors, to_pixels
+from training.dataset import NUM_HELD_OUT, load, to_pixels
 from training.gan.networks import LATENT_DIM, Generator
 from training.loop import path_parser
 from training.release.steps_curve import OVERLAP, RealImages
@@ -48,19 +48,15 @@ def labels() -> torch.Tensor:
 
 def measure(run: Path, judge: Judge) -> dict[str, Any]:
     """Return the curve: one point a snapshot, and what real images get (the floor)."""
-    validation = RealImages(judge, _pixels("validation")[0], is_extrapolated=False)
+    data = load()
+    validation = RealImages(judge, data.validation[0].squeeze(1).numpy(), is_extrapolated=False)
     points = [
         {"step": int(path.stem.removeprefix("ema-")), **validation.compare(draw(path), labels().numpy())}
         for path in track(sorted(run.glob("ema-*.safetensors")), description="measuring snapshots")
     ]
-    images, wanted = _pixels("train")
-    floor = validation.compare(images[:NUM_SAMPLES], wanted[:NUM_SAMPLES])
+    images, wanted = (part[:NUM_SAMPLES] for part in data.train)
+    floor = validation.compare(images.squeeze(1).numpy(), wanted.numpy())
     return {"num_samples": NUM_SAMPLES, "seed": SEED, "real_train_images": floor, "snapshots": points}
-
-
-def _pixels(split: SplitName) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    images, labels = load_tensors(split)
-    return images.squeeze(1).numpy(), labels.numpy()
 
 
 def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None:

@@ -72,6 +72,7 @@ class Tour:
         self.is_complete = False
         self._out = out
         self._terminal = terminal
+        self._race, self._report = out / "race.json", out / REPORT_FOLDER / "report.html"
         self._seconds: dict[str, float] = {}
         self._since = time.monotonic()
 
@@ -83,7 +84,10 @@ class Tour:
     async def measure(self, plan: Plan) -> int:
         """Measure the image models of a plan, with what is beside it; returns as `run` does."""
         self._took("stop and start")
-        return await self._run(plan, {REPORT_STAGE: self._tradeoff(plan)})
+        beside = [] if plan.beside is None else ["--beside", plan.beside.address]
+        # Not all that could be measured: a tour is to take few minutes.
+        command = ["bench", "tradeoff", "--no-colocation", "--steps", STEPS, *beside, "--out", str(self._report.parent)]
+        return await self._run(plan, {REPORT_STAGE: command})
 
     async def _run(self, plan: Plan, stages: Mapping[str, Sequence[str]]) -> int:
         self.is_complete = False
@@ -128,20 +132,6 @@ class Tour:
             return not read_as(self._race, Comparison).is_partial
         return name == REPORT_STAGE and self._report.is_file()
 
-    @property
-    def _race(self) -> Path:
-        return self._out / "race.json"
-
-    @property
-    def _report(self) -> Path:
-        return self._out / REPORT_FOLDER / "report.html"
-
-    def _tradeoff(self, plan: Plan) -> list[str]:
-        """Return the command that measures; not all that it could, since a tour is to take few minutes."""
-        beside = [] if plan.beside is None else ["--beside", plan.beside.address]
-        out = str(self._out / REPORT_FOLDER)
-        return ["bench", "tradeoff", "--no-colocation", "--steps", STEPS, *beside, "--out", out]
-
     async def _command(self, arguments: Sequence[str]) -> int:
         self._terminal.out.print(f"\n$ tandem {shlex.join(arguments)}", style="bold", markup=False, soft_wrap=True)
         # What was printed so far must come before what the command prints.
@@ -164,18 +154,13 @@ class Tour:
         self._terminal.out.print(f"\nmetrics are at {url}, for example", style="bold", markup=False, soft_wrap=True)
         with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_SECONDS) as response:  # noqa: S310  always http
             lines = response.read().decode().splitlines()
-        for line in metric_lines(lines):
+        # Some telling ones: counts and sums, no buckets.
+        telling = (line for line in lines if line.startswith(METRIC_NAMES))
+        shown = [line for line in telling if "_bucket" not in line and "_created" not in line][:NUM_METRIC_LINES]
+        for line in shown:
             self._terminal.out.print(f"  {line}", markup=False, soft_wrap=True)
 
     def _took(self, name: str) -> None:
         now = time.monotonic()
         self._seconds[name] = now - self._since
         self._since = now
-
-
-def metric_lines(lines: Sequence[str]) -> list[str]:
-    """Return some telling lines of a /metrics page: counts and sums, no buckets."""
-    telling = [
-        line for line in lines if line.startswith(METRIC_NAMES) and "_bucket" not in line and "_created" not in line
-    ]
-    return telling[:NUM_METRIC_LINES]

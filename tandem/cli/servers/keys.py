@@ -42,26 +42,18 @@ def new(
     terminal = Terminal()
     secret = PREFIX + secrets.token_urlsafe(NUM_BYTES)
     with friendly_errors(terminal):
-        entry = _entry(
-            name=name,
-            sha256=hashlib.sha256(secret.encode()).hexdigest(),
-            requests_per_minute=requests_per_minute,
-            tokens_per_minute=tokens_per_minute,
-            images_per_minute=images_per_minute,
-        )
-        terminal.out.print(_as_toml(entry), markup=False, soft_wrap=True)
+        try:
+            entry = ApiKey(
+                name=name,
+                sha256=hashlib.sha256(secret.encode()).hexdigest(),
+                requests_per_minute=requests_per_minute,
+                tokens_per_minute=tokens_per_minute,
+                images_per_minute=images_per_minute,
+            )
+        except ValidationError as error:
+            raise ExpectedError(describe_error(error)) from None
+        fields = entry.model_dump(exclude_none=True).items()
+        lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in fields]
+        terminal.out.print("\n".join(("[[keys]]", *lines, "")), markup=False, soft_wrap=True)
         terminal.note("The key, which is kept nowhere and not shown again:")
         terminal.err.print(secret, markup=False, soft_wrap=True)
-
-
-def _entry(**fields: str | int | None) -> ApiKey:
-    try:
-        return ApiKey.model_validate(fields)
-    except ValidationError as error:
-        raise ExpectedError(describe_error(error)) from None
-
-
-def _as_toml(entry: ApiKey) -> str:
-    fields = entry.model_dump(exclude_none=True)
-    lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in fields.items()]
-    return "\n".join(("[[keys]]", *lines, ""))
