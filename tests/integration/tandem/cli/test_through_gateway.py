@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
-from tandem.client import AsyncTandemClient
 from tests.certificates import Authority
 from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.running import running_gateway
@@ -38,28 +37,6 @@ async def whole() -> AsyncIterator[Tandem]:
         await running.until(serving=True)
         http_address = running.web_address.removeprefix("http://")
         yield Tandem(f"127.0.0.1:{running.gateway.server.port}", http_address, sequential, parallel)
-
-
-@pytest.fixture
-async def client(whole: Tandem) -> AsyncIterator[AsyncTandemClient]:
-    async with AsyncTandemClient(whole.address) as client:
-        yield client
-
-
-async def test_the_backends_account_comes_with_every_reply(client: AsyncTandemClient) -> None:
-    async with client.generate("x") as generation:
-        chunks = [chunk async for chunk in generation]
-    assert [chunk.text for chunk in chunks] == ["Hello", " wör", "ld", "!", ""]
-    completion, score, images = await client.complete("x"), await client.score("ab"), await client.sample(2)
-    (image_score, _) = await client.score_images(images)
-    told = [chunks[-1].timings, completion.timings, score.timings, image_score.timings, images.timings]
-    assert [(each.decode_seconds, each.compute_seconds) for each in told if each] == [
-        (0.02, 0.0),
-        (0.02, 0.0),
-        (0.5, 0.0),
-        (0.5, 0.0),
-        (0.0, 0.004),
-    ]
 
 
 async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) -> None:

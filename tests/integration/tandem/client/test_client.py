@@ -52,12 +52,6 @@ async def test_every_option_and_a_conversation_arrive(call: Caller, gateway: Fak
     assert told == [("system", "Be short."), ("user", "Hi")]
 
 
-async def test_score(call: Caller) -> None:
-    score = await call("score", "ab")
-    assert (score.total_logprob, score.bits_per_token) == (-1.5, 2.0)
-    assert score.tokens[0].token == b"b"
-
-
 @pytest.mark.parametrize("contents", [["ab", "cd", "ef"], [[1, 2], [3, 4], [5, 6]]])
 async def test_score_many_keeps_the_order(call: Caller, contents: Any) -> None:
     scores = await call("score_many", contents)
@@ -82,14 +76,6 @@ async def test_a_picture_grows(call: Caller, gateway: FakeGateway) -> None:
     request = gateway.sequential.requests[0]
     assert (request.class_label, request.partial_images, request.model) == (2, True, "fake-image")
     assert request.image_encoding == images_pb2.ENCODING_RAW_UINT8
-
-
-async def test_the_pictures_of_all_choices_come_together(call: Caller) -> None:
-    completion = await call("complete", label=0, n=3, max_tokens=4)
-    assert completion.images.shape == (3, 4, 4, 1)
-    assert completion.images.to_grid().size == (10, 10)
-    assert completion.choices[1].image.pixels.shape == (1, 4, 4, 1)
-    assert (await call("complete", "Hi")).images is None
 
 
 @pytest.mark.parametrize("encoding", ["uint8", "png"])

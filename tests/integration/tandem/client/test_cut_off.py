@@ -6,6 +6,7 @@ import asyncio
 import json
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -24,27 +25,20 @@ CUT_OFF = {
 Began = Callable[[], object]
 
 
-def read_text(address: str, began: Began) -> None:
-    with TandemClient(address) as client, client.generate("x", max_tokens=MANY_TOKENS) as generation:
-        for _ in generation:
-            began()
+def open_streams(client: TandemClient | AsyncTandemClient) -> list[Any]:
+    images = client.sample_stream(MANY_IMAGES, images_per_message=1)
+    return [client.generate("x", max_tokens=MANY_TOKENS), images]
 
 
-def read_images(address: str, began: Began) -> None:
+def read(address: str, place: int, began: Began) -> None:
     with TandemClient(address) as client:
-        for _ in client.sample_stream(MANY_IMAGES, images_per_message=1):
+        for _ in open_streams(client)[place]:
             began()
 
 
-async def read_text_async(address: str, began: Began) -> None:
-    async with AsyncTandemClient(address) as client, client.generate("x", max_tokens=MANY_TOKENS) as generation:
-        async for _ in generation:
-            began()
-
-
-async def read_images_async(address: str, began: Began) -> None:
+async def read_async(address: str, place: int, began: Began) -> None:
     async with AsyncTandemClient(address) as client:
-        async for _ in client.sample_stream(MANY_IMAGES, images_per_message=1):
+        async for _ in open_streams(client)[place]:
             began()
 
 
@@ -64,12 +58,8 @@ async def test_both_clients_find_the_backend_unavailable(whole: tuple[RunningGat
     address, loop = f"127.0.0.1:{running.gateway.server.port}", asyncio.get_running_loop()
     begun = [asyncio.Event() for _ in range(4)]
     began: list[Began] = [lambda event=event: loop.call_soon_threadsafe(event.set) for event in begun]  # type: ignore[misc]
-    calls = [
-        asyncio.create_task(asyncio.to_thread(read_text, address, began[0])),
-        asyncio.create_task(asyncio.to_thread(read_images, address, began[1])),
-        asyncio.create_task(read_text_async(address, began[2])),
-        asyncio.create_task(read_images_async(address, began[3])),
-    ]
+    calls = [asyncio.create_task(asyncio.to_thread(read, address, place, began[place])) for place in range(2)]
+    calls += [asyncio.create_task(read_async(address, place, began[2 + place])) for place in range(2)]
     async with asyncio.timeout(60):
         await asyncio.gather(*(event.wait() for event in begun))
         process.kill()

@@ -1,7 +1,7 @@
 """A server process by script: `python -m tests.integration.tandem.cli.servers.fake_process PORT NAME JOURNAL MODE`.
 
-Appends "NAME stopped" to the journal when it ends. Modes: "serve"; "broken" dies before it is ready; "once" does so
-from its second start on; "stubborn" does not end after SIGTERM.
+Appends "NAME stopped" to the journal when it ends. Modes: "serve"; "broken" dies before it is ready; "stubborn"
+does not end after SIGTERM.
 """
 
 import asyncio
@@ -51,11 +51,8 @@ async def main(port: int, is_broken: bool) -> int:
 if __name__ == "__main__":
     port, name, journal, mode = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
     configure_logging("INFO")
-    started_before = journal.with_name(f"{name} started")
-    is_broken = mode == "broken" or (mode == "once" and started_before.exists())
-    started_before.touch()
     try:
-        run_process(main(port, is_broken))
+        run_process(main(port, mode == "broken"))
     finally:
         with journal.open("a") as file:
             file.write(f"{name} stopped\n")

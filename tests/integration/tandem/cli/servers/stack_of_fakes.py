@@ -1,12 +1,8 @@
-"""`tandem up` with fake processes.
-
-`python -m tests.integration.tandem.cli.servers.stack_of_fakes FOLDER RESTARTS MODES`:
-RESTARTS is "restarts" if one that dies is started once more. MODES are three of fake_process, for the two
-backends and the gateway. Prints "ready" and goes on until a signal.
-"""
+"""Fake processes; `python -m tests.integration.tandem.cli.servers.stack_of_fakes FOLDER` runs three until a signal."""
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tandem.cli.servers.child import ChildSpec
@@ -18,17 +14,13 @@ from tandem.cli.terminal import Terminal
 NAMES = ("sequential", "parallel", "gateway")
 
 
-def specs(folder: Path, modes: list[str]) -> list[ChildSpec]:
-    """Return a child a mode, named in the order of NAMES."""
+def specs(folder: Path, modes: Sequence[str]) -> list[ChildSpec]:
+    """Return a child a mode of fake_process, named in the order of NAMES."""
+    module, journal = "tests.integration.tandem.cli.servers.fake_process", str(folder / "journal")
     return [
-        ChildSpec(name, command(port, name, folder, mode), f"127.0.0.1:{port}")
+        ChildSpec(name, (sys.executable, "-m", module, str(port), name, journal, mode), f"127.0.0.1:{port}")
         for port, name, mode in zip(free_ports(len(modes)), NAMES, modes, strict=False)
     ]
-
-
-def command(port: int, name: str, folder: Path, mode: str) -> tuple[str, ...]:
-    module = "tests.integration.tandem.cli.servers.fake_process"
-    return (sys.executable, "-m", module, str(port), name, str(folder / "journal"), mode)
 
 
 async def work() -> int:
@@ -37,12 +29,8 @@ async def work() -> int:
     return 0
 
 
-async def main(folder: Path, restarts: bool, modes: list[str]) -> int:
-    *backends, gateway = specs(folder, modes)
-    display = StartupDisplay(Terminal(), list(NAMES), verbose=False)
-    grace_seconds = 1.0 if "stubborn" in modes else 20.0
-    return await Stack([backends, [gateway]], folder / "logs", display, grace_seconds, restarts=restarts).run(work)
-
-
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(Path(sys.argv[1]), sys.argv[2] == "restarts", sys.argv[3:])))
+    folder = Path(sys.argv[1])
+    display = StartupDisplay(Terminal(), list(NAMES), verbose=False)
+    stack = Stack([specs(folder, ["serve"] * 3)], folder / "logs", display, 20.0, restarts=False)
+    sys.exit(asyncio.run(stack.run(work)))

@@ -37,6 +37,8 @@ def test_a_folder(folder: Path, tmp_path: Path) -> None:
     assert (code, "mostly float32" in text, "a chat template" in text) == (0, True, True)
     model = ModelRepository(tmp_path).get("mine")
     assert (model.transformer_path(), model.spec.licence) == (folder, "MIT")
+    code, text = add(tmp_path, str(folder), "--name", "mine")
+    assert (code, "is there already; --name gives another name" in text) == (1, True)
 
 
 def test_what_the_model_recommends_is_kept(folder: Path, tmp_path: Path) -> None:
@@ -62,18 +64,17 @@ def test_a_file_and_what_it_takes(folder: Path, tmp_path: Path) -> None:
     assert ModelRepository(tmp_path / "models").get("some-model.q4_0").transformer_path() == path
 
 
-def test_a_link_to_a_file_without_a_suffix(folder: Path, tmp_path: Path) -> None:
-    """So it is in the hub's cache."""
+def test_names_come_of_a_link_to_a_file_without_a_suffix_and_of_the_folder_in_which_one_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link to such a file is in the hub's cache."""
     write_gguf(open_checkpoint(folder), tmp_path / "blob", Type.Q4_0)
     (tmp_path / "tiny.gguf").symlink_to("blob")
     assert add(tmp_path / "models", str(tmp_path / "tiny.gguf"))[0] == 0
     assert ModelRepository(tmp_path / "models").get("tiny").transformer_path() == tmp_path / "tiny.gguf"
-
-
-def test_the_folder_in_which_one_is(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "Source"))
     assert add(tmp_path / "models", ".")[0] == 0
-    assert ModelRepository(tmp_path / "models").names() == ["source"]
+    assert ModelRepository(tmp_path / "models").names() == ["source", "tiny"]
 
 
 def test_a_full_disk_leaves_nothing_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,12 +86,6 @@ def test_a_full_disk_leaves_nothing_behind(folder: Path, tmp_path: Path, monkeyp
     code, text = add(tmp_path, str(folder), "--name", "mine")
     assert (code, "cannot be written: No space left on device" in text) == (1, True)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_is_there_stays(folder: Path, tmp_path: Path) -> None:
-    assert add(tmp_path, str(folder), "--name", "mine")[0] == 0
-    code, text = add(tmp_path, str(folder), "--name", "mine")
-    assert (code, "is there already; --name gives another name" in text) == (1, True)
 
 
 def renamed(name: str) -> Callable[[Path, Path], Path]:

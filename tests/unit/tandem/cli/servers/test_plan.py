@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.cli.servers.plan import Plan, Ports, choose_models, replica_ports
+from tandem.cli.servers.plan import Plan, Ports, choose_models
 from tandem.cli.servers.up import announce
 from tandem.cli.terminal import Terminal
 from tandem.shared.errors import NotFound
@@ -89,10 +89,3 @@ def test_a_backend_without_models_is_not_started(capsys: pytest.CaptureFixture[s
     assert "sample" not in told
     [parallel], _ = replace(text_alone, sequential_models=[], parallel_models=["fashion-gan"]).layers()
     assert parallel.name == "parallel"
-
-
-def test_image_models_alone_have_a_replica_for_each_core_and_texts_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tandem.cli.servers.plan.usable_cores", lambda: 3)
-    assert len({port for both in replica_ports(MODELS, ["fashion-ar", "fashion-sar"]) for port in both}) == 4
-    assert replica_ports(MODELS, ["fashion-ar", "smollm2-135m-instruct"]) == ()
-    assert replica_ports(MODELS, []) == ()
