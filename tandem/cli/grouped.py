@@ -1,7 +1,7 @@
 """Options that belong together as one parameter of a command: a dataclass, each of whose fields is an option."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from typing import Any, get_type_hints
 
@@ -35,10 +35,11 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 def _options(kind: Any) -> list[Parameter]:
     hints = get_type_hints(kind, include_extras=True)
     return [
-        Parameter(field.name, Parameter.KEYWORD_ONLY, default=_default(field), annotation=hints[field.name])
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
         for field in fields(kind)
     ]
-
-
-def _default(option: Field[Any]) -> Any:
-    return Parameter.empty if option.default is MISSING else option.default

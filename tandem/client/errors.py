@@ -148,14 +148,15 @@ def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> Tande
     retry_after_seconds = None
     for detail in _details(error.trailing_metadata()):
         if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
-            violations += _violations(error_details_pb2.BadRequest.FromString(detail.value))
+            fields = error_details_pb2.BadRequest.FromString(detail.value).field_violations
+            violations += tuple(FieldViolation(field.field, field.description, field.reason) for field in fields)
         elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             delay = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
             retry_after_seconds = delay.ToNanoseconds() / 1e9
     if code == "INTERNAL" and message.startswith(_HTTP_ANSWER):
         return HandshakeFailed("UNAVAILABLE", f"{address} {_NOT_GRPC}")
-    if _is_unreached(code, message):
-        if fault := _handshake_fault(message):
+    if code == "UNAVAILABLE" and message.lower().startswith(_UNREACHED):  # grpc's core says so in its text only
+        if fault := next((fault for words, fault in _HANDSHAKE_FAULTS.items() if words in message), None):
             return HandshakeFailed(code, f"{address} {fault}")
         return NotReachable(code, f"nothing answers at {address}")
     kind = _BY_NAME.get(code.title().replace("_", ""), TandemRpcError)
@@ -172,13 +173,6 @@ def _details(trailers: Metadata | None) -> list[status_pb2.Status]:
     return []
 
 
-def _violations(request: error_details_pb2.BadRequest) -> tuple[FieldViolation, ...]:
-    return tuple(
-        FieldViolation(violation.field, violation.description, violation.reason)
-        for violation in request.field_violations
-    )
-
-
 def _is_cut_off(error: _CallError) -> bool:
     """Return whether the proxy reset the stream, which is all that it can do when a backend dies over a reply.
 
@@ -187,11 +181,6 @@ def _is_cut_off(error: _CallError) -> bool:
     """
     is_reset = error.code() is grpc.StatusCode.INTERNAL and _RESET in (error.details() or "")
     return is_reset and not tuple(error.trailing_metadata() or ())
-
-
-def _is_unreached(code: str, message: str) -> bool:
-    """Return whether the call never left: grpc's core says so in its text only."""
-    return code == "UNAVAILABLE" and message.lower().startswith(_UNREACHED)
 
 
 _NOT_LET_IN = (
@@ -213,7 +202,3 @@ _HANDSHAKE_FAULTS = {
     # An alert that comes after the handshake: with TLS 1.3 a client's certificate is looked at when it is over.
     "TSI_DATA_CORRUPTED": _NOT_LET_IN,
 }
-
-
-def _handshake_fault(message: str) -> str | None:
-    return next((fault for words, fault in _HANDSHAKE_FAULTS.items() if words in message), None)

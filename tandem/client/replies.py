@@ -72,26 +72,24 @@ def verdict(message: gan_pb2.DiscriminateResponse) -> Verdict:
 
 
 def sequential_models(message: ar_pb2.ListModelsResponse) -> tuple[SequentialModel, ...]:
-    return tuple(_sequential_model(model) for model in message.models)
-
-
-def _sequential_model(message: ar_pb2.Model) -> SequentialModel:
-    recommended = {field.name: value for field, value in message.default_sampling.ListFields()}
-    return SequentialModel(**{**_fields(message, SequentialModel), "default_sampling": recommended})
+    return tuple(
+        SequentialModel(
+            **_fields(model, SequentialModel)
+            | {"default_sampling": {field.name: value for field, value in model.default_sampling.ListFields()}}
+        )
+        for model in message.models
+    )
 
 
 def parallel_models(message: gan_pb2.ListModelsResponse) -> tuple[ParallelModel, ...]:
-    return tuple(_parallel_model(model) for model in message.models)
+    def runtime(model: gan_pb2.Model) -> Runtime | None:
+        speeds = dict(sorted(model.runtime.images_per_second.items()))
+        fields = _fields(model.runtime, Runtime) | {"images_per_second": speeds}
+        return Runtime(**fields) if model.HasField("runtime") else None
 
-
-def _parallel_model(message: gan_pb2.Model) -> ParallelModel:
-    runtime = _runtime(message.runtime) if message.HasField("runtime") else None
-    return ParallelModel(**{**_fields(message, ParallelModel), "runtime": runtime})
-
-
-def _runtime(message: gan_pb2.Runtime) -> Runtime:
-    speeds = dict(sorted(message.images_per_second.items()))
-    return Runtime(**{**_fields(message, Runtime), "images_per_second": speeds})
+    return tuple(
+        ParallelModel(**_fields(model, ParallelModel) | {"runtime": runtime(model)}) for model in message.models
+    )
 
 
 def _fields(message: Any, result: type) -> dict[str, Any]:

@@ -110,7 +110,9 @@ def _image_batch(images: ImageBatch | NDArray[Any]) -> images_pb2.ImageBatch:
     shape = pixels.shape if pixels.ndim == 4 else (*pixels.shape, 1)
     encoding = ENCODINGS["uint8" if pixels.dtype == np.uint8 else "float32"]
     return images_pb2.ImageBatch(
-        shape=shape, encoding=cast(images_pb2.Encoding, encoding), data=_little_endian(pixels).tobytes()
+        shape=shape,
+        encoding=cast(images_pb2.Encoding, encoding),
+        data=pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes(),
     )
 
 
@@ -162,19 +164,17 @@ def _put_constraint(sampling: ar_pb2.SamplingParams, options: GenerateOptions) -
     if len(given) > 1:
         raise ExpectedError(f"{' and '.join(given)}: give one of them")
     schema, choice = options.get("json_schema"), options.get("choice")
-    _put(sampling, "json_schema", _json(schema) if isinstance(schema, Mapping) else schema)
+    if isinstance(schema, Mapping):
+        try:
+            schema = json.dumps(schema)
+        except (TypeError, ValueError) as error:
+            raise ExpectedError(f"json_schema: {error}") from None
+    _put(sampling, "json_schema", schema)
     for name in ("json_object", "regex", "lark"):
         _put(sampling, name, options.get(name))
     if choice is not None:
         sampling.choice.SetInParent()
         _extend(sampling.choice, "texts", [choice] if isinstance(choice, str) else choice)
-
-
-def _json(schema: Mapping[str, object]) -> str:
-    try:
-        return json.dumps(schema)
-    except (TypeError, ValueError) as error:
-        raise ExpectedError(f"json_schema: {error}") from None
 
 
 def _put_source(request: gan_pb2.SampleRequest, options: SampleOptions) -> None:
@@ -191,10 +191,6 @@ def _encoding(field: str, name: Encoding) -> images_pb2.Encoding:
     if name not in ENCODINGS:
         raise ExpectedError(f"{field}: {name!r} is none of {', '.join(ENCODINGS)}")
     return cast(images_pb2.Encoding, ENCODINGS[name])
-
-
-def _little_endian(pixels: NDArray[Any]) -> NDArray[Any]:
-    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
 
 
 def _put(message: Any, name: str, value: object) -> None:

@@ -76,19 +76,19 @@ def drawn_tokens(model: Model, num_images: int, folder: Path) -> Tokens:
         if model.spec.image_tokens is None:
             raise ModelError(f"{model.name}: has no image tokens")
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = asyncio.run(_tokens_by_class(model, num_images))
+        found: defaultdict[int, list[list[int]]] = defaultdict(list)
+
+        async def draw() -> None:
+            async for _, label, rows in _tokens(model, num_images, SEED):
+                found[label] += rows
+
+        asyncio.run(draw())
+        drawn = np.array(list(found.values()), np.int64)
         tokens = np.empty_like(drawn)
         tokens[..., list(model.spec.image_tokens.cells)] = drawn
         np.save(path, tokens)
     kept: Tokens = np.load(path)
     return kept
-
-
-async def _tokens_by_class(model: Model, num_images: int) -> Tokens:
-    found: defaultdict[int, list[list[int]]] = defaultdict(list)
-    async for _, label, rows in _tokens(model, num_images, SEED):
-        found[label] += rows
-    return np.array(list(found.values()), np.int64)
 
 
 async def _tokens(

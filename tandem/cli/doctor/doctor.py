@@ -1,6 +1,6 @@
 """`tandem doctor`: what this machine offers, and what prevents serving."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from rich.table import Table
 from rich.text import Text
@@ -30,20 +30,12 @@ def doctor(models_dir: ModelsDir = MODELS_DIR) -> None:
             with terminal.working(f"looking at {name}"):
                 found = list(find())
             terminal.out.print(Text(name, style="bold"))
-            terminal.out.print(_table(found))
+            table = Table.grid(padding=(0, 2))
+            for finding in found:
+                table.add_row("", _MARKS[finding.is_well], finding.name, Text(finding.value, overflow="fold"))
+            terminal.out.print(table)
             unwell += [f"{finding.name} ({finding.value})" for finding in found if finding.is_well is False]
         terminal.out.print(Text("verdict", style="bold"))
-        terminal.out.print(f"  {_verdict(unwell)}", markup=False)
-
-
-def _verdict(unwell: Sequence[str]) -> str:
-    if not unwell:
-        return "Everything is ready: `tandem up` serves all models that are here."
-    return f"To be looked at: {'; '.join(unwell)}."
-
-
-def _table(found: Iterable[Finding]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for finding in found:
-        table.add_row("", _MARKS[finding.is_well], finding.name, Text(finding.value, overflow="fold"))
-    return table
+        ready = "Everything is ready: `tandem up` serves all models that are here."
+        verdict = f"To be looked at: {'; '.join(unwell)}." if unwell else ready
+        terminal.out.print(f"  {verdict}", markup=False)

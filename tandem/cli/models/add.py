@@ -47,7 +47,9 @@ def add(
     with friendly_errors(terminal):
         need_packages("servers", "gguf", "safetensors", "tokenizers", "jinja2")
         path = _weights(source, terminal)
-        folder = models_dir / (_name_of(source, path) if name is None else _check_name(name))
+        if name is not None and not NAME_PATTERN.fullmatch(name):
+            raise ExpectedError(f"--name is {name!r}; accepted: {NAMES}")
+        folder = models_dir / (name or _name_of(source, path))
         if folder.exists():
             raise ExpectedError(f"{folder}: is there already; --name gives another name")
         from services.ar.codecs.text_codec import TextCodec
@@ -95,12 +97,6 @@ def _name_of(source: str, path: Path) -> str:
         if name := re.sub(r"[^a-z0-9._-]+", "-", stem)[:64].strip("-._"):
             return name
     raise ExpectedError(f"no name for the model can be made of {path.name!r}; give one with --name: {NAMES}")
-
-
-def _check_name(name: str) -> str:
-    if not NAME_PATTERN.fullmatch(name):
-        raise ExpectedError(f"--name is {name!r}; accepted: {NAMES}")
-    return name
 
 
 def _write(folder: Path, text: str) -> None:

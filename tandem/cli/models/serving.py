@@ -20,17 +20,17 @@ def try_serving(model: Model) -> None:
     """
     from runtime.process.lifecycle import end_now
 
+    async def start_and_stop() -> None:
+        worker = _worker(model)
+        try:
+            await worker.start()
+        finally:
+            await worker.stop()
+
     try:
-        asyncio.run(_start_and_stop(_worker(model)))
+        asyncio.run(start_and_stop())
     except KeyboardInterrupt:
         end_now(INTERRUPTED)
-
-
-async def _start_and_stop(worker: ModelWorker[Any]) -> None:
-    try:
-        await worker.start()
-    finally:
-        await worker.stop()
 
 
 def _worker(model: Model) -> ModelWorker[Any]:

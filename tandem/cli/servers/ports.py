@@ -44,7 +44,8 @@ def listener(port: int) -> str | None:
     for folder in Path("/proc").glob("[0-9]*/fd") if inodes else ():
         with contextlib.suppress(OSError):
             if any(_inode(file) in inodes for file in folder.iterdir()):
-                return f"{_command(folder.parent)} (pid {folder.parent.name})"
+                words = (folder.parent / "cmdline").read_text(errors="replace").split("\0")
+                return f"{' '.join(filter(None, words))[:60]} (pid {folder.parent.name})"
     return None
 
 
@@ -61,8 +62,3 @@ def _inode(file: Path) -> str:
     with contextlib.suppress(OSError):
         return os.readlink(file).removeprefix("socket:[").removesuffix("]")
     return ""
-
-
-def _command(process: Path) -> str:
-    words = (process / "cmdline").read_text(errors="replace").split("\0")
-    return " ".join(word for word in words if word)[:60]

@@ -54,18 +54,15 @@ def up(
         plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=has_gateway)
 
         async def until_stopped() -> int:
-            announce(plan, terminal, is_secure=_gateway_has_tls())
+            from gateway.settings import GatewaySettings
+
+            # The gateway reads its settings from where they are read here.
+            is_secure = GatewaySettings.from_command_line("gateway", []).tls_cert is not None
+            announce(plan, terminal, is_secure=is_secure)
             await asyncio.Event().wait()
             return 0
 
         raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, restarts=True))
-
-
-def _gateway_has_tls() -> bool:
-    """Return whether the gateway serves with TLS: it reads its settings from where they are read here."""
-    from gateway.settings import GatewaySettings
-
-    return GatewaySettings.from_command_line("gateway", []).tls_cert is not None
 
 
 def announce(plan: Plan, terminal: Terminal, *, is_secure: bool = False) -> None:

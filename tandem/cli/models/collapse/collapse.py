@@ -107,8 +107,13 @@ class Lesson:
             task = progress.add_task("drawing", total=total)
             drawn = await self._draw_all(lambda count: progress.advance(task, count))
         page = await self._settled_metrics()
-        cases = await asyncio.to_thread(_cases, drawn, page, Judge(self._judge_file))
-        self._show(cases)
+        judge = Judge(self._judge_file)
+
+        def look() -> list[Case]:
+            _, reference = judge.classify(_pixels(drawn.pop(""))[..., 0])
+            return [_case(name, parts, reference=reference, page=page, judge=judge) for name, parts in drawn.items()]
+
+        self._show(await asyncio.to_thread(look))
         self.is_complete = True
         return 0
 
@@ -142,11 +147,6 @@ class Lesson:
         for note in NOTES:
             self._terminal.note(note)
         typer.echo(self._out)
-
-
-def _cases(drawn: dict[str, list[Images]], page: Page, judge: Judge) -> list[Case]:
-    _, reference = judge.classify(_pixels(drawn.pop(""))[..., 0])
-    return [_case(name, parts, reference=reference, page=page, judge=judge) for name, parts in drawn.items()]
 
 
 def _case(name: str, parts: list[Images], *, reference: Features, page: Page, judge: Judge) -> Case:

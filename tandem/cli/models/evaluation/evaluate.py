@@ -14,7 +14,7 @@ from tandem.cli.models.evaluation.table import evaluation_text
 from tandem.cli.options import ADDRESS, JUDGE_DIR, MODELS_DIR, Address, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
-from tandem.shared.models import Model, ModelRepository
+from tandem.shared.models import ModelRepository
 
 if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other commands need not wait for
     from tandem.measure.quality.drawing import Sampling
@@ -84,7 +84,8 @@ def evaluate(
         need_packages("quality", "matplotlib", "prdc")
         from tandem.measure.quality.protocol import Protocol
 
-        model = _local_model(models_dir, name)
+        repository = ModelRepository(models_dir)
+        model = repository.get(name) if name in repository.names() else None  # else only the gateway's machine has it
         folder = out or OUT / name
         protocol = Protocol(name, drawing.num_samples, drawing.sampling, judge, reference, model)
         found = _run(protocol, address, folder, terminal)
@@ -94,12 +95,6 @@ def evaluate(
             )
         terminal.out.print(evaluation_text(found), markup=False, soft_wrap=True)
         typer.echo(f"{folder / 'evaluation.json'}\n{folder / 'evaluation.png'}")
-
-
-def _local_model(models_dir: Path, name: str) -> Model | None:
-    """Return the model's entry in the local repository, None for a model that only the gateway's machine has."""
-    repository = ModelRepository(models_dir)
-    return repository.get(name) if name in repository.names() else None
 
 
 def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> dict[str, Any]:
