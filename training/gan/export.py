@@ -87,18 +87,19 @@ def export(run: Path, model: Path, step: int | None) -> None:
     """Write generator.onnx, discriminator.onnx and samples.png into `model`, the digests into its model.toml."""
     kind = ImageKind.of(run)
     step, generator = served_generator(run, step)
-    discriminator = Discriminator(kind)
+    trained, discriminator = Discriminator(kind), Discriminator(kind)  # a copy would lose its norms with the original
     checkpoint = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
-    discriminator.load_state_dict(checkpoint["discriminator"])
-    discriminator.eval().requires_grad_(False)
+    for network in (trained, discriminator):
+        network.load_state_dict(checkpoint["discriminator"])
+        network.eval().requires_grad_(False)
     model.mkdir(parents=True, exist_ok=True)
     print(f"step {step}")
-    folded, baked = fold_norms(copy.deepcopy(generator)), bake_norms(copy.deepcopy(discriminator))
+    folded, baked = fold_norms(copy.deepcopy(generator)), bake_norms(discriminator)
     latents, images = (partial(example, kind, shape) for shape in ((LATENT_DIM,), kind.shape))
     files = [model / "generator.onnx", model / "discriminator.onnx"]
     write_onnx(folded, latents, files[0], inputs=("latent", "label"), outputs=("image",), reference=generator)
     judged = ("score", "features")
-    write_onnx(baked, images, files[1], inputs=("image", "label"), outputs=judged, reference=discriminator)
+    write_onnx(baked, images, files[1], inputs=("image", "label"), outputs=judged, reference=trained)
     write_samples(generator, model / "samples.png")
     write_model_toml(model, TOML.format(kind.data_set, image_table(kind, LATENT_DIM)), files)
 
