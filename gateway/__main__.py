@@ -6,9 +6,8 @@ from gateway.gateway import Gateway
 from gateway.proxy.sockets import private_sockets
 from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings
-from runtime.process.lifecycle import run_process, serve
+from runtime.process.lifecycle import raise_limit, run_process, serve
 from runtime.process.logs import configure_logging
-from runtime.process.open_files import raise_limit
 
 _FILES_OF_CONNECTION = 2  # the client's and, over HTTP, the one to the gateway's own server
 _OTHER_FILES = 256

@@ -19,10 +19,10 @@ from gateway.figures.metrics import GatewayMetrics
 from gateway.http.errors import upstream_error
 from gateway.tracing.request_trace import PARENT_METADATA, context_to_pass_on
 from runtime.deadlines import Deadline
+from runtime.rpc.message import undisturbed
 from runtime.rpc.metadata import CALLER_METADATA, PEER_METADATA, TRACEPARENT_METADATA, Owner
 from runtime.rpc.routes import Route
 from runtime.rpc.status import code_of
-from runtime.rpc.undisturbed import undisturbed
 from tandem.shared.errors import DeadlineExceeded, OverBudget, TandemError, Unauthenticated, Unavailable
 
 

@@ -81,7 +81,7 @@ class GatewayServer(RpcServer):
         """Have Envoy listen at the public ports. Raises PortInUse, EnvoyEnded."""
         await self._envoy.start()
         self.port = self._envoy.ports[GRPC]
-        self.health.set_metrics_port(self._envoy.ports[HTTP])
+        self.health.metrics_port = self._envoy.ports[HTTP]
 
     async def stop(self, drain_seconds: float) -> None:
         """Accept nothing new, let requests in flight on both transports finish for so long, then end Envoy.

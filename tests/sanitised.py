@@ -9,8 +9,7 @@ import pytest
 
 from tandem.shared.cache_folder import cache_folder
 from tandem.shared.compiled.compiler import CompilerFailed, find_compiler
-from tandem.shared.compiled.lock import hold_lock
-from tandem.shared.compiled.recipe import Recipe
+from tandem.shared.compiled.recipe import Recipe, hold_lock
 
 SANITISERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 FLAGS = ("-std=c++20", "-O1", "-g1", "-pthread", "-fno-sanitize-recover=all")

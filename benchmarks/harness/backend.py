@@ -20,8 +20,8 @@ from tandem.common.v1 import images_pb2, served_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.library import distrust
 from tandem.shared.compiled.recipe import LibraryUnavailable
-from tandem.shared.compiled.trust import distrust
 
 SAMPLE = "/tandem.gan.v1.GanService/Sample"
 GENERATE = "/tandem.ar.v1.AutoregressiveService/Generate"

@@ -17,8 +17,7 @@ from gateway.proxy.native.build import caller_shares_recipe, socket_clock_recipe
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
 from tandem.shared.cache_folder import cache_folder
-from tandem.shared.compiled.library_file import copy_library
-from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.library import copy_library, open_compiled
 from tandem.shared.compiled.recipe import LibraryUnavailable, Recipe
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,11 @@ import resource
 from collections.abc import Sequence
 from ctypes import c_uint64
 from functools import cache
-from pathlib import Path
+from types import SimpleNamespace
 
-from runtime.http2.build import INTERFACE, Finished, Limits, http2_recipe
+from runtime.http2.build import Finished, Limits, http2_recipe
 from runtime.limits import MAX_MESSAGE_BYTES
-from tandem.shared.cache_folder import cache_folder
-from tandem.shared.compiled.library_file import open_library
-from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.library import open_functions
 
 # Copying more than this takes long enough to let other threads of Python run meanwhile.
 _LARGE_BYTES = 256 << 10
@@ -45,9 +43,8 @@ def default_limits() -> Limits:
 class Library:
     """The functions, typed. Those that take microseconds keep Python's lock, as taking it back would cost more."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises BadLibrary."""
-        self._quick, self._slow = quick, slow = INTERFACE.bind(open_library(path))
+    def __init__(self, quick: SimpleNamespace, slow: SimpleNamespace) -> None:
+        self._quick, self._slow = quick, slow
         self.open, self.start, self.drain = quick.open, quick.start, quick.drain
         self.descriptor, self.num_connections = quick.descriptor, quick.connections
         self.stop, self.close = slow.stop, slow.close
@@ -82,4 +79,4 @@ class Library:
 @cache
 def open_http2() -> Library:
     """Return the functions; the library is compiled the first time. Raises LibraryUnavailable."""
-    return open_compiled(cache_folder() / "kernels", http2_recipe(), Library)
+    return Library(*open_functions(http2_recipe()))

@@ -40,7 +40,7 @@ _NOTICE_SECONDS = 0.2
 
 
 class Http2Server:
-    """Implements `runtime.server.server.Transport` over plain HTTP/2."""
+    """A transport of `runtime.server.server` over plain HTTP/2."""
 
     def __init__(self, library: Library, limits: Limits | None = None) -> None:
         self._library = library
@@ -192,7 +192,7 @@ class Http2Server:
         callback = self._callback_methods.get(event.path)
         if callback is not None and event.flags & Flag.HAS_MESSAGE and not event.flags & Flag.IS_TOO_LARGE:
             deadline = Deadline(event.deadline)
-            call = CallbackCall(callback, decoded(event.metadata), deadline, event.call_id, self)
+            call = CallbackCall(callback, decoded(event.metadata), deadline, event.call_id, self.end)
             self._callback_calls[event.call_id] = call
             call.begin(event.payload)
             return

@@ -57,16 +57,6 @@ class RpcObserver(Protocol):
     def refused(self, rpc: str, code: str, count: int) -> None: ...
 
 
-class Unobserved:
-    """Implements RpcObserver for services that are not counted, such as health."""
-
-    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
-        pass
-
-    def refused(self, rpc: str, code: str, count: int) -> None:
-        pass
-
-
 @dataclass(frozen=True, eq=False)
 class Method:
     """One rpc of a service, and who counts its calls."""
@@ -77,12 +67,12 @@ class Method:
     route: Route | None
     is_streaming: bool
     has_model: bool
-    observer: RpcObserver
+    observer: RpcObserver | None
     ledger: ServedLedger | None
 
     @classmethod
     def of(
-        cls, method: MethodDescriptor, servicer: object, observer: RpcObserver, ledger: ServedLedger | None
+        cls, method: MethodDescriptor, servicer: object, observer: RpcObserver | None, ledger: ServedLedger | None
     ) -> Method:
         """Return the method of the servicer that an rpc calls: `sample_stream` for SampleStream."""
         snake_case = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in method.name).lstrip("_")
@@ -179,7 +169,8 @@ class Call:
         """Count the end of the call; return what its client is told, None if it is not there any more."""
         code = "OK" if error is None else code_of(error, self.deadline)
         seconds = time.monotonic() - self.received_at
-        self._method.observer.finished(self._method.name, code, seconds, self.trace_id)
+        if self._method.observer is not None:
+            self._method.observer.finished(self._method.name, code, seconds, self.trace_id)
         trailers = self._trailers(seconds)
         if error is None:
             return End(0, "", trailers)
@@ -234,19 +225,19 @@ def _trailer(served: Message) -> tuple[tuple[str, bytes]]:
     return ((SERVED_METADATA, served.SerializeToString()),)
 
 
-class Ends(Protocol):
-    """Where the ends of calls go."""
-
-    def end(self, call_id: int, end: End, reply: bytes | None) -> None: ...
+EndCall: TypeAlias = Callable[[int, End, bytes | None], None]
+"""Ends a call by its id, with its reply if there is one."""
 
 
 class CallbackCall(Call):
     """Used on the event loop alone."""
 
-    def __init__(self, method: Method, metadata: Sequence[Entry], deadline: Deadline, call_id: int, ends: Ends) -> None:
+    def __init__(
+        self, method: Method, metadata: Sequence[Entry], deadline: Deadline, call_id: int, end_call: EndCall
+    ) -> None:
         super().__init__(method, metadata, deadline)
         self._id = call_id
-        self._ends = ends
+        self._end_call = end_call
         self._is_ended = False
         self._leave: Callable[[], None] | None = None
 
@@ -278,5 +269,5 @@ class CallbackCall(Call):
                 error, reply = broken, None
         end = self.end(error)
         if end is not None:
-            self._ends.end(self._id, end, reply)
+            self._end_call(self._id, end, reply)
         return True

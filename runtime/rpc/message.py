@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
-from google.protobuf.message import Message
 
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.rpc.undisturbed import undisturbed
 from tandem.shared.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge
 
 MESSAGE_TIMEOUT_SECONDS = 2.0
 CANCELLATION_DELAY_SECONDS = 0.05
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 
 class ManyMessages(grpc.GenericRpcHandler):
@@ -82,3 +80,21 @@ async def write(context: Context, response: Any) -> None:
     except grpc.aio.InternalError:
         # grpc's error for a write to a dropped connection, a moment before it cancels the handler.
         raise asyncio.CancelledError from None
+
+
+async def undisturbed(operation: Coroutine[Any, Any, T], end_call: Callable[[], object] | None = None) -> T:
+    """Return what a gRPC operation returns. When cancelled, call `end_call` at once and re-raise after its end.
+
+    A read or write of grpc.aio that is cancelled before it is complete leaks some hundred bytes of native memory
+    (grpcio 1.85: measured 640 bytes a cancelled stream in a bare proxy, 40 with this). So a cancellation ends the call,
+    lets the operation come to its own end, which then is immediate, and only then goes on.
+    Without `end_call`, the operation must end by itself when the task is cancelled: as one of the server's side does.
+    """
+    task = asyncio.ensure_future(operation)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if end_call is not None:
+            end_call()
+        await asyncio.gather(task, return_exceptions=True)
+        raise

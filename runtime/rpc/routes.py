@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tandem.ar.v1 import ar_pb2
-from tandem.ar.v1.ar_pb2 import Usage
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
@@ -27,10 +26,17 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
 
 _UNITS: Mapping[str, str] = {SEQUENTIAL: "token", PARALLEL: "image"}
 
-# Fields of replies that contain what was generated, and how many units their values are; the first one that is there.
-_OUTPUTS: Mapping[str, Mapping[str, Callable[[Any], int]]] = {
-    SEQUENTIAL: {"token_ids": len, "output_tokens": int},
-    PARALLEL: {"images": lambda images: images.shape[0] if images.shape else 0},
+
+def _num_images(images: Any) -> int:
+    return images.shape[0] if images.shape else 0
+
+
+# Replies that contain what was generated, and how many units.
+_OUTPUTS: Mapping[str, Callable[[Any], int]] = {
+    "GenerateResponse": lambda reply: len(reply.token_ids),
+    "CompleteResponse": lambda reply: reply.usage.output_tokens,
+    "SampleResponse": lambda reply: _num_images(reply.images),
+    "SampleStreamResponse": lambda reply: _num_images(reply.part.images),
 }
 
 
@@ -61,10 +67,10 @@ class Route:
     """Takes a response: the output units that it carries."""
     images_of: Callable[[Any], int] | None
     """Takes a response: how many images it ends whose units are tokens; None if it never has any."""
-    timings_of: Callable[[Any], Timings | None]
-    """Takes a response: its timings, None if it carries none."""
-    usage_of: Callable[[Any], Usage | None]
-    """Takes a response: what its request consumed, None for what has no prompt."""
+    timings_of: Callable[[Any], Timings] | None
+    """Takes a response: its timings, all zeros if they are not known yet; None if it never has any."""
+    has_usage: bool
+    """Whether a response says what its request consumed."""
 
     @property
     def path(self) -> str:
@@ -94,47 +100,20 @@ def list_models_route(paradigm: str) -> Route:
 
 
 def _route(paradigm: str, method: MethodDescriptor) -> Route:
-    outputs_of = _outputs_of(paradigm, method.output_type)
+    reply = method.output_type
+    outputs_of = _OUTPUTS.get(reply.name)
+    holder = getattr(reply.fields_by_name.get("part"), "message_type", reply)
+    timings = "timings" if holder is reply else "part.timings"
     return Route(
         paradigm=paradigm,
         service=method.containing_service.full_name,
         rpc=method.name,
         streaming=method.server_streaming,
         request_class=GetMessageClass(method.input_type),
-        response_class=GetMessageClass(method.output_type),
+        response_class=GetMessageClass(reply),
         unit=_UNITS[paradigm] if outputs_of else None,
         outputs_of=outputs_of or (lambda _: 0),
-        images_of=_IMAGES.get(method.output_type.name),
-        timings_of=_getter(_path_to(method.output_type, "timings"), _present, None),
-        usage_of=_getter(_path_to(method.output_type, "usage"), lambda usage: usage, None),
+        images_of=_IMAGES.get(reply.name),
+        timings_of=attrgetter(timings) if "timings" in holder.fields_by_name else None,
+        has_usage="usage" in reply.fields_by_name,
     )
-
-
-def _outputs_of(paradigm: str, reply: Descriptor) -> Callable[[Any], int] | None:
-    for field, count in _OUTPUTS[paradigm].items():
-        if path := _path_to(reply, field):
-            return _getter(path, count, 0)
-    return None
-
-
-def _path_to(message: Descriptor, name: str) -> str | None:
-    """Return the dotted path of the field: in the message itself, or in a message that it holds once."""
-    if name in message.fields_by_name:
-        return name
-    for field in message.fields:
-        inner = field.message_type
-        if inner is not None and not field.is_repeated and name in inner.fields_by_name:
-            return f"{field.name}.{name}"
-    return None
-
-
-def _getter(path: str | None, convert: Callable[[Any], Any], absent: Any) -> Callable[[Any], Any]:
-    if path is None:
-        return lambda _: absent
-    get = attrgetter(path)
-    return lambda message: convert(get(message))
-
-
-def _present(timings: Timings) -> Timings | None:
-    # An absent submessage reads as all zeros; a measured one has a total.
-    return timings if timings.total_seconds > 0.0 else None

@@ -28,7 +28,7 @@ class ServiceHandler(grpc.GenericRpcHandler):
     """The methods of one service. `callback_methods`: those that our own server calls without a coroutine, by path."""
 
     def __init__(
-        self, methods: grpc.GenericRpcHandler, callback_methods: Mapping[str, Method], observer: RpcObserver
+        self, methods: grpc.GenericRpcHandler, callback_methods: Mapping[str, Method], observer: RpcObserver | None
     ) -> None:
         self._methods = methods
         self._observer = observer
@@ -39,18 +39,22 @@ class ServiceHandler(grpc.GenericRpcHandler):
 
     def refused(self, path: str, count: int) -> None:
         """Count calls that the server refused before their method was called."""
-        self._observer.refused(path.rpartition("/")[2], ResourceExhausted.code, count)
+        if self._observer is not None:
+            self._observer.refused(path.rpartition("/")[2], ResourceExhausted.code, count)
 
 
 def service_handler(
-    service: ServiceDescriptor, servicer: object, observer: RpcObserver, ledger: ServedLedger | None = None
+    service: ServiceDescriptor,
+    servicer: object,
+    observer: RpcObserver | None = None,
+    ledger: ServedLedger | None = None,
 ) -> ServiceHandler:
     """Serve `service` with the methods of `servicer`: rpc SampleStream calls `servicer.sample_stream(request, call)`.
 
     A streaming rpc's method is an async generator of replies. A unary one's is a coroutine that returns the reply, or a
     callback method: a plain function that gets an `Answer` as its third argument, calls it once, on the event loop, now
     or later, and returns what to call if the client leaves before, or None.
-    `ledger` keeps what calls were served to which a proxy gave an id.
+    Without an `observer` calls are not counted. `ledger` keeps what calls were served to which a proxy gave an id.
     """
     methods = {rpc.name: Method.of(rpc, servicer, observer, ledger) for rpc in service.methods}
     handlers = {rpc.name: _grpc_handler(methods[rpc.name]) for rpc in service.methods}

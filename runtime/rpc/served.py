@@ -41,15 +41,12 @@ class ServedCount:
         self._served.outputs += outputs
         if self._route.images_of is not None:
             self._served.images += self._route.images_of(message)
-        timings = self._route.timings_of(message)
-        if timings is not None:
+        timings = None if self._route.timings_of is None else self._route.timings_of(message)
+        if timings is not None and timings.total_seconds > 0.0:  # a measured one has a total
             self._served.timings.CopyFrom(timings)
-            self._count_input(message)
-
-    def _count_input(self, last_message: Message) -> None:
-        usage = self._route.usage_of(last_message)
-        if usage is not None:
-            self._served.input_tokens, self._served.cached_tokens = usage.prompt_tokens, usage.cached_tokens
+            if self._route.has_usage:
+                usage = message.usage  # type: ignore[attr-defined]
+                self._served.input_tokens, self._served.cached_tokens = usage.prompt_tokens, usage.cached_tokens
 
     def served(self, model: str, backend_seconds: float, arrival_wait_seconds: float) -> served_pb2.Served:
         """Return the figures of a call that has ended."""

@@ -34,7 +34,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 class GrpcioServer:
-    """Implements `runtime.server.server.Transport`; `host` may be a Unix socket as well, as unix:PATH.
+    """A transport of `runtime.server.server`; `host` may be a Unix socket as well, as unix:PATH.
 
     What `runtime.http2` has and this has not: bounds for replies that nobody reads, and the connection as the peer of
     calls that name nobody.

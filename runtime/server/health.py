@@ -14,12 +14,19 @@ from typing import TypeAlias
 import grpc
 from grpc_health.v1 import health_pb2
 
-from runtime.rpc.call import Call, Unobserved
+from runtime.rpc.call import Call
 from runtime.rpc.rpc import service_handler
 from tandem.shared.errors import TandemError, shown
 from tandem.shared.metrics import METRICS_PORT_METADATA
 
 Status: TypeAlias = int  # one of health_pb2.HealthCheckResponse.ServingStatus
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY_SECONDS = 1.0
+_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"]
+_RESPONSE = health_pb2.HealthCheckResponse
+_UNKNOWN: Status = _RESPONSE.SERVICE_UNKNOWN
 
 
 class UnknownService(TandemError):
@@ -31,31 +38,56 @@ class UnknownService(TandemError):
         super().__init__(f"service: there is no {shown(name)}")
 
 
-class HealthServicer:
-    """Services that were never set are unknown."""
+class Health:
+    """The health of one server and of its services; the empty name stands for all of them together.
 
-    def __init__(self) -> None:
-        self._statuses: dict[str, Status] = {}
-        self._is_stopping = False
+    Answers for it, too: `check`, `list` and `watch` are the methods of grpc.health.v1.
+    """
+
+    service_name: str = _SERVICE.full_name
+
+    def __init__(self, service_names: Iterable[str]) -> None:
+        self._are_available = dict.fromkeys(service_names, True)
+        self.serving = False
         self.metrics_port = 0
-        """Port of the process's metrics page, returned with each check; 0: it has none."""
+        """Port of the process's metrics page, at the server's host, returned with each check; 0: it has none."""
+        self._is_stopping = False
         self._changed = asyncio.Condition()
 
-    async def set(self, service: str, status: Status) -> None:
-        """Set the status of a service and notify its watchers."""
-        async with self._changed:
-            self._statuses[service] = status
-            self._changed.notify_all()
+    @property
+    def ready(self) -> bool:
+        """Whether the server serves and everything behind each service is there."""
+        return self.serving and all(self._are_available.values())
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return what serves the health service."""
+        return service_handler(_SERVICE, self)
+
+    async def set_serving(self, serving: bool) -> None:
+        self.serving = serving
+        await self._notify()
+
+    async def set_available(self, service_name: str, available: bool) -> None:
+        """Say whether what stands behind one service is there; True to begin with."""
+        self._are_available[service_name] = available
+        await self._notify()
 
     async def stop(self) -> None:
-        """End every watch, once it has sent the last status."""
+        """Tell everybody NOT_SERVING, and let those go who watch, once they have been told."""
+        self._is_stopping = True
+        await self.set_serving(False)
+
+    async def _notify(self) -> None:
         async with self._changed:
-            self._is_stopping = True
             self._changed.notify_all()
+
+    def _statuses(self) -> dict[str, Status]:
+        are_well = {"": self.ready} | {name: self.serving and well for name, well in self._are_available.items()}
+        return {name: _RESPONSE.SERVING if well else _RESPONSE.NOT_SERVING for name, well in are_well.items()}
 
     async def check(self, request: health_pb2.HealthCheckRequest, call: Call) -> health_pb2.HealthCheckResponse:
         """Return the status of one service. Raises UnknownService."""
-        status = self._statuses.get(request.service)
+        status = self._statuses().get(request.service)
         if status is None:
             raise UnknownService(request.service)
         if self.metrics_port:
@@ -65,7 +97,7 @@ class HealthServicer:
     async def list(self, request: health_pb2.HealthListRequest, call: Call) -> health_pb2.HealthListResponse:
         """Return the status of every service, that of the whole server under the empty name."""
         response = health_pb2.HealthListResponse()
-        for name, status in self._statuses.items():
+        for name, status in self._statuses().items():
             response.statuses[name].status = status
         return response
 
@@ -73,74 +105,21 @@ class HealthServicer:
         self, request: health_pb2.HealthCheckRequest, call: Call
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Yield the status of one service now and after each change, until the server stops."""
+
+        def status() -> Status:
+            return self._statuses().get(request.service, _UNKNOWN)
+
         sent: Status | None = None
         while True:
-            status = self._statuses.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
-            if status != sent:
-                yield health_pb2.HealthCheckResponse(status=status)
-                sent = status
+            if (current := status()) != sent:
+                yield health_pb2.HealthCheckResponse(status=current)
+                sent = current
             elif self._is_stopping:
                 return
             else:
                 async with self._changed:
-                    if self._statuses.get(request.service, status) == sent and not self._is_stopping:
+                    if status() == sent and not self._is_stopping:
                         await self._changed.wait()
-
-
-logger = logging.getLogger(__name__)
-
-CHECK_EVERY_SECONDS = 1.0
-_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"]
-
-
-class Health:
-    """The health of one server and of its services; the empty name stands for all of them together."""
-
-    def __init__(self, service_names: Iterable[str]) -> None:
-        self._servicer = HealthServicer()
-        self._available = dict.fromkeys(service_names, True)
-        self.serving = False
-
-    @property
-    def ready(self) -> bool:
-        """Whether the server serves and everything behind each service is there."""
-        return self.serving and all(self._available.values())
-
-    @property
-    def service_name(self) -> str:
-        return str(_SERVICE.full_name)
-
-    def set_metrics_port(self, port: int) -> None:
-        """Let checks return the port of the process's metrics page, at the server's host."""
-        self._servicer.metrics_port = port
-
-    async def handler(self) -> grpc.GenericRpcHandler:
-        """Return what serves the health service, NOT_SERVING to begin with."""
-        await self.set_serving(False)
-        return service_handler(_SERVICE, self._servicer, Unobserved())
-
-    async def set_serving(self, serving: bool) -> None:
-        self.serving = serving
-        await self._publish()
-
-    async def stop(self) -> None:
-        """Tell everybody NOT_SERVING, and let those go who watch."""
-        await self.set_serving(False)
-        await self._servicer.stop()
-
-    async def set_available(self, service_name: str, available: bool) -> None:
-        """Say whether what stands behind one service is there; True to begin with."""
-        self._available[service_name] = available
-        await self._publish()
-
-    async def _publish(self) -> None:
-        await self._set("", self.ready)
-        for name, available in self._available.items():
-            await self._set(name, self.serving and available)
-
-    async def _set(self, name: str, serving: bool) -> None:
-        response = health_pb2.HealthCheckResponse
-        await self._servicer.set(name, response.SERVING if serving else response.NOT_SERVING)
 
     async def watch_progress(self, last_progress: Callable[[], float | None], stall_seconds: float) -> None:
         """Turn NOT_SERVING while work is in hand and nothing moves; never returns.

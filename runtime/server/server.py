@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterable
-from typing import Protocol
 
 import grpc
 
@@ -27,14 +26,8 @@ class PortInUse(Exception):
     """Expected error: the process cannot listen on the address; the operator must choose another."""
 
 
-class Transport(Protocol):
-    """Brings calls to handlers and replies to clients."""
-
-    async def start(self, host: str, port: int, handlers: Iterable[grpc.GenericRpcHandler]) -> int:
-        """Bind, take calls from now on, and return the port. Raises OSError."""
-
-    async def stop(self, drain_seconds: float) -> None:
-        """Take no new calls, let open ones finish for `drain_seconds`, then cancel them."""
+Transport = Http2Server | GrpcioServer
+"""Brings calls to handlers and replies to clients."""
 
 
 async def new_transport(http2: Http2 = "auto", tls: ServerTls | None = None) -> Transport:
@@ -82,7 +75,7 @@ class RpcServer:
         """Bind and accept calls, health NOT_SERVING. Raises PortInUse, ValueError."""
         self._transport = self._transport or await new_transport(self._http2, self._tls)
         names = (*self._names, self.health.service_name, SERVICE_NAME)
-        own = (await self.health.handler(), *reflection_handlers(names))
+        own = (self.health.handler(), *reflection_handlers(names))
         try:
             self.port = await self._transport.start(self._host, self.port, (*self._handlers, *own))
         except OSError as error:

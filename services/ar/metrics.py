@@ -11,7 +11,7 @@ from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.step import Work
-from services.common.batching.observer import ENDS, End
+from services.common.batching.request import ENDS, End
 from tandem.shared.metrics import SECONDS_BUCKETS
 
 PARADIGM = "sequential"

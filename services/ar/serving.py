@@ -2,10 +2,7 @@
 
 from runtime.metrics import expose, new_registry
 from runtime.process.lifecycle import run_process, serve
-from runtime.rpc.rpc import service_handler
-from runtime.rpc.served import ServedLedger
-from runtime.server.served_service import SERVED_SERVICE, served_handler
-from runtime.server.server import RpcServer
+from runtime.server.served_service import backend_server
 from services.ar.api.service import ArServicer
 from services.ar.loading import ArWorker
 from services.ar.metrics import ArMetrics
@@ -24,9 +21,6 @@ async def _serve(settings: ArSettings, hashes: FileHashes) -> int:
     metrics = ArMetrics(registry)
     worker = ArWorker(settings, metrics, hashes)
     descriptor = ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"]
-    ledger = ServedLedger()
-    own = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend, ledger)
-    handlers, names = [own, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE]
-    server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls(), settings.http2)
-    server.health.set_metrics_port(expose(registry, settings.host, settings.metrics_port))
+    server = backend_server(descriptor, ArServicer(worker, metrics), metrics.backend, settings, settings.port)
+    server.health.metrics_port = expose(registry, settings.host, settings.metrics_port)
     return await serve(server, worker, settings.drain_seconds)

@@ -72,7 +72,8 @@ class FairQueue(Generic[T]):
     """Entries are distinguished by identity or by their own hash. Adding and taking out take constant time."""
 
     def __init__(self) -> None:
-        self._of_caller: OrderedDict[str, _Turns[T]] = OrderedDict()  # whose turn is next comes first
+        # By caller, then by connection; whose turn is next comes first. Nothing that is empty is kept.
+        self._of_caller: OrderedDict[str, OrderedDict[str, OrderedDict[T, None]]] = OrderedDict()
         self._size = 0
         self._last_served = ""  # comes last for as long as it is
 
@@ -80,42 +81,50 @@ class FairQueue(Generic[T]):
         return self._size
 
     def __iter__(self) -> Iterator[T]:
-        for turns in self._of_caller.values():
-            yield from turns
+        for connections in self._of_caller.values():
+            for items in connections.values():
+                yield from items
 
     def __contains__(self, item: T) -> bool:
-        return item.caller in self._of_caller and item in self._of_caller[item.caller]
+        connections = self._of_caller.get(item.caller)
+        return connections is not None and item in connections.get(connection_of(item.caller), ())
 
     def sizes(self) -> Counter[str]:
         """Return how many items each caller has here."""
-        return Counter({caller: turns.size for caller, turns in self._of_caller.items()})
+        return Counter({caller: sum(map(len, its.values())) for caller, its in self._of_caller.items()})
+
+    def of_connections(self, caller: str) -> Counter[str]:
+        """Return how many items each of a caller's connections has here."""
+        return Counter({connection: len(items) for connection, items in self._of_caller.get(caller, {}).items()})
 
     @property
     def first(self) -> T:
         """What is next; the queue must not be empty."""
-        return next(iter(self._of_caller.values())).first
-
-    def add(self, item: T) -> None:
-        """Add an item behind all others of its connection."""
-        self._turns(item).add(item)
-        self._size += 1
-
-    def add_first(self, item: T) -> None:
-        """Add an item before all others of its connection."""
-        self._turns(item).add_first(item)
-        self._size += 1
-
-    def of_connections(self, caller: str) -> Counter[str]:
-        """Return how many items each of a caller's connections has here."""
-        return self._of_caller[caller].sizes() if caller in self._of_caller else Counter()
+        return next(iter(self))
 
     def least_served(self, load: Mapping[str, int], connection_load: Mapping[str, int]) -> T:
         """Return what is next if the caller of the least load comes first, of it the connection, in turn among equals.
 
         The queue must not be empty.
         """
-        turns = self._of_caller[min(self._of_caller, key=lambda caller: load.get(caller, 0))]
-        return turns.first_of(min(turns.sizes(), key=lambda connection: connection_load.get(connection, 0)))
+        connections = self._of_caller[min(self._of_caller, key=lambda caller: load.get(caller, 0))]
+        own = min(connections, key=lambda connection: connection_load.get(connection, 0))
+        return next(iter(connections[own]))
+
+    def add(self, item: T) -> None:
+        """Add an item behind all others of its connection."""
+        connections = self._of_caller.get(item.caller)
+        if connections is None:
+            connections = self._of_caller[item.caller] = OrderedDict()
+        connections.setdefault(connection_of(item.caller), OrderedDict())[item] = None
+        self._size += 1
+        if self._last_served in self._of_caller:
+            self._of_caller.move_to_end(self._last_served)
+
+    def add_first(self, item: T) -> None:
+        """Add an item before all others of its connection."""
+        self.add(item)
+        self._of_caller[item.caller][connection_of(item.caller)].move_to_end(item, last=False)
 
     def pop(self) -> T:
         """Take what is next."""
@@ -126,80 +135,25 @@ class FairQueue(Generic[T]):
     def take(self, item: T) -> None:
         """Take an item that is here to be served; the turn passes on to the next caller, and to its next connection."""
         caller = self._last_served = item.caller
-        turns = self._of_caller[caller]
-        self._size -= 1
-        if turns.remove(item):
+        self._drop(item)
+        if caller in self._of_caller:
             self._of_caller.move_to_end(caller)
-            turns.pass_on(item)
-        else:
-            del self._of_caller[caller]
+            if (connection := connection_of(caller)) in self._of_caller[caller]:
+                self._of_caller[caller].move_to_end(connection)
 
     def remove(self, item: T) -> bool:
         """Take an item out, wherever it stands; return whether it was here."""
-        if item not in self:
-            return False
-        turns = self._of_caller[item.caller]
+        is_here = item in self
+        if is_here:
+            self._drop(item)
+        return is_here
+
+    def _drop(self, item: T) -> None:
+        caller, connection = item.caller, connection_of(item.caller)
+        connections = self._of_caller[caller]
+        del connections[connection][item]
+        if not connections[connection]:
+            del connections[connection]
+        if not connections:
+            del self._of_caller[caller]
         self._size -= 1
-        if not turns.remove(item):
-            del self._of_caller[item.caller]
-        return True
-
-    def _turns(self, item: T) -> _Turns[T]:
-        turns = self._of_caller.get(item.caller)
-        if turns is None:
-            turns = self._of_caller[item.caller] = _Turns()
-        if self._last_served in self._of_caller:
-            self._of_caller.move_to_end(self._last_served)
-        return turns
-
-
-class _Turns(Generic[T]):
-    """What one caller has in the queue: its connections take turns."""
-
-    def __init__(self) -> None:
-        self._of_connection: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
-        self.size = 0
-
-    def __iter__(self) -> Iterator[T]:
-        for items in self._of_connection.values():
-            yield from items
-
-    def __contains__(self, item: T) -> bool:
-        return item in self._of_connection.get(connection_of(item.caller), ())
-
-    @property
-    def first(self) -> T:
-        return next(iter(next(iter(self._of_connection.values()))))
-
-    def add(self, item: T) -> None:
-        connection = connection_of(item.caller)
-        items = self._of_connection.get(connection)
-        if items is None:
-            items = self._of_connection[connection] = OrderedDict()
-        items[item] = None
-        self.size += 1
-
-    def add_first(self, item: T) -> None:
-        self.add(item)
-        self._of_connection[connection_of(item.caller)].move_to_end(item, last=False)
-
-    def sizes(self) -> Counter[str]:
-        return Counter({connection: len(items) for connection, items in self._of_connection.items()})
-
-    def first_of(self, connection: str) -> T:
-        return next(iter(self._of_connection[connection]))
-
-    def remove(self, item: T) -> int:
-        """Take an item out that is here; return how many are left."""
-        connection = connection_of(item.caller)
-        items = self._of_connection[connection]
-        del items[item]
-        if not items:
-            del self._of_connection[connection]
-        self.size -= 1
-        return self.size
-
-    def pass_on(self, item: T) -> None:
-        """Let the other connections have the next turns before that of an item that was taken."""
-        if (connection := connection_of(item.caller)) in self._of_connection:
-            self._of_connection.move_to_end(connection)

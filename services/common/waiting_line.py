@@ -136,8 +136,9 @@ def check_wait(what: str, wait_seconds: float, max_wait_seconds: float, deadline
     if wait_seconds > allowed:
         by_deadline = "its deadline leaves beside the work itself"
         limit = by_deadline if remaining < max_wait_seconds else "the server lets anybody wait"
-        raise WaitTooLong(what, wait_seconds, f"{allowed:.3g} s that {limit}", _retry_after(wait_seconds - allowed))
+        raise WaitTooLong(what, wait_seconds, f"{allowed:.3g} s that {limit}", retry_after(wait_seconds - allowed))
 
 
-def _retry_after(seconds: float) -> float:
+def retry_after(seconds: float) -> float:
+    """Return after how many seconds to tell a caller to come back, who would have to wait so long."""
     return max(MIN_RETRY_SECONDS, round(seconds, 3))

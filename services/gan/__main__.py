@@ -3,14 +3,11 @@
 from runtime.metrics import expose, new_registry
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
-from runtime.rpc.rpc import service_handler
-from runtime.rpc.served import ServedLedger
-from runtime.server.served_service import SERVED_SERVICE, served_handler
-from runtime.server.server import RpcServer
+from runtime.server.served_service import backend_server
 from services.gan.api.service import GanServicer
+from services.gan.image_model import GanWorker
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
-from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2
 
 
@@ -18,13 +15,9 @@ async def main(settings: GanSettings) -> int:
     registry = new_registry()
     metrics = GanMetrics(registry)
     worker = GanWorker(settings, metrics)
-    ledger = ServedLedger()
-    service = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
-    gan_handler = service_handler(service, GanServicer(worker, settings, metrics), metrics.backend, ledger)
-    handlers = [gan_handler, served_handler(ledger)]
-    names = [service.full_name, SERVED_SERVICE]
-    server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls(), settings.http2)
-    server.health.set_metrics_port(expose(registry, settings.host, settings.metrics_port))
+    service, servicer = gan_pb2.DESCRIPTOR.services_by_name["GanService"], GanServicer(worker, settings, metrics)
+    server = backend_server(service, servicer, metrics.backend, settings, settings.port)
+    server.health.metrics_port = expose(registry, settings.host, settings.metrics_port)
     return await serve(server, worker, settings.drain_seconds)
 
 

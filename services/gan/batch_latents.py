@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,10 +18,8 @@ import numpy.typing as npt
 from services.gan.generator import Latents
 from services.gan.image_request import Part
 from services.gan.latents import LABEL_DOMAIN, LATENT_DOMAIN
-from services.gan.native.build import INTERFACE, Run, gan_recipe
-from tandem.shared.cache_folder import cache_folder
-from tandem.shared.compiled.library_file import open_library
-from tandem.shared.compiled.opening import open_compiled
+from services.gan.native.build import Run, gan_recipe
+from tandem.shared.compiled.library import open_functions
 from tandem.shared.compiled.recipe import LibraryUnavailable
 
 logger = logging.getLogger(__name__)
@@ -60,12 +57,8 @@ def gan_library() -> SimpleNamespace | None:
 
     That is tried, and said, once a process.
     """
-
-    def load(path: Path) -> SimpleNamespace:
-        return INTERFACE.bind(open_library(path))[0]
-
     try:
-        return open_compiled(cache_folder() / "kernels", gan_recipe(), load)
+        return open_functions(gan_recipe())[0]
     except LibraryUnavailable as error:
         logger.warning("latents are drawn in numpy, and each request takes longer: %s", error)
         return None

@@ -1,13 +1,16 @@
-"""A loaded model: generator, discriminator and the batchers in front of them, put together from the settings."""
+"""The loaded models of a process: of each its networks and the batchers before them, put together from the settings."""
 
+import asyncio
 import logging
 import math
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runtime.loading_thread import in_loading_thread
+from runtime.model_worker import ModelWorker
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.diversity.opening import open_watch
@@ -26,7 +29,7 @@ from services.gan.image_request import Part
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.settings import GanSettings
 from tandem.shared.cache_folder import cache_folder
-from tandem.shared.compiled.lock import COMPILING, hold_lock
+from tandem.shared.compiled.recipe import COMPILING, hold_lock
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
 
@@ -206,3 +209,17 @@ async def load_and_start(model: Model, settings: GanSettings, metrics: GanMetric
     if loaded.watch is not None:
         loaded.watch.start()
     return loaded
+
+
+class GanWorker(ModelWorker[ImageModel]):
+    """Loads the models named in the settings and owns their batchers and watches."""
+
+    def __init__(self, settings: GanSettings, metrics: GanMetrics) -> None:
+        load = partial(load_and_start, settings=settings, metrics=metrics)
+        super().__init__(settings.models_dir, settings.models, load)
+
+    async def stop(self) -> None:
+        await super().stop()
+        for model in self.models:
+            if model.watch is not None:
+                await asyncio.to_thread(model.watch.stop)

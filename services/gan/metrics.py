@@ -1,12 +1,13 @@
 """What the parallel backend exports besides the common metrics: queues, outcomes, execution providers and diversity."""
 
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import BackendMetrics, DiversityMetrics
 from services.common.batching.batcher import Batcher
-from services.common.batching.observer import ENDS, End
+from services.common.batching.request import ENDS, End
 from services.common.runtimes.opened import OpenModel
 from tandem.shared.metrics import SECONDS_BUCKETS
 
@@ -18,6 +19,7 @@ class GanMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["model", "network"]
+        gauge = partial(Gauge, registry=registry)
         self.backend = BackendMetrics(registry, PARADIGM)
         self.diversity = DiversityMetrics(registry)
         self.images = Counter(
@@ -26,34 +28,30 @@ class GanMetrics:
             [*labels, "outcome"],
             registry=registry,
         )
-        self.queued = Gauge("tandem_images_queued", "Images that wait.", labels, registry=registry)
-        self.open = Gauge("tandem_batcher_requests", "Requests that wait or run.", labels, registry=registry)
+        self.queued = gauge("tandem_images_queued", "Images that wait.", labels)
+        self.open = gauge("tandem_batcher_requests", "Requests that wait or run.", labels)
         self.passes = Histogram(
             "tandem_pass_seconds", "Seconds of a pass.", labels, buckets=SECONDS_BUCKETS, registry=registry
         )
-        self.provider = Gauge(
+        self.provider = gauge(
             "tandem_execution_provider_info",
             "1 for each execution provider that a session really has; place 0 is the first choice.",
             [*labels, "provider", "place"],
-            registry=registry,
         )
-        self.runtime = Gauge(
+        self.runtime = gauge(
             "tandem_runtime_info",
             "1 for what runs the generator; the fingerprint is that of its images.",
             ["model", "runtime", "version", "precision", "instruction_set", "fingerprint"],
-            registry=registry,
         )
-        self.calibrated = Gauge(
+        self.calibrated = gauge(
             "tandem_calibrated_images_per_second",
             "Images a second of all instances together when the runtime was chosen, by batch size.",
             ["model", "batch_size"],
-            registry=registry,
         )
-        self.calibration = Gauge(
+        self.calibration = gauge(
             "tandem_calibration_seconds",
             "Seconds that choosing the runtime took, at this start or an earlier one.",
             ["model"],
-            registry=registry,
         )
 
     def report_runtime(self, model: str, opened: OpenModel) -> None:
@@ -73,7 +71,7 @@ class GanMetrics:
 
 
 class BatcherMetrics:
-    """What the batcher of one network of one model reports; implements `observer.BatchObserver`."""
+    """What the batcher of one network of one model reports; implements `BatchObserver`."""
 
     def __init__(self, metrics: GanMetrics, model: str, network: str) -> None:
         self._metrics = metrics

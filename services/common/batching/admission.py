@@ -15,10 +15,9 @@ from runtime.deadlines import Deadline
 from services.common.batching.pass_times import PassTimes
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Payload, Result
-from services.common.waiting_line import WaitingLine, check_wait
+from services.common.waiting_line import WaitingLine, check_wait, retry_after
 from tandem.shared.errors import ResourceExhausted
 
-MIN_RETRY_SECONDS = 0.01
 # Of the mean: what is admitted with no time to spare is late half of the time, and then was work for nothing.
 _MARGIN = 1.25
 
@@ -106,10 +105,9 @@ class BatchAdmission(Generic[Payload, Result]):
         queue = self._queue
         if self._line.is_empty and queue.num_samples + num_samples <= queue.max_samples_of_caller:
             return  # whoever calls has that much
-        self._line.check(self._what, caller, num_samples, is_begun, self._retry_seconds)
-
-    def _retry_seconds(self) -> float:
-        return max(MIN_RETRY_SECONDS, round(self._work_seconds(self._queue.num_samples), 3))
+        self._line.check(
+            self._what, caller, num_samples, is_begun, lambda: retry_after(self._work_seconds(queue.num_samples))
+        )
 
     def check_wait(self, caller: str, num_samples: int, deadline: Deadline) -> None:
         """Raises WaitTooLong if the samples would begin too late, or too late to be done by the deadline.

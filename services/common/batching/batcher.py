@@ -21,10 +21,19 @@ from typing import Generic
 from runtime.deadlines import Deadline
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.instance_thread import InstanceThread, Outcome, Run
-from services.common.batching.observer import BatchObserver, End
 from services.common.batching.pass_times import BatchDelay
 from services.common.batching.queue import BatchQueue
-from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice, settle
+from services.common.batching.request import (
+    Batched,
+    BatchObserver,
+    BatchRequest,
+    End,
+    Pass,
+    Payload,
+    Result,
+    Slice,
+    settle,
+)
 from services.common.waiting_line import WaitingLine
 from tandem.shared.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, Unavailable
 
@@ -49,7 +58,7 @@ class Batcher(Generic[Payload, Result]):
         name: str,
         runs: Sequence[Run[Payload, Result]],
         limits: BatchLimits,
-        observer: BatchObserver,
+        observer: BatchObserver | None = None,
         num_spare: int = 0,
     ) -> None:
         """Of the instances, `num_spare` are there to have the next batch ready while the others compute.
@@ -57,7 +66,8 @@ class Batcher(Generic[Payload, Result]):
         They take full batches alone, as others may still join one that is not.
         """
         self._name = name
-        self._instances = [InstanceThread(f"{name} {number}", run, self._on_outcome) for number, run in enumerate(runs)]
+        go_on = partial(self._guarded, self._go_on)
+        self._instances = [InstanceThread(f"{name} {number}", run, go_on) for number, run in enumerate(runs)]
         self._limits = limits
         self._observer = observer
         self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
@@ -185,7 +195,8 @@ class Batcher(Generic[Payload, Result]):
         self._open.remove(request)
         self._queue.remove(request)
         self._line.look()
-        self._observer.ended(outcome, request.num_samples)
+        if self._observer is not None:
+            self._observer.ended(outcome, request.num_samples)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Run a step of the batcher itself; no caller may wait for ever because it failed."""
@@ -209,12 +220,8 @@ class Batcher(Generic[Payload, Result]):
     def _has_batch(self) -> bool:
         if self._queue.alone:
             return True
-        return self._queue.num_samples >= self._least_samples and not self._is_delayed()
-
-    @property
-    def _least_samples(self) -> int:
-        """How many samples must wait before there is a batch for the next idle instance."""
-        return self._limits.full_batch_size if len(self._idle) <= self._num_spare else 1
+        least_samples = self._limits.full_batch_size if len(self._idle) <= self._num_spare else 1
+        return self._queue.num_samples >= least_samples and not self._is_delayed()
 
     def _is_delayed(self) -> bool:
         """Return whether what waits is still to wait for further requests; a timer then looks again."""
@@ -230,14 +237,11 @@ class Batcher(Generic[Payload, Result]):
         share = -(-self._queue.num_samples // max(1, len(self._idle) - self._num_spare))
         size = min(self._limits.max_batch_size, share)
         full = min(size, self._limits.full_batch_size)
-        taken = self._queue.take(size, time.monotonic(), self._admission.pass_seconds(full), full)
-        for request in taken.expired:
+        slices, expired = self._queue.take(size, time.monotonic(), self._admission.pass_seconds(full), full)
+        for request in expired:
             self._end(request, "cancelled", DeadlineExceeded("before the work could be done"))
         self._line.look()
-        return taken.slices
-
-    def _on_outcome(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
-        self._guarded(self._go_on, instance, outcome)
+        return slices
 
     def _go_on(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
         self._moved_at = time.monotonic()
@@ -252,7 +256,7 @@ class Batcher(Generic[Payload, Result]):
         self._delay.answered(len(slices), sum(one.num_samples for one in slices), num_others, self._moved_at)
         self._dispatch()  # first, so that the instance is not idle while results are handed out
         if not isinstance(results, BaseException):
-            self._commit(slices, results, outcome.started_at, outcome.ended_at)
+            self._commit(outcome, results)
         if not self._open and self._moved_at >= self._checked_at + _CHECK_EVERY_SECONDS:
             self._checked_at = self._moved_at
             self.check_integrity()
@@ -270,22 +274,17 @@ class Batcher(Generic[Payload, Result]):
         # What is raised has the frames of its pass in its traceback, with the payloads; it has been logged.
         self._end(request, "failed", error.with_traceback(None) if isinstance(error, TandemError) else Internal())
 
-    def _commit(
-        self,
-        slices: list[Slice[Payload, Result]],
-        results: Sequence[Result | Exception],
-        started_at: float,
-        ended_at: float,
-    ) -> None:
-        batch_size = sum(one.num_samples for one in slices)
-        for one, result in zip(slices, results, strict=True):
+    def _commit(self, outcome: Outcome[Payload, Result], results: Sequence[Result | Exception]) -> None:
+        batch_size = sum(one.num_samples for one in outcome.slices)
+        for one, result in zip(outcome.slices, results, strict=True):
             if isinstance(result, Exception):
                 self._fail(one.request, result)
                 continue
-            one.request.add(one.start, result, Pass(started_at, ended_at, one.num_samples, batch_size))
+            one.request.add(one.start, result, Pass(outcome.started_at, outcome.ended_at, one.num_samples, batch_size))
             if one.request.is_complete:
                 self._end(one.request, "finished")
-        self._observer.passed(batch_size, ended_at - started_at)
+        if self._observer is not None:
+            self._observer.passed(batch_size, outcome.ended_at - outcome.started_at)
 
     def _die(self, error: Exception) -> None:
         logger.critical("%s: the batcher's loop died", self._name, exc_info=error)

@@ -7,20 +7,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Generic
 
 from runtime.rpc.metadata import NOBODY, connection_of
 from services.common.batching.request import BatchRequest, Payload, Result, Slice
 from services.common.fair_queue import CallerCounts, FairQueue
-
-
-@dataclass(frozen=True, slots=True)
-class Taken(Generic[Payload, Result]):
-    """What one look into the queue brought."""
-
-    slices: list[Slice[Payload, Result]]
-    expired: list[BatchRequest[Payload, Result]]
 
 
 class BatchQueue(Generic[Payload, Result]):
@@ -98,7 +89,7 @@ class BatchQueue(Generic[Payload, Result]):
 
     def take(
         self, max_samples: int, now: float, pass_seconds: float = 0.0, full_samples: int | None = None
-    ) -> Taken[Payload, Result]:
+    ) -> tuple[list[Slice[Payload, Result]], list[BatchRequest[Payload, Result]]]:
         """Return the next batch, of at most `max_samples` samples, and the requests that came too late for it.
 
         No request is added to one that has `full_samples` already; None: `max_samples`.
@@ -107,7 +98,8 @@ class BatchQueue(Generic[Payload, Result]):
         """
         if self._alone:
             return self._take_alone(now)
-        taken: Taken[Payload, Result] = Taken([], [])
+        slices: list[Slice[Payload, Result]] = []
+        expired: list[BatchRequest[Payload, Result]] = []
         room = max_samples
         least_room = 0 if full_samples is None else max_samples - full_samples
         while room > least_room and self._requests:
@@ -115,27 +107,27 @@ class BatchQueue(Generic[Payload, Result]):
             ends_at = now + (pass_seconds if self.num_samples > room - least_room else 0.0)
             if request.deadline.instant <= ends_at:
                 self.remove(request)
-                taken.expired.append(request)
+                expired.append(request)
                 continue
-            taken.slices.append(request.take(room, now))
-            num_taken = taken.slices[-1].num_samples
+            slices.append(request.take(room, now))
+            num_taken = slices[-1].num_samples
             room -= num_taken
             self.counts.add(request.caller, -num_taken)
             self._requests.take(request)
             if request.num_waiting:
                 self._requests.add(request)
-        return taken
+        return slices, expired
 
-    def _take_alone(self, now: float) -> Taken[Payload, Result]:
-        taken: Taken[Payload, Result] = Taken([], [])
-        while self._alone and not taken.slices:
+    def _take_alone(self, now: float) -> tuple[list[Slice[Payload, Result]], list[BatchRequest[Payload, Result]]]:
+        expired = []
+        while self._alone:
             one = self._alone.popleft()
             if one.request.deadline.instant <= now:
                 self.remove(one.request)
-                taken.expired.append(one.request)
+                expired.append(one.request)
             else:
-                taken.slices.append(one)
-        return taken
+                return [one], expired
+        return [], expired
 
     def check_integrity(self) -> None:
         """Raises AssertionError if the counts are not what the requests add up to."""

@@ -1,4 +1,4 @@
-"""A request inside the batcher: what is left of it to take, what came back, and when.
+"""A request inside the batcher: what is left of it to take, what came back, and when; and who counts its end.
 
 Knows nothing of queues, threads or models.
 """
@@ -8,13 +8,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from runtime.deadlines import Deadline
 from tandem.shared.errors import TandemError
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
+
+
+End = Literal["finished", "cancelled", "failed"]
+ENDS: tuple[End, ...] = get_args(End)
+
+
+class BatchObserver(Protocol):
+    """Told, on the event loop, of each pass and of each request's one end."""
+
+    def passed(self, batch_size: int, seconds: float) -> None: ...
+
+    def ended(self, outcome: End, num_samples: int) -> None: ...
 
 
 class Pass(NamedTuple):

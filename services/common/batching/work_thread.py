@@ -11,8 +11,7 @@ from typing import TypeVar, cast
 from runtime.deadlines import Deadline
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
-from services.common.batching.observer import BatchObserver, End
-from services.common.batching.request import Slice
+from services.common.batching.request import BatchObserver, Slice
 from tandem.shared.errors import TandemError
 
 T = TypeVar("T")
@@ -22,14 +21,6 @@ Work = Callable[[], object]
 @dataclass(frozen=True)
 class _Refused:
     error: TandemError
-
-
-class _Unobserved:
-    """Implements `BatchObserver`."""
-
-    def passed(self, batch_size: int, seconds: float) -> None: ...
-
-    def ended(self, outcome: End, num_samples: int) -> None: ...
 
 
 class WorkThread(Batcher[Work, object]):
@@ -53,7 +44,7 @@ class WorkThread(Batcher[Work, object]):
             max_wait_seconds=max_wait_seconds,
             are_alike=False,  # most take a thousandth of what the worst may
         )
-        super().__init__(name, [_run], limits, observer or _Unobserved())
+        super().__init__(name, [_run], limits, observer)
 
     async def run(self, work: Callable[[], T], deadline: Deadline, caller: str) -> T:
         """Return what `work` returns, or raise what it raises. Raises ResourceExhausted if too much waits."""

@@ -3,7 +3,7 @@
 The service calls `saw` with every image; one in so many is taken, at random so that no pattern of requests hides
 from the watch, and looked at in a thread of the watch's own. Beyond so many a second none is taken: one more tells
 little, and takes time from those who wait. It never makes a request wait or fail: when it falls behind it lets images
-go, and an error turns it off. Knows nothing of models or metrics.
+go, and an error turns it off. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from runtime.metrics import DiversityMetrics
 from services.common.diversity.baseline import DiversityBaseline, TruncatedYardstick
 from services.common.diversity.windows import DiversityWindows, Features, Kind, Reading
 from services.common.images.encoding import Images
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 BLOCK = 16
 MAX_WAITING_BLOCKS = 4
 
-Outcome = Literal["watched", "dropped"]
 Look = Callable[[Images, npt.NDArray[np.int64]], Features]
 
 WORDS: dict[Kind, str] = {
@@ -38,16 +37,6 @@ WORDS: dict[Kind, str] = {
     "duplicates": "it draws the same images over and over: the closest two are %.2f of the released model's distance"
     " apart (alarm below %.2f)",
 }
-
-
-class DiversityObserver(Protocol):
-    """Called, in the watch's thread or in the service's, with what the watch did; `runtime.metrics` has one."""
-
-    def observe_window(
-        self, model: str, scope: str, variance_ratio: float, nearest_ratio: float, alarms: Collection[str]
-    ) -> None: ...
-
-    def count_images(self, model: str, outcome: Outcome, num_images: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +63,7 @@ class DiversityWatch:
         look: Look,
         every: int,
         max_per_second: float,
-        observer: DiversityObserver,
+        metrics: DiversityMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
@@ -84,7 +73,7 @@ class DiversityWatch:
         self._windows: dict[float | None, DiversityWindows] = {None: DiversityWindows(baseline)}
         self._windows |= {each.truncation: DiversityWindows(each) for each in baseline.truncated}
         self._look = look
-        self._observer = observer
+        self._metrics = metrics
         self._every = every
         self._rest_seconds = BLOCK / max_per_second
         self._clock = clock
@@ -160,7 +149,7 @@ class DiversityWatch:
         try:
             self._mailbox.put_nowait(block)
         except queue.Full:
-            self._observer.count_images(self._name, "dropped", len(block))
+            self._metrics.count_images(self._name, "dropped", len(block))
 
     def _loop(self) -> None:
         while (block := self._mailbox.get()) is not None:
@@ -176,7 +165,7 @@ class DiversityWatch:
             windows = self._windows_of(one.truncation)
             for reading in windows.add((one.seed, one.index), one.label, vector):
                 self._tell(reading, windows.limits)
-        self._observer.count_images(self._name, "watched", len(block))
+        self._metrics.count_images(self._name, "watched", len(block))
 
     def _windows_of(self, truncation: float | None) -> DiversityWindows:
         """Return the windows that images of this truncation are gathered in."""
@@ -185,7 +174,7 @@ class DiversityWatch:
 
     def _tell(self, reading: Reading, limits: Mapping[Kind, float]) -> None:
         """Report every window; log only where an alarm begins and where it ends."""
-        self._observer.observe_window(
+        self._metrics.observe_window(
             self._name, reading.scope, reading.variance_ratio, reading.nearest_ratio, reading.alarms
         )
         ratios: dict[Kind, float] = {"variance": reading.variance_ratio, "duplicates": reading.nearest_ratio}

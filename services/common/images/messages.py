@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +24,7 @@ ENCODINGS: dict[int, Encoding] = {
 MAX_DECODED_BYTES = 16 * MAX_MESSAGE_BYTES
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
-_PROTO_ENCODINGS: dict[str, images_pb2.Encoding] = {
-    "uint8": images_pb2.ENCODING_RAW_UINT8,
-    "float32": images_pb2.ENCODING_RAW_FLOAT32,
-    "png": images_pb2.ENCODING_PNG,
-}
+_PROTO_ENCODINGS: dict[str, Any] = {name: number for number, name in ENCODINGS.items() if number}
 
 
 def checked_encoding(field: str, value: int, spec: ImageSpec) -> Encoding:

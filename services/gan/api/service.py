@@ -25,11 +25,10 @@ from services.gan.api.validation import (
     images_a_part,
 )
 from services.gan.generator_batch import ImageSlice
-from services.gan.image_model import ImageModel
+from services.gan.image_model import GanWorker, ImageModel
 from services.gan.image_request import ImageRequest, Part
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
-from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import InvalidArgument, ReplyTooLarge, TandemError
 

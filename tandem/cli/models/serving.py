@@ -42,8 +42,8 @@ def _worker(model: Model) -> ModelWorker[Any]:
         from services.ar.settings import ArSettings
 
         return ArWorker(ArSettings.from_command_line("services.ar", words), ArMetrics(new_registry()))
+    from services.gan.image_model import GanWorker
     from services.gan.metrics import GanMetrics
     from services.gan.settings import GanSettings
-    from services.gan.worker import GanWorker
 
     return GanWorker(GanSettings.from_command_line("services.gan", words), GanMetrics(new_registry()))

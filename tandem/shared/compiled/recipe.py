@@ -1,11 +1,12 @@
 """How a shared library is compiled, and where it is kept.
 
 A compiled library lies in a folder as NAME-SOURCES-CONTENT.so. SOURCES is a hash of the sources and the flags, so that
-other sources make another library. CONTENT is the SHA-256 of the file, by which `library_file` sees before it loads one
+other sources make another library. CONTENT is the SHA-256 of the file, by which `library` sees before it loads one
 whether the file is whole. Knows nothing of what a library does; needs only the standard library.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -17,7 +18,9 @@ from pathlib import Path
 
 from tandem.shared.compiled.compiler import LIMIT_SECONDS, CompilerFailed, compile_sources, find_compiler
 from tandem.shared.compiled.interface import HEADER, Interface
-from tandem.shared.compiled.lock import COMPILING, hold_lock
+
+COMPILING = "compiling.lock"
+"""A lock in the folder of libraries, shared by all that compile; who measures the machine's speed holds it alone."""
 
 _SCRATCH = "building-"
 _PACKAGES = {"nghttp2": ("nghttp2/nghttp2.h", "libnghttp2-dev")}
@@ -48,7 +51,7 @@ class Recipe:
     def find_or_compile(self, folder: Path) -> Path:
         """Return the path of a compiled library in `folder`, compiling it if there is none.
 
-        The file is only found, not checked: `library_file.open_library` does that. Raises LibraryUnavailable.
+        The file is only found, not checked: `library.open_library` does that. Raises LibraryUnavailable.
         """
         return next(iter(self.find(folder)), None) or self.compile_into(folder)
 
@@ -68,7 +71,7 @@ class Recipe:
             with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
                 made = Path(scratch) / "made.so"
                 self.compile(compiler, self.flags, made)
-                made.chmod(0o644)  # whatever the umask: `library_file` takes no file that others may write
+                made.chmod(0o644)  # whatever the umask: `library` takes no file that others may write
                 path = folder / f"{self.stem()}-{hashlib.sha256(made.read_bytes()).hexdigest()}.so"
                 os.replace(made, path)
         except CompilerFailed as error:
@@ -118,6 +121,22 @@ class Recipe:
         if self.interface is not None:
             digest.update(self.interface.header().encode())
         return f"{self.name}-{digest.hexdigest()[:16]}"
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, is_shared: bool = False) -> Iterator[None]:
+    """Wait for a lock between the processes of one user, and hold it; it ends with its process.
+
+    Where the file cannot be written there is no lock, and no waiting.
+    """
+    try:
+        file = path.open("w")
+    except OSError:
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
+        yield
 
 
 def _make(folder: Path) -> None:

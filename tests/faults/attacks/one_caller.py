@@ -18,7 +18,7 @@ from functools import cache, wraps
 
 import h2.exceptions
 
-from runtime.process.open_files import raise_limit
+from runtime.process.lifecycle import raise_limit
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.faults.attacks.connection import OPEN_WINDOW, Connection, connected

@@ -1,5 +1,3 @@
-import math
-
 import runtime.deadlines
 from runtime.deadlines import Deadline
 
@@ -15,13 +13,6 @@ def test_a_deadline_is_one_instant(monkeypatch):
     assert (deadline.remaining_seconds(), deadline.has_passed()) == (0.5, False)
     at(monkeypatch, 103.0)
     assert (deadline.remaining_seconds(), deadline.has_passed()) == (0.0, True)
-
-
-def test_no_deadline_never_passes(monkeypatch):
-    at(monkeypatch, 100.0)
-    deadline = Deadline.after(None)
-    assert (deadline.remaining_seconds(), deadline.has_passed()) == (math.inf, False)
-    assert not deadline.explains_cancellation()
 
 
 def test_a_reset_a_moment_early_is_the_deadline_s(monkeypatch):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from runtime.model_worker import ModelWorker
-from tandem.shared.errors import ModelFault, NotFound, Unavailable
+from tandem.shared.errors import ModelFault
 from tandem.shared.models import ModelError
 
 TOML = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
@@ -45,19 +45,6 @@ def worker(tmp_path):
         return Loaded(model.name, [Part(moment) for moment in moments[model.name]])
 
     return lambda *names: ModelWorker(tmp_path, names, load)
-
-
-async def test_models_are_found_by_name_and_a_lone_one_by_none(worker):
-    both, lone = worker("one", "two"), worker("two")
-    with pytest.raises(Unavailable, match="still loading"):
-        both.get("one")
-    await both.start()
-    await lone.start()
-    assert (both.get("two").name, lone.get("").name) == ("two", "two")
-    with pytest.raises(NotFound, match="there are: one, two"):
-        both.get("three")
-    with pytest.raises(NotFound, match="name one of: one, two"):
-        both.get("")
 
 
 async def test_a_fault_at_the_warm_up_is_told_as_one_of_the_model_and_not_of_a_request(worker, tmp_path):

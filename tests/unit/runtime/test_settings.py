@@ -108,9 +108,3 @@ def test_it_starts_open_if_told_so_and_says_so(monkeypatch, caplog):
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_an_address_of_ipv6_may_be_in_brackets(monkeypatch, host):
     assert from_command_line(monkeypatch, "--host", host).host == "::1"
-
-
-def test_an_empty_variable_is_no_file(monkeypatch):
-    for name in ("CERT", "KEY", "CLIENT_CA"):
-        monkeypatch.setenv(f"TANDEM_TLS_{name}", "")
-    assert from_command_line(monkeypatch).server_tls() is None

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 from services.ar.compute.native.build import kernel_recipe
 from services.ar.compute.native.interface import INTERFACE
-from tandem.shared.compiled.library_file import BadLibrary, open_library
-from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.library import BadLibrary, open_compiled, open_library
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -21,9 +20,7 @@ from tandem.measure.generator.native import build
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
 from tandem.measure.generator.sending.tables import KEPT, MESSAGE, REQUEST_SPEC, ROW, RequestSpec, Seen, Table
-from tandem.shared.cache_folder import cache_folder
-from tandem.shared.compiled.library_file import open_library
-from tandem.shared.compiled.opening import open_compiled
+from tandem.shared.compiled.library import open_functions
 from tandem.shared.compiled.recipe import LibraryUnavailable
 
 _TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.uint8)
@@ -32,14 +29,11 @@ _UNITS = (("u", 1e6), ("m", 1e3), ("S", 1.0))
 _MOST = 99_999_999  # eight digits
 
 
-class Library:
+class Library(NamedTuple):
     """`slow` functions let go of Python's lock; those that take microseconds keep it."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises BadLibrary."""
-        self.quick: SimpleNamespace
-        self.slow: SimpleNamespace
-        self.quick, self.slow = build.INTERFACE.bind(open_library(path))
+    quick: SimpleNamespace
+    slow: SimpleNamespace
 
 
 @cache
@@ -47,7 +41,7 @@ def open_sender_library() -> Library:
     """Return the sender's functions. Raises LibraryUnavailable."""
     if sys.platform != "linux":
         raise LibraryUnavailable(f"the compiled sender needs Linux (epoll, timerfd); this is {sys.platform}")
-    return open_compiled(cache_folder() / "kernels", build.sender_recipe(), Library)
+    return Library(*open_functions(build.sender_recipe()))
 
 
 class NativeSender(Sender):

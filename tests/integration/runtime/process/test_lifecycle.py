@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from runtime.process.lifecycle import StoppedWhileLoading, run_process, serve
+from runtime.process.lifecycle import run_process, serve
 from runtime.server.server import PortInUse, RpcServer
 from tandem.shared.errors import ExpectedError
 from tests.alive_pipe import alive_pipe
@@ -88,19 +88,6 @@ async def test_what_loading_raises_comes_out_after_a_clean_stop():
     with pytest.raises(ValueError, match="no weights"):
         await asyncio.wait_for(serve(Server(worker), worker, 1.0), 60)
     assert worker.events == ["drain, serving False", "stop"]
-
-
-@pytest.mark.parametrize("number", SIGNALS)
-async def test_a_signal_while_loading_stops_the_server_without_a_drain(number):
-    worker = Worker(is_endless=True)
-    server = Server(worker)
-    running = asyncio.create_task(serve(server, worker, 3600.0))
-    await worker.started.wait()
-    os.kill(os.getpid(), number)
-    with pytest.raises(StoppedWhileLoading):
-        await asyncio.wait_for(running, LIMIT_SECONDS)
-    assert worker.events == ["start", "drain, serving False", "stop"]
-    assert server.drained_seconds == 0
 
 
 @asynccontextmanager

@@ -64,25 +64,6 @@ async def read(call: grpc.aio.Call) -> None:
         await call
 
 
-@pytest.mark.parametrize("method", ["Check", "List", "Watch"])
-async def test_a_question_about_health_that_is_never_asked_is_answered(server, method):
-    _, channel = server
-    path, nothing = f"/grpc.health.v1.Health/{method}", iter(())
-    call = channel.stream_stream(path)(nothing) if method == "Watch" else channel.stream_unary(path)(nothing)
-    assert await code_of(call) is grpc.StatusCode.INVALID_ARGUMENT
-
-
-async def test_the_health_of_every_service_is_listed(server):
-    running_server, channel = server
-    stub = health_pb2_grpc.HealthStub(channel)
-    await running_server.health.set_serving(True)
-    await running_server.health.set_available(DESCRIPTOR.full_name, False)
-    statuses = (await stub.List(health_pb2.HealthListRequest())).statuses
-    found = {name: each.status for name, each in statuses.items()}
-    not_serving = health_pb2.HealthCheckResponse.NOT_SERVING
-    assert found == {"": not_serving, DESCRIPTOR.full_name: not_serving}
-
-
 async def questions(*services: str) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
     for name in services:
         yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)
@@ -138,17 +119,6 @@ async def test_a_drain_waits_neither_for_watchers_nor_for_silent_clients(server,
     await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
     await asyncio.wait_for(running_server.stop(drain_seconds=3600), LIMIT_SECONDS)
     assert {await code_of(call) for call in silent} == {grpc.StatusCode.DEADLINE_EXCEEDED}
-
-
-async def test_a_compressed_message_is_refused_before_it_is_inflated():
-    servicer, observer = Servicer(), Observer()
-    async with running(servicer, observer) as (server, _):
-        address, message = f"127.0.0.1:{server.port}", gan_pb2.SampleRequest(model="x" * 1000).SerializeToString()
-        async with grpc.aio.insecure_channel(address, compression=grpc.Compression.Gzip) as channel:
-            call = channel.unary_unary(f"/{DESCRIPTOR.full_name}/Sample")(message)
-            assert await code_of(call) is grpc.StatusCode.UNIMPLEMENTED
-    assert servicer.sizes == []
-    assert "OK" not in observer.codes
 
 
 @pytest.mark.parametrize("who_ends", ["client", "server"])

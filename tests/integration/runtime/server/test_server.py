@@ -97,13 +97,6 @@ async def test_calls_that_never_send_their_message_end_and_hold_nobody_up(monkey
     assert len(observer.codes) == 51
 
 
-async def test_too_large_a_message_is_refused():
-    async with running() as (_, channel, _, observer):
-        error = await failure(channel.unary_unary(SAMPLE)(b"\x0a" * (5 << 20)))
-    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert observer.codes == ["RESOURCE_EXHAUSTED"]
-
-
 @pytest.mark.parametrize(("timeout", "code"), [(0.2, "DEADLINE_EXCEEDED"), (None, "CANCELLED")])
 async def test_a_deadline_or_a_cancel_stops_the_work(timeout, code):
     async with running() as (_, channel, servicer, observer):
@@ -118,19 +111,6 @@ async def test_a_deadline_or_a_cancel_stops_the_work(timeout, code):
             while not observer.codes:
                 await asyncio.sleep(0)
     assert observer.codes == [code]
-
-
-async def test_a_health_check_tells_the_port_of_the_metrics():
-    async with running() as (server, channel, _, _):
-
-        async def trailers():
-            call = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-            await call
-            return dict(await call.trailing_metadata())
-
-        assert await trailers() == {}
-        server.health.set_metrics_port(9102)
-        assert await trailers() == {"tandem-metrics-port": "9102"}
 
 
 async def test_watchers_are_told_of_the_stop_and_do_not_hold_it_up():

@@ -25,7 +25,7 @@ def native() -> Http2Server:
 async def test_a_server_at_a_unix_socket(new, tmp_path: Path) -> None:
     server, health = new(), Health([])
     address = f"unix:{tmp_path}/a.sock"
-    await server.start(address, 0, [await health.handler()])
+    await server.start(address, 0, [health.handler()])
     try:
         async with grpc.aio.insecure_channel(address) as channel:
             assert await channel.unary_unary(CHECK)(b"")

@@ -12,10 +12,7 @@ import torch
 import transformers
 from prometheus_client import CollectorRegistry
 
-from runtime.rpc.rpc import service_handler
-from runtime.rpc.served import ServedLedger
-from runtime.server.served_service import SERVED_SERVICE, served_handler
-from runtime.server.server import RpcServer
+from runtime.server.served_service import backend_server
 from services.ar.api.service import ArServicer
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.loading import ArWorker
@@ -97,9 +94,7 @@ async def serving(settings: ArSettings) -> AsyncIterator[Backend]:
     metrics = ArMetrics(registry)
     worker = ArWorker(settings, metrics)
     descriptor = ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"]
-    ledger = ServedLedger()
-    handler = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend, ledger)
-    server = RpcServer("127.0.0.1", 0, [handler, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE])
+    server = backend_server(descriptor, ArServicer(worker, metrics), metrics.backend, settings, port=0)
     await server.start()
     await worker.start()
     await server.health.set_serving(True)

@@ -11,15 +11,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtime.http2 import Http2
-from runtime.rpc.rpc import service_handler
-from runtime.rpc.served import ServedLedger
-from runtime.server.served_service import SERVED_SERVICE, served_handler
-from runtime.server.server import RpcServer
+from runtime.server.served_service import backend_server
 from services.common.runtimes.onnx_session import OnnxSession
 from services.gan.api.service import GanServicer
+from services.gan.image_model import GanWorker
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
-from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tests.integration.services.gan.tiny_onnx import write_repository
 
@@ -63,17 +60,12 @@ SERVERS: tuple[Http2, ...] = ("auto", "grpcio")
 
 
 @contextlib.asynccontextmanager
-async def running_backend(
-    settings: GanSettings, drain_seconds: float = 5.0, http2: Http2 = "auto"
-) -> AsyncIterator[Backend]:
+async def running_backend(settings: GanSettings, drain_seconds: float = 5.0) -> AsyncIterator[Backend]:
     registry = CollectorRegistry()
     metrics = GanMetrics(registry)
     worker = GanWorker(settings, metrics)
-    descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
-    ledger = ServedLedger()
-    handler = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend, ledger)
-    names = [descriptor.full_name, SERVED_SERVICE]
-    server = RpcServer("127.0.0.1", 0, [handler, served_handler(ledger)], names, http2=http2)
+    service, servicer = gan_pb2.DESCRIPTOR.services_by_name["GanService"], GanServicer(worker, settings, metrics)
+    server = backend_server(service, servicer, metrics.backend, settings, port=0)
     await server.start()
     try:
         await worker.start()
@@ -134,9 +126,14 @@ def gate(monkeypatch: pytest.MonkeyPatch):
 async def narrow(models_dir: Path, gate: Gate, request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     """One instance behind the gate, with room for 16 images in the queue, over each server."""
     settings = tiny_settings(
-        models_dir, models=["tiny"], num_instances=1, max_queued_images=16, max_images_per_request=16
+        models_dir,
+        models=["tiny"],
+        num_instances=1,
+        max_queued_images=16,
+        max_images_per_request=16,
+        http2=request.param,
     )
-    async with running_backend(settings, http2=request.param) as running:
+    async with running_backend(settings) as running:
         try:
             yield running
         finally:

@@ -132,28 +132,3 @@ async def test_stream_with_a_fault_in_a_later_part_ends_with_it_and_others_go_on
         await stream.read()
     assert (failed.value.code(), failed.value.details()) == (grpc.StatusCode.INTERNAL, str(ModelFault()))
     assert (await fragile.stub.Sample(sample(1))).images.data
-
-
-HUGE = {
-    "Sample": ({"second": 3.4e38}, "latents.values[1]: 3.4e+38 is not accepted; accepted: -100 to 100"),
-    "Discriminate": (
-        {"second": 3e38},
-        "images.data[0][0][1][0]: 3e+38 is not accepted; accepted: -1 to 1, and 0.002 outside",
-    ),
-}
-
-
-@pytest.mark.parametrize("rpc", MAKERS)
-async def test_huge_numbers_are_refused_by_name_and_cost_nobody_else(backend, rpc):
-    (make, _), (spoilt, text), method = MAKERS[rpc], HUGE[rpc], getattr(backend.stub, rpc)
-
-    def of_tiny(number: int, **fields: float):
-        request = make(number, **fields)
-        request.model = "tiny"
-        return request
-
-    good = [of_tiny(number) for number in range(NUM_GOOD)]
-    alone = [await method(one) for one in good]
-    replies, errors = await company(method, good, [of_tiny(n, **spoilt) for n in range(NUM_BAD)])
-    assert_same(replies, alone)
-    assert_all(errors, grpc.StatusCode.INVALID_ARGUMENT, text)

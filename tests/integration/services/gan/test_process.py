@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -96,38 +95,6 @@ async def test_serves_and_ends_with_0_at_a_signal(models_dir):
     assert "onnxruntime:" not in errors
 
 
-async def test_open_stream_is_drained_before_the_end(models_dir):
-    async with process(models_dir, "--models", "tiny", "--drain-seconds", "30") as (running, port):
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            await ready(channel)
-            sample = gan_pb2.SampleRequest(count=20_000, seed=1)
-            call = gan_pb2_grpc.GanServiceStub(channel).SampleStream(gan_pb2.SampleStreamRequest(sample=sample))
-            first = await call.read()
-            running.send_signal(signal.SIGTERM)
-            counts = [first.part.images.shape[0]]
-            while (message := await call.read()) is not grpc.aio.EOF:
-                counts.append(message.part.images.shape[0])
-        code, errors = await ending(running)
-    assert sum(counts) == 20_000
-    assert code == 0, errors
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_while_it_loads_for_ever_ends_it_with_0(models_dir, number):
-    module = "tests.integration.services.gan.endless_loading"
-    async with process(models_dir, "--models", "tiny", "--drain-seconds", "3600", module=module) as (running, port):
-        async with asyncio.timeout(60):
-            assert await running.stdout.readline() == b"loading\n"
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-            assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
-            running.send_signal(number)
-            code, errors = await ending(running)
-    assert code == 0, errors
-    assert "stopping before everything was loaded" in errors
-    assert "Traceback" not in errors
-
-
 @pytest.fixture
 def generator_dir(tmp_path):
     """A repository with a generator that has much to calibrate."""
@@ -164,7 +131,8 @@ async def test_a_signal_while_it_calibrates_ends_it_with_0(generator_dir, tmp_pa
 async def test_the_second_start_finds_the_calibration_of_the_first(generator_dir, tmp_path):
     drawn = []
     for words in ("calibrated", "loaded made"):
-        async with process(generator_dir, "--models", "made", cache=tmp_path) as (running, port):
+        flags = ("--models", "made", "--max-batch-size", "4")
+        async with process(generator_dir, *flags, cache=tmp_path) as (running, port):
             log = await lines_until(running, words)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 await ready(channel)
@@ -178,31 +146,18 @@ async def test_the_second_start_finds_the_calibration_of_the_first(generator_dir
     assert drawn[0].images == drawn[1].images
 
 
-async def test_a_precision_that_is_not_to_be_had_is_one_clear_line(models_dir):
-    flags = ("--models", "tiny", "--runtime", "onnxruntime", "--precision", "bfloat16")
-    async with process(models_dir, *flags) as (running, _):
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--runtime", "onnxruntime", "--precision", "bfloat16"), "precision 'bfloat16': not to be had here"),
+        pytest.param(
+            ("--provider", "cuda"), "'cuda'", marks=pytest.mark.skipif(num_cuda_devices() > 0, reason="a CUDA device")
+        ),
+    ],
+)
+async def test_what_is_asked_for_and_not_to_be_had_is_one_clear_line(models_dir, flags, words):
+    async with process(models_dir, "--models", "tiny", *flags) as (running, _):
         code, errors = await ending(running)
     assert code == 1
-    assert "precision 'bfloat16': not to be had here" in errors
-    assert "Traceback" not in errors
-
-
-async def test_port_in_use_is_one_clear_line(models_dir):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        async with process(models_dir, "--models", "tiny", port=port) as (running, _):
-            code, errors = await ending(running)
-    assert code == 1
-    assert f"error: cannot listen on 127.0.0.1:{port}" in errors
-    assert "Traceback" not in errors
-
-
-@pytest.mark.skipif(num_cuda_devices() > 0, reason="there is a CUDA device")
-async def test_cuda_that_is_not_to_be_had_is_a_start_up_error(models_dir):
-    async with process(models_dir, "--models", "tiny", "--provider", "cuda") as (running, _):
-        code, errors = await ending(running)
-    assert code == 1
-    assert "'cuda'" in errors
+    assert words in errors
     assert "Traceback" not in errors

@@ -60,13 +60,3 @@ async def test_messages_do_not_wake_a_writer_but_room_does(context: Http2Context
     await rounds_of_the_loop()
     assert wire.num_sent == 2
     writing.cancel()
-
-
-async def test_a_reader_and_a_writer_wait_at_the_same_time(context: Http2Context) -> None:
-    writing, reading = asyncio.create_task(context.write(b"part")), asyncio.create_task(context.read())
-    await rounds_of_the_loop()
-    context.take(event(Kind.MESSAGE, Flag.HAS_MESSAGE))
-    assert await reading == b""
-    assert not writing.done()
-    context.take(event(Kind.WRITABLE))
-    await writing

@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from runtime.process.collector import SERVING_THRESHOLD, resting_collector
+from runtime.process.lifecycle import SERVING_THRESHOLD, resting_collector
 
 
 class Loaded:

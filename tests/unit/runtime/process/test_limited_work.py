@@ -75,11 +75,6 @@ def test_a_process_whose_work_nobody_waits_for_any_more_ends_by_itself(limited):
     assert child.process.wait(60) == -signal.SIGPROF
 
 
-def test_a_process_that_does_not_start_is_no_fault_of_the_work():
-    with pytest.raises(RuntimeError, match=r"python -m tests.none does not start: exit code 1"):
-        LimitedWork("tests.none").run("a")
-
-
 @pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "forgotten"])
 def test_processes_end_when_they_are_closed_or_forgotten(is_closed):
     limited = LimitedWork(MODULE, num_spare=1)

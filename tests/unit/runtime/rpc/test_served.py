@@ -47,24 +47,6 @@ def test_the_first_output_may_come_later_than_the_first_message() -> None:
     assert (found.first_output_delay_seconds, found.first_outputs, found.outputs) == (0.75, 1, 2)
 
 
-def test_pictures_are_counted_besides_their_tokens() -> None:
-    last = ar_pb2.GenerateResponse(token_ids=[1], image=IMAGE, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
-    found = served("Generate", ar_pb2.GenerateResponse(token_ids=[1], image=IMAGE), last, last)
-    assert (found.outputs, found.images) == (3, 2)
-
-
-def test_images() -> None:
-    parts = [gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[n, 2, 2, 1])) for n in (4, 3)]
-    found = served("SampleStream", *(gan_pb2.SampleStreamResponse(part=part) for part in parts))
-    assert (found.outputs, found.first_outputs) == (7, 4)
-    assert served("Sample", parts[1]).outputs == 3
-
-
-def test_calls_that_generate_nothing_and_calls_that_sent_nothing() -> None:
-    assert served("Score", ar_pb2.ScoreResponse(timings=TIMINGS)).outputs == 0
-    assert served("Sample").outputs == 0
-
-
 class Clock:
     def __init__(self) -> None:
         self.now = 0.0

@@ -73,25 +73,6 @@ def order(queue: FairQueue) -> str:
     return "".join(queue.pop().caller for _ in range(len(queue)))
 
 
-def test_who_comes_before_a_turn_is_over_is_served_before_its_caller_is_again():
-    queue = filled("aaa")
-    assert queue.pop().caller == "a"
-    queue.add(of("b"))
-    queue.add(of("c"))
-    queue.add(of("a"))
-    assert queue.pop().caller == "b"
-    queue.add(of("d"))
-    assert order(queue) == "cadaa"
-
-
-def test_what_is_added_first_of_its_caller_waits_for_its_turn():
-    queue, item = filled("aab"), of("b")
-    queue.add_first(item)
-    assert queue.pop().caller == "a"
-    assert queue.pop() is item
-    assert order(queue) == "ab"
-
-
 def test_the_caller_of_the_least_load_comes_first_in_turn_among_equals():
     queue = filled("aabbcc")
     assert queue.least_served({"a": 1, "b": 1}, {}).caller == "c"

@@ -4,7 +4,6 @@ import threading
 
 import pytest
 
-from runtime.rpc.metadata import NOBODY
 from services.common import memory as module
 from services.common.memory import Memory
 from tandem.shared.errors import ResourceExhausted
@@ -45,14 +44,6 @@ def test_whatever_it_takes_a_request_gets_its_room_while_nothing_is_held():
     other = memory.reserve("b", 0)
     assert memory.reserve("a", 4), "it takes more than its caller's part, but is its only one"
     other.give_back()
-
-
-def test_callers_whose_name_is_unknown_are_many_and_have_all_room():
-    memory = Memory("the memory for clay", 4, 0.25)
-    reservations = [memory.reserve(NOBODY) for _ in range(4)]
-    with pytest.raises(ResourceExhausted, match=r"^the memory"):
-        memory.reserve(NOBODY)
-    assert memory.num_held == len(reservations)
 
 
 class Refused(Exception):

@@ -61,21 +61,6 @@ async def test_newcomers_get_as_many_places_as_the_first_asks_for_and_then_none(
     assert line.places("b") == math.inf
 
 
-async def test_those_who_wait_come_first_come_first_served():
-    queue = BatchQueue(10)
-    line = WaitingLine(queue.counts)
-    add(queue, "a", 10)
-    large, small = await waiting(line, queue, "c", 6), await waiting(line, queue, "b", 1)
-    queue.take(5, now=1.0)
-    await looked(line)
-    assert not large.done()
-    assert not small.done(), "there is room for it, but not its turn"
-    queue.take(2, now=2.0)
-    await looked(line)
-    assert large.done()
-    assert small.done()
-
-
 async def test_who_waits_for_its_caller_s_part_holds_up_that_caller_alone():
     queue = BatchQueue(10, max_samples_of_caller=6)
     line = WaitingLine(queue.counts)
@@ -89,29 +74,6 @@ async def test_who_waits_for_its_caller_s_part_holds_up_that_caller_alone():
     assert other.done()
     assert not own.done()
     own.cancel()
-
-
-async def test_who_has_gone_holds_up_nobody():
-    queue = BatchQueue(4)
-    line = WaitingLine(queue.counts)
-    add(queue, "a", 3)
-    gone, left = await waiting(line, queue, "b", 2), await waiting(line, queue, "c", 1)
-    line.passed("a", 2)
-    assert line.places("a") == 0
-    gone.cancel()
-    await looked(line)
-    assert left.done(), "there was room for it all the time"
-    assert line.places("a") == math.inf
-
-
-async def test_nobody_waits_for_a_queue_that_is_closed():
-    queue = BatchQueue(4)
-    line = WaitingLine(queue.counts)
-    add(queue, "a", 4)
-    tasks = [await waiting(line, queue, "b", 2) for _ in range(3)]
-    line.close()
-    await asyncio.wait_for(asyncio.gather(*tasks), 60)
-    await asyncio.wait_for(line.wait("b", 2), 60)
 
 
 async def test_what_has_begun_gets_its_turn_while_newcomers_keep_a_batcher_s_queue_full():

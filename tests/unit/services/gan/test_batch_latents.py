@@ -44,7 +44,7 @@ def test_without_a_compiler_numpy_draws(monkeypatch, caplog):
     def unavailable(*_):
         raise LibraryUnavailable("no C++ compiler")
 
-    monkeypatch.setattr(batch_latents, "open_compiled", unavailable)
+    monkeypatch.setattr(batch_latents, "open_functions", unavailable)
     gan_library.cache_clear()
     try:
         assert [gan_library() for _ in range(2)] == [None, None]

@@ -6,7 +6,6 @@ from services.common.batching.request import BatchRequest, Slice
 from services.common.images.encoding import to_uint8
 from services.gan.generator_batch import GeneratorBatches, ImageSlice
 from services.gan.image_request import ImageRequest, Part
-from services.gan.latents import draw_labels, draw_latents
 from tandem.shared.errors import ModelFault
 
 LATENT_DIM = 6
@@ -62,13 +61,6 @@ def test_a_part_of_a_batch_is_what_it_is_alone(requests):
         np.testing.assert_array_equal(drawn.pixels, expected)
         assert drawn.pixels.dtype == (np.float32 if wanted.encoding == "float32" else np.uint8)
         assert drawn.labels.tolist() == wanted.labels(range(1, 4)).tolist()
-
-
-def test_rows_count_from_the_first_index_of_their_part():
-    (drawn,) = GeneratorBatches(Echo(), (-1.0, 1.0))([part(image_request(encoding="float32"), 1, 3, first_index=70)])
-    expected = np.tanh(draw_latents(9, 71, 2, LATENT_DIM)).reshape(-1, 2, 3, 1)
-    np.testing.assert_array_equal(drawn.pixels, expected)
-    assert drawn.labels.tolist() == draw_labels(9, 71, 2, 4).tolist()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

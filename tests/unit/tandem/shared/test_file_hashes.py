@@ -1,7 +1,6 @@
 """Each file is hashed once, whoever asks, and what cannot be read is told to the one who asks."""
 
 import hashlib
-import threading
 from pathlib import Path
 
 import pytest
@@ -29,24 +28,6 @@ def test_a_file_is_read_once(tmp_path):
     path.write_bytes(b"second")
     hashes.begin([path])
     assert hashes.of(path) == found == hashlib.sha256(b"first").hexdigest()
-
-
-def test_the_hash_is_waited_for(tmp_path, monkeypatch):
-    may_go_on = threading.Event()
-
-    def slow(path: Path) -> str:
-        assert may_go_on.wait(10)
-        return path.name
-
-    monkeypatch.setattr(file_hashes, "sha256_of", slow)
-    hashes, found = FileHashes(), []
-    hashes.begin([tmp_path / "one", tmp_path / "other"])
-    waiting = threading.Thread(target=lambda: found.append(hashes.of(tmp_path / "other")))
-    waiting.start()
-    assert not found
-    may_go_on.set()
-    waiting.join(10)
-    assert found == ["other"]
 
 
 def test_one_that_cannot_be_read_keeps_no_other_from_being_hashed(tmp_path):

@@ -20,11 +20,6 @@ def repository(tmp_path):
     return ModelRepository(tmp_path)
 
 
-def test_a_model_is_a_folder_with_a_model_toml(repository):
-    assert repository.names() == ["one", "two"]
-    assert repository.get("one").spec.licence == "MIT"
-
-
 @pytest.mark.parametrize("name", ["three", "../../x", "..", "", "one/../two", "ONE", "/etc", "a" * 65, "no-toml"])
 def test_any_other_name_is_not_found(repository, name):
     with pytest.raises(NotFound, match="there are: one, two" if name else "name one of: one, two"):

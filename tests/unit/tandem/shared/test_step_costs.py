@@ -41,14 +41,6 @@ def test_no_other_groups_cost_less(seed, first):
             assert price(bits, first, found) == pytest.approx(min(price(bits, first, way) for way in ways))
 
 
-def test_a_group_ends_before_the_token_that_would_be_dear_in_it():
-    # Each token costs 1, but the third costs 3 where its group began before it.
-    bits = [[3.0 if start < token == 2 else 1.0 for token in range(start, 5)] for start in range(5)]
-    costs = StepCosts(bits)
-    assert costs.group_ends(0, 5, 2) == (2, 5)
-    assert costs.group_ends(1, 4, 2) == (1, 4)
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "step_costs.json"

@@ -39,11 +39,6 @@ def test_every_fault_is_told_with_its_place_in_one_line_without_the_value():
     assert words == "entries[0].size: Input should be greater than or equal to 1; entries[1].name: is too long"
 
 
-def test_a_fault_of_the_whole_has_no_place():
-    assert found({"entries": []}) == "there are no entries"
-    assert found([]) == "Input should be a valid dictionary or instance of File"
-
-
 @pytest.mark.parametrize(
     ("values", "words"),
     [

@@ -42,7 +42,7 @@ def codes(backend, code: str) -> float:
 async def test_both_servers_answer_alike(models_dir):
     answers = []
     for server in SERVERS:
-        async with running_backend(tiny_settings(models_dir), http2=server) as backend:
+        async with running_backend(tiny_settings(models_dir, http2=server)) as backend:
             calls = [backend.stub.Sample(gan_pb2.SampleRequest(**fields)) for fields in REQUESTS]
             replies = [await call for call in calls]
             assert codes(backend, "OK") == len(REQUESTS)

@@ -7,7 +7,7 @@ import time
 import grpc
 import pytest
 
-from tandem.common.v1 import images_pb2, served_pb2, served_pb2_grpc
+from tandem.common.v1 import served_pb2, served_pb2_grpc
 from tandem.gan.v1 import gan_pb2
 
 WAIT_SECONDS = 50.0
@@ -33,44 +33,6 @@ async def taken(backend, request_id: str) -> served_pb2.Served:
         while not (found := (await stub.TakeServed(served_pb2.TakeServedRequest(request_ids=[request_id]))).served):
             await asyncio.sleep(0)
     return found[request_id]
-
-
-async def test_replies_and_streams(backend):
-    call = backend.stub.Sample(request(5))
-    reply = await call
-    served = await served_of(call)
-    assert (served.model, served.outputs, served.first_outputs, served.timings) == ("tiny", 5, 5, reply.timings)
-    assert served.backend_seconds >= served.timings.total_seconds
-    call = backend.stub.SampleStream(stream(11))
-    parts = [each.part async for each in call]
-    served = await served_of(call)
-    assert (served.model, served.outputs, served.first_outputs) == ("tiny", 11, 4)
-    assert served.timings == parts[-1].timings
-
-
-async def test_verdicts_and_errors(backend):
-    images = (await backend.stub.Sample(request(2))).images
-    call = backend.stub.Discriminate(gan_pb2.DiscriminateRequest(model="tiny", images=images, labels=[0, 1]))
-    reply = await call
-    served = await served_of(call)
-    assert (served.model, served.outputs, served.timings) == ("tiny", 0, reply.timings)
-    for bad, model in ((request(0, "tiny"), "tiny"), (request(1, "nobody"), "")):
-        bad.encoding = images_pb2.ENCODING_PNG
-        bad.count = 100_000
-        call = backend.stub.Sample(bad)
-        with pytest.raises(grpc.aio.AioRpcError):
-            await call
-        served = await served_of(call)
-        assert (served.model, served.outputs, served.HasField("timings")) == (model, 0, False)
-
-
-async def test_a_cancelled_stream_tells_the_images_that_had_gone_out(backend):
-    call = backend.stub.SampleStream(stream(5000, 1), metadata=[("x-request-id", "gone")])
-    await anext(aiter(call))
-    call.cancel()
-    served = await taken(backend, "gone")
-    assert (served.model, served.first_outputs) == ("tiny", 1)
-    assert 1 <= served.outputs < 5000
 
 
 @pytest.mark.parametrize("rpc", ["Sample", "SampleStream", "Discriminate"])

@@ -1,6 +1,5 @@
 """Requests through the real server: what comes back is what numpy computes."""
 
-import asyncio
 import io
 
 import numpy as np
@@ -77,12 +76,6 @@ async def test_explicit_latents(backend):
     assert response.seed == 0
 
 
-async def test_largest_latents_are_answered_with_finite_pixels(backend):
-    largest = gan_pb2.Latents(values=[100, -100] * (LATENT_DIM // 2))
-    response = await backend.stub.Sample(request(latents=largest, labels=[0], encoding=FLOAT32))
-    assert np.isfinite(floats(response.images)).all()
-
-
 async def test_png_is_the_bytes_as_files(backend):
     for model, shape in (("tiny", GREY), ("colour", COLOUR)):
         raw = levels((await backend.stub.Sample(request(model, count=3, seed=1))).images)
@@ -91,36 +84,6 @@ async def test_png_is_the_bytes_as_files(backend):
         for file, expected in zip(response.images.png, raw, strict=True):
             with Image.open(io.BytesIO(file)) as image:
                 np.testing.assert_array_equal(np.asarray(image).reshape(shape), expected)
-
-
-async def test_model_without_classes(backend):
-    response = await backend.stub.Sample(request("plain", count=4, seed=SEED, encoding=FLOAT32))
-    expected = expected_images(draw_latents(SEED, 0, 4, LATENT_DIM), None, GREY)
-    np.testing.assert_allclose(floats(response.images), expected, atol=1e-5)
-    assert list(response.labels) == []
-
-
-async def test_colour_model_with_channels_last_and_one_hot_classes(backend):
-    response = await backend.stub.Sample(request("colour", count=4, seed=SEED, labels=[1], encoding=FLOAT32))
-    expected = expected_images(draw_latents(SEED, 0, 4, LATENT_DIM), np.array([1] * 4), COLOUR)
-    np.testing.assert_allclose(floats(response.images), expected, atol=1e-5)
-
-
-async def test_a_thousand_requests_in_company_get_the_bytes_they_get_alone(backend):
-    source = np.random.default_rng(1)
-    requests = [
-        request(count=int(source.integers(1, 12)), seed=int(source.integers(0, 50)), encoding=FLOAT32)
-        for _ in range(1000)
-    ]
-    alone = {one.SerializeToString(): (await backend.stub.Sample(one)).images.data for one in requests}
-    limit = asyncio.Semaphore(4)  # 4 x 12 images fit a caller's part of the queue
-
-    async def together(one):
-        async with limit:
-            return (await backend.stub.Sample(one)).images.data
-
-    for one, data in zip(requests, await asyncio.gather(*map(together, requests)), strict=True):
-        assert data == alone[one.SerializeToString()]
 
 
 async def collected(stub, sample, **fields):
@@ -138,15 +101,6 @@ async def test_stream_has_the_same_images_in_parts(backend, size, num_messages):
     expected = expected_images(draw_latents(SEED, 0, 1000, LATENT_DIM), draw_labels(SEED, 0, 1000, NUM_CLASSES), GREY)
     assert np.abs(images - (expected + 1) * 127.5).max() < 0.51
     assert [part.HasField("timings") for part in parts] == [False] * (num_messages - 1) + [True]
-
-
-async def test_stream_of_explicit_latents(backend):
-    vectors = np.random.default_rng(0).standard_normal((20, LATENT_DIM)).astype(np.float32)
-    sample = request(count=20, latents=gan_pb2.Latents(values=vectors.ravel()), labels=[0, 1] * 10, encoding=FLOAT32)
-    parts = await collected(backend.stub, sample)
-    images = np.concatenate([floats(part.images) for part in parts])
-    np.testing.assert_allclose(images, expected_images(vectors, np.array([0, 1] * 10), GREY), atol=1e-5)
-    assert [label for part in parts for label in part.labels] == [0, 1] * 10
 
 
 def check_timings(timings) -> None:

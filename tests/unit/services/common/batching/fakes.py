@@ -4,8 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from services.common.batching.observer import End
-from services.common.batching.request import Slice
+from services.common.batching.request import End, Slice
 from tandem.shared.errors import ModelFault
 
 Numbers = Slice[list[int], list[int]]
@@ -63,7 +62,7 @@ class Stepwise(Doubler):
 
 
 class Recorder:
-    """Implements `observer.BatchObserver`."""
+    """Implements `BatchObserver`."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[End, int]] = []

@@ -14,19 +14,10 @@ NEVER = Deadline(math.inf)
 
 
 @contextlib.asynccontextmanager
-async def running(
-    model: Doubler,
-    max_batch_size=4,
-    max_queued=100,
-    num_instances=1,
-    delay=0.0,
-    observer=None,
-    num_spare=0,
-    preferred_batch_size=None,
-):
+async def running(model: Doubler, observer=None, num_instances=1, num_spare=0, **limits):
     """A started batcher; at the end the gate is open and the books must balance."""
-    limits = BatchLimits(max_batch_size, max_queued, delay, preferred_batch_size=preferred_batch_size)
     runs = [model.run] * (num_instances + num_spare)
+    limits = BatchLimits(**{"max_batch_size": 4, "max_queued": 100, **limits})
     batcher = Batcher("doubler", runs, limits, observer or Recorder(), num_spare)
     batcher.start()
     try:
@@ -37,8 +28,8 @@ async def running(
         await batcher.stop()
 
 
-def submit(batcher, numbers, deadline=NEVER):
-    return asyncio.create_task(batcher.submit(numbers, len(numbers), deadline))
+def submit(batcher, numbers, deadline=NEVER, caller="", is_begun=False):
+    return asyncio.create_task(batcher.submit(numbers, len(numbers), deadline, caller, is_begun=is_begun))
 
 
 def flat(batched):
@@ -51,15 +42,18 @@ async def until_busy(model: Doubler, num_batches: int = 1) -> None:
 
 
 async def until_queued(batcher, num_samples: int) -> None:
-    while batcher.num_queued != num_samples:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while batcher.num_queued != num_samples:
+            await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
-async def busy(num_queued=0, observer=None, **limits) -> AsyncIterator[tuple[Doubler, Batcher, asyncio.Task]]:
-    """A batcher whose only instance is held in a pass of one request, that of the number 1."""
-    model = Doubler(is_open=False)
-    async with running(model, observer=observer, **limits) as batcher:
+async def busy(model: Doubler | None = None, **options) -> AsyncIterator[tuple[Doubler, Batcher, asyncio.Task]]:
+    """A batcher whose only instance, but for spare ones, is held in a pass of one request, that of the number 1."""
+    model = model or Doubler(is_open=False)
+    async with running(model, **options) as batcher:
         first = submit(batcher, [1])
         await until_busy(model)
         yield model, batcher, first
+        model.gate.set()
+        await asyncio.wait([first])

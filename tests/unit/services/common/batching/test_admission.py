@@ -1,9 +1,6 @@
 """Who may join a batcher's queue: callers take turns and have bounds, and what would begin too late is refused."""
 
 import asyncio
-import contextlib
-import math
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,55 +9,21 @@ from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from tandem.shared.errors import Internal, ResourceExhausted, WaitTooLong
 from tests.unit.services.common.batching.fakes import Doubler, Recorder, Stepwise
-
-NEVER = Deadline(math.inf)
-LIMIT_SECONDS = 60
-
-
-@contextlib.asynccontextmanager
-async def held(model: Doubler, limits: BatchLimits, num_spare: int = 0) -> AsyncIterator[Batcher[list[int], list[int]]]:
-    """A batcher whose only instance, but for spare ones, is held in a pass of the number 0.
-
-    In the end the books must balance.
-    """
-    runs = [model.run] * (1 + num_spare)
-    batcher: Batcher[list[int], list[int]] = Batcher("doubler", runs, limits, Recorder(), num_spare)
-    batcher.start()
-    first = submit(batcher, [0])
-    assert await asyncio.to_thread(model.entered.acquire, timeout=LIMIT_SECONDS)
-    try:
-        yield batcher
-        model.gate.set()
-        await first
-        batcher.check_integrity()
-    finally:
-        model.gate.set()
-        await batcher.stop()
-
-
-def submit(batcher, numbers: list[int], caller: str = "", deadline: Deadline = NEVER, is_begun: bool = False):
-    return asyncio.ensure_future(batcher.submit(numbers, len(numbers), deadline, caller, is_begun=is_begun))
-
-
-async def until_queued(batcher, num_samples: int) -> None:
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while batcher.num_queued != num_samples:
-            await asyncio.sleep(0)
+from tests.unit.services.common.batching.rig import busy, submit, until_queued
 
 
 async def test_ten_light_callers_beside_a_hog_are_in_the_next_batch():
     """Counted in batches: 200 requests of the hog wait, and each round of light ones is done in the batch after."""
-    model = Stepwise()
-    async with held(model, BatchLimits(16, 4096)) as batcher:
-        hog = [submit(batcher, [1] * 4, "hog") for _ in range(200)]
+    async with busy(Stepwise(), max_batch_size=16, max_queued=4096) as (model, batcher, _):
+        hog = [submit(batcher, [1] * 4, caller="hog") for _ in range(200)]
         await until_queued(batcher, 800)
         for _ in range(5):
-            light = [submit(batcher, [2], f"light {number}") for number in range(10)]
+            light = [submit(batcher, [2], caller=f"light {number}") for number in range(10)]
             await until_queued(batcher, batcher.num_queued + 10)
             num_before = len(model.batch_sizes)
             while not all(each.done() for each in light):
                 model.steps.release()
-                assert await asyncio.to_thread(model.entered.acquire, timeout=LIMIT_SECONDS)
+                assert await asyncio.to_thread(model.entered.acquire, timeout=60)
                 await asyncio.sleep(0)
             # The batch in hand, that of the light ones, and one that began while their results were handed out.
             assert len(model.batch_sizes) - num_before <= 3
@@ -70,21 +33,21 @@ async def test_ten_light_callers_beside_a_hog_are_in_the_next_batch():
 
 
 async def test_one_caller_cannot_fill_the_queue_to_others():
-    async with held(Doubler(is_open=False), BatchLimits(4, 8, max_queued_of_caller=6)) as batcher:
-        hog = submit(batcher, [1] * 5, "hog")
+    async with busy(max_queued=8, max_queued_of_caller=6) as (_, batcher, _):
+        hog = submit(batcher, [1] * 5, caller="hog")
         await until_queued(batcher, 5)
         with pytest.raises(ResourceExhausted, match=r"a caller's part of the queue of doubler is full \(limit 6\)"):
-            await submit(batcher, [1, 2], "hog")
-        other = submit(batcher, [1, 2, 3], "a")
+            await submit(batcher, [1, 2], caller="hog")
+        other = submit(batcher, [1, 2, 3], caller="a")
         await until_queued(batcher, 8)
         with pytest.raises(ResourceExhausted, match=r"the queue of doubler is full \(limit 8\)"):
-            await submit(batcher, [1], "b")
+            await submit(batcher, [1], caller="b")
         batcher_room = asyncio.ensure_future(batcher.wait_for_room(2, "hog"))
         other.cancel()
         await until_queued(batcher, 5)
         assert not batcher_room.done(), "there is room, but not for the hog"
         hog.cancel()
-        await asyncio.wait_for(batcher_room, LIMIT_SECONDS)
+        await asyncio.wait_for(batcher_room, 60)
 
 
 async def learned(batcher, seconds: float) -> None:
@@ -93,26 +56,25 @@ async def learned(batcher, seconds: float) -> None:
 
 
 async def test_what_would_begin_too_late_is_refused_at_once():
-    limits = BatchLimits(4, 100, max_wait_seconds=40.0)
-    async with held(Doubler(is_open=False), limits) as batcher:
+    async with busy(max_wait_seconds=40.0) as (_, batcher, _):
         await learned(batcher, 10.0)
-        waiting = [submit(batcher, [1] * 4, "a") for _ in range(3)]
+        waiting = [submit(batcher, [1] * 4, caller="a") for _ in range(3)]
         await until_queued(batcher, 12)
         # The pass in hand, 12 samples in passes of 4, and 10 s of its own with a quarter to spare.
         with pytest.raises(WaitTooLong, match=r"about (40|39.*) s .* longer than the .* that its deadline leaves"):
-            await submit(batcher, [1], "a", Deadline.after(51.0))
-        waiting.append(submit(batcher, [1] * 4, "a", Deadline.after(58.0)))
+            await submit(batcher, [1], Deadline.after(51.0), "a")
+        waiting.append(submit(batcher, [1] * 4, Deadline.after(58.0), "a"))
         await until_queued(batcher, 16)
         with pytest.raises(WaitTooLong, match="longer than the 40 s that the server lets anybody wait"):
-            await submit(batcher, [1], "a")
-        waiting.append(submit(batcher, [1], "b", Deadline.after(35.0)))  # whose turn comes after one batch of a's
+            await submit(batcher, [1], caller="a")
+        waiting.append(submit(batcher, [1], Deadline.after(35.0), "b"))  # whose turn comes after one batch of a's
         await until_queued(batcher, 17)
         for each in waiting:
             each.cancel()
 
 
 async def test_the_rest_of_a_call_that_has_begun_is_not_refused_for_time():
-    async with held(Doubler(is_open=False), BatchLimits(4, 100, max_wait_seconds=1.0)) as batcher:
+    async with busy(max_wait_seconds=1.0) as (_, batcher, _):
         await learned(batcher, 10.0)
         with pytest.raises(WaitTooLong):
             await submit(batcher, [2] * 4)
@@ -126,30 +88,21 @@ async def test_while_an_instance_is_idle_nothing_is_refused_for_time():
     batcher = Batcher("doubler", [Doubler().run], BatchLimits(4, 100, max_wait_seconds=1e-9), Recorder())
     batcher.start()
     await learned(batcher, 1000.0)
-    await submit(batcher, [1], deadline=Deadline.after(LIMIT_SECONDS))
+    await submit(batcher, [1], deadline=Deadline.after(60))
     assert batcher._admission._times.pass_seconds(1) < 1000.0
     await batcher.stop()
 
 
 async def test_a_spare_instance_that_is_idle_lets_nobody_in_and_at_work_counts_as_one():
-    model = Doubler(is_open=False)
-    async with held(model, BatchLimits(4, 100, max_wait_seconds=15.0), num_spare=1) as batcher:
+    async with busy(max_wait_seconds=15.0, num_spare=1) as (model, batcher, _):
         await learned(batcher, 10.0)
         with pytest.raises(WaitTooLong):  # 10 s of the pass in hand, 10 of its own
-            await asyncio.wait_for(submit(batcher, [1] * 3, deadline=Deadline.after(15.0)), LIMIT_SECONDS)
+            await asyncio.wait_for(submit(batcher, [1] * 3, deadline=Deadline.after(15.0)), 60)
         full = submit(batcher, [1] * 4)
-        assert await asyncio.to_thread(model.entered.acquire, timeout=LIMIT_SECONDS)
+        assert await asyncio.to_thread(model.entered.acquire, timeout=60)
         assert batcher._admission._work_seconds(8) == pytest.approx(10.0)
         model.gate.set()
         await full
-
-
-async def test_before_a_pass_has_ended_nothing_is_refused_for_time():
-    async with held(Doubler(is_open=False), BatchLimits(4, 1000, max_wait_seconds=1e-9)) as batcher:
-        waiting = [submit(batcher, [1] * 4) for _ in range(100)]
-        await until_queued(batcher, 400)
-        for each in waiting:
-            each.cancel()
 
 
 async def test_a_pass_that_failed_says_nothing_of_how_long_passes_take():
@@ -161,25 +114,18 @@ async def test_a_pass_that_failed_says_nothing_of_how_long_passes_take():
     await batcher.stop()
 
 
-async def test_room_for_more_than_there_is_ever_room_for_is_not_waited_for():
-    async with held(Doubler(is_open=False), BatchLimits(4, 8)) as batcher:
-        await asyncio.wait_for(batcher.wait_for_room(100), LIMIT_SECONDS)
-        with pytest.raises(ResourceExhausted):
-            await submit(batcher, [1] * 100)
-
-
 async def test_who_is_refused_may_be_told_how_many_more_would_be_taken():
     """A pass of 4 takes 10 s: the one in hand, those of 8 samples, and its own with a quarter to spare are 42.5 s."""
-    async with held(Doubler(is_open=False), BatchLimits(4, 100)) as batcher:
+    async with busy() as (_, batcher, _):
         await learned(batcher, 10.0)
-        waiting = [submit(batcher, [1] * 2, "a") for _ in range(4)]
+        waiting = [submit(batcher, [1] * 2, caller="a") for _ in range(4)]
         await until_queued(batcher, 8)
         with pytest.raises(WaitTooLong) as refusal:
-            await submit(batcher, [1], "a", Deadline.after(41.0))
+            await submit(batcher, [1], Deadline.after(41.0), "a")
         assert refusal.value.capacity_left is not None
         assert refusal.value.capacity_left() == 0
         assert batcher._admission.capacity_left("a", 62.6) == 4  # 20 s more are 8 samples, in requests of 2
-        waiting.append(submit(batcher, [1], "b"))
+        waiting.append(submit(batcher, [1], caller="b"))
         await until_queued(batcher, 9)
         assert batcher._admission.capacity_left("a", 62.6) < 4  # whose turn comes between
         for each in waiting[:4]:
@@ -191,8 +137,8 @@ async def test_who_is_refused_may_be_told_how_many_more_would_be_taken():
 
 
 async def test_room_is_no_more_than_the_queue_has():
-    async with held(Doubler(is_open=False), BatchLimits(4, 8, max_queued_of_caller=6)) as batcher:
-        waiting = [submit(batcher, [1] * 2, "a")]
+    async with busy(max_queued=8, max_queued_of_caller=6) as (_, batcher, _):
+        waiting = [submit(batcher, [1] * 2, caller="a")]
         await until_queued(batcher, 2)
         assert batcher._admission.capacity_left("a", 1e-9) == 2  # no pass has ended: time is no matter
         assert batcher._admission.capacity_left("b", 1e-9) == 6

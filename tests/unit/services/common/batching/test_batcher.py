@@ -1,7 +1,6 @@
 """Which requests make up a batch, who waits, and how a batcher ends."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -19,16 +18,6 @@ async def test_requests_that_arrive_while_busy_make_up_the_next_batch():
         model.gate.set()
         assert [flat(await one) for one in (first, *others)] == [[2], [4], [6], [8]]
     assert model.batch_sizes == [1, 3]
-
-
-async def test_large_request_is_split_and_shares_batches_and_keeps_its_order():
-    async with busy() as (model, batcher, _):
-        large, small = submit(batcher, list(range(6))), submit(batcher, [100])
-        await until_queued(batcher, 7)
-        model.gate.set()
-        assert flat(await large) == [0, 2, 4, 6, 8, 10]
-        assert flat(await small) == [200]
-    assert model.batch_sizes == [1, 4, 3]
 
 
 async def test_small_requests_overtake_the_rest_of_a_large_one():
@@ -137,27 +126,6 @@ async def test_stop_fails_what_is_open_and_waits_for_the_pass_in_hand():
     assert observer.outcomes == {"failed": 2}
 
 
-async def test_progress_is_none_while_idle_and_a_moment_while_busy():
-    before = time.monotonic()
-    async with busy() as (model, batcher, first):
-        assert before <= (batcher.last_progress() or 0.0) <= time.monotonic()
-        model.gate.set()
-        await first
-        assert batcher.last_progress() is None
-
-
-async def test_room_is_waited_for_until_a_batch_is_taken():
-    async with busy(max_queued=4) as (model, batcher, _):
-        waiting = submit(batcher, [1, 2, 3])
-        await until_queued(batcher, 3)
-        room = asyncio.create_task(batcher.wait_for_room(2))
-        await asyncio.sleep(0)
-        assert not room.done()
-        model.gate.set()
-        await room
-        await waiting
-
-
 async def test_a_request_without_a_future_ends_once(caplog):
     recorder, ends = Recorder(), []
     async with busy(observer=recorder) as (model, batcher, first):
@@ -180,7 +148,7 @@ async def test_a_request_without_a_future_ends_once(caplog):
 
 async def test_delay_gathers_a_full_batch_without_waiting_to_its_end():
     model = Doubler()
-    async with running(model, max_batch_size=3, delay=3600.0) as batcher:
+    async with running(model, max_batch_size=3, max_batch_delay_seconds=3600.0) as batcher:
         assert [flat(one) for one in await asyncio.gather(*(submit(batcher, [n]) for n in (1, 2, 3)))] == [
             [2],
             [4],

@@ -13,7 +13,7 @@ from runtime.deadlines import Deadline
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from tandem.shared.errors import DeadlineExceeded, Internal, ModelFault, TandemError
-from tests.unit.services.common.batching.fakes import NOT_FINITE, Doubler, Recorder, Stepwise
+from tests.unit.services.common.batching.fakes import NOT_FINITE, Recorder, Stepwise
 from tests.unit.services.common.batching.rig import NEVER, busy, flat, running, submit, until_busy, until_queued
 
 
@@ -67,19 +67,6 @@ async def test_caller_who_left_during_the_failing_pass_is_not_run_again():
     assert observer.outcomes == {"finished": 2, "cancelled": 1, "failed": 1}
 
 
-async def test_caller_who_leaves_while_others_run_again_is_not_run_again():
-    async with held_in_failing_batch([2], [3]) as (model, batcher, (stays, leaves)):
-        model.steps.release()  # the batch, which fails
-        await until_busy(model)  # [-1], alone
-        leaves.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await leaves
-        batcher.check_integrity()
-        model.gate.set()
-        assert flat(await stays) == [4]
-    assert model.batch_sizes == [1, 3, 1, 1]
-
-
 async def test_request_past_its_deadline_is_not_run_again():
     observer, soon = Recorder(), Deadline.after(0.05)
     async with held_in_failing_batch([2], [3], deadlines=[soon], observer=observer) as (model, _, tasks):
@@ -93,35 +80,6 @@ async def test_request_past_its_deadline_is_not_run_again():
     # Had the machine been too slow for the first pass, the late one would have left the queue before it.
     assert model.batch_sizes in ([1, 3, 1, 1], [1, 2, 1, 1])
     assert observer.outcomes == {"finished": 2, "cancelled": 1, "failed": 1}
-
-
-async def test_batch_that_fails_only_as_a_whole_costs_nobody():
-    model, observer = Doubler(is_open=False, max_samples=2), Recorder()
-    async with running(model, observer=observer) as batcher:
-        first = submit(batcher, [1])
-        await until_busy(model)
-        others = [submit(batcher, numbers) for numbers in ([2, 3], [4], [5])]
-        await until_queued(batcher, 4)
-        model.gate.set()
-        assert [flat(await one) for one in (first, *others)] == [[2], [4, 6], [8], [10]]
-    assert model.batch_sizes == [1, 4, 2, 1, 1]
-    assert observer.outcomes == {"finished": 4}
-
-
-async def test_model_that_always_fails_runs_each_request_once_more_and_no_more():
-    calls: list[int] = []
-
-    def fail(slices):
-        calls.append(len(slices))
-        raise ArithmeticError
-
-    batcher = Batcher("broken", [fail], BatchLimits(4, 8), Recorder())
-    batcher.start()
-    results = await asyncio.gather(*(batcher.submit([n], 1, NEVER) for n in range(8)), return_exceptions=True)
-    batcher.check_integrity()
-    await batcher.stop()
-    assert [type(one) for one in results] == [Internal] * 8
-    assert calls == [4, 1, 1, 1, 1] * 2
 
 
 async def test_result_may_be_the_failure_of_one_slice_and_the_batch_is_not_run_again(caplog):
@@ -138,27 +96,6 @@ async def test_result_may_be_the_failure_of_one_slice_and_the_batch_is_not_run_a
     assert observer.passes == [1, 4]
     assert observer.outcomes == {"finished": 3, "failed": 1}
     assert "doubler: a request failed" in caplog.text
-
-
-async def test_large_request_with_two_failing_slices_ends_once():
-    observer, model = Recorder(), Doubler(is_open=False)
-    async with running(model, num_instances=2, observer=observer) as batcher:
-        large = submit(batcher, [NOT_FINITE, 1, -1, 2])
-        await until_busy(model, num_batches=2)
-        model.gate.set()
-        with pytest.raises((Internal, ModelFault)):
-            await large
-        assert flat(await batcher.submit([7], 1, NEVER)) == [14]
-    assert observer.ends[0] == ("failed", 4)
-    assert observer.outcomes == {"failed": 1, "finished": 1}
-
-
-async def test_model_that_returns_too_few_results_fails_the_batch():
-    batcher = Batcher("mute", [lambda slices: []], BatchLimits(4, 4), Recorder())
-    batcher.start()
-    with pytest.raises(Internal):
-        await batcher.submit([1], 1, NEVER)
-    await batcher.stop()
 
 
 class Payload(list):

@@ -115,18 +115,6 @@ def test_the_delay_is_an_eighth_of_the_mean_pass_of_one_sample(passes, seconds):
     assert wait(it, 1, now=100.0) == seconds / 8
 
 
-async def test_a_caller_who_comes_back_rides_with_those_who_waited(monkeypatch):
-    async with busy() as (model, batcher, first):
-        monkeypatch.setattr(batcher, "_delay", BatchDelay(batcher._limits, 1, lambda: SLOW * 3600))
-        others = [submit(batcher, [number]) for number in (2, 3)]
-        await until_queued(batcher, 2)
-        model.gate.set()
-        assert flat(await first) == [2]
-        back = submit(batcher, [4])
-        assert [flat(await each) for each in (*others, back)] == [[4], [6], [8]]
-    assert model.batch_sizes == [1, 3]
-
-
 async def test_the_wait_ends_without_who_does_not_come_back(monkeypatch):
     async with busy() as (model, batcher, first):
         monkeypatch.setattr(batcher, "_delay", BatchDelay(batcher._limits, 1, lambda: 0.01 / SHARE_OF_PASS))

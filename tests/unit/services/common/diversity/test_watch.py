@@ -152,26 +152,6 @@ def test_an_error_turns_the_watch_off_and_reaches_nobody(watched, caplog):
     assert "model: the diversity watch failed and is off from now on" in caplog.text
 
 
-def test_nor_does_an_error_in_the_callers_thread(watched, caplog):
-    one = watched(1)
-    for _ in range(3):
-        one.watch.saw(["no image"], None, 0, 0)
-    assert "model: the diversity watch failed and is off from now on" in caplog.text
-    assert len(caplog.records) == 1
-
-
-def test_gauges_counter_and_log_tell_of_a_collapse(watched, caplog):
-    one = watched(1)
-    feed(one, images(20)[np.arange(12 * BLOCK) % 20])
-    one.watch.stop()
-    assert one.value("nearest_ratio", **{"class": "all"}) == pytest.approx(0.0, abs=1e-3)
-    assert one.value("variance_ratio", **{"class": "all"}) == pytest.approx(1.0, abs=0.3)
-    assert one.value("alarms_total", kind="variance") == 0
-    assert one.value("alarms_total", kind="duplicates") > 1
-    (line,) = caplog.messages
-    assert line.startswith("model, class all: it draws the same images over and over")
-
-
 def test_the_end_of_an_alarm_is_told(watched, caplog):
     caplog.set_level(logging.INFO)
     one = watched(1)
@@ -191,10 +171,3 @@ def test_truncated_images_are_held_against_the_models_own_of_that_truncation(wat
     assert one.value("variance_ratio", **{"class": "all"}) is None
     assert one.value("alarms_total", kind="variance") == 0
     assert caplog.messages == []
-
-
-def test_what_is_narrower_than_all_that_was_measured_is_let_go(watched):
-    one = watched(1)
-    one.watch.saw(images(10 * BLOCK), None, 0, 0, truncation=0.4)
-    one.watch.stop()
-    assert one.eyes.num_seen == 0

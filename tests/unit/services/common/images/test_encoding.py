@@ -1,7 +1,6 @@
 """Images become bytes and come back; how many bytes is known before."""
 
 import contextlib
-import io
 import struct
 import zlib
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from services.common.images.encoding import (
     check_png,
@@ -47,10 +45,6 @@ def test_values_are_rounded_to_the_nearest_level_and_cut_off_outside():
     assert to_uint8(values.reshape(1, 1, 8, 1), (-1.0, 1.0)).ravel().tolist() == [0, 0, 127, 128, 255, 255, 255, 0]
 
 
-def test_not_a_number_becomes_some_level_without_a_warning():
-    assert to_uint8(np.full((1, 1, 1, 1), np.nan, dtype=np.float32), (-1.0, 1.0)).dtype == np.uint8
-
-
 def test_the_generator_s_own_array_is_left_alone():
     images = np.full((1, 2, 2, 1), 0.5, dtype=np.float32)
     to_uint8(images, (-1.0, 1.0))
@@ -79,13 +73,6 @@ def test_png_round_trip(spec):
     files = encode_png(levels_of(spec))
     assert len(files) == 3
     np.testing.assert_allclose(decode_png("images", files, spec), images, atol=1e-6)
-
-
-def test_png_is_what_other_readers_see():
-    levels = levels_of(GREY)
-    files = encode_png(levels)
-    with Image.open(io.BytesIO(files[1])) as image:
-        np.testing.assert_array_equal(np.asarray(image), levels[1, :, :, 0])
 
 
 @pytest.mark.parametrize(("encoding", "num_bytes"), [("uint8", 59), ("uint8", 61), ("uint8", 0), ("float32", 60)])
@@ -155,12 +142,6 @@ HOSTILE = {
     "metadata that ends behind the file": png(5, 4, PIXELS, b"\xff\xff\xff\xfftEXt"),
     "padding": GOOD + bytes(1_000_000),
 }
-
-
-def test_the_hand_made_png_is_good():
-    np.testing.assert_array_equal(
-        to_uint8(decode_png("images", [GOOD], GREY), GREY.value_range)[0, 0, :, 0], [1, 2, 3, 4, 5]
-    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)

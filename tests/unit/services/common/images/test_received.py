@@ -3,7 +3,6 @@
 import asyncio
 import threading
 
-import numpy as np
 import pytest
 
 from services.common.images import received as module
@@ -36,38 +35,6 @@ async def until_free(received: ReceivedImages) -> None:
     async with asyncio.timeout(LIMIT_SECONDS):
         while received._memory.num_held:
             await asyncio.sleep(0)
-
-
-async def test_what_there_is_no_room_for_is_refused_before_it_is_decoded():
-    received = room_for(10)
-    held = await received.decoded("images", batch(7), 100, "a")
-    with pytest.raises(
-        ResourceExhausted, match=r"^the memory for decoded images of open requests is full \(limit 640\)"
-    ):
-        await received.decoded("images", broken(4), 100, "b")
-    other = await received.decoded("images", batch(3), 100, "b")
-    assert len(held) + len(other) == 10
-
-
-async def test_what_cannot_be_accepted_at_all_is_told_first():
-    received = room_for(10)
-    held = await received.decoded("images", batch(10), 100, "a")
-    with pytest.raises(InvalidArgument, match=r"images.shape\[0\]: 101"):
-        await received.decoded("images", batch(101), 100, "b")
-    assert len(held) == 10
-
-
-async def test_images_count_until_nothing_holds_them():
-    received = room_for(10, 0.5)
-    images = await received.decoded("images", batch(5), 100, "a")
-    part = images[1:3]
-    del images
-    with pytest.raises(ResourceExhausted, match=r"a caller's part of the memory .* \(limit 320\)"):
-        await received.decoded("images", batch(1), 100, "a")
-    assert not np.any(part > 1)
-    del part
-    await until_free(received)
-    assert len(await received.decoded("images", batch(5), 100, "a")) == 5
 
 
 async def test_images_that_are_refused_count_no_more():

@@ -20,7 +20,6 @@ class Info:
 
 
 LATENT = Info("z", ["batch", 64])
-LABELS = np.array([2, 0], dtype=np.int64)
 
 
 @pytest.mark.parametrize("shape", [["batch", 64], [None, 64], ["batch", "dim"], ["n", 64, 1, 1]])
@@ -43,20 +42,6 @@ def test_fixed_batch_size_is_refused():
         main_input([Info("z", [1, 64])], ((64,),), "latent")
     with pytest.raises(ModelError, match="fixed batch size 16"):
         label_input([LATENT, Info("y", [16], "tensor(int64)")], LATENT, 10)
-
-
-def test_integer_labels_are_fed_in_the_model_s_own_type():
-    label = label_input([LATENT, Info("y", ["batch"], "tensor(int32)")], LATENT, 3)
-    fed = label.feed(LABELS)
-    assert fed.dtype == np.int32
-    assert fed.tolist() == [2, 0]
-
-
-def test_one_hot_labels():
-    label = label_input([LATENT, Info("y", ["batch", 3])], LATENT, 3)
-    fed = label.feed(LABELS)
-    assert fed.dtype == np.float32
-    assert fed.tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
 def test_one_hot_as_wide_as_the_latent():

@@ -39,18 +39,6 @@ async def test_parts_come_in_order_whichever_is_done_first():
     assert [part async for part in made_ahead(shop.parts(), 3, Budget(1000), 1)] == [0, 1, 2, 3]
 
 
-async def test_no_more_are_under_way_than_allowed():
-    shop = Workshop(10)
-    async with contextlib.aclosing(made_ahead(shop.parts(), 3, Budget(1000), 1)) as ahead:
-        reading = asyncio.create_task(anext(ahead))
-        await settle()
-        assert shop.started == [0, 1, 2]
-        shop.gates[0].set()
-        assert await reading == 0
-        await settle()
-        assert shop.started == [0, 1, 2]  # the reader has not come back yet
-
-
 async def test_leaving_cancels_what_is_under_way():
     shop = Workshop(10)
     shop.gates[0].set()
@@ -58,22 +46,6 @@ async def test_leaving_cancels_what_is_under_way():
         assert await anext(ahead) == 0
         await settle()
     assert shop.cancelled == [1, 2]
-
-
-async def test_cancelled_reader_cancels_what_is_under_way():
-    shop = Workshop(10)
-
-    async def read() -> None:
-        async with contextlib.aclosing(made_ahead(shop.parts(), 3, Budget(1000), 1)) as ahead:
-            async for _ in ahead:
-                pass
-
-    reader = asyncio.create_task(read())
-    await settle()
-    reader.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reader
-    assert shop.cancelled == [0, 1, 2]
 
 
 async def test_failing_part_ends_the_rest():

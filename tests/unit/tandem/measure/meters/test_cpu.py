@@ -107,7 +107,7 @@ async def test_replicas_count_together(page: str) -> None:
 async def server(metrics_port: int) -> AsyncIterator[str]:
     """Serve health as every process does; yield host:port. `metrics_port` 0: it does not tell."""
     running = RpcServer("127.0.0.1", 0, (), (), http2="grpcio")
-    running.health.set_metrics_port(metrics_port)
+    running.health.metrics_port = metrics_port
     await running.start()
     yield f"127.0.0.1:{running.port}"
     await running.stop(0)

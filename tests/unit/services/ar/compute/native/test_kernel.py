@@ -9,7 +9,7 @@ import pytest
 from services.ar.compute.native import build
 from services.ar.compute.native.library import load, open_kernel
 from tandem.shared.compiled import recipe
-from tandem.shared.compiled.library_file import BadLibrary, open_library
+from tandem.shared.compiled.library import BadLibrary, open_library
 from tandem.shared.compiled.recipe import LibraryUnavailable
 from tests.unit.services.ar.compute.native.tiny_kernel import NAMES, take_compiler, take_source, write_compiler
 

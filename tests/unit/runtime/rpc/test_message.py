@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from runtime.rpc.undisturbed import undisturbed
+from runtime.rpc.message import undisturbed
 
 
 async def test_cancellation_waits_for_the_operations_own_end() -> None:

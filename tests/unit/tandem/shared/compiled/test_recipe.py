@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tandem.shared.compiled.lock import hold_lock
+from tandem.shared.compiled.recipe import hold_lock
 
 TRY = "import fcntl, sys; fcntl.flock(open(sys.argv[1], 'w'), getattr(fcntl, sys.argv[2]) | fcntl.LOCK_NB)"
 

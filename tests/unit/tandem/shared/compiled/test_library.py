@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tandem.shared.compiled.trust import distrust, foreign
+from tandem.shared.compiled.library import distrust, foreign
 
 OTHER = 54321
 FILE = stat.S_IFREG
