@@ -16,8 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
-from tandem.cli.bench.results import exit_code, keep_document
-from tandem.cli.bench.showing import Stages, show_comparison, show_race, tell_problems
+from tandem.cli.bench.results import Stages, exit_code, keep_document, show_comparison, show_race, tell_problems
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address

@@ -20,8 +20,7 @@ from tandem.cli.bench.options import (
     parse_workloads,
     timestamp,
 )
-from tandem.cli.bench.results import keep_document
-from tandem.cli.bench.showing import run_shown, show, show_run, tell_run_problems
+from tandem.cli.bench.results import keep_document, run_shown, show, show_run, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address

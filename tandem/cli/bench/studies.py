@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, Seed, folder_option, timestamp
-from tandem.cli.bench.results import COLOCATION, FIT, ResultFolder
-from tandem.cli.bench.showing import Stages
+from tandem.cli.bench.results import COLOCATION, FIT, ResultFolder, Stages
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address

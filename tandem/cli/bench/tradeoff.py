@@ -1,7 +1,7 @@
 """`tandem bench tradeoff`: all in one go: compare, steps, fit with its load curves and trials, co-location, report."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,15 +11,14 @@ import typer
 from tandem.cli.bench.compare import compare_to, settings_of, with_judge
 from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.report import write_report
-from tandem.cli.bench.results import COMPARISON, PICTURES, REPORT, STEPS, ResultFolder
-from tandem.cli.bench.showing import Stages
+from tandem.cli.bench.results import COMPARISON, PICTURES, REPORT, STEPS, ResultFolder, Stages
 from tandem.cli.bench.studies import colocate_to, fit_to
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
-from tandem.measure.results.comparison import ALONE, Comparison
+from tandem.measure.results.comparison import ALONE
 from tandem.measure.studies.comparison.modes import Pair, Request, Subjects, find_pair, find_subjects
 from tandem.shared.errors import ExpectedError
 
@@ -99,18 +98,21 @@ def tradeoff(
         if not pair.is_matched:
             terminal.note(f"{pair.unmatched}: quality, steps and the crossover are left out")
         folder.clear()  # only now that there is something to measure
-    parts = iter(_parts(subjects is not None, pair.is_matched, extent.together))
-    terminal.note(f"{next(parts)}: both models in turn")
+    parts = list(_further_parts(request, extent, pair, subjects, folder, terminal))
+    count = len(parts) + 2
+    terminal.note(f"1 of {count}, compare: both models in turn")
     comparison, code = compare_to(folder.path / COMPARISON, request, stages, terminal)
     folder.sources.add(COMPARISON, comparison)
     codes = [code]
     try:
-        if not comparison.is_partial:
-            for code in _further_parts(request, extent, pair, subjects, comparison, parts, folder, terminal):
-                codes.append(code)
+        for number, (name, what, measure) in enumerate([] if comparison.is_partial else parts, 2):
+            terminal.note(f"{number} of {count}, {name}: {what}")
+            with friendly_errors(terminal, address):
+                codes.append(measure())
+            if codes[-1] == INTERRUPTED:
+                break
     finally:  # whatever the fit raises: what was measured by then is worth a report
-        *_, last = parts
-        terminal.note(last)
+        terminal.note(f"{count} of {count}, report")
         with friendly_errors(terminal, address):
             is_whole = write_report(folder.sources, folder.path / REPORT, folder.path / PICTURES, terminal)
             codes.append(0 if is_whole else FAILED)
@@ -124,35 +126,24 @@ def _further_parts(
     extent: Extent,
     pair: Pair,
     subjects: Subjects | None,
-    comparison: Comparison,
-    parts: Iterator[str],
     folder: ResultFolder,
     terminal: Terminal,
-) -> Iterator[int]:
-    """Measure what comes behind a comparison, and yield the exit code of each part; Ctrl-C in one is the end of all."""
-    names, code = (request.sequential, request.parallel), 0
+) -> Iterator[tuple[str, str, Callable[[], int]]]:
+    """Yield what comes behind a comparison: its name, what it is, and what measures it and returns the exit code."""
+    address, names, sources = request.address, (request.sequential, request.parallel), folder.sources
     if subjects is not None:
-        terminal.note(f"{next(parts)}: {', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}")
-        code = steps_to(folder, request, subjects, terminal)
-        yield code
-    with friendly_errors(terminal, request.address):
-        if pair.is_matched and code != INTERRUPTED:
-            terminal.note(f"{next(parts)}: service curves, and the capacity of both")
-            settings = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
-            code = fit_to(folder, request.address, names, settings, comparison, terminal)
-            yield code
-        if extent.together and code != INTERRUPTED:
-            terminal.note(f"{next(parts)}: each service alone, and both at once")
-            settings = {} if extent.thorough else SHORT_TOGETHER
-            if pair.sequential.modality == "text":
-                names, settings = ("", names[1]), {**settings, "text_model": pair.sequential.name}
-            yield colocate_to(folder, request.address, names, settings, folder.sources.crossover, terminal)
-
-
-def _parts(has_steps: bool, is_matched: bool, has_colocation: bool) -> list[str]:
-    are_there = {"compare": True, "steps": has_steps, "fit": is_matched, "co-location": has_colocation, "report": True}
-    names = [name for name, is_there in are_there.items() if is_there]
-    return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]
+        steps = f"{', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}"
+        yield "steps", steps, lambda: steps_to(folder, request, subjects, terminal)
+    if pair.is_matched:
+        fit = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
+        curves = "service curves, and the capacity of both"
+        yield "fit", curves, lambda: fit_to(folder, address, names, fit, sources.comparison, terminal)
+    if extent.together:
+        settings, both = {} if extent.thorough else SHORT_TOGETHER, names
+        if pair.sequential.modality == "text":
+            both, settings = ("", names[1]), {**settings, "text_model": pair.sequential.name}
+        what = "each service alone, and both at once"
+        yield "co-location", what, lambda: colocate_to(folder, address, both, settings, sources.crossover, terminal)
 
 
 def step_subjects(address: str, sequential: str, parallel: str, steps: str, terminal: Terminal) -> Subjects | None:

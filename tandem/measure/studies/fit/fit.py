@@ -13,7 +13,6 @@ from tandem.measure import formats
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.workers import OnProgress
-from tandem.measure.lengths import Lengths
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import (
     BreakEven,
@@ -27,7 +26,7 @@ from tandem.measure.results.crossover import (
     Trial,
 )
 from tandem.measure.results.load import Document
-from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, OpenLoop, Paradigm, Workload
+from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, Lengths, OpenLoop, Paradigm, Workload
 from tandem.measure.statistics.bracket import next_rate
 from tandem.measure.studies.fit.capacity import capacity, carried, trial, trial_seconds, tried
 from tandem.measure.studies.fit.service import Fit, Observations, break_even, fit_service, join, observe

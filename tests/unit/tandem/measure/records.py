@@ -39,38 +39,30 @@ class Recorder:
     """Takes what one process sees, as it sees it."""
 
     def __init__(self, num_workloads: int) -> None:
+        self._num_workloads = num_workloads
         self._requests: list[tuple[Any, ...]] = []
         self._messages: list[tuple[int, float, int]] = []
-        self._lags: list[float] = []
         self._replies: list[tuple[int, bytes]] = []
         self.error_texts: Counter[tuple[int, str, str]] = Counter()  # workload, code, text
-        self.num_dropped = [0] * num_workloads
-        self.num_abandoned = [0] * num_workloads
-        self.max_outstanding = 0
-        self.outcomes: Counter[int] = Counter()
 
     def ended(
         self, row: Ended, messages: Iterable[tuple[int, float, int]], replies: Iterable[tuple[int, bytes]] = ()
     ) -> None:
         """Take a request that has ended; `messages` are rows of MESSAGE, `replies` numbers and bytes of messages."""
-        self.outcomes[row.outcome] += 1
         self._requests.append((*row[:-1], *row.told))
         self._messages.extend(messages)
         self._replies.extend(replies)
-
-    def lag(self, seconds: float) -> None:
-        self._lags.append(seconds)
 
     def record(self, use: Use) -> Record:
         """Return all that was seen; the process used so much."""
         return Record(
             requests=np.array(self._requests, REQUEST),
             messages=np.array(self._messages, MESSAGE),
-            lags=np.array(self._lags, np.float64),
-            num_dropped=np.array(self.num_dropped, np.int64),
-            num_abandoned=np.array(self.num_abandoned, np.int64),
+            lags=np.array([], np.float64),
+            num_dropped=np.zeros(self._num_workloads, np.int64),
+            num_abandoned=np.zeros(self._num_workloads, np.int64),
             error_texts=Counter(dict(self.error_texts)),
-            max_outstanding=self.max_outstanding,
+            max_outstanding=0,
             uses=(use,),
             replies=np.array([(number, len(raw)) for number, raw in self._replies], REPLY),
             reply_bytes=np.frombuffer(b"".join(raw for _, raw in self._replies), np.uint8),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
-from tandem.measure.lengths import Lengths
+from tandem.measure.scenario import Lengths
 from tests.unit.tandem.measure.scenarios import IMAGES, TEXT, open_scenario
 
 
