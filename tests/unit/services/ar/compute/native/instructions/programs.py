@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,10 @@ def printed(command: list[str]) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
+
+
+@cache
+def operations_of_plain_cpp() -> tuple[str, ...]:
+    """Return what the operations print here; one process compiles them once."""
+    with tempfile.TemporaryDirectory() as folder:
+        return tuple(printed([str(program(Path(folder), "operations", here()))]))
