@@ -17,7 +17,7 @@ from gateway.proxy.native.build import caller_shares_recipe, socket_clock_recipe
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
 from tandem.shared.cache_folder import cache_folder
-from tandem.shared.compiled.library import copy_library, open_compiled
+from tandem.shared.compiled.library import open_compiled, place_library
 from tandem.shared.compiled.recipe import LibraryUnavailable, Recipe
 
 logger = logging.getLogger(__name__)
@@ -33,11 +33,10 @@ def _place(recipe: Recipe, sockets: Sockets, without: str) -> Path | None:
         return None
     module = sockets.folder / f"{recipe.units[0].removesuffix('.cpp')}.so"
     try:
-        open_compiled(cache_folder() / "kernels", recipe, lambda path: copy_library(path, module))
+        return open_compiled(cache_folder() / "kernels", recipe, lambda path: place_library(path, module))
     except LibraryUnavailable as error:
         logger.warning("%s: %s", without, error)
         return None
-    return module
 
 
 def place_clock(sockets: Sockets) -> Path | None:

@@ -103,12 +103,25 @@ def open_library(path: Path) -> ctypes.CDLL:
         raise BadLibrary(f"{path}: cannot be loaded: {error}") from None
 
 
-def copy_library(path: Path, to: Path) -> None:
-    """Copy a file that `build` has made, for another program to load. Raises BadLibrary as `open_library` does."""
+def place_library(path: Path, to: Path) -> Path:
+    """Return what another program is to load of a file that `build` has made: a copy of it at `to`.
+
+    Where nothing may be run from there, as from /tmp in a container, it is the file itself. Raises BadLibrary as
+    `open_library` does, LibraryUnavailable where the file may not be run either.
+    """
     with open(_open(path), "rb") as file:
         _check(file.fileno(), path)
-        file.seek(0)
-        to.write_bytes(file.read())
+        if not _is_noexec(to.parent):
+            file.seek(0)
+            to.write_bytes(file.read())
+            return to
+    if _is_noexec(path.parent):
+        raise LibraryUnavailable(f"{path.parent} and {to.parent} are mounted with noexec")
+    return path
+
+
+def _is_noexec(folder: Path) -> bool:
+    return bool(os.statvfs(folder).f_flag & os.ST_NOEXEC)
 
 
 def _open(path: Path) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from gateway.figures.log_entry import times_of
 from gateway.proxy import modules
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
+from tandem.shared.cache_folder import cache_folder
 from tandem.shared.compiled import recipe
 from tandem.shared.compiled.compiler import CompilerFailed
 from tests.integration.gateway.fakes import GENERATE, SCORE
@@ -102,3 +105,17 @@ def test_another_envoy_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(modules, "packaged_version", lambda: "1.41.0")
     assert modules.place_clock(Sockets(tmp_path)) is None
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a folder, which root may")
+def test_from_a_folder_that_runs_nothing_envoy_loads_no_copy(tmp_path: Path) -> None:
+    """A container's /tmp is mounted with noexec."""
+    place = f"print(modules.place_clock(sockets.Sockets(pathlib.Path({str(tmp_path)!r}))))"
+    code = f"import pathlib; from gateway.proxy import modules, sockets; {place}"
+    mount = f"mount -t tmpfs -o noexec tmpfs {tmp_path} || exit 9"
+    command = ["unshare", "--mount", "sh", "-c", f'{mount}; exec "$0" -c "$1"', sys.executable, code]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode == 9 or ended.stderr.startswith("unshare"):
+        pytest.skip(f"no mounts here: {ended.stderr}")
+    assert ended.returncode == 0, ended.stderr
+    assert Path(ended.stdout.strip()).parent == cache_folder() / "kernels"
