@@ -1,4 +1,4 @@
-"""Callers of a gateway that wants keys: the keys' file, and every RPC over both transports, with a key or without."""
+"""Callers of a gateway: keys' files, every RPC over both transports with a key or without, and clients of its JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
+import httpx
 from google.protobuf import json_format
 
 from runtime.rpc.routes import Route
-from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.running import RunningGateway
 
 SECRET = "tdm_qm9mTJQ4hYb1v3oZ0GdX8kUe5sLwRfNcA7iPyKjV2tE"  # noqa: S105  of this test alone
@@ -71,3 +72,22 @@ async def over_http(gateway: RunningGateway, route: Route, request: bytes, autho
 
 
 TRANSPORTS = {"grpc": over_grpc, "http": over_http}
+
+
+TWO_TOKENS = {"text": "a", "sampling": {"max_tokens": 2}}
+
+
+def client_of(gateway: RunningGateway) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=gateway.web_address, timeout=120)
+
+
+async def lines(http: httpx.AsyncClient, path: str, message: dict[str, Any]) -> list[dict[str, Any]]:
+    response = await http.post(path, json=message)
+    assert response.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+def error_of(response: httpx.Response) -> dict[str, Any]:
+    error: dict[str, Any] = response.json()["error"]
+    assert error["code"] == response.status_code
+    return error

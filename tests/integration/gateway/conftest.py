@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from tests.integration.gateway.callers import client_of
 from tests.integration.gateway.fakes import FakeBackend, FakeParallel, FakeSequential, parallel, sequential
-from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 

@@ -120,6 +120,22 @@ async def test_nothing_is_left_of_one_that_is_killed(ar: FakeBackend) -> None:
     assert alive == []
 
 
+async def test_a_stop_signal_lets_a_stream_finish(ar: FakeBackend) -> None:
+    hold = asyncio.Event()
+    ar.servicer.before_message = lambda index: hold.wait() if index == 2 else None
+    async with serving_process(ar) as (process, channel):
+        stream = channel.unary_stream(GENERATE)(b"")
+        replies = aiter(stream)
+        await anext(replies)
+        process.send_signal(signal.SIGTERM)
+        await _logged(process, b"stopping")
+        hold.set()
+        assert len([reply async for reply in replies]) == 4
+        _, errors = await process.communicate()
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+
+
 async def test_without_a_proxy_is_one_clear_line() -> None:
     without = (
         "import runpy, gateway.proxy.binary as binary; binary._find_packaged = lambda: None;"

@@ -1,16 +1,18 @@
-"""Several replicas of a backend: who is picked, who is left alone, what is tried again."""
+"""Several replicas of a backend: what is tried again; and one that is found by a name, with TLS."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc
 import pytest
 
-from runtime.rpc.routes import SEQUENTIAL
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import TandemError, Unavailable
-from tests.integration.gateway.fakes import GENERATE, FakeBackend, FakeSequential, sequential
+from tests.certificates import Authority, backend_settings
+from tests.integration.gateway.fakes import GENERATE, SAMPLE, FakeBackend, FakeParallel, FakeSequential, sequential
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 REQUEST = ar_pb2.GenerateRequest(text="a").SerializeToString()
@@ -67,3 +69,14 @@ async def test_tries_have_an_end(gateway: RunningGateway, text: FakeSequential) 
     assert text.num_calls == 4
     await gateway.until_idle()
     assert gateway.value("tandem_retries_total", paradigm=SEQUENTIAL) == 3
+
+
+async def test_a_backend_found_by_name_is_known_by_that_name(tmp_path: Path) -> None:
+    """Its name stands for IP addresses, and the connection is to one of these; the certificate need not name them."""
+    ours = Authority(tmp_path, "ours")
+    async with FakeBackend(PARALLEL, FakeParallel(), ours.server("localhost", mutual=True)) as gan:
+        settings = {"gan_targets": [f"localhost:{gan.port}"], **backend_settings(ours.client("gateway"))}
+        async with running_gateway(**settings) as gateway:
+            await gateway.until_replicas_serve(PARALLEL, 1)
+            assert [replica.address for replica in gateway.gateway.replicas.of(PARALLEL)] == [gan.target]
+            await gateway.unary(SAMPLE, b"")

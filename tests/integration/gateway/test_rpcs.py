@@ -18,6 +18,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import Unavailable
+from tests.integration.gateway.callers import TWO_TOKENS, client_of, error_of, lines
 from tests.integration.gateway.fakes import (
     GENERATE,
     PASSING_CODES,
@@ -27,7 +28,6 @@ from tests.integration.gateway.fakes import (
     FakeParallel,
     FakeSequential,
 )
-from tests.integration.gateway.json_calls import TWO_TOKENS, client_of, error_of, lines
 from tests.integration.gateway.running import RunningGateway
 
 

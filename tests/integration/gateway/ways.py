@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import grpc
 
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
+from tests.integration.gateway.callers import client_of
 from tests.integration.gateway.fakes import TEXT_MODEL
-from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.protocols.oip.inputs import COMPLETE, INFER, STREAM_INFER
 from tests.integration.gateway.running import RunningGateway
 

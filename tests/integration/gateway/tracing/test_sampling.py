@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway.tracing.settings import TracingSettings
+from tests.integration.gateway.callers import client_of
 from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeBackend, FakeSequential
-from tests.integration.gateway.json_calls import client_of
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.tracing.collector import Collector
 from tests.integration.gateway.tracing.test_spans import SAMPLED, TRACE, finish, note

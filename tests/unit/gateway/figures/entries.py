@@ -9,6 +9,8 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
+from gateway.figures.observation import Observation
+from runtime.rpc.routes import all_routes
 from tandem.common.v1.served_pb2 import Served
 from tandem.common.v1.timings_pb2 import Timings
 
@@ -115,3 +117,12 @@ def refused(status: str, **fields: Any) -> HTTPAccessLogEntry:
 def duration_of(seconds: float) -> Duration:
     whole = int(seconds)
     return Duration(seconds=whole, nanos=round((seconds - whole) * 1e9))
+
+
+ROUTES = {route.rpc: route for route in all_routes()}
+
+
+def observation(rpc: str = "Sample", **fields: Any) -> Observation:
+    """Return one that ended well after 0.1 s, without outputs, but for what is said."""
+    plain = {"transport": "grpc", "model": "m", "code": "OK", "total_seconds": 0.1, "gateway_seconds": 0.001}
+    return Observation(ROUTES[rpc], **{**plain, **fields})

@@ -11,7 +11,7 @@ from prometheus_client.utils import floatToGoString
 from gateway.figures.history import KEPT_SECONDS, STEP_SECONDS, WINDOW_STEPS, History, Series, totals_of
 from gateway.figures.metrics import GatewayMetrics
 from tandem.shared.metrics import SECONDS_BUCKETS
-from tests.unit.gateway.figures.observations import ROUTES, observation
+from tests.unit.gateway.figures.entries import ROUTES, observation
 
 
 class Gateway:

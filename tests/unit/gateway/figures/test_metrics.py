@@ -3,7 +3,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.observation import Observation
-from tests.unit.gateway.figures.observations import observation
+from tests.unit.gateway.figures.entries import observation
 
 REQUEST = {"paradigm": "parallel", "model": "m", "rpc": "Sample", "transport": "grpc"}
 

@@ -14,8 +14,7 @@ import pytest
 
 from gateway.protocols.openai.exchange import MAX_BODY_BYTES
 from tests.effort import Effort
-from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.json_calls import client_of
+from tests.integration.gateway.callers import SECRET, client_of, keys_file
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT, Backends
 from tests.integration.gateway.running import running_gateway
 
