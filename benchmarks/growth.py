@@ -17,11 +17,10 @@ from pathlib import Path
 
 from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.figures import Figures
+from benchmarks.harness.generators import SHAPES, open_bare_loop, write_random_generator
 from benchmarks.harness.load import LoadTester, open_tester
 from benchmarks.harness.processes import ROOT, gateway, service
 from benchmarks.harness.results import write
-from benchmarks.runtimes.bare import open_bare_loop
-from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
 from tandem.measure.scenario import ClosedLoop
 from tandem.measure.workload_text import parse_workload
 from tandem.shared.models import Model, ModelRepository

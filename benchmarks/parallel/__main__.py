@@ -28,12 +28,12 @@ import numpy as np
 from benchmarks.harness.backend import GAN_MODEL
 from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.figures import NOW, Figures
+from benchmarks.harness.generators import BareLoop, open_bare_loop
 from benchmarks.harness.processes import ROOT
 from benchmarks.harness.results import are_met, write
 from benchmarks.parallel.bars import BATCH_SIZES, FP32, PEERS, bars, compare_contenders
 from benchmarks.parallel.contenders import VERSIONS, Contender, Peers, tandem
 from benchmarks.parallel.measuring import check, expected_levels, measure_loads
-from benchmarks.runtimes.bare import BareLoop, open_bare_loop
 from tandem.measure.statistics.interleaving import turns
 from tandem.shared.models import ModelRepository
 

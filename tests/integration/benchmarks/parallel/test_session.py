@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness.figures import NOW, Figures
+from benchmarks.harness.generators import BareLoop, open_bare_loop
 from benchmarks.harness.processes import ROOT
 from benchmarks.parallel.__main__ import Session
 from benchmarks.parallel.bars import ALONE, BULK, DIRECT, FP32, MANY, PLAIN, SOME
 from benchmarks.parallel.contenders import Contender, Peers, tandem
 from benchmarks.parallel.dialects import TANDEM
-from benchmarks.runtimes.bare import BareLoop, open_bare_loop
 from tandem.shared.models import ModelRepository
 
 GENERATOR = ROOT / "models/fashion-gan/generator.onnx"

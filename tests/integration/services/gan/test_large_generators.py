@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from benchmarks.runtimes.random_generators import Shape, write_random_generator
+from benchmarks.harness.generators import Shape, write_random_generator
 from services.common.runtimes.onnx_file import rewrite
 from services.common.runtimes.openvino_session import is_installed, native_precisions
 from services.gan.latents import draw_latents

@@ -1,1 +1,0 @@
-"""Runtimes with nothing around them: how fast each way to run a generator is, and how good its images are."""
