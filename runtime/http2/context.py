@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 import grpc
 
 from runtime.http2.cached_refusals import Capacity
-from runtime.http2.events import HIGH_BACKLOG_BYTES, Entry, Event, Flag, Kind, decoded, too_large_size, trailers
+from runtime.http2.events import HIGH_BACKLOG_BYTES, Entry, Event, Flag, Kind, decode_metadata, too_large_size, trailers
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import WholeWrites
 from tandem.shared.errors import MessageTooLarge
@@ -41,7 +41,7 @@ class Http2Context(WholeWrites):
     def __init__(self, event: Event, wire: Wire, serializer: Callable[[Any], bytes] | None) -> None:
         self._id = event.call_id
         self._deadline = event.deadline
-        self._metadata = decoded(event.metadata)
+        self._metadata = decode_metadata(event.metadata)
         self._wire = wire
         self._serializer = serializer or bytes
         self._messages: deque[Event] = deque()

@@ -95,7 +95,7 @@ Entry = tuple[str, str | bytes]
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
-def decoded(text: bytes) -> tuple[Entry, ...]:
+def decode_metadata(text: bytes) -> tuple[Entry, ...]:
     """Return the entries of a request; a value that is no base64, where it should be, is left out."""
     parts = text.decode("latin-1").split("\0")
     if b"-bin\0" not in text:
@@ -103,13 +103,13 @@ def decoded(text: bytes) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     for key, value in zip(parts[0:-1:2], parts[1::2], strict=True):
         if key.endswith("-bin"):
-            entries.extend(_decoded_values(key, value))
+            entries.extend(_decode_values(key, value))
         else:
             entries.append((key, value))
     return tuple(entries)
 
 
-def _decoded_values(key: str, text: str) -> Iterable[Entry]:
+def _decode_values(key: str, text: str) -> Iterable[Entry]:
     for each in text.split(","):
         try:
             yield key, base64.b64decode(each.strip() + "=" * (-len(each.strip()) % 4), validate=True)
@@ -123,9 +123,9 @@ def trailers(status: int, message: str, entries: Iterable[Entry] = ()) -> bytes:
     if message:
         text += f"grpc-message\0{quote(message, safe=_PLAIN)}\0"
     for key, value in entries:
-        text += f"{key}\0{_encoded(value)}\0"
+        text += f"{key}\0{_encode(value)}\0"
     return text.encode("latin-1")
 
 
-def _encoded(value: str | bytes) -> str:
+def _encode(value: str | bytes) -> str:
     return value if isinstance(value, str) else binascii.b2a_base64(value, newline=False).decode().rstrip("=")

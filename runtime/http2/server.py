@@ -16,7 +16,7 @@ from runtime.deadlines import Deadline
 from runtime.http2.build import Limits
 from runtime.http2.cached_refusals import CachedRefusals, Capacity
 from runtime.http2.context import Http2Context
-from runtime.http2.events import Event, Flag, Kind, decoded, events_in, num_refused, trailers
+from runtime.http2.events import Event, Flag, Kind, decode_metadata, events_in, num_refused, trailers
 from runtime.http2.library import Ending, Library, default_limits
 from runtime.rpc.call import CallbackCall, End, Method
 from runtime.rpc.message import ManyMessages
@@ -192,7 +192,7 @@ class Http2Server:
         callback = self._callback_methods.get(event.path)
         if callback is not None and event.flags & Flag.HAS_MESSAGE and not event.flags & Flag.IS_TOO_LARGE:
             deadline = Deadline(event.deadline)
-            call = CallbackCall(callback, decoded(event.metadata), deadline, event.call_id, self.end)
+            call = CallbackCall(callback, decode_metadata(event.metadata), deadline, event.call_id, self.end)
             self._callback_calls[event.call_id] = call
             call.begin(event.payload)
             return

@@ -100,7 +100,8 @@ class FairQueue(Generic[T]):
     @property
     def first(self) -> T:
         """What is next; the queue must not be empty."""
-        return next(iter(self))
+        connections = next(iter(self._of_caller.values()))
+        return next(iter(next(iter(connections.values()))))
 
     def least_served(self, load: Mapping[str, int], connection_load: Mapping[str, int]) -> T:
         """Return what is next if the caller of the least load comes first, of it the connection, in turn among equals.
@@ -113,10 +114,14 @@ class FairQueue(Generic[T]):
 
     def add(self, item: T) -> None:
         """Add an item behind all others of its connection."""
-        connections = self._of_caller.get(item.caller)
+        caller, connection = item.caller, connection_of(item.caller)
+        connections = self._of_caller.get(caller)
         if connections is None:
-            connections = self._of_caller[item.caller] = OrderedDict()
-        connections.setdefault(connection_of(item.caller), OrderedDict())[item] = None
+            connections = self._of_caller[caller] = OrderedDict()
+        items = connections.get(connection)
+        if items is None:
+            items = connections[connection] = OrderedDict()
+        items[item] = None
         self._size += 1
         if self._last_served in self._of_caller:
             self._of_caller.move_to_end(self._last_served)
@@ -151,9 +156,10 @@ class FairQueue(Generic[T]):
     def _drop(self, item: T) -> None:
         caller, connection = item.caller, connection_of(item.caller)
         connections = self._of_caller[caller]
-        del connections[connection][item]
-        if not connections[connection]:
+        items = connections[connection]
+        del items[item]
+        if not items:
             del connections[connection]
-        if not connections:
-            del self._of_caller[caller]
+            if not connections:
+                del self._of_caller[caller]
         self._size -= 1

@@ -47,7 +47,7 @@ class Discriminator:
         self._channels_first = self._image.shape[1] == channels
         self._label = label_input(session.inputs, self._image, len(spec.class_names))
         self._outputs = [each.name for each in session.outputs[:2]]
-        self.feature_dim = self._checked(self.judge(blank(spec, 2))).features.shape[1]
+        self.feature_dim = self._check(self.judge(blank(spec, 2))).features.shape[1]
 
     @property
     def providers(self) -> list[str]:
@@ -65,7 +65,7 @@ class Discriminator:
 
     def judge_batch(self, batch: Sequence[Slice[DiscriminatorInputs, Verdict]]) -> list[Verdict | ModelFault]:
         """Return the verdict on each slice, found in one pass; ModelFault where it is not finite."""
-        verdict = self.judge(_merged(batch))
+        verdict = self.judge(_merge(batch))
         sizes = [part.num_samples for part in batch]
         is_finite = finite_parts(sizes, verdict.scores, verdict.features)
         rows = [slice(stop - size, stop) for size, stop in zip(sizes, accumulate(sizes), strict=True)]
@@ -74,7 +74,7 @@ class Discriminator:
             for each, fine in zip(rows, is_finite, strict=True)
         ]
 
-    def _checked(self, verdict: Verdict) -> Verdict:
+    def _check(self, verdict: Verdict) -> Verdict:
         if verdict.scores.shape != (2,) or verdict.features.ndim != 2 or len(verdict.features) != 2:
             found = describe(self._session.outputs)
             raise ModelError(f"expected outputs score [batch] and features [batch, F], found {found}")
@@ -87,7 +87,7 @@ def blank(spec: ImageSpec, count: int) -> DiscriminatorInputs:
     return DiscriminatorInputs(np.zeros((count, *spec.shape), dtype=np.float32), labels)
 
 
-def _merged(batch: Sequence[Slice[DiscriminatorInputs, Verdict]]) -> DiscriminatorInputs:
+def _merge(batch: Sequence[Slice[DiscriminatorInputs, Verdict]]) -> DiscriminatorInputs:
     images = np.concatenate([part.payload.images[part.start : part.stop] for part in batch])
     labels = [p.payload.labels[p.start : p.stop] for p in batch if p.payload.labels is not None]
     return DiscriminatorInputs(images, np.concatenate(labels) if labels else None)

@@ -122,7 +122,7 @@ def batch_limits(settings: GanSettings) -> BatchLimits:
 def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -> ImageModel:
     """Load a model and warm it up; its batchers are not started. Raises ModelError, ProviderError."""
     started = time.monotonic()
-    image = _checked(model)
+    image = _check_spec(model)
     model.verify_files()
     opened = open_generator(model, image, settings)
     providers = choose_providers(settings.provider)
@@ -150,7 +150,7 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
     return loaded
 
 
-def _checked(model: Model) -> ImageSpec:
+def _check_spec(model: Model) -> ImageSpec:
     spec = model.spec
     if spec.kind != "gan" or spec.modality != "image":
         raise ModelError(f"{model.name}: is a {spec.modality} {spec.kind}, not an image gan")

@@ -17,7 +17,7 @@ from services.ar.engine.sequence import SamplingParams, TokenGroups, group_ends
 from services.common.bounds import check_int
 from services.common.diversity.watch import DiversityWatch
 from services.common.images.encoding import Encoding, Images, to_uint8
-from services.common.images.messages import checked_classes, fill_image_batch
+from services.common.images.messages import check_classes, fill_image_batch
 from services.common.images.received import ReceivedImages
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -138,10 +138,10 @@ class ImageModel(SequentialModel):
     async def _encode(self, content: ar_pb2.ImageContent, call: Call) -> list[list[int]]:
         if not self.codec.can_encode:
             raise InvalidArgument("images", "images", "tokens: this model has no token encoder")
-        images = await self._received_images.decoded("images.images", content.images, MAX_IMAGES, call.owner)
+        images = await self._received_images.decode("images.images", content.images, MAX_IMAGES, call.owner)
         if len(content.labels) != len(images):
             raise InvalidArgument("images.labels", f"{len(content.labels)} labels", f"{len(images)}, one an image")
-        labels = checked_classes("images.labels", content.labels, self.codec.num_classes).tolist()
+        labels = check_classes("images.labels", content.labels, self.codec.num_classes).tolist()
         token_lists = await self.codec.encode(images, call.deadline, call.owner)
         return [[self.codec.class_token(label), *codes] for label, codes in zip(labels, token_lists, strict=True)]
 

@@ -8,7 +8,7 @@ from services.ar.constraints.grammar import Constraint, Kind
 from services.ar.engine.sequence import SamplingParams
 from services.common.bounds import check_int
 from services.common.images.encoding import Encoding
-from services.common.images.messages import checked_encoding
+from services.common.images.messages import check_encoding
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument, PromptTooLong
 from tandem.shared.model_spec import ImageSpec
@@ -115,7 +115,7 @@ def image_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encoding
     if request.sampling.stop:
         raise InvalidArgument("sampling.stop", list(request.sampling.stop), "nothing: images hold no text")
     refuse_constraint(request.sampling)
-    return checked_encoding("image_encoding", request.image_encoding, spec)
+    return check_encoding("image_encoding", request.image_encoding, spec)
 
 
 def refuse_partial_images(request: ar_pb2.GenerateRequest) -> None:

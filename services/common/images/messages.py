@@ -27,7 +27,7 @@ Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 _PROTO_ENCODINGS: dict[str, Any] = {name: number for number, name in ENCODINGS.items() if number}
 
 
-def checked_encoding(field: str, value: int, spec: ImageSpec) -> Encoding:
+def check_encoding(field: str, value: int, spec: ImageSpec) -> Encoding:
     """Return the encoding that a request names. Raises InvalidArgument."""
     if value not in ENCODINGS:
         raise InvalidArgument(field, value, ", ".join(images_pb2.Encoding.keys()))
@@ -36,12 +36,12 @@ def checked_encoding(field: str, value: int, spec: ImageSpec) -> Encoding:
     return ENCODINGS[value]
 
 
-def checked_count(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> int:
+def check_count(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> int:
     """Return how many images a request has: 1 to `max_count`, of at most MAX_DECODED_BYTES unless it is only one.
 
     Raises InvalidArgument.
     """
-    checked_encoding(f"{field}.encoding", batch.encoding, spec)
+    check_encoding(f"{field}.encoding", batch.encoding, spec)
     shape = tuple(batch.shape)
     if len(shape) != 4 or shape[1:] != spec.shape:
         raise InvalidArgument(f"{field}.shape", list(shape), f"[count, {', '.join(map(str, spec.shape))}]")
@@ -55,12 +55,12 @@ def checked_count(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max
     return count
 
 
-def decoded_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> Images:
-    """Return the images of a request, as many as `checked_count` accepts.
+def decode_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> Images:
+    """Return the images of a request, as many as `check_count` accepts.
 
     Raises InvalidArgument, for a wrong number before it decodes any.
     """
-    count = checked_count(field, batch, spec, max_count)
+    count = check_count(field, batch, spec, max_count)
     encoding = ENCODINGS[batch.encoding]
     if encoding != "png":
         return decode_raw(field, batch.data, count, encoding, spec)
@@ -69,7 +69,7 @@ def decoded_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, ma
     return decode_png(field, batch.png, spec)
 
 
-def checked_classes(field: str, labels: Sequence[int], num_classes: int) -> npt.NDArray[np.int64]:
+def check_classes(field: str, labels: Sequence[int], num_classes: int) -> npt.NDArray[np.int64]:
     """Return the classes of a request. Raises InvalidArgument."""
     for label in labels:
         if not 0 <= label < num_classes:

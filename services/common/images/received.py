@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 
 from services.common.images.encoding import Images
-from services.common.images.messages import checked_count, decoded_images
+from services.common.images.messages import check_count, decode_images
 from services.common.memory import Memory, Reservation
 from tandem.common.v1 import images_pb2
 from tandem.shared.model_spec import ImageSpec
@@ -23,20 +23,20 @@ class ReceivedImages:
         self._spec = spec
         self._memory = Memory("the memory for decoded images of open requests", max_bytes, max_caller_share)
 
-    async def decoded(self, field: str, batch: images_pb2.ImageBatch, max_count: int, caller: str) -> Images:
+    async def decode(self, field: str, batch: images_pb2.ImageBatch, max_count: int, caller: str) -> Images:
         """Return the images of a request, 1 to `max_count` of them; they count until nothing holds them any more.
 
         Raises InvalidArgument; ResourceExhausted, before it decodes any, if there is no room for them.
         """
-        count = checked_count(field, batch, self._spec, max_count)
+        count = check_count(field, batch, self._spec, max_count)
         num_bytes = count * math.prod(self._spec.shape) * np.dtype(np.float32).itemsize
         reservation = self._memory.reserve(caller, num_bytes)
         # The thread holds the reservation, as it goes on when the caller has gone.
-        return await asyncio.to_thread(self._decoded, reservation, field, batch, max_count)
+        return await asyncio.to_thread(self._decode, reservation, field, batch, max_count)
 
-    def _decoded(self, reservation: Reservation, field: str, batch: images_pb2.ImageBatch, max_count: int) -> Images:
+    def _decode(self, reservation: Reservation, field: str, batch: images_pb2.ImageBatch, max_count: int) -> Images:
         try:
-            images = decoded_images(field, batch, self._spec, max_count)
+            images = decode_images(field, batch, self._spec, max_count)
         except BaseException:
             reservation.give_back()  # now: the error may hold it for long
             raise

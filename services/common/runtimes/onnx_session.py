@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.cores import usable_cores
 from services.common.runtimes.configuration import ProviderChoice
 from services.common.runtimes.session import Array, Feed
 from tandem.shared.errors import ExpectedError
@@ -99,14 +98,6 @@ def choose_providers(choice: ProviderChoice) -> list[Provider]:
         onnxruntime.preload_dlls()
     logger.info("asking onnxruntime for %s", ", ".join(name for name, _ in wanted))
     return wanted
-
-
-def default_num_instances(providers: list[str]) -> int:
-    """Return one instance a core on the CPU, each with a thread: faster than one with all threads. One on a GPU.
-
-    `providers` are those that a session of the model really got.
-    """
-    return usable_cores() if providers == [CPU[0]] else 1
 
 
 def open_session(

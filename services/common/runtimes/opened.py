@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.cores import usable_cores
 from services.common.machine import Machine, fingerprint, is_idle, this_machine
 from services.common.runtimes import onnx_session, openvino_session
 from services.common.runtimes.calibration_store import CalibrationStore
 from services.common.runtimes.calibrator import MAX_RMS_DIFFERENCE, Calibrator, difference
 from services.common.runtimes.configuration import Calibration, Configuration, ProviderChoice, Trial, Wish
 from services.common.runtimes.onnx_file import OnnxFile, read_onnx, rewrite
-from services.common.runtimes.onnx_session import CPU, choose_providers, default_num_instances, open_session
+from services.common.runtimes.onnx_session import CPU, choose_providers, open_session
 from services.common.runtimes.session import Feed, Session, rows
 from services.common.runtimes.ways import Forms
 from tandem.shared.file_hashes import sha256_of
@@ -76,7 +77,8 @@ def open_on_gpu(path: Path, choice: ProviderChoice, num_instances: int, threads:
     """
     providers = choose_providers(choice)
     first = open_session(path, providers, threads, choice)
-    count = num_instances or default_num_instances(first.providers)
+    # On the CPU an instance a core, each with a thread, is faster than one with all threads.
+    count = num_instances or (usable_cores() if first.providers == [CPU[0]] else 1)
     sessions = [first, *(open_session(path, providers, threads, choice) for _ in range(count - 1))]
     configuration = Configuration(
         runtime="onnxruntime",

@@ -27,7 +27,7 @@ class Budget:
         self.taken_bytes -= num_bytes
 
 
-async def made_ahead(
+async def make_ahead(
     parts: Iterable[Coroutine[Any, Any, T]], max_ahead: int, budget: Budget, part_bytes: int
 ) -> AsyncGenerator[T, None]:
     """Yield what the coroutines return, in their order, with up to `max_ahead` of them under way at a time.

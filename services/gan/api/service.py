@@ -13,7 +13,7 @@ from runtime.rpc.call import Answer, Call
 from services.common.batching.request import BatchRequest
 from services.common.bounds import check_int
 from services.common.images.encoding import max_image_bytes
-from services.gan.api.look_ahead import Budget, made_ahead
+from services.gan.api.look_ahead import Budget, make_ahead
 from services.gan.api.reply import SamplePart, SampleReply, discriminate_response, is_long, sample_reply
 from services.gan.api.timeline import Timeline, timings_of
 from services.gan.api.validation import (
@@ -107,7 +107,7 @@ class GanServicer:
         max_ahead = -(-(model.num_instances + 1) * model.max_batch_size // size)
         coroutines = (_draw(model, wanted, part, call, timeline) for part in rows)
         part_bytes = size * max_image_bytes(model.image.shape, wanted.encoding)
-        parts = made_ahead(coroutines, max_ahead, self._budget, part_bytes)
+        parts = make_ahead(coroutines, max_ahead, self._budget, part_bytes)
         async with contextlib.aclosing(parts):
             async for reply in parts:
                 if reply.message.first_index + reply.images.shape[0] == wanted.count:
@@ -124,7 +124,7 @@ class GanServicer:
         if model.judge is None:
             raise InvalidArgument("model", model.name, "a model with a discriminator (see ListModels)")
         most = min(self._max_images_per_request, MAX_DISCRIMINATED_IMAGES)
-        images = await model.received_images.decoded("images", request.images, most, call.owner)
+        images = await model.received_images.decode("images", request.images, most, call.owner)
         shown = discriminator_inputs(request, images, model.image)
         check_verdicts(len(shown.images), model.feature_dim, self._max_reply_bytes)
         timeline = _timeline(call)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from services.common.bounds import check_bounds, check_int
 from services.common.images.encoding import Encoding, Images, max_image_bytes
-from services.common.images.messages import checked_classes, checked_encoding
+from services.common.images.messages import check_classes, check_encoding
 from services.gan.discriminator import DiscriminatorInputs
 from services.gan.image_request import ImageRequest
 from tandem.common.v1 import images_pb2, timings_pb2
@@ -33,7 +33,7 @@ def image_request(request: gan_pb2.SampleRequest, spec: ImageSpec, max_count: in
     """Return what the request asks for, with defaults filled in. Raises InvalidArgument."""
     count = check_int("count", request.count, 1, max_count) if request.HasField("count") else 1
     num_classes = len(spec.class_names)
-    encoding = checked_encoding("encoding", request.encoding, spec)
+    encoding = check_encoding("encoding", request.encoding, spec)
     has_latents = request.HasField("latents")
     return ImageRequest(
         count,
@@ -53,7 +53,7 @@ def discriminator_inputs(request: gan_pb2.DiscriminateRequest, images: Images, s
     if len(request.labels) != (len(images) if num_classes else 0):
         accepted = f"{len(images)}, one an image" if num_classes else "none, as the model has no classes"
         raise InvalidArgument("labels", _number_of(request.labels), accepted)
-    return DiscriminatorInputs(images, checked_classes("labels", request.labels, num_classes) if num_classes else None)
+    return DiscriminatorInputs(images, check_classes("labels", request.labels, num_classes) if num_classes else None)
 
 
 def _truncation(request: gan_pb2.SampleRequest, has_latents: bool) -> float:
@@ -70,7 +70,7 @@ def _explicit_labels(labels: Sequence[int], count: int, num_classes: int) -> npt
         raise InvalidArgument("labels", _number_of(labels), "none, as the model has no classes")
     if len(labels) not in (1, count):
         raise InvalidArgument("labels", _number_of(labels), f"none, one, or {count}: one an image")
-    classes = checked_classes("labels", labels, num_classes)
+    classes = check_classes("labels", labels, num_classes)
     return classes if len(classes) == count else np.repeat(classes, count)
 
 

@@ -15,10 +15,10 @@ from services.common.runtimes.rewrites.graph import (
     Weights,
     add_weights,
     attributes,
-    interleaved,
+    interleave,
     is_plain,
+    replace_nodes,
     weights,
-    with_nodes_replaced,
 )
 
 
@@ -58,7 +58,7 @@ class Axis:
 
 def rewrite_conv_transposes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with every transposed convolution that fits rewritten; the model itself if none does."""
-    return with_nodes_replaced(model, _phases)
+    return replace_nodes(model, _phases)
 
 
 def _phases(graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -71,7 +71,7 @@ def _phases(graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto
     nodes = [_convolution(graph, node, kernel, axes, phase) for phase in phases]
     parts = [each.output[0] for each in nodes]
     joined = helper.make_node("Concat", parts, [f"{output}/phases"], axis=1)
-    return [*nodes, joined, interleaved([f"{output}/phases"], output, stride)]
+    return [*nodes, joined, interleave([f"{output}/phases"], output, stride)]
 
 
 def _convolution(

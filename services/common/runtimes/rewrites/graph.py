@@ -15,7 +15,7 @@ Replacement = Callable[[onnx.GraphProto, onnx.NodeProto], list[onnx.NodeProto]]
 """Returns the nodes to put in a node's place, their weights added to the graph; none to leave it as it is."""
 
 
-def with_nodes_replaced(model: onnx.ModelProto, replacement: Replacement) -> onnx.ModelProto:
+def replace_nodes(model: onnx.ModelProto, replacement: Replacement) -> onnx.ModelProto:
     """Return a model in which each node that has a replacement is replaced; the model itself if none has."""
     rewritten = onnx.ModelProto()
     rewritten.CopyFrom(model)
@@ -59,7 +59,7 @@ def add_weights(graph: onnx.GraphProto, name: str, values: Weights) -> str:
     return name
 
 
-def interleaved(inputs: list[str], output: str, stride: int) -> onnx.NodeProto:
+def interleave(inputs: list[str], output: str, stride: int) -> onnx.NodeProto:
     """Return the node that makes an image of its stride x stride phases, which are channels."""
     return helper.make_node("DepthToSpace", inputs, [output], blocksize=stride, mode="DCR")
 

@@ -17,11 +17,11 @@ from services.common.runtimes.rewrites.graph import (
     Weights,
     add_weights,
     attributes,
-    interleaved,
+    interleave,
     is_plain,
+    replace_nodes,
     sizes,
     weights,
-    with_nodes_replaced,
 )
 
 NUM_CHANNELS_AT_A_TIME = 16
@@ -32,7 +32,7 @@ Sizes = dict[str, tuple[int | None, ...]]
 
 def rewrite_narrow_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with every convolution that fits rewritten; the model itself if none does."""
-    return with_nodes_replaced(model, partial(_blockwise, sizes(model)))
+    return replace_nodes(model, partial(_blockwise, sizes(model)))
 
 
 def _blockwise(known: Sizes, graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -53,7 +53,7 @@ def _blockwise(known: Sizes, graph: onnx.GraphProto, node: onnx.NodeProto) -> li
     fixed = {"kernel_shape": shape, "strides": [block, block], "pads": padding}
     return [
         helper.make_node("Conv", inputs, [f"{output}/blocks"], **fixed),
-        interleaved([f"{output}/blocks"], output, block),
+        interleave([f"{output}/blocks"], output, block),
     ]
 
 

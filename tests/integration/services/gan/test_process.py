@@ -128,11 +128,10 @@ async def test_a_signal_while_it_calibrates_ends_it_with_0(generator_dir, tmp_pa
     assert not list(tmp_path.glob("calibrations/*"))
 
 
-async def test_the_second_start_finds_the_calibration_of_the_first(generator_dir, tmp_path):
+async def test_the_second_start_finds_the_calibration_of_the_first(models_dir, tmp_path):
     drawn = []
-    for words in ("calibrated", "loaded made"):
-        flags = ("--models", "made", "--max-batch-size", "4")
-        async with process(generator_dir, *flags, cache=tmp_path) as (running, port):
+    for words in ("calibrated", "loaded tiny"):
+        async with process(models_dir, "--models", "tiny", cache=tmp_path) as (running, port):
             log = await lines_until(running, words)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 await ready(channel)

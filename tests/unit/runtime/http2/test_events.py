@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from runtime.http2.events import decoded, trailers
+from runtime.http2.events import decode_metadata, trailers
 
 
 def wire(*entries: tuple[str, str]) -> bytes:
@@ -14,14 +14,14 @@ def wire(*entries: tuple[str, str]) -> bytes:
 @pytest.mark.parametrize("padding", [True, False])
 def test_binary_values_are_bytes(padding):
     text = base64.b64encode(b"\x00\xff").decode()
-    assert decoded(wire(("x-bin", text if padding else text.rstrip("=")), ("y", "z"))) == (
+    assert decode_metadata(wire(("x-bin", text if padding else text.rstrip("=")), ("y", "z"))) == (
         ("x-bin", b"\x00\xff"),
         ("y", "z"),
     )
 
 
 def test_several_binary_values_in_one_field_are_several_entries_and_what_is_no_base64_is_left_out():
-    assert decoded(wire(("x-bin", "AA, AQ,?,\xff"))) == (("x-bin", b"\x00"), ("x-bin", b"\x01"))
+    assert decode_metadata(wire(("x-bin", "AA, AQ,?,\xff"))) == (("x-bin", b"\x00"), ("x-bin", b"\x01"))
 
 
 def test_trailers_carry_status_message_and_entries():

@@ -40,27 +40,27 @@ async def until_free(received: ReceivedImages) -> None:
 async def test_images_that_are_refused_count_no_more():
     received = room_for(10)
     with pytest.raises(InvalidArgument, match=r"images\.data") as refused:
-        await received.decoded("images", broken(10), 100, "a")
-    assert len(await received.decoded("images", batch(10), 100, "b")) == 10
+        await received.decode("images", broken(10), 100, "a")
+    assert len(await received.decode("images", batch(10), 100, "b")) == 10
     assert refused.value.field == "images.data"
 
 
 async def test_images_count_as_long_as_they_are_decoded_though_their_caller_has_gone(monkeypatch):
-    decode, entered, gate = module.decoded_images, threading.Event(), threading.Event()
+    decode, entered, gate = module.decode_images, threading.Event(), threading.Event()
 
     def held(*arguments):
         entered.set()
         assert gate.wait(LIMIT_SECONDS)
         return decode(*arguments)
 
-    monkeypatch.setattr(module, "decoded_images", held)
+    monkeypatch.setattr(module, "decode_images", held)
     received = room_for(10)
-    call = asyncio.create_task(received.decoded("images", batch(10), 100, "a"))
+    call = asyncio.create_task(received.decode("images", batch(10), 100, "a"))
     assert await asyncio.to_thread(entered.wait, LIMIT_SECONDS)
     call.cancel()
     await asyncio.wait((call,))
     with pytest.raises(ResourceExhausted):
-        await received.decoded("images", batch(1), 100, "b")
+        await received.decode("images", batch(1), 100, "b")
     gate.set()
     await until_free(received)
-    assert len(await received.decoded("images", batch(10), 100, "b")) == 10
+    assert len(await received.decode("images", batch(10), 100, "b")) == 10

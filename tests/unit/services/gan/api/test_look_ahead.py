@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-from services.gan.api.look_ahead import Budget, made_ahead
+from services.gan.api.look_ahead import Budget, make_ahead
 
 
 class Workshop:
@@ -36,13 +36,13 @@ async def test_parts_come_in_order_whichever_is_done_first():
     shop = Workshop(4)
     for number in (2, 1, 3, 0):
         shop.gates[number].set()
-    assert [part async for part in made_ahead(shop.parts(), 3, Budget(1000), 1)] == [0, 1, 2, 3]
+    assert [part async for part in make_ahead(shop.parts(), 3, Budget(1000), 1)] == [0, 1, 2, 3]
 
 
 async def test_leaving_cancels_what_is_under_way():
     shop = Workshop(10)
     shop.gates[0].set()
-    async with contextlib.aclosing(made_ahead(shop.parts(), 3, Budget(1000), 1)) as ahead:
+    async with contextlib.aclosing(make_ahead(shop.parts(), 3, Budget(1000), 1)) as ahead:
         assert await anext(ahead) == 0
         await settle()
     assert shop.cancelled == [1, 2]
@@ -55,7 +55,7 @@ async def test_failing_part_ends_the_rest():
         raise ArithmeticError
 
     async def read() -> None:
-        async with contextlib.aclosing(made_ahead((fail(), shop.part(1), shop.part(2)), 3, Budget(1000), 1)) as ahead:
+        async with contextlib.aclosing(make_ahead((fail(), shop.part(1), shop.part(2)), 3, Budget(1000), 1)) as ahead:
             async for _ in ahead:
                 pass
 
@@ -66,7 +66,7 @@ async def test_failing_part_ends_the_rest():
 
 async def test_where_there_is_no_room_one_part_is_under_way():
     shop = Workshop(4)
-    async with contextlib.aclosing(made_ahead(shop.parts(), 3, Budget(0), 1)) as ahead:
+    async with contextlib.aclosing(make_ahead(shop.parts(), 3, Budget(0), 1)) as ahead:
         for number in range(4):
             reading = asyncio.create_task(anext(ahead))
             await settle()
@@ -79,15 +79,15 @@ async def test_streams_share_the_room_and_give_it_back():
     budget, first, second = Budget(25), Workshop(8), Workshop(8)
     for gate in (*first.gates, *second.gates):
         gate.set()
-    async with contextlib.aclosing(made_ahead(first.parts(), 5, budget, 10)) as ahead:
+    async with contextlib.aclosing(make_ahead(first.parts(), 5, budget, 10)) as ahead:
         assert await anext(ahead) == 0
         assert (first.started, budget.taken_bytes) == ([0, 1, 2], 20)
-        async with contextlib.aclosing(made_ahead(second.parts(), 5, budget, 10)) as other:
+        async with contextlib.aclosing(make_ahead(second.parts(), 5, budget, 10)) as other:
             assert [await anext(other) for _ in range(3)] == [0, 1, 2]
             assert second.started == [0, 1, 2]
         assert [part async for part in ahead] == list(range(1, 8))
     assert budget.taken_bytes == 0
-    async with contextlib.aclosing(made_ahead(second.parts(), 2, budget, 10)) as other:
+    async with contextlib.aclosing(make_ahead(second.parts(), 2, budget, 10)) as other:
         assert await anext(other) == 0
         assert budget.taken_bytes == 10
     assert budget.taken_bytes == 0
