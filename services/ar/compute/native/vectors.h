@@ -3,28 +3,24 @@
 // Each file in instructions/ has the same types and functions for one instruction set, and each gives the same bits: whole
 // numbers are exact, and a fused multiply-add is one. Compile with -ffp-contract=off, so that nothing is fused but what
 // says so. They are
+//   kRegisterBytes   of a register, by which registers.h makes vectors
 //   kMaxRows      rows of a tile of quantised weights
 //   kMaxFloatRows rows of a tile of weights that are floats
 //   kMaxSums      vectors of sums that attention or such a tile holds in registers
+//   kHasSignedWeights   whether `dot` takes weights with a sign
 //   TANDEM_INLINED   before a function that adds to the sums of a tile
-//   Floats, Ints, Doubles (8 lanes), which add, compare and so on like the vectors of GCC; all, load, store, to_floats
-//   store_bytes   of each of Ints the lowest byte
+// of registers
 //   fma           a * b + c, rounded once
 //   max           the larger of two numbers; where either is NaN the second
 //   round         to the nearest of Ints, the even one of two; NaN and what no Ints can hold to the smallest
-//   are_finite    x - x is 0, or NaN if x is not finite
+//   are_true      whether the condition holds for all lanes
+//   load_halves, store_halves, load_shorts (without a sign)
+//   MovedRegister   its parts move together in bits_at: bytes, or pairs of them
+// and of vectors
+//   store_bytes   of each of Ints the lowest byte
 //   lanes_of      one bit for each lane, set where the condition holds
-//   store_lanes   the lanes whose bits are set, one after another; what follows them, up to 16 lanes, is lost
-//   add           a sum of Doubles and both halves of Floats
-//   folded        four lanes of 16, the halves joined, then theirs
-//   swapped       each lane from the one whose number differs from its own in the bit kBit
-//   Weights       64 unsigned bytes: four consecutive inputs of each of 16 outputs; load_weights, either of two
-//   bits_at       bytes moved left by kShift bits, or right where it is negative, and masked; the mask must take away what
-//                 came from the neighbouring byte, as two may move together
 //   dot           sums + the products with four bytes from -127 to 127, the same four for all outputs: the quad kQuad of
 //                 activations
-//   NarrowDots    adds such products of weights below 64 to a sum, which `total` returns; at most kMostNarrow in pairs
-//   centred       what dot takes for bytes of value + 128: the same bytes, or signed ones where kHasSignedWeights
 #pragma once
 
 #include <cstdint>
@@ -54,6 +50,149 @@ typedef uint16_t Half;  // the bits of an IEEE half
 #endif
 
 namespace tandem {
+
+// Floats, Ints, Doubles (8 lanes) add, compare and so on like the vectors of GCC. Weights are 64 unsigned bytes: four
+// consecutive inputs of each of 16 outputs.
+inline Floats load(const float* from) {
+  return made<Floats>([&](int lane) { return read<FloatRegister>(from + lane); });
+}
+inline Ints load(const int32_t* from) {
+  return made<Ints>([&](int lane) { return read<IntRegister>(from + lane); });
+}
+inline Floats load(const Half* from) {
+  return made<Floats>([&](int lane) { return load_halves(from + lane); });
+}
+inline Floats load_bfloat16(const uint16_t* from) {
+  return made<Floats>([&](int lane) { return (FloatRegister)(load_shorts(from + lane) << 16); });
+}
+inline Weights load_weights(const uint8_t* from) {
+  return made<Weights>([&](int lane) { return read<ByteRegister>(from + lane); });
+}
+inline Floats all(float x) {
+  return made<Floats>([&](int) { return x - FloatRegister{}; });
+}
+inline Floats to_floats(Ints x) {
+  return each([](IntRegister lanes) { return __builtin_convertvector(lanes, FloatRegister); }, x);
+}
+inline void store(float* to, Floats x) {
+  take([&](FloatRegister lanes, int lane) { std::memcpy(to + lane, &lanes, sizeof(lanes)); }, x);
+}
+inline void store(Half* to, Floats x) {
+  take([&](FloatRegister lanes, int lane) { store_halves(to + lane, lanes); }, x);
+}
+
+template <typename Part>
+inline Pair<Part> fma(Pair<Part> x, Pair<Part> y, Pair<Part> z) {
+  return {fma(x.a, y.a, z.a), fma(x.b, y.b, z.b)};
+}
+template <typename Part>
+inline Pair<Part> max(Pair<Part> x, Pair<Part> y) {
+  return {max(x.a, y.a), max(x.b, y.b)};
+}
+template <typename Part>
+inline auto round(Pair<Part> x) {
+  return each([](FloatRegister lanes) { return round(lanes); }, x);
+}
+template <typename Part>
+inline bool are_true(Pair<Part> condition) {
+  return are_true(condition.a & condition.b);
+}
+template <typename Part>
+inline uint32_t lanes_of(Pair<Part> condition) {
+  return lanes_of(condition.a) | lanes_of(condition.b) << sizeof(Part) / sizeof(int32_t);
+}
+// x - x is 0, or NaN if x is not finite.
+inline bool are_finite(Floats x) { return are_true((Ints)(x - x == 0.0f)); }
+
+// The lanes whose bits are set, one after another; what follows them, up to 16 lanes, is lost.
+template <typename Vector>
+inline void store_lanes(int32_t* to, Vector x, uint32_t lanes) {
+  int32_t from[kLanes];
+  std::memcpy(from, &x, sizeof(x));
+  for (int i = 0; i < kLanes; i++) {
+    *to = from[i];
+    to += lanes >> i & 1;
+  }
+}
+
+// The first half of a vector's lanes, and the second.
+template <typename Vector>
+inline auto halves(Vector x) {
+  if constexpr (sizeof(Vector) > kRegisterBytes) {
+    return x;
+  } else {
+    return [&]<int... kLane>(std::integer_sequence<int, kLane...>) {
+      auto a = __builtin_shufflevector(x, x, kLane...);
+      return Pair<decltype(a)>{a, __builtin_shufflevector(x, x, kLane + int(sizeof...(kLane))...)};
+    }(std::make_integer_sequence<int, kLanesOf<Vector> / 2>());
+  }
+}
+
+// Four lanes of 16, the halves joined, then theirs.
+template <typename Vector, typename Join>
+inline auto folded(Vector x, const Join& join) {
+  auto parts = halves(x);
+  auto half = each(join, parts.a, parts.b);
+  if constexpr (kLanesOf<decltype(half)> == 4) return half;
+  else return folded(half, join);
+}
+
+// Doubles of a half of Floats.
+template <typename Part>
+inline auto widened(Part x) {
+  if constexpr (2 * sizeof(Part) == kRegisterBytes) {
+    return __builtin_convertvector(x, DoubleRegister);
+  } else {
+    auto parts = halves(x);
+    auto a = widened(parts.a);
+    return Pair<decltype(a)>{a, widened(parts.b)};
+  }
+}
+// A sum and both halves of Floats.
+inline Doubles add(Doubles sum, Floats x) {
+  auto parts = halves(x);
+  return sum + (widened(parts.a) + widened(parts.b));
+}
+
+// Each lane from the one whose number differs from its own in the bit kBit.
+template <int kBit, typename Vector>
+inline Vector swapped(Vector x) {
+  if constexpr (sizeof(Vector) == kRegisterBytes) {
+    return [&]<int... kLane>(std::integer_sequence<int, kLane...>) {
+      return (Vector)__builtin_shufflevector(x, x, (kLane ^ kBit)...);
+    }(std::make_integer_sequence<int, kLanesOf<Vector>>());
+  } else if constexpr (kBit * sizeof(x[0]) == sizeof(x.a)) {
+    return {x.b, x.a};
+  } else {
+    return {swapped<kBit>(x.a), swapped<kBit>(x.b)};
+  }
+}
+
+// Bytes moved left by kShift bits, or right where it is negative, and masked; the mask must take away what came from the
+// neighbouring byte, as two move together.
+template <int kShift>
+inline Weights bits_at(Weights w, int mask) {
+  constexpr int kLeft = kShift >= 0 ? kShift : 0, kRight = kShift < 0 ? -kShift : 0;
+  Weights moved = each([](ByteRegister bytes) { return (ByteRegister)((MovedRegister)bytes << kLeft >> kRight); }, w);
+  bool is_masked = kLanesOf<MovedRegister> == kRegisterBytes && kLeft == 0 && mask == 255 >> kRight;
+  return is_masked ? moved : moved & uint8_t(mask);
+}
+// What `dot` takes for bytes of value + 128: the same bytes, or signed ones where kHasSignedWeights.
+inline Weights centred(Weights w) { return kHasSignedWeights ? w ^ uint8_t(128) : w; }
+
+// Adds products of weights below 64 to a sum, which `total` returns; at most kMostNarrow in pairs.
+#if !defined(TANDEM_HAS_NARROW_DOTS)
+constexpr int kMostNarrow = INT32_MAX;  // room for any number of products
+struct NarrowDots {
+  Ints sum;
+
+  template <int kQuad>
+  void add(Weights w, const int8_t* activations) {
+    sum = dot<kQuad>(sum, w, activations);
+  }
+  Ints total() const { return sum; }
+};
+#endif
 
 // The first `count` lanes from memory, 0 in the others.
 inline Floats load_first(const float* from, int count) {

@@ -3,16 +3,22 @@
 
 #include <limits>
 
-#include "wide.h"
-
 #define TANDEM_INLINED
 
 namespace tandem {
 
 constexpr const char* kInstructionSet = "generic";
+constexpr int kRegisterBytes = 64;
 constexpr int kMaxRows = 2;
 constexpr int kMaxFloatRows = 2;
 constexpr int kMaxSums = 24;
+constexpr bool kHasSignedWeights = false;
+
+}  // namespace tandem
+
+#include "registers.h"
+
+namespace tandem {
 
 #if defined(__aarch64__)
 typedef __fp16 HalfNumber;
@@ -20,6 +26,7 @@ typedef __fp16 HalfNumber;
 typedef _Float16 HalfNumber;
 #endif
 
+typedef PairsRegister MovedRegister;
 inline Floats fma(Floats a, Floats b, Floats c) {
   for (int i = 0; i < kLanes; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
   return c;
@@ -33,70 +40,36 @@ inline Ints round(Floats x) {
   }
   return r;
 }
-inline bool are_finite(Floats x) {
-  for (int i = 0; i < kLanes; i++)
-    if (!(x[i] - x[i] == 0.0f)) return false;
-  return true;
-}
-inline Floats load(const Half* from) {
-  Floats x;
-  for (int i = 0; i < kLanes; i++) {
-    HalfNumber half;
-    std::memcpy(&half, from + i, 2);
-    x[i] = float(half);
-  }
-  return x;
-}
-inline void store(Half* to, Floats x) {
-  for (int i = 0; i < kLanes; i++) {
-    HalfNumber half = HalfNumber(x[i]);
-    std::memcpy(to + i, &half, 2);
-  }
-}
-inline Floats load_bfloat16(const uint16_t* from) {
-  Ints bits;
-  for (int i = 0; i < kLanes; i++) bits[i] = int32_t(uint32_t(from[i]) << 16);
-  return (Floats)bits;
-}
 inline uint32_t lanes_of(Ints condition) {
   uint32_t bits = 0;
   for (int i = 0; i < kLanes; i++) bits |= uint32_t(condition[i] != 0) << i;
   return bits;
 }
-inline void store_lanes(int32_t* to, Ints x, uint32_t lanes) {
+inline bool are_true(Ints condition) { return lanes_of(condition) == 0xffff; }
+inline Floats load_halves(const Half* from) {
+  Floats x;
+  for (int i = 0; i < kLanes; i++) x[i] = float(read<HalfNumber>(from + i));
+  return x;
+}
+inline void store_halves(Half* to, Floats x) {
   for (int i = 0; i < kLanes; i++) {
-    *to = x[i];
-    to += lanes >> i & 1;
+    HalfNumber half = HalfNumber(x[i]);
+    std::memcpy(to + i, &half, 2);
   }
 }
-
-constexpr bool kHasSignedWeights = false;
-struct Weights {
-  uint8_t bytes[64];
-};
-inline Weights load_weights(const uint8_t* from) {
-  Weights w;
-  std::memcpy(w.bytes, from, 64);
-  return w;
+inline Ints load_shorts(const uint16_t* from) {
+  Ints x;
+  for (int i = 0; i < kLanes; i++) x[i] = from[i];
+  return x;
 }
-template <int kShift>
-inline Weights bits_at(Weights w, int mask) {
-  constexpr int kLeft = kShift >= 0 ? kShift : 0, kRight = kShift < 0 ? -kShift : 0;
-  for (uint8_t& byte : w.bytes) byte = uint8_t(byte << kLeft >> kRight & mask);
-  return w;
+inline void store_bytes(int8_t* to, Ints x) {
+  for (int i = 0; i < kLanes; i++) to[i] = int8_t(x[i]);
 }
-inline Weights either(Weights a, Weights b) {
-  for (int i = 0; i < 64; i++) a.bytes[i] |= b.bytes[i];
-  return a;
-}
-inline Weights centred(Weights w) { return w; }
 template <int kQuad>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   for (int i = 0; i < kLanes; i++)
-    for (int j = 0; j < 4; j++) sum[i] += w.bytes[4 * i + j] * activations[4 * kQuad + j];
+    for (int j = 0; j < 4; j++) sum[i] += w[4 * i + j] * activations[4 * kQuad + j];
   return sum;
 }
 
 }  // namespace tandem
-
-#include "whole_dots.h"

@@ -21,9 +21,9 @@ TANDEM_INLINED inline void unrolled(const Body& body) {
 template <Format kFormat, int kHalf, int kQuad>
 inline Weights quad_of(const uint8_t* data, Weights both) {
   Weights nibbles = bits_at<-4 * kHalf>(both, 15);
-  if constexpr (kFormat == Format::int5) return either(nibbles, bits_at<4 - kQuad - 4 * kHalf>(load_weights(data + 256), 16));
+  if constexpr (kFormat == Format::int5) return nibbles | bits_at<4 - kQuad - 4 * kHalf>(load_weights(data + 256), 16);
   if constexpr (kFormat == Format::int6)
-    return either(nibbles, bits_at<4 - 2 * kQuad>(load_weights(data + 256 + 64 * kHalf), 48));
+    return nibbles | bits_at<4 - 2 * kQuad>(load_weights(data + 256 + 64 * kHalf), 48);
   return nibbles;
 }
 

@@ -113,9 +113,9 @@ void show_products(RandomNumbers& random) {
     dots.add<2>(w, activations);
     return dots.total();
   };
-  show("bits", narrow(either(low, bits_at<4>(all, 16))));
-  show("pairs", narrow(either(high, bits_at<2>(all, 48))));
-  show("right", narrow(either(low, bits_at<-2>(all, 48))));
+  show("bits", narrow(low | bits_at<4>(all, 16)));
+  show("pairs", narrow(high | bits_at<2>(all, 48)));
+  show("right", narrow(low | bits_at<-2>(all, 48)));
 }
 
 // As many products of the largest weights and activations as `most_dots` allows.

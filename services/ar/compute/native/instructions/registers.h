@@ -1,4 +1,4 @@
-// Two vectors as one, of lanes one after the other: registers, or pairs of them.
+// Vectors of 64 bytes as registers, of which instruction sets have told how many bytes one has, kRegisterBytes.
 //
 // A vector of 64 bytes that has no register of its own GCC would keep in memory; each half of a pair can have one.
 #pragma once
@@ -8,11 +8,9 @@
 #include <type_traits>
 #include <utility>
 
-// Called, a function would find the sums in memory.
-#define TANDEM_INLINED __attribute__((always_inline))
-
 namespace tandem {
 
+// Two vectors as one, of lanes one after the other: registers, or pairs of them.
 template <typename Part>
 struct Pair {
   using Lane = std::remove_cvref_t<decltype(Part()[0])>;
@@ -62,6 +60,29 @@ struct Pair {
   Pair& operator<<=(int count) { return *this = *this << count; }
 };
 
+typedef float FloatRegister __attribute__((vector_size(kRegisterBytes)));
+typedef int32_t IntRegister __attribute__((vector_size(kRegisterBytes)));
+typedef int16_t ShortRegister __attribute__((vector_size(kRegisterBytes)));
+typedef uint16_t PairsRegister __attribute__((vector_size(kRegisterBytes)));
+typedef uint8_t ByteRegister __attribute__((vector_size(kRegisterBytes)));
+typedef double DoubleRegister __attribute__((vector_size(kRegisterBytes)));
+
+template <typename Vector, int kBytes = sizeof(Vector)>
+struct OfRegisters {
+  using Type = typename OfRegisters<Pair<Vector>>::Type;
+};
+template <typename Vector>
+struct OfRegisters<Vector, 64> {
+  using Type = Vector;
+};
+using Floats = OfRegisters<FloatRegister>::Type;
+using Ints = OfRegisters<IntRegister>::Type;
+using Doubles = OfRegisters<DoubleRegister>::Type;
+using Weights = OfRegisters<ByteRegister>::Type;
+
+template <typename Vector>
+constexpr int kLanesOf = sizeof(Vector) / sizeof(std::declval<Vector>()[0]);
+
 // function(register of x, registers of the others), for each register.
 template <typename Register, typename Function, typename... Others>
 inline auto each(const Function& function, Register x, Others... others) {
@@ -73,28 +94,33 @@ inline auto each(const Function& function, Pair<Part> x, Others... others) {
   return Pair<decltype(a)>{a, each(function, x.b, others.b...)};
 }
 
-// Each lane from the one whose number differs from its own in the bit kBit.
-template <int kBit, typename Register>
-inline Register swapped(Register x) {
-  return [&]<int... kLane>(std::integer_sequence<int, kLane...>) {
-    return (Register)__builtin_shufflevector(x, x, (kLane ^ kBit)...);
-  }(std::make_integer_sequence<int, sizeof(x) / sizeof(x[0])>());
-}
-template <int kBit, typename Part>
-inline Pair<Part> swapped(Pair<Part> x) {
-  if constexpr (kBit * sizeof(x[0]) == sizeof(Part)) return {x.b, x.a};
-  else return {swapped<kBit>(x.a), swapped<kBit>(x.b)};
+// A vector whose registers are function(number of the first lane).
+template <typename Vector, typename Function>
+inline Vector made(const Function& function, int lane = 0) {
+  if constexpr (sizeof(Vector) == kRegisterBytes) {
+    return function(lane);
+  } else {
+    using Part = decltype(Vector::a);
+    return {made<Part>(function, lane), made<Part>(function, lane + kLanesOf<Part>)};
+  }
 }
 
-template <typename Part>
-inline void store_lanes(int32_t* to, Pair<Part> x, uint32_t lanes) {
-  constexpr int kCount = sizeof(x) / sizeof(int32_t);
-  int32_t from[kCount];
-  std::memcpy(from, &x, sizeof(x));
-  for (int i = 0; i < kCount; i++) {
-    *to = from[i];
-    to += lanes >> i & 1;
+// Call function(register, number of its first lane), for each register.
+template <typename Function, typename Vector>
+inline void take(const Function& function, Vector x, int lane = 0) {
+  if constexpr (sizeof(Vector) == kRegisterBytes) {
+    function(x, lane);
+  } else {
+    take(function, x.a, lane);
+    take(function, x.b, lane + kLanesOf<decltype(x.a)>);
   }
+}
+
+template <typename Register>
+inline Register read(const void* from) {
+  Register x;
+  std::memcpy(&x, from, sizeof(x));
+  return x;
 }
 
 }  // namespace tandem
