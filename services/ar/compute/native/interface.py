@@ -88,7 +88,7 @@ class Layer(Structure):
 
 
 class Model(Structure):
-    """Rows at positions below `fine_positions` are fine, see products/activations.h; has_gelu 0: SiLU."""
+    """Rows at positions below `fine_positions` are fine, see products/quantised.h; has_gelu 0: SiLU."""
 
     _fields_ = [
         *((size, c_int32) for size in ("num_layers", "num_heads", "num_kv_heads", "head_dim", "hidden_size")),

@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-#include "lanes.h"
+#include "../vectors.h"
 
 namespace tandem {
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "lanes.h"
+#include "../vectors.h"
 
 namespace tandem {
 

@@ -14,6 +14,7 @@ from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.model.weights import open_checkpoint
 from tests.causal_attention import CausalAttention
+from tests.engine_loop import brought
 from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
 
 TOLERANCE = 1e-4
@@ -46,7 +47,8 @@ def test_greedy_generation_through_the_paged_cache_is_that_of_transformers(model
     """Prompts of several lengths at once, prefilled in chunks, decoded together, some preempted."""
     reference, model = models
     prompts = [random_ids(length, seed=length) for length in (1, 5, 31, 64, 90)]
-    sequences = generate(model, prompts, max_batch_tokens, num_blocks=24)
+    sequences = [Sequence(prompt, SamplingParams(temperature=0.0, max_tokens=20)) for prompt in prompts]
+    brought(*engine_parts(model, max_batch_tokens, num_blocks=24), sequences)
     for prompt, sequence in zip(prompts, sequences, strict=True):
         assert sequence.output_token_ids == greedy(reference, prompt, 20)
 
@@ -56,16 +58,10 @@ def test_scores_are_the_log_softmax_of_the_logits(models):
     reference, model = models
     ids = random_ids(50, seed=3)
     scheduler, runner = engine_parts(model, max_batch_tokens=16, num_blocks=24)
-    scheduler.add(Sequence(ids, SamplingParams(logprobs=True), is_scored=True))
-    scores = []
-    while scheduler.has_work:
-        batch = scheduler.schedule()
-        results = runner.run(batch)
-        scores.extend(token.logprob for token in results[0])
-        scheduler.commit(batch, results)
+    (tokens,) = brought(scheduler, runner, [Sequence(ids, SamplingParams(logprobs=True), is_scored=True)])
     logprobs = reference(torch.tensor([ids])).logits[0].log_softmax(-1)
     expected = logprobs[:-1].gather(1, torch.tensor(ids[1:]).unsqueeze(1)).squeeze(1)
-    torch.testing.assert_close(torch.tensor(scores), expected, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(torch.tensor([token.logprob for token in tokens]), expected, atol=TOLERANCE, rtol=0)
 
 
 def test_tokens_beyond_the_output_are_never_sampled_and_have_no_probability(models):
@@ -75,33 +71,18 @@ def test_tokens_beyond_the_output_are_never_sampled_and_have_no_probability(mode
     params = SamplingParams(
         max_tokens=30, temperature=10.0, repetition_penalty=1.5, logprobs=True, top_logprobs=num_output_tokens
     )
-    sequence = Sequence([VOCAB_SIZE - 1], params)
-    scheduler.add(sequence)
-    while scheduler.has_work:
-        batch = scheduler.schedule()
-        ((token,),) = results = runner.run(batch)
-        assert sum(math.exp(each.logprob) for each in token.alternatives) == pytest.approx(1.0, abs=1e-5)
-        scheduler.commit(batch, results)
-    assert max(sequence.output_token_ids) < num_output_tokens
-    assert len(set(sequence.output_token_ids)) > 5
+    (tokens,) = brought(scheduler, runner, [Sequence([VOCAB_SIZE - 1], params)])
+    for token in tokens:
+        assert sum(math.exp(other.logprob) for other in token.alternatives) == pytest.approx(1.0, abs=1e-5)
+    token_ids = {token.token_id for token in tokens}
+    assert max(token_ids) < num_output_tokens
+    assert len(token_ids) > 5
 
 
 def engine_parts(model, max_batch_tokens: int, num_blocks: int, num_output_tokens: int = VOCAB_SIZE):
     cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
     runner = Runner(TorchForward(model, cache, num_threads=1), 8, num_output_tokens)
     return Scheduler(BlockPool(num_blocks, 8), 4, max_batch_tokens), runner
-
-
-def generate(model, prompts: list[list[int]], max_batch_tokens: int, num_blocks: int) -> list[Sequence]:
-    scheduler, runner = engine_parts(model, max_batch_tokens, num_blocks)
-    params = SamplingParams(temperature=0.0, max_tokens=20)
-    sequences = [Sequence(prompt, params) for prompt in prompts]
-    for sequence in sequences:
-        scheduler.add(sequence)
-    while scheduler.has_work:
-        batch = scheduler.schedule()
-        scheduler.commit(batch, runner.run(batch))
-    return sequences
 
 
 @torch.inference_mode()

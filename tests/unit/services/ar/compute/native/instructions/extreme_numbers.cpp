@@ -1,7 +1,9 @@
 // Numbers at and beyond the ends of a float through quantising, the cache and attention; exits with the errors found.
+#include <cmath>
 #include <cstdio>
+#include <vector>
 
-#include "step.cpp"
+#include "attention/attention.h"
 
 using namespace tandem;
 

@@ -6,7 +6,7 @@
 
 #include "products/matmul.h"
 #include "random_numbers.h"
-#include "sampling/lanes.h"
+#include "sampling/weights.h"
 
 using namespace tandem;
 
