@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import platform
-import re
 import shutil
 import stat
 from dataclasses import replace
@@ -76,11 +74,6 @@ def test_a_folder_that_can_not_be_made(tmp_path):
         build.kernel_recipe().find_or_compile(tmp_path / "file")
 
 
-def test_usable_levels_are_of_this_architecture_and_the_last_is_plain_cpp():
-    assert set(build.usable_levels()) <= set(build.levels_of(platform.machine()))
-    assert build.usable_levels()[-1] == build.GENERIC
-
-
 @pytest.mark.parametrize(
     ("machine", "system", "features", "level"),
     [
@@ -101,15 +94,3 @@ def test_the_best_level_of_each_architecture(tmp_path, machine, system, features
     if features is not None:
         cpu_info.write_text(f"processor\t: 0\nFeatures\t: {features}\n")
     assert build.usable_levels(machine, system, cpu_info)[0] == level
-
-
-@pytest.mark.parametrize(
-    ("machine", "num_levels", "own"),
-    [("x86_64", 4, r"-m(avx|fma|f16c|prefer-vector-width)"), ("aarch64", 2, r"-march=armv8"), ("riscv64", 1, r"none")],
-)
-def test_the_compiler_is_given_options_of_the_architecture_alone(machine, num_levels, own):
-    recipes = [build.kernel_recipe(level, machine) for level in build.levels_of(machine)]
-    options = [[flag for flag in recipe.flags if flag.startswith("-m")] for recipe in recipes]
-    assert [bool(each) for each in options] == [True] * (num_levels - 1) + [False]
-    assert all(re.match(own, flag) for each in options for flag in each)
-    assert len({recipe.name for recipe in recipes}) == num_levels
