@@ -151,7 +151,7 @@ async def test_what_stands_beside_the_pair_is_in_the_same_rounds(gateway: FakeGa
     served = {each["paradigm"]: each["num_images"] for each in document["served"]}
     assert served["parallel"] == sum(m["codes"]["OK"] for m in document["modes"] if m["paradigm"] == "parallel")
     foreign = document["foreign"]
-    assert foreign["model"] == "known"
+    assert (foreign["models"][0]["name"], foreign["num_tokens"]) == ("known", 4)
     assert [mode["name"] for mode in foreign["modes"]] == ["foreign streamed", "foreign unary"]
     for mode in foreign["modes"]:
         assert [len(point["trials"]) for point in mode["curve"]] == [2, 2]
