@@ -47,7 +47,7 @@ def load(path: Path | None = None) -> DataSet:
             kind = FASHION
         else:
             reference = from_file(path)
-            train, test = (_tensors(each, spreads=True) for each in (reference.train, reference.test))
+            train, test = (_tensors(split, spreads=True) for split in (reference.train, reference.test))
             names = reference.class_names or tuple(map(str, range(reference.num_classes)))
             channels, height, width = train[0].shape[1:]
             kind = ImageKind(reference.name, (channels, height, width), names, sha256_of(path))

@@ -30,7 +30,7 @@ def requirements(extras: Extras, role: str, variant: str) -> list[str]:
     """Return the requirements of an image, in order, each once. `variant` is cpu or cuda."""
     found = list(dict.fromkeys(expand(extras, role)))
     if variant == "cpu":
-        return [_without_gpu(each) for each in found if not each.startswith("onnxruntime-gpu")]
+        return [_without_gpu(requirement) for requirement in found if not requirement.startswith("onnxruntime-gpu")]
     return [*found, *extras.get(_FOR_GPU.get(role, ""), ())]
 
 

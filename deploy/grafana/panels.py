@@ -154,7 +154,7 @@ def against(title: str, text: str, queries: Sequence[Query], *, x_label: str, y_
     panel.with_transformation(DataTransformerConfig("joinByField", options={"byField": "Time", "mode": "outer"}))
     panel.mapping(SeriesMapping.MANUAL).show(XYShowMode.POINTS).axis_label(y_label)
     paradigms, names = ("sequential", "parallel"), [query.legend for query in queries]
-    panel.series([_series(*each) for each in zip(paradigms, names[:2], names[2:], strict=True)])
+    panel.series([_series(*names_of_one) for names_of_one in zip(paradigms, names[:2], names[2:], strict=True)])
     panel.legend(common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM))
     for name in names[:2]:
         units = [DynamicConfigValue("unit", UNITS["images"]), DynamicConfigValue("custom.axisLabel", x_label)]

@@ -25,14 +25,14 @@ def class_numbers(labels: Labels, model: str, models: Sequence[SequentialModel |
     Raises NotFound if it is not among `models` or, without one, if those differ in their classes; InvalidArgument for
     a name that is none.
     """
-    asked = [each for each in models if (each.name == model if model else each.num_classes)]
-    there_are = ", ".join(each.name for each in models)
+    asked = [one for one in models if (one.name == model if model else one.num_classes)]
+    there_are = ", ".join(one.name for one in models)
     if model and not asked:
         raise NotFound("NOT_FOUND", f"model: there is no {model!r}; there are: {there_are}")
-    if len(lists := {each.class_names for each in asked}) > 1:
+    if len(lists := {one.class_names for one in asked}) > 1:
         raise NotFound("NOT_FOUND", f"model: name one of: {there_are}")
     names = next(iter(lists), ())
-    numbers = [_number(str(each), names) for each in np.atleast_1d(labels)]
+    numbers = [_number(str(label), names) for label in np.atleast_1d(labels)]
     return numbers[0] if isinstance(labels, str) else numbers
 
 

@@ -109,4 +109,4 @@ class Opponent(Discriminator):
 def weights_of(path: Path) -> dict[str, Tensor]:
     """Return the weights that an ONNX file holds, by name."""
     graph = onnx.load(path).graph
-    return {each.name: torch.from_numpy(np.array(onnx.numpy_helper.to_array(each))) for each in graph.initializer}
+    return {weight.name: torch.from_numpy(np.array(onnx.numpy_helper.to_array(weight))) for weight in graph.initializer}

@@ -175,7 +175,9 @@ class Chooser:
 
     def measure(self, decoder: RefinedDecoder) -> dict[str, float]:
         """Return the Fréchet distances to the images held out: of themselves restored, and of drawn images."""
-        restored, drawn = (self._look(decoder, each) for each in (self._held_out.tokens, self._held_out.drawn_tokens))
+        restored, drawn = (
+            self._look(decoder, tokens) for tokens in (self._held_out.tokens, self._held_out.drawn_tokens)
+        )
         return {
             "restored_fid": round(frechet_distance(restored, self._real), 4),
             "drawn_fid": round(frechet_distance(drawn, self._real), 4),

@@ -86,7 +86,7 @@ def measure_truncated(model: Model, image: ImageSpec, look: Look, seed: int) -> 
             classes=_classes(image.class_names or (ALL,), own),
         )
         for healthy in (own, following):
-            yardstick = with_quiet_limits(yardstick, [each[NUM_TRUNCATED:] for each in healthy])
+            yardstick = with_quiet_limits(yardstick, [vectors[NUM_TRUNCATED:] for vectors in healthy])
         found.append(yardstick)
     return tuple(found)
 
@@ -119,7 +119,9 @@ def baseline_of(
 
 def _classes(names: Sequence[str], features: Sequence[Features]) -> tuple[ClassBaseline, ...]:
     """Return the baselines of the first half of the features of each class."""
-    return tuple(class_baseline(name, each[: len(each) // 2]) for name, each in zip(names, features, strict=True))
+    return tuple(
+        class_baseline(name, vectors[: len(vectors) // 2]) for name, vectors in zip(names, features, strict=True)
+    )
 
 
 def class_baseline(name: str, features: Features) -> ClassBaseline:
@@ -136,12 +138,12 @@ def with_quiet_limits(baseline: Y, healthy: list[Features]) -> Y:
     """Return the baseline with limits that no window of the features `healthy`, one array a class, falls short of."""
     windows = DiversityWindows(baseline)
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(healthy)), len(healthy[0])))
-    rows = [iter(each) for each in healthy]
+    rows = [iter(vectors) for vectors in healthy]
     readings = [
         reading for key, label in enumerate(labels) for reading in windows.add(key, int(label), next(rows[label]))
     ]
-    variance = min(each.variance_ratio for each in readings)
-    nearest = min(each.nearest_ratio for each in readings)
+    variance = min(reading.variance_ratio for reading in readings)
+    nearest = min(reading.nearest_ratio for reading in readings)
     print(f"{len(readings)} healthy windows: lowest variance ratio {variance:.3f}, lowest nearest ratio {nearest:.3f}")
     if nearest == 0:
         raise ModelError("the model draws the very same image twice in a window: there is no limit to set")

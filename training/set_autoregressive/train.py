@@ -150,7 +150,7 @@ class Trainer(loop.Trainer[Recipe]):
         )
         self.adamw = torch.optim.AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.95))
         self.muon_schedule, self.adamw_schedule = (
-            torch.optim.lr_scheduler.LambdaLR(each, recipe.rate) for each in (self.muon, self.adamw)
+            torch.optim.lr_scheduler.LambdaLR(optimiser, recipe.rate) for optimiser in (self.muon, self.adamw)
         )
         self._losses = torch.compile(losses) if recipe.steps >= WORTH_COMPILING else losses
         self._starts = group_starts(kind.num_tokens).to(loop.device())

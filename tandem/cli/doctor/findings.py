@@ -199,7 +199,7 @@ def calibrations(folder: Path) -> Iterator[Finding]:
         for name, speeds in by_configuration.items():
             fast = f": up to {max(speeds):,.0f} images/s" if speeds else ""
             yield Finding(model.name, f"{name}{fast}", True)
-        if disturbed := [each.disturbance for each in found.values() if each.disturbance]:
+        if disturbed := [calibration.disturbance for calibration in found.values() if calibration.disturbance]:
             yield Finding(model.name, f"{disturbed[0]}; a start on an idle machine calibrates again")
 
 

@@ -53,7 +53,7 @@ def _onnx(path: Path) -> str:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
-    inputs = ", ".join(f"{each.name} {each.shape}" for each in session.get_inputs())
+    inputs = ", ".join(f"{given.name} {given.shape}" for given in session.get_inputs())
     outputs = ", ".join(f"{output.name} {output.shape}" for output in session.get_outputs())
     return f"ONNX, {inputs} -> {outputs}"
 

@@ -95,5 +95,5 @@ def _default(field: FieldInfo) -> str:
     if isinstance(default, bool):
         return "on" if default else "off"
     if isinstance(default, list):
-        return ", ".join(f"`{each}`" for each in default)
+        return ", ".join(f"`{item}`" for item in default)
     return f"`{default}`"

@@ -19,7 +19,7 @@ def check_image_file(path: Path) -> Path:
         accepted = ", ".join(FORMATS)
         raise typer.BadParameter(f"{path}: the name must end in one of {accepted}", param_hint="--out")
     folder = path.parent.resolve()
-    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if nearest != folder and nearest == Path(folder.anchor):
         raise typer.BadParameter(f"there is no folder {path.parent}", param_hint="--out")
     return path

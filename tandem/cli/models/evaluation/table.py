@@ -57,7 +57,8 @@ def _summary(found: dict[str, Any]) -> Table:
 def _least_variance(found: dict[str, Any]) -> tuple[str, ...]:
     """Return the row of the class that varies least beside real images of it; each side by its own least class."""
     least = [
-        min((each["variance_ratio"], label) for label, each in enumerate(found[side]["classes"])) for side in _SIDES
+        min((figures["variance_ratio"], label) for label, figures in enumerate(found[side]["classes"]))
+        for side in _SIDES
     ]
     name = found["class_names"][least[0][1]]
     show = decimals(3)

@@ -37,8 +37,8 @@ def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) ->
         sha256=sha256_of(generator),
         float32_sha256=sha256_of(model.path(model.spec.generator)),
         rms_difference=round(loss.rms_difference, 5),
-        fid=tuple(round(each, 4) for each in loss.quantised),
-        float32_fid=tuple(round(each, 4) for each in loss.original),
+        fid=tuple(round(fid, 4) for fid in loss.quantised),
+        float32_fid=tuple(round(fid, 4) for fid in loss.original),
         num_images=num_images,
     )
     file, toml = model.folder / FILE, model.folder / "model.toml"

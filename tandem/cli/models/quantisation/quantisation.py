@@ -121,7 +121,7 @@ def _without_advice() -> Iterator[None]:
 def loss(model: Model, quantised: Path, *, meter: FidMeter, seeds: Sequence[int], num_images: int) -> Loss:
     """Measure both generators. Raises ModelError, InvalidArgument."""
     path, spec = generator_of(model)
-    first, second = (Generator(open_session(each, [CPU], 0, "cpu"), spec) for each in (path, quantised))
+    first, second = (Generator(open_session(file, [CPU], 0, "cpu"), spec) for file in (path, quantised))
     latents = probe(spec, NUM_CALIBRATED)
     return Loss(
         [meter.fid(first, spec, seed, num_images) for seed in seeds],

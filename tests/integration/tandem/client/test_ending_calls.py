@@ -106,24 +106,18 @@ async def test_closing_the_client_from_another_thread_cancels_its_calls(gateway:
         await waiting
 
 
-async def test_leaving_a_generation_cancels_it(gateway: FakeGateway) -> None:
+async def test_leaving_a_generation_cancels_it_and_closing_a_sample_stream_stops_it(gateway: FakeGateway) -> None:
     gateway.sequential.hold.clear()
 
-    def take_one() -> str:
-        with TandemClient(gateway.address) as client, client.generate("Hi") as generation:
-            return next(generation).text
-
-    assert await asyncio.to_thread(take_one) == "Hello"
-    await gateway.sequential.cancelled.wait()
-
-
-async def test_closing_a_sample_stream_stops_it(gateway: FakeGateway) -> None:
-    def take_one() -> int:
+    def take_one_of_each() -> tuple[str, int]:
         with TandemClient(gateway.address) as client:
+            with client.generate("Hi") as generation:
+                text = next(generation).text
             parts = client.sample_stream(100_000, images_per_message=1)
             count = len(next(parts))
             parts.close()
-            return count
+            return text, count
 
-    assert await asyncio.to_thread(take_one) == 1
+    assert await asyncio.to_thread(take_one_of_each) == ("Hello", 1)
+    await gateway.sequential.cancelled.wait()
     await gateway.parallel.stream_closed.wait()

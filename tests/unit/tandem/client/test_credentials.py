@@ -44,19 +44,16 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) 
     assert not key or key not in str(caught.value)
 
 
-def test_halves_are_refused() -> None:
-    with pytest.raises(ValueError, match="TANDEM_CLIENT_KEY"):
-        Credentials(ca="ca.pem", cert="c.pem")
-    with pytest.raises(ValueError, match=r"ca \(TANDEM_CLIENT_CA\) is missing"):
-        Credentials(cert="c.pem", key="k.pem")
-
-
-def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"TANDEM_CLIENT_CA: .*nothing: no such file or directory"):
-        Credentials(ca=tmp_path / "nothing").of_channel()
+def test_halves_and_files_that_cannot_be_used_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello")
-    with pytest.raises(ValueError, match=r"TANDEM_CLIENT_CA: .*: this is not a PEM file"):
-        Credentials(ca=tmp_path / "x").of_channel()
+    for files, words in (
+        ({"ca": "ca.pem", "cert": "c.pem"}, "TANDEM_CLIENT_KEY"),
+        ({"cert": "c.pem", "key": "k.pem"}, r"ca \(TANDEM_CLIENT_CA\) is missing"),
+        ({"ca": tmp_path / "nothing"}, r"TANDEM_CLIENT_CA: .*nothing: no such file or directory"),
+        ({"ca": tmp_path / "x"}, r"TANDEM_CLIENT_CA: .*: this is not a PEM file"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            Credentials(**files).of_channel()
 
 
 @pytest.mark.parametrize(

@@ -59,23 +59,14 @@ def test_list_says_what_is_here_and_what_is_not(repository: Path) -> None:
 def test_check_opens_the_weights_with_their_reader_and_says_why_they_cannot_be_served(repository: Path) -> None:
     code, text = tandem(repository, "check", "tiny-gan")
     assert code == 1
-    assert "needs generator, image.shape and image.latent_dim" in text
-    assert "digests: 1 of 1 as model.toml says" in text
-    assert "ONNX, x [1] -> y [1]" in text
-
-
-def test_check_finds_a_changed_file(repository: Path) -> None:
+    for part in ("needs generator, image.shape and image.latent_dim", "digests: 1 of 1", "ONNX, x [1] -> y [1]"):
+        assert part in text
     (repository / "tiny-gan" / "generator.onnx").write_bytes(IDENTITY_MODEL + b"\0")
     code, text = tandem(repository, "check", "tiny-gan")
-    assert code == 1
-    assert "SHA-256" in text
-
-
-@pytest.mark.parametrize("name", ["nope", "../tiny-gan"])
-def test_an_unknown_name_lists_those_there_are(repository: Path, name: str) -> None:
-    code, text = tandem(repository, "check", name)
-    assert code == 1
-    assert "there are: far-away, tiny-gan" in text
+    assert (code, "SHA-256" in text) == (1, True)
+    for name in ("nope", "../tiny-gan"):
+        code, text = tandem(repository, "check", name)
+        assert (code, "there are: far-away, tiny-gan" in text) == (1, True)
 
 
 def test_list_names_what_is_no_model_or_lacks_weights_and_lists_the_others(repository: Path) -> None:
