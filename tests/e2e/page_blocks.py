@@ -84,7 +84,7 @@ IN_TESTS = {
     "--model NAME": "--model smollm2-135m-instruct",
     "tandem race  ": "tandem race --rounds 1  ",
     "--duration 10 ": "--duration 1 ",
-    "--rate 20 --duration 30": "--rate 4 --duration 1",
+    "--duration 30": "--duration 2",
     "tokens=64": "tokens=8",
     "geometric:64": "geometric:8",
     "--requests 500": "--requests 50",
