@@ -157,13 +157,10 @@ def channels_last(images: npt.NDArray[Any], layout: Layout) -> Images:
     return images.reshape(count, height, width, 1) if channels == 1 else images.transpose(0, 2, 3, 1)
 
 
-Rows = npt.NDArray[Any]  # [N, ...], one row a sample
-
-
-def finite_parts(sizes: Sequence[int], *outputs: Rows) -> list[bool]:
+def finite_parts(sizes: Sequence[int], *outputs: Array) -> list[bool]:
     """Return for each part of a batch whether all its numbers, in every output, are finite.
 
-    The outputs have sum(sizes) rows each; part i is the next sizes[i] >= 1 of them.
+    The outputs have sum(sizes) rows each, one a sample; part i is the next sizes[i] >= 1 of them.
     """
     if all(np.isfinite(output).all() for output in outputs):
         return [True] * len(sizes)
@@ -172,10 +169,10 @@ def finite_parts(sizes: Sequence[int], *outputs: Rows) -> list[bool]:
     return parts
 
 
-def split(rows: Rows, sizes: Sequence[int]) -> list[Rows]:
+def split(rows: Array, sizes: Sequence[int]) -> list[Array]:
     """Return the parts of a batch: views of the next sizes[0] rows, sizes[1] rows, and so on."""
     return np.split(rows, np.cumsum(sizes)[:-1])
 
 
-def _finite_rows(output: Rows) -> npt.NDArray[np.bool_]:
+def _finite_rows(output: Array) -> npt.NDArray[np.bool_]:
     return np.asarray(np.isfinite(output).all(axis=tuple(range(1, output.ndim))))

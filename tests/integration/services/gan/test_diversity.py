@@ -88,14 +88,14 @@ async def test_a_generator_of_narrow_latents_draws_images_alike(repository, capl
     assert "made, class all: its images have grown alike" in caplog.text
 
 
-@pytest.mark.parametrize("truncation", [0.5, 0.9, 1.4])
-async def test_a_healthy_generator_that_is_always_asked_to_truncate_is_silent(repository, caplog, truncation):
+async def test_a_healthy_generator_that_is_always_asked_to_truncate_is_silent(repository, caplog):
+    """Images of a truncation between two yardsticks are held against the narrower one."""
     async with running_backend(settings(repository, diversity_every=4)) as backend:
-        await draw(backend, 2_000, seed=11, truncation=truncation)
+        await draw(backend, 2_000, seed=11, truncation=0.9)
     assert [backend.sample(ALARMS, model="made", kind=kind) for kind in ("variance", "duplicates")] == [0, 0]
     # Some of 500 are dropped where the machine is busy.
     assert backend.sample(IMAGES, model="made", outcome="watched") > 150
-    scope = {"class": f"all, truncation {0.7 if truncation == 0.9 else truncation:g}"}
+    scope = {"class": "all, truncation 0.7"}
     # Drawn at random, one image in four: .69 has been seen.
     assert 0.5 < backend.sample("tandem_diversity_variance_ratio", model="made", **scope) < 2.0
     assert "grown alike" not in caplog.text
@@ -123,16 +123,6 @@ async def test_images_that_the_user_narrowed_otherwise_are_not_watched(repositor
         latents = gan_pb2.Latents(values=[0.0] * 64 * 16)
         await backend.stub.Sample(gan_pb2.SampleRequest(count=16, latents=latents))
     assert [backend.sample(IMAGES, model="made", outcome=outcome) for outcome in ("watched", "dropped")] == [0, 0]
-
-
-async def test_a_user_who_repeats_a_seed_raises_no_alarm(repository):
-    async with running_backend(settings(repository, diversity_every=1)) as backend:
-        for _ in range(20):
-            await draw(backend, 16, seed=5)
-    assert backend.sample(IMAGES, model="made", outcome="watched") > 0
-    labels = {"model": "made", "class": "all"}
-    # The same 16 images over and over never fill a window.
-    assert backend.registry.get_sample_value("tandem_diversity_nearest_ratio", labels) is None
 
 
 def loaded(repository: Path, **changes: object):

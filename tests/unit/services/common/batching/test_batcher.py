@@ -63,18 +63,6 @@ async def test_a_batch_of_several_requests_ends_at_the_preferred_size():
     assert model.batch_sizes == [1, 2, 1]
 
 
-async def test_mean_batch_size_and_times_of_the_passes_are_known():
-    async with busy() as (model, batcher, _):
-        large, small = submit(batcher, list(range(6))), submit(batcher, [100])
-        await until_queued(batcher, 7)
-        model.gate.set()
-        batched = await large
-        await small
-    assert [(one.num_samples, one.batch_size) for one in batched.passes] == [(4, 4), (2, 3)]
-    assert batched.accepted_at <= batched.taken_at <= batched.passes[0].started_at
-    assert all(one.started_at <= one.ended_at for one in batched.passes)
-
-
 async def test_dead_loop_fails_all_that_is_open_and_tells(caplog):
     class Broken(Recorder):
         def passed(self, batch_size: int, seconds: float) -> None:

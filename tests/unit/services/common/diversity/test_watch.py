@@ -160,14 +160,3 @@ def test_the_end_of_an_alarm_is_told(watched, caplog):
     one.watch.stop()
     assert "grown alike" in caplog.messages[0]
     assert caplog.messages[-1].startswith("model, class all: no alarm over variance any more")
-
-
-def test_truncated_images_are_held_against_the_models_own_of_that_truncation(watched, caplog):
-    """Images half as wide: poor if drawn freely, healthy at the truncation that makes them so."""
-    one = watched(1)
-    feed(one, 0.5 * images(20 * BLOCK), truncation=0.7)
-    one.watch.stop()
-    assert one.value("variance_ratio", **{"class": "all, truncation 0.5"}) == pytest.approx(1.0, abs=0.3)
-    assert one.value("variance_ratio", **{"class": "all"}) is None
-    assert one.value("alarms_total", kind="variance") == 0
-    assert caplog.messages == []
