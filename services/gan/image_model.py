@@ -60,6 +60,8 @@ class ImageModel:
         self.max_batch_size = settings.max_batch_size
         self.max_reply_bytes = settings.max_reply_bytes
         self.opened = opened
+        self.fingerprint = opened.fingerprint
+        """The short name of all that the images' bits depend on besides the request."""
         self.generators = [Generator(session, image) for session in opened.sessions]
         preferred = None if opened.calibration is None else _PREFERRED_ON_CPU
         limits = replace(batch_limits(settings), preferred_batch_size=preferred)
@@ -78,11 +80,6 @@ class ImageModel:
             self.judge = Batcher(name, [discriminator.judge_batch], limits, observer)
             self.feature_dim = discriminator.feature_dim
             observer.watch(self.judge)
-
-    @property
-    def fingerprint(self) -> str:
-        """The short name of all that the images' bits depend on besides the request."""
-        return self.opened.fingerprint
 
     @property
     def providers(self) -> list[str]:
