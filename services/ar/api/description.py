@@ -48,11 +48,7 @@ def model_message(
     return description
 
 
-def model_fingerprint(
-    model: Model,
-    computation: Computation,
-    hash_of: Callable[[Path], str],
-) -> str:
+def model_fingerprint(model: Model, computation: Computation, hash_of: Callable[[Path], str]) -> str:
     """Return the short name of all that outputs depend on to the last bit, besides the request."""
     machine = this_machine()
     causes: dict[str, Any] = {

@@ -1,11 +1,9 @@
 """Models of images: a class, or a class and the first codes, as the prompt; images or codes to score."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from runtime.rpc.call import Call
 from services.ar.api.reply_size import image_bytes
@@ -22,29 +20,29 @@ from services.common.images.received import ReceivedImages
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
-Finished = Callable[[int, Images], None]
-
 
 class GrowingImages:
-    """All choices begin with `prompt_codes`. With `partial`, every message gets an image, not only a choice's last.
+    """All choices begin with `prompt`. With `partial`, every message gets an image, not only a choice's last.
 
-    `finished` is called for each complete image: its choice, and the image [1, H, W, C] in the model's own range.
+    `watch`, if given, sees each complete image.
     """
 
     def __init__(
         self,
         codec: ImageCodec,
-        prompt_codes: Sequence[int],
-        num_choices: int,
+        prompt: Sequence[int],
+        params: SamplingParams,
         encoding: Encoding,
         partial: bool,
-        finished: Finished | None = None,
+        watch: DiversityWatch | None = None,
     ) -> None:
         self._codec = codec
-        self._codes = [list(prompt_codes) for _ in range(num_choices)]
+        self._codes = [list(prompt[1:]) for _ in range(params.n)]
+        self._labels = np.array([prompt[0] - codec.class_token(0)])
+        self._seed = params.seed
         self._encoding = encoding
         self._partial = partial
-        self._finished = finished
+        self._watch = watch
 
     @property
     def max_bytes(self) -> int:
@@ -61,14 +59,9 @@ class GrowingImages:
         token_lists = [self._codes[message.choice_index] for message in carriers]
         images = await self._codec.draw(token_lists, call.deadline, call.owner)
         await self._fill(carriers, images)
-        self._tell(carriers, images)
-
-    def _tell(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
-        if self._finished is None:
-            return
         for place, message in enumerate(carriers):
-            if len(self._codes[message.choice_index]) == self._codec.num_tokens:
-                self._finished(message.choice_index, images[place : place + 1])
+            if self._watch is not None and len(self._codes[message.choice_index]) == self._codec.num_tokens:
+                self._watch.saw(images[place : place + 1], self._labels, self._seed, message.choice_index)
 
     async def _fill(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
         if self._encoding == "png":
@@ -149,13 +142,7 @@ class ImageModel(SequentialModel):
         self, request: ar_pb2.GenerateRequest, prompt: list[int], params: SamplingParams
     ) -> GrowingImages:
         encoding = image_encoding(request, self.codec.image)
-        watch, codes, finished = self.watch, prompt[1:], None
         # An image that was begun by the caller, or drawn narrower, or in fewer steps, says nothing of the model.
-        if watch is not None and params.is_plain and not codes and params.steps in (0, self.codec.num_tokens):
-            labels = np.array([prompt[0] - self.codec.class_token(0)])
-            finished = partial(_show, watch, labels, params.seed)
-        return GrowingImages(self.codec, codes, params.n, encoding, request.partial_images, finished)
-
-
-def _show(watch: DiversityWatch, labels: npt.NDArray[np.int64], seed: int, choice: int, image: Images) -> None:
-    watch.saw(image, labels, seed, choice)
+        is_whole = len(prompt) == 1 and params.steps in (0, self.codec.num_tokens)
+        watch = self.watch if params.is_plain and is_whole else None
+        return GrowingImages(self.codec, prompt, params, encoding, request.partial_images, watch)

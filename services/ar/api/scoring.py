@@ -24,7 +24,10 @@ async def score(
     if steps is not None:
         check_steps("steps", steps, min(map(len, token_lists)) - 1, model.takes_steps)
     params = SamplingParams(logprobs=True, top_logprobs=top_logprobs)
-    sequences = [_sequence(model, token_ids, params, steps, call) for token_ids in token_lists]
+    sequences = [
+        model.sequence(ids, params, len(ids) - 1, steps or 0, call, is_scored=True, is_streamed=False)
+        for ids in token_lists
+    ]
     scored: dict[Sequence, list[SampledToken]] = {sequence: [] for sequence in sequences}
     streams: list[RequestStream] = []
     for start in range(0, len(sequences), model.engine.max_num_sequences):
@@ -37,22 +40,6 @@ async def score(
                 for output in await stream.get():
                     scored[output.sequence].extend(output.tokens)
     return list(scored.values()), streams
-
-
-def _sequence(
-    model: SequentialModel, token_ids: list[int], params: SamplingParams, steps: int | None, call: Call
-) -> Sequence:
-    num_scored = len(token_ids) - 1
-    return Sequence(
-        token_ids,
-        params,
-        is_scored=True,
-        is_streamed=False,
-        caller=call.owner,
-        cache_salt=call.caller.encode(),
-        mask_token_id=model.codec.mask_token,
-        groups=model.groups(1, num_scored, steps or num_scored),
-    )
 
 
 def likelihood_messages(scored: list[list[SampledToken]], codec: Codec) -> list[ar_pb2.Likelihood]:

@@ -64,6 +64,22 @@ class SequentialModel(ABC):
         self.takes_steps = codec.mask_token is not None
         self.token_sizes = TokenSizes.of([codec.token_bytes(token_id) for token_id in range(description.vocab_size)])
 
+    def sequence(
+        self, token_ids: list[int], params: SamplingParams, num_tokens: int, steps: int, call: Call, **fields: Any
+    ) -> Sequence:
+        """Return a sequence of the call, with other `fields` of it; `steps`, if any, generate or score `num_tokens`."""
+        num_prompt_tokens = 1 if fields.get("is_scored") else len(token_ids)
+        return Sequence(
+            token_ids,
+            params,
+            self.codec.eos_token_ids,
+            caller=call.owner,
+            cache_salt=call.caller.encode(),
+            mask_token_id=self.codec.mask_token,
+            groups=self.groups(num_prompt_tokens, num_tokens, steps),
+            **fields,
+        )
+
     def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
         """Return which of `num_tokens` tokens behind a prompt are generated together; None if each by itself."""
         return None

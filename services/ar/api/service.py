@@ -13,7 +13,6 @@ from services.ar.api.scoring import likelihood_messages, score
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.api.text import TextModel
 from services.ar.api.validation import check_top_logprobs, refuse_partial_images, sampling_params
-from services.ar.engine.sequence import SamplingParams, Sequence, TokenMask
 from services.ar.metrics import ArMetrics
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -66,9 +65,17 @@ class ArServicer:
         if in_one_message:
             check_whole_reply(model.token_sizes, params, growing_images.max_bytes if growing_images else 0)
         masks = await model.masks(request, params.n, call)
-        is_streamed = not in_one_message or bool(params.stop)  # a stop string is found by the reader
         sequences = [
-            _sequence(model, prompt, params, index, call, masks[index] if masks else None, is_streamed)
+            model.sequence(
+                prompt,
+                params,
+                params.max_tokens,
+                params.steps,
+                call,
+                choice_index=index,
+                token_mask=masks[index] if masks else None,
+                is_streamed=not in_one_message or bool(params.stop),  # a stop string is found by the reader
+            )
             for index in range(params.n)
         ]
         with model.engine.running(sequences, call.deadline) as stream:
@@ -125,26 +132,3 @@ class ArServicer:
     async def list_models(self, request: ar_pb2.ListModelsRequest, call: Call) -> ar_pb2.ListModelsResponse:
         """Return the models that are loaded."""
         return ar_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
-
-
-def _sequence(
-    model: SequentialModel,
-    prompt: list[int],
-    params: SamplingParams,
-    index: int,
-    call: Call,
-    mask: TokenMask | None,
-    is_streamed: bool,
-) -> Sequence:
-    return Sequence(
-        prompt,
-        params,
-        model.codec.eos_token_ids,
-        index,
-        caller=call.owner,
-        cache_salt=call.caller.encode(),
-        token_mask=mask,
-        is_streamed=is_streamed,
-        mask_token_id=model.codec.mask_token,
-        groups=model.groups(len(prompt), params.max_tokens, params.steps),
-    )
