@@ -26,10 +26,11 @@ from tandem.measure.results.crossover import (
     Trial,
 )
 from tandem.measure.results.load import Document
+from tandem.measure.results.record import Table
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, Lengths, OpenLoop, Paradigm, Workload
 from tandem.measure.statistics.bracket import next_rate
 from tandem.measure.studies.fit.capacity import capacity, carried, trial, trial_seconds, tried
-from tandem.measure.studies.fit.service import Fit, Observations, break_even, fit_service, join, observe
+from tandem.measure.studies.fit.service import Fit, break_even, fit_service, observe
 from tandem.measure.studies.study import (
     CARRIED_SHARE,
     LOWEST_RATE,
@@ -154,11 +155,11 @@ class FitStudy(Study):
         run_result = await self._load(f"most-{paradigm}", name, self._workload(paradigm), load, SCOUT_SECONDS, 0)
         return run_result.document.streams[0].rates.requests
 
-    async def _climb(self, most: Mapping[Paradigm, float]) -> dict[Paradigm, Observations]:
+    async def _climb(self, most: Mapping[Paradigm, float]) -> dict[Paradigm, Table]:
         """Climb from little to the most that comes out, the paradigms in turn. Raises ExpectedError after a climb that
         brought too little for a fit.
         """
-        parts: dict[Paradigm, list[Observations]] = defaultdict(list)
+        parts: dict[Paradigm, list[Table]] = defaultdict(list)
 
         async def climb(paradigm: Paradigm, number: int) -> None:
             self.on_stage(f"fit: {paradigm}, up to {formats.number(most[paradigm])} images/s")
@@ -172,12 +173,12 @@ class FitStudy(Study):
         random = np.random.default_rng(self.settings.seed)
         async for _ in self.rounds([PARADIGMS], range(self.settings.num_rounds), random, climb):
             pass
-        return {paradigm: join(parts[paradigm]) for paradigm in PARADIGMS}
+        return {paradigm: np.concatenate(parts[paradigm]) for paradigm in PARADIGMS}
 
-    def _fit(self, observations: Mapping[Paradigm, Observations], most: Mapping[Paradigm, float]) -> None:
+    def _fit(self, observations: Mapping[Paradigm, Table], most: Mapping[Paradigm, float]) -> None:
         fits: dict[Paradigm, Fit] = {paradigm: fit_service(rows) for paradigm, rows in observations.items()}
         for paradigm in PARADIGMS:
-            steps = float(np.mean(observations[paradigm].length)) if paradigm == "sequential" else 1.0
+            steps = float(np.mean(observations[paradigm]["length"])) if paradigm == "sequential" else 1.0
             self.services.append(
                 FittedService(
                     paradigm=paradigm,
@@ -215,9 +216,9 @@ class FitStudy(Study):
             name, load = f"text, {callers} at a time", ClosedLoop(concurrency=callers)
             run_result = await self._load(f"text-{callers}", name, workload, load, settings.trial_seconds, 0)
             parts.append(observe(run_result.record, "sequential", callers, is_by_request=True))
-        fit = fit_service(join(parts))
+        fit = fit_service(np.concatenate(parts))
         curves = fit.curves()
-        lengths = tuple(_text_length(fit, float(length)) for length in np.unique(fit.rows.length))
+        lengths = tuple(_text_length(fit, float(length)) for length in np.unique(fit.rows["length"]))
         return TextIllustration(model=settings.text_model, unit=curves["unit"], rest=curves["rest"], lengths=lengths)
 
     def _model(self, paradigm: Paradigm) -> str:
@@ -228,10 +229,10 @@ class FitStudy(Study):
 def _text_length(fit: Fit, length: float) -> TextLength:
     """Return how t0 + L * t_step(b) fits the texts of one length."""
     rows, service = fit.rows, fit.service
-    here = rows.length == length
-    pairs = zip(rows.in_flight[here], rows.batch[here], strict=True)
+    here = rows["length"] == length
+    pairs = zip(rows["in_flight"][here], rows["batch"][here], strict=True)
     fitted = float(np.mean([service.rest(callers) + length * service.unit(batch) for callers, batch in pairs]))
-    measured = float(np.mean(rows.whole_seconds[here]))
+    measured = float(np.mean(rows["whole_seconds"][here]))
     return TextLength(
         length=length,
         num_requests=int(np.sum(here)),

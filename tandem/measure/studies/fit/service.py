@@ -12,7 +12,7 @@ resampling them one by one would count them as so many witnesses, so slices are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -28,46 +28,33 @@ from tandem.shared.errors import ExpectedError
 NUM_SLICES = 10
 
 
-@dataclass(frozen=True)
-class Observations:
-    """One row a slice. `run`: a number for each run. `in_flight`: requests under way, over the requests' lives.
-    `batch`: the backend's word for the batch they rode in.
-
-    unit_seconds: a decode step, or a pass. whole_seconds: what the client waited. rest_seconds: the whole without the
-    units: without as many steps as tokens came out, or without the pass.
-    """
-
-    run: Floats
-    in_flight: Floats
-    batch: Floats
-    unit_seconds: Floats
-    whole_seconds: Floats
-    rest_seconds: Floats
-    length: Floats
-
-    @property
-    def measured(self) -> tuple[Measured, Measured, Measured]:
-        """What the curves of the unit, of the rest and of the whole are fitted to."""
-        return (
-            Measured(self.batch, self.unit_seconds, self.unit_seconds),
-            Measured(self.in_flight, self.rest_seconds, self.whole_seconds),
-            Measured(self.in_flight, self.whole_seconds, self.whole_seconds),
-        )
-
-    def resampled(self, random: np.random.Generator) -> Observations:
-        """Return as many slices of each run, drawn with replacement."""
-        groups = [np.flatnonzero(self.run == run) for run in np.unique(self.run)]
-        rows = np.concatenate([random.choice(group, len(group)) for group in groups])
-        return Observations(*(getattr(self, field.name)[rows] for field in fields(self)))
+SLICE = np.dtype(
+    [
+        ("run", "f8"),  # a number for each run
+        ("in_flight", "f8"),  # requests under way, over the requests' lives
+        ("batch", "f8"),  # the backend's word for the batch they rode in
+        ("unit_seconds", "f8"),  # a decode step, or a pass
+        ("whole_seconds", "f8"),  # what the client waited
+        ("rest_seconds", "f8"),  # without as many steps as tokens came out, or without the pass
+        ("length", "f8"),
+    ]
+)
 
 
-def join(parts: Sequence[Observations]) -> Observations:
-    """Return the slices of all runs."""
-    names = [field.name for field in fields(Observations)]
-    return Observations(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+def targets_of(slices: Table) -> tuple[Measured, Measured, Measured]:
+    """Return what the curves of the unit, of the rest and of the whole are fitted to."""
+    batch, in_flight, whole = slices["batch"], slices["in_flight"], slices["whole_seconds"]
+    unit, rest = slices["unit_seconds"], slices["rest_seconds"]
+    return Measured(batch, unit, unit), Measured(in_flight, rest, whole), Measured(in_flight, whole, whole)
 
 
-def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = False) -> Observations:
+def resample(slices: Table, random: np.random.Generator) -> Table:
+    """Return as many slices of each run, drawn with replacement."""
+    groups = [np.flatnonzero(slices["run"] == run) for run in np.unique(slices["run"])]
+    return np.asarray(slices[np.concatenate([random.choice(group, len(group)) for group in groups])])
+
+
+def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = False) -> Table:
     """Return the slices of a run of one workload, its warm-up left out; or each request as a slice of its own, where
     their lengths differ. Raises ValueError if too little can be used.
     """
@@ -88,8 +75,8 @@ def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = 
     places = np.searchsorted(edges, ended, side="right")
     if is_by_request:
         places = np.arange(len(rows))
-    means = np.array([columns[:, places == place].mean(axis=1) for place in np.unique(places)])
-    return Observations(np.full(len(means), float(run)), *means.T)
+    means = [columns[:, places == place].mean(axis=1) for place in np.unique(places)]
+    return np.array([(run, *mean) for mean in means], SLICE)
 
 
 def _usable(rows: Table, paradigm: Paradigm) -> Table:
@@ -127,25 +114,25 @@ class Service(NamedTuple):
 class Fit:
     """A service, fitted to observations, and to NUM_DRAWS bootstrap draws of them."""
 
-    rows: Observations
+    rows: Table
     service: Service
     draws: Sequence[Service]
 
     def curves(self) -> dict[str, FittedCurve]:
         """Return the curves with their intervals and residuals, by the names that Service gives them."""
-        parts = zip(self.service, zip(*self.draws, strict=True), _X, self.rows.measured, strict=True)
+        parts = zip(self.service, zip(*self.draws, strict=True), _X, targets_of(self.rows), strict=True)
         return {name: _fitted_curve(*part) for name, part in zip(Service._fields, parts, strict=True)}
 
 
-def fit_service(rows: Observations) -> Fit:
+def fit_service(rows: Table) -> Fit:
     """Return the fit, shapes chosen by residuals; draws are fitted in the same shapes, with the same knees.
 
     Raises ValueError if too little was measured.
     """
-    service, random = Service(*map(fit_curve, rows.measured)), np.random.default_rng(0)
-    resampled = (rows.resampled(random).measured for _ in range(NUM_DRAWS))
+    service, random = Service(*map(fit_curve, targets_of(rows))), np.random.default_rng(0)
+    resampled = (targets_of(resample(rows, random)) for _ in range(NUM_DRAWS))
     knees = [curve.knee for curve in service]
-    return Fit(rows, service, [Service(*map(fit_shape, measured, knees)) for measured in resampled])
+    return Fit(rows, service, [Service(*map(fit_shape, drawn, knees)) for drawn in resampled])
 
 
 def break_even(sequential: Fit, parallel: Fit) -> tuple[BreakEven, ...]:
@@ -153,7 +140,7 @@ def break_even(sequential: Fit, parallel: Fit) -> tuple[BreakEven, ...]:
     a lone request, and for the most in flight with which both were measured; beyond, the curves would be extrapolated.
     """
     both = (sequential, parallel)
-    most = int(min(*(np.max(fit.rows.in_flight) for fit in both), np.max(sequential.rows.batch)))
+    most = int(min(*(np.max(fit.rows["in_flight"]) for fit in both), np.max(sequential.rows["batch"])))
 
     def steps(first: Service, second: Service, number: int) -> float:
         return (second.whole(number) - first.rest(number)) / first.unit(number)

@@ -20,8 +20,8 @@ MOST_SEQUENCES = 4
 # A tiny model is fast: streams must be long, or else one has ended before the next one begins.
 LENGTHS = ("--prompt", "8", "--tokens", "300", "--context", "16,32,64,2000", "--context-tokens", "300")
 SHORT = ("--model", "tiny", "--concurrency", "1,2,4", *LENGTHS)
-QUICK = (*SHORT, "--tokens", "120", "--context-tokens", "100")
-QUICK = (*QUICK, "--draft-concurrency", "1", "--draft-tokens", "60", "--rounds", "2")
+FEWER = ("--tokens", "120", "--context-tokens", "100", "--draft-tokens", "60")
+QUICK = (*SHORT, *FEWER, "--draft-concurrency", "1", "--rounds", "2")
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.fit import service
 from tandem.measure.studies.fit.capacity import carried
-from tandem.measure.studies.fit.service import in_flight, join, observe
+from tandem.measure.studies.fit.service import in_flight, observe, resample
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.fit.simulated import LENGTH, MOST, Imagined, fit, told_of, usual
 from tests.unit.tandem.measure.studies.fit.test_capacity import Machine, together
@@ -29,11 +29,11 @@ def drawn(number: int, **values: object) -> object:
 
 def test_a_sequential_request_is_steps_and_the_rest() -> None:
     seen = observe(record([drawn(number) for number in range(40)]), "sequential", 0)  # type: ignore[misc]
-    assert len(seen.batch) == 10
-    assert seen.unit_seconds == pytest.approx(0.8 / 8)
-    assert seen.rest_seconds == pytest.approx(1.2 - 9 * 0.1)
-    assert seen.whole_seconds == pytest.approx(1.2)
-    assert seen.batch == pytest.approx(3.0)
+    assert len(seen["batch"]) == 10
+    assert seen["unit_seconds"] == pytest.approx(0.8 / 8)
+    assert seen["rest_seconds"] == pytest.approx(1.2 - 9 * 0.1)
+    assert seen["whole_seconds"] == pytest.approx(1.2)
+    assert seen["batch"] == pytest.approx(3.0)
 
 
 def test_the_number_in_flight_is_averaged_over_a_life() -> None:
@@ -45,8 +45,8 @@ def test_warm_up_and_what_failed_are_left_out_but_count_as_in_flight() -> None:
     rows = [row(0, -5.0, 20.0, told=SEQUENTIAL, num_outputs=9)]
     rows += [drawn(number) for number in range(4)]  # type: ignore[misc]
     seen = observe(record(rows), "sequential", 0)
-    assert sum(seen.length > 0) == 4
-    assert seen.in_flight.min() >= 2.0
+    assert sum(seen["length"] > 0) == 4
+    assert seen["in_flight"].min() >= 2.0
 
 
 def test_without_timings_there_is_nothing_to_fit() -> None:
@@ -56,8 +56,8 @@ def test_without_timings_there_is_nothing_to_fit() -> None:
 
 def test_runs_stay_apart_when_resampled() -> None:
     parts = [observe(record([drawn(number) for number in range(20)]), "sequential", run) for run in range(3)]  # type: ignore[misc]
-    seen = join(parts).resampled(np.random.default_rng(0))
-    assert np.unique(seen.run, return_counts=True)[1].tolist() == [10, 10, 10]
+    seen = resample(np.concatenate(parts), np.random.default_rng(0))
+    assert np.unique(seen["run"], return_counts=True)[1].tolist() == [10, 10, 10]
 
 
 @pytest.fixture(scope="module")
