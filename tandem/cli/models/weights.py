@@ -13,18 +13,14 @@ def weight_paths(model: Model) -> list[Path]:
     if model.spec.kind == "transformer":
         tokens = model.spec.image_tokens
         networks = () if tokens is None else (tokens.decoder, tokens.encoder)
-        return [_transformer(model), *(model.path(file) for file in networks if file is not None)]
+        path = model.transformer_path()
+        if path.is_dir() and not any(path.glob("*.safetensors")):
+            raise ModelError(f"{path}: no .safetensors file")
+        return [path, *(model.path(file) for file in networks if file is not None)]
     named = [file for file in (model.spec.generator, model.spec.discriminator) if file is not None]
     if not (named or with_digests):
         raise ModelError(f"{model.name}: its model.toml names no weights")
     return list(dict.fromkeys([*map(model.path, named), *with_digests]))
-
-
-def _transformer(model: Model) -> Path:
-    path = model.transformer_path()
-    if path.is_dir() and not any(path.glob("*.safetensors")):
-        raise ModelError(f"{path}: no .safetensors file")
-    return path
 
 
 def fetch(model: Model, report: Callable[[str], None]) -> list[Path]:

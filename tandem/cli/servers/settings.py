@@ -58,14 +58,9 @@ def _section(title: str, process: type[ProcessSettings], names: Collection[str])
 
 def _row(name: str, field: FieldInfo) -> str:
     meaning = " ".join((field.description or "").split())
-    cells = (f"`{name}`", _values(field), _default(field), meaning)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _values(field: FieldInfo) -> str:
-    """Return what a setting accepts: its choices, or its type and bounds."""
     bounds = ", ".join(_bounds(field))
-    return f"{_type(field.annotation)} {bounds}".rstrip()
+    cells = (f"`{name}`", f"{_type(field.annotation)} {bounds}".rstrip(), _default(field), meaning)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _type(annotation: Any) -> str:

@@ -27,16 +27,11 @@ class Stopwatch:
             self._first, self._num_first_tokens = self._last, count
         self.num_tokens += count
 
-    @property
-    def first_output_seconds(self) -> float | None:
-        """From the start to the first message with tokens."""
-        return self._first - self._started if self.num_tokens else None
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """Tokens after the first message's, a second between the first message and the last."""
+    def texts(self) -> list[str]:
+        """Return how long the first message with tokens took, and how many tokens a second came after it."""
         num_later, seconds = self.num_tokens - self._num_first_tokens, self._last - self._first
-        return num_later / seconds if num_later and seconds > 0 else None
+        first = [f"first token {formats.seconds(self._first - self._started)}"] if self.num_tokens else []
+        return first + ([f"{num_later / seconds:.1f} tokens/s after it"] if num_later and seconds > 0 else [])
 
     def total_seconds(self) -> float:
         """From the start until now."""
@@ -46,10 +41,7 @@ class Stopwatch:
 def generation_summary(last: GenerateChunk, stopwatch: Stopwatch, is_full: bool = False) -> str:
     """Return the line; `last` is the stream's last chunk. `is_full`: with the phases and how it ended, too."""
     parts = [formats.quantity(last.usage.output_tokens if last.usage else stopwatch.num_tokens, "token")]
-    if stopwatch.first_output_seconds is not None:
-        parts.append(f"first token {formats.seconds(stopwatch.first_output_seconds)}")
-    if stopwatch.tokens_per_second is not None:
-        parts.append(f"{stopwatch.tokens_per_second:.1f} tokens/s after it")
+    parts += stopwatch.texts()
     if is_full and last.timings is not None:
         parts += phase_texts(last.timings, "queue", "prefill", "decode", "encode")
     if last.usage is not None:

@@ -4,6 +4,9 @@ With many colours each character cell shows two pixels, one above the other, by 
 a shade of grey.
 """
 
+import itertools
+
+import numpy as np
 from PIL import Image
 from rich.color import Color
 from rich.console import Console
@@ -13,8 +16,6 @@ from rich.text import Text
 UPPER_HALF = "▀"
 SHADES = " ░▒▓█"
 MANY_COLORS = ("256", "truecolor")
-
-Pixel = tuple[int, int, int]
 
 
 def show_image(console: Console, image: Image.Image) -> None:
@@ -32,8 +33,14 @@ def image_lines(console: Console, image: Image.Image) -> list[Text]:
 
 def half_blocks(image: Image.Image) -> list[Text]:
     """Return one line of text for every two rows of pixels."""
-    rgb = image.convert("RGB")
-    return [_line(rgb, top) for top in range(0, rgb.height, 2)]
+    rows = [[Color.from_rgb(*pixel) for pixel in row] for row in np.asarray(image.convert("RGB")).tolist()]
+    lines = []
+    for upper, lower in itertools.zip_longest(rows[::2], rows[1::2], fillvalue=[None] * image.width):
+        line = Text(no_wrap=True)
+        for above, below in zip(upper, lower, strict=True):
+            line.append(UPPER_HALF, Style(color=above, bgcolor=below))
+        lines.append(line)
+    return lines
 
 
 def shades(image: Image.Image) -> list[Text]:
@@ -49,20 +56,3 @@ def _fit(image: Image.Image, max_columns: int) -> Image.Image:
         return image
     height = max(1, round(image.height * max_columns / image.width))
     return image.resize((max_columns, height), Image.Resampling.LANCZOS)
-
-
-def _line(image: Image.Image, top: int) -> Text:
-    line = Text(no_wrap=True)
-    for column in range(image.width):
-        below = _pixel(image, column, top + 1) if top + 1 < image.height else None
-        line.append(UPPER_HALF, Style(color=_color(_pixel(image, column, top)), bgcolor=below and _color(below)))
-    return line
-
-
-def _pixel(image: Image.Image, column: int, row: int) -> Pixel:
-    red, green, blue = image.getpixel((column, row))  # type: ignore[misc]
-    return red, green, blue
-
-
-def _color(pixel: Pixel) -> Color:
-    return Color.from_rgb(*pixel)
