@@ -81,7 +81,7 @@ async def test_a_cancelled_stream_tells_the_tokens_that_had_gone_out(backend):
 
 @pytest.mark.parametrize("rpc", ["Generate", "Score"])
 async def test_the_time_before_the_handler_is_queueing(backend, rpc):
-    metadata = [("tandem-arrived", f"{time.time() - WAIT_SECONDS:.6f}")]
+    metadata = [("tandem-arrived", f"{time.time() - WAIT_SECONDS:.6f}"), *RECORDED]
     if rpc == "Generate":
         call = backend.stub.Generate(request(max_tokens=4), metadata=metadata)
         t = [each async for each in call][-1].timings
@@ -100,6 +100,9 @@ async def test_the_time_before_the_handler_is_queueing(backend, rpc):
     assert found == pytest.approx(t.queue_seconds)
     found = backend.sample("tandem_backend_request_duration_seconds_sum", paradigm="sequential", rpc=rpc, code="OK")
     assert found == served.backend_seconds
+    samples = [sample for family in backend.registry.collect() for sample in family.samples if sample.exemplar]
+    names = {sample.name for sample in samples if sample.exemplar.labels == {"trace_id": TRACE}}
+    assert names == {"tandem_backend_request_duration_seconds_bucket", "tandem_backend_phase_seconds_bucket"}
 
 
 async def test_callers_take_turns_and_share_cached_prompts_only_with_themselves(backend, monkeypatch):
