@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,10 @@ async def started(
     environment |= {"COLUMNS": "100", "PYTHONPATH": os.getcwd(), **(variables or {})}
     pipe = asyncio.subprocess.PIPE
     # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
-    heed_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=folder, preexec_fn=heed_ctrl_c
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=folder
     )
     try:
         yield process
