@@ -33,7 +33,7 @@ ENDLESS: dict[str, tuple[str, tuple[str, ...]]] = {
     "colocation": ("colocation.json", ("--rounds", "1000", "--trial-seconds", "0.1", "--fit", "fit.json")),
 }
 # What is said, or how many requests there are at least, once there is something to keep.
-ENOUGH: dict[str, int | bytes] = {"compare": 1000, "fit": 20, "growth": 100, "colocation": b"round 2:"}
+ENOUGH: dict[str, int | bytes] = {"compare": 4000, "fit": 20, "growth": 100, "colocation": b"round 2:"}
 
 
 def has_kept(document: Any) -> bool:
