@@ -76,14 +76,16 @@ test-faults: setup  ## the fault table: kills, floods, hogs, hostile clients; ou
 	$(BIN)/python -m pytest -m 'not containers' --effort full --faults-report out/faults.json tests/faults tests/integration/gateway/protocols; \
 	status=$$?; $(BIN)/python -m tests.faults.table out/faults.json docs/faults.md && exit $$status
 
-lint: setup  ## ruff: rules and format
+lint: setup  ## ruff: rules and format; clang-format; buf
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	git ls-files '*.cpp' '*.h' | xargs $(BIN)/clang-format --dry-run --Werror
 	$(BIN)/buf lint protos
 
-format: setup  ## ruff: mend what can be mended
+format: setup  ## ruff and clang-format: mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	git ls-files '*.cpp' '*.h' | xargs $(BIN)/clang-format -i
 
 types: setup  ## mypy, strict
 	$(BIN)/mypy

@@ -56,7 +56,8 @@ public:
 
 private:
     // Connections may grow old; the rest is what the product's servers have.
-    static constexpr Limits kLimits{4 << 20, 1024, 16 << 10, 256 << 20, INFINITY, 600, 3, 4096, 1024, 30, 128 << 20, .5};
+    static constexpr Limits kLimits{4 << 20, 1024, 16 << 10, 256 << 20, INFINITY,  600,
+                                    3,       4096, 1024,     30,        128 << 20, .5};
 
     void take(std::string_view records) {
         RecordHead record;
@@ -85,8 +86,8 @@ private:
         const Reply& reply = *stream.reply;
         for (const double at = now(); stream.due <= at; stream.due += reply.interval) {
             if (--stream.left == 0) {
-                finished_.push_back({call, reply.message.data(), reply.message.size(), reply.trailers.data(),
-                                     reply.trailers.size()});
+                finished_.push_back(
+                    {call, reply.message.data(), reply.message.size(), reply.trailers.data(), reply.trailers.size()});
                 return forget(call);
             }
             server_.send(call, reply.message);
@@ -114,7 +115,8 @@ int main(int count, char** words) {
     std::string path, trailer, digits;
     long messages;
     for (double per_second; plan >> path >> trailer >> messages >> per_second >> digits;) {
-        Reply& reply = replies[path] = {std::string("grpc-status\0000\0", 14), "", messages, per_second > 0 ? 1 / per_second : 0};
+        Reply& reply =
+            replies[path] = {std::string("grpc-status\0000\0", 14), "", messages, per_second > 0 ? 1 / per_second : 0};
         if (trailer != "-") reply.trailers.append("tandem-served-bin").append(1, '\0').append(trailer).append(1, '\0');
         for (size_t at = 0; at + 1 < digits.size(); at += 2)
             reply.message += char(strtol(digits.substr(at, 2).c_str(), nullptr, 16));

@@ -155,8 +155,9 @@ struct Request {
         }
         let_go(caller);
         if (callers.size() <= max_callers) return;
-        std::erase_if(callers, [](const auto& each) { return each.second.connections + each.second.bytes == 0 &&
-                                                             each.second.of_connection.empty(); });
+        std::erase_if(callers, [](const auto& each) {
+            return each.second.connections + each.second.bytes == 0 && each.second.of_connection.empty();
+        });
     }
 };
 
@@ -176,7 +177,8 @@ int envoy_dynamic_module_on_network_filter_new_connection(void* envoy, void* mod
     if (!envoy_dynamic_module_callback_network_filter_get_remote_address(envoy, &address, &port)) return goes_on;
     std::string& name = *static_cast<std::string*>(module);
     const std::string_view text(address.at, address.size);
-    name = text.find(':') == std::string_view::npos ? std::string(text) : "[" + std::string(text) + "]";  // as in a peer
+    name =
+        text.find(':') == std::string_view::npos ? std::string(text) : "[" + std::string(text) + "]";  // as in a peer
     std::unique_lock lock(mutex);
     Caller& its = callers[name];
     if (double(its.connections) < whole.share_of(whole.connections)) {
@@ -205,7 +207,8 @@ void envoy_dynamic_module_on_network_filter_destroy(void* module) {
 void* envoy_dynamic_module_on_http_filter_config_new(void*, Bytes name, Bytes text) {
     if (std::string_view(name.at, name.size) == "keys") return &keys;
     const std::string line(text.at, text.size);
-    return sscanf(line.c_str(), "%lld %lld %lld %lf", &whole.connections, &whole.requests, &whole.bytes, &whole.share) == 4
+    return sscanf(line.c_str(), "%lld %lld %lld %lf", &whole.connections, &whole.requests, &whole.bytes,
+                  &whole.share) == 4
                ? &shares
                : nullptr;
 }
@@ -230,7 +233,8 @@ int envoy_dynamic_module_on_http_filter_request_headers(void* envoy, void* modul
 int envoy_dynamic_module_on_http_filter_request_body(void* envoy, void* module, bool) {
     auto* request = static_cast<Request*>(module);
     if (!request->is_counted) return goes_on;
-    if (request->receive(int64_t(envoy_dynamic_module_callback_http_get_body_size(envoy, request_body)))) return goes_on;
+    if (request->receive(int64_t(envoy_dynamic_module_callback_http_get_body_size(envoy, request_body))))
+        return goes_on;
     refuse(envoy, too_large);
     return drops_body;
 }

@@ -10,18 +10,18 @@
 #include "envoy.h"
 #include "unused_hooks.h"
 
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <ctime>
 #include <fcntl.h>
-#include <string>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <string>
 #include <vector>
 
 namespace {
@@ -65,7 +65,7 @@ struct Socket {
     void* envoy;
     bool is_upstream;
     int fd = -1;
-    int64_t arrived = 0;  // the last of the bytes that were read last; 0: the kernel did not say
+    int64_t arrived = 0;                 // the last of the bytes that were read last; 0: the kernel did not say
     std::vector<uint64_t> begun, ended;  // numbers of the replies whose first or last byte is in the buffer
 
     Socket(void* its, bool is_its) : envoy(its), is_upstream(is_its) {}
@@ -243,7 +243,7 @@ void envoy_dynamic_module_on_http_filter_stream_complete(void* envoy, void* modu
     int size = snprintf(text, sizeof text, "%lld %lld %llu", (long long)stream->arrived, (long long)stream->replied,
                         (unsigned long long)stream->number);
     constexpr char name[] = "tandem", key[] = "clock";
-    envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, {name, sizeof name - 1}, {key, sizeof key - 1},
-                                                                   {text, size_t(size)});
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, {name, sizeof name - 1},
+                                                                   {key, sizeof key - 1}, {text, size_t(size)});
 }
 }

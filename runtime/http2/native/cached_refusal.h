@@ -22,7 +22,7 @@ inline std::string kind_of(const Call& call) {
     return call.path + '\0' + call.caller + '\0' + call.peer + '\0' + call.model;
 }
 
-struct CachedRefusal {  // shared by both threads
+struct CachedRefusal {                  // shared by both threads
     std::atomic<int64_t> capacity{-1};  // calls more that Python would take; negative: nothing new
     std::atomic<bool> is_over{false};
 };
@@ -32,7 +32,7 @@ struct CachedRefusal {  // shared by both threads
 struct OpenCalls {
     int64_t count = 0;
     std::shared_ptr<CachedRefusal> cached_refusal;  // none: nothing is refused
-    int64_t most = 0;                    // calls beyond this number are refused
+    int64_t most = 0;                               // calls beyond this number are refused
     double timeout = 0, refused_at = 0;
     std::string trailers;
 

@@ -51,21 +51,21 @@ struct Call {
     double timeout = INFINITY, deadline = INFINITY;
     std::string caller, peer;  // as metadata.py has them; the transport's peer if the metadata name neither
     std::string owner;         // whose memory it takes: the caller's, else that of the peer's address
-    std::string model;  // that the message names
-    std::string kind;   // see cached_refusal.h; empty unless Python was told of it and has not finished it
-    std::string fault;  // trailers that say what is wrong with its head
+    std::string model;         // that the message names
+    std::string kind;          // see cached_refusal.h; empty unless Python was told of it and has not finished it
+    std::string fault;         // trailers that say what is wrong with its head
     bool is_grpc = false, is_post = false, has_head = false, takes_many = false;
     bool is_announced = false, is_half_closed = false, is_end_told = false;
-    bool ignores_input = false;  // refused: whatever else comes is thrown away
+    bool ignores_input = false;                             // refused: whatever else comes is thrown away
     uint64_t num_messages = 0, num_untaken = 0, epoch = 0;  // the last two: see Events::epoch
 
     // The reply.
     std::shared_ptr<Backlog> backlog = std::make_shared<Backlog>();
-    std::string outgoing;  // [sent, size) is still to go
+    std::string outgoing;          // [sent, size) is still to go
     size_t sent = 0, counted = 0;  // counted: of `outgoing`, as held by the owner
-    std::string trailers;  // as metadata; grpc-status among them
-    double moved_at = INFINITY;   // when the client took something, or there was something to take
-    double resets_at = INFINITY;  // of a call that is over, and whose client does not take the rest
+    std::string trailers;          // as metadata; grpc-status among them
+    double moved_at = INFINITY;    // when the client took something, or there was something to take
+    double resets_at = INFINITY;   // of a call that is over, and whose client does not take the rest
     bool has_begun = false, is_deferred = false, is_finished = false;
 
     size_t unsent() const { return outgoing.size() - sent; }

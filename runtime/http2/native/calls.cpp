@@ -13,8 +13,8 @@ bool is_private(std::string_view name) {  // between the client's library and th
 
 bool is_grpc(std::string_view content_type) {  // perhaps with a subtype or parameters; grpc-web is another protocol
     constexpr std::string_view name = "application/grpc";
-    return content_type.starts_with(name) && (content_type.size() == name.size() || content_type[name.size()] == '+' ||
-                                              content_type[name.size()] == ';');
+    return content_type.starts_with(name) &&
+           (content_type.size() == name.size() || content_type[name.size()] == '+' || content_type[name.size()] == ';');
 }
 
 }  // namespace
@@ -82,7 +82,8 @@ void Server::data(Call& call, std::string_view bytes) {
 void Server::frame_done(Call& call, bool is_end) {
     call.is_half_closed = is_end;
     size_t used = 0;
-    while (take_message(call, used)) {}
+    while (take_message(call, used)) {
+    }
     if (call.ignores_input) used = call.incoming.size();
     held_bytes_ -= int64_t(used);
     if (used > 0) std::string(call.incoming, used).swap(call.incoming);  // gives back the memory
@@ -109,8 +110,9 @@ bool Server::take_message(Call& call, size_t& at) {
     const bool is_last = call.is_half_closed && rest.size() == whole;
     const int64_t flags = has_message | (is_large ? is_too_large : 0) | (is_last ? is_half_closed : 0);
     const uint64_t told = size;
-    tell(call, flags, is_large ? std::string_view(reinterpret_cast<const char*>(&told), sizeof told)
-                               : rest.substr(prefix_bytes, size));
+    tell(call, flags,
+         is_large ? std::string_view(reinterpret_cast<const char*>(&told), sizeof told)
+                  : rest.substr(prefix_bytes, size));
     call.ignores_input |= is_large;
     call.is_end_told |= is_last;
     ++call.num_messages;

@@ -13,7 +13,7 @@
 #include "interface.h"
 
 class Events {
- public:
+public:
     int64_t size() const { return num_bytes_; }
     int64_t num_calls() const { return num_calls_; }  // that Python has not taken
     uint64_t epoch() const { return epoch_; }         // another one once Python has taken all that was published
@@ -23,8 +23,14 @@ class Events {
     void add(Kind kind, int64_t flags, uint64_t call, double deadline = 0, std::string_view path = {},
              std::string_view metadata = {}, std::string_view payload = {}) {
         const size_t size = sizeof(RecordHead) + path.size() + metadata.size() + payload.size();
-        const RecordHead head{uint32_t(size), uint8_t(kind), uint8_t(flags), uint16_t(path.size()), call, deadline,
-                              uint32_t(metadata.size()), uint32_t(payload.size())};
+        const RecordHead head{uint32_t(size),
+                              uint8_t(kind),
+                              uint8_t(flags),
+                              uint16_t(path.size()),
+                              call,
+                              deadline,
+                              uint32_t(metadata.size()),
+                              uint32_t(payload.size())};
         std::string bytes;
         bytes.reserve(size);
         bytes.append(reinterpret_cast<const char*>(&head), sizeof head).append(path).append(metadata).append(payload);
@@ -85,7 +91,7 @@ class Events {
         return taken_;
     }
 
- private:
+private:
     struct Record {
         uint64_t call;
         bool is_call;  // it tells that a call has begun

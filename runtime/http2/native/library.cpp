@@ -41,6 +41,4 @@ int tandem_http2_set_capacity(void* server, uint64_t refused_call, int64_t capac
     return of(server).set_capacity(refused_call, capacity);
 }
 
-void tandem_http2_finish(void* server, const Finished* calls, uint64_t count) {
-    of(server).finish(calls, count);
-}
+void tandem_http2_finish(void* server, const Finished* calls, uint64_t count) { of(server).finish(calls, count); }

@@ -17,8 +17,12 @@ constexpr uint64_t of_listener = 0;  // a timer that belongs to no call
 
 Server::Server(int listener, const Limits& limits, std::string_view busy, std::string_view unread,
                std::string_view many)
-    : limits_(limits), busy_trailers_(busy), unread_trailers_(unread), listener_(listener),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)), callbacks_(callbacks()) {
+    : limits_(limits),
+      busy_trailers_(busy),
+      unread_trailers_(unread),
+      listener_(listener),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      callbacks_(callbacks()) {
     for (; !many.empty(); many.remove_prefix(many.find('\0') + 1)) takes_many_.emplace(many.substr(0, many.find('\0')));
     nghttp2_option_new(&option_);
     // Clients that give up are not hostile, and behind a proxy they share a connection with others.

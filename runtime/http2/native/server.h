@@ -8,12 +8,12 @@
 #include <set>
 #include <thread>
 
+#include "cached_refusal.h"
 #include "connection.h"
 #include "events.h"
-#include "cached_refusal.h"
 
 class Server {
- public:
+public:
     // What the last three are, library.cpp says.
     Server(int listener, const Limits& limits, std::string_view busy, std::string_view unread, std::string_view many);
     ~Server();
@@ -45,7 +45,7 @@ class Server {
     void headers_sent(Call& call, const nghttp2_frame& frame);
     void closed(Call& call, uint32_t error);
 
- private:
+private:
     struct Command {
         uint64_t call;
         std::string bytes, trailers;  // bytes: a message with its prefix, or nothing
@@ -119,7 +119,7 @@ class Server {
     std::atomic<int64_t> num_connections_ = 0;
     std::atomic<bool> is_draining_ = false, is_stopping_ = false;
     std::atomic<double> replies_until_ = 0;  // once it is stopping
-    std::mutex mutex_;  // of the next three
+    std::mutex mutex_;                       // of the next three
     std::vector<Command> commands_;
     std::unordered_map<uint64_t, std::shared_ptr<Backlog>> backlogs_;
     std::unordered_map<uint64_t, std::shared_ptr<CachedRefusal>> cached_refusals_;  // by the call that was refused
@@ -131,7 +131,7 @@ class Server {
     std::vector<Connection*> dirty_;
     std::vector<uint64_t> unannounced_;
     std::set<Timer> timers_;
-    std::unordered_map<std::string, OpenCalls> open_;  // by kind
+    std::unordered_map<std::string, OpenCalls> open_;   // by kind
     std::unordered_map<std::string, int64_t> unheard_;  // refused calls that Python is to be told of, by path
     double tell_unheard_at_ = INFINITY;
     int64_t held_bytes_ = 0, unsent_bytes_ = 0;

@@ -47,14 +47,14 @@ double ratio(const double (&above)[6], const double (&below)[6], double x) {
 
 // Quantile of the normal distribution: see latents.py.
 double normal_quantile(double p) {
-    static constexpr double centre_above[6] = {-3.969683028665376e01, 2.209460984245205e02, -2.759285104469687e02,
+    static constexpr double centre_above[6] = {-3.969683028665376e01, 2.209460984245205e02,  -2.759285104469687e02,
                                                1.383577518672690e02,  -3.066479806614716e01, 2.506628277459239e00};
-    static constexpr double centre_below[6] = {-5.447609879822406e01, 1.615858368580409e02, -1.556989798598866e02,
+    static constexpr double centre_below[6] = {-5.447609879822406e01, 1.615858368580409e02,  -1.556989798598866e02,
                                                6.680131188771972e01,  -1.328068155288572e01, 1.0};
     static constexpr double tail_above[6] = {-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e00,
                                              -2.549732539343734e00,  4.374664141464968e00,   2.938163982698783e00};
-    static constexpr double tail_below[6] = {0.0, 7.784695709041462e-03, 3.224671290700398e-01,
-                                             2.445134137142996e00, 3.754408661907416e00, 1.0};
+    static constexpr double tail_below[6] = {
+        0.0, 7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e00, 3.754408661907416e00, 1.0};
     const double q = p - 0.5, distance = std::fabs(q);
     if (distance <= 0.5 - 0.02425) return q * ratio(centre_above, centre_below, q * q);
     const double r = std::sqrt(-2.0 * std::log(0.5 - distance));

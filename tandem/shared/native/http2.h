@@ -39,7 +39,7 @@ inline void unwatch(int epoll, int fd) { epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nul
 
 // A descriptor that is readable from when it is rung until it is cleared.
 class Bell {
- public:
+public:
     Bell() : fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
     ~Bell() { close(fd); }
     Bell(const Bell&) = delete;
@@ -76,7 +76,7 @@ inline nghttp2_nv field(std::string_view name, std::string_view value) {  // bot
 
 // A non-blocking socket in an epoll, with a session of nghttp2 once that is made.
 class Http2Socket {
- public:
+public:
     // `data`: of its events.
     Http2Socket(int epoll, int fd, void* data) : fd(fd), epoll_(epoll), data_(data) {
         const int on = 1;
@@ -126,13 +126,13 @@ class Http2Socket {
     int fd;
     nghttp2_session* session = nullptr;
 
- protected:
+protected:
     void watch_now(bool is_for_room) {
         is_watched_for_room_ = is_for_room;
         watch(epoll_, fd, is_for_room ? EPOLLIN | EPOLLOUT : EPOLLIN, data_);
     }
 
- private:
+private:
     static constexpr size_t max_pending_bytes = 128 << 10;
 
     const int epoll_;

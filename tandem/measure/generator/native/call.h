@@ -12,7 +12,7 @@
 struct Route {
     std::string path, timeout;  // `timeout`: as the header grpc-timeout has it; empty: none
     double deadline_seconds = INFINITY;
-    int outputs = -1;  // the column that counts a message's outputs; -1: each message is one
+    int outputs = -1;                           // the column that counts a message's outputs; -1: each message is one
     bool is_streamed = false, is_kept = false;  // `is_kept`: its messages are, whole
     Field fields = {};
     std::vector<double> initial = {};  // of each column

@@ -15,7 +15,10 @@ int status_of_http(int status) {
         case 401: return 16;  // UNAUTHENTICATED
         case 403: return 7;   // PERMISSION_DENIED
         case 404: return 12;  // UNIMPLEMENTED
-        case 429: case 502: case 503: case 504: return status_unavailable;
+        case 429:
+        case 502:
+        case 503:
+        case 504: return status_unavailable;
         default: return status_unknown;
     }
 }
@@ -35,7 +38,8 @@ int number_of(std::string_view digits, int otherwise) {
     return std::stoi(std::string(digits));
 }
 
-ssize_t upload(nghttp2_session* session, int32_t stream, uint8_t* to, size_t room, uint32_t* flags, nghttp2_data_source*, void*) {
+ssize_t upload(nghttp2_session* session, int32_t stream, uint8_t* to, size_t room, uint32_t* flags,
+               nghttp2_data_source*, void*) {
     Call* call = call_of<Call>(session, stream);
     if (call == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // it has ended meanwhile
     const size_t size = std::min(room, size_t(call->spec.size) - call->uploaded);
@@ -92,9 +96,12 @@ bool Sender::submit(Call& call) {
     call.values = call.route->initial;
     Connection* connection = connection_for(call.caller);
     if (connection == nullptr) return false;
-    std::vector<nghttp2_nv> headers{field(":method", "POST"), field(":scheme", "http"),
-                                    field(":path", call.route->path), field(":authority", authority_),
-                                    field("content-type", "application/grpc"), field("te", "trailers"),
+    std::vector<nghttp2_nv> headers{field(":method", "POST"),
+                                    field(":scheme", "http"),
+                                    field(":path", call.route->path),
+                                    field(":authority", authority_),
+                                    field("content-type", "application/grpc"),
+                                    field("te", "trailers"),
                                     field("user-agent", "tandem-load")};
     if (!call.route->timeout.empty()) headers.push_back(field("grpc-timeout", call.route->timeout));
     for (const auto& [name, value] : metadata) headers.push_back(field(name, value));
@@ -165,7 +172,8 @@ void Sender::closed(Call& call, uint32_t error) {
     if (call.status == status_ok && !is_whole) finish(call, End::answered, status_internal, "OK without a whole reply");
     else if (call.status >= 0) finish(call, End::answered, call.status > 16 ? status_unknown : call.status, call.text);
     else if (call.http_status != 0 && call.http_status != 200)
-        finish(call, End::answered, status_of_http(call.http_status), "HTTP status " + std::to_string(call.http_status));
+        finish(call, End::answered, status_of_http(call.http_status),
+               "HTTP status " + std::to_string(call.http_status));
     else if (error != NGHTTP2_NO_ERROR)
         finish(call, End::answered, status_of_reset(error), std::string("reset: ") + nghttp2_http2_strerror(error));
     else finish(call, End::answered, status_unknown, "the reply ended without a status");
@@ -184,8 +192,9 @@ void Sender::finish(Call& call, End end, int code, const std::string& text) {
     if (const double at = std::min(call.deadline_at, call.cancel_at); at < INFINITY) timers_.erase({at, &call});
     if (call.connection != nullptr) call.connection->remove(&call);
     const double ended = end == End::answered && call.has_headers ? received_at_ : now();
-    seen.rows.push_back({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route, code,
-                         int32_t(end), call.spec.length, call.num_messages, code == status_ok ? -1 : text_number(text)});
+    seen.rows.push_back({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route,
+                         code, int32_t(end), call.spec.length, call.num_messages,
+                         code == status_ok ? -1 : text_number(text)});
     seen.values.insert(seen.values.end(), call.values.begin(), call.values.end());
     count(end, code);
     if (call.caller >= 0) {

@@ -26,7 +26,7 @@ struct Field {
 
 // Reads one message into `values`, a number for each column.
 class FieldReader {
- public:
+public:
     explicit FieldReader(double* values) : values_(values) {}
 
     // False: these bytes are no message.
@@ -40,7 +40,7 @@ class FieldReader {
         return true;
     }
 
- private:
+private:
     // Remove a value from the front of `bytes`. `field` is null if it is unknown; a field of the wrong type is ignored, too.
     bool value(const Field* field, uint64_t wire_type, std::string_view& bytes) {
         uint64_t number = 0;

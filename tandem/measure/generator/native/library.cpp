@@ -39,10 +39,13 @@ void* tandem_sender_open(const char* host, const char* port, const char* authori
 // Forget the last run, but for the connections.
 void tandem_sender_reset(void* sender) { of(sender).reset(); }
 
-void tandem_sender_metadata(void* sender, const char* name, const char* value) { of(sender).metadata.push_back({name, value}); }
+void tandem_sender_metadata(void* sender, const char* name, const char* value) {
+    of(sender).metadata.push_back({name, value});
+}
 
 // `outputs`: the column that counts a message's outputs; -1: each message is one.
-void tandem_sender_route(void* sender, const char* path, const char* timeout, double deadline, int is_streamed, int outputs) {
+void tandem_sender_route(void* sender, const char* path, const char* timeout, double deadline, int is_streamed,
+                         int outputs) {
     of(sender).routes.push_back({path, timeout, deadline, outputs, is_streamed != 0});
 }
 

@@ -13,9 +13,14 @@ constexpr double beat_seconds = 0.02, first_backoff_seconds = 0.1, max_backoff_s
 }  // namespace
 
 Sender::Sender(addrinfo* addresses, std::string authority, size_t num_connections)
-    : addresses_(addresses), address_(addresses), authority_(std::move(authority)),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)), timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
-      callbacks_(new_callbacks<Connection, Call>()), slots_(num_connections), retry_at_(num_connections, -INFINITY),
+    : addresses_(addresses),
+      address_(addresses),
+      authority_(std::move(authority)),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      callbacks_(new_callbacks<Connection, Call>()),
+      slots_(num_connections),
+      retry_at_(num_connections, -INFINITY),
       backoff_(num_connections, first_backoff_seconds) {
     for (const int fd : {timer_, waker_.fd}) watch(epoll_, fd, EPOLLIN | EPOLLET, nullptr);  // neither is ever read
     nghttp2_option_new(&option_);
@@ -110,7 +115,8 @@ void Sender::join() {
 
 void Sender::run() {
     prctl(PR_SET_TIMERSLACK, 1UL);  // to the nanosecond, not to 50 us
-    for (int caller = 0; caller < int(callers_.size()); ++caller) sleeping_.insert({callers_[size_t(caller)].comes_at, caller});
+    for (int caller = 0; caller < int(callers_.size()); ++caller)
+        sleeping_.insert({callers_[size_t(caller)].comes_at, caller});
     begun_at_ = now();
     cpu_before_ = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     progress.answered_at = begun_at_;
@@ -141,7 +147,8 @@ void Sender::wait(double until) {
     epoll_event events[64];
     const int ready = epoll_wait(epoll_, events, 64, until <= now() ? 0 : -1);
     for (int index = 0; index < ready; ++index)
-        if (auto* connection = static_cast<Connection*>(events[index].data.ptr)) on_ready(*connection, events[index].events);
+        if (auto* connection = static_cast<Connection*>(events[index].data.ptr))
+            on_ready(*connection, events[index].events);
 }
 
 double Sender::next_instant() const {

@@ -39,7 +39,7 @@ struct Block {
 };
 
 class Sender {
- public:
+public:
     Sender(addrinfo* addresses, std::string authority, size_t num_connections);
     ~Sender();
 
@@ -64,7 +64,7 @@ class Sender {
     void headers_sent(Call& call, const nghttp2_frame&) { call.is_on_wire = true; }
     void closed(Call& call, uint32_t error);
 
- private:
+private:
     // loop.cpp
     int try_to_connect(size_t slot, double until);
     void run();
@@ -125,9 +125,9 @@ class Sender {
 
     std::deque<Block> queue_;
     bool has_all_ = false;
-    std::deque<std::pair<int, double>> hungry_;        // callers that wait for a request, and since when
-    std::set<std::pair<double, int>> sleeping_;        // callers that are not there yet, or pause
-    std::set<std::pair<double, Call*>> timers_;        // deadlines and cancels
+    std::deque<std::pair<int, double>> hungry_;  // callers that wait for a request, and since when
+    std::set<std::pair<double, int>> sleeping_;  // callers that are not there yet, or pause
+    std::set<std::pair<double, Call*>> timers_;  // deadlines and cancels
     std::vector<std::unique_ptr<Connection>> slots_, leaving_;
     std::vector<double> retry_at_, backoff_;
     std::vector<Connection*> dirty_;

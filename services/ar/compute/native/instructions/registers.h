@@ -13,51 +13,51 @@ namespace tandem {
 // Two vectors as one, of lanes one after the other: registers, or pairs of them.
 template <typename Part>
 struct Pair {
-  using Lane = std::remove_cvref_t<decltype(Part()[0])>;
+    using Lane = std::remove_cvref_t<decltype(Part()[0])>;
 
-  Part a, b;
+    Part a, b;
 
-  Lane operator[](int lane) const {
-    Lane lanes[sizeof(Pair) / sizeof(Lane)];
-    std::memcpy(lanes, this, sizeof(Pair));
-    return lanes[lane];
-  }
-  template <typename Other>  // the same bits; compilers have several types for the same lanes
-  explicit(!std::is_same_v<Lane, typename Pair<Other>::Lane>) operator Pair<Other>() const {
-    return {(Other)a, (Other)b};
-  }
-  Pair operator-() const { return {-a, -b}; }
-  Pair operator~() const { return {~a, ~b}; }
+    Lane operator[](int lane) const {
+        Lane lanes[sizeof(Pair) / sizeof(Lane)];
+        std::memcpy(lanes, this, sizeof(Pair));
+        return lanes[lane];
+    }
+    template <typename Other>  // the same bits; compilers have several types for the same lanes
+    explicit(!std::is_same_v<Lane, typename Pair<Other>::Lane>) operator Pair<Other>() const {
+        return {(Other)a, (Other)b};
+    }
+    Pair operator-() const { return {-a, -b}; }
+    Pair operator~() const { return {~a, ~b}; }
 
-#define TANDEM_OPERATOR(op)                                                     \
-  friend Pair operator op(Pair x, Pair y) { return {x.a op y.a, x.b op y.b}; } \
-  friend Pair operator op(Pair x, Lane y) { return {x.a op y, x.b op y}; }
-  TANDEM_OPERATOR(+)
-  TANDEM_OPERATOR(-)
-  TANDEM_OPERATOR(*)
-  TANDEM_OPERATOR(/)
-  TANDEM_OPERATOR(&)
-  TANDEM_OPERATOR(|)
-  TANDEM_OPERATOR(^)
-  TANDEM_OPERATOR(<<)
-  TANDEM_OPERATOR(>>)
+#define TANDEM_OPERATOR(op)                                                      \
+    friend Pair operator op(Pair x, Pair y) { return {x.a op y.a, x.b op y.b}; } \
+    friend Pair operator op(Pair x, Lane y) { return {x.a op y, x.b op y}; }
+    TANDEM_OPERATOR(+)
+    TANDEM_OPERATOR(-)
+    TANDEM_OPERATOR(*)
+    TANDEM_OPERATOR(/)
+    TANDEM_OPERATOR(&)
+    TANDEM_OPERATOR(|)
+    TANDEM_OPERATOR(^)
+    TANDEM_OPERATOR(<<)
+    TANDEM_OPERATOR(>>)
 #undef TANDEM_OPERATOR
 
-#define TANDEM_COMPARISON(op)                                                                               \
-  friend auto operator op(Pair x, Pair y) { return Pair<decltype(x.a op y.a)>{x.a op y.a, x.b op y.b}; } \
-  friend auto operator op(Pair x, Lane y) { return Pair<decltype(x.a op y)>{x.a op y, x.b op y}; }
-  TANDEM_COMPARISON(==)
-  TANDEM_COMPARISON(!=)
-  TANDEM_COMPARISON(<=)
-  TANDEM_COMPARISON(>=)
-  TANDEM_COMPARISON(>)
+#define TANDEM_COMPARISON(op)                                                                              \
+    friend auto operator op(Pair x, Pair y) { return Pair<decltype(x.a op y.a)>{x.a op y.a, x.b op y.b}; } \
+    friend auto operator op(Pair x, Lane y) { return Pair<decltype(x.a op y)>{x.a op y, x.b op y}; }
+    TANDEM_COMPARISON(==)
+    TANDEM_COMPARISON(!=)
+    TANDEM_COMPARISON(<=)
+    TANDEM_COMPARISON(>=)
+    TANDEM_COMPARISON(>)
 #undef TANDEM_COMPARISON
 
-  template <typename Other>
-  Pair& operator+=(const Other& y) {
-    return *this = *this + y;
-  }
-  Pair& operator<<=(int count) { return *this = *this << count; }
+    template <typename Other>
+    Pair& operator+=(const Other& y) {
+        return *this = *this + y;
+    }
+    Pair& operator<<=(int count) { return *this = *this << count; }
 };
 
 typedef float FloatRegister __attribute__((vector_size(kRegisterBytes)));
@@ -69,11 +69,11 @@ typedef double DoubleRegister __attribute__((vector_size(kRegisterBytes)));
 
 template <typename Vector, int kBytes = sizeof(Vector)>
 struct OfRegisters {
-  using Type = typename OfRegisters<Pair<Vector>>::Type;
+    using Type = typename OfRegisters<Pair<Vector>>::Type;
 };
 template <typename Vector>
 struct OfRegisters<Vector, 64> {
-  using Type = Vector;
+    using Type = Vector;
 };
 using Floats = OfRegisters<FloatRegister>::Type;
 using Ints = OfRegisters<IntRegister>::Type;
@@ -86,41 +86,41 @@ constexpr int kLanesOf = sizeof(Vector) / sizeof(std::declval<Vector>()[0]);
 // function(register of x, registers of the others), for each register.
 template <typename Register, typename Function, typename... Others>
 inline auto each(const Function& function, Register x, Others... others) {
-  return function(x, others...);
+    return function(x, others...);
 }
 template <typename Part, typename Function, typename... Others>
 inline auto each(const Function& function, Pair<Part> x, Others... others) {
-  auto a = each(function, x.a, others.a...);
-  return Pair<decltype(a)>{a, each(function, x.b, others.b...)};
+    auto a = each(function, x.a, others.a...);
+    return Pair<decltype(a)>{a, each(function, x.b, others.b...)};
 }
 
 // A vector whose registers are function(number of the first lane).
 template <typename Vector, typename Function>
 inline Vector made(const Function& function, int lane = 0) {
-  if constexpr (sizeof(Vector) == kRegisterBytes) {
-    return function(lane);
-  } else {
-    using Part = decltype(Vector::a);
-    return {made<Part>(function, lane), made<Part>(function, lane + kLanesOf<Part>)};
-  }
+    if constexpr (sizeof(Vector) == kRegisterBytes) {
+        return function(lane);
+    } else {
+        using Part = decltype(Vector::a);
+        return {made<Part>(function, lane), made<Part>(function, lane + kLanesOf<Part>)};
+    }
 }
 
 // Call function(register, number of its first lane), for each register.
 template <typename Function, typename Vector>
 inline void take(const Function& function, Vector x, int lane = 0) {
-  if constexpr (sizeof(Vector) == kRegisterBytes) {
-    function(x, lane);
-  } else {
-    take(function, x.a, lane);
-    take(function, x.b, lane + kLanesOf<decltype(x.a)>);
-  }
+    if constexpr (sizeof(Vector) == kRegisterBytes) {
+        function(x, lane);
+    } else {
+        take(function, x.a, lane);
+        take(function, x.b, lane + kLanesOf<decltype(x.a)>);
+    }
 }
 
 template <typename Register>
 inline Register read(const void* from) {
-  Register x;
-  std::memcpy(&x, from, sizeof(x));
-  return x;
+    Register x;
+    std::memcpy(&x, from, sizeof(x));
+    return x;
 }
 
 }  // namespace tandem

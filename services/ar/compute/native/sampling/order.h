@@ -15,196 +15,197 @@ namespace tandem {
 // The bits of numbers from 0 to 1 are in the numbers' own order.
 constexpr uint32_t kBitsOfOne = 0x3f800000;
 inline uint32_t bits_of(float weight) {
-  uint32_t bits;
-  std::memcpy(&bits, &weight, 4);
-  return bits;
+    uint32_t bits;
+    std::memcpy(&bits, &weight, 4);
+    return bits;
 }
 inline float of_bits(uint32_t bits) {
-  float weight;
-  std::memcpy(&weight, &bits, 4);
-  return weight;
+    float weight;
+    std::memcpy(&weight, &bits, 4);
+    return weight;
 }
 
 // A number that at least `count` of weights[size] reach, and few more do if it can be; 0 if there are fewer.
 inline float reached_by(const float* weights, int size, int count) {
-  constexpr int kMore = 256, kRounds = 24;
-  uint32_t low = 0, high = kBitsOfOne + 1;
-  for (int round = 0; round < kRounds; round++) {
-    uint32_t middle = low + (high - low) / 2;
-    float least = of_bits(middle);
-    int found = 0;
-    for (int first = 0; first < size; first += kLanes)
-      found += __builtin_popcount(lanes_of((Ints)(load(weights + first) >= least)));
-    (found >= count ? low : high) = middle;
-    if (found >= count && found - count <= kMore) break;
-  }
-  return of_bits(low);
+    constexpr int kMore = 256, kRounds = 24;
+    uint32_t low = 0, high = kBitsOfOne + 1;
+    for (int round = 0; round < kRounds; round++) {
+        uint32_t middle = low + (high - low) / 2;
+        float least = of_bits(middle);
+        int found = 0;
+        for (int first = 0; first < size; first += kLanes)
+            found += __builtin_popcount(lanes_of((Ints)(load(weights + first) >= least)));
+        (found >= count ? low : high) = middle;
+        if (found >= count && found - count <= kMore) break;
+    }
+    return of_bits(low);
 }
 
 // How many weights, and how much they are together.
 struct Amount {
-  double count = 0.0;
-  double weight = 0.0;
+    double count = 0.0;
+    double weight = 0.0;
 
-  Amount operator+(const Amount& other) const { return {count + other.count, weight + other.weight}; }
-  Amount operator+(float one) const { return {count + 1.0, weight + one}; }
+    Amount operator+(const Amount& other) const { return {count + other.count, weight + other.weight}; }
+    Amount operator+(float one) const { return {count + 1.0, weight + one}; }
 };
 
 // A place in the order: its token, and what the order has up to it.
 struct Place {
-  int token_id = 0;
-  Amount amount;
+    int token_id = 0;
+    Amount amount;
 };
 
 // Weights and the tokens they are of, by ids.
 class Members {
- public:
-  int size() const { return size_; }
-  float weight(int i) const { return weights_[i]; }
-  int32_t id(int i) const { return ids_[i]; }
+public:
+    int size() const { return size_; }
+    float weight(int i) const { return weights_[i]; }
+    int32_t id(int i) const { return ids_[i]; }
 
-  // Take those of from[size] that lie between `least`, above 0, and `most`; ids are places, or what `ids` has there.
-  void select(const float* from, const int32_t* ids, int size, float least, float most) {
-    reserve(size);
-    const Ints steps = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    size_ = 0;
-    for (int first = 0; first < size; first += kLanes) {
-      Floats x = load(from + first);
-      uint32_t lanes = lanes_of((Ints)(x >= least) & (Ints)(x <= most));
-      if (lanes == 0) continue;
-      Ints places = ids == nullptr ? steps + first : load(ids + first);
-      store_lanes(reinterpret_cast<int32_t*>(&weights_[size_]), (Ints)x, lanes);
-      store_lanes(&ids_[size_], places, lanes);
-      size_ += __builtin_popcount(lanes);
+    // Take those of from[size] that lie between `least`, above 0, and `most`; ids are places, or what `ids` has there.
+    void select(const float* from, const int32_t* ids, int size, float least, float most) {
+        reserve(size);
+        const Ints steps = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        size_ = 0;
+        for (int first = 0; first < size; first += kLanes) {
+            Floats x = load(from + first);
+            uint32_t lanes = lanes_of((Ints)(x >= least) & (Ints)(x <= most));
+            if (lanes == 0) continue;
+            Ints places = ids == nullptr ? steps + first : load(ids + first);
+            store_lanes(reinterpret_cast<int32_t*>(&weights_[size_]), (Ints)x, lanes);
+            store_lanes(&ids_[size_], places, lanes);
+            size_ += __builtin_popcount(lanes);
+        }
+        store(&weights_[size_], Floats{});
     }
-    store(&weights_[size_], Floats{});
-  }
-  void select(const Members& from, float least, float most) {
-    select(from.weights_.data(), from.ids_.data(), from.size_, least, most);
-  }
-
- private:
-  void reserve(int size) {
-    if (size_t needed = size + 2 * kLanes; weights_.size() < needed) {
-      weights_.resize(needed);
-      ids_.resize(needed);
+    void select(const Members& from, float least, float most) {
+        select(from.weights_.data(), from.ids_.data(), from.size_, least, most);
     }
-  }
 
-  int size_ = 0;
-  std::vector<float> weights_;
-  std::vector<int32_t> ids_;
+private:
+    void reserve(int size) {
+        if (size_t needed = size + 2 * kLanes; weights_.size() < needed) {
+            weights_.resize(needed);
+            ids_.resize(needed);
+        }
+    }
+
+    int size_ = 0;
+    std::vector<float> weights_;
+    std::vector<int32_t> ids_;
 };
 
 // How much lies in each of some equal spans of bits below `top`.
 class Histogram {
- public:
-  void take(const Members& members, uint32_t top, int num_bits, int shift) {
-    top_ = top;
-    shift_ = shift;
-    copies_.assign(kCopies << num_bits, Amount());
-    for (int i = 0; i < members.size(); i++) {
-      Amount& bucket = copies_[((top - bits_of(members.weight(i))) >> shift) * kCopies + i % kCopies];
-      bucket = bucket + members.weight(i);
+public:
+    void take(const Members& members, uint32_t top, int num_bits, int shift) {
+        top_ = top;
+        shift_ = shift;
+        copies_.assign(kCopies << num_bits, Amount());
+        for (int i = 0; i < members.size(); i++) {
+            Amount& bucket = copies_[((top - bits_of(members.weight(i))) >> shift) * kCopies + i % kCopies];
+            bucket = bucket + members.weight(i);
+        }
+        buckets_.assign(size_t(1) << num_bits, Amount());
+        for (size_t i = 0; i < copies_.size(); i++) buckets_[i / kCopies] = buckets_[i / kCopies] + copies_[i];
     }
-    buckets_.assign(size_t(1) << num_bits, Amount());
-    for (size_t i = 0; i < copies_.size(); i++) buckets_[i / kCopies] = buckets_[i / kCopies] + copies_[i];
-  }
 
-  Amount all() const {
-    Amount sum;
-    for (const Amount& bucket : buckets_) sum = sum + bucket;
-    return sum;
-  }
-
-  // The highest bits of the bucket in which `reached` becomes true, or of the last that has anything; `before` is what
-  // lies before it.
-  template <typename Reached>
-  uint32_t pick(Amount& before, const Reached& reached) const {
-    size_t last = 0;
-    Amount before_last = before;
-    for (size_t bucket = 0; bucket < buckets_.size(); bucket++) {
-      if (buckets_[bucket].count == 0.0) continue;
-      last = bucket;
-      before_last = before;
-      before = before + buckets_[bucket];
-      if (reached(before)) break;
+    Amount all() const {
+        Amount sum;
+        for (const Amount& bucket : buckets_) sum = sum + bucket;
+        return sum;
     }
-    before = before_last;
-    return top_ - (uint32_t(last) << shift_);
-  }
 
-  uint32_t span() const { return 1u << shift_; }
+    // The highest bits of the bucket in which `reached` becomes true, or of the last that has anything; `before` is what
+    // lies before it.
+    template <typename Reached>
+    uint32_t pick(Amount& before, const Reached& reached) const {
+        size_t last = 0;
+        Amount before_last = before;
+        for (size_t bucket = 0; bucket < buckets_.size(); bucket++) {
+            if (buckets_[bucket].count == 0.0) continue;
+            last = bucket;
+            before_last = before;
+            before = before + buckets_[bucket];
+            if (reached(before)) break;
+        }
+        before = before_last;
+        return top_ - (uint32_t(last) << shift_);
+    }
 
- private:
-  static constexpr int kCopies = 8;  // additions to one bucket would wait for each other
+    uint32_t span() const { return 1u << shift_; }
 
-  uint32_t top_ = 0;
-  int shift_ = 0;
-  std::vector<Amount> copies_, buckets_;
+private:
+    static constexpr int kCopies = 8;  // additions to one bucket would wait for each other
+
+    uint32_t top_ = 0;
+    int shift_ = 0;
+    std::vector<Amount> copies_, buckets_;
 };
 
 class Order {
- public:
-  // Take those of weights[size], each from 0 to 1, that are at least `least`, and not 0.
-  void take(const float* weights, int size, float least) {
-    least_ = std::max(least, std::numeric_limits<float>::min());
-    members_.select(weights, nullptr, size, least_, 1.0f);
-    uint32_t range = kBitsOfOne - bits_of(least_);
-    first_shift_ = 0;
-    while (range >> first_shift_ >> kFirstBits != 0) first_shift_++;
-    histogram_.take(members_, kBitsOfOne, kFirstBits, first_shift_);
-    all_ = histogram_.all();
-  }
-
-  const Amount& all() const { return all_; }
-
-  // The first place whose amount `reached` is true of; the last place if there is none.
-  template <typename Reached>
-  Place find(const Reached& reached) {
-    Amount before;
-    uint32_t top = histogram_.pick(before, reached);
-    narrow(members_, top, histogram_.span());
-    for (int shift = first_shift_; shift > 0 && found_.size() > kFew;) {
-      int num_bits = std::min(shift, kFinerBits);
-      shift -= num_bits;
-      finer_.take(found_, top, num_bits, shift);
-      top = finer_.pick(before, reached);
-      std::swap(found_, last_);
-      narrow(last_, top, finer_.span());
+public:
+    // Take those of weights[size], each from 0 to 1, that are at least `least`, and not 0.
+    void take(const float* weights, int size, float least) {
+        least_ = std::max(least, std::numeric_limits<float>::min());
+        members_.select(weights, nullptr, size, least_, 1.0f);
+        uint32_t range = kBitsOfOne - bits_of(least_);
+        first_shift_ = 0;
+        while (range >> first_shift_ >> kFirstBits != 0) first_shift_++;
+        histogram_.take(members_, kBitsOfOne, kFirstBits, first_shift_);
+        all_ = histogram_.all();
     }
-    return walk(before, reached);
-  }
 
- private:
-  static constexpr int kFirstBits = 8, kFinerBits = 8, kFew = 32;
+    const Amount& all() const { return all_; }
 
-  void narrow(const Members& from, uint32_t top, uint32_t span) {
-    uint32_t bottom = top >= span ? top - span + 1 : 0;
-    found_.select(from, std::max(of_bits(bottom), least_), of_bits(top));
-  }
-
-  // Go through the members that are left: few, or equals.
-  template <typename Reached>
-  Place walk(const Amount& before, const Reached& reached) {
-    places_.resize(found_.size());
-    for (int i = 0; i < found_.size(); i++) places_[i] = i;
-    if (found_.size() <= kFew)
-      std::stable_sort(places_.begin(), places_.end(), [&](int a, int b) { return found_.weight(a) > found_.weight(b); });
-    Place place{0, before};
-    for (int i : places_) {
-      place = {found_.id(i), place.amount + found_.weight(i)};
-      if (reached(place.amount)) break;
+    // The first place whose amount `reached` is true of; the last place if there is none.
+    template <typename Reached>
+    Place find(const Reached& reached) {
+        Amount before;
+        uint32_t top = histogram_.pick(before, reached);
+        narrow(members_, top, histogram_.span());
+        for (int shift = first_shift_; shift > 0 && found_.size() > kFew;) {
+            int num_bits = std::min(shift, kFinerBits);
+            shift -= num_bits;
+            finer_.take(found_, top, num_bits, shift);
+            top = finer_.pick(before, reached);
+            std::swap(found_, last_);
+            narrow(last_, top, finer_.span());
+        }
+        return walk(before, reached);
     }
-    return place;
-  }
 
-  float least_ = 0.0f;
-  int first_shift_ = 0;
-  Amount all_;
-  Members members_, found_, last_;
-  Histogram histogram_, finer_;
-  std::vector<int> places_;
+private:
+    static constexpr int kFirstBits = 8, kFinerBits = 8, kFew = 32;
+
+    void narrow(const Members& from, uint32_t top, uint32_t span) {
+        uint32_t bottom = top >= span ? top - span + 1 : 0;
+        found_.select(from, std::max(of_bits(bottom), least_), of_bits(top));
+    }
+
+    // Go through the members that are left: few, or equals.
+    template <typename Reached>
+    Place walk(const Amount& before, const Reached& reached) {
+        places_.resize(found_.size());
+        for (int i = 0; i < found_.size(); i++) places_[i] = i;
+        if (found_.size() <= kFew)
+            std::stable_sort(places_.begin(), places_.end(),
+                             [&](int a, int b) { return found_.weight(a) > found_.weight(b); });
+        Place place{0, before};
+        for (int i : places_) {
+            place = {found_.id(i), place.amount + found_.weight(i)};
+            if (reached(place.amount)) break;
+        }
+        return place;
+    }
+
+    float least_ = 0.0f;
+    int first_shift_ = 0;
+    Amount all_;
+    Members members_, found_, last_;
+    Histogram histogram_, finer_;
+    std::vector<int> places_;
 };
 
 }  // namespace tandem

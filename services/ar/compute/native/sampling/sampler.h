@@ -13,152 +13,153 @@
 namespace tandem {
 
 struct Product {
-  uint64_t high;
-  uint64_t low;
+    uint64_t high;
+    uint64_t low;
 };
 inline Product product(uint64_t a, uint64_t b) {
-  unsigned __int128 whole = static_cast<unsigned __int128>(a) * b;
-  return {uint64_t(whole >> 64), uint64_t(whole)};
+    unsigned __int128 whole = static_cast<unsigned __int128>(a) * b;
+    return {uint64_t(whole >> 64), uint64_t(whole)};
 }
 
 // The number in [0, 1) of a position of one of a seed's sequences: Philox4x64-10 (Salmon et al. 2011), by counter, as
 // numpy's generator has it.
 inline double uniform_number(uint64_t seed, uint64_t choice, uint64_t position) {
-  constexpr int kRounds = 10;
-  uint64_t key[2] = {seed, choice};
-  // numpy counts up before it makes words.
-  uint64_t words[4] = {position + 1, 0, 0, 0};
-  for (int round = 0; round < kRounds; round++) {
-    Product first = product(0xD2E7470EE14C6C93, words[0]), second = product(0xCA5A826395121157, words[2]);
-    words[0] = second.high ^ words[1] ^ key[0];
-    words[1] = second.low;
-    words[2] = first.high ^ words[3] ^ key[1];
-    words[3] = first.low;
-    key[0] += 0x9E3779B97F4A7C15;
-    key[1] += 0xBB67AE8584CAA73B;
-  }
-  return double(words[0] >> 11) * 0x1p-53;
+    constexpr int kRounds = 10;
+    uint64_t key[2] = {seed, choice};
+    // numpy counts up before it makes words.
+    uint64_t words[4] = {position + 1, 0, 0, 0};
+    for (int round = 0; round < kRounds; round++) {
+        Product first = product(0xD2E7470EE14C6C93, words[0]), second = product(0xCA5A826395121157, words[2]);
+        words[0] = second.high ^ words[1] ^ key[0];
+        words[1] = second.low;
+        words[2] = first.high ^ words[3] ^ key[1];
+        words[3] = first.low;
+        key[0] += 0x9E3779B97F4A7C15;
+        key[1] += 0xBB67AE8584CAA73B;
+    }
+    return double(words[0] >> 11) * 0x1p-53;
 }
 
 // What one thread needs beside a row's logits.
 struct Workspace {
-  std::vector<float> logits;
-  RowWeights weights;
-  Order order;
-  Counter counter;
+    std::vector<float> logits;
+    RowWeights weights;
+    Order order;
+    Counter counter;
 
-  void reserve(int num_tokens) {
-    logits.resize(num_tokens);
-    weights.reserve(num_tokens);
-    counter.reserve(num_tokens);
-  }
+    void reserve(int num_tokens) {
+        logits.resize(num_tokens);
+        weights.reserve(num_tokens);
+        counter.reserve(num_tokens);
+    }
 };
 
 // The token drawn from what top_k, top_p and min_p leave, in this order: top_p is of what top_k left, min_p of the most
 // probable token.
 inline int draw_truncated(const Sampling& sampling, double uniform, Workspace& space) {
-  const RowWeights& weights = space.weights;
-  Order& order = space.order;
-  double whole = weights.total();
-  // All tokens below this are together less than what top_p leaves out.
-  double dispensable = 0.99 * (1.0 - sampling.top_p) * whole / weights.size();
-  float least = sampling.top_k > 0 ? reached_by(weights.data(), weights.size(), sampling.top_k) : float(dispensable);
-  if (sampling.top_k == 0) least = std::max(least, float(sampling.min_p));
-  order.take(weights.data(), weights.size(), least);
-  Amount kept = order.all();
-  if (sampling.top_k > 0) {
-    kept = order.find([&](const Amount& amount) { return amount.count >= sampling.top_k; }).amount;
-    whole = kept.weight;
-  }
-  if (sampling.top_p < 1.0) {
-    Amount by_share = order.find([&](const Amount& amount) { return amount.weight >= sampling.top_p * whole; }).amount;
-    if (by_share.count < kept.count) kept = by_share;
-  }
-  if (sampling.top_k > 0 && sampling.min_p > 0.0) {
-    order.take(weights.data(), weights.size(), std::max(least, float(sampling.min_p)));
-    if (order.all().count < kept.count) kept = order.all();
-  }
-  double target = uniform * kept.weight;
-  auto is_drawn = [&](const Amount& amount) { return amount.weight > target || amount.count >= kept.count; };
-  return order.find(is_drawn).token_id;
+    const RowWeights& weights = space.weights;
+    Order& order = space.order;
+    double whole = weights.total();
+    // All tokens below this are together less than what top_p leaves out.
+    double dispensable = 0.99 * (1.0 - sampling.top_p) * whole / weights.size();
+    float least = sampling.top_k > 0 ? reached_by(weights.data(), weights.size(), sampling.top_k) : float(dispensable);
+    if (sampling.top_k == 0) least = std::max(least, float(sampling.min_p));
+    order.take(weights.data(), weights.size(), least);
+    Amount kept = order.all();
+    if (sampling.top_k > 0) {
+        kept = order.find([&](const Amount& amount) { return amount.count >= sampling.top_k; }).amount;
+        whole = kept.weight;
+    }
+    if (sampling.top_p < 1.0) {
+        Amount by_share =
+            order.find([&](const Amount& amount) { return amount.weight >= sampling.top_p * whole; }).amount;
+        if (by_share.count < kept.count) kept = by_share;
+    }
+    if (sampling.top_k > 0 && sampling.min_p > 0.0) {
+        order.take(weights.data(), weights.size(), std::max(least, float(sampling.min_p)));
+        if (order.all().count < kept.count) kept = order.all();
+    }
+    double target = uniform * kept.weight;
+    auto is_drawn = [&](const Amount& amount) { return amount.weight > target || amount.count >= kept.count; };
+    return order.find(is_drawn).token_id;
 }
 
 inline int draw(const Sampling& sampling, int position, const float* logits, int size, float best, Workspace& space) {
-  double uniform = uniform_number(sampling.seed, sampling.choice, uint64_t(position));
-  space.weights.take(logits, size, best, sampling.temperature);
-  bool truncates = sampling.top_k > 0 || sampling.top_p < 1.0 || sampling.min_p > 0.0;
-  if (truncates) return draw_truncated(sampling, uniform, space);
-  return space.weights.pass(uniform * space.weights.total());
+    double uniform = uniform_number(sampling.seed, sampling.choice, uint64_t(position));
+    space.weights.take(logits, size, best, sampling.temperature);
+    bool truncates = sampling.top_k > 0 || sampling.top_p < 1.0 || sampling.min_p > 0.0;
+    if (truncates) return draw_truncated(sampling, uniform, space);
+    return space.weights.pass(uniform * space.weights.total());
 }
 
 inline int choose(const Row& row, const float* logits, int size, Workspace& space) {
-  if (row.forced >= 0) return row.forced;
-  if (changes_logits(row)) {
-    std::copy_n(logits, size, space.logits.begin());
-    logits = space.logits.data();
-    adjust(row, space.logits.data(), size, space.counter);
-  }
-  Best best = best_of(logits, size);
-  if (row.sampling->temperature == 0.0) return best.token_id;
-  return draw(*row.sampling, row.position, logits, size, best.logit, space);
+    if (row.forced >= 0) return row.forced;
+    if (changes_logits(row)) {
+        std::copy_n(logits, size, space.logits.begin());
+        logits = space.logits.data();
+        adjust(row, space.logits.data(), size, space.counter);
+    }
+    Best best = best_of(logits, size);
+    if (row.sampling->temperature == 0.0) return best.token_id;
+    return draw(*row.sampling, row.position, logits, size, best.logit, space);
 }
 
 // Put the `count` largest of logits[size] and their tokens in order, of equals the first first.
 inline void find_largest(const float* logits, int size, int count, int32_t* token_ids, float* largest) {
-  constexpr float kLowest = -std::numeric_limits<float>::infinity();
-  std::fill_n(largest, count, kLowest);
-  if (count == 0) return;
-  each_vector(logits, size, kLowest, [&](int first, Floats x) {
-    each_lane(lanes_of((Ints)(x > largest[count - 1])), [&](int lane) {
-      int place = count - 1;
-      if (!(x[lane] > largest[place])) return;
-      for (; place > 0 && largest[place - 1] < x[lane]; place--) {
-        largest[place] = largest[place - 1];
-        token_ids[place] = token_ids[place - 1];
-      }
-      largest[place] = x[lane];
-      token_ids[place] = first + lane;
+    constexpr float kLowest = -std::numeric_limits<float>::infinity();
+    std::fill_n(largest, count, kLowest);
+    if (count == 0) return;
+    each_vector(logits, size, kLowest, [&](int first, Floats x) {
+        each_lane(lanes_of((Ints)(x > largest[count - 1])), [&](int lane) {
+            int place = count - 1;
+            if (!(x[lane] > largest[place])) return;
+            for (; place > 0 && largest[place - 1] < x[lane]; place--) {
+                largest[place] = largest[place - 1];
+                token_ids[place] = token_ids[place - 1];
+            }
+            largest[place] = x[lane];
+            token_ids[place] = first + lane;
+        });
     });
-  });
 }
 
 // Natural log-probabilities under the bare model, of the token and of the best alternatives.
 inline void report(const Samples& samples, int row, const float* logits, Workspace& space) {
-  int size = samples.num_tokens, count = samples.rows[row].sampling->top_logprobs;
-  float best = best_of(logits, size).logit;
-  space.weights.take(logits, size, best, 1.0);
-  double normaliser = double(best) + std::log(space.weights.total());
-  samples.logprobs[row] = float(logits[samples.token_ids[row]] - normaliser);
-  float* alternatives = samples.alternative_logprobs + size_t(row) * samples.max_alternatives;
-  find_largest(logits, size, count, samples.alternative_ids + size_t(row) * samples.max_alternatives, alternatives);
-  for (int i = 0; i < count; i++) alternatives[i] = float(alternatives[i] - normaliser);
+    int size = samples.num_tokens, count = samples.rows[row].sampling->top_logprobs;
+    float best = best_of(logits, size).logit;
+    space.weights.take(logits, size, best, 1.0);
+    double normaliser = double(best) + std::log(space.weights.total());
+    samples.logprobs[row] = float(logits[samples.token_ids[row]] - normaliser);
+    float* alternatives = samples.alternative_logprobs + size_t(row) * samples.max_alternatives;
+    find_largest(logits, size, count, samples.alternative_ids + size_t(row) * samples.max_alternatives, alternatives);
+    for (int i = 0; i < count; i++) alternatives[i] = float(alternatives[i] - normaliser);
 }
 
 inline void sample(const Samples& samples, int index, const float* logits, Workspace& space) {
-  const Row& row = samples.rows[index];
-  samples.token_ids[index] = choose(row, logits, samples.num_tokens, space);
-  if (row.sampling->top_logprobs >= 0) report(samples, index, logits, space);
+    const Row& row = samples.rows[index];
+    samples.token_ids[index] = choose(row, logits, samples.num_tokens, space);
+    if (row.sampling->top_logprobs >= 0) report(samples, index, logits, space);
 }
 
 class Sampler {
- public:
-  explicit Sampler(int num_threads) : spaces_(num_threads) {}
+public:
+    explicit Sampler(int num_threads) : spaces_(num_threads) {}
 
-  // Sample rows of logits[][stride], shared among the team. Those that `is_sound` is false of have the token -1.
-  template <typename IsSound>
-  void run(Team& team, const Samples& samples, const float* logits, size_t stride, const IsSound& is_sound) {
-    for (Workspace& space : spaces_) space.reserve(samples.num_tokens);
-    team.share(samples.num_rows, 1, [&](int first, int last, int rank) {
-      for (int index = first; index < last; index++) {
-        int row = samples.rows[index].logits_row;
-        samples.token_ids[index] = -1;
-        if (is_sound(row)) sample(samples, index, logits + size_t(row) * stride, spaces_[rank]);
-      }
-    });
-  }
+    // Sample rows of logits[][stride], shared among the team. Those that `is_sound` is false of have the token -1.
+    template <typename IsSound>
+    void run(Team& team, const Samples& samples, const float* logits, size_t stride, const IsSound& is_sound) {
+        for (Workspace& space : spaces_) space.reserve(samples.num_tokens);
+        team.share(samples.num_rows, 1, [&](int first, int last, int rank) {
+            for (int index = first; index < last; index++) {
+                int row = samples.rows[index].logits_row;
+                samples.token_ids[index] = -1;
+                if (is_sound(row)) sample(samples, index, logits + size_t(row) * stride, spaces_[rank]);
+            }
+        });
+    }
 
- private:
-  std::vector<Workspace> spaces_;
+private:
+    std::vector<Workspace> spaces_;
 };
 
 }  // namespace tandem
