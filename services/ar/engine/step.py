@@ -211,7 +211,9 @@ class Layout:
         self.token_ids.extend(sequence.token_ids[positions.start : positions.start + work.num_given])
         if work.draft:
             self.token_ids.extend(work.draft)
-        if work.num_masked and sequence.mask_token_id is not None:
+        if work.num_masked:
+            if sequence.mask_token_id is None:
+                raise ValueError("a sequence has groups of tokens, but no MASK token")
             self.token_ids.extend([sequence.mask_token_id] * work.num_masked)
         self.positions.extend(positions)
         self._add_logits(work, start)
