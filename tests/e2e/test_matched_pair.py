@@ -82,8 +82,7 @@ async def test_a_comparison_has_every_figure(address: str, noise: Path, tmp_path
 
 async def test_a_fit_and_its_report(address: str, tmp_path: Path) -> None:
     load = ("--concurrency", "16", "--climb-seconds", "2", "--rounds", "1", "--trial-seconds", "0.5", "--trials", "2")
-    names = ("--sequential-model", "fashion-ar", "--parallel-model", "fashion-gan")
-    fit = await run(*tandem("bench", "fit", *load, *names, "--out", str(tmp_path), "--address", address))
+    fit = await run(*tandem("bench", "fit", *load, "--out", str(tmp_path), "--address", address))
     found = read_as(tmp_path / "crossover.json", Crossover)
     # Whether the generator was good enough is the machine's affair; if it was not, that must be said.
     assert fit.code == (0 if found.is_sound else 1), fit.err

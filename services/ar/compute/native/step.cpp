@@ -58,9 +58,7 @@ public:
 private:
     // Rows of one sequence, one position after another, whose queries share a tile. The results go to attended_[to...].
     struct Run {
-        int row;
-        int num_rows;
-        int to;
+        int row, num_rows, to;
     };
 
     // Put rows[num_rows] into runs, all rows if it is null.

@@ -29,6 +29,7 @@ from tandem.measure.results.load import Document
 from tandem.measure.results.record import Table
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, Lengths, OpenLoop, Paradigm, Workload
 from tandem.measure.statistics.bracket import next_rate
+from tandem.measure.studies.comparison.modes import find_pair
 from tandem.measure.studies.fit.capacity import capacity, carried, trial, trial_seconds, tried
 from tandem.measure.studies.fit.service import Fit, break_even, fit_service, observe
 from tandem.measure.studies.study import (
@@ -58,11 +59,13 @@ async def run_fit(
     on_progress: OnProgress,
     keep: Callable[[str, RunResult], None],
 ) -> Crossover:
-    """Fit; what cannot be fitted is a problem of the document. Empty names of `models` are the only one there is.
-    `keep` takes each run and its name. Ctrl-C ends it early, with what there is by then.
+    """Fit; what cannot be fitted is a problem of the document. Empty names of `models` are those of the matched pair,
+    or of the only one. `keep` takes each run and its name. Ctrl-C ends it early, with what there is by then.
 
     Raises TandemRpcError, and ExpectedError if nothing was measured by then.
     """
+    pair = await find_pair(address, models["sequential"], models["parallel"])
+    models = {"sequential": pair.sequential.name, "parallel": pair.parallel.name}
     async with senders(address) as (source,):
         study = FitStudy(
             source=source, models=models, settings=settings, on_stage=on_stage, on_progress=on_progress, keep=keep
