@@ -1,4 +1,4 @@
-"""The commands of SECURITY.md make certificates that servers and clients of ours take."""
+"""The commands of SECURITY.md make certificates that servers and clients of ours take; its settings are ours."""
 
 import re
 import shutil
@@ -9,9 +9,12 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.settings import GatewaySettings
 from runtime.server.server import RpcServer
 from runtime.settings import ProcessSettings
 from runtime.tls import ChannelTls, Identity
+from services.ar.settings import ArSettings
+from services.gan.settings import GanSettings
 
 DOCUMENT = Path(__file__).parents[3] / "SECURITY.md"
 
@@ -61,3 +64,10 @@ async def test_they_are_good_for_mutual_tls(folder):
 
 def test_keys_are_for_their_owner_alone(folder):
     assert {path.stat().st_mode & 0o777 for path in folder.glob("*.key")} == {0o600}
+
+
+def test_every_setting_of_the_guards_is_one():
+    rows = DOCUMENT.read_text().partition("| guard |")[2].partition("\n\n")[0].splitlines()[2:]
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[2])}
+    assert {"tls_cert", "tls_client_ca", "api_keys_file", "allow_open", "backend_key"} <= named
+    assert named <= {name for settings in (GatewaySettings, ArSettings, GanSettings) for name in settings.model_fields}

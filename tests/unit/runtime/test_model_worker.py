@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from runtime.model_worker import ModelWorker
-from tandem.shared.errors import ModelFault
+from tandem.shared.errors import ModelFault, NotFound, Unavailable
 from tandem.shared.models import ModelError
 
 TOML = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
@@ -45,6 +45,18 @@ def worker(tmp_path):
         return Loaded(model.name, [Part(moment) for moment in moments[model.name]])
 
     return lambda *names: ModelWorker(tmp_path, names, load)
+
+
+async def test_models_are_found_by_name_and_a_lone_one_by_none_once_they_are_loaded(worker):
+    both, lone = worker("one", "two"), worker("two")
+    with pytest.raises(Unavailable, match="still loading"):
+        both.get("one")
+    await both.start()
+    await lone.start()
+    assert (both.get("two").name, lone.get("").name) == ("two", "two")
+    for name, words in (("three", "there are: one, two"), ("", "name one of: one, two")):
+        with pytest.raises(NotFound, match=words):
+            both.get(name)
 
 
 async def test_a_fault_at_the_warm_up_is_told_as_one_of_the_model_and_not_of_a_request(worker, tmp_path):

@@ -43,6 +43,12 @@ def test_flags_beat_the_environment_which_beats_the_file_which_beats_the_default
     assert from_command_line(monkeypatch, "--port", "5000").port == 5000
 
 
+def test_an_empty_variable_is_no_file(monkeypatch):
+    for name in ("CERT", "KEY", "CLIENT_CA"):
+        monkeypatch.setenv(f"TANDEM_TLS_{name}", "")
+    assert from_command_line(monkeypatch).server_tls() is None
+
+
 def test_a_bad_value_names_its_key_in_all_spellings(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         from_command_line(monkeypatch, "--port", "70000")

@@ -92,6 +92,23 @@ async def test_who_asks_nothing_of_reflection_is_let_go(server, monkeypatch):
     assert await code_of(server[1].stream_stream(REFLECTION)()) is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+@pytest.mark.parametrize("method", ["Check", "List", "Watch"])
+async def test_a_question_about_health_that_is_never_asked_is_answered(server, method):
+    call = server[1].stream_stream(f"/grpc.health.v1.Health/{method}")(iter(()))
+    assert await code_of(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_compressed_message_is_refused_before_it_is_inflated():
+    servicer, observer = Servicer(), Observer()
+    async with running(servicer, observer) as (server, _):
+        address, message = f"127.0.0.1:{server.port}", gan_pb2.SampleRequest(model="x" * 1000).SerializeToString()
+        async with grpc.aio.insecure_channel(address, compression=grpc.Compression.Gzip) as channel:
+            call = channel.unary_unary(f"/{DESCRIPTOR.full_name}/Sample")(message)
+            assert await code_of(call) is grpc.StatusCode.UNIMPLEMENTED
+    assert servicer.sizes == []
+    assert "OK" not in observer.codes
+
+
 async def endless() -> AsyncIterator[bytes]:
     question = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
     while True:

@@ -87,6 +87,13 @@ async def test_a_call_without_a_message_and_a_malformed_one_are_invalid():
     assert "tandem.gan.v1.SampleRequest" in malformed.details()
 
 
+async def test_too_large_a_message_is_refused():
+    async with running() as (_, channel, _, observer):
+        error = await failure(channel.unary_unary(SAMPLE)(b"\x0a" * (5 << 20)))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert observer.codes == ["RESOURCE_EXHAUSTED"]
+
+
 async def test_calls_that_never_send_their_message_end_and_hold_nobody_up(monkeypatch):
     monkeypatch.setattr("runtime.rpc.message.MESSAGE_TIMEOUT_SECONDS", 0.2)
     async with running() as (_, channel, _, observer):
@@ -121,11 +128,13 @@ async def test_watchers_are_told_of_the_stop_and_do_not_hold_it_up():
         first = [(await anext(watch)).status for watch in watches]
         await server.health.set_serving(True)
         second = [(await anext(watch)).status for watch in watches[:2]]
+        listed = (await stub.List(health_pb2.HealthListRequest())).statuses
         await server.stop(drain_seconds=3600)
         rest = [[reply.status async for reply in watch] for watch in watches]
     response = health_pb2.HealthCheckResponse
     assert first == [response.NOT_SERVING, response.NOT_SERVING, response.SERVICE_UNKNOWN]
     assert second == [response.SERVING] * 2
+    assert {name: each.status for name, each in listed.items()} == dict.fromkeys(names[:2], response.SERVING)
     assert rest == [[response.NOT_SERVING], [response.NOT_SERVING], []]
 
 

@@ -90,6 +90,15 @@ def test_pickle_in_an_onnx_file_is_refused_and_not_run(folder, tmp_path):
     assert not (tmp_path / "exploded").exists()
 
 
+def test_a_changed_file_is_not_loaded(folder):
+    write_generator(folder / "generator.onnx", GREY)
+    write_model_toml(folder, GREY, classes=True)
+    with (folder / "generator.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ModelError, match=r"generator\.onnx: SHA-256 is"):
+        load(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -80,7 +80,7 @@ async def ready(channel: grpc.aio.Channel) -> None:
 
 
 async def test_serves_and_ends_with_0_at_a_signal(models_dir):
-    async with process(models_dir, "--models", "tiny", "--drain-seconds", "5") as (running, port):
+    async with process(models_dir, "--models", "tiny", "--drain-seconds", "30") as (running, port):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             await ready(channel)
             stub = gan_pb2_grpc.GanServiceStub(channel)
@@ -88,8 +88,13 @@ async def test_serves_and_ends_with_0_at_a_signal(models_dir):
             assert len(drawn.images.data) == 48
             models = (await stub.ListModels(gan_pb2.ListModelsRequest())).models
             assert models[0].providers[-1] == "CPUExecutionProvider"
-        running.send_signal(signal.SIGTERM)
+            sample = gan_pb2.SampleRequest(count=20_000, seed=1)
+            messages = aiter(stub.SampleStream(gan_pb2.SampleStreamRequest(sample=sample)))
+            counts = [(await anext(messages)).part.images.shape[0]]
+            running.send_signal(signal.SIGTERM)
+            counts += [message.part.images.shape[0] async for message in messages]
         code, errors = await ending(running)
+    assert sum(counts) == 20_000, "an open stream is drained before the end"
     assert code == 0, errors
     assert "EP Error" not in errors
     assert "onnxruntime:" not in errors
@@ -117,8 +122,11 @@ async def lines_until(running, words: str) -> str:
 
 
 async def test_a_signal_while_it_calibrates_ends_it_with_0(generator_dir, tmp_path):
-    async with process(generator_dir, "--models", "made", "--drain-seconds", "3600", cache=tmp_path) as (running, _):
+    async with process(generator_dir, "--models", "made", "--drain-seconds", "3600", cache=tmp_path) as (running, port):
         before = await lines_until(running, "calibrating")
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
         running.send_signal(signal.SIGTERM)
         code, errors = await ending(running)
     assert code == 0, before + errors

@@ -68,6 +68,11 @@ def test_work_that_stands_still_twice_is_given_up_and_told_not_to_be_at_fault(im
     assert impatient.run("b")[1] == "b"
 
 
+def test_a_process_that_does_not_start_is_no_fault_of_the_work():
+    with pytest.raises(RuntimeError, match=r"python -m tests\.none does not start: exit code 1"):
+        LimitedWork("tests.none").run("a")
+
+
 def test_a_process_whose_work_nobody_waits_for_any_more_ends_by_itself(limited):
     limited.run("a")
     child = limited._children[0]

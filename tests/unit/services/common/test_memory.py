@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from runtime.rpc.metadata import NOBODY
 from services.common import memory as module
 from services.common.memory import Memory
 from tandem.shared.errors import ResourceExhausted
@@ -33,6 +34,12 @@ def test_a_caller_leaves_others_their_part_and_gets_its_own_back():
     with pytest.raises(ResourceExhausted, match="a caller's part"):
         memory.reserve("a")
     assert memory.num_held == 3
+
+
+def test_callers_whose_name_is_unknown_are_many_and_have_all_room():
+    memory = Memory("the memory for clay", 4, 0.25)
+    reservations = [memory.reserve(NOBODY) for _ in range(4)]
+    assert memory.num_held == len(reservations)
 
 
 def test_whatever_it_takes_a_request_gets_its_room_while_nothing_is_held():

@@ -131,3 +131,15 @@ async def test_unknown_callers_are_not_told_of_a_share_that_they_do_not_have():
     with pytest.raises(ResourceExhausted, match=r"^the queue of doubler is full \(limit 10\)"):
         admission.check_room(NOBODY, 1, is_begun=False)
     part.cancel()
+
+
+async def test_nobody_waits_for_a_queue_that_is_closed_or_that_could_never_hold_so_much():
+    queue = BatchQueue(4)
+    line = WaitingLine(queue.counts)
+    async with asyncio.timeout(60):
+        await line.wait("b", 100)
+        add(queue, "a", 4)
+        tasks = [await waiting(line, queue, "b", 2) for _ in range(3)]
+        line.close()
+        await asyncio.gather(*tasks)
+        await line.wait("b", 2)

@@ -1,6 +1,7 @@
 """What replies cost in memory, measured as peaks of real processes."""
 
 import asyncio
+import subprocess
 import sys
 
 import grpc
@@ -37,3 +38,34 @@ async def _drawn(stub: gan_pb2_grpc.GanServiceStub, count: int) -> int:
         async for message in stub.SampleStream(gan_pb2.SampleStreamRequest(sample=sample)):
             num_bytes += len(message.part.images.data)
     return num_bytes
+
+
+LARGE_REPLY = """
+import os
+import numpy as np
+from services.gan.api.reply import SamplePart, sample_reply
+from services.gan.generator_batch import ImageSlice
+from services.gan.image_request import ImageRequest
+from tests.faults.readings import MIB, PeakMemory
+
+def growth(count):
+    pixels = np.full((count, 3, 128, 128), 0.5, np.float32).transpose(0, 2, 3, 1)  # as from a model of channels first
+    wanted = ImageRequest(count=count, latent_dim=8, num_classes=0, encoding="float32")
+    peak = PeakMemory(os.getpid())
+    message = SamplePart(sample_reply(wanted, [ImageSlice(pixels, None)], 0, "")).SerializeToString()
+    assert len(message) >= pixels.nbytes
+    return peak.growth_mib() * MIB / pixels.nbytes
+
+growth(1)  # what a first reply loads is no part of it
+print(growth(64))
+"""
+
+
+def test_a_large_reply_is_not_copied_from_message_to_message():
+    """Twice the pixels: once in the order of the reply, once in the bytes. Inside a message they would cost more.
+
+    A process of its own has no memory that others have left free.
+    """
+    command = [sys.executable, "-c", LARGE_REPLY]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert 1 < float(printed) < 2.5

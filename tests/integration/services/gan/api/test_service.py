@@ -103,6 +103,15 @@ async def test_stream_has_the_same_images_in_parts(backend, size, num_messages):
     assert [part.HasField("timings") for part in parts] == [False] * (num_messages - 1) + [True]
 
 
+async def test_stream_of_explicit_latents(backend):
+    vectors = np.random.default_rng(0).standard_normal((20, LATENT_DIM)).astype(np.float32)
+    sample = request(count=20, latents=gan_pb2.Latents(values=vectors.ravel()), labels=[0, 1] * 10, encoding=FLOAT32)
+    parts = await collected(backend.stub, sample)
+    images = np.concatenate([floats(part.images) for part in parts])
+    np.testing.assert_allclose(images, expected_images(vectors, np.array([0, 1] * 10), GREY), atol=1e-5)
+    assert [label for part in parts for label in part.labels] == [0, 1] * 10
+
+
 def check_timings(timings) -> None:
     phases = [timings.queue_seconds, timings.batch_wait_seconds, timings.compute_seconds, timings.encode_seconds]
     assert min(phases) >= 0

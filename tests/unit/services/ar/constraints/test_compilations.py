@@ -21,7 +21,7 @@ from services.ar.constraints.compiler import (
 from services.ar.constraints.grammar import Constraint
 from services.ar.constraints.grammar_mask import request_masks
 from services.ar.metrics import ArMetrics, WorkMetrics
-from tandem.shared.errors import ResourceExhausted
+from tandem.shared.errors import InvalidArgument, ResourceExhausted
 from tests.tiny_models import VOCAB_SIZE
 from tests.unit.services.ar.constraints.texts import CODEC, tiny_compiler
 
@@ -85,6 +85,24 @@ async def test_after_the_constraint_of_one_caller_comes_that_of_another(compilat
     compiler.may_go_on.set()
     await asyncio.gather(*open_)
     assert compiled == [greedy[0], other, *greedy[1:]]
+
+
+async def test_a_constraint_that_is_refused_leaves_its_room_to_others(compiler):
+    observer = WorkMetrics(ArMetrics(CollectorRegistry()).constraints, ("tiny",))
+    memory = grammar_memory(MAX_GRAMMAR_BYTES, 1.0)
+    compilations = Compilations("tiny's constraints", compiler, observer, 0.75, 10_000.0, memory)
+    compilations.start()
+    compiler.may_go_on.set()
+    refused = []  # the errors are kept
+    for _ in range(2):
+        with pytest.raises(InvalidArgument) as caught:
+            await compilations.masks(Constraint("regex", ("(a",)), 1, NEVER, "a")
+        refused.append(caught.value)
+    masks = await compilations.masks(OBJECT, 1, NEVER, "a")
+    with pytest.raises(ResourceExhausted, match="memory for constraints"):
+        await compilations.masks(OBJECT, 1, NEVER, "b")
+    assert masks
+    await compilations.stop()
 
 
 def test_a_grammar_has_room_until_the_last_mask_of_its_request_is_gone():

@@ -11,7 +11,7 @@ from services.ar.constraints import compiler as module
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.grammar import Constraint, Kind
 from services.ar.constraints.grammar_mask import request_masks
-from tandem.shared.errors import InvalidArgument, TandemError, TooComplex
+from tandem.shared.errors import InvalidArgument, TandemError, TooComplex, Unavailable
 from tests.unit.services.ar.constraints.texts import accepts, byte_tokens, generated, tiny_compiler
 
 
@@ -153,6 +153,18 @@ def test_what_met_a_limit_is_refused_at_once_and_what_comes_again_is_remembered_
         with pytest.raises(TooComplex):
             compiler.compile(of[number])
     assert tried == [*of, of[1]]
+
+
+@pytest.mark.parametrize("error", [InvalidArgument("regex", "(", "more"), Unavailable("it stood still")])
+def test_what_is_malformed_or_was_not_to_blame_is_not_remembered(compiler, monkeypatch, error):
+    def refuse(constraint: Constraint) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiler, "_matcher", refuse)
+        with pytest.raises(type(error)):
+            compiler.compile(Constraint("regex", ("ok",)))
+    assert accepts(compiler.compile(Constraint("regex", ("ok",))), "ok")
 
 
 def test_bounds_are_not_in_the_way_of_large_honest_schemas(compiler):

@@ -15,8 +15,10 @@ async def test_requests_that_arrive_while_busy_make_up_the_next_batch():
     async with busy() as (model, batcher, first):
         others = [submit(batcher, [number]) for number in (2, 3, 4)]
         await until_queued(batcher, 3)
+        assert batcher.last_progress() is not None
         model.gate.set()
         assert [flat(await one) for one in (first, *others)] == [[2], [4], [6], [8]]
+        assert batcher.last_progress() is None, "who has nothing to do stands still for no harm"
     assert model.batch_sizes == [1, 3]
 
 

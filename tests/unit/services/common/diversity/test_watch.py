@@ -152,6 +152,14 @@ def test_an_error_turns_the_watch_off_and_reaches_nobody(watched, caplog):
     assert "model: the diversity watch failed and is off from now on" in caplog.text
 
 
+def test_nor_does_an_error_in_the_callers_thread(watched, caplog):
+    one = watched(1)
+    for _ in range(3):
+        one.watch.saw(["no image"], None, 0, 0)
+    (line,) = caplog.messages
+    assert line == "model: the diversity watch failed and is off from now on"
+
+
 def test_the_end_of_an_alarm_is_told(watched, caplog):
     caplog.set_level(logging.INFO)
     one = watched(1)

@@ -45,6 +45,18 @@ async def test_images_that_are_refused_count_no_more():
     assert refused.value.field == "images.data"
 
 
+async def test_images_count_until_nothing_holds_them():
+    received = room_for(10, 0.5)
+    images = await received.decode("images", batch(5), 100, "a")
+    part = images[1:3]
+    del images
+    with pytest.raises(ResourceExhausted, match=r"a caller's part of the memory .* \(limit 320\)"):
+        await received.decode("images", broken(1), 100, "a")
+    del part
+    await until_free(received)
+    assert len(await received.decode("images", batch(5), 100, "a")) == 5
+
+
 async def test_images_count_as_long_as_they_are_decoded_though_their_caller_has_gone(monkeypatch):
     decode, entered, gate = module.decode_images, threading.Event(), threading.Event()
 

@@ -105,6 +105,14 @@ def test_bits_are_the_same_in_any_batch(file, reference, precision):
     assert difference(images, expected(reference, latents(21))) <= MAX_RMS_DIFFERENCE[precision]
 
 
+def test_results_are_the_caller_s_own(file):
+    session = OpenVinoModel(file, "float32", 1, 1).session(PLAN)
+    (first,) = session.run(latents(2), ["image"])
+    kept = first.copy()
+    session.run({"z": -latents(2)["z"]}, ["image"])
+    assert np.array_equal(first, kept)
+
+
 def test_sessions_that_run_at_the_same_time_do_not_disturb_each_other(file, reference):
     model = OpenVinoModel(file, "float32", 2, 1)
     sessions = [model.session(PLAN) for _ in range(3)]
