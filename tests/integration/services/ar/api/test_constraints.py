@@ -192,3 +192,15 @@ async def test_a_caller_that_leaves_takes_its_constraint_out_of_the_queue(backen
     await asyncio.gather(*reads, return_exceptions=True)
     await complete(backend, request(choice=ar_pb2.TextChoice(texts=["yes"])))
     assert backend.sample("tandem_constraints_total", model="tiny", outcome="cancelled") == 5
+
+
+async def test_open_constraints_have_a_bound_together(repository):
+    bounds = {"max_constraint_bytes": 80_000_000, "max_caller_share": 1.0}
+    settings = ArSettings(models_dir=repository[0], models=["tiny"], max_context_tokens=256, **bounds)
+    async with serving(settings) as running:
+        long = request(regex="[a-z]{200}", max_tokens=200)
+        replies = await asyncio.gather(*(complete(running, long) for _ in range(8)), return_exceptions=True)
+        errors = [each for each in replies if isinstance(each, grpc.aio.AioRpcError)]
+        assert 0 < len(errors) <= 6
+        assert {each.code() for each in errors} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert "memory for constraints" in (errors[0].details() or "")

@@ -147,6 +147,9 @@ async def test_list_models_says_what_there_is_and_what_runs_it(backend):
 
 
 async def test_counters_add_up(backend):
+    for outcome in ("finished", "cancelled", "failed"):  # there before the first request, so that the first one shows
+        labels = {"model": "tiny", "network": "generator", "outcome": outcome}
+        assert backend.registry.get_sample_value("tandem_images_total", labels) == 0
     for count in (1, 5, 20):
         await backend.stub.Sample(request(count=count, seed=1))
     await collected(backend.stub, request(count=100, seed=1))

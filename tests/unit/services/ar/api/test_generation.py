@@ -67,6 +67,13 @@ async def test_what_has_gathered_for_a_slow_reader_is_made_in_pieces_and_others_
     assert reply.usage.output_tokens == 3 * num_tokens
 
 
+async def test_what_has_gathered_for_a_slow_reader_keeps_to_the_size_of_a_message(monkeypatch):
+    monkeypatch.setattr("services.ar.api.reply_size.MAX_MESSAGE_BYTES", 500)
+    messages = [message async for message in generation_of(2, [1] * 200).messages()]
+    assert sum(len(message.token_ids) for message in messages) == 2 * 200
+    assert max(message.ByteSize() for message in messages) <= 500
+
+
 async def test_a_few_tokens_of_a_step_are_made_at_once():
     generation = generation_of(16, [1])
     messages = generation.messages()

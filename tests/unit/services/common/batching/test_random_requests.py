@@ -43,7 +43,8 @@ async def _drive(requests, model, where, limits, instances):
         for number, (size, outcome, turns) in enumerate(requests):
             numbers = [100 * number + index for index in range(size)]
             if outcome in ("raise", "fault"):
-                numbers[where % size] = -1 if outcome == "raise" else NOT_FINITE
+                for place in {where % size, size - 1 if where % 2 else where % size}:  # in one slice, or in two
+                    numbers[place] = -1 if outcome == "raise" else NOT_FINITE
             deadline = Deadline(time.monotonic()) if outcome == "late" else NEVER
             tasks.append((submit(batcher, numbers, deadline), numbers, outcome))
             for _ in range(turns):
