@@ -85,9 +85,11 @@ async def test_a_dead_worker_exits_with_one():
 
 async def test_what_loading_raises_comes_out_after_a_clean_stop():
     worker = Worker(fails=ValueError("no weights"))
+    server = Server(worker)
     with pytest.raises(ValueError, match="no weights"):
-        await asyncio.wait_for(serve(Server(worker), worker, 1.0), 60)
+        await asyncio.wait_for(serve(server, worker, 1.0), 60)
     assert worker.events == ["drain, serving False", "stop"]
+    assert server.drained_seconds == 0, "calls that are open have nothing to wait for"
 
 
 @asynccontextmanager

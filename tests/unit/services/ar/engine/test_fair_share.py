@@ -53,6 +53,14 @@ def test_few_sequences_that_hold_all_blocks_give_some_back():
     assert engine.num_preemptions == 1
 
 
+def test_what_others_leave_of_their_share_is_anybody_s():
+    engine = scheduler(max_num_sequences=4)
+    for caller in ("hog", "hog", "hog", "hog", "a"):
+        engine.add(of_caller(caller))
+    assert callers(step(engine)) == "ahoghoghog"
+    assert engine.num_preemptions == 0
+
+
 def test_a_caller_s_connections_share_its_places():
     engine = scheduler(num_blocks=200, max_num_sequences=4, max_batch_tokens=64)
     for _ in range(6):
