@@ -152,6 +152,15 @@ async def test_a_call_that_its_deadline_ends_is_told_afterwards():
     assert backend.observer.codes == ["DEADLINE_EXCEEDED"]
 
 
+async def test_which_trace_a_call_belongs_to():
+    trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    async with running() as backend:
+        for flags in ("01", "00"):
+            metadata = (("traceparent", f"00-{trace}-{span}-{flags}"),)
+            await backend.stub.Sample(gan_pb2.SampleRequest(), metadata=metadata)
+    assert backend.observer.traces == [trace, ""]
+
+
 @pytest.mark.parametrize("count", [0, 1001])
 async def test_how_many_may_be_asked_for(count):
     async with running() as backend:

@@ -92,7 +92,7 @@ def test_beside_others_a_caller_has_few_sequences_in_a_step_and_they_take_turns(
         engine.add(of_caller("hog", max_tokens=1000))
     assert callers(step(engine)) == "hog" * 64
     for number in range(10):
-        engine.add(of_caller(f"light {number}", max_tokens=100))
+        engine.add(of_caller(f"light {number}", max_tokens=40))
     steps = [step(engine) for _ in range(40)]
     assert all(sum(work.sequence.caller == "hog" for work in batch) == FEW_ROWS for batch in steps)
     assert all(len(batch) == FEW_ROWS + 10 for batch in steps)
@@ -100,6 +100,7 @@ def test_beside_others_a_caller_has_few_sequences_in_a_step_and_they_take_turns(
     counts = Counter(id(work.sequence) for batch in steps for work in batch if work.sequence.caller == "hog")
     assert len(counts) == 54
     assert max(counts.values()) - min(counts.values()) <= 2
+    assert len(step(engine)) >= 54, "the others have left, and all of the hog's run again"
 
 
 def test_a_prompt_of_a_caller_that_runs_little_is_not_held_up_by_many_prompts_of_another():

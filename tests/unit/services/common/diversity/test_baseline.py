@@ -56,6 +56,12 @@ def test_a_truncation_is_held_against_the_next_narrower_one(tmp_path):
     assert load_baseline(write(tmp_path), ("cat", "dog")).yardstick_of(3.0) is None
 
 
+def test_a_truncation_of_other_classes_is_refused(tmp_path):
+    path = write(tmp_path, truncated=[narrower(0.5, classes=WHOLE["classes"][:1])])
+    with pytest.raises(ModelError, match="expected the classes cat, dog, found cat"):
+        load_baseline(path, ("cat", "dog"))
+
+
 def test_files_that_were_not_measured_are_named(tmp_path):
     (tmp_path / "same.onnx").write_bytes(b"same")
     (tmp_path / "other.onnx").write_bytes(b"other")
