@@ -70,14 +70,6 @@ class History:
     def num_calls(self) -> int:
         return self.ended.total() + self.left.total() + self.unheard.total()
 
-    def by_code(self, path: str = "") -> Counter[str]:
-        """Return the calls that ended, by status; of one path, or of all."""
-        found: Counter[str] = Counter()
-        for (its_path, code), count in self.ended.items():
-            if path in ("", its_path):
-                found[code] += count
-        return found
-
     async def counters_equal(self, settle_seconds: float = SETTLE_SECONDS) -> None:
         """Return once the counters are the history and nothing is held. Raises CountersDiffer with the difference.
 

@@ -123,11 +123,6 @@ class Connection:
         self._writer.write(self._h2.data_to_send())
         await self._writer.drain()
 
-    async def write_raw(self, data: bytes) -> None:
-        """Send bytes past the protocol's state: torn and forbidden frames. Raises ConnectionError."""
-        self._writer.write(data)
-        await self._writer.drain()
-
     def stream(self, number: int) -> Stream:
         """Return what came on a stream that was not reset by this side."""
         return self._streams[number]

@@ -5,8 +5,6 @@ import tomllib
 from tandem.shared.models import sha256_of
 from training.model_files import record_digests
 
-TOP = 'kind = "gan"\n\n[image]\nshape = [1, 1, 1]\n'
-
 
 def test_an_export_renews_its_own_digests_and_keeps_those_of_what_was_measured(tmp_path):
     toml, files = tmp_path / "model.toml", [tmp_path / name for name in ("a.onnx", "b.onnx", "costs.json")]

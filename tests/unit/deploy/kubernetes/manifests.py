@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[4]
 FOLDER = ROOT / "deploy" / "kubernetes"
 PROCESSES = ("gateway", "ar", "gan")
 BACKENDS = ("ar", "gan")
-COMPONENT = "app.kubernetes.io/component"
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where there is one, takes a tenth of the time
 

@@ -75,6 +75,13 @@ async def test_stream_goes_on_when_others_fill_the_queue(narrow, gate):
     await asyncio.gather(*others)
 
 
+async def test_stream_whose_reader_does_not_read_draws_only_so_far_ahead(backend):
+    call = backend.stub.SampleStream(stream(5000, images_per_message=1))
+    await call.read()
+    assert backend.worker.get("tiny").batcher.num_open <= 3 * 8, "as many as keep two instances busy"
+    call.cancel()
+
+
 async def test_deadline_in_the_queue(narrow, gate):
     first = await occupied(narrow, gate)
     with pytest.raises(grpc.aio.AioRpcError) as late:
