@@ -76,6 +76,19 @@ async def test_who_waits_for_its_caller_s_part_holds_up_that_caller_alone():
     own.cancel()
 
 
+async def test_who_has_gone_holds_up_nobody():
+    queue = BatchQueue(4)
+    line = WaitingLine(queue.counts)
+    add(queue, "a", 3)
+    gone, left = await waiting(line, queue, "b", 2), await waiting(line, queue, "c", 1)
+    line.passed("a", 2)
+    assert line.places("a") == 0
+    gone.cancel()
+    async with asyncio.timeout(60):
+        await left  # there was room for it all the time
+    assert line.places("a") == math.inf
+
+
 async def test_what_has_begun_gets_its_turn_while_newcomers_keep_a_batcher_s_queue_full():
     model = Stepwise()
     async with running(model, max_batch_size=1, max_queued=4) as batcher:

@@ -151,7 +151,9 @@ async def test_counters_add_up(backend):
         labels = {"model": "tiny", "network": "generator", "outcome": outcome}
         assert backend.registry.get_sample_value("tandem_images_total", labels) == 0
     for count in (1, 5, 20):
-        await backend.stub.Sample(request(count=count, seed=1))
+        images = (await backend.stub.Sample(request(count=count, seed=1))).images
+    judged = gan_pb2.DiscriminateRequest(model="tiny", images=images, labels=[0] * 20)
+    await backend.stub.Discriminate(judged)  # which is not generating
     await collected(backend.stub, request(count=100, seed=1))
     assert backend.sample("tandem_images_total", model="tiny", network="generator", outcome="finished") == 126
     requests = {"paradigm": "parallel", "code": "OK"}

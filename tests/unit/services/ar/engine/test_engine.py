@@ -222,6 +222,20 @@ async def test_a_thousand_random_cancels_leave_nothing_behind():
     assert {"finished", "cancelled"} == set(rig.outcomes)
 
 
+async def test_newcomers_count_to_who_waits_for_room_and_rests_do_not():
+    async with Rig(max_open_sequences=8) as rig:
+        rig.runner.gate.clear()
+        rig.engine.submit([sequence() for _ in range(6)], Deadline.after(None))
+        waiting = asyncio.create_task(rig.engine.wait_for_room("scorer", 3))
+        await asyncio.sleep(0)
+        places = []
+        for deadline in (Deadline.after(None), None):
+            rig.engine.submit([sequence()], deadline)
+            places.append(rig.engine._admission.line.places(""))
+        assert places == [2, 2], "of the three that may come before it"
+        waiting.cancel()
+
+
 async def test_who_waits_for_room_hears_of_the_engine_s_death():
     async with Rig(dies_at=1, max_open_sequences=2) as rig:
         rig.runner.gate.clear()

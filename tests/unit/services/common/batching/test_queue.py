@@ -121,6 +121,18 @@ def taken_together(queue, *requests):
     return queue.take(100, now=1.0)[0]
 
 
+def test_slices_that_run_alone_come_first_one_a_batch_whatever_the_limit():
+    queue = BatchQueue(max_samples=100)
+    slices = taken_together(queue, request("a", 3), request("b", 1))
+    queue.add(request("c", 4))
+    queue.add_alone(slices)
+    assert [described(queue.take(limit, now=2.0)) for limit in (0, 0, 8)] == [
+        [("a", 0, 3)],
+        [("b", 0, 1)],
+        [("c", 0, 4)],
+    ]
+
+
 def test_slices_past_their_deadline_and_of_removed_requests_do_not_run_alone():
     queue = BatchQueue(max_samples=100)
     late, gone = request("late", 3, Deadline(5.0)), request("gone", 2)
