@@ -81,3 +81,9 @@ def test_an_image_drawn_again_from_its_seed_counts_once():
     for _ in range(10):
         assert readings(windows, vectors) == []
     assert len(windows.add("new", 0, normal(1)[0])) == 1
+
+
+def test_the_window_of_all_classes_counts_images_beyond_the_first_of_each():
+    windows = DiversityWindows(baseline("a", "b", "c"))
+    found = [windows.add(key, key % 3, vector) for key, vector in enumerate(normal(100))]
+    assert [any(reading.scope == "all" for reading in each) for each in found].index(True) + 1 == WINDOW + 3
