@@ -95,3 +95,12 @@ class Manifests:
         for scaled in self.of("ScaledObject").values():
             for trigger in scaled["spec"]["triggers"]:
                 yield scaled["spec"]["scaleTargetRef"]["name"], trigger
+
+
+def fits(selector: Object, labels: Mapping[str, str]) -> bool:
+    """Return whether a selector selects what has these labels. Knows the operator In alone."""
+    expressions = selector.get("matchExpressions", ())
+    assert {expression["operator"] for expression in expressions} <= {"In"}
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        labels.get(each["key"]) in each["values"] for each in expressions
+    )

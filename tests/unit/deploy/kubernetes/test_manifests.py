@@ -21,9 +21,10 @@ from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
-from tests.unit.deploy.kubernetes.manifests import BACKENDS, FOLDER, PROCESSES, VARIANTS, Manifests
+from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, FOLDER, PROCESSES, VARIANTS, Manifests, fits
 
 MARGIN_SECONDS = 10  # beyond what is planned, before a pod is killed
+PYTHON_MEBIBYTES = 256  # what the gateway's own process may take beside Envoy
 SETTINGS = {"gateway": GatewaySettings(), "ar": ArSettings(), "gan": GanSettings()}
 METRICS = {"gateway": GatewayMetrics, "ar": ArMetrics, "gan": GanMetrics}
 NAME = re.compile(r"\b(?:tandem|gen_ai|process|envoy)_\w+")
@@ -69,19 +70,47 @@ def test_selectors_and_targets_lead_to_the_pods_of_their_process(pods):
             assert (target, service["clusterIP"]) == (f"{process}:{ports['grpc']}", "None")
 
 
-def test_nobody_reaches_a_backend_but_the_gateway_and_prometheus(pods):
+def test_a_pod_may_do_nothing_that_it_need_not(pods):
     for manifests, process in pods:
-        policies = [
-            policy["spec"]
-            for policy in manifests.of("NetworkPolicy").values()
-            if process in manifests.selected(policy["spec"]["podSelector"].get("matchLabels", {}))
-        ]
-        assert {way for policy in policies for way in policy["policyTypes"]} == {"Ingress", "Egress"}
-        rules = [rule for policy in policies for rule in policy.get("ingress", ())]
-        assert all(rule["from"] and rule["ports"] for rule in rules)
-        if process in BACKENDS:
-            to_grpc = [peer for rule in rules for peer in rule["from"] if rule["ports"][0]["port"] == "grpc"]
-            assert [manifests.selected(peer["podSelector"]["matchLabels"]) for peer in to_grpc] == [{"gateway"}]
+        pod = manifests.pod(process)["spec"]
+        account = manifests.of("ServiceAccount")[pod["serviceAccountName"]]
+        assert account["automountServiceAccountToken"] is pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False  # TANDEM_PORT of a Service would be taken for a setting
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert manifests.server(process)["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_probes_ask_the_process_itself(pods):
+    for manifests, process in pods:
+        port = SETTINGS[process].port
+        if process == "gateway":
+            expected = {"httpGet": {"path": "/livez", "port": "probes"}}
+            probes = manifests.environment(process)["TANDEM_PROBE_PORT"]
+            assert manifests.ports(process)["probes"] == int(probes)
+        elif "tls" in manifests.variant.components:
+            expected = {"exec": {"command": ["python", "-m", "runtime.probe", f"127.0.0.1:{port}"]}}
+        else:
+            expected = {"grpc": {"port": port}}
+        for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert expected.items() <= manifests.server(process)[name].items()
+
+
+def test_what_a_pod_needs_is_reserved(pods):
+    for manifests, process in pods:
+        requests, limits = (manifests.server(process)["resources"][name] for name in ("requests", "limits"))
+        assert requests["memory"] == limits["memory"]
+        if process in BACKENDS:  # half a core would be rounded up, and throttled
+            assert (requests["cpu"], limits["cpu"].isdecimal()) == (limits["cpu"], True)
+        else:  # Envoy refuses requests before the pod is out of memory; the Python process takes the rest
+            mebibytes = int(limits["memory"].removesuffix("Mi"))
+            assert mebibytes >= int(default_limits()["heap"]) / 2**20 + PYTHON_MEBIBYTES
+        on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
+        assert limits.get("nvidia.com/gpu") == (1 if on_gpu else None)
 
 
 def test_a_pod_is_killed_only_after_all_that_it_was_promised(pods):
@@ -89,6 +118,7 @@ def test_a_pod_is_killed_only_after_all_that_it_was_promised(pods):
         pre_stop = manifests.server(process)["lifecycle"]["preStop"]["sleep"]["seconds"]
         drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
         grace = manifests.pod(process)["spec"]["terminationGracePeriodSeconds"]
+        assert pre_stop >= 5  # until everybody has heard that it goes
         assert grace >= pre_stop + drain + MARGIN_SECONDS
         assert drain >= float(default_limits()["connection_grace"].removesuffix("s"))
 
@@ -106,9 +136,34 @@ def test_rules_and_dashboards_are_those_of_prometheus_and_grafana(scaled: Manife
     maps = [each for each in scaled.of("ConfigMap").values() if "grafana_dashboard" in each["metadata"]["labels"]]
     boards = {name: json.loads(text) for each in maps for name, text in each["data"].items()}
     assert boards == {path.name: json.loads(path.read_text()) for path in GRAFANA.glob("*.json")}
+    assert scaled.of("PrometheusRule").keys() == {"tandem-recording", "tandem-alert"}
     [monitor] = scaled.of("ServiceMonitor").values()
     usual = yaml.safe_load((RULES / "prometheus.yml").read_text())["global"]["scrape_interval"]
     assert {endpoint["interval"] for endpoint in monitor["spec"]["endpoints"]} == {usual}
+
+
+def test_prometheus_scrapes_each_process_once_as_it_serves_under_the_job_that_rules_know(variants):
+    for manifests in variants:
+        for monitor in manifests.of("ServiceMonitor").values():
+            spec = monitor["spec"]
+            endpoints = {endpoint["port"]: endpoint for endpoint in spec["endpoints"]}
+            jobs = {}
+            for service in manifests.of("Service").values():
+                labels, ports = service["metadata"]["labels"], {port["name"] for port in service["spec"]["ports"]}
+                if fits(spec["selector"], labels):
+                    jobs[labels[spec["jobLabel"]]] = len(endpoints.keys() & ports)
+            assert (spec["jobLabel"], jobs) == (COMPONENT, dict.fromkeys(PROCESSES, 1))
+            assert "scheme" not in endpoints["metrics"]
+            if "tls" in manifests.variant.components:
+                assert endpoints["http"]["scheme"] == "https"
+                assert endpoints["http"]["tlsConfig"]["ca"]["secret"] == {"name": "gateway-tls", "key": "ca.crt"}
+
+
+def test_a_replica_is_added_before_its_queue_or_batch_is_full(scaled: Manifests):
+    thresholds = {each["name"]: float(each["metadata"]["threshold"]) for _, each in scaled.triggers()}
+    assert thresholds["sequences"] < SETTINGS["ar"].max_num_sequences
+    assert thresholds["images"] < SETTINGS["gan"].max_queued_images
+    assert max(thresholds["cores"], thresholds["envoy-cores"]) < 1
 
 
 def test_the_route_leads_to_every_service_of_the_gateway(scaled: Manifests):
