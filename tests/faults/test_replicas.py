@@ -152,7 +152,6 @@ async def test_freeze_of_a_replica(
     sheet.expect_none(f"{row}: calls lost after it", [call for call in again if not call.is_ok], "of 8 calls")
 
 
-@pytest.mark.faults
 async def test_freeze_of_envoy(product: Product, tmp_path: Path, sheet: Sheet) -> None:
     """A gateway's Envoy is frozen: the gateway ends it, and itself with exit code 1, to be started again."""
     own = own_gateway(tmp_path, [product.sequential], [product.parallel])
@@ -221,7 +220,6 @@ async def test_restart_of_a_replica(replicas: Fleet, sheet: Sheet, paradigm: Par
     sheet.expect_in_time(f"{row}: the gateway knows", noticed, MAX_NOTICE_SECONDS, "s after it is ready")
 
 
-@pytest.mark.faults  # that it is known: tests/integration/gateway/proxy/test_replicas.py
 async def test_absent_backend(replicas: Fleet, fleet_history: History, sheet: Sheet) -> None:
     """No replica of the parallel backend is there; then one comes."""
     for replica in replicas.parallel:

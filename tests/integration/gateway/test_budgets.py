@@ -66,6 +66,7 @@ async def test_outputs_are_charged_as_they_go_out(
             await gateway.until_idle()
         answer = await ask(gateway, route, request_of(1), ALICE)
         assert answer.message == f"the API key's budget of 60 {unit} a minute is used up; retry in 40 s"
+        assert ("grpc-status-details-bin" if transport == "grpc" else "retry-after") in answer.headers
         clock.now += 39.9
         assert (await ask(gateway, route, request_of(1), ALICE)).code == "RESOURCE_EXHAUSTED"
         clock.now += 0.1

@@ -41,6 +41,11 @@ def test_http_hosts_are_names_without_ports() -> None:
         GatewaySettings(http_hosts=["gateway.lan:8080"])
 
 
+def test_nothing_is_open_to_all_by_mistake() -> None:
+    with pytest.raises(ValidationError, match=r"set tls_client_ca .* or api_keys_file, or bind"):
+        GatewaySettings(host="::")
+
+
 def test_keys_in_the_clear_are_warned_of_where_others_may_listen(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

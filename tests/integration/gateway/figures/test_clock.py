@@ -46,6 +46,7 @@ async def test_a_stream(gateway: RunningGateway, text: FakeSequential) -> None:
     assert gateway.value(f"{FIRST_OUTPUT}_sum") == pytest.approx(arrivals[0], abs=TOLERANCE)
     assert gateway.value(f"{PER_TOKEN}_sum") == pytest.approx((arrivals[-1] - arrivals[0]) / 2, abs=TOLERANCE)
     assert gateway.value(f"{FIRST_OUTPUT}_sum") >= 0.8
+    assert gateway.value(f"{DURATION}_sum") <= seen  # nothing takes longer by the gateway's clock than by its client's
 
 
 async def test_the_parts_are_the_backend_s_and_their_sum_is_the_whole(

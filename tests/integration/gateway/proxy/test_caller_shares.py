@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
 
 import pytest
 
+from gateway.envoy import authorization_pb2
 from gateway.figures.log_entry import GATEWAY_FULL, refusal_of
 from gateway.proxy import modules
 from gateway.proxy.sockets import Sockets
+from tests.integration.gateway.callers import keys_file
 from tests.integration.gateway.fakes import GENERATE, SCORE
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import Backend, never
 from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
 from tests.integration.gateway.proxy.running import Proxy, proxy
+from tests.integration.gateway.proxy.test_authorization import denied
 
 OTHER = "127.0.0.2"
 WAITING = "waiting"
@@ -79,6 +83,53 @@ async def test_bytes_of_requests(ar: Backend) -> None:
             assert await asked(hog, 3, SCORE, b"a" * 2_000) == "8"
             await asked(other, 1, GENERATE, b"a" * 9_000)
             await running.until_active(2)
+
+
+async def is_let_in(port: int, source: str = "127.0.0.1") -> bool:
+    """Return whether one more connection stays open."""
+    try:
+        async with connected(port, source=source) as connection:
+            await connection.until(frames.SETTINGS)
+            return True
+    except (ConnectionError, EOFError):
+        return False
+
+
+@pytest.mark.parametrize("listener", ["grpc", "http"])
+async def test_connections(ar: Backend, listener: str) -> None:
+    async with proxy([ar], max_connections=8, max_caller_share=0.5) as running:
+        port = running.envoy.ports[listener]
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(4):
+                await (await stack.enter_async_context(connected(port))).until(frames.SETTINGS)
+            assert not await is_let_in(port)
+            assert await is_let_in(port, OTHER)
+        async with asyncio.timeout(60):
+            while not await is_let_in(port):
+                await asyncio.sleep(0.02)
+
+
+def only_good(request: authorization_pb2.CheckRequest) -> authorization_pb2.CheckResponse:
+    """Let in who shows the key `good`."""
+    if request.attributes.request.http.headers["authorization"] == "good":
+        return authorization_pb2.CheckResponse(ok_response=authorization_pb2.OkHttpResponse())
+    return denied(grpc_status="16", grpc_message="no")
+
+
+async def test_unknown_keys(ar: Backend, tmp_path: Path) -> None:
+    """Some hundred are checked, then none for a while, but the known ones of the address and those of others."""
+    async with proxy([ar], api_keys_file=keys_file(tmp_path)) as running:
+        running.observer.check = only_good
+        port = running.envoy.ports["grpc"]
+        async with connected(port) as hostile, connected(port, source=OTHER) as other:
+            assert await asked(hostile, 1, authorization="good") == "0"
+            ends = [await asked(hostile, 3 + 2 * turn, authorization=f"bad-{turn}") for turn in range(400)]
+            assert (ends[:90], ends[-1]) == (["16"] * 90, "8")
+            num_checks = len(running.observer.checks)
+            assert num_checks < 300
+            assert await asked(hostile, 10_001, authorization="good") == "0"
+            assert await asked(other, 1, authorization="bad") == "16"
+            assert len(running.observer.checks) == num_checks + 2
 
 
 def test_without_the_module_for_this_envoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

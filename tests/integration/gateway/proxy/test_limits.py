@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import grpc
@@ -49,6 +50,37 @@ async def test_a_head_that_is_too_large_ends_itself_and_nothing_beside_it(single
     beside.cancel()
 
 
+SLOW = {**QUICK, "first_byte": "0.3s", "headers": "0.2s", "request": "0.3s"}
+
+
+async def test_what_does_not_end_over_grpc_is_cut_off_and_takes_no_place(ar: Backend) -> None:
+    async with proxy([ar], limits=SLOW, max_in_flight=1, max_caller_share=1) as running:
+        port, head = running.envoy.ports["grpc"], headers(SCORE)
+        async with connected(port) as connection:
+            await connection.send(frame(frames.HEADERS, 1, head[:40]))
+            kind, stream, _ = await connection.until(frames.HEADERS, frames.RST_STREAM, frames.GOAWAY)
+            assert (kind, stream) != (frames.GOAWAY, 1)
+        async with connected(port) as connection:
+            part = frame(frames.DATA, 1, message(b"a" * 100)[:50])
+            await connection.send(frame(frames.HEADERS, 1, head, frames.END_HEADERS), part)
+            assert (await running.call(SCORE)).code is grpc.StatusCode.OK
+            assert await connection.status() == "4"
+        assert len(ar.calls) == 1
+
+
+async def test_what_does_not_end_over_http_or_says_nothing_is_closed(ar: Backend) -> None:
+    async with proxy([ar], limits=SLOW, probe_port=0) as running:
+        for port, sent, told in (
+            ("http", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"HTTP/1.1 408"),
+            ("http", b"", b""),
+            ("probes", b"", b""),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.envoy.ports[port])
+            writer.write(sent)
+            assert (await asyncio.wait_for(reader.read(), 60)).partition(b" Request")[0] == told, port
+            writer.close()
+
+
 async def reset_at_once(connection: Connection, count: int) -> None:
     """Begin streams from the number 1 on, and reset each with the next frame."""
     for stream in range(1, 2 * count, 2):
@@ -64,6 +96,24 @@ async def answered(connection: Connection, stream: int) -> bool:
 
 
 FEW_RESETS = {**QUICK, "reset_burst": 100, "reset_rate": 10}
+
+
+async def test_who_cancels_often_keeps_what_is_beside(single: Proxy, ar: Backend) -> None:
+    async with connected(single.envoy.ports["grpc"]) as connection:
+        await reset_at_once(connection, 4_000)
+        assert await answered(connection, 20_001)
+    assert len(ar.calls) == 1
+
+
+async def test_resets_without_an_end_end_their_connection_and_hurt_nobody_else(ar: Backend) -> None:
+    async with proxy([ar], limits=FEW_RESETS) as running:
+        async with connected(running.envoy.ports["grpc"]) as connection:
+            with contextlib.suppress(ConnectionError):
+                await reset_at_once(connection, 3_000)
+            assert (await running.call(SCORE)).code is grpc.StatusCode.OK
+            await connection.until_closed()
+        await running.until_active(0)
+    assert len(ar.calls) == 1
 
 
 async def test_no_resets_end_the_connection_that_all_callers_over_http_share(ar: Backend) -> None:

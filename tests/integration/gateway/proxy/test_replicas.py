@@ -111,6 +111,21 @@ async def test_nothing_is_tried_again_after_the_first_byte(pair: Proxy, ar: Back
     assert (await pair.observer.entry()).common_properties.upstream_request_attempt_count == 1
 
 
+async def test_a_frozen_replica_is_given_up_and_its_streams_end() -> None:
+    """Neither closes its connection nor answers; only its silence tells."""
+    quick = {**QUICK, "keepalive_interval": "0.3s", "keepalive_timeout": "0.3s", "health_timeout": "0.3s"}
+    async with backend_process() as (frozen, target), proxy(ar_targets=[target], limits=quick) as running:
+        call = running.stream(GENERATE, b"100000")
+        await anext(aiter(call))
+        frozen.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(60):
+            assert (await ended(call)).code is not grpc.StatusCode.OK
+        await running.until_serving(0)
+        frozen.send_signal(signal.SIGCONT)
+        await running.until_serving(1)
+        assert (await running.call(SCORE, b"1")).code is grpc.StatusCode.OK
+
+
 async def test_what_a_killed_replica_had_and_may_not_be_tried_again_is_told_so() -> None:
     """More further tries than may be under way are no sign that the gateway is full."""
     no_retries = {**QUICK, "retry_min": 0, "retry_budget_percent": 0}

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.access.access import Access
+from gateway.access.api_keys import ApiKey
 from gateway.access.budget import IMAGE, REQUEST, Budgets
+from runtime.rpc.routes import all_routes
 from tandem.shared.errors import OverBudget
 
 
@@ -41,6 +44,20 @@ def test_a_minute_s_worth_of_requests_may_come_at_once_and_then_one_at_a_time(cl
     clock.now += 0.5
     budgets.take_request([])
     refused(budgets)
+
+
+def test_pictures_made_of_tokens_are_charged_as_images_beside_their_tokens(clock: Clock) -> None:
+    key = ApiKey(name="alice", sha256="0" * 64, images_per_minute=60, tokens_per_minute=600)
+    access, alice = Access([key], lambda *_: None, clock), key.caller_id()
+    generate = next(route for route in all_routes() if route.rpc == "Generate")
+    access.charge(alice, generate, 600, 61)
+    with pytest.raises(OverBudget, match="60 images a minute is used up; retry in 1 s"):
+        access.admit_known(generate, alice)
+    clock.now += 1.0
+    access.admit_known(generate, alice)
+    access.charge(alice, generate, 11, 0)
+    with pytest.raises(OverBudget, match="600 tokens a minute"):
+        access.admit_known(generate, alice)
 
 
 @given(
