@@ -12,7 +12,10 @@ import pytest
 import tritonclient.grpc.aio as triton
 from tritonclient.grpc import service_pb2
 
-from tests.integration.gateway.fakes import HOLD, SAMPLE, FakeBackend
+from tandem.common.v1 import images_pb2
+from tandem.gan.v1 import gan_pb2
+from tandem.oip.grpc_service_pb2 import ModelInferRequest
+from tests.integration.gateway.fakes import HOLD, IMAGE_MODEL, SAMPLE, FakeBackend
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import (
     STREAM_INFER,
@@ -23,6 +26,8 @@ from tests.integration.gateway.protocols.oip.inputs import (
     seeds,
     text_inputs,
 )
+from tests.integration.gateway.proxy import frames
+from tests.integration.gateway.proxy.frames import connected, frame, headers, message
 from tests.integration.gateway.running import QUICK, RunningGateway, running_gateway
 
 SAMPLING = {"max_tokens": 20, "seed": 3, "ignore_eos": True}
@@ -233,3 +238,37 @@ async def test_a_stop_lets_requests_finish_and_ends_the_call(held: RunningGatewa
     assert (ended.value.code(), ended.value.details()) == (grpc.StatusCode.UNAVAILABLE, "the gateway is stopping")
     await stopping
     assert held.value("tandem_requests_total", code="OK", transport="oip") == 1
+
+
+async def test_readers_that_stall_take_nothing_from_the_others(
+    ar: FakeBackend, gan: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All calls share the connections behind Envoy; of each stalled one more is asked for than Envoy keeps of it."""
+    num_stalled, num_images, size = 12, 12, 200_000
+    model = gan_pb2.Model(name=IMAGE_MODEL, image_shape=[1, 1, size], latent_dim=2, max_batch_size=4)
+
+    async def list_models(*_: Any) -> Any:
+        return gan_pb2.ListModelsResponse(models=[model])
+
+    def large_images(count: int, first: int) -> Any:
+        images = images_pb2.ImageBatch(shape=[count, 1, 1, size], data=bytes(count * size))
+        return gan_pb2.SampleResponse(images=images, first_index=first)
+
+    monkeypatch.setattr(gan.servicer, "list_models", list_models)
+    monkeypatch.setattr(gan.servicer, "_images", large_images)
+    await gan.stop()
+    await gan.start()
+    asking = ModelInferRequest(model_name=IMAGE_MODEL, id="a").SerializeToString()
+    counter = "cluster.oip_streams.upstream_cx_rx_bytes_total"
+    async with running_gateway([ar], [gan], limits={**QUICK, "connection_buffer": 65_536}) as gateway:
+        await gateway.until(serving=True)
+        async with connected(gateway.gateway.server.port, window=1000) as stalled, asyncio.timeout(120):
+            for stream in range(1, 2 * num_stalled, 2):
+                body = frame(frames.DATA, stream, message(asking) * num_images, frames.END_STREAM)
+                await stalled.send(frame(frames.HEADERS, stream, headers(STREAM_INFER), frames.END_HEADERS), body)
+            received = 0
+            while received < num_stalled << 20:
+                call = gateway.channel.stream_stream(STREAM_INFER)(iter([asking]))
+                assert len([reply async for reply in call]) == 1
+                [found] = (await gateway.gateway.envoy.admin._json(f"/stats?format=json&filter=^{counter}$"))["stats"]
+                received = int(found["value"])
