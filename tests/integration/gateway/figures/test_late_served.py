@@ -119,6 +119,16 @@ async def test_a_backend_that_is_gone_keeps_nobody_else_waiting(backend: Backend
     assert here.served == {"a": Served(model="m", outputs=1), "b": None}
 
 
+async def test_many_are_asked_for_in_batches(backend: Backend) -> None:
+    """A backend refuses to be asked for more than 1,000 at once."""
+    async with asking(backend.address) as here:
+        for number in range(2_500):
+            backend.keep(f"id-{number}", number)
+            here.late.take(entry_of(backend.address, f"id-{number}"))
+        await here.recorded(2_500)
+    assert sum(served.outputs for served in here.served.values() if served) == 2_500 * 2_499 // 2
+
+
 async def test_more_than_may_wait_do_not_wait(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(late_served, "MAX_WAITING", 3)
     async with asking(backend.address) as here:

@@ -63,7 +63,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "model": [5, PICTURES],
     },
     DRAW: {
-        "prompt": [None, "11", "-1", "no such class", 5],
+        "prompt": [None, "11", "-1", "no such class", 5, "\u0661", "9" * 5000],
         "n": [0, 2000, "1", 2**40],
         "size": ["32x32", 28],
         "response_format": ["url"],

@@ -87,6 +87,7 @@ BAD: dict[str, tuple[bytes, dict[str, str], str]] = {
     "no data": (b'{"inputs": [{"name": "seed", "datatype": "UINT64", "shape": [1]}]}', {}, "seed.data: None"),
     "too large": (json.dumps({"inputs": [tensor("seed", "UINT64", 2**64)]}).encode(), {}, "seed.data: [1844674407370"),
     "a length": (b"{}", {LENGTH: "9"}, f"{LENGTH}: '9' is not accepted"),
+    "a huge length": (b"{}", {LENGTH: "9" * 5000}, f"{LENGTH}: "),
     "no length": (b"{}", {LENGTH: "x"}, f"{LENGTH}: 'x' is not accepted"),
     "more bytes": (b"{}abc", {LENGTH: "2"}, "request: '3 bytes behind the last tensor' is not accepted"),
     "fewer bytes": (
