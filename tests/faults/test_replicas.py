@@ -66,7 +66,6 @@ async def test_kill_of_a_replica(
     sheet.expect(f"{row}: streams lost after their first message", len(begun), "streams", bar=bar, passed=passed)
 
 
-@pytest.mark.faults
 async def test_kill_of_the_gateway(replicas: Fleet, effort: Effort, sheet: Sheet) -> None:
     """The gateway dies by kill -9 under 16 unary callers and 8 streams, and is started again."""
     async with Client(replicas.address) as client:
