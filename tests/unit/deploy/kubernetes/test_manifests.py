@@ -21,7 +21,7 @@ from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
-from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, FOLDER, PROCESSES, VARIANTS, Manifests, fits
+from tests.unit.deploy.kubernetes.manifests import BACKENDS, FOLDER, PROCESSES, VARIANTS, Manifests, fits
 
 MARGIN_SECONDS = 10  # beyond what is planned, before a pod is killed
 PYTHON_MEBIBYTES = 256  # what the gateway's own process may take beside Envoy
@@ -152,7 +152,7 @@ def test_prometheus_scrapes_each_process_once_as_it_serves_under_the_job_that_ru
                 labels, ports = service["metadata"]["labels"], {port["name"] for port in service["spec"]["ports"]}
                 if fits(spec["selector"], labels):
                     jobs[labels[spec["jobLabel"]]] = len(endpoints.keys() & ports)
-            assert (spec["jobLabel"], jobs) == (COMPONENT, dict.fromkeys(PROCESSES, 1))
+            assert (spec["jobLabel"], jobs) == ("app.kubernetes.io/component", dict.fromkeys(PROCESSES, 1))
             assert "scheme" not in endpoints["metrics"]
             if "tls" in manifests.variant.components:
                 assert endpoints["http"]["scheme"] == "https"
