@@ -47,14 +47,14 @@ up: $(VENV)/.serves  ## start the three processes and keep them until Ctrl-C
 images:  ## build the images that docker-compose.yml runs
 	TANDEM_REVISION=$$(git rev-parse HEAD) docker compose build
 
-check: setup  ## lint, types, contract and unit tests but the slow ones: what to run after each change (3 minutes)
+check: setup  ## lint, types, contract and unit tests: what to run after each change (3 minutes)
 	$(MAKE) --jobs 2 lint types
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not (containers or faults or slow)' tests/contract tests/unit
+	$(BIN)/python -m pytest -n 2 -m 'not (containers or faults)' tests/contract tests/unit
 
 test: setup  ## lint, types and every test that this machine can run (15 minutes)
 	$(MAKE) --jobs 3 lint types kernels
 	$(BIN)/tandem models pull smollm2-135m-instruct
-	$(BIN)/python -m pytest --durations=25 -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests $(addprefix --ignore=,$(TESTS_ALONE)); \
+	$(BIN)/python -m pytest --durations=25 -n $(WORKERS) tests $(addprefix --ignore=,$(TESTS_ALONE)); \
 	status=$$?; $(BIN)/python -m pytest --durations=25 $(TESTS_ALONE) && exit $$status
 
 # The unit tests of what needs no PyTorch: its builds take longer to install than these tests to run.
@@ -62,7 +62,7 @@ NEWEST := python3.13
 NEWEST_TESTS := $(addprefix tests/unit/,gateway runtime tandem services/common services/gan)
 
 test-newest: .venv-newest/.installed  ## unit tests with the newest Python that is supported, and how much of the code they run
-	COVERAGE_CORE=sysmon .venv-newest/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(NEWEST_TESTS)
+	COVERAGE_CORE=sysmon .venv-newest/bin/python -m pytest -n 2 --cov --cov-report=term:skip-covered $(NEWEST_TESTS)
 
 .venv-newest/.installed: pyproject.toml constraints.txt deploy/setup.sh
 	PYTHON=$(NEWEST) deploy/setup.sh .venv-newest ar,gan,gateway,quality,report,test

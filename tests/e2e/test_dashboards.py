@@ -30,7 +30,6 @@ PARADIGMS = frozenset({"sequential", "parallel"})
 PATIENCE_SECONDS = 60.0
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed"),
 ]
 
