@@ -1,4 +1,6 @@
-"""The runs of a study: each audited; one whose audit fails is repeated, and told of if repeating does not help."""
+"""The runs of a study: each audited; one whose audit fails is repeated, and told of if repeating does not help. So is
+one that was over before it had sent anything, as on a machine that paused.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +50,8 @@ class AuditedRuns:
     async def _run_audited(self, name: str, runs: Sequence[Callable[[], Awaitable[RunResult]]]) -> list[RunResult]:
         run_results = await asyncio.gather(*(run() for run in runs))
         for _ in range(self.most_attempts - 1):
-            documents = [run_result.document for run_result in run_results]
-            if all(document.audit.valid for document in documents) or any(
-                document.is_partial for document in documents
-            ):
+            are_good = (one.document.audit.valid and len(one.record.requests) for one in run_results)
+            if all(are_good) or any(one.document.is_partial for one in run_results):
                 break
             run_results = await asyncio.gather(*(run() for run in runs))
             self.num_repeated += len(runs)

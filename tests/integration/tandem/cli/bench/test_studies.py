@@ -23,7 +23,7 @@ from tests.unit.tandem.measure.report.conftest import results  # noqa: F401  a f
 ENDLESS: dict[str, tuple[str, tuple[str, ...]]] = {
     "compare": (
         "comparison.json",
-        ("--callers", "3", "--trial", "0.05", "--quality-images", "0", "--no-control", "--rounds", "100000"),
+        ("--callers", "3", "--trial", "0.2", "--quality-images", "0", "--no-control", "--rounds", "100000"),
     ),
     "fit": ("crossover.json", ("--climb-seconds", "60")),
     "growth": (
@@ -81,6 +81,7 @@ async def under_way(study: str, gateway: FakeGateway, folder: Path) -> AsyncIter
                 pass
         else:
             while len(gateway.sequential.requests) <= enough:
+                assert process.returncode is None, await process.communicate()
                 await asyncio.sleep(0.01)
         yield process
 
@@ -152,7 +153,7 @@ def refusals() -> list[tuple[tuple[str, ...], int, str]]:
         (
             ("fit", "--sequential-model", "nobody"),
             1,
-            "'nobody' is not served; sequential image models there",
+            "'nobody' is not served; sequential models there",
         ),
         (("fit", "--compare", "nowhere.json"), 1, "nowhere.json"),
         (("growth", "--model", "nobody"), 1, "'nobody' is not served; sequential text models there"),
