@@ -1,4 +1,5 @@
-"""One run: engines are set up, checked and then measured in rounds, in turn, each started anew while no other runs.
+"""One run: sets the engines up, checks them, and measures them in rounds. An engine is started for its turn and ended
+after it, so that no other runs meanwhile.
 
 All prompts are passages of held text, new ones each time, the same for every engine of a round. An engine that can't be
 set up or answers wrongly is left out with a line that says why; the others go on.

@@ -52,7 +52,7 @@ struct Call {
     std::string caller, peer;  // as metadata.py has them; the transport's peer if the metadata name neither
     std::string owner;         // whose memory it takes: the caller's, else that of the peer's address
     std::string model;         // that the message names
-    std::string kind;          // see cached_refusal.h; empty unless Python was told of it and has not finished it
+    std::string kind;          // see cached_refusal.h; set while Python works on the call
     std::string fault;         // trailers that say what is wrong with its head
     bool is_grpc = false, is_post = false, has_head = false, takes_many = false;
     bool is_announced = false, is_half_closed = false, is_end_told = false;

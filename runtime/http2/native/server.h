@@ -30,8 +30,8 @@ public:
     int64_t send(uint64_t call, std::string_view message);
     void finish(const Finished* calls, size_t count);  // together, as the thread need be woken once
 
-    // Finish a call, and refuse with `cached` those like it that come while so many are open as now and
-    // `capacity` more.
+    // Finish a call. From now on, refuse calls like it with `cached` while the number of open ones is at least
+    // what it is now plus `capacity`.
     int64_t refuse_alike(uint64_t call, std::string_view trailers, std::string_view cached, int64_t capacity);
     // Say how many more there may be, of what was told by turning this call away. False: that does not stand any more.
     bool set_capacity(uint64_t refused_call, int64_t capacity);

@@ -83,7 +83,7 @@ class GrammarMask:
 
 
 def request_masks(matcher: LLMatcher, count: int, reservation: Reservation | None = None) -> list[GrammarMask]:
-    """Return the masks of so many sequences of one request, which hold its `reservation` as long as there are any."""
+    """Return masks for `count` sequences of one request. They hold its `reservation` until the last is gone."""
     allowance = Allowance()
     return [GrammarMask(matcher.deep_copy(), allowance, reservation) for _ in range(count)]
 

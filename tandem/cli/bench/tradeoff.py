@@ -1,7 +1,7 @@
 """`tandem bench tradeoff`: all in one go: compare, steps, fit with its load curves and trials, co-location, report."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +28,9 @@ THOROUGH: dict[str, Any] = {"climb_seconds": 20.0, "num_rounds": 6, "num_trials"
 SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.6}
 # Over steps, of more modes than a comparison has: two loads.
 _OVER_STEPS: dict[str, Any] = {"concurrencies": (ALONE, 64), "control": False, "num_scored": 500}
+
+_Part = tuple[str, str, Callable[[], int]]
+"""One of the measurements: its name, what it is, and what carries it out and returns the exit code."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,7 @@ def tradeoff(
     folder.sources.add(COMPARISON, comparison)
     codes = [code]
     try:
-        for number, (name, what, measure) in enumerate([] if comparison.is_partial else parts, 2):
-            terminal.note(f"{number} of {count}, {name}: {what}")
-            with friendly_errors(terminal, address):
-                codes.append(measure())
-            if codes[-1] == INTERRUPTED:
-                break
+        codes += _measure_parts([] if comparison.is_partial else parts, count, address, terminal)
     finally:  # whatever the fit raises: what was measured by then is worth a report
         terminal.note(f"{count} of {count}, report")
         with friendly_errors(terminal, address):
@@ -121,6 +119,18 @@ def tradeoff(
             raise typer.Exit(code)
 
 
+def _measure_parts(parts: Sequence[_Part], count: int, address: str, terminal: Terminal) -> list[int]:
+    """Measure the second and further ones of `count` parts until Ctrl-C; return their exit codes."""
+    codes: list[int] = []
+    for number, (name, what, measure) in enumerate(parts, 2):
+        terminal.note(f"{number} of {count}, {name}: {what}")
+        with friendly_errors(terminal, address):
+            codes.append(measure())
+        if codes[-1] == INTERRUPTED:
+            break
+    return codes
+
+
 def _further_parts(
     request: Request,
     extent: Extent,
@@ -128,8 +138,8 @@ def _further_parts(
     subjects: Subjects | None,
     folder: ResultFolder,
     terminal: Terminal,
-) -> Iterator[tuple[str, str, Callable[[], int]]]:
-    """Yield what comes behind a comparison: its name, what it is, and what measures it and returns the exit code."""
+) -> Iterator[_Part]:
+    """Yield what is measured after a comparison."""
     address, names, sources = request.address, (request.sequential, request.parallel), folder.sources
     if subjects is not None:
         steps = f"{', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}"

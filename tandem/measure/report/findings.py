@@ -66,8 +66,8 @@ def cost_ratios(found: Crossover) -> Pairs:
 
 def between(low: float, high: float) -> str:
     """Return a range, or one number where the two look alike."""
-    ends = number(low), number(high)
-    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+    first, last = number(low), number(high)
+    return first if first == last else f"{first} to {last}"
 
 
 def contrast(document: Comparison, pair: tuple[str, str], concurrency: int, metric: str) -> Contrast | None:

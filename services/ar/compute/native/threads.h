@@ -116,8 +116,8 @@ public:
     }
 
 private:
-    // What is to be done in a phase. Two take turns: one is written again only after the ticket has left its phase, so
-    // whoever still takes a piece by the ticket that was there before has read the right one.
+    // What is to be done in a phase. Two take turns: one is overwritten only after the ticket has left its phase, so a
+    // thread that takes a piece with an older ticket still reads the loop that belongs to it.
     struct Loop {
         std::atomic<void (*)(const void*, int, int, int)> call;
         std::atomic<const void*> body;
@@ -172,7 +172,7 @@ private:
     const int size_;
     Sharing sharing_;
     Loop loops_[2] = {};
-    alignas(64) std::atomic<uint64_t> ticket_{0};  // the phase, and the first place of its loop that nobody has taken
+    alignas(64) std::atomic<uint64_t> ticket_{0};  // the phase, and the first place of its loop that is free
     alignas(64) std::atomic<int> num_done_{0};
     alignas(64) std::atomic<uint32_t> phase_{0};
     std::atomic<bool> is_over_{false};

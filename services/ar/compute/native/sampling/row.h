@@ -22,7 +22,7 @@ public:
         }
     }
 
-    // Call body(token_id, count) for each token that was met, and begin anew.
+    // Call body(token_id, count) for each token that was counted, and set its count to 0.
     template <typename Body>
     void drain(const Body& body) {
         for (int32_t token_id : met_) {
