@@ -6,7 +6,7 @@ from gateway.gateway import Gateway
 from gateway.proxy.sockets import private_sockets
 from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings
-from runtime.process.lifecycle import raise_limit, run_process, serve
+from runtime.process.lifecycle import raise_file_limit, run_process, serve
 from runtime.process.logs import configure_logging
 
 _FILES_OF_CONNECTION = 2  # the client's and, over HTTP, the one to the gateway's own server
@@ -16,7 +16,7 @@ _OTHER_FILES = 256
 def check_files(settings: GatewaySettings) -> None:
     """Exit with a line that says why if the process may not open as many files as its connections take."""
     needed = _FILES_OF_CONNECTION * settings.max_connections + _OTHER_FILES
-    if (allowed := raise_limit()) < needed:
+    if (allowed := raise_file_limit()) < needed:
         sys.exit(
             f"gateway: max_connections: {settings.max_connections} connections take up to {needed} open files, and only"
             f" {allowed} are allowed; raise the limit (ulimit -Hn), or set max_connections to"

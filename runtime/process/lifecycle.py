@@ -70,7 +70,7 @@ async def serve(server: RpcServer, worker: Worker, drain_seconds: float) -> int:
                 return 0
             await server.health.set_serving(True)
             logger.info("serving on port %d", server.port)
-            with resting_collector():
+            with collect_garbage_seldom():
                 return await _serve_until_end(server, worker, stop_requested)
 
 
@@ -154,7 +154,7 @@ def run_process(main: Coroutine[Any, Any, int]) -> None:
 
     Any other exception keeps its traceback.
     """
-    raise_limit()
+    raise_file_limit()
     try:
         sys.exit(uvloop.run(main))
     except StoppedWhileLoading:
@@ -183,12 +183,10 @@ def end_now(code: int) -> NoReturn:
 
 
 @contextlib.contextmanager
-def resting_collector() -> Iterator[None]:
-    """Until the block ends let Python's collector of cycles look seldom, and leave alone all objects that there are.
+def collect_garbage_seldom() -> Iterator[None]:
+    """Until the block ends, let Python's garbage collector run seldom and skip all objects that exist now.
 
-    Those live as long as the process.
-
-    The collector may have been off while they were made.
+    Those live as long as the process. The collector may have been off while they were made.
     """
     before, was_on = gc.get_threshold(), gc.isenabled()
     gc.enable()
@@ -204,11 +202,8 @@ def resting_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def raise_limit() -> int:
-    """Let the process open as many files as it may be allowed to, and return their number: shells often allow 1,024.
-
-    Sockets are among them.
-    """
+def raise_file_limit() -> int:
+    """Raise the soft limit of open files, sockets included, as far as allowed; return it. Shells often set 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -4,13 +4,10 @@ Every backend has it beside its own service.
 """
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
 
-from runtime.rpc.call import Call, RpcObserver
+from runtime.rpc.call import Call
 from runtime.rpc.rpc import service_handler
 from runtime.rpc.served import ServedLedger
-from runtime.server.server import RpcServer
-from runtime.settings import BackendSettings
 from tandem.common.v1 import served_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -18,16 +15,6 @@ MAX_REQUEST_IDS = 1000
 
 _DESCRIPTOR = served_pb2.DESCRIPTOR.services_by_name["ServedService"]
 SERVED_SERVICE: str = _DESCRIPTOR.full_name
-
-
-def backend_server(
-    service: ServiceDescriptor, servicer: object, observer: RpcObserver, settings: BackendSettings, port: int
-) -> RpcServer:
-    """Return the server of a backend: its service, and what the calls of that were served."""
-    ledger = ServedLedger()
-    handlers = [service_handler(service, servicer, observer, ledger), served_handler(ledger)]
-    names = [service.full_name, SERVED_SERVICE]
-    return RpcServer(settings.host, port, handlers, names, settings.server_tls(), settings.http2)
 
 
 def served_handler(ledger: ServedLedger) -> grpc.GenericRpcHandler:

@@ -2,7 +2,7 @@
 
 from runtime.metrics import expose, new_registry
 from runtime.process.lifecycle import run_process, serve
-from runtime.server.served_service import backend_server
+from runtime.server.backend import backend_server
 from services.ar.api.service import ArServicer
 from services.ar.loading import ArWorker
 from services.ar.metrics import ArMetrics

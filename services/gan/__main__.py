@@ -3,7 +3,7 @@
 from runtime.metrics import expose, new_registry
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
-from runtime.server.served_service import backend_server
+from runtime.server.backend import backend_server
 from services.gan.api.service import GanServicer
 from services.gan.image_model import GanWorker
 from services.gan.metrics import GanMetrics

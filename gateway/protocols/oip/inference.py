@@ -15,8 +15,9 @@ from gateway.http.errors import UpstreamError
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.protocols.catalogue import Catalogue, Served
 from gateway.protocols.fields import rename_field
-from gateway.protocols.oip.models.adapter import Adapter, Calls, SequentialImageModel
+from gateway.protocols.oip.models.adapter import Adapter, Calls
 from gateway.protocols.oip.models.parallel_images import ParallelImageModel
+from gateway.protocols.oip.models.sequential import SequentialImageModel
 from gateway.protocols.oip.models.text import TextModel
 from gateway.protocols.oip.tensors import (
     VERSION,

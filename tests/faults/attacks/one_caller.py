@@ -18,7 +18,7 @@ from functools import cache, wraps
 
 import h2.exceptions
 
-from runtime.process.lifecycle import raise_limit
+from runtime.process.lifecycle import raise_file_limit
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.faults.attacks.connection import OPEN_WINDOW, Connection, connected
@@ -211,5 +211,5 @@ def attacking(attack: Attack, *addresses: str) -> Iterator[None]:
 
 if __name__ == "__main__":
     os.nice(5)  # one on another machine would take no time of this one
-    raise_limit()
+    raise_file_limit()
     asyncio.run(globals()[sys.argv[1]](*sys.argv[2:]))

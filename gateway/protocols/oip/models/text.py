@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from gateway.protocols.oip.models.adapter import Calls, SequentialModel, usage_parameters
+from gateway.protocols.oip.models.adapter import Calls
 from gateway.protocols.oip.models.sampling_parameters import FIELD
+from gateway.protocols.oip.models.sequential import SequentialModel, usage_parameters
 from gateway.protocols.oip.tensors import BOOL, BYTES, FP32, UINT32, InferenceResult, Inputs, Output, Spec
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument

@@ -12,7 +12,7 @@ import torch
 import transformers
 from prometheus_client import CollectorRegistry
 
-from runtime.server.served_service import backend_server
+from runtime.server.backend import backend_server
 from services.ar.api.service import ArServicer
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.loading import ArWorker

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtime.http2 import Http2
-from runtime.server.served_service import backend_server
+from runtime.server.backend import backend_server
 from services.common.runtimes.onnx_session import OnnxSession
 from services.gan.api.service import GanServicer
 from services.gan.image_model import GanWorker

@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from runtime.process.lifecycle import SERVING_THRESHOLD, resting_collector
+from runtime.process.lifecycle import SERVING_THRESHOLD, collect_garbage_seldom
 
 
 class Loaded:
@@ -14,7 +14,7 @@ class Loaded:
 def test_what_was_there_is_set_aside_and_given_back():
     before, loaded = gc.get_threshold(), Loaded()
     watched = weakref.ref(loaded)
-    with resting_collector():
+    with collect_garbage_seldom():
         assert gc.get_threshold()[0] == SERVING_THRESHOLD
         del loaded
         gc.collect()
@@ -25,7 +25,7 @@ def test_what_was_there_is_set_aside_and_given_back():
 
 
 def test_what_comes_while_it_serves_is_collected():
-    with resting_collector():
+    with collect_garbage_seldom():
         request = Loaded()
         watched = weakref.ref(request)
         del request
