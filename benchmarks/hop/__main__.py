@@ -73,7 +73,7 @@ def measure(rounds: int, seconds: float, figures: Figures) -> None:
             figures.attempt(f"cost, round {number + 1} of {rounds}", measure_round)
         # From here on a load that is repeated would be counted twice by the metrics.
         figures.audited_runs.most_attempts = 1
-        # Of the other gateway, log entries of the loads before may still be on their way.
+        # At the other gateway, log entries of the loads before may still be on their way.
         fresh = stack.enter_context(gateway(port))
         tester = stack.enter_context(open_tester(fresh.port, figures.audited_runs))
         measure_limit = partial(costs.measure_limit, NOW, tester, fresh, 20 * seconds, figures)

@@ -57,8 +57,8 @@ class Seen:
 def warm_up(tester: LoadTester, hop: Service) -> None:
     """Send what is not measured, and wait for its log entries: one that came later would count for the first load."""
     before = read(f"127.0.0.1:{hop.http_port}")
-    loads = [tester.warm_up(workload, MANY, duration_seconds=1.0) for workload in WORKLOADS.values()]
-    counted_since(hop, before, sum(loads))
+    loads = {one.rpc: tester.warm_up(one, MANY, duration_seconds=1.0) for one in WORKLOADS.values()}
+    counted_since(hop, before, loads)
 
 
 def measure_round(name: str, tester: LoadTester, hop: Service, seconds: float, figures: Figures) -> None:
@@ -85,7 +85,7 @@ def _measure(tester: LoadTester, hop: Service, paradigm: str, load: ClosedLoop |
     run = tester.run(f"{paradigm}, {load}", WORKLOADS[paradigm], load, duration_seconds=seconds)
     if not run.num_ok:
         raise LoadFailed(f"none of {len(run.rows)} requests ended OK, {paradigm}")
-    return Seen(run, counted_since(hop, before, len(run.rows)), paradigm)
+    return Seen(run, counted_since(hop, before, {WORKLOADS[paradigm].rpc: len(run.rows)}), paradigm)
 
 
 def _add_ratio(figures: Figures, name: str, situation: str, sequential: Seen, parallel: Seen) -> None:

@@ -59,15 +59,19 @@ def measure_limit(name: str, tester: LoadTester, hop: Service, seconds: float, f
     before = read(f"127.0.0.1:{hop.http_port}")
     run = tester.run(f"{name}, limit", IMAGES, MANY, duration_seconds=seconds)
     figures.add("limit_per_second", name, run.per_second)
-    page = counted_since(hop, before, len(run.rows))
-    figures.add("limit_dropped", name, len(run.rows) - page.total("tandem_requests_total"))
+    page = counted_since(hop, before, {IMAGES.rpc: len(run.rows)})
+    figures.add("limit_dropped", name, len(run.rows) - page.total("tandem_requests_total", rpc=IMAGES.rpc))
 
 
-def counted_since(hop: Service, before: Page, num_sent: int) -> Page:
-    """Return what the metrics have counted since `before`: all of the requests sent, if they had time enough."""
+def counted_since(hop: Service, before: Page, num_sent: Mapping[str, int]) -> Page:
+    """Return what the metrics have counted since `before`: all of the requests sent, by RPC, if they had time enough.
+
+    A tester also asks which models there are, so that a count over all RPCs is reached one request too early.
+    """
     deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS
     while True:
         page = read(f"127.0.0.1:{hop.http_port}").since(before)
-        if page.total("tandem_requests_total") >= num_sent or time.monotonic() >= deadline:
+        are_counted = (page.total("tandem_requests_total", rpc=rpc) >= num for rpc, num in num_sent.items())
+        if all(are_counted) or time.monotonic() >= deadline:
             return page
         time.sleep(0.1)
