@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -116,25 +116,19 @@ _BY_NAME = {kind.__name__: kind for kind in TandemRpcError.__subclasses__()}
 """Each is called as its code is: NotFound stands for NOT_FOUND."""
 
 
-class _CallError(Protocol):
-    """What grpc's two kinds of error (sync and asyncio) have in common."""
-
-    def code(self) -> grpc.StatusCode: ...
-    def details(self) -> str | None: ...
-    def trailing_metadata(self) -> Metadata | None: ...
-
-
 @contextlib.contextmanager
 def typed_errors(address: str, has_begun: bool = False) -> Iterator[None]:
     """Turn gRPC's errors into TandemRpcError; see `rpc_error`."""
     try:
         yield
     except grpc.RpcError as error:
-        raise rpc_error(cast(_CallError, error), address, has_begun) from None
+        raise rpc_error(error, address, has_begun) from None
 
 
-def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> TandemRpcError:
-    """Return the typed error that stands for `error`; `has_begun` says whether a part of the reply was here before."""
+def rpc_error(error: Any, address: str, has_begun: bool = False) -> TandemRpcError:
+    """Return the typed error that stands for one of grpc's, sync or asyncio; `has_begun` says whether a part of the
+    reply was here before.
+    """
     code, message = error.code().name, error.details() or ""
     if code == "DEADLINE_EXCEEDED" and _OUT_OF_TIME in message.lower():
         message = "the reply was not complete within the timeout"
@@ -173,7 +167,7 @@ def _details(trailers: Metadata | None) -> list[status_pb2.Status]:
     return []
 
 
-def _is_cut_off(error: _CallError) -> bool:
+def _is_cut_off(error: Any) -> bool:
     """Return whether the proxy reset the stream, which is all that it can do when a backend dies over a reply.
 
     gRPC calls that INTERNAL. A server's own INTERNAL has another text, and its trailing metadata. The proxy resets a

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -88,17 +88,9 @@ def join(batches: Sequence[ImageBatch]) -> ImageBatch:
 def join_parts(parts: Sequence[Images]) -> Images:
     """Return the parts of a stream, all of them in their order, as the one reply that they might have been."""
     batch = join(parts)
-    return Images(
-        shape=batch.shape,
-        encoding=batch.encoding,
-        data=batch.data,
-        png=batch.png,
-        labels=tuple(label for part in parts for label in part.labels),
-        seed=parts[0].seed,
-        first_index=parts[0].first_index,
-        timings=parts[-1].timings,
-        fingerprint=parts[0].fingerprint,
-    )
+    labels = tuple(label for part in parts for label in part.labels)
+    timings = parts[-1].timings
+    return replace(parts[0], shape=batch.shape, data=batch.data, png=batch.png, labels=labels, timings=timings)
 
 
 @dataclass(frozen=True, eq=False)

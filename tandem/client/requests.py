@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
+from google.protobuf.message import Message as ProtobufMessage
 from numpy.typing import NDArray
 
 from tandem.ar.v1 import ar_pb2
@@ -22,22 +23,24 @@ ENCODINGS: dict[Encoding, int] = {
     "png": images_pb2.ENCODING_PNG,
 }
 _CONSTRAINTS = ("json_schema", "json_object", "regex", "lark", "choice")
-_SCALARS = SamplingOptions.__annotations__.keys() - {"stop", "stop_token_ids", "logit_bias", *_CONSTRAINTS}
+
+Request = TypeVar("Request", bound=ProtobufMessage)
 
 
 def generate_request(prompt: Prompt | None, options: GenerateOptions) -> ar_pb2.GenerateRequest:
     """Raises ValueError if a value does not fit its field."""
     _refuse_unknown(options, GenerateOptions)
-    request = ar_pb2.GenerateRequest()
-    _put(request, "model", options.get("model"))
+    top_logprobs = options.get("top_logprobs") or 0
+    request = _fill(
+        ar_pb2.GenerateRequest(),
+        model=options.get("model"),
+        logprobs=options.get("logprobs", False) or top_logprobs != 0,
+        top_logprobs=top_logprobs,
+        image_encoding=_encoding("image_encoding", options.get("image_encoding")),
+        partial_images=options.get("partial_images"),
+    )
     _put_prompt(request, prompt, options)
     _put_sampling(request.sampling, options)
-    top_logprobs = options.get("top_logprobs") or 0
-    _put(request, "logprobs", options.get("logprobs", False) or top_logprobs != 0)
-    _put(request, "top_logprobs", top_logprobs)
-    if (encoding := options.get("image_encoding")) is not None:
-        request.image_encoding = _encoding("image_encoding", encoding)
-    _put(request, "partial_images", options.get("partial_images"))
     return request
 
 
@@ -45,15 +48,13 @@ def score_request(
     contents: Sequence[str] | Sequence[Sequence[int]], model: str, steps: int | None = None
 ) -> ar_pb2.ScoreRequest:
     """Raises ValueError if a value does not fit its field."""
-    request = ar_pb2.ScoreRequest()
-    _put(request, "model", model)
-    _put(request, "steps", steps)
+    request = _fill(ar_pb2.ScoreRequest(), model=model, steps=steps)
     if all(isinstance(content, str) for content in contents):
         request.texts.SetInParent()
-        _extend(request.texts, "texts", contents)
+        _fill(request.texts, texts=contents)
         return request
     for content in contents:
-        _extend(request.tokens.token_lists.add(), "ids", cast(Sequence[int], content))
+        _fill(request.tokens.token_lists.add(), ids=content)
     return request
 
 
@@ -61,25 +62,28 @@ def score_images_request(
     images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None, model: str, steps: int | None = None
 ) -> ar_pb2.ScoreRequest:
     """Raises ValueError like `discriminate_request`."""
-    request = ar_pb2.ScoreRequest(images=ar_pb2.ImageContent(images=_image_batch(images)))
-    _put(request, "model", model)
-    _put(request, "steps", steps)
-    _put_labels(request.images, images, labels)
-    return request
+    content = _fill(ar_pb2.ImageContent(images=_image_batch(images)), labels=_labels(images, labels))
+    return _fill(ar_pb2.ScoreRequest(images=content), model=model, steps=steps)
 
 
 def sample_request(count: int, options: SampleOptions) -> gan_pb2.SampleRequest:
     """Raises ValueError if a value does not fit its field, or if both a seed and latents are given."""
     _refuse_unknown(options, SampleOptions)
-    request = gan_pb2.SampleRequest()
-    _put(request, "model", options.get("model"))
-    _put(request, "count", count)
-    labels = options.get("labels")
-    if labels is not None:
-        _extend(request, "labels", np.atleast_1d(labels).tolist())
-    _put_source(request, options)
-    _put(request, "truncation", options.get("truncation"))
-    request.encoding = _encoding("encoding", options.get("encoding") or "uint8")
+    labels, seed, latents = options.get("labels"), options.get("seed"), options.get("latents")
+    if seed is not None and latents is not None:
+        raise ExpectedError("seed and latents: give one of them")
+    request = _fill(
+        gan_pb2.SampleRequest(),
+        model=options.get("model"),
+        count=count,
+        labels=None if labels is None else np.atleast_1d(labels).tolist(),
+        seed=seed,
+        truncation=options.get("truncation"),
+        encoding=_encoding("encoding", options.get("encoding") or "uint8"),
+    )
+    if latents is not None:
+        request.latents.SetInParent()
+        request.latents.values.extend(np.asarray(latents, np.float32).ravel().tolist())
     return request
 
 
@@ -88,8 +92,7 @@ def sample_stream_request(
 ) -> gan_pb2.SampleStreamRequest:
     """Raises ValueError like `sample_request`."""
     request = gan_pb2.SampleStreamRequest(sample=sample_request(count, options))
-    _put(request, "images_per_message", images_per_message)
-    return request
+    return _fill(request, images_per_message=images_per_message)
 
 
 def discriminate_request(
@@ -98,9 +101,7 @@ def discriminate_request(
     """Raises ValueError if the images have another shape or type than [number, height, width(, channels)] of uint8 or
     float32, or if a label does not fit its field."""
     request = gan_pb2.DiscriminateRequest(images=_image_batch(images))
-    _put(request, "model", model)
-    _put_labels(request, images, labels)
-    return request
+    return _fill(request, model=model, labels=_labels(images, labels))
 
 
 def _image_batch(images: ImageBatch | NDArray[Any]) -> images_pb2.ImageBatch:
@@ -116,12 +117,13 @@ def _image_batch(images: ImageBatch | NDArray[Any]) -> images_pb2.ImageBatch:
     )
 
 
-def _put_labels(message: Any, images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None) -> None:
-    """Set the labels: one an image, one for all, or those that the images came with."""
+def _labels(images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None) -> list[int] | None:
+    """Return a label an image: those that are given, one for all, or those that the images came with."""
     if labels is None and isinstance(images, Images):
         labels = images.labels
-    if labels is not None:
-        _extend(message, "labels", [labels] * len(images) if np.ndim(labels) == 0 else np.asarray(labels).tolist())
+    if labels is None:
+        return None
+    return [cast(int, labels)] * len(images) if np.ndim(labels) == 0 else np.asarray(labels).tolist()
 
 
 def _put_prompt(request: ar_pb2.GenerateRequest, prompt: Prompt | None, options: GenerateOptions) -> None:
@@ -131,9 +133,9 @@ def _put_prompt(request: ar_pb2.GenerateRequest, prompt: Prompt | None, options:
     if is_raw and not isinstance(prompt, str):
         raise ExpectedError("raw: this is for a prompt that is a text")
     if prompt is None:
-        _put(request, "class_label", label)
+        _fill(request, class_label=label)
     elif is_raw:
-        _put(request, "text", prompt)
+        _fill(request, text=prompt)
     elif isinstance(prompt, str):
         request.chat.messages.add(role="user", content=prompt)
         request.chat.plain_without_template = True
@@ -142,75 +144,54 @@ def _put_prompt(request: ar_pb2.GenerateRequest, prompt: Prompt | None, options:
             request.chat.messages.add(role=message.role, content=message.content)
     else:
         request.tokens.SetInParent()
-        _extend(request.tokens, "ids", cast(Sequence[int], prompt))
+        _fill(request.tokens, ids=prompt)
 
 
 def _put_sampling(sampling: ar_pb2.SamplingParams, options: GenerateOptions) -> None:
-    for name in _SCALARS:
-        _put(sampling, name, options.get(name))
-    stop = options.get("stop") or ()
-    _extend(sampling, "stop", [stop] if isinstance(stop, str) else stop)
-    _extend(sampling, "stop_token_ids", options.get("stop_token_ids") or ())
-    for token_id, bias in (options.get("logit_bias") or {}).items():
+    values: dict[str, Any] = {name: options.get(name) for name in SamplingOptions.__annotations__}
+    given = [name for name in _CONSTRAINTS if values[name] is not None]
+    if len(given) > 1:
+        raise ExpectedError(f"{' and '.join(given)}: give one of them")
+    if isinstance(values["json_schema"], Mapping):
+        try:
+            values["json_schema"] = json.dumps(values["json_schema"])
+        except (TypeError, ValueError) as error:
+            raise ExpectedError(f"json_schema: {error}") from None
+    stop, choice = values.pop("stop") or (), values.pop("choice")
+    biases = values.pop("logit_bias") or {}
+    _fill(sampling, stop=[stop] if isinstance(stop, str) else stop, **values)
+    if choice is not None:
+        sampling.choice.SetInParent()
+        _fill(sampling.choice, texts=[choice] if isinstance(choice, str) else choice)
+    for token_id, bias in biases.items():
         try:
             sampling.logit_bias[token_id] = bias
         except (TypeError, ValueError) as error:
             raise ExpectedError(f"logit_bias: {{{token_id!r}: {bias!r}}}: {error}") from None
-    _put_constraint(sampling, options)
 
 
-def _put_constraint(sampling: ar_pb2.SamplingParams, options: GenerateOptions) -> None:
-    given = [name for name in _CONSTRAINTS if options.get(name) is not None]
-    if len(given) > 1:
-        raise ExpectedError(f"{' and '.join(given)}: give one of them")
-    schema, choice = options.get("json_schema"), options.get("choice")
-    if isinstance(schema, Mapping):
-        try:
-            schema = json.dumps(schema)
-        except (TypeError, ValueError) as error:
-            raise ExpectedError(f"json_schema: {error}") from None
-    _put(sampling, "json_schema", schema)
-    for name in ("json_object", "regex", "lark"):
-        _put(sampling, name, options.get(name))
-    if choice is not None:
-        sampling.choice.SetInParent()
-        _extend(sampling.choice, "texts", [choice] if isinstance(choice, str) else choice)
-
-
-def _put_source(request: gan_pb2.SampleRequest, options: SampleOptions) -> None:
-    seed, latents = options.get("seed"), options.get("latents")
-    if seed is not None and latents is not None:
-        raise ExpectedError("seed and latents: give one of them")
-    _put(request, "seed", seed)
-    if latents is not None:
-        request.latents.SetInParent()
-        request.latents.values.extend(np.asarray(latents, np.float32).ravel().tolist())
-
-
-def _encoding(field: str, name: Encoding) -> images_pb2.Encoding:
-    if name not in ENCODINGS:
+def _encoding(field: str, name: Encoding | None) -> int | None:
+    if name is not None and name not in ENCODINGS:
         raise ExpectedError(f"{field}: {name!r} is none of {', '.join(ENCODINGS)}")
-    return cast(images_pb2.Encoding, ENCODINGS[name])
+    return None if name is None else ENCODINGS[name]
 
 
-def _put(message: Any, name: str, value: object) -> None:
-    """Set a field unless the value is None."""
-    if value is None:
-        return
-    try:
-        setattr(message, name, value)
-    except (TypeError, ValueError) as error:
+def _fill(message: Request, **values: Any) -> Request:
+    """Return the message with the fields of these names set, but for those whose value is None."""
+    for name, value in values.items():
         field = message.DESCRIPTOR.fields_by_name[name]
-        needs_text = field.type == field.TYPE_STRING and not isinstance(value, str)
-        why = f"this must be a text, not of type {type(value).__name__}" if needs_text else error
-        raise ExpectedError(f"{name}: {value!r}: {why}") from None
-
-
-def _extend(message: Any, name: str, values: Sequence[object]) -> None:
-    try:
-        getattr(message, name).extend(values)
-    except (TypeError, ValueError) as error:
-        raise ExpectedError(f"{name}: {error}") from None
+        try:
+            if value is not None and field.is_repeated:
+                getattr(message, name).extend(value)
+            elif value is not None:
+                setattr(message, name, value)
+        except (TypeError, ValueError) as error:
+            if field.is_repeated:
+                raise ExpectedError(f"{name}: {error}") from None
+            needs_text = field.type == field.TYPE_STRING and not isinstance(value, str)
+            why = f"this must be a text, not of type {type(value).__name__}" if needs_text else error
+            raise ExpectedError(f"{name}: {value!r}: {why}") from None
+    return message
 
 
 def _refuse_unknown(options: GenerateOptions | SampleOptions, known: type) -> None:
