@@ -10,7 +10,7 @@ from rich.text import Text
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.models.add import add
-from tandem.cli.models.evaluation.evaluate import evaluate
+from tandem.cli.models.evaluate import evaluate
 from tandem.cli.models.quantisation.quantise import quantise
 from tandem.cli.models.seeds.check import check_seeds
 from tandem.cli.models.serving import try_serving

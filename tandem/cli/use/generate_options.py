@@ -1,6 +1,7 @@
 """The options of `tandem generate`, by what they are about."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -10,36 +11,24 @@ from tandem.cli.use.texts import text_of
 from tandem.client import GenerateOptions
 
 IMAGE_FILE = Path("out/image.png")
-_SAMPLING = "How tokens are chosen"
-_IMAGES = "Images, with --label"
-_CONSTRAINT = "What the text has to match: one of these"
+_images = partial(typer.Option, rich_help_panel="Images, with --label")
+_sampling = partial(typer.Option, rich_help_panel="How tokens are chosen")
+_constraint = partial(typer.Option, rich_help_panel="What the text has to match: one of these")
 
 
 @dataclass(frozen=True)
 class ImageOptions:
     """What to draw instead of writing a text, and where to."""
 
-    label: Annotated[
-        str | None, typer.Option(help="Draw this class instead, by name or number.", rich_help_panel=_IMAGES)
-    ] = None
+    label: Annotated[str | None, _images(help="Draw this class instead, by name or number.")] = None
     out: Annotated[
         Path | None,
-        typer.Option(
-            dir_okay=False,
-            help=rf"File for the images: PNG, JPEG or WebP.  \[default: {IMAGE_FILE}]",
-            rich_help_panel=_IMAGES,
-        ),
+        _images(dir_okay=False, help=rf"File for the images: PNG, JPEG or WebP.  \[default: {IMAGE_FILE}]"),
     ] = None
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Show the image while it grows.", rich_help_panel=_IMAGES)
-    ] = False
+    partial: Annotated[bool, _images("--partial", help="Show the image while it grows.")] = False
     steps: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help=r"Draw in so many steps, where the model takes steps.  \[default: one a token]",
-            rich_help_panel=_IMAGES,
-        ),
+        _images(min=1, help=r"Draw in so many steps, where the model takes steps.  \[default: one a token]"),
     ] = None
 
 
@@ -48,35 +37,17 @@ class SamplingOptions:
     """Fields of GenerateOptions, under their names."""
 
     temperature: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=10, help=r"0: greedy.  \[default: what the model recommends, or 1]", rich_help_panel=_SAMPLING
-        ),
+        float | None, _sampling(min=0, max=10, help=r"0: greedy.  \[default: what the model recommends, or 1]")
     ] = None
-    top_k: Annotated[int | None, typer.Option(min=0, help="0: all.", rich_help_panel=_SAMPLING)] = None
-    top_p: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Keep this much probability.", rich_help_panel=_SAMPLING)
-    ] = None
-    min_p: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Drop what is below this share of the best.", rich_help_panel=_SAMPLING),
-    ] = None
-    repetition_penalty: Annotated[
-        float | None, typer.Option(min=0.01, max=10, help="1: none.", rich_help_panel=_SAMPLING)
-    ] = None
-    presence_penalty: Annotated[
-        float | None, typer.Option(min=-2, max=2, help="0: none.", rich_help_panel=_SAMPLING)
-    ] = None
-    frequency_penalty: Annotated[
-        float | None, typer.Option(min=-2, max=2, help="0: none.", rich_help_panel=_SAMPLING)
-    ] = None
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same output.", rich_help_panel=_SAMPLING)] = None
-    stop: Annotated[
-        list[str] | None, typer.Option(help="End before this text; may be repeated.", rich_help_panel=_SAMPLING)
-    ] = None
-    ignore_eos: Annotated[
-        bool, typer.Option("--ignore-eos", help="Go on past the model's end.", rich_help_panel=_SAMPLING)
-    ] = False
+    top_k: Annotated[int | None, _sampling(min=0, help="0: all.")] = None
+    top_p: Annotated[float | None, _sampling(min=0, max=1, help="Keep this much probability.")] = None
+    min_p: Annotated[float | None, _sampling(min=0, max=1, help="Drop what is below this share of the best.")] = None
+    repetition_penalty: Annotated[float | None, _sampling(min=0.01, max=10, help="1: none.")] = None
+    presence_penalty: Annotated[float | None, _sampling(min=-2, max=2, help="0: none.")] = None
+    frequency_penalty: Annotated[float | None, _sampling(min=-2, max=2, help="0: none.")] = None
+    seed: Annotated[int | None, _sampling(min=0, help="Same seed, same output.")] = None
+    stop: Annotated[list[str] | None, _sampling(help="End before this text; may be repeated.")] = None
+    ignore_eos: Annotated[bool, _sampling("--ignore-eos", help="Go on past the model's end.")] = False
 
     def as_asked(self) -> GenerateOptions:
         return cast(GenerateOptions, vars(self))
@@ -86,21 +57,13 @@ class SamplingOptions:
 class ConstraintOptions:
     """What the text has to match; the server refuses two at a time."""
 
-    json_schema: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="A file with a JSON Schema.", rich_help_panel=_CONSTRAINT),
-    ] = None
-    json_object: Annotated[
-        bool, typer.Option("--json-object", help="Any JSON object.", rich_help_panel=_CONSTRAINT)
-    ] = False
-    regex: Annotated[str | None, typer.Option(help="A regular expression.", rich_help_panel=_CONSTRAINT)] = None
-    lark: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="A file with a grammar in Lark.", rich_help_panel=_CONSTRAINT),
-    ] = None
-    choice: Annotated[
-        list[str] | None, typer.Option(help="One of these texts; repeat it.", rich_help_panel=_CONSTRAINT)
-    ] = None
+    json_schema: Annotated[Path | None, _constraint(exists=True, dir_okay=False, help="A file with a JSON Schema.")] = (
+        None
+    )
+    json_object: Annotated[bool, _constraint("--json-object", help="Any JSON object.")] = False
+    regex: Annotated[str | None, _constraint(help="A regular expression.")] = None
+    lark: Annotated[Path | None, _constraint(exists=True, dir_okay=False, help="A file with a grammar in Lark.")] = None
+    choice: Annotated[list[str] | None, _constraint(help="One of these texts; repeat it.")] = None
 
     def as_asked(self) -> GenerateOptions:
         """Raises BadParameter if a file is not text."""

@@ -1,5 +1,6 @@
 """`tandem score`: how likely the model finds a text, or an image given its class."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,23 +17,15 @@ from tandem.cli.use.texts import text_of_input
 from tandem.client import Score, SequentialModel, TandemClient
 from tandem.measure import formats
 
-_IMAGES = "Images"
+_images = partial(typer.Option, rich_help_panel="Images")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def score(
     text: Annotated[str | None, typer.Argument(help="The text; - reads it from standard input.")] = None,
-    image: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Score this image instead.", rich_help_panel=_IMAGES),
-    ] = None,
-    label: Annotated[
-        str | None, typer.Option(help="The image's class, by name or number.", rich_help_panel=_IMAGES)
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="Under generation in so many steps.", rich_help_panel=_IMAGES),
-    ] = None,
+    image: Annotated[Path | None, _images(exists=True, dir_okay=False, help="Score this image instead.")] = None,
+    label: Annotated[str | None, _images(help="The image's class, by name or number.")] = None,
+    steps: Annotated[int | None, _images(min=1, help="Under generation in so many steps.")] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="A line a token, with its probability.")] = False,
     model: ModelName = "",
     timeout: Timeout = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,10 +11,12 @@ import typer
 
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
-from tandem.cli.models.evaluation.table import evaluation_text
 from tandem.cli.options import ADDRESS, JUDGE_DIR, MODELS_DIR, Address, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
+from tandem.measure.report.prose import sentence, tables
+from tandem.measure.report.tables import markdown_table
+from tandem.measure.results.quality import Nearness
 from tandem.shared.models import ModelRepository
 
 if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other commands need not wait for
@@ -23,29 +26,20 @@ if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other comman
 OUT = Path("out", "evaluation")
 FEW_SAMPLES = 2000
 """Recall and coverage grow with the number of images, and an FID of few is unsure."""
-_DRAW, _MEASURE = "How to draw", "What to measure against"
+_option = partial(typer.Option, rich_help_panel="How to draw")
+_against = partial(typer.Option, rich_help_panel="What to measure against")
 
 
 @dataclass(frozen=True)
 class DrawingOptions:
     """How many images are drawn, and how."""
 
-    num_samples: Annotated[
-        int, typer.Option(min=1, help="Images to draw, the same number of each class.", rich_help_panel=_DRAW)
-    ] = 10_000
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Same seed, same images.", rich_help_panel=_DRAW)] = 1
-    temperature: Annotated[
-        float | None, typer.Option(min=0, max=10, help="For a sequential model.", rich_help_panel=_DRAW)
-    ] = None
-    top_p: Annotated[
-        float | None, typer.Option(min=0, max=1, help="For a sequential model.", rich_help_panel=_DRAW)
-    ] = None
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="For a sequential model that takes steps.", rich_help_panel=_DRAW)
-    ] = None
-    truncation: Annotated[
-        float | None, typer.Option(min=0.1, max=10, help="For a parallel model.", rich_help_panel=_DRAW)
-    ] = None
+    num_samples: Annotated[int, _option(min=1, help="Images to draw, the same number of each class.")] = 10_000
+    seed: Annotated[int, _option(min=0, max=2**31, help="Same seed, same images.")] = 1
+    temperature: Annotated[float | None, _option(min=0, max=10, help="For a sequential model.")] = None
+    top_p: Annotated[float | None, _option(min=0, max=1, help="For a sequential model.")] = None
+    steps: Annotated[int | None, _option(min=1, help="For a sequential model that takes steps.")] = None
+    truncation: Annotated[float | None, _option(min=0.1, max=10, help="For a parallel model.")] = None
 
     @property
     def sampling(self) -> Sampling:
@@ -58,13 +52,12 @@ class DrawingOptions:
 def evaluate(
     name: Annotated[str, typer.Argument(help="An image model behind the gateway, of either paradigm.")],
     drawing: DrawingOptions,
-    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_MEASURE)] = JUDGE_DIR,
+    judge: Annotated[Path, _against(help="The judge's model folder.")] = JUDGE_DIR,
     reference: Annotated[
         Path | None,
-        typer.Option(
+        _against(
             help="Other images than Fashion-MNIST: an .npz file with images and labels, or train_images, train_labels,"
-            " test_images, test_labels; uint8 [N, H, W] or [N, H, W, 3].",
-            rich_help_panel=_MEASURE,
+            " test_images, test_labels; uint8 [N, H, W] or [N, H, W, 3]."
         ),
     ] = None,
     out: Annotated[
@@ -110,3 +103,10 @@ def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> 
                 progress.update(bar, description="measuring", total=None)
 
         return run(protocol, address, folder, advance)
+
+
+def evaluation_text(found: dict[str, Any]) -> str:
+    """Return the record `found` (evaluation.json) as tables in Markdown, ready for a model card."""
+    shown = tables("evaluation.tables", found, Nearness.model_validate(found["views"]))
+    written = [markdown_table(table, is_padded=True) for table in shown]
+    return "\n\n".join([*written, sentence("evaluation.small_print", found)])

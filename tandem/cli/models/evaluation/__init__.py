@@ -1,1 +1,0 @@
-"""`tandem models evaluate`: the quality of an image model."""
