@@ -1,5 +1,6 @@
 """The dashboards as data: `python -m deploy.grafana` writes the JSON in dashboards/, which Grafana reads.
 
 boards/ describes a dashboard a file: its panels by row, what each shows, in which unit, and the queries in PromQL.
-panels has the house style, layout makes a dashboard. Knows the names of metrics, not the processes that export them.
+style.yaml has the house style, and layout puts both together. Knows the names of metrics, not the processes that export
+them.
 """

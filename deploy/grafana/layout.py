@@ -1,75 +1,77 @@
-"""A dashboard, made of its description in boards/: its variables, its links to the others, and its rows of panels."""
+"""A dashboard, made of its description in boards/ and of the house style, style.yaml: variables, and rows of panels."""
 
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import yaml
-from grafana_foundation_sdk.builders.dashboard import (
-    Dashboard,
-    DashboardLink,
-    DatasourceVariable,
-    IntervalVariable,
-    QueryVariable,
-    Row,
-)
-from grafana_foundation_sdk.models.dashboard import (
-    DashboardCursorSync,
-    DashboardLinkType,
-    VariableOption,
-    VariableRefresh,
-    VariableSort,
-)
 
-from deploy.grafana.panels import DATASOURCE, KINDS, Panel, Query
-
-TAG = "tandem"
+Json = dict[str, Any]
+STYLE: Json = yaml.safe_load((Path(__file__).parent / "style.yaml").read_text())
+COLUMNS = 24
 
 
-def _model(metric: str, name: str = "model", label: str = "model", default: str = "") -> QueryVariable:
+def dashboard(file: Path) -> Json:
+    """Return the dashboard that a file describes, as Grafana reads it."""
+    described = yaml.safe_load(file.read_text())
+    variables = [STYLE["datasource"], *(_model(**model) for model in described["models"]), STYLE["window"]]
+    panels = [panel | {"id": number} for number, panel in enumerate(_placed(described), start=1)]
+    own = {"title": f"Tandem: {file.stem}", "uid": f"tandem-{file.stem}", "description": described["text"]}
+    document: Json = STYLE["dashboard"] | own
+    return document | {"templating": {"list": variables}, "panels": panels}
+
+
+def _model(metric: str, default: str = "", **own: str) -> Json:
     """Return a variable of the models that `metric` (a selector) has: one of them, or any if there is no default."""
-    variable = QueryVariable(name).query(f"label_values({metric}, model)").datasource(DATASOURCE).label(label)
-    variable.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_ASC)
+    variable: Json = STYLE["any model"] | own | {"query": f"label_values({metric}, model)"}
     if default:
-        return variable.current(VariableOption(selected=True, text=default, value=default))
-    every = VariableOption(selected=True, text=["All"], value=["$__all"])
-    return variable.multi(True).include_all(True).all_value(".+").current(every)
+        del variable["allValue"]
+        current = {"selected": True, "text": default, "value": default}
+        variable |= {"includeAll": False, "multi": False, "current": current}
+    return variable
 
 
-def _window() -> IntervalVariable:
-    sizes = ("30s", "1m", "5m", "15m", "1h")
-    options = [VariableOption(selected=size == "1m", text=size, value=size) for size in sizes]
-    variable = IntervalVariable("window").label("rate window").values(",".join(sizes)).options(options)
-    return variable.current(options[1]).description("Rates and quantiles are of the requests of so long a time.")
-
-
-def dashboard(file: Path) -> Dashboard:
-    """Return the dashboard that a file describes."""
-    name, described = file.stem, yaml.safe_load(file.read_text())
-    board = Dashboard(f"Tandem: {name}").uid(f"tandem-{name}").description(described["text"])
-    board.tags([TAG]).timezone("browser").readonly()
-    board.time("now-15m", "now").refresh("10s").tooltip(DashboardCursorSync.CROSSHAIR)
-    others = DashboardLink("Tandem").type(DashboardLinkType.DASHBOARDS).tags([TAG]).as_dropdown(False)
-    board.link(others.include_vars(False).keep_time(True))
-    board.with_variable(DatasourceVariable("datasource").label("data source").type("prometheus"))
-    for variable in (*(_model(**model) for model in described["models"]), _window()):
-        board.with_variable(variable)
-    number = 0
+def _placed(described: Json) -> Iterator[Json]:
+    """Yield the rows' heads and panels, from left to right and from top to bottom."""
+    top = 0
     for title, panels in described["rows"].items():
-        board.with_row(Row(title).id(number := number + 1))
-        for panel in panels:
-            board.with_panel(_panel(described["names"], **panel).id(number := number + 1))
-    return board
+        yield STYLE["row"] | {"title": title, "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1}}
+        left, top, bottom = 0, top + 1, top + 1
+        for each in panels:
+            panel = _panel(described["names"], **each)
+            place = panel["gridPos"]
+            if left + place["w"] > COLUMNS:
+                left, top = 0, bottom
+            yield panel | {"gridPos": place | {"x": left, "y": top}}
+            left, bottom = left + place["w"], max(bottom, top + place["h"])
+        top = bottom
 
 
-def _panel(names: Mapping[str, str], queries: list[dict[str, str]], kind: str = "lines", **how: Any) -> Panel:
-    asked = [query for one in queries for query in _expand(names, **one)]
-    return KINDS[kind](queries=asked, **how)
+def _panel(
+    names: Mapping[str, str], title: str, text: str, unit: str, queries: list[Json], kind: str = "lines", **own: Any
+) -> Json:
+    """Return a panel of a kind; `own` is what it has besides, in Grafana's words."""
+    asked = [query for each in queries for query in _expand(names, **each)]
+    pairs = zip(asked, ascii_uppercase, strict=False)
+    targets = [STYLE["query"] | query | {"refId": letter} for query, letter in pairs]
+    panel = STYLE["panel"] | STYLE["kinds"][kind] | {"title": title, "description": text, "targets": targets}
+    values: Json = {"unit": STYLE["units"][unit]}
+    if kind == "lines" and unit in STYLE["soft_max"]:
+        values["custom"] = {"axisSoftMax": STYLE["soft_max"][unit]}
+    return _merged(_merged(panel, {"fieldConfig": {"defaults": values}}), own)
 
 
-def _expand(names: Mapping[str, str], expr: str, legend: str) -> Iterator[Query]:
+def _merged(one: Json, other: Json) -> Json:
+    """Return `one` with what `other` has besides, dictionaries within them likewise."""
+    both = {key: _merged(one[key], other[key]) for key in one.keys() & other.keys() if isinstance(one[key], dict)}
+    return one | other | both
+
+
+def _expand(names: Mapping[str, str], expr: str, legend: str, **own: Any) -> Iterator[Json]:
     """Yield a query with its names replaced; with `$quantile` in it two, of the median and of the 99th percentile."""
     expr = re.sub(r"<(\w+)>", lambda found: names[found[1]], expr)
     for share, word in ((0.5, "p50"), (0.99, "p99")) if "$quantile" in expr else ((0.0, ""),):
-        yield Query(expr.replace("$quantile", str(share)), legend.replace("$quantile", word))
+        asked = {"expr": expr.replace("$quantile", str(share)), "legendFormat": legend.replace("$quantile", word)}
+        yield own | asked

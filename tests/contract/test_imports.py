@@ -64,7 +64,7 @@ CONFINED = {
     "onnx": ("services/common/runtimes/", "training/", "tandem/", "benchmarks/"),
     "prometheus_client": ("/metrics.py", "/histogram.py", "/metrics_page.py", "gateway/", "benchmarks/"),
     "signal": ("runtime/process/", "tandem/", "benchmarks/", "training/loop"),
-    "grafana_foundation_sdk": ("deploy/grafana/",),
+    "grafana_foundation_sdk": (),
     "pickle": (),
 }
 
