@@ -15,7 +15,7 @@ from tandem.measure import formats
 from tandem.measure.report import findings
 from tandem.measure.report.tables import Cell, Table, read_tables, value_cell
 from tandem.measure.results.crossover import Crossover, FitPoint, FittedCurve
-from tandem.measure.results.growth import TEXTS, DraftPoint, DraftResult
+from tandem.measure.results.growth import TEXTS, Point
 from tandem.measure.results.header import Header
 from tandem.measure.results.value import PHASES, Value
 from tandem.measure.statistics.curve import curve_of
@@ -118,10 +118,9 @@ def _most_off(curve: FittedCurve) -> FitPoint:
     return max(curve.points, key=lambda point: abs(point.relative_residual))
 
 
-def _ranked_drafts(points: Iterable[DraftPoint]) -> tuple[tuple[DraftPoint, DraftResult], ...]:
+def _ranked_drafts(points: Iterable[Point]) -> tuple[Point, Point]:
     """Return the case that gains least, and the one that gains most."""
-    cases = [(point, result) for point in points for result in point.results[1:]]
-    ranked = sorted(cases, key=lambda case: case[1].ratio.value)
+    ranked = sorted((point for point in points if point.num_outputs), key=lambda point: point.figures["ratio"].value)
     return ranked[0], ranked[-1]
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tandem.measure.results.header import Header
-from tandem.measure.results.value import Part, Value
+from tandem.measure.results.value import Part, Repeated, Value
 from tandem.measure.scenario import Seconds, Workload
 
 Metric = Literal[
@@ -44,17 +44,15 @@ class Load(Part):
 
 
 class Change(Part):
-    """One figure; `ratio` is together / alone. Values of single rounds are in order, so that a drift shows; there are
-    none where a round is too short. tokens_per_second: of a stream, behind its first message. images_per_second:
-    delivered. gap: between two messages of a stream. latency: from the intended start to the last message.
+    """One figure; `ratio` is together / alone. tokens_per_second: of a stream, behind its first message.
+    images_per_second: delivered. gap: between two messages of a stream. latency: from the intended start to the last
+    message.
     """
 
     metric: Metric
-    alone: Value
-    together: Value
+    alone: Repeated
+    together: Repeated
     ratio: Value | None
-    alone_of_rounds: tuple[float, ...]
-    together_of_rounds: tuple[float, ...]
 
 
 class Side(Part):

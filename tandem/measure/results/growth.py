@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from tandem.measure.results.header import Header
-from tandem.measure.results.value import Part, Value
+from tandem.measure.results.value import Part, Repeated, Value
 from tandem.measure.setting_errors import FromText
 
 Text = Literal["repeats itself", "new"]
@@ -48,72 +48,34 @@ class Server(Part):
     address: str
 
 
-class ConcurrencyPoint(Part):
-    """So many streams at a time. decode: while all of them were generating, from the last one's first token to the
-    first one's end. whole: from sending to the last one's end, prompts included. step: what a stream waited for a
-    token while all were generating, in the mean; gap: the median time between its messages.
+class Point(Part):
+    """What `server` made of `at` streams at a time, or of one stream behind `at` tokens of context.
+
+    decode_tokens_per_second: while all of them were generating, from the last one's first token to the first one's end.
+    whole: from sending to the last one's end, prompts included. step: what a stream waited for a token while all were
+    generating, in the mean; gap: the median time between its messages. prefill: the context by the time to the first
+    token. tokens_per_message: behind the first message of each stream; what a step brings travels in one message, so
+    these are tokens a step as long as the client keeps up. ratio: of decode tokens/s to the first server's in the same
+    round, with the same texts; `num_different`: outputs that differed from its.
     """
 
-    concurrency: int
-    decode_tokens_per_second: Value
-    whole_tokens_per_second: Value
-    step_seconds: Value
-    step_seconds_of_rounds: tuple[float, ...]  # what fits are made of
-    gap_p50_seconds: Value
-    first_token_p50_seconds: Value
-
-
-class ContextPoint(Part):
-    """One stream alone, with a prompt of so many tokens. prefill: these by the time to the first token."""
-
-    context_tokens: int
-    first_token_seconds: Value
-    prefill_tokens_per_second: Value
-    gap_p50_seconds: Value
-    decode_tokens_per_second: Value
-
-
-class DraftResult(Part):
-    """What one server did with some texts. tokens_per_message: behind the first message of each stream; what a step
-    brings travels in one message, so these are tokens a step as long as the client keeps up.
-    """
-
+    kind: Literal["streams", "context"] | Text
+    at: int
     server: Server
-    decode_tokens_per_second: Value
-    whole_tokens_per_second: Value
-    tokens_per_message: Value
-    ratio: Value  # of decode tokens/s to the first server's in the same round
+    figures: dict[str, Repeated]
+    num_outputs: int = 0
+    num_different: int = 0
 
 
-class DraftPoint(Part):
-    """The same texts from every server, the measured one first. `num_different`: outputs that differed from its."""
-
-    text: Text
-    concurrency: int
-    results: tuple[DraftResult, ...]
-    num_outputs: int
-    num_different: int
-
-
-class StepFit(Part):
-    """Seconds of a step with b sequences: sum: shared + own * b; max: the larger of the two. knee: shared / own, where
-    both are equal; its range is that of fits to single rounds. None where own is 0.
+class Fit(Part):
+    """Seconds over b sequences in a step, or tokens of context. sum: shared + own * b; max: the larger of the two.
+    knee: shared / own, where both are equal; its range is that of fits to single rounds. None where own is 0.
     """
 
     shape: Shape
     shared_seconds: float
     own_seconds: float
     knee: Value | None
-    most_tokens_per_second: float | None
-    worst_relative_residual: float
-    is_good: bool
-
-
-class LineFit(Part):
-    """base + per_token * tokens of context."""
-
-    base_seconds: float
-    per_token_seconds: float
     worst_relative_residual: float
     is_good: bool
 
@@ -123,9 +85,11 @@ class Growth(Header):
 
     kind: Literal["growth"] = "growth"
     settings: Settings
-    concurrency: tuple[ConcurrencyPoint, ...]
-    context: tuple[ContextPoint, ...]
-    drafts: tuple[DraftPoint, ...]
-    step_fit: StepFit | None
-    gap_fit: LineFit | None
-    first_token_fit: LineFit | None
+    points: tuple[Point, ...]
+    step_fit: Fit | None
+    gap_fit: Fit | None
+    first_token_fit: Fit | None
+
+    def of(self, *kinds: str) -> list[Point]:
+        """Return the points of these kinds."""
+        return [point for point in self.points if point.kind in kinds]

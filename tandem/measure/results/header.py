@@ -61,7 +61,7 @@ class Audits(Part):
     is_real_time: bool
 
 
-SCHEMA_VERSION: Literal[10] = 10
+SCHEMA_VERSION: Literal[11] = 11
 """Of all documents. Only additions keep it."""
 
 
@@ -111,7 +111,7 @@ class Header(Part):
     """
 
     kind: str
-    schema_version: Literal[10] = SCHEMA_VERSION
+    schema_version: Literal[11] = SCHEMA_VERSION
     tool_version: str
     command: str
     address: str

@@ -35,6 +35,12 @@ class Value(Part):
     count: int
 
 
+class Repeated(Value):
+    """A value, and that of each round in their order, so that a drift shows; none where a round is too short."""
+
+    of_rounds: tuple[float, ...]
+
+
 # Where a request's time went, in the order of its life. `lateness` is the generator's own: from the intended start to
 # the actual one. `queue` begins with the arrival at the gateway's proxy, or at a backend that is asked alone.
 # `backend_other` is what the backend spent outside its phases, `outside` all that is not the backend: the proxy's

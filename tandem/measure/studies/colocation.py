@@ -201,14 +201,8 @@ def _changes(load: Load, *windows: Sequence[Window]) -> Iterator[Change]:
     for metric in get_args(Metric):
         alone, together = (_figure(metric, load, rounds) for rounds in windows)
         if alone is not None and together is not None:
-            yield Change(
-                metric=metric,
-                alone=alone.value(_CONFIDENCE),
-                together=together.value(_CONFIDENCE),
-                ratio=together.over(alone, _CONFIDENCE),
-                alone_of_rounds=alone.spread,
-                together_of_rounds=together.spread,
-            )
+            ratio, values = together.over(alone, _CONFIDENCE), [one.repeated(_CONFIDENCE) for one in (alone, together)]
+            yield Change(metric=metric, alone=values[0], together=values[1], ratio=ratio)
 
 
 def _figure(metric: Metric, load: Load, rounds: Sequence[Window]) -> Figure | None:

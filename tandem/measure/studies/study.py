@@ -19,7 +19,7 @@ from tandem.measure.generator.generator import BrokenOff, Generator, generator, 
 from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.header import ServedModel
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import Repeated, Value
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate
@@ -135,6 +135,10 @@ class Figure:
     def value(self, confidence: float) -> Value:
         """Return that of all rounds, with its interval if there are enough, or else the range of single ones."""
         return self._estimate(self.of, confidence, self.spread)
+
+    def repeated(self, confidence: float) -> Repeated:
+        """Return the value, with those of single rounds."""
+        return Repeated(**vars(self.value(confidence)), of_rounds=self.spread)
 
     def minus(self, other: "Figure", confidence: float) -> Value:
         """Return the difference to another figure of the same rounds."""

@@ -2,7 +2,7 @@
 with intervals over the variable, and over them what was fitted.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,11 @@ from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series
 from tandem.measure.report.findings import Drawn, fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import Comparison, JudgedImages
 from tandem.measure.results.crossover import Crossover
-from tandem.measure.results.growth import TEXTS, Growth, LineFit, StepFit
+from tandem.measure.results.growth import TEXTS, Fit, Growth, Point
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import curve_of
-from tandem.measure.statistics.knee import step_time
+from tandem.measure.statistics.knee import Cost
 
 _NUM_POINTS = 60
 _ONE = Value(value=1.0, count=1)
@@ -48,13 +48,11 @@ def modes_between(growth: Growth, comparison: Comparison | None) -> list[Generat
     the sequential one of its own.
     """
     modes = []
-    for point in growth.drafts:
-        text, (first, *others) = TEXTS[point.text], point.results
-        workload = f"{text}, {quantity(point.concurrency, 'stream')}"
-        modes.append(GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE))
-        for result in others:
-            name, tokens = f"sequential, {result.server.label}", result.tokens_per_message.value
-            modes.append(GenerationMode(f"drafts, {text}", name, workload, tokens, result.ratio))
+    for text, point in ((text, point) for kind, text in TEXTS.items() for point in growth.of(kind)):
+        is_first = not point.num_outputs
+        kind, name = ("sequential",) * 2 if is_first else (f"drafts, {text}", f"sequential, {point.server.label}")
+        workload, tokens = f"{text}, {quantity(point.at, 'stream')}", point.figures["tokens_per_message"].value
+        modes.append(GenerationMode(kind, name, workload, tokens, _ONE if is_first else point.figures["ratio"]))
     return [*modes, *_image_modes(comparison)] if modes and comparison is not None else modes
 
 
@@ -73,9 +71,9 @@ def _image_modes(comparison: Comparison) -> list[GenerationMode]:
     return [GenerationMode(name, name, "an image, alone", outputs, times) for name, outputs, times in parts]
 
 
-def _over(points: Iterable[Any], x: str, y: str, name: str, style: Style, scale: float = 1.0) -> Series:
-    """Return a figure `y` of points over their variable `x`."""
-    rows = [(float(getattr(point, x)), getattr(point, y), "") for point in points]
+def _over(points: Sequence[Point], figure: str, name: str, style: Style, scale: float = 1.0) -> Series:
+    """Return a figure of points over what varies."""
+    rows = [(float(point.at), point.figures[figure], "") for point in points]
     return value_series(name, "sequential", style, rows, scale)
 
 
@@ -108,14 +106,13 @@ def growth_charts(document: Growth, modes: Sequence[GenerationMode]) -> list[Cha
     """Return how the cost of a text grows over streams and over the context, and what lies between sequential and
     parallel; all, those too that nothing was measured for.
     """
-    points = document.concurrency
+    points = document.of("streams")
     streams = [
-        _over(points, "concurrency", "decode_tokens_per_second", "while all generate", "line"),
-        _over(points, "concurrency", "whole_tokens_per_second", "prompts included", "dash"),
+        _over(points, "decode_tokens_per_second", "while all generate", "line"),
+        _over(points, "whole_tokens_per_second", "prompts included", "dash"),
     ]
     if document.step_fit is not None and points:
-        ends = [float(point.concurrency) for point in points]
-        streams += _knee(document.step_fit, min(ends), max(ends))
+        streams += _knee(document.step_fit, points[0].at, points[-1].at)
     title, rate = "Tokens/s over streams at a time", "tokens/s, all together"
     between = []
     for kind, (role, style) in _KINDS.items():
@@ -123,17 +120,20 @@ def growth_charts(document: Growth, modes: Sequence[GenerationMode]) -> list[Cha
         rows = [(mode.outputs_per_pass, mode.speed, f"{mode.name}: {mode.workload}") for mode in chosen]
         between.append(value_series(kind, role, style, rows))
     middle = "The middle ground: sequential, with drafts, parallel"
-    first, prompt = "first_token_seconds", "Time to the first token over the prompt"
+    contexts, prompt = document.of("context"), "Time to the first token over the prompt"
+    over = (
+        ("growth-context", "A token's time over the context", "a token", "gap_p50_seconds", document.gap_fit),
+        ("growth-prefill", prompt, "to the first token", "first_token_p50_seconds", document.first_token_fit),
+    )
     return [
         Chart("growth-streams", title, "streams at a time", rate, streams, facts=[document.settings]),
-        _context(document, "growth-context", "A token's time over the context", "a token", "gap_p50_seconds"),
-        _context(document, "growth-prefill", prompt, "to the first token", first),
+        *(_context(contexts, *each) for each in over),
         Chart("growth-middle", middle, "outputs a pass", "times as fast as sequential", between),
     ]
 
 
-def _knee(fit: StepFit, low: float, high: float) -> list[Series]:
-    time = step_time(fit)
+def _knee(fit: Fit, low: float, high: float) -> list[Series]:
+    time = Cost(fit.shape, fit.shared_seconds, fit.own_seconds)
 
     def rate(streams: float) -> Any:
         return streams / time(streams)
@@ -142,20 +142,17 @@ def _knee(fit: StepFit, low: float, high: float) -> list[Series]:
     if fit.knee is not None and low <= fit.knee.value <= high:
         at = fit.knee.value
         found.append(Series("knee", "neutral", "points", [at], [float(rate(at))], notes=["shared cost = own cost"]))
-    if fit.most_tokens_per_second is not None:
-        most = [fit.most_tokens_per_second] * 2
+    if fit.own_seconds:
+        most = [1 / fit.own_seconds] * 2
         found.append(Series("most that batching brings", "neutral", "prediction", [low, high], most))
     return found
 
 
-def _context(document: Growth, key: str, title: str, what: str, figure: str) -> Chart:
-    fit: LineFit | None = document.gap_fit if figure == "gap_p50_seconds" else document.first_token_fit
-    series = [_over(document.context, "context_tokens", figure, "measured", "line", MILLISECONDS)]
-    if fit is not None and document.context:
-        tokens = [float(point.context_tokens) for point in document.context]
-        ends = [min(tokens), max(tokens)]
-        ys = [(fit.base_seconds + fit.per_token_seconds * end) * MILLISECONDS for end in ends]
-        series.append(Series("fit", "sequential", "fit", ends, ys))
+def _context(points: Sequence[Point], key: str, title: str, what: str, figure: str, fit: Fit | None) -> Chart:
+    series = [_over(points, figure, "measured", "line", MILLISECONDS)]
+    if fit is not None and points:
+        cost = Cost(fit.shape, fit.shared_seconds, fit.own_seconds)
+        series.append(_fit("fit", "sequential", cost.__call__, points[0].at, points[-1].at, MILLISECONDS))
     return Chart(key, title, "tokens of context", f"ms {what}", series, x_log=False, y_log=False)
 
 
@@ -164,7 +161,12 @@ def law_chart(document: Comparison) -> Chart:
     points = [point for point in document.served if point.steps is not None]
     told = [(float(point.steps or 0), bits) for point in points if (bits := point.predicted_over_most) is not None]
     series = [
-        _over(points, "steps", "bits_over_most", "measured", "points"),
+        value_series(
+            "measured",
+            "sequential",
+            "points",
+            [(float(point.steps or 0), point.bits_over_most, "") for point in points],
+        ),
         Series("sum of the steps' costs", "neutral", "fit", [steps for steps, _ in told], [bits for _, bits in told]),
     ]
     return Chart("steps-law", "Bits a token over those in the most steps", "steps", "bits a token", series)

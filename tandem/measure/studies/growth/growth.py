@@ -6,7 +6,6 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
@@ -18,24 +17,13 @@ from tandem.measure.generator.run import RunResult
 from tandem.measure.results.growth import TEXTS, Growth, Server, Settings, Text
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Scenario, Workload
-from tandem.measure.statistics.knee import fit_line, fit_step
-from tandem.measure.studies.growth.streams import (
-    Case,
-    Together,
-    concurrency_points,
-    context_points,
-    draft_points,
-    prompt,
-    together,
-)
+from tandem.measure.statistics.knee import fit_cost
+from tandem.measure.studies.growth.streams import Together, Trial, name_of, points_of, prompt, together
 from tandem.measure.studies.study import Study, senders
 from tandem.shared.errors import ExpectedError
 
 _TEMPERATURES: dict[Text, float] = {"repeats itself": 0.0, "new": 1.0}
 _LIMIT_SECONDS = 120.0
-
-Trial = tuple[Literal["streams", "context", Text], int]
-"""One point: of a curve over streams or over context; or of a text that all servers are given, in so many streams."""
 
 
 async def measure_growth(servers: Sequence[Server], settings: Settings, on_stage: Callable[[str], None]) -> Growth:
@@ -75,15 +63,13 @@ async def _model(servers: Sequence[Server], name: str) -> ServedModel:
 
 @dataclass(kw_only=True)
 class GrowthStudy(Study):
-    """Of the servers of `sources` the first is measured; the others are compared with it. `drafts`: of each round, what
-    each server made of the same texts, in the order of the servers.
+    """Of the servers of `sources` the first is measured; the others are compared with it. `seen`: of each round
+    of a trial, what each server made of it, in the order of the servers.
     """
 
     sources: Sequence[Generator]
     settings: Settings
-    concurrency: dict[int, list[Together]] = field(default_factory=lambda: defaultdict(list))
-    context: dict[int, list[Together]] = field(default_factory=lambda: defaultdict(list))
-    drafts: dict[Case, list[list[Together]]] = field(default_factory=lambda: defaultdict(list))
+    seen: dict[Trial, list[list[Together]]] = field(default_factory=lambda: defaultdict(list))
     # Not from the seed: a prefix cache may know the texts of an earlier measurement.
     _random: random.Random = field(default_factory=random.SystemRandom)
 
@@ -107,27 +93,20 @@ class GrowthStudy(Study):
                 pass
 
     async def _try(self, trial: Trial, number: int) -> None:
-        settings, (kind, size) = self.settings, trial
-        what = {"streams": f"{size} streams", "context": f"{size} tokens of context"}
-        name = what.get(kind) or f"{TEXTS[kind]}, {size} streams"  # type: ignore[index]
+        settings, (kind, size), name = self.settings, trial, name_of(trial)
         self.on_stage(f"round {number + 1} of {settings.num_rounds}: {name}")
-        if kind == "streams":
-            scenario = self._streams(size, settings.prompt_tokens, settings.new_tokens)
-            self.concurrency[size].append(await self._ask(self.sources[0], name, scenario))
-        elif kind == "context":
-            scenario = self._streams(1, size, settings.context_new_tokens)
-            self.context[size].append(await self._ask(self.sources[0], name, scenario))
-        else:
-            self.drafts[kind, size].append(await self._ask_all(name, kind, size, number))
-
-    async def _ask_all(self, name: str, text: Text, size: int, number: int) -> list[Together]:
-        """Give all servers the same texts, one server after another; who begins changes from round to round."""
-        texts = [prompt(text, place, self._random) for place in range(size)]
-        requests = [self._request(words, _TEMPERATURES[text], seed) for seed, words in enumerate(texts)]
-        scenario = self._streams(size, 1, self.settings.draft_new_tokens).model_copy(update={"keep_replies": True})
+        if kind == "streams" or kind == "context":
+            given = (size, settings.prompt_tokens, settings.new_tokens)
+            scenario = self._streams(*given if kind == "streams" else (1, size, settings.context_new_tokens))
+            self.seen[trial].append([await self._ask(self.sources[0], name, scenario)])
+            return
+        # All servers are given the same texts, one server after another; who begins changes from round to round.
+        texts = [prompt(kind, place, self._random) for place in range(size)]
+        requests = [self._request(words, _TEMPERATURES[kind], seed) for seed, words in enumerate(texts)]
+        scenario = self._streams(size, 1, settings.draft_new_tokens).model_copy(update={"keep_replies": True})
         order = 1 if number % 2 == 0 else -1
         answers = [await self._ask(source, name, scenario, requests) for source in self.sources[::order]]
-        return answers[::order]
+        self.seen[trial].append(answers[::order])
 
     def _streams(self, number: int, prompt_tokens: int, new_tokens: int) -> Scenario:
         """Return so many streams at once, of prompts that no prefix cache knows.
@@ -175,21 +154,20 @@ class GrowthStudy(Study):
 def growth_document(servers: Sequence[Server], model: ServedModel, study: GrowthStudy) -> Growth:
     """Return the document."""
     problems = list[str]()
-    streams = concurrency_points(study.concurrency, problems)
-    contexts = context_points(study.context, problems)
-    drafts = draft_points(study.drafts, servers, problems)
+    points = tuple(points_of(study.seen, servers, problems))
+    streams, contexts = ([point for point in points if point.kind == kind] for kind in ("streams", "context"))
     # A round that was broken off has measured some points less often.
-    rounds = list(zip(*(point.step_seconds_of_rounds for point in streams), strict=False))
-    tokens = [float(point.context_tokens) for point in contexts]
+    rounds = list(zip(*(point.figures["step_seconds"].of_rounds for point in streams), strict=False))
+    gaps, firsts = (
+        [[point.figures[name].value for point in contexts]] for name in ("gap_p50_seconds", "first_token_p50_seconds")
+    )
     # In the middle of the new tokens.
-    middles = [number + study.settings.context_new_tokens / 2 for number in tokens]
+    middles = [point.at + study.settings.context_new_tokens / 2 for point in contexts]
     return Growth(
         **study.header(servers[0].address, [model], problems),
         settings=study.settings,
-        concurrency=tuple(streams),
-        context=tuple(contexts),
-        drafts=tuple(drafts),
-        step_fit=fit_step([float(point.concurrency) for point in streams], rounds),
-        gap_fit=fit_line(middles, [point.gap_p50_seconds.value for point in contexts]),
-        first_token_fit=fit_line(tokens, [point.first_token_seconds.value for point in contexts]),
+        points=points,
+        step_fit=fit_cost([point.at for point in streams], rounds),
+        gap_fit=fit_cost(middles, gaps, ["sum"]),
+        first_token_fit=fit_cost([point.at for point in contexts], firsts, ["sum"]),
     )

@@ -4,17 +4,19 @@ rounds to the points of a document: medians and ranges. What could not be measur
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from tandem.measure.generator.requests.replies import tokens_by_number
-from tandem.measure.results.growth import TEXTS, ConcurrencyPoint, ContextPoint, DraftPoint, DraftResult, Server, Text
+from tandem.measure.results.growth import TEXTS, Point, Server, Text
 from tandem.measure.results.record import Record
 from tandem.measure.statistics.intervals import over_rounds
 from tandem.measure.statistics.quantiles import nearest_rank
 
-Case = tuple[Text, int]
-"""A text, and how many streams of it at a time."""
+Trial = tuple[Literal["streams", "context"] | Text, int]
+"""One point: of a curve over streams or over context; or of a text that all servers are given, in so many streams."""
 
 _PASSAGES = (
     "The ferry leaves the northern pier at seven, crosses the bay in forty minutes, and waits for the bus from the"
@@ -39,51 +41,12 @@ def prompt(kind: Text, place: int, source: random.Random) -> str:
     return f"No. {source.randrange(10**6)}\n\n{passage}"
 
 
+@dataclass(frozen=True)
 class Together:
-    """Streams of a record, each of at least one message. Seconds of the common part: from the last one's first token to
-    the first one's end, in which all were generating; there may be none, if the server did not run all of them at a
-    time. `token_ids` of each stream are there if replies were kept.
-    """
+    """Streams that were sent at once: their figures, as Point has them, and the tokens of each if replies were kept."""
 
-    def __init__(self, record: Record, token_ids: Sequence[Sequence[int]] = ()) -> None:
-        self.token_ids = token_ids
-        messages = record.messages
-        self._sent, self._at, self._counts = record.requests["sent"], messages["at"], messages["num_outputs"]
-        ends = np.diff(messages["number"]) != 0
-        self._is_first, self._is_last = np.append(True, ends), np.append(ends, True)
-
-    @property
-    def whole_tokens_per_second(self) -> float:
-        return float(self._counts.sum() / (self._at.max() - self._sent.min()))
-
-    @property
-    def first_token_p50_seconds(self) -> float:
-        return nearest_rank(self._at[self._is_first] - self._sent, 0.5)
-
-    @property
-    def common(self) -> tuple[float, float]:
-        """Beginning and end of the common part."""
-        return float(self._at[self._is_first].max()), float(self._at[self._is_last].min())
-
-    @property
-    def decode_tokens_per_second(self) -> float | None:
-        begin, end = self.common
-        if end <= begin:
-            return None
-        return float(self._counts[(self._at > begin) & (self._at <= end)].sum() / (end - begin))
-
-    @property
-    def gap_p50_seconds(self) -> float | None:
-        begin, end = self.common
-        before, after = self._at[:-1], self._at[1:]
-        gaps = (after - before)[~self._is_first[1:] & (before >= begin) & (after <= end)]
-        return nearest_rank(gaps, 0.5) if len(gaps) else None
-
-    @property
-    def tokens_per_message(self) -> float:
-        """Behind each stream's first message; 0 if there was none."""
-        counts = self._counts[~self._is_first]
-        return float(counts.mean()) if len(counts) else 0.0
+    figures: Mapping[str, float]
+    token_ids: Sequence[Sequence[int]] = ()
 
 
 def together(record: Record, rpc: str, num_requests: int = 0) -> Together:
@@ -91,7 +54,29 @@ def together(record: Record, rpc: str, num_requests: int = 0) -> Together:
     order of these, wherever its numbers began.
     """
     tokens = tokens_by_number(record, [rpc]) if num_requests else {}
-    return Together(record, [tokens[number] for number in sorted(tokens, key=lambda number: number % num_requests)])
+    by_request = [tokens[number] for number in sorted(tokens, key=lambda number: number % num_requests)]
+    return Together(figures_of(record), by_request)
+
+
+def figures_of(record: Record) -> dict[str, float]:
+    """Return the figures of streams, each of at least one message; those of the part in which all were generating are
+    left out if there was none, as where the server did not run all of them at a time.
+    """
+    messages = record.messages
+    sent, at, counts = record.requests["sent"], messages["at"], messages["num_outputs"]
+    ends = np.diff(messages["number"]) != 0
+    is_first, is_last = np.append(True, ends), np.append(ends, True)
+    begin, end = at[is_first].max(), at[is_last].min()
+    found = {
+        "whole_tokens_per_second": float(counts.sum() / (at.max() - sent.min())),
+        "first_token_p50_seconds": nearest_rank(at[is_first] - sent, 0.5),
+        "tokens_per_message": 0.0 if is_first.all() else float(counts[~is_first].mean()),
+    }
+    if end > begin:
+        rate = float(counts[(at > begin) & (at <= end)].sum() / (end - begin))
+        found |= {"decode_tokens_per_second": rate, "step_seconds": len(sent) / rate}
+    gaps = np.diff(at)[~is_first[1:] & (at[:-1] >= begin) & (at[1:] <= end)]
+    return found | ({"gap_p50_seconds": nearest_rank(gaps, 0.5)} if len(gaps) else {})
 
 
 _APART = (
@@ -99,106 +84,59 @@ _APART = (
     " needed"
 )
 _AT_ONCE = "all tokens came in one message; these are left out"
-_ORDER = list(TEXTS)
-
-Timed = tuple[Together, float, float]
-"""Streams that generated at once, with their tokens/s and median gap of that part."""
 
 
-def _curve(
-    rounds: Mapping[int, Sequence[Together]], what: str, why: str, problems: list[str]
-) -> Iterator[tuple[int, list[Timed]]]:
-    """Yield each number of `what`, ascending, with those rounds that have a common part; adds to `problems` how many
-    have none, and `why`.
+def name_of(trial: Trial) -> str:
+    """Return what people call it."""
+    kind, size = trial
+    if kind == "streams" or kind == "context":
+        return f"{size} {'streams' if kind == 'streams' else 'tokens of context'}"
+    return f"{size} streams of {TEXTS[kind]}"
+
+
+def points_of(
+    seen: Mapping[Trial, Sequence[Sequence[Together]]], servers: Sequence[Server], problems: list[str]
+) -> Iterator[Point]:
+    """Yield the points of each trial, of which there is a row a round with what each server made of it; those rounds
+    are left out in which a server has no part in which all were generating. Adds what is wrong to `problems`: how many
+    those are, and above all, outputs that are not the same.
     """
-    for number in sorted(rounds):
-        timed = [
-            (streams, rate, gap)
-            for streams in rounds[number]
-            if (rate := streams.decode_tokens_per_second) and (gap := streams.gap_p50_seconds) is not None
-        ]
-        problems += _missed(f"{number} {what}", len(rounds[number]), len(timed), why)
-        if timed:
-            yield number, timed
-
-
-def _missed(name: str, num_rounds: int, num_timed: int, why: str) -> list[str]:
-    missed = num_rounds - num_timed
-    return [f"{name}: {missed} of {num_rounds} times {why}"] if missed else []
-
-
-def concurrency_points(rounds: Mapping[int, Sequence[Together]], problems: list[str]) -> list[ConcurrencyPoint]:
-    """Return the points by streams at a time; adds what is wrong to `problems`."""
-    return [
-        ConcurrencyPoint(
-            concurrency=number,
-            decode_tokens_per_second=over_rounds(rate for _, rate, _ in timed),
-            whole_tokens_per_second=over_rounds(streams.whole_tokens_per_second for streams, _, _ in timed),
-            step_seconds=over_rounds(number / rate for _, rate, _ in timed),
-            step_seconds_of_rounds=tuple(number / rate for _, rate, _ in timed),
-            gap_p50_seconds=over_rounds(gap for _, _, gap in timed),
-            first_token_p50_seconds=over_rounds(streams.first_token_p50_seconds for streams, _, _ in timed),
-        )
-        for number, timed in _curve(rounds, "streams", _APART, problems)
-    ]
-
-
-def context_points(rounds: Mapping[int, Sequence[Together]], problems: list[str]) -> list[ContextPoint]:
-    """Return the points by tokens of context; adds what is wrong to `problems`."""
-    return [
-        ContextPoint(
-            context_tokens=number,
-            first_token_seconds=over_rounds(streams.first_token_p50_seconds for streams, _, _ in timed),
-            prefill_tokens_per_second=over_rounds(number / streams.first_token_p50_seconds for streams, _, _ in timed),
-            gap_p50_seconds=over_rounds(gap for _, _, gap in timed),
-            decode_tokens_per_second=over_rounds(rate for _, rate, _ in timed),
-        )
-        for number, timed in _curve(rounds, "tokens of context", _AT_ONCE, problems)
-    ]
-
-
-def draft_points(
-    rounds: Mapping[Case, Sequence[Sequence[Together]]], servers: Sequence[Server], problems: list[str]
-) -> list[DraftPoint]:
-    """Return what each server made of the same texts; adds what is wrong to `problems`: above all, outputs that are not
-    the same.
-    """
-    points = []
-    for case in sorted(rounds, key=lambda case: (_ORDER.index(case[0]), case[1])):
-        name, all_rounds = f"{case[1]} streams of {TEXTS[case[0]]}", rounds[case]
-        timed = [row for row in all_rounds if all(streams.decode_tokens_per_second for streams in row)]
-        problems += _missed(name, len(all_rounds), len(timed), _APART)
-        if timed:
-            point = _draft_point(case, timed, servers)
-            points.append(point)
+    kinds = ["streams", "context", *TEXTS]
+    for trial in sorted(seen, key=lambda trial: (kinds.index(trial[0]), trial[1])):
+        kind, name, rounds = trial[0], name_of(trial), seen[trial]
+        needed = {"decode_tokens_per_second"} if kind in TEXTS else {"decode_tokens_per_second", "gap_p50_seconds"}
+        whole = [row for row in rounds if all(needed <= streams.figures.keys() for streams in row)]
+        if missed := len(rounds) - len(whole):
+            problems.append(f"{name}: {missed} of {len(rounds)} times {_AT_ONCE if kind == 'context' else _APART}")
+        for place in range(len(whole[0]) if whole else 0):
+            point = _point(trial, servers[place], [(row[0], row[place]) for row in whole])
+            yield point
             if point.num_different:
                 different = f"{point.num_different} of {point.num_outputs} outputs"
                 problems.append(f"{name}: {different} differ between the servers")
-    return points
 
 
-def _draft_point(case: Case, rounds: Sequence[Sequence[Together]], servers: Sequence[Server]) -> DraftPoint:
-    pairs = [
-        pair
-        for first, *others in rounds
-        for other in others
-        for pair in zip(first.token_ids, other.token_ids, strict=True)
-    ]
-    rates = [[streams.decode_tokens_per_second or 0.0 for streams in row] for row in rounds]
-    results = [
-        DraftResult(
-            server=server,
-            decode_tokens_per_second=over_rounds(row[place] for row in rates),
-            whole_tokens_per_second=over_rounds(row[place].whole_tokens_per_second for row in rounds),
-            tokens_per_message=over_rounds(row[place].tokens_per_message for row in rounds),
-            ratio=over_rounds(row[place] / row[0] for row in rates),
-        )
-        for place, server in enumerate(servers)
-    ]
-    return DraftPoint(
-        text=case[0],
-        concurrency=case[1],
-        results=tuple(results),
+def _point(trial: Trial, server: Server, rounds: Sequence[tuple[Together, Together]]) -> Point:
+    """Return the point of a server; a round is what the first one and this one did."""
+    kind, size = trial
+    figures = []
+    for first, own in rounds:
+        rate = own.figures["decode_tokens_per_second"]
+        found = {**own.figures, "ratio": rate / first.figures["decode_tokens_per_second"]}
+        if kind == "context":
+            found["prefill_tokens_per_second"] = size / found["first_token_p50_seconds"]
+        figures.append(found)
+    outputs = [zip(first.token_ids, own.token_ids, strict=True) for first, own in rounds if first is not own]
+    pairs: list[Any] = [pair for output in outputs for pair in output]
+    return Point(
+        kind=kind,
+        at=size,
+        server=server,
+        figures={
+            name: over_rounds(found[name] for found in figures)
+            for name in figures[0]
+            if all(name in found for found in figures)
+        },
         num_outputs=len(pairs),
         num_different=sum(ours != theirs for ours, theirs in pairs),
     )

@@ -66,18 +66,19 @@ async def test_a_measurement_and_its_report(slow_servers: tuple[Backend, Backend
     ended = await growth(plain.address, *QUICK, "--also", f"{trying.address}=drafts", "--out", str(file))
     assert ended.code == 0, ended.err
     found = read_as(file, Growth)
-    assert [point.concurrency for point in found.concurrency] == [1, 2, 4]
-    assert [point.context_tokens for point in found.context] == [16, 32, 64]
+    assert [point.at for point in found.of("streams")] == [1, 2, 4]
+    assert [point.at for point in found.of("context")] == [16, 32, 64]
     assert paragraphs("growth.caveats", found)[0] == "Contexts left out, as the server takes 412 at most: 2,000."
     assert (found.models[0].name, found.models[0].device) == ("tiny", "cpu")
-    for point in found.concurrency:
-        assert point.decode_tokens_per_second.count == 2
-        assert point.decode_tokens_per_second.low > 0
+    for point in found.of("streams"):
+        assert point.figures["decode_tokens_per_second"].count == 2
+        assert point.figures["decode_tokens_per_second"].low > 0
     assert found.step_fit is not None
-    assert [(each.text, each.concurrency) for each in found.drafts] == [("repeats itself", 1), ("new", 1)]
-    assert [(each.num_different, each.num_outputs) for each in found.drafts] == [(0, 2)] * 2
+    drafts = found.of("repeats itself", "new")
+    assert [(each.kind, each.at) for each in drafts] == [("repeats itself", 1)] * 2 + [("new", 1)] * 2
+    assert [(each.num_different, each.num_outputs) for each in drafts] == [(0, 0), (0, 2)] * 2
     # How many is a matter of speed: this model is faster than the client, so messages gather several steps.
-    assert all(each.tokens_per_message.low >= 1.0 for point in found.drafts for each in point.results)
+    assert all(each.figures["tokens_per_message"].low >= 1.0 for each in drafts)
     assert paragraphs("growth.explanation", found)[0] in ended.out
     reported = await run(*tandem("bench", "report", str(file.parent), "--out", str(tmp_path / "report.html")))
     assert reported.code == 0, reported.err
@@ -91,7 +92,7 @@ async def test_more_streams_than_run_at_once_are_told_of(servers: tuple[Backend,
     ended = await growth(servers[0].address, *SHORT, *words, "--out", str(file))
     assert ended.code == 1
     assert f"{8 * MOST_SEQUENCES} streams: 1 of 1 times they never all ran at once" in ended.err
-    assert [point.concurrency for point in read_as(file, Growth).concurrency] == [1]
+    assert [point.at for point in read_as(file, Growth).of("streams")] == [1]
 
 
 async def test_servers_of_different_weights_are_not_compared(

@@ -44,7 +44,8 @@ def has_kept(document: Any) -> bool:
         case "crossover":
             return document.runs == ("runs/most-sequential.json",)
         case "growth":  # the fake takes no context
-            return document.context == () and any(point.step_seconds.count > 1 for point in document.concurrency)
+            streams = document.of("streams")
+            return document.of("context") == [] and any(point.figures["step_seconds"].count > 1 for point in streams)
         case _:
             return [pairing.num_rounds for pairing in document.pairings] == [1, 1]
 
@@ -213,7 +214,7 @@ async def test_each_sequential_model_is_measured_beside_the_parallel_one_at_the_
     for side in (image.sequential, image.parallel, text.parallel):
         # Both fakes share one event loop: half of what each reaches alone may be too much, and a full queue refuses.
         assert side.num_failed < side.num_requests
-    assert len(next(change.together_of_rounds for change in text.sequential.changes)) == 2
+    assert len(next(change.together.of_rounds for change in text.sequential.changes)) == 2
     for sentence in paragraphs("colocation.explanation", found):
         assert sentence in ended.out.replace("\n", " ")
     # Of 2 rounds three loads alone and two times two at once.

@@ -104,8 +104,8 @@ def test_a_ratio_is_that_of_the_rounds_and_not_of_the_drift_between_them(pairing
             assert change.alone.low < change.alone.high
     rate = changes(text.sequential)["tokens_per_second"]
     assert rate.ratio.value == pytest.approx(0.5)
-    assert rate.alone_of_rounds[0] == pytest.approx(100.0)  # a token each 10 ms
-    assert list(rate.alone_of_rounds) == sorted(rate.alone_of_rounds, reverse=True)  # the drift shows
+    assert rate.alone.of_rounds[0] == pytest.approx(100.0)  # a token each 10 ms
+    assert list(rate.alone.of_rounds) == sorted(rate.alone.of_rounds, reverse=True)  # the drift shows
     for each in (image.parallel, text.parallel):
         assert changes(each)["latency_p50_seconds"].ratio.value == pytest.approx(1.5)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tandem.measure.results.growth import TEXTS, Growth, Server, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.studies.growth.growth import GrowthStudy, growth_document
-from tandem.measure.studies.growth.streams import Together
+from tandem.measure.studies.growth.streams import Together, figures_of
 from tests.unit.tandem.measure.records import record, row
 
 SERVERS = (Server(label="sequential", address="127.0.0.1:1"), Server(label="drafts", address="127.0.0.1:2"))
@@ -47,7 +47,7 @@ def at_once(streams: Sequence[Stream]) -> Together:
         for number, one in enumerate(streams)
         for at, count in zip(one.times, one.counts, strict=True)
     ]
-    return Together(record(rows, messages), [one.token_ids for one in streams])
+    return Together(figures_of(record(rows, messages)), [one.token_ids for one in streams])
 
 
 def stream(first_seconds: float, gap_seconds: float, counts: Sequence[int], first_id: int = 0) -> Stream:
@@ -72,16 +72,16 @@ def findings(settings: Settings, step: Callable[[float], float] = step_seconds, 
     for number in range(num_rounds):
         slower = 1.0 + 0.02 * number
         for streams in settings.concurrencies:
-            found.concurrency[streams].append(at_once(several(streams, step(streams) * slower)))
+            found.seen["streams", streams].append([at_once(several(streams, step(streams) * slower))])
         for tokens in settings.contexts:
             gap = (step(1) + TOKEN_CONTEXT_SECONDS * tokens) * slower
             first = (0.01 + tokens / PREFILL_TOKENS_PER_SECOND) * slower
-            found.context[tokens].append(at_once([stream(first, gap, [1] * settings.context_new_tokens)]))
+            found.seen["context", tokens].append([at_once([stream(first, gap, [1] * settings.context_new_tokens)])])
         for text in TEXTS:
             for streams in settings.draft_concurrencies:
                 many = 3 if text == "repeats itself" else 1
                 pair = (several(streams, step(streams) * slower), several(streams, step(streams + 2), 64, many))
-                found.drafts[text, streams].append([at_once(one) for one in pair])
+                found.seen[text, streams].append([at_once(one) for one in pair])
     return found
 
 
