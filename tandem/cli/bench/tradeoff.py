@@ -19,7 +19,7 @@ from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.results.comparison import ALONE
-from tandem.measure.studies.comparison.modes import Pair, Request, Subjects, find_pair, find_subjects
+from tandem.measure.studies.comparison.modes import Pair, Request, find_pair, find_pair_over_steps
 from tandem.shared.errors import ExpectedError
 
 SHORT: dict[str, Any] = {"climb_seconds": 5.0, "trial_seconds": 3.5}
@@ -97,11 +97,11 @@ def tradeoff(
         need_packages("report", *REPORT_PACKAGES)
         request = with_judge(request, quality, terminal)
         pair = asyncio.run(find_pair(address, *models.names))
-        subjects = step_subjects(address, *models.names, extent.steps, terminal) if pair.is_matched else None
+        over_steps = pair_over_steps(address, *models.names, extent.steps, terminal) if pair.is_matched else None
         if not pair.is_matched:
             terminal.note(f"{pair.unmatched}: quality, steps and the crossover are left out")
         folder.clear()  # only now that there is something to measure
-    parts = list(_further_parts(request, extent, pair, subjects, folder, terminal))
+    parts = list(_further_parts(request, extent, pair, over_steps, folder, terminal))
     count = len(parts) + 2
     terminal.note(f"1 of {count}, compare: both models in turn")
     comparison, code = compare_to(folder.path / COMPARISON, request, stages, terminal)
@@ -135,15 +135,15 @@ def _further_parts(
     request: Request,
     extent: Extent,
     pair: Pair,
-    subjects: Subjects | None,
+    over_steps: Pair | None,
     folder: ResultFolder,
     terminal: Terminal,
 ) -> Iterator[_Part]:
     """Yield what is measured after a comparison."""
     address, names, sources = request.address, (request.sequential, request.parallel), folder.sources
-    if subjects is not None:
-        steps = f"{', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}"
-        yield "steps", steps, lambda: steps_to(folder, request, subjects, terminal)
+    if over_steps is not None:
+        steps = f"{', '.join(map(str, over_steps.steps))} of {over_steps.sequential.name}"
+        yield "steps", steps, lambda: steps_to(folder, request, over_steps, terminal)
     if pair.is_matched:
         fit = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
         curves = "service curves, and the capacity of both"
@@ -156,7 +156,7 @@ def _further_parts(
         yield "co-location", what, lambda: colocate_to(folder, address, both, settings, sources.crossover, terminal)
 
 
-def step_subjects(address: str, sequential: str, parallel: str, steps: str, terminal: Terminal) -> Subjects | None:
+def pair_over_steps(address: str, sequential: str, parallel: str, steps: str, terminal: Terminal) -> Pair | None:
     """Return the models to measure over `steps`, K,K,... or empty for the defaults; None and a note if none takes any.
 
     Raises TandemRpcError, TandemError, and ExpectedError for steps that cannot be.
@@ -165,23 +165,23 @@ def step_subjects(address: str, sequential: str, parallel: str, steps: str, term
         numbers = [int(number) for number in steps.split(",")] if steps else []
     except ValueError:
         raise ExpectedError(f"steps: {steps!r} is not accepted; accepted: whole numbers with commas between") from None
-    subjects = asyncio.run(find_subjects(address, sequential, parallel, numbers))
-    if subjects is None and steps:
+    pair = asyncio.run(find_pair_over_steps(address, sequential, parallel, numbers))
+    if pair is None and steps:
         raise ExpectedError("steps: no sequential model that is served takes steps")
-    if subjects is None:
+    if pair is None:
         terminal.note("no sequential model that is served takes steps, so there is no curve over steps")
-    return subjects
+    return pair
 
 
-def steps_to(folder: ResultFolder, request: Request, subjects: Subjects, terminal: Terminal) -> int:
+def steps_to(folder: ResultFolder, request: Request, pair: Pair, terminal: Terminal) -> int:
     """Measure over steps, keep and show the document; return the exit code. `request` is the comparison's.
 
     Raises typer.Exit if it can't begin.
     """
-    from tandem.measure.studies.comparison.steps import measure_steps
+    from tandem.measure.studies.comparison.compare import run_comparison
 
     own = replace(request, beside="", settings=request.settings.model_copy(update=_OVER_STEPS))
     with friendly_errors(terminal, request.address):
         with Stages(terminal, are_many=True) as stages:
-            document = measure_steps(replace(own, on_stage=stages.begin), subjects)
+            document = run_comparison(replace(own, on_stage=stages.begin), pair)
         return folder.end(STEPS, document)

@@ -8,12 +8,11 @@ import math
 import statistics
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.results.value import Method, Repeated, Value
+from tandem.measure.results.value import Method, Value
 from tandem.measure.statistics.quantiles import nearest_rank
 
 NUM_RESAMPLES = 999
@@ -87,15 +86,14 @@ def is_surely_below(first: Value, second: Value) -> bool:
     return first.value - second.value + math.hypot(up, down) < 0.0
 
 
-def over_rounds(values: Iterable[float]) -> Repeated:
+def over_rounds(values: Iterable[float]) -> Value:
     """Return the median of the values of some rounds, with their range. Raises ValueError if there are none.
 
     Of an even number of rounds it is the mean of the two in the middle, unlike a quantile of requests: the lower of two
     rounds would be the worse one as a rate and the better one as a time, and the two would contradict each other.
     """
-    found = tuple(values)
-    ends: Any = {"low": min(found), "high": max(found), "method": "range", "count": len(found)}
-    return Repeated(value=statistics.median(found), **ends, of_rounds=found)
+    found = list(values)
+    return Value(value=statistics.median(found), low=min(found), high=max(found), method="range", count=len(found))
 
 
 def of_draws(value: float, draws: Sequence[float]) -> Value:

@@ -7,7 +7,7 @@ within, its queue, its phases and its CPU time, nobody here knows.
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from time import monotonic
@@ -145,7 +145,8 @@ def unjudged(reason: str) -> Judgement:
 @dataclass(kw_only=True)
 class CallersStudy(Study):
     """`modes`: of the pair, controls among them. `trials` in the order of their rounds, which are numbered from 0;
-    `albums` and `quality` by drawer. `on_image` is told of the last image of a trial.
+    `albums` and `quality` by drawer. `bits`: bits a token of the same N test images, by mode: [N]; `predicted`: those
+    that the costs of steps come to, by the number of steps. `on_image` is told of the last image of a trial.
     """
 
     source: Generator
@@ -158,6 +159,8 @@ class CallersStudy(Study):
     trials: list[tuple[int, Trial]] = field(default_factory=list)
     seconds: float = 0.0
     quality: dict[str, JudgedImages] = field(default_factory=dict)
+    bits: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    predicted: Mapping[int, float] = field(default_factory=dict)
     judgement: Judgement = field(default_factory=lambda: unjudged(NOT_ASKED))
 
     def __post_init__(self) -> None:

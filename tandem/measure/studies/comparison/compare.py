@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,44 +30,41 @@ from tandem.measure.studies.comparison.callers import (
     unjudged,
 )
 from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair, Request, find_pair, work_of
+from tandem.measure.studies.comparison.steps import ask_likelihoods, likelihoods
 from tandem.measure.studies.comparison.trials import Series, capacity_of, contrasts_of, point, stream_result
 from tandem.measure.studies.study import senders
 
 if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a comparison without quality need not wait for
-    from tandem.measure.quality.reference import Reference
     from tandem.measure.studies.comparison.quality import Assessor
 
 
-def run_comparison(request: Request) -> Comparison:
-    """Compare; what Ctrl-C or a server that is gone cut short is kept, and the document says so.
+def run_comparison(request: Request, pair: Pair | None = None) -> Comparison:
+    """Compare this pair, or else the one that `request` names; what Ctrl-C or a server that is gone cut short is kept,
+    and the document says so. Over steps, likelihoods are asked for if images are judged.
 
     Raises TandemRpcError, TandemError, ModelError, ValueError or OSError if it can't even begin.
     """
     # Not on uvloop: it forks to start the generator's processes, of which grpc complains.
-    pair = asyncio.run(find_pair(request.address, request.sequential, request.parallel))
+    pair = pair or asyncio.run(find_pair(request.address, request.sequential, request.parallel))
+    settings = request.settings.model_copy(update={"steps": pair.steps})
     if not pair.is_matched:
-        settings = request.settings.model_copy(update={"quality_images": 0, "control": False})
-        request = replace(request, settings=settings, unjudged=pair.unmatched)
-    controls = pair.controls() if request.settings.control else ()
-    study, _ = measure(request, pair, (*pair.modes(), *controls))
-    return comparison(request.address, pair, study)
-
-
-def measure(request: Request, pair: Pair, modes: Sequence[Mode]) -> tuple[CallersStudy, Reference | None]:
-    """Put load on these modes and on what is measured beside them, and judge what they drew; return what was seen, and
-    the real images if there was to be a judge. Raises what `run_comparison` does.
-    """
+        settings = settings.model_copy(update={"quality_images": 0, "control": False})
+    request = replace(request, settings=settings, unjudged=pair.unmatched or request.unjudged)
     judges = None
-    if request.settings.quality_images:
+    if settings.quality_images:
         from tandem.measure.studies.comparison.quality import assessor
 
         judges = assessor(request.judge, request.reference, pair)
-    study = asyncio.run(_put_load(request, pair, modes))
+    study = asyncio.run(_put_load(request, pair))
     judge(judges, request, study)
-    return study, None if judges is None else judges.reference
+    if pair.steps and judges is not None and not study.stop_reason:
+        ask_likelihoods(request, pair, judges.reference, study)
+    return comparison(request.address, pair, study)
 
 
-async def _put_load(request: Request, pair: Pair, modes: Sequence[Mode]) -> CallersStudy:
+async def _put_load(request: Request, pair: Pair) -> CallersStudy:
+    """Put load on all modes and on what is measured beside them."""
+    modes = (*pair.modes(), *(pair.controls() if request.settings.control else ()))
     meter = await cpu_meter(request.address, request.metrics)
     foreign, model = request.foreign or ("", "")
     async with senders(request.address, foreign, request.beside) as (source, other, twin):
@@ -105,45 +102,27 @@ def comparison(address: str, pair: Pair, study: CallersStudy) -> Comparison:
     """Return the document."""
     modes = pair.modes()
     drawing = {mode.drawer: mode for mode in modes}
-    return document_of(
-        study,
-        address,
-        pair.models,
-        modes,
-        pair.controls() if study.settings.control else (),
-        class_names=pair.class_names,
-        is_matched=pair.is_matched,
-        work={model.paradigm: work_of(model) for model in pair.models},
-        contrasts=_contrasts(study, CONTRASTS if pair.is_matched else _OWN_CONTRASTS),
-        controls=_contrasts(study, CONTROLS),
-        served=tuple(images_served(mode, study) for mode in drawing.values()),
-    )
-
-
-def document_of(
-    study: CallersStudy,
-    address: str,
-    models: Sequence[ServedModel],
-    modes: Sequence[Mode],
-    again: Sequence[Mode] = (),
-    **fields: Any,
-) -> Comparison:
-    """Return the document of these modes and of what was measured beside them, `again` being controls; `fields`: all
-    that is known besides.
-    """
+    again = pair.controls() if study.settings.control else ()
     results, controls = (tuple(mode_result(study, mode) for mode in some) for some in (modes, again))
     foreign, beside = (_beside_result(study, one) for one in (study.foreign, study.beside))
     theirs = [mode for one in (foreign, beside) if one for mode in one.modes]
     return Comparison(
-        **study.header(address, _with_replicas(models, study.meter), problems_of((*results, *controls, *theirs))),
+        **study.header(address, _with_replicas(pair.models, study.meter), problems_of((*results, *controls, *theirs))),
+        kind="steps" if pair.steps else "comparison",
         seconds=study.seconds,
+        class_names=pair.class_names,
+        is_matched=pair.is_matched,
+        work={model.paradigm: work_of(model) for model in pair.models},
         settings=study.settings,
         modes=results,
+        contrasts=_contrasts(study, CONTRASTS if pair.is_matched else _OWN_CONTRASTS) if not pair.steps else (),
+        controls=_contrasts(study, CONTROLS),
         foreign=foreign,
         beside=beside,
+        served=tuple(images_served(mode, study) for mode in drawing.values()),
+        num_scored=max(map(len, study.bits.values()), default=0),
         judgement=study.judgement,
         cpu_sources=study.meter.sources,
-        **fields,
     )
 
 
@@ -224,8 +203,8 @@ def problems_of(modes: Sequence[ModeResult]) -> list[str]:
     return problems
 
 
-def images_served(mode: Mode, study: CallersStudy, **likelihood: Any) -> Served:
-    """Return the images of what draws in this mode; `likelihood`: fields of Served."""
+def images_served(mode: Mode, study: CallersStudy) -> Served:
+    """Return the images of what draws in this mode."""
     album = study.albums[mode.drawer]
     return Served(
         paradigm=mode.paradigm,
@@ -235,5 +214,5 @@ def images_served(mode: Mode, study: CallersStudy, **likelihood: Any) -> Served:
         samples_png=album.samples_png(SAMPLES_PER_CLASS),
         num_samples_per_class=min(SAMPLES_PER_CLASS, album.num_per_class),
         quality=study.quality.get(mode.drawer),
-        **likelihood,
+        **likelihoods(mode, study),
     )

@@ -5,7 +5,7 @@ Models that do different work are asked each for its own: a text, or an image.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,24 +91,35 @@ class Mode:
 class Pair:
     """A sequential and a parallel model. `class_names` of a matched pair, whose images are the same, may be their
     numbers. `unmatched`: in what others differ.
+
+    Over steps the sequential one takes `steps`, which ascend; the last is the number of the tokens of an image. `plain`
+    is then a sequential one of the same images that takes none, if there is one.
     """
 
     sequential: ServedModel
     parallel: ServedModel
     class_names: tuple[str, ...]
     unmatched: str = ""
+    steps: tuple[int, ...] = ()
+    plain: ServedModel | None = None
 
     @property
     def is_matched(self) -> bool:
         return not self.unmatched
 
     @property
-    def models(self) -> tuple[ServedModel, ServedModel]:
-        return self.sequential, self.parallel
+    def models(self) -> tuple[ServedModel, ...]:
+        return self.sequential, self.parallel, *([self.plain] if self.plain else [])
 
     def modes(self) -> tuple[Mode, ...]:
-        """Return the four modes, as tables show them."""
-        return tuple(Mode(workload_of(model, delivery), model) for model in self.models for delivery in DELIVERIES)
+        """Return the four modes, as tables show them; over steps the unary ones: of all steps, ascending, then the
+        plain model's, then the parallel one's.
+        """
+        if not self.steps:
+            return tuple(Mode(workload_of(model, delivery), model) for model in self.models for delivery in DELIVERIES)
+        model, parallel, *plain = self.models
+        in_steps = [Mode(workload_of(model, steps=number), model) for number in self.steps]
+        return (*in_steps, *(Mode(workload_of(other), other) for other in (*plain, parallel)))
 
     def controls(self) -> tuple[Mode, ...]:
         """Return the unary modes once more, to be held against themselves."""
@@ -192,30 +203,9 @@ def workload_of(model: ServedModel, delivery: Delivery = "unary", steps: int | N
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 
 
-@dataclass(frozen=True)
-class Subjects:
-    """`pair`: the model that takes steps, and the parallel one; `plain`: a sequential one of the same images that takes
-    none, if there is one. `steps` ascend; the last is the number of the tokens of an image.
-    """
-
-    pair: Pair
-    plain: ServedModel | None
-    steps: tuple[int, ...]
-
-    @property
-    def models(self) -> tuple[ServedModel, ...]:
-        return (*self.pair.models, *([self.plain] if self.plain else []))
-
-    def modes(self) -> tuple[Mode, ...]:
-        """Return the unary modes: of all steps, ascending, then the plain model's, then the parallel one's."""
-        model, others = self.pair.sequential, [*([self.plain] if self.plain else []), self.pair.parallel]
-        in_steps = [Mode(workload_of(model, steps=number), model) for number in self.steps]
-        return (*in_steps, *(Mode(workload_of(other), other) for other in others))
-
-
-async def find_subjects(address: str, sequential: str, parallel: str, steps: Sequence[int] = ()) -> Subjects | None:
-    """Return who is measured at `address`: the sequential model of this name if it takes steps, or the first one that
-    does; None if none matches the parallel one. Without `steps` they are STEPS, as far as an image has tokens.
+async def find_pair_over_steps(address: str, sequential: str, parallel: str, steps: Sequence[int] = ()) -> Pair | None:
+    """Return who is measured over steps at `address`: the sequential model of this name if it takes steps, or the first
+    one that does; None if none matches the parallel one. Without `steps` they are STEPS, as far as an image has tokens.
 
     Raises TandemRpcError, ValueError if a model that is named is not served, and InvalidArgument for steps that an
     image has too few tokens for.
@@ -233,7 +223,7 @@ async def find_subjects(address: str, sequential: str, parallel: str, steps: Seq
     if plain and plain[0].name == sequential:
         del plain[1:]
     is_alike = len(plain) == 1 and (await find_pair(address, plain[0].name, pair.parallel.name)).is_matched
-    return Subjects(pair, plain[0] if is_alike else None, numbers)
+    return replace(pair, steps=numbers, plain=plain[0] if is_alike else None)
 
 
 def _numbers(model: ServedModel, steps: Sequence[int]) -> tuple[int, ...]:

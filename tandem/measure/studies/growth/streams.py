@@ -12,6 +12,7 @@ import numpy as np
 from tandem.measure.generator.requests.replies import tokens_by_number
 from tandem.measure.results.growth import TEXTS, Point, Server, Text
 from tandem.measure.results.record import Record
+from tandem.measure.results.value import Repeated
 from tandem.measure.statistics.intervals import over_rounds
 from tandem.measure.statistics.quantiles import nearest_rank
 
@@ -127,16 +128,17 @@ def _point(trial: Trial, server: Server, rounds: Sequence[tuple[Together, Togeth
             found["prefill_tokens_per_second"] = size / found["first_token_p50_seconds"]
         figures.append(found)
     outputs = [zip(first.token_ids, own.token_ids, strict=True) for first, own in rounds if first is not own]
+    known = [name for name in figures[0] if all(name in found for found in figures)]
     pairs: list[Any] = [pair for output in outputs for pair in output]
     return Point(
         kind=kind,
         at=size,
         server=server,
-        figures={
-            name: over_rounds(found[name] for found in figures)
-            for name in figures[0]
-            if all(name in found for found in figures)
-        },
+        figures={name: _repeated([found[name] for found in figures]) for name in known},
         num_outputs=len(pairs),
         num_different=sum(ours != theirs for ours, theirs in pairs),
     )
+
+
+def _repeated(values: Sequence[float]) -> Repeated:
+    return Repeated(**vars(over_rounds(values)), of_rounds=tuple(values))

@@ -14,12 +14,12 @@ from tandem.cli.terminal import Terminal
 from tandem.measure.quality import reference
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
-from tandem.measure.studies.comparison import modes, steps
+from tandem.measure.studies.comparison import compare, modes
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.report.conftest import a_comparison, results  # noqa: F401  a fixture
 from tests.unit.tandem.measure.studies.colocation.imagined import document as colocation
 from tests.unit.tandem.measure.studies.comparison.seen import model
-from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document
+from tests.unit.tandem.measure.studies.steps.imagined import PAIR, document
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_outside_a_checkout_there_is_no_judge(monkeypatch, tmp_path):
 @pytest.mark.parametrize("text", ["1;8", "one", "1,", "1.5"])
 def test_steps_are_numbers_with_commas_between(text, terminal):
     with pytest.raises(ExpectedError, match="is not accepted; accepted: whole numbers"):
-        tradeoff.step_subjects("127.0.0.1:1", "", "", text, terminal)
+        tradeoff.pair_over_steps("127.0.0.1:1", "", "", text, terminal)
 
 
 def test_without_a_model_that_takes_steps_there_is_no_curve(monkeypatch, terminal):
@@ -61,10 +61,10 @@ def test_without_a_model_that_takes_steps_there_is_no_curve(monkeypatch, termina
         return (model("sequential", "ar"),)
 
     monkeypatch.setattr(modes, "served_models", served)
-    assert tradeoff.step_subjects("127.0.0.1:1", "", "", "", terminal) is None
+    assert tradeoff.pair_over_steps("127.0.0.1:1", "", "", "", terminal) is None
     assert "takes steps" in terminal.err.file.getvalue()
     with pytest.raises(ExpectedError, match="no sequential model that is served takes steps"):
-        tradeoff.step_subjects("127.0.0.1:1", "", "", "1,8", terminal)
+        tradeoff.pair_over_steps("127.0.0.1:1", "", "", "1,8", terminal)
 
 
 @pytest.fixture
@@ -82,12 +82,12 @@ def measured(monkeypatch, reported):
         return True
 
     async def find_pair(*_):
-        return SUBJECTS.pair
+        return PAIR
 
     monkeypatch.setattr(tradeoff, "find_pair", find_pair)
     monkeypatch.setattr(tradeoff, "compare_to", lambda *_: (a_comparison(), 0))
-    monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: SUBJECTS)
-    monkeypatch.setattr(steps, "measure_steps", lambda *_: document())
+    monkeypatch.setattr(tradeoff, "pair_over_steps", lambda *_: PAIR)
+    monkeypatch.setattr(compare, "run_comparison", lambda *_: document())
     monkeypatch.setattr(tradeoff, "write_report", write_report)
     return monkeypatch
 
@@ -125,7 +125,7 @@ def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_w
 
     measured.setattr(tradeoff, "fit_to", fit_to)
     measured.setattr(tradeoff, "colocate_to", colocate_to)
-    measured.setattr(tradeoff, "step_subjects", lambda *_: None)
+    measured.setattr(tradeoff, "pair_over_steps", lambda *_: None)
     tradeoff.tradeoff(out_dir=tmp_path, together=is_wanted)
     assert asked == ([(("", ""), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])
     assert (reported[0].colocation is not None) is is_wanted

@@ -11,7 +11,7 @@ from tandem.measure.quality.reference import Reference, Split
 from tandem.measure.report.findings import points_of
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import read_result
-from tandem.measure.studies.comparison.modes import Subjects, find_subjects
+from tandem.measure.studies.comparison.modes import Pair, find_pair_over_steps
 from tandem.measure.studies.comparison.steps import score
 from tandem.measure.studies.study import ignore
 from tandem.shared.errors import InvalidArgument
@@ -26,12 +26,12 @@ from pathlib import Path
 from tandem.measure.results.comparison import Settings
 from tandem.measure.results.files import write_document
 from tandem.measure.studies.comparison.modes import Request
-from tandem.measure.studies.comparison.steps import measure_steps
-from tandem.measure.studies.comparison.modes import find_subjects
+from tandem.measure.studies.comparison.compare import run_comparison
+from tandem.measure.studies.comparison.modes import find_pair_over_steps
 address, load, file = sys.argv[1:]
-subjects = asyncio.run(find_subjects(address, "", ""))
+pair = asyncio.run(find_pair_over_steps(address, "", ""))
 request = Request(address=address, settings=Settings.model_validate_json(load))
-write_document(Path(file), measure_steps(request, subjects))
+write_document(Path(file), run_comparison(request, pair))
 """
 LOAD = settings(concurrencies=(1,), num_rounds=NUM_ROUNDS, trial_seconds=0.05, num_scored=10)
 
@@ -43,18 +43,18 @@ async def gateway():
         yield running
 
 
-async def found(gateway: FakeGateway, *names: str, steps: tuple[int, ...] = ()) -> Subjects:
-    subjects = await find_subjects(gateway.address, *(names or ("", "")), steps)
-    assert subjects is not None
-    return subjects
+async def found(gateway: FakeGateway, *names: str, steps: tuple[int, ...] = ()) -> Pair:
+    pair = await find_pair_over_steps(gateway.address, *(names or ("", "")), steps)
+    assert pair is not None
+    return pair
 
 
 async def test_the_model_that_takes_steps_is_measured_beside_the_others(gateway: FakeGateway) -> None:
     for names in (("", ""), ("fake-image", "fake-gan"), ("fake-steps", "fake-gan")):
-        subjects = await found(gateway, *names)
-        assert [each.name for each in subjects.models] == ["fake-steps", "fake-gan", "fake-image"]
-        assert subjects.steps == (1, 2, 4)
-        assert [mode.name for mode in subjects.modes()] == [
+        pair = await found(gateway, *names)
+        assert [each.name for each in pair.models] == ["fake-steps", "fake-gan", "fake-image"]
+        assert pair.steps == (1, 2, 4)
+        assert [mode.name for mode in pair.modes()] == [
             "sequential unary, 1 step",
             "sequential unary, 2 steps",
             "sequential unary, 4 steps",
@@ -72,7 +72,7 @@ async def test_the_most_steps_are_always_among_them_and_more_are_refused(gateway
 
 async def test_without_such_a_model_there_is_nobody_to_measure(gateway: FakeGateway) -> None:
     gateway.sequential.has_steps = False
-    assert await find_subjects(gateway.address, "", "") is None
+    assert await find_pair_over_steps(gateway.address, "", "") is None
 
 
 async def test_a_whole_measurement_asks_each_in_its_own_steps(gateway: FakeGateway, tmp_path: Path) -> None:

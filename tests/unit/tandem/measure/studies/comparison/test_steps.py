@@ -7,10 +7,11 @@ import pytest
 
 from tandem.measure.report.findings import points_of
 from tandem.measure.results.files import read_result, write_document
-from tandem.measure.studies.comparison.steps import predict_bits, steps_document
+from tandem.measure.studies.comparison.compare import comparison
+from tandem.measure.studies.comparison.steps import predict_bits
 from tests.unit.tandem.measure.studies.steps.imagined import (
+    PAIR,
     STEPS,
-    SUBJECTS,
     document,
     excess_bits,
     findings,
@@ -21,7 +22,7 @@ from tests.unit.tandem.measure.studies.steps.imagined import (
 
 def test_every_point_is_of_its_own_way(tmp_path: Path) -> None:
     found = document()
-    modes = SUBJECTS.modes()
+    modes = PAIR.modes()
     assert [point.steps for point in points_of(found)] == [*STEPS, None, None]
     assert [point.mode.model for point in points_of(found)] == ["sar"] * len(STEPS) + ["ar", "gan"]
     for point, mode in zip(points_of(found), modes, strict=True):
@@ -58,7 +59,7 @@ def test_predictions_stand_beside_what_was_measured_where_there_are_some() -> No
 
 
 def test_without_likelihoods_and_quality_the_rest_is_there() -> None:
-    found = steps_document("127.0.0.1:1", SUBJECTS, findings(SUBJECTS), {}, {})
+    found = comparison("127.0.0.1:1", PAIR, findings())
     assert found.num_scored == 0
     assert {point.bits_per_token for point in points_of(found)} == {None}
     assert all(point.mode.alone is not None for point in points_of(found))

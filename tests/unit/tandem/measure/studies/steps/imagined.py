@@ -9,8 +9,8 @@ import numpy as np
 
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
 from tandem.measure.studies.comparison.callers import CallersStudy
-from tandem.measure.studies.comparison.modes import Mode, Pair, Subjects
-from tandem.measure.studies.comparison.steps import steps_document
+from tandem.measure.studies.comparison.compare import comparison
+from tandem.measure.studies.comparison.modes import Mode, Pair
 from tandem.measure.studies.comparison.trials import Spent, Trial
 from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import findings as seen
@@ -18,8 +18,8 @@ from tests.unit.tandem.measure.studies.comparison.seen import model, record, set
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 MODEL = model("sequential", "sar", tokens_per_image=49, takes_steps=True)
-PAIR = Pair(MODEL, model("parallel", "gan"), ("left", "right", "top"))
-SUBJECTS = Subjects(PAIR, model("sequential", "ar", tokens_per_image=49), STEPS)
+PLAIN = model("sequential", "ar", tokens_per_image=49)
+PAIR = Pair(MODEL, model("parallel", "gan"), ("left", "right", "top"), steps=STEPS, plain=PLAIN)
 NUM_SCORED = 40
 NOTE = Judgement(reason="", data_set="d", num_test_images=9, judge="judge", judge_sha256="0")
 
@@ -54,8 +54,8 @@ def quality_of(mode: Mode) -> JudgedImages:
     return judged(1.2, 0.88) if steps is None else judged(1.5 + 30.0 / steps, 0.85 - 0.4 / steps)
 
 
-def findings(subjects: Subjects, **given: Any) -> CallersStudy:
-    modes = subjects.modes()
+def findings(**given: Any) -> CallersStudy:
+    modes = PAIR.modes()
     spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2)
     trials = [
         (number, Trial(mode, callers, record([seconds_of(mode) * callers] * 20), spent))
@@ -63,16 +63,16 @@ def findings(subjects: Subjects, **given: Any) -> CallersStudy:
         for callers in (1, 4)
         for mode in modes
     ]
-    asked = settings(steps=subjects.steps, num_scored=NUM_SCORED)
+    asked = settings(steps=STEPS, num_scored=NUM_SCORED)
     return seen(modes, trials=trials, settings=asked, **given)
 
 
 @cache
-def document(subjects: Subjects = SUBJECTS, **given: Any) -> Comparison:
+def document(**given: Any) -> Comparison:
     """Return the document of all that; `given` are fields of CallersStudy."""
-    modes = subjects.modes()
+    modes = PAIR.modes()
     bits = {mode.name: bits_of(mode) for mode in modes if mode.paradigm == "sequential"}
     quality = {mode.drawer: quality_of(mode) for mode in modes}
-    found = findings(subjects, quality=quality, judgement=NOTE, **given)
-    predicted = {steps: 2.5 + 1.1 * excess_bits(steps) for steps in (1, 2, 4, 8)}
-    return steps_document("127.0.0.1:1", subjects, found, bits, {**predicted, subjects.steps[-1]: 2.5})
+    predicted = {steps: 2.5 + 1.1 * excess_bits(steps) for steps in (1, 2, 4, 8)} | {STEPS[-1]: 2.5}
+    known = {"quality": quality, "judgement": NOTE, "bits": bits, "predicted": predicted}
+    return comparison("127.0.0.1:1", PAIR, findings(**known, **given))
