@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -17,65 +17,49 @@ from tandem.shared.metrics import SECONDS_BUCKETS
 PARADIGM = "sequential"
 GROUP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 
+M = TypeVar("M", Counter, Gauge, Histogram)
+
 
 class ArMetrics:
     """The metric families of one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
-        seconds = partial(Histogram, labelnames=["model"], buckets=SECONDS_BUCKETS, registry=registry)
-        by_model = ["model"]
+        def metric(kind: type[M], name: str, words: str, *labels: str, **options: Any) -> M:
+            return kind(name, words, ["model", *labels], registry=registry, **options)
+
+        seconds = partial(metric, Histogram, buckets=SECONDS_BUCKETS)
         self.backend = BackendMetrics(registry, PARADIGM)
         self.diversity = DiversityMetrics(registry)
-        self.sequences = counter("tandem_sequences", "Sequences that ended, each exactly once.", ["model", "outcome"])
-        self.waiting = gauge("tandem_sequences_waiting", "Sequences in the queue.", by_model)
-        self.running = gauge("tandem_sequences_running", "Sequences in the batch.", by_model)
-        self.used_blocks = gauge("tandem_kv_blocks_used", "KV cache blocks in use.", by_model)
-        self.blocks = gauge("tandem_kv_blocks", "KV cache blocks there are.", by_model)
-        self.preemptions = counter("tandem_preemptions", "Sequences sent back for want of KV blocks.", by_model)
-        self.computed_tokens = counter(
+        self.sequences = metric(Counter, "tandem_sequences", "Sequences that ended, each exactly once.", "outcome")
+        self.waiting = metric(Gauge, "tandem_sequences_waiting", "Sequences in the queue.")
+        self.running = metric(Gauge, "tandem_sequences_running", "Sequences in the batch.")
+        self.used_blocks = metric(Gauge, "tandem_kv_blocks_used", "KV cache blocks in use.")
+        self.blocks = metric(Gauge, "tandem_kv_blocks", "KV cache blocks there are.")
+        self.preemptions = metric(Counter, "tandem_preemptions", "Sequences sent back for want of KV blocks.")
+        self.computed_tokens = metric(
+            Counter,
             "tandem_computed_tokens",
             "Tokens that went through the model: of outputs, with drafts and MASK rows (decode), or of prompts.",
-            ["model", "kind"],
+            "kind",
         )
-        self.prompt_tokens = counter(
-            "tandem_prompt_tokens", "Tokens of prompts that were taken into the batch.", by_model
-        )
-        self.cached_tokens = counter(
-            "tandem_prompt_cached_tokens",
-            "Tokens of prompts, of the above, that another sequence had computed before.",
-            by_model,
-        )
-        self.drafted_tokens = counter("tandem_drafted_tokens", "Tokens that sequences tried ahead of time.", by_model)
-        self.accepted_tokens = counter(
-            "tandem_drafted_accepted_tokens", "Tokens, of the above, that proved to be the ones generated.", by_model
-        )
-        self.group_tokens = Histogram(
-            "tandem_step_group_tokens",
-            "Tokens that a step generates or scores of one sequence, in models that take several at once.",
-            by_model,
-            buckets=GROUP_BUCKETS,
-            registry=registry,
-        )
+        words = "Tokens of prompts that were taken into the batch."
+        self.prompt_tokens = metric(Counter, "tandem_prompt_tokens", words)
+        words = "Tokens of prompts, of the above, that another sequence had computed before."
+        self.cached_tokens = metric(Counter, "tandem_prompt_cached_tokens", words)
+        self.drafted_tokens = metric(Counter, "tandem_drafted_tokens", "Tokens that sequences tried ahead of time.")
+        words = "Tokens, of the above, that proved to be the ones generated."
+        self.accepted_tokens = metric(Counter, "tandem_drafted_accepted_tokens", words)
+        words = "Tokens that a step generates or scores of one sequence, in models that take several at once."
+        self.group_tokens = metric(Histogram, "tandem_step_group_tokens", words, buckets=GROUP_BUCKETS)
         self.steps = seconds("tandem_step_seconds", "Seconds of a step.")
-        self.images = counter(
-            "tandem_codec_images",
-            "Images that the token decoder or encoder was asked for, half drawn ones included.",
-            ["model", "network", "outcome"],
-        )
-        self.constraints = counter(
-            "tandem_constraints",
-            "Constraints of outputs that were to be compiled; those that proved to be none are among the finished.",
-            ["model", "outcome"],
-        )
-        self.compilations = seconds(
-            "tandem_constraint_compile_seconds", "Seconds of compiling a constraint, waiting left out."
-        )
-        self.provider = gauge(
-            "tandem_execution_provider_info",
-            "1 for each execution provider that a session really has; place 0 is the first choice.",
-            ["model", "network", "provider", "place"],
-        )
+        words = "Images that the token decoder or encoder was asked for, half drawn ones included."
+        self.images = metric(Counter, "tandem_codec_images", words, "network", "outcome")
+        words = "Constraints of outputs that were to be compiled; those that proved to be none are among the finished."
+        self.constraints = metric(Counter, "tandem_constraints", words, "outcome")
+        words = "Seconds of compiling a constraint, waiting left out."
+        self.compilations = seconds("tandem_constraint_compile_seconds", words)
+        words = "1 for each execution provider that a session really has; place 0 is the first choice."
+        self.provider = metric(Gauge, "tandem_execution_provider_info", words, "network", "provider", "place")
 
 
 class EngineMetrics:

@@ -42,12 +42,8 @@ async def score(
     return list(scored.values()), streams
 
 
-def likelihood_messages(scored: list[list[SampledToken]], codec: Codec) -> list[ar_pb2.Likelihood]:
-    """Return the likelihood of each sequence."""
-    return [_likelihood(tokens, codec) for tokens in scored]
-
-
-def _likelihood(tokens: list[SampledToken], codec: Codec) -> ar_pb2.Likelihood:
+def likelihood_message(tokens: list[SampledToken], codec: Codec) -> ar_pb2.Likelihood:
+    """Return the likelihood of a sequence."""
     total = math.fsum(token.logprob or 0.0 for token in tokens)
     return ar_pb2.Likelihood(
         total_logprob=total,

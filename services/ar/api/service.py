@@ -9,10 +9,10 @@ from runtime.rpc.call import Call
 from runtime.rpc.choices import join_messages
 from services.ar.api.generation import Generation, request_timings
 from services.ar.api.reply_size import check_score_reply, check_whole_reply
-from services.ar.api.scoring import likelihood_messages, score
+from services.ar.api.scoring import likelihood_message, score
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.api.text import TextModel
-from services.ar.api.validation import check_top_logprobs, refuse_partial_images, sampling_params
+from services.ar.api.validation import check_top_logprobs, sampling_params
 from services.ar.metrics import ArMetrics
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -41,13 +41,10 @@ class ArServicer:
             fitting = [model for model in fitting if model.takes_steps == in_steps]
         return fitting[0] if not name and len(fitting) == 1 else self._worker.get(name)
 
-    def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
-        """Stream texts or images of one prompt as they are generated."""
-        return self._generate(request, call, in_one_message=False)
-
-    async def _generate(
-        self, request: ar_pb2.GenerateRequest, call: Call, in_one_message: bool
+    async def generate(
+        self, request: ar_pb2.GenerateRequest, call: Call, in_one_message: bool = False
     ) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
+        """Stream texts or images of one prompt as they are generated."""
         in_steps = request.sampling.HasField("steps")
         model = self.model_for(request.model, request.WhichOneof("prompt"), in_steps)
         call.model = model.name
@@ -88,8 +85,9 @@ class ArServicer:
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
         """Return in one reply what `generate` streams. Refuses in advance what may not fit."""
         try:
-            refuse_partial_images(request.generate)
-            async with contextlib.aclosing(self._generate(request.generate, call, in_one_message=True)) as messages:
+            if request.generate.partial_images:
+                raise InvalidArgument("partial_images", value=True, accepted="false: the reply is one message")
+            async with contextlib.aclosing(self.generate(request.generate, call, in_one_message=True)) as messages:
                 return join_messages([message async for message in messages])
         except InvalidArgument as error:
             raise error.within("generate") from None
@@ -103,7 +101,7 @@ class ArServicer:
         top_logprobs = check_top_logprobs(request.top_logprobs, model.num_output_tokens)
         check_score_reply(kind or "", model.token_sizes, model.codec.token_bytes, token_lists, top_logprobs)
         scored, streams = await score(model, token_lists, steps, top_logprobs, call)
-        likelihoods = await asyncio.to_thread(likelihood_messages, scored, model.codec)
+        likelihoods = await asyncio.to_thread(lambda: [likelihood_message(tokens, model.codec) for tokens in scored])
         timings = request_timings(streams, call)
         self._metrics.backend.observe_timings(model.name, timings, call.trace_id)
         return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings, fingerprint=model.fingerprint)

@@ -14,7 +14,6 @@ from services.ar.api.validation import (
     check_prompt,
     check_token_ids,
     constraint_of,
-    refuse_image_options,
     turns_of,
 )
 from services.ar.codecs.text_codec import TextCodec
@@ -119,7 +118,10 @@ class TextModel(SequentialModel):
         return await self._text_thread.run(work, call.deadline, call.owner)
 
     def growing_images(self, request: ar_pb2.GenerateRequest, prompt: list[int], params: SamplingParams) -> None:
-        refuse_image_options(request)
+        if request.image_encoding:
+            raise InvalidArgument("image_encoding", request.image_encoding, "nothing: this model makes text")
+        if request.partial_images:
+            raise InvalidArgument("partial_images", True, "false: this model makes text")
 
     async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
         """Return the content's tokens. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""

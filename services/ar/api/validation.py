@@ -114,22 +114,9 @@ def image_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encoding
     """Return how an image model is to encode its images. Raises InvalidArgument, also for options of texts."""
     if request.sampling.stop:
         raise InvalidArgument("sampling.stop", list(request.sampling.stop), "nothing: images hold no text")
-    refuse_constraint(request.sampling)
+    if kind := request.sampling.WhichOneof("constraint"):
+        raise InvalidArgument(f"sampling.{kind}", "a constraint", "nothing: images hold no text")
     return check_encoding("image_encoding", request.image_encoding, spec)
-
-
-def refuse_partial_images(request: ar_pb2.GenerateRequest) -> None:
-    """Raises InvalidArgument if images are wanted before the end of a reply that has but an end."""
-    if request.partial_images:
-        raise InvalidArgument("partial_images", value=True, accepted="false: the reply is one message")
-
-
-def refuse_image_options(request: ar_pb2.GenerateRequest) -> None:
-    """Raises InvalidArgument if a text model is asked for images."""
-    if request.image_encoding:
-        raise InvalidArgument("image_encoding", request.image_encoding, "nothing: this model makes text")
-    if request.partial_images:
-        raise InvalidArgument("partial_images", True, "false: this model makes text")
 
 
 def _number(field: str, value: float, low: float, high: float) -> float:
@@ -201,13 +188,6 @@ def constraint_of(sampling: ar_pb2.SamplingParams) -> Constraint | None:
     text: str = getattr(sampling, kind)
     _check_bytes(f"sampling.{kind}", [text], _MIN_BYTES[kind])
     return Constraint(kind, (text,))
-
-
-def refuse_constraint(sampling: ar_pb2.SamplingParams) -> None:
-    """Raises InvalidArgument if an image is asked to match a text."""
-    kind = sampling.WhichOneof("constraint")
-    if kind is not None:
-        raise InvalidArgument(f"sampling.{kind}", "a constraint", "nothing: images hold no text")
 
 
 def _choice(choice: ar_pb2.TextChoice) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from services.ar.codecs.chat.control_tokens import token_ids
-from services.ar.codecs.chat.prompt import ChatPrompt, ChatTemplate
+from services.ar.codecs.chat.prompt import ChatPrompt
 from services.ar.model.checkpoint import Checkpoint
 from tandem.shared.errors import InvalidArgument, NoChatTemplate, PromptTooLong
 from tandem.shared.models import ModelError
@@ -37,7 +37,14 @@ class TextCodec:
         self._drops_first_space = _drops_first_space(checkpoint.tokenizer, self._token_bytes)
         # No prompt of more bytes than this can fit, however it is cut into tokens.
         self._max_prompt_bytes = max_context_tokens * max(map(len, self._token_bytes.values()))
-        self._chat = _chat_prompt(checkpoint, checkpoint.tokenizer, self._max_prompt_bytes)
+        self._chat: ChatPrompt | None = None
+        if checkpoint.chat_template is not None:
+            special = checkpoint.special_tokens
+            # The codec puts this token first, so what the template writes of it is left out.
+            bos = special.get("bos_token") if checkpoint.bos_token_id is not None else None
+            self._chat = ChatPrompt(
+                checkpoint.chat_template, special, checkpoint.tokenizer, bos, self._max_prompt_bytes
+            )
 
     def start(self) -> None:
         """Have what renders conversations ready before the first one. Raises ModelError if the template is none."""
@@ -132,15 +139,6 @@ class TextDecoder:
         return text
 
 
-def _chat_prompt(checkpoint: Checkpoint, tokenizer: Tokenizer, max_bytes: int) -> ChatPrompt | None:
-    if checkpoint.chat_template is None:
-        return None
-    template = ChatTemplate(checkpoint.chat_template, checkpoint.special_tokens)
-    # The codec puts this token first, so what the template writes of it is left out.
-    bos = checkpoint.special_tokens.get("bos_token") if checkpoint.bos_token_id is not None else None
-    return ChatPrompt(template, tokenizer, bos, max_bytes)
-
-
 def _special_ids(tokenizer: Tokenizer) -> Set[int]:
     return {token_id for token_id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
 
@@ -170,10 +168,6 @@ def _bytes_of(token: str, byte_of: dict[str, int] | None) -> bytes:
 
 def _bytes_of_characters() -> dict[str, int]:
     """Return the byte that each character of a byte-level vocabulary stands for (Radford et al. 2019)."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in set(printable)]
-    table = {chr(byte): byte for byte in printable}
-    table |= {chr(256 + index): byte for index, byte in enumerate(others)}
-    if set(table) != set(ByteLevel.alphabet()):
-        raise AssertionError("the byte-level alphabet differs from the library's")
-    return table
+    table = {character: ord(character) for character in ByteLevel.alphabet() if ord(character) < 256}
+    others = sorted(set(range(256)).difference(table.values()))
+    return table | {chr(256 + index): byte for index, byte in enumerate(others)}

@@ -159,21 +159,18 @@ class PrefixCache:
 
     def _keys(self, sequence: Sequence, num_tokens: int) -> list[bytes]:
         """Return the keys of the blocks that can be shared of those that hold the first `num_tokens`."""
-        num_blocks = self._shareable(sequence, num_tokens) // self._pool.block_size
-        _extend(sequence.block_keys, sequence.token_ids, self._pool.block_size, num_blocks, sequence.cache_salt)
-        return sequence.block_keys[:num_blocks]
+        size, keys = self._pool.block_size, sequence.block_keys
+        num_blocks = self._shareable(sequence, num_tokens) // size
+        for place in range(len(keys), num_blocks):
+            tokens = array("q", sequence.token_ids[place * size : (place + 1) * size])
+            before = keys[-1] if keys else _first_link(sequence.cache_salt)
+            keys.append(hashlib.sha256(before + tokens.tobytes()).digest())
+        return keys[:num_blocks]
 
     def _shareable(self, sequence: Sequence, num_tokens: int) -> int:
         if self._is_exact:
             num_tokens = min(num_tokens, sequence.num_prompt_tokens)
         return num_tokens - num_tokens % self._unit_tokens
-
-
-def _extend(keys: list[bytes], token_ids: list[int], block_size: int, num_blocks: int, salt: bytes) -> None:
-    """Extend the keys of the first blocks to those of the first `num_blocks`, which the tokens must fill."""
-    for place in range(len(keys), num_blocks):
-        tokens = array("q", token_ids[place * block_size : (place + 1) * block_size])
-        keys.append(hashlib.sha256((keys[-1] if keys else _first_link(salt)) + tokens.tobytes()).digest())
 
 
 def _first_link(salt: bytes) -> bytes:

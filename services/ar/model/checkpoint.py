@@ -56,7 +56,9 @@ def cost_of(checkpoint: Checkpoint) -> Cost:
         count = math.prod(weights.shape)
         num_weights += count
         num_bytes += _bytes(weights, count)
-    return Cost(num_weights, num_bytes, _cache_of_a_token(checkpoint.config, checkpoint.dtype))
+    config = checkpoint.config
+    numbers = 2 * config.num_layers * config.num_kv_heads * config.head_dim
+    return Cost(num_weights, num_bytes, numbers * _CACHE_BYTES.get(checkpoint.dtype, _HALF))
 
 
 def _bytes(weights: Weights, count: int) -> int:
@@ -64,8 +66,3 @@ def _bytes(weights: Weights, count: int) -> int:
         return 4 * count  # vectors are held as float32
     format_ = format_of(weights)
     return int(count * _BITS[format_]) // 8 if format_ in _BITS else count * FLOATS[format_].itemsize
-
-
-def _cache_of_a_token(config: ModelConfig, dtype: str) -> int:
-    numbers = 2 * config.num_layers * config.num_kv_heads * config.head_dim
-    return numbers * _CACHE_BYTES.get(dtype, _HALF)

@@ -17,17 +17,44 @@ from tandem.shared.errors import InvalidArgument, PromptTooLong
 from tandem.shared.models import ModelError
 
 ROLES = ("system", "user", "assistant")
+Messages = Sequence[tuple[str, str]]
+"""(role, content) of each turn."""
 
 
-class ChatTemplate:
-    """`special_tokens`: what the template may use by name, such as bos_token.
+def check_messages(messages: Messages) -> None:
+    """Raises InvalidArgument unless there are messages, each of a known role and with a content."""
+    if not messages:
+        raise InvalidArgument("chat.messages", [], "at least one message")
+    for index, (role, content) in enumerate(messages):
+        if role not in ROLES:
+            raise InvalidArgument(f"chat.messages[{index}].role", role, " or ".join(map(repr, ROLES)))
+        if not content:
+            raise InvalidArgument(f"chat.messages[{index}].content", content, "a text that is not empty")
 
-    Owns a process (rendering.py), which works for one thread at a time.
+
+class ChatPrompt:
+    """Encodes conversations, which `template` lays out; it may use the `special_tokens` by name, such as bos_token.
+
+    `bos`: a control token that is left out where a rendered text begins with it, or None. Texts of more than
+    `max_bytes` are refused before they are encoded. Owns a process (rendering.py), which works for one thread at a
+    time.
     """
 
-    def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
-        self._rendering = LimitedWork("services.ar.codecs.chat.rendering", source)
+    def __init__(
+        self,
+        template: str,
+        special_tokens: Mapping[str, str],
+        tokenizer: Tokenizer,
+        bos: str | None,
+        max_bytes: int,
+    ) -> None:
+        self._rendering = LimitedWork("services.ar.codecs.chat.rendering", template)
         self._special_tokens = dict(special_tokens)
+        self._tokenizer = tokenizer
+        self._bos = bos
+        self._max_bytes = max_bytes
+        self._controls = ControlTokens(tokenizer)
+        self._mask = ContentMask(self._controls.texts)
 
     def start(self) -> None:
         """Have the process ready before the first conversation. Raises ModelError if there is no such template."""
@@ -35,8 +62,8 @@ class ChatTemplate:
         if "reason" in answer:
             raise ModelError(f"the chat template: {answer['reason'][:200]}")
 
-    def render(self, messages: Sequence[tuple[str, str]]) -> str:
-        """Return the conversation of (role, content), up to where the assistant's answer begins.
+    def render(self, messages: Messages) -> str:
+        """Return the conversation, up to where the assistant's answer begins.
 
         Raises InvalidArgument if the template refuses it.
         """
@@ -54,44 +81,10 @@ class ChatTemplate:
             return {"reason": str(error)}
         return answer
 
-
-def check_messages(messages: Sequence[tuple[str, str]]) -> None:
-    """Raises InvalidArgument unless there are messages, each of a known role and with a content."""
-    if not messages:
-        raise InvalidArgument("chat.messages", [], "at least one message")
-    for index, (role, content) in enumerate(messages):
-        if role not in ROLES:
-            raise InvalidArgument(f"chat.messages[{index}].role", role, " or ".join(map(repr, ROLES)))
-        if not content:
-            raise InvalidArgument(f"chat.messages[{index}].content", content, "a text that is not empty")
-
-
-Messages = Sequence[tuple[str, str]]
-"""(role, content) of each turn."""
-
-
-class ChatPrompt:
-    """Encodes conversations. `bos`: a control token that is left out where a rendered text begins with it, or None.
-
-    Texts of more than `max_bytes` are refused before they are encoded.
-    """
-
-    def __init__(self, template: ChatTemplate, tokenizer: Tokenizer, bos: str | None, max_bytes: int) -> None:
-        self._template = template
-        self._tokenizer = tokenizer
-        self._bos = bos
-        self._max_bytes = max_bytes
-        self._controls = ControlTokens(tokenizer)
-        self._mask = ContentMask(self._controls.texts)
-
-    def start(self) -> None:
-        """Have what renders ready before the first conversation. Raises ModelError if there is no such template."""
-        self._template.start()
-
     def encode(self, messages: Messages) -> list[int]:
         """Return the tokens of a conversation, up to where the assistant's answer begins. Raises InvalidArgument."""
         check_messages(messages)
-        text = self._template.render(messages)
+        text = self.render(messages)
         self._check_size(text)
         masked = self._masked(messages, text)
         if self._bos and masked.startswith(self._bos):
@@ -119,7 +112,7 @@ class ChatPrompt:
             if hidden.contents == contents:
                 return text
             roles = [role for role, _ in messages]
-            masked = self._template.render(list(zip(roles, hidden.contents, strict=True)))
+            masked = self.render(list(zip(roles, hidden.contents, strict=True)))
             if hidden.reveal(masked) == text:
                 return masked
         raise InvalidArgument(

@@ -46,7 +46,8 @@ class GgufTokenizer:
 
 def read_tokenizer(file: GgufFile) -> GgufTokenizer:
     """Return the tokenizer of a file. Raises ModelError if it is of another kind or damaged."""
-    vocabulary, fields = _read_vocabulary(file), Fields(file.path, file.values)
+    tokens, fields = read_tokens(file), Fields(file.path, file.values)
+    vocabulary = _Vocabulary(file, tokens, _read_array(file, "token_type", len(tokens)))
     match fields.text("tokenizer.ggml.model"):
         case "gpt2":
             cut = _pre_type(vocabulary, fields.text("tokenizer.ggml.pre", "default"))
@@ -89,6 +90,10 @@ class _Vocabulary:
     kinds: np.ndarray
     """Of NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED and BYTE."""
 
+    @property
+    def ids(self) -> dict[str, int]:
+        return {token: index for index, token in enumerate(self.tokens)}
+
     def of_kind(self, kind: int) -> list[str]:
         return [self.tokens[index] for index in np.flatnonzero(self.kinds == kind)]
 
@@ -101,18 +106,13 @@ class _Vocabulary:
 
     def merges(self) -> list[tuple[str, str]]:
         """Return the merges that the file lists, the first ones first. Raises ModelError."""
-        return [self._merge(merge) for merge in _read_texts(self.file, f"{_PREFIX}.merges")]
-
-    def scores(self) -> np.ndarray:
-        """Return the score of each token, higher ones merged first. Raises ModelError."""
-        return _array(self.file, "scores", len(self.tokens))
-
-    def _merge(self, merge: str) -> tuple[str, str]:
-        first, space, second = merge.partition(" ")
-        if not (first and space and second) or " " in second:
-            accepted = "two texts with a space between"
-            raise Fields(self.file.path, {}).error(f"one of {_PREFIX}.merges", merge, accepted)
-        return first, second
+        key, merges = f"{_PREFIX}.merges", []
+        for merge in _read_texts(self.file, key):
+            first, space, second = merge.partition(" ")
+            if not (first and space and second) or " " in second:
+                raise Fields(self.file.path, {}).error(f"one of {key}", merge, "two texts with a space between")
+            merges.append((first, second))
+        return merges
 
 
 def read_tokens(file: GgufFile) -> list[str]:
@@ -120,21 +120,14 @@ def read_tokens(file: GgufFile) -> list[str]:
     return _read_texts(file, f"{_PREFIX}.tokens")
 
 
-def _read_vocabulary(file: GgufFile) -> _Vocabulary:
-    """Return the tokens of a file. Raises ModelError."""
-    tokens = read_tokens(file)
-    return _Vocabulary(file, tokens, _array(file, "token_type", len(tokens)))
-
-
 def _read_texts(file: GgufFile, key: str) -> list[str]:
-    """Return an array of texts. Raises ModelError."""
     value = file.values.get(key)
     if not isinstance(value, list):
         raise Fields(file.path, {}).error(key, value, "an array of texts")
     return value
 
 
-def _array(file: GgufFile, name: Literal["token_type", "scores"], length: int) -> np.ndarray:
+def _read_array(file: GgufFile, name: Literal["token_type", "scores"], length: int) -> np.ndarray:
     key = f"{_PREFIX}.{name}"
     values = file.values.get(key)
     if not isinstance(values, np.ndarray) or len(values) != length:
@@ -184,8 +177,7 @@ def _pre_type(vocabulary: _Vocabulary, name: str) -> _PreType:
 
 def _byte_level_tokenizer(vocabulary: _Vocabulary, cut: _PreType) -> Tokenizer:
     """Return the tokenizer of merges over bytes. Raises ModelError."""
-    ids = {token: index for index, token in enumerate(vocabulary.tokens)}
-    tokenizer = Tokenizer(models.BPE(ids, vocabulary.merges(), ignore_merges=cut.takes_whole_words))
+    tokenizer = Tokenizer(models.BPE(vocabulary.ids, vocabulary.merges(), ignore_merges=cut.takes_whole_words))
     if cut.is_composed:
         tokenizer.normalizer = normalizers.NFC()
     words = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in cut.patterns]
@@ -199,7 +191,7 @@ def _byte_level_tokenizer(vocabulary: _Vocabulary, cut: _PreType) -> Tokenizer:
 
 def _sentencepiece_tokenizer(vocabulary: _Vocabulary, has_space_prefix: bool) -> Tokenizer:
     """Return the tokenizer; `has_space_prefix`: a text is encoded as if a space were before it. Raises ModelError."""
-    ids = {token: index for index, token in enumerate(vocabulary.tokens)}
+    ids = vocabulary.ids
     unknown = next(iter(vocabulary.of_kind(UNKNOWN)), None)
     tokenizer = Tokenizer(
         models.BPE(ids, list(_merges(vocabulary, ids)), unk_token=unknown, fuse_unk=True, byte_fallback=True)
@@ -216,7 +208,7 @@ def _sentencepiece_tokenizer(vocabulary: _Vocabulary, has_space_prefix: bool) ->
 
 def _merges(vocabulary: _Vocabulary, ids: dict[str, int]) -> Iterator[tuple[str, str]]:
     """Yield the pairs of tokens that make another one, those of the highest score first."""
-    scores = np.nan_to_num(vocabulary.scores())
+    scores = np.nan_to_num(_read_array(vocabulary.file, "scores", len(vocabulary.tokens)))
     for index in np.argsort(-scores, kind="stable"):
         token = vocabulary.tokens[index]
         if len(token) <= _MAX_PIECE_CHARACTERS:

@@ -3,14 +3,10 @@
 import asyncio
 import io
 import math
-import random
 
-import grpc
 import numpy as np
-import pytest
 from PIL import Image
 
-from services.ar.compute.torch.sampling import UniformNumbers
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tests.tiny_models import CLASS_NAMES, FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, SIDE, painted
@@ -94,18 +90,11 @@ async def test_a_picture_can_be_completed(both):
     assert (last_picture(responses) == levels(whole)).all()
 
 
-async def test_the_same_seed_gives_the_same_picture_alone_and_in_company(both, oracle):
-    """Where a token differs, the number drawn must lie on the border of two: sums round differently in other shapes."""
+async def test_the_same_seed_gives_the_same_picture_alone_and_in_company(both):
     requests = [picture(label=seed % 10, seed=seed) for seed in range(32)]
     alone = [tokens(await both.generate(request)) for request in requests]
     together = await asyncio.gather(*(both.generate(request) for request in requests))
-    different = [seed for seed in range(32) if tokens(together[seed]) != alone[seed]]
-    for seed in different:
-        pairs = list(zip(tokens(together[seed]), alone[seed], strict=True))
-        place = next(index for index, (one, other) in enumerate(pairs) if one != other)
-        cumulative = oracle(seed % 10, alone[seed])[place].double().exp().cumsum(0)
-        assert float((cumulative - UniformNumbers().at(seed, 0, place)).abs().min()) < BORDER
-    assert len(different) <= 1
+    assert [tokens(responses) for responses in together] == alone
     assert len(set(map(tuple, alone))) == 32
     assert max(r[-1].timings.mean_batch_size for r in together) > 8
 
@@ -151,63 +140,3 @@ async def test_the_token_decoder_tells_where_it_runs_and_what_it_did(both):
     assert both.sample("tandem_codec_images_total", **labels, outcome="finished") == 2
     provider = {"provider": "CPUExecutionProvider", "place": "0"}
     assert both.sample("tandem_execution_provider_info", **labels, **provider) == 1
-
-
-def token_prompt(*ids: int) -> ar_pb2.GenerateRequest:
-    return ar_pb2.GenerateRequest(model="tiny-image", tokens=ar_pb2.TokenPrompt(ids=ids))
-
-
-BAD_REQUESTS = [
-    (picture(label=10), "class_label: 10 is not accepted; accepted: 0 to 9"),
-    (picture(label=-1), "class_label: -1"),
-    (ar_pb2.GenerateRequest(model="tiny-image", text="a"), "class_label or tokens: this model makes images"),
-    (ar_pb2.GenerateRequest(model="tiny-image", chat=ar_pb2.ChatPrompt()), "this model makes images"),
-    (ar_pb2.GenerateRequest(model="tiny-image"), "prompt: None is not accepted; accepted: class_label or tokens"),
-    (ar_pb2.GenerateRequest(model="tiny", class_label=1), "text, chat or tokens: this model makes text"),
-    (token_prompt(), "a class token, 512 to 521, at the beginning"),
-    (token_prompt(5), "tokens: [5] is not accepted"),
-    (token_prompt(512, 512), "tokens: 512 is not accepted; accepted: codes 0 to 511"),
-    (token_prompt(512, *range(49)), "tokens: '49 codes' is not accepted; accepted: at most 48"),
-    (picture(max_tokens=50), "sampling.max_tokens: 50 is not accepted; accepted: 1 to 49"),
-    (picture(max_tokens=0), "sampling.max_tokens: 0"),
-    (picture(stop=["a"]), "sampling.stop: ['a'] is not accepted; accepted: nothing"),
-    (picture(stop_token_ids=[512]), "sampling.stop_token_ids: 512 is not accepted; accepted: token ids 0 to 511"),
-    (picture(logit_bias={521: 1.0}), "sampling.logit_bias: 521"),
-    (picture(image_encoding=17), "image_encoding: 17"),
-    (picture(json_object=True), "sampling.json_object: 'a constraint' is not accepted; accepted: nothing: images hold"),
-    (picture(temperature=math.nan), "sampling.temperature: nan"),
-]
-
-
-async def test_bad_requests_are_told_and_disturb_nobody(both):
-    for message, details in BAD_REQUESTS:
-        neighbour = asyncio.create_task(both.generate(picture(seed=1)))
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await both.generate(message)
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, details
-        assert details in caught.value.details()
-        assert len(tokens(await neighbour)) == NUM_TOKENS
-        await both.assert_idle()
-
-
-async def test_three_hundred_random_cancels_free_everything(both):
-    chance = random.Random(4)
-    refusals: set[grpc.StatusCode] = set()
-
-    async def client() -> None:
-        message = picture(label=chance.randrange(10), n=chance.choice((1, 1, 2)), partial_images=chance.random() < 0.7)
-        call = both.stub.Generate(message)
-        try:
-            for _ in range(chance.randint(0, 60)):
-                await call.read()
-        except grpc.aio.AioRpcError as error:
-            refusals.add(error.code())
-        call.cancel()
-
-    for _ in range(10):
-        await asyncio.gather(*(client() for _ in range(30)))
-    assert refusals <= {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    await both.assert_idle()
-    for part in both.worker.get("tiny-image").codec.parts:
-        assert (part.num_open, part.num_queued) == (0, 0)
-        part.check_integrity()

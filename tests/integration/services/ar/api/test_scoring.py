@@ -187,45 +187,6 @@ async def test_a_cancelled_score_leaves_nothing(both):
 PICTURE = np.zeros((2, SIDE, SIDE, 1), np.uint8)
 
 
-BAD_CONTENT = [
-    (ar_pb2.ScoreRequest(model="tiny"), "content: None is not accepted; accepted: texts or tokens"),
-    (ar_pb2.ScoreRequest(model="tiny-image"), "content: None is not accepted; accepted: images or tokens"),
-    (of_texts(), "texts.texts: '0 entries' is not accepted; accepted: 1 to 256"),
-    (of_texts(*["one two"] * 257), "texts.texts: '257 entries'"),
-    (of_texts("one two", ""), "texts.texts[1]: ''"),
-    *(
-        (
-            ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=TEXTS), top_logprobs=count),
-            f"top_logprobs: {count} is not",
-        )
-        for count in (-1, 21)
-    ),
-    (of_texts("one two", "clock " * 500), "at most 256 tokens"),
-    (of_texts("one two", model="tiny-image"), "images or tokens: this model makes images"),
-    (of_tokens([1, 2], [5], model="tiny"), "tokens.token_lists[1].ids: '1 token' is not accepted"),
-    (of_tokens([1, 2], [5, 384], model="tiny"), "tokens.token_lists[1].ids: 384"),
-    (of_tokens(model="tiny"), "tokens.token_lists: '0 entries'"),
-    (of_tokens([512], model="tiny-image"), "at least two tokens"),
-    (of_tokens([0, 1], model="tiny-image"), "tokens.token_lists[0].ids: [0]"),
-    (of_tokens([512, 512], model="tiny-image"), "codes 0 to 511"),
-    (of_tokens([512, *range(50)], model="tiny-image"), "at most 49"),
-    (of_images(PICTURE, [1, 2], model="tiny"), "texts or tokens: this model makes text"),
-    (of_images(PICTURE, [1]), "images.labels: '1 labels' is not accepted; accepted: 2, one an image"),
-    (of_images(PICTURE, [1, 10]), "images.labels: 10 is not accepted; accepted: 0 to 9"),
-    (of_images(PICTURE[:0], []), "images.images.shape[0]: 0 is not accepted; accepted: 1 to 1024"),
-    (of_images(PICTURE[:, :14], [1, 2]), "images.images.shape"),
-]
-
-
-async def test_bad_content_is_told(both):
-    for request_message, details in BAD_CONTENT:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await both.stub.Score(request_message)
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, details
-        assert details in caught.value.details()
-        await both.assert_idle()
-
-
 async def test_a_model_without_encoder_scores_tokens_alone(tmp_path):
     add_image_model(tmp_path, has_encoder=False)
     async with serving(ArSettings(models_dir=tmp_path, models=["tiny-image"])) as backend:

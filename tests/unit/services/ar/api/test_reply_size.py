@@ -7,13 +7,8 @@ from hypothesis import strategies as st
 
 from runtime.rpc.choices import join_messages
 from services.ar.api.generation import Choice, logprob_message
-from services.ar.api.reply_size import (
-    TokenSizes,
-    check_score_reply,
-    choice_bytes,
-    image_bytes,
-)
-from services.ar.api.scoring import likelihood_messages
+from services.ar.api.reply_size import TokenSizes, check_score_reply, choice_bytes, image_bytes
+from services.ar.api.scoring import likelihood_message
 from services.ar.engine.sequence import Alternative, FinishReason, SampledToken, SamplingParams, Sequence
 from services.common.images.messages import fill_image_batch
 from tandem.ar.v1 import ar_pb2
@@ -110,7 +105,8 @@ def test_no_picture_is_larger_than_its_bound(encoding: str, shape: tuple[int, in
 def test_no_score_is_larger_than_its_bound(token_lists: list[list[int]], top_logprobs: int) -> None:
     alternatives = tuple(Alternative(token_id, -2.5) for token_id in LONGEST[:top_logprobs])
     scored = [[SampledToken(token_id, -1.5, alternatives) for token_id in ids[1:]] for ids in token_lists]
-    reply = ar_pb2.ScoreResponse(likelihoods=likelihood_messages(scored, CODEC), timings=FULL_TIMINGS)
+    likelihoods = [likelihood_message(tokens, CODEC) for tokens in scored]
+    reply = ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=FULL_TIMINGS)
     with pytest.MonkeyPatch.context() as patch:
         # Whatever is let through with this limit must keep to it; one byte less than the reply must be refused.
         patch.setattr("services.ar.api.reply_size.MAX_MESSAGE_BYTES", reply.ByteSize() - 1)

@@ -44,31 +44,31 @@ def test_tokens_become_images_and_images_tokens(folder):
 
 
 @pytest.mark.parametrize(
-    ("image", "tokens", "message"),
+    ("network", "file", "image", "tokens", "message"),
     [
-        (IMAGE, {"grid": (7, 4)}, r"expected one input, integer \[batch, 28\], found tokens: tensor\(int64\)"),
-        (ImageSpec(shape=(14, 14, 1)), {}, r"expected images \[batch, 1, 14, 14\]"),
+        (
+            TokenDecoder,
+            "decoder",
+            IMAGE,
+            {"grid": (7, 4)},
+            r"one input, integer \[batch, 28\], found tokens: tensor\(int64",
+        ),
+        (TokenDecoder, "decoder", ImageSpec(shape=(14, 14, 1)), {}, r"expected images \[batch, 1, 14, 14\]"),
+        (TokenDecoder, "encoder", IMAGE, {}, "expected one input"),
+        (TokenEncoder, "encoder", IMAGE, {"grid": (7, 4)}, r"expected integers \[batch, 28\]"),
+        (
+            TokenEncoder,
+            "encoder",
+            ImageSpec(shape=(28, 28, 3)),
+            {},
+            r"no image input: expected float \[batch, 3, 28, 28\]",
+        ),
+        (TokenEncoder, "decoder", IMAGE, {}, "no image input"),
     ],
 )
-def test_a_decoder_that_does_not_fit(folder, image, tokens, message):
+def test_a_network_that_does_not_fit(folder, network, file, image, tokens, message):
     with pytest.raises(ModelError, match=message):
-        TokenDecoder(session(folder / "decoder.onnx"), image, TOKENS.model_copy(update=tokens))
-    with pytest.raises(ModelError, match="expected one input"):
-        TokenDecoder(session(folder / "encoder.onnx"), IMAGE, TOKENS)
-
-
-@pytest.mark.parametrize(
-    ("image", "tokens", "message"),
-    [
-        (IMAGE, {"grid": (7, 4)}, r"expected integers \[batch, 28\]"),
-        (ImageSpec(shape=(28, 28, 3)), {}, r"no image input: expected float \[batch, 3, 28, 28\]"),
-    ],
-)
-def test_an_encoder_that_does_not_fit(folder, image, tokens, message):
-    with pytest.raises(ModelError, match=message):
-        TokenEncoder(session(folder / "encoder.onnx"), image, TOKENS.model_copy(update=tokens))
-    with pytest.raises(ModelError, match="no image input"):
-        TokenEncoder(session(folder / "decoder.onnx"), IMAGE, TOKENS)
+        network(session(folder / f"{file}.onnx"), image, TOKENS.model_copy(update=tokens))
 
 
 def slices_of(payloads: list[np.ndarray]) -> list[Slice]:

@@ -6,6 +6,7 @@ from tokenizers import Tokenizer, decoders, models
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.model.checkpoint import Checkpoint
 from tandem.shared.errors import InvalidArgument
+from tandem.shared.models import ModelError
 from tests.tiny_models import CHAT_TEMPLATE, VOCAB_SIZE, tiny_tokenizer
 
 
@@ -115,3 +116,8 @@ def test_a_message_is_plain_text_where_that_is_asked_and_there_is_no_template(co
 def test_a_text_that_can_not_fit_is_refused_before_it_is_tokenised(codec):
     with pytest.raises(InvalidArgument, match="text: '4000000 bytes'"):
         codec.encode("x" * 4_000_000)
+
+
+def test_what_is_no_template_is_told_at_the_start():
+    with pytest.raises(ModelError, match="the chat template: TemplateSyntaxError"):
+        make_codec("{% for").start()

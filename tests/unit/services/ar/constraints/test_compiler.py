@@ -3,23 +3,14 @@
 import gc
 import json
 import weakref
-from collections.abc import Iterator
 
 import pytest
 
 from services.ar.constraints import compiler as module
-from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.grammar import Constraint, Kind
 from services.ar.constraints.grammar_mask import request_masks
 from tandem.shared.errors import InvalidArgument, TandemError, TooComplex, Unavailable
 from tests.unit.services.ar.constraints.texts import accepts, byte_tokens, generated, tiny_compiler
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    compiler = tiny_compiler()
-    yield compiler
-    compiler.close()
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,10 @@
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.grammar import Constraint, grammar_of
 from services.ar.constraints.grammar_mask import request_masks
-from tests.unit.services.ar.constraints.texts import accepts, next_tokens, tiny_compiler
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    compiler = tiny_compiler()
-    yield compiler
-    compiler.close()
+from tests.unit.services.ar.constraints.texts import accepts, next_tokens
 
 
 def test_json_has_a_space_behind_its_marks_or_none_and_nowhere_else(compiler):

@@ -1,19 +1,10 @@
-from collections.abc import Iterator
-
 import pytest
 
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.grammar import Constraint
 from services.ar.constraints.grammar_mask import BURST_SECONDS, SECONDS_A_MASK, Allowance, GrammarMask, request_masks
 from tandem.shared.errors import TooComplex
-from tests.unit.services.ar.constraints.texts import END, allowed, byte_tokens, generated, next_tokens, tiny_compiler
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    compiler = tiny_compiler()
-    yield compiler
-    compiler.close()
+from tests.unit.services.ar.constraints.texts import END, allowed, byte_tokens, generated, next_tokens
 
 
 def mask_of(compiler: Compiler, regex: str) -> GrammarMask:

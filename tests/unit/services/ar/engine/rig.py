@@ -116,6 +116,7 @@ class StepEngine:
     def step(self) -> list[Work]:
         batch = self.scheduler.schedule()
         assert sum(work.num_tokens for work in batch) <= self._max_batch_tokens
+        assert len(batch) <= self.scheduler.max_num_sequences
         for progress in self.scheduler.commit(batch, [self._compute(work) for work in batch]):
             self.brought.setdefault(progress.sequence, []).extend(token.token_id for token in progress.tokens)
         self.scheduler.check_integrity()

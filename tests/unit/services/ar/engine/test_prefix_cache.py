@@ -1,8 +1,6 @@
 """What sequences have in common is computed once, and what is found is always what was looked for."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.ar.engine.sequence import SamplingParams, Sequence
 from tests.unit.services.ar.engine.rig import BLOCK_SIZE, StepEngine
@@ -74,34 +72,3 @@ def test_a_salt_does_not_pass_for_the_key_of_a_block_before():
     for salt in victim.block_keys:
         assert engine.run(sequence(PROMPT, salt=salt)) == [21, 1]
         assert engine.run(sequence(PROMPT[BLOCK_SIZE:], salt=salt)) == [17, 1]
-
-
-@settings(max_examples=200)
-@given(
-    arrivals=st.lists(
-        st.tuples(
-            st.integers(0, 4),  # steps before it comes
-            st.lists(st.integers(0, 1), min_size=1, max_size=30),
-            st.integers(1, 12),
-            st.booleans(),  # whether an earlier one is cancelled
-            st.booleans(),  # whether it is scored
-            st.sampled_from([b"", b"alice", b"bob"]),
-        ),
-        min_size=1,
-        max_size=20,
-    ),
-    num_blocks=st.integers(12, 30),
-    chunk_tokens=st.sampled_from([None, 8]),
-)
-def test_under_random_load_what_is_found_is_what_was_looked_for(arrivals, num_blocks, chunk_tokens):
-    """Prompts of two tokens meet often; blocks are few, so sequences are preempted and what is kept is evicted."""
-    engine = StepEngine(lambda sequence, history: len(history) % 2, num_blocks, 16, chunk_tokens)
-    sequences = []
-    for num_steps, prompt, max_tokens, is_cancelling, is_scored, salt in arrivals:
-        for _ in range(num_steps):
-            engine.step()
-        if is_cancelling and sequences:
-            engine.scheduler.remove(sequences[len(sequences) // 2])
-        sequences.append(sequence([*prompt, 1], max_tokens, is_scored, salt))
-        engine.scheduler.add(sequences[-1])
-    engine.run()

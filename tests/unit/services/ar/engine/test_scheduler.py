@@ -1,8 +1,6 @@
 """The scheduler against its promises, alone and under random load."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.scheduler import Scheduler
@@ -108,36 +106,6 @@ def test_a_scored_text_ends_with_its_last_but_one_token():
     (progress,) = engine.commit(batch, [[SampledToken(t) for t in (2, 3, 4)]])
     assert progress.finish_reason is FinishReason.SCORED
     assert scored.token_ids == [1, 2, 3, 4]
-
-
-@settings(max_examples=150)
-@given(
-    arrivals=st.lists(
-        st.tuples(st.integers(0, 6), st.integers(1, 30), st.integers(1, 20), st.booleans()), min_size=1, max_size=20
-    ),
-    num_blocks=st.integers(13, 40),
-    max_batch_tokens=st.integers(4, 40),
-)
-def test_under_random_load_everything_ends_and_nothing_is_lost(arrivals, num_blocks, max_batch_tokens):
-    """Sequences come between steps, some are cancelled in mid-flight; blocks suffice for any one of them."""
-    engine = scheduler(num_blocks=num_blocks, max_batch_tokens=max_batch_tokens)
-    sequences = []
-    for num_steps, num_prompt_tokens, max_tokens, is_cancelled in arrivals:
-        for _ in range(num_steps):
-            batch = step(engine)
-            assert sum(shape(batch)) <= max_batch_tokens
-            assert len(batch) <= 4
-        if is_cancelled and sequences:
-            engine.remove(sequences[len(sequences) // 2])
-        sequences.append(sequence(num_prompt_tokens, max_tokens))
-        engine.add(sequences[-1])
-    for _ in range(10_000):
-        if not engine.has_work:
-            break
-        assert step(engine)
-    assert not engine.has_work
-    assert engine._pool.num_taken == 0
-    assert sequences[-1].num_output_tokens == sequences[-1].params.max_tokens
 
 
 def test_in_exact_mode_prompts_are_cut_at_fixed_places_whatever_the_budget():

@@ -16,21 +16,8 @@ from services.ar.model.gguf.file import read_gguf
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
 from tests.tiny_gguf import write_gguf
-from tests.tiny_models import save_tiny_model
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pristine")
-    save_tiny_model(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(pristine, tmp_path):
-    return shutil.copytree(pristine, tmp_path / "model")
 
 
 def load(path):

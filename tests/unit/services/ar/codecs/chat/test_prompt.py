@@ -7,8 +7,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from services.ar.codecs.chat.prompt import ChatPrompt
 from services.ar.codecs.text_codec import TextCodec
 from tandem.shared.errors import InvalidArgument
+from tandem.shared.models import ModelError
+from tests.tiny_models import tiny_tokenizer
 from tests.unit.services.ar.chat_models import MODELS, ChatModel
 
 CODECS = {name: model.codec() for name, model in MODELS.items()}
@@ -155,3 +158,38 @@ def test_random_mixtures_of_fragments_add_no_control_token(model_name: str, data
     roles = ROLES[: len(contents)]
     harmless = control_ids(model, codec.encode_chat([(role, "x") for role in roles]))
     assert control_ids(model, codec.encode_chat(list(zip(roles, contents, strict=True)))) == harmless
+
+
+def prompt_of(template: str, **special_tokens: str) -> ChatPrompt:
+    return ChatPrompt(template, special_tokens, tiny_tokenizer(), None, 1000)
+
+
+def test_a_conversation_is_laid_out_with_the_special_tokens() -> None:
+    source = (
+        "{{ bos }}{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}{% endfor %}{{ add_generation_prompt }}"
+    )
+    assert prompt_of(source, bos="^").render([("user", "hello")]) == "^<user>helloTrue"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("{% if false %}{{ messages | shout }}{% endif %}", "TemplateError: there is no filter 'shout'"),
+        ("{% for turn in messages %}", "TemplateSyntaxError"),
+        ("{{ " + "(" * 5_000, "RecursionError|MemoryError|SyntaxError"),
+        ("{% for a in b %}" * 25 + "{% endfor %}" * 25, "SyntaxError: too many statically nested blocks"),
+        ("{{ 9 ** (9 ** 9) }}", "more than 1 s of processor time"),  # it would take hours
+    ],
+)
+def test_what_is_no_template_is_told_at_the_start(source: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=f"the chat template: ({reason})"):
+        prompt_of(source).start()
+
+
+def test_it_goes_on_after_a_conversation_that_it_did_not_get_through() -> None:
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    prompt = prompt_of(f"{{% if messages | length > 1 %}}{endless}{{% endif %}}fine")
+    prompt.start()
+    with pytest.raises(InvalidArgument, match="processor time"):
+        prompt.render([("user", "hello")] * 2)
+    assert prompt.render([("user", "hello")]) == "fine"

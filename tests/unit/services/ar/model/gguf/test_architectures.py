@@ -66,25 +66,6 @@ def test_a_file_of_many_types_is_computed_as_it_is_stored(tmp_path):
     assert (found - expected).abs().mean() < 0.02 * expected.std()  # activations are rounded to 8 bits
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"llama.rope.scaling.type": "yarn"}, "rope.scaling.type is 'yarn'; accepted: 'none', 'linear'; a file of"),
-        ({"llama.expert_count": 8}, "llama.expert_count is 8; accepted: 0"),
-        ({"llama.rope.dimension_count": 8}, "llama.rope.dimension_count is 8; accepted: 16"),
-        ({"llama.attention.sliding_window": 0}, None),
-    ],
-)
-def test_what_would_be_computed_wrongly_is_refused(tmp_path, more, message):
-    save_tiny_model(tmp_path)
-    path = write_gguf(open_checkpoint(tmp_path), tmp_path / "model.gguf", more=more)
-    if message is None:
-        assert open_checkpoint(path).config.sliding_window is None
-        return
-    with pytest.raises(ModelError, match=message):
-        open_checkpoint(path)
-
-
 def test_a_fused_matrix_of_other_sizes_is_refused(tmp_path):
     save_tiny_model(tmp_path, "phi3")
     checkpoint = open_checkpoint(tmp_path)

@@ -9,19 +9,6 @@ from services.ar.model import quantised
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
 from tests.tiny_gguf import write_gguf
-from tests.tiny_models import save_tiny_model
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pristine")
-    save_tiny_model(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pristine(folder):
-    return write_gguf(open_checkpoint(folder), folder / "model.gguf")
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"not a model at all" * 100])
@@ -45,10 +32,10 @@ def test_a_corrupt_file_is_refused(tmp_path, content):
     ],
 )
 def test_a_value_that_cannot_be_is_refused_before_weights_are_read(
-    pristine, tmp_path, monkeypatch, key, value, message
+    pristine_gguf, tmp_path, monkeypatch, key, value, message
 ):
     monkeypatch.setattr(quantised, "read_rows", pytest.fail)
-    path = shutil.copy(pristine, tmp_path / "bad.gguf")
+    path = shutil.copy(pristine_gguf, tmp_path / "bad.gguf")
     reader = gguf.GGUFReader(path, "r+")
     reader.get_field(key).parts[-1][0] = value
     reader.data.flush()
@@ -70,8 +57,8 @@ def test_a_value_that_cannot_be_is_refused_before_weights_are_read(
         (b"smollm", b"mollsm", "tokenizer.ggml.pre is 'mollsm', which is not supported; one of these would fit"),
     ],
 )
-def test_a_name_that_cannot_be_is_named(pristine, tmp_path, old, new, message):
-    content = pristine.read_bytes()
+def test_a_name_that_cannot_be_is_named(pristine_gguf, tmp_path, old, new, message):
+    content = pristine_gguf.read_bytes()
     assert content.count(old) == 1
     path = tmp_path / "bad.gguf"
     path.write_bytes(content.replace(old, new))
@@ -83,11 +70,19 @@ def test_a_name_that_cannot_be_is_named(pristine, tmp_path, old, new, message):
     ("key", "value", "message"),
     [
         ("llama.attention.value_length", 8, "llama.attention.value_length is 8; accepted: 16"),
+        ("llama.rope.scaling.type", "yarn", "llama.rope.scaling.type is 'yarn'; accepted: 'none', 'linear'; a file of"),
+        ("llama.expert_count", 8, "llama.expert_count is 8; accepted: 0"),
+        ("llama.rope.dimension_count", 8, "llama.rope.dimension_count is 8; accepted: 16"),
         ("tokenizer.chat_template", 8, "tokenizer.chat_template is 8; accepted: a text"),
         ("tokenizer.ggml.add_bos_token", 1, "tokenizer.ggml.add_bos_token is 1; accepted: true or false"),
     ],
 )
-def test_what_would_be_left_out_or_taken_for_something_else_is_refused(folder, tmp_path, key, value, message):
-    path = write_gguf(open_checkpoint(folder), tmp_path / "other.gguf", more={key: value})
+def test_what_would_be_left_out_or_taken_for_something_else_is_refused(pristine, tmp_path, key, value, message):
+    path = write_gguf(open_checkpoint(pristine), tmp_path / "other.gguf", more={key: value})
     with pytest.raises(ModelError, match=f"other.gguf: {message}"):
         open_checkpoint(path)
+
+
+def test_a_window_of_0_is_none(pristine, tmp_path):
+    path = write_gguf(open_checkpoint(pristine), tmp_path / "all.gguf", more={"llama.attention.sliding_window": 0})
+    assert open_checkpoint(path).config.sliding_window is None

@@ -99,24 +99,25 @@ def edited(folder: Path, change: Callable[[Tensors], None]) -> None:
 MODULE = "model.layers.1.mlp.down_proj"
 
 
-def test_a_missing_part_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: tensors.pop(f"{MODULE}.qzeros"), f"missing tensors: {MODULE}.qzeros"),
+        (
+            lambda tensors: tensors.update({f"{MODULE}.scales": torch.ones(5, 64).half()}),
+            f"{MODULE}: shapes .* are not those of a matrix packed in 4 bits",
+        ),
+        (
+            lambda tensors: tensors.update({f"{MODULE}.qweight": tensors[f"{MODULE}.qweight"].long()}),
+            rf"{MODULE}.qweight' is of type I64; accepted: \('I32',\)",
+        ),
+    ],
+    ids=["a part is missing", "shapes do not fit", "another type"],
+)
+def test_what_does_not_fit_is_named(tmp_path: Path, change: Callable[[Tensors], None], message: str) -> None:
     save_packed(tmp_path)
-    edited(tmp_path, lambda tensors: tensors.pop(f"{MODULE}.qzeros"))
-    with pytest.raises(ModelError, match=f"missing tensors: {MODULE}.qzeros"):
-        open_checkpoint(tmp_path)
-
-
-def test_parts_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    save_packed(tmp_path)
-    edited(tmp_path, lambda tensors: tensors.update({f"{MODULE}.scales": torch.ones(5, 64).half()}))
-    with pytest.raises(ModelError, match=f"{MODULE}: shapes .* are not those of a matrix packed in 4 bits"):
-        open_checkpoint(tmp_path)
-
-
-def test_steps_of_another_type_are_refused(tmp_path: Path) -> None:
-    save_packed(tmp_path)
-    edited(tmp_path, lambda tensors: tensors.update({f"{MODULE}.qweight": tensors[f"{MODULE}.qweight"].long()}))
-    with pytest.raises(ModelError, match=rf"{MODULE}.qweight' is of type I64; accepted: \('I32',\)"):
+    edited(tmp_path, change)
+    with pytest.raises(ModelError, match=message):
         open_checkpoint(tmp_path)
 
 
