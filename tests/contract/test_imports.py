@@ -37,7 +37,7 @@ FORBIDDEN = {
     ),
     "services/ar/compute": ("services.ar.api", "services.ar.codecs", "services.ar.constraints"),
     "services/ar/codecs": tuple(f"services.ar.{room}" for room in ("api", "compute", "constraints", "engine")),
-    "services/ar/constraints": tuple(f"services.ar.{room}" for room in ("api", "codecs", "compute", "engine", "model")),
+    "services/ar/constraints": tuple(f"services.ar.{room}" for room in ("api", "compute", "engine", "model")),
     # within the measuring: results and statistics know neither the generator nor studies
     "tandem/measure/results": tuple(
         f"tandem.measure.{room}" for room in ("generator", "statistics", "studies", "report")
