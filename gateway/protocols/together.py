@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -21,15 +21,21 @@ async def run_all(work: Sequence[Coroutine[Any, Any, T]], at_a_time: int = MAX_A
         async with places:
             return await piece
 
+    tasks = [asyncio.create_task(run(piece)) for piece in work]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run(piece)) for piece in work]
-    except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+        return await asyncio.gather(*tasks)
     finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for piece in work:
             piece.close()  # no effect on what was begun
-    return [task.result() for task in tasks]
+
+
+async def each_of(items: Iterable[T]) -> AsyncGenerator[T, None]:
+    """Yield what is there already, as a stream."""
+    for item in items:
+        yield item
 
 
 async def merge(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
@@ -39,7 +45,7 @@ async def merge(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T,
             async for item in only:
                 yield item
         return
-    ready: asyncio.Queue[T | _End] = asyncio.Queue(MAX_AT_A_TIME)
+    ready: asyncio.Queue[T | None] = asyncio.Queue(MAX_AT_A_TIME)
 
     async def drain(stream: AsyncGenerator[T, None]) -> None:
         async with contextlib.aclosing(stream) as items:
@@ -47,33 +53,18 @@ async def merge(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T,
                 await ready.put(item)
 
     async def drain_all() -> None:
-        end = _End(None)
         try:
             await run_all([drain(stream) for stream in streams])
-        except Exception as error:
-            end = _End(error)
-        await ready.put(end)
+        except Exception:
+            await ready.put(None)
+            raise
+        await ready.put(None)
 
     running = asyncio.create_task(drain_all())
     try:
-        while not isinstance(following := await ready.get(), _End):
+        while (following := await ready.get()) is not None:
             yield following
-        if following.error is not None:
-            raise following.error
+        await running  # raises what ended it
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-class _End(NamedTuple):
-    """Comes behind the last item."""
-
-    error: Exception | None
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first that is not a group itself."""
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

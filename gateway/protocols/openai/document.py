@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import OpenAiExchange
+from gateway.protocols.openai.exchange import Answer
 from gateway.protocols.openai.messages import Body
 from tandem.version import VERSION
 
-Operation = Callable[[Any, Calls, OpenAiExchange], Awaitable[None]]
-"""Takes a body, or the parameters of a path, and what it needs to answer."""
+Operation = Callable[[Any, Calls], Awaitable[Answer]]
+"""Takes a body, or the parameters of a path, and the calls that it may need. Raises TandemError."""
 
 
 class Path(NamedTuple):
@@ -54,13 +53,12 @@ _HEALTH = "200 while all that is configured serves, else 503"
 
 def document(described: Sequence[Path]) -> dict[str, Any]:
     """Return it as plain data."""
-    models: set[type[BaseModel]] = {Error}
+    models: set[tuple[type[BaseModel], JsonSchemaMode]] = {(Error, "serialization")}
     for path in described:
-        models |= {path.reply, *path.events, *([path.body] if path.body else [])}
-    ordered = sorted(models, key=attrgetter("__name__"))
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}"
-    )
+        models |= {(model, "serialization") for model in (path.reply, *path.events)}
+        models |= {(path.body, "validation")} if path.body else set()
+    ordered = sorted(models, key=lambda each: each[0].__name__)
+    _, schemas = models_json_schema(ordered, ref_template="#/components/schemas/{model}")
     paths = {path.path: {"post" if path.body else "get": _operation(path)} for path in described}
     paths["/health"] = {"get": {"summary": _HEALTH, "responses": {"200": {"description": _HEALTH}}}}
     return {

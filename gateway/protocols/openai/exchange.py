@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import uuid
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
 from gateway.http.errors import error_body, error_headers, http_status
 from gateway.http.exchange import Exchange, to_json
 from gateway.protocols.fields import violation_of
-from gateway.protocols.openai.messages import Reply
 from tandem.shared.errors import PromptTooLong, TandemError, Unavailable
 
 MAX_BODY_BYTES = 4_000_000
 """Evaluators send hundreds of prompts at a time; a little below what Envoy lets through."""
+
+Answer: TypeAlias = bytes | AsyncGenerator[bytes, None]
+"""A whole reply, written out as JSON, or the events of a stream; these begin when there is something to say."""
 
 _EVENTS = {"content-type": "text/event-stream", "x-accel-buffering": "no"}
 
@@ -30,19 +33,20 @@ class OpenAiExchange(Exchange):
         super().__init__(scope, receive, send)
         self._about = {"x-request-id": self.headers.get("x-request-id") or uuid.uuid4().hex}
 
-    async def reply_with(self, reply: Reply) -> None:
-        """Send the whole reply."""
-        await self.reply_json(reply.to_json())
+    async def answer(self, answer: Answer) -> None:
+        """Send a whole reply, or events as they come; waits while the client is slow to read.
 
-    async def reply_json(self, body: bytes) -> None:
-        """Send a whole reply that is written out already."""
-        await self.reply_bytes(body, headers=self._about)
-
-    async def events(self, data: bytes, is_last: bool = False) -> None:
-        """Send events that are written out already; waits while the client is slow to read.
-
-        A stream without a last one was torn, and HTTP itself says so.
+        A stream without a last part was torn, and HTTP itself says so.
         """
+        if isinstance(answer, bytes):
+            await self.reply_bytes(answer, headers=self._about)
+            return
+        async with contextlib.aclosing(answer) as events:
+            async for each in events:
+                await self._send_events(each)
+        await self._send_events(b"", is_last=True)
+
+    async def _send_events(self, data: bytes, is_last: bool = False) -> None:
         if not self._has_begun:
             await self._begin(200, {**_EVENTS, **self._about})
         await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
@@ -55,7 +59,7 @@ class OpenAiExchange(Exchange):
         """Send the error as the reply, or as the last event of one that has begun."""
         body = openai_body(error)
         if self._has_begun:
-            await self.events(event(to_json(body), "error"), is_last=True)
+            await self._send_events(event(to_json(body), "error"), is_last=True)
         else:
             await self.reply(body, http_status(error), {**openai_headers(error), **self._about})
 

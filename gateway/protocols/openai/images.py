@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from gateway.protocols.catalogue import Served
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import OpenAiExchange, event
-from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, to_unsigned
+from gateway.protocols.openai.document import Path
+from gateway.protocols.openai.exchange import Answer, event
+from gateway.protocols.openai.messages import Body, Int32, Seed, WholeReply
+from gateway.protocols.together import each_of
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
@@ -51,18 +53,21 @@ class ImageBody(Body):
     }
 
 
-class Image(Reply):
+Png = Annotated[bytes, PlainSerializer(lambda png: base64.b64encode(png).decode(), return_type=str)]
+
+
+class Image(WholeReply):
     """A PNG file."""
 
-    b64_json: str
+    b64_json: Png
 
 
-class ImageTokensDetails(Reply):
-    image_tokens: int
+class ImageTokensDetails(WholeReply):
+    image_tokens: int = 0
     text_tokens: int
 
 
-class ImageUsage(Reply):
+class ImageUsage(WholeReply):
     """In tokens; all zero of a model that draws in parallel, which has none."""
 
     input_tokens: int
@@ -70,54 +75,54 @@ class ImageUsage(Reply):
     output_tokens: int
     total_tokens: int
 
+    @classmethod
+    def of(cls, prompt_tokens: int, output_tokens: int) -> ImageUsage:
+        """Return the sum with its parts; a class counts as text."""
+        return cls(
+            input_tokens=prompt_tokens,
+            input_tokens_details=ImageTokensDetails(text_tokens=prompt_tokens),
+            output_tokens=output_tokens,
+            total_tokens=prompt_tokens + output_tokens,
+        )
 
-class Images(Reply):
+
+class Images(WholeReply):
     """The whole reply. Image i was drawn from (seed, i)."""
 
     created: int = Field(description="Seconds since 1970.")
     data: list[Image]
-    output_format: Literal["png"]
+    output_format: Literal["png"] = "png"
     usage: ImageUsage
     model: str
     seed: int = Field(description="Tandem's: the seed used, given or drawn.")
     system_fingerprint: str | None = Field(description="Tandem's: as in completions.")
 
 
-class ImageEvent(Reply):
+class ImageEvent(WholeReply):
     """What both events have. Sizes and qualities are those that OpenAI's clients know: the model's own is auto."""
 
-    b64_json: str
+    b64_json: Png
     created_at: int
-    size: Literal["auto"]
-    quality: Literal["auto"]
-    background: Literal["opaque"]
-    output_format: Literal["png"]
+    size: Literal["auto"] = "auto"
+    quality: Literal["auto"] = "auto"
+    background: Literal["opaque"] = "opaque"
+    output_format: Literal["png"] = "png"
 
 
 class PartialImage(ImageEvent):
     """An image as far as it is drawn; what its tokens do not cover yet is black."""
 
-    type: Literal["image_generation.partial_image"]
+    type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
     partial_image_index: int
 
 
 class CompletedImage(ImageEvent):
     """A finished image."""
 
-    type: Literal["image_generation.completed"]
+    type: Literal["image_generation.completed"] = "image_generation.completed"
     usage: ImageUsage
     seed: int
     system_fingerprint: str | None
-
-
-def image_usage(prompt_tokens: int, output_tokens: int) -> ImageUsage:
-    """Return the sum with its parts; a class counts as text."""
-    return ImageUsage(
-        input_tokens=prompt_tokens,
-        input_tokens_details=ImageTokensDetails(image_tokens=0, text_tokens=prompt_tokens),
-        output_tokens=output_tokens,
-        total_tokens=prompt_tokens + output_tokens,
-    )
 
 
 def class_of(prompt: str, model: Any) -> int | None:
@@ -153,31 +158,45 @@ _NAMES_OF_GENERATE = {"sampling": "", "class_label": "prompt"}
 
 
 class Drawing(NamedTuple):
-    """Finished images as PNG files, the seed that they come from, and what they cost."""
+    """Finished images as PNG files, and what replies say besides of them."""
 
-    pngs: list[bytes]
-    seed: int
-    fingerprint: str
-    usage: ImageUsage
+    pngs: Sequence[bytes]
+    about: Mapping[str, Any]
 
-    def about(self) -> dict[str, Any]:
-        """Return what replies say besides the images."""
-        return {"usage": self.usage, "seed": self.seed, "system_fingerprint": self.fingerprint or None}
+    @classmethod
+    def of(cls, pngs: Sequence[bytes], source: Any, usage: ImageUsage) -> Drawing:
+        """Return the images with what they cost; `source` is a message with their seed and fingerprint."""
+        return cls(pngs, {"usage": usage, "seed": source.seed, "system_fingerprint": source.fingerprint or None})
+
+    @classmethod
+    def in_sequence(cls, pngs: Sequence[bytes], usage: Any) -> Drawing:
+        """Return what a generation has drawn, whose Usage this is."""
+        return cls.of(pngs, usage, ImageUsage.of(usage.prompt_tokens, usage.output_tokens))
+
+    def last_event(self) -> bytes:
+        """Return the event of the only image."""
+        whole = CompletedImage(b64_json=self.pngs[0], created_at=int(time.time()), **self.about)
+        return event(whole.to_json(), whole.type)
 
 
-async def generate(body: ImageBody, calls: Calls, exchange: OpenAiExchange) -> None:
+async def generate(body: ImageBody, calls: Calls) -> Answer:
     """Answer in one piece or in events. Raises TandemError."""
     model = calls.catalogue.image(body.model)
     calls.will_be("Generate" if model.is_sequential else "Sample")
     check_size(body.size, model.described)
     _check_options(body, model)
-    if body.stream:
-        await _stream(body, model, calls, exchange)
-        return
+    if body.stream and model.is_sequential:
+        return _stream(body, model, calls, _generate_request(body, model))
     drawing = await _draw(body, model, calls)
-    images = [Image(b64_json=_to_base64(png)) for png in drawing.pngs]
-    reply = Images(created=int(time.time()), data=images, output_format="png", model=model.name, **drawing.about())
-    await exchange.reply_with(reply)
+    if body.stream:
+        return each_of([drawing.last_event()])
+    images = [Image(b64_json=png) for png in drawing.pngs]
+    return Images(created=int(time.time()), data=images, model=model.name, **drawing.about).to_json()
+
+
+PATH = Path(
+    "/v1/images/generations", "Draw images", generate, "Sample", ImageBody, Images, (PartialImage, CompletedImage)
+)
 
 
 def _check_options(body: ImageBody, model: Served) -> None:
@@ -195,69 +214,43 @@ async def _draw(body: ImageBody, model: Served, calls: Calls) -> Drawing:
     """Return all images, when they are finished: tokens one after another, or all in one pass. Raises TandemError."""
     if model.is_sequential:
         whole = await calls.whole(_generate_request(body, model), _NAMES_OF_GENERATE)
-        return _drawing([choice.image.png[0] for choice in whole.choices], whole.usage)
+        return Drawing.in_sequence([choice.image.png[0] for choice in whole.choices], whole.usage)
     label = class_of(body.prompt, model.described)  # without one, each image's class is drawn from the seed
     request = gan_pb2.SampleRequest(
         model=model.name,
         count=body.n,
-        seed=to_unsigned(body.seed),
+        seed=body.seed,
         labels=[] if label is None else [label],
         encoding=images_pb2.ENCODING_PNG,
     )
     reply = await calls.unary("Sample", request, _NAMES_OF_SAMPLE)
-    return Drawing(list(reply.images.png), reply.seed, reply.fingerprint, image_usage(0, 0))
+    return Drawing.of(reply.images.png, reply, ImageUsage.of(0, 0))
 
 
-async def _stream(body: ImageBody, model: Served, calls: Calls, exchange: OpenAiExchange) -> None:
-    """Send `body.partial_images` images of the unfinished one, evenly spread, and then the finished one."""
-    if not model.is_sequential:
-        await exchange.events(_final_event(await _draw(body, model, calls)), is_last=True)
-        return
-    request, wanted, last = _generate_request(body, model), body.partial_images or 0, b""
+async def _stream(
+    body: ImageBody, model: Served, calls: Calls, request: ar_pb2.GenerateRequest
+) -> AsyncGenerator[bytes, None]:
+    """Yield `body.partial_images` images of the unfinished one, evenly spread, and then the finished one."""
+    wanted = body.partial_images or 0
     request.partial_images = wanted > 0
     num_tokens, num_drawn, num_shown = model.described.tokens_per_image, 0, 0
     async with contextlib.aclosing(calls.stream("Generate", request, _NAMES_OF_GENERATE)) as messages:
         async for message in messages:
             num_drawn += len(message.token_ids)
             if message.finish_reason:
-                last = _final_event(_drawing(message.image.png, message.usage))
+                yield Drawing.in_sequence(message.image.png, message.usage).last_event()
             elif num_shown < wanted and num_drawn * (wanted + 1) >= num_tokens * (num_shown + 1):
-                kind, image = "image_generation.partial_image", _image(message.image.png[0])
-                partial = PartialImage(type=kind, partial_image_index=num_shown, **image)  # type: ignore[arg-type]
-                await exchange.events(event(partial.to_json(), kind))
+                now, png = int(time.time()), message.image.png[0]
+                partial = PartialImage(b64_json=png, created_at=now, partial_image_index=num_shown)
+                yield event(partial.to_json(), partial.type)
                 num_shown += 1
-    await exchange.events(last, is_last=True)
-
-
-def _final_event(drawing: Drawing) -> bytes:
-    whole = CompletedImage(type="image_generation.completed", **drawing.about(), **_image(drawing.pngs[0]))
-    return event(whole.to_json(), whole.type)
 
 
 def _generate_request(body: ImageBody, model: Served) -> ar_pb2.GenerateRequest:
     label = class_of(body.prompt, model.described)
     if label is None:
         raise InvalidArgument("prompt", body.prompt, f"a class, 0 to {model.described.num_classes - 1}, or its name")
-    sampling = ar_pb2.SamplingParams(seed=to_unsigned(body.seed), n=body.n, steps=body.steps)
+    sampling = ar_pb2.SamplingParams(seed=body.seed, n=body.n, steps=body.steps)
     return ar_pb2.GenerateRequest(
         model=model.name, class_label=label, sampling=sampling, image_encoding=images_pb2.ENCODING_PNG
     )
-
-
-def _drawing(pngs: Iterable[bytes], usage: Any) -> Drawing:
-    return Drawing(list(pngs), usage.seed, usage.fingerprint, image_usage(usage.prompt_tokens, usage.output_tokens))
-
-
-def _image(png: bytes) -> dict[str, Any]:
-    return {
-        "b64_json": _to_base64(png),
-        "created_at": int(time.time()),
-        "size": "auto",
-        "quality": "auto",
-        "background": "opaque",
-        "output_format": "png",
-    }
-
-
-def _to_base64(png: bytes) -> str:
-    return base64.b64encode(png).decode("ascii")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.protocols.fields import invalid_argument
 from tandem.shared.errors import InvalidArgument
 
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 """As large as the fields of the contract; narrower ranges are the backends'."""
-Seed = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**64 - 1), AfterValidator(lambda seed: seed % 2**64)]
 """OpenAI's are signed, ours are not: a negative one counts from 2^64 downwards."""
 
 NOTHING: tuple[Any, ...] = (None, False, "", [], {})
@@ -39,11 +39,6 @@ class Body(BaseModel):
         return parsed
 
 
-def nothing_of(*names: str) -> Mapping[str, tuple[Any, ...]]:
-    """Return fields that are not supported, whatever they ask for."""
-    return dict.fromkeys(names, ())
-
-
 def check_unsupported(name: str, value: Any, unsupported: Mapping[str, Sequence[Any]]) -> None:
     """Raise InvalidArgument for a field that is not supported, with a value that asks for something."""
     if name in unsupported and not any(_is_same(value, harmless) for harmless in (*NOTHING, *unsupported[name])):
@@ -66,6 +61,15 @@ class Reply(BaseModel):
         return self.__pydantic_serializer__.to_json(self, exclude_unset=True)
 
 
+class WholeReply(Reply):
+    """A JSON object with all of its fields; one that is always the same has this value as its default."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    def to_json(self) -> bytes:
+        return self.__pydantic_serializer__.to_json(self)
+
+
 def to_json_with(reply: Reply, choices: Iterable[Reply]) -> bytes:
     """Return a reply that has no choices as JSON with `choices` in it.
 
@@ -74,8 +78,3 @@ def to_json_with(reply: Reply, choices: Iterable[Reply]) -> bytes:
     """
     before, after = reply.to_json().split(b'"choices":[]', 1)  # inside a text, the quotes would be escaped
     return b'%b"choices":[%b]%b' % (before, b",".join(choice.to_json() for choice in choices), after)
-
-
-def to_unsigned(seed: int | None) -> int | None:
-    """Return the seed of our messages; None stays None."""
-    return None if seed is None else seed & (2**64 - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from starlette.requests import Request
@@ -15,26 +15,13 @@ from gateway.admission import Admission, Entrance
 from gateway.http.endpoint import Endpoint
 from gateway.http.parsing import JsonParser
 from gateway.protocols.catalogue import Catalogue, Served
+from gateway.protocols.openai import images, tokens
 from gateway.protocols.openai.calls import ROUTES, Calls
 from gateway.protocols.openai.document import Path, document, page
 from gateway.protocols.openai.exchange import OpenAiExchange
-from gateway.protocols.openai.images import CompletedImage, ImageBody, Images, PartialImage, generate
 from gateway.protocols.openai.messages import Reply
-from gateway.protocols.openai.responses.messages import Event, ResponseBody
-from gateway.protocols.openai.responses.messages import Response as WholeResponse
-from gateway.protocols.openai.responses.responses import respond
-from gateway.protocols.openai.text.chat import ChatBody, ChatChunk, ChatCompletion, chat
-from gateway.protocols.openai.text.completion import Completion, CompletionBody, complete
-from gateway.protocols.openai.tokens import (
-    DetokenizeBody,
-    Detokenized,
-    TokenizeBody,
-    Tokenized,
-    TokenizerInfo,
-    describe_tokenizer,
-    detokenize,
-    tokenize,
-)
+from gateway.protocols.openai.responses import responses
+from gateway.protocols.openai.text import chat, completion
 
 
 class Model(Reply):
@@ -54,15 +41,14 @@ class Models(Reply):
     data: list[Model]
 
 
-async def list_models(_: Mapping[str, str], calls: Calls, exchange: OpenAiExchange) -> None:
+async def list_models(_: Mapping[str, str], calls: Calls) -> bytes:
     """Answer with all models."""
-    models = [_model(served, calls) for served in calls.catalogue.models()]
-    await exchange.reply_with(Models(object="list", data=models))
+    return Models(object="list", data=[_model(served, calls) for served in calls.catalogue.models()]).to_json()
 
 
-async def show_model(parameters: Mapping[str, str], calls: Calls, exchange: OpenAiExchange) -> None:
+async def show_model(parameters: Mapping[str, str], calls: Calls) -> bytes:
     """Answer with the model in the path. Raises NotFound, Unavailable."""
-    await exchange.reply_with(_model(calls.catalogue.find(parameters["id"]), calls))
+    return _model(calls.catalogue.find(parameters["id"]), calls).to_json()
 
 
 def _model(served: Served, calls: Calls) -> Model:
@@ -70,19 +56,11 @@ def _model(served: Served, calls: Calls) -> Model:
     return Model(id=served.name, object="model", created=calls.catalogue.created, owned_by="tandem", **length)
 
 
-_CHAT, _TOKENIZER = "Answer in a conversation", "How a model's tokenizer works"
-_EVENTS_OF_IMAGES = (PartialImage, CompletedImage)
-
 PATHS = (
     Path("/v1/models", "The models, text models first", list_models, "", None, Models),
     Path("/v1/models/{id}", "One model", show_model, "", None, Model),
-    Path("/v1/completions", "Continue prompts", complete, "Generate", CompletionBody, Completion, [Completion]),
-    Path("/v1/chat/completions", _CHAT, chat, "Generate", ChatBody, ChatCompletion, [ChatChunk]),
-    Path("/v1/responses", "Answer, keeping nothing", respond, "Generate", ResponseBody, WholeResponse, [Event]),
-    Path("/v1/images/generations", "Draw images", generate, "Sample", ImageBody, Images, _EVENTS_OF_IMAGES),
-    Path("/tokenize", "Cut a text or a conversation into tokens", tokenize, "Tokenize", TokenizeBody, Tokenized),
-    Path("/detokenize", "Turn tokens into a text", detokenize, "Detokenize", DetokenizeBody, Detokenized),
-    Path("/tokenizer_info", _TOKENIZER, describe_tokenizer, "DescribeTokenizer", None, TokenizerInfo),
+    *(completion.PATH, chat.PATH, responses.PATH, images.PATH),
+    *tokens.PATHS,
 )
 
 
@@ -114,12 +92,10 @@ class OpenAiProtocol:
             admission.check(admission.route)
         raw = await exchange.body() if path.body else b""
         async with exchange.while_wanted(admission.deadline):
-            asked = (
-                await self._parser.run(admission.identity.caller, raw, path.body.parse, raw)
-                if path.body
-                else exchange.parameters
-            )
-            await path.operation(asked, Calls(admission, self._catalogue), exchange)
+            asked: Any = exchange.parameters
+            if path.body:
+                asked = await self._parser.run(admission.identity.caller, raw, path.body.parse, raw)
+            await exchange.answer(await path.operation(asked, Calls(admission, self._catalogue)))
 
     async def _health(self, _: Request) -> Response:
         is_ready = self._catalogue.all_serve() and not self._entrance.is_draining

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import OpenAiExchange
-from gateway.protocols.openai.messages import Body, Reply, nothing_of
+from gateway.protocols.openai.document import Path
+from gateway.protocols.openai.messages import Body, Reply
 from gateway.protocols.openai.text.chat import Message, chat_prompt
 from gateway.protocols.openai.text.sampling import TokenIds
 from gateway.protocols.openai.text.token_table import to_text
@@ -27,7 +27,7 @@ class TokenizeBody(Body):
     return_token_strs: bool | None = Field(None, description="True: token_strs as well.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        **nothing_of("chat_template", "chat_template_kwargs", "continue_final_message", "tools"),
+        **dict.fromkeys(("chat_template", "chat_template_kwargs", "continue_final_message", "tools"), ()),
         "add_generation_prompt": (True,),
     }
 
@@ -78,44 +78,48 @@ class TokenizerInfo(Reply):
     chat_template: str | None
 
 
-async def tokenize(body: TokenizeBody, calls: Calls, exchange: OpenAiExchange) -> None:
-    """Answer with the tokens of a text or a conversation. Raises TandemError."""
+async def tokenize(body: TokenizeBody, calls: Calls) -> bytes:
+    """Answer with the tokens of a text or a conversation."""
     model = calls.catalogue.text(body.model)
     names = {"text": "prompt", "chat.messages": "messages", "chat": "messages", "content": "prompt"}
     reply = await calls.unary("Tokenize", body.message(model.name), names)
-    await exchange.reply_with(
-        Tokenized(
-            count=len(reply.ids),
-            max_model_len=model.described.max_context_tokens,
-            tokens=list(reply.ids),
-            token_strs=[to_text(token) for token in reply.tokens] if body.return_token_strs else None,
-        )
-    )
+    return Tokenized(
+        count=len(reply.ids),
+        max_model_len=model.described.max_context_tokens,
+        tokens=list(reply.ids),
+        token_strs=[to_text(token) for token in reply.tokens] if body.return_token_strs else None,
+    ).to_json()
 
 
-async def detokenize(body: DetokenizeBody, calls: Calls, exchange: OpenAiExchange) -> None:
-    """Answer with the text of tokens. Raises TandemError."""
-    model = calls.catalogue.text(body.model)
-    request = ar_pb2.DetokenizeRequest(model=model.name, ids=body.tokens)
+async def detokenize(body: DetokenizeBody, calls: Calls) -> bytes:
+    """Answer with the text of tokens."""
+    request = ar_pb2.DetokenizeRequest(model=calls.catalogue.text(body.model).name, ids=body.tokens)
     reply = await calls.unary("Detokenize", request, {"ids": "tokens"})
-    await exchange.reply_with(Detokenized(prompt=reply.text))
+    return Detokenized(prompt=reply.text).to_json()
 
 
-async def describe_tokenizer(parameters: Mapping[str, str], calls: Calls, exchange: OpenAiExchange) -> None:
-    """Answer with how the tokenizer of the model in the query works. Raises TandemError."""
+async def describe_tokenizer(parameters: Mapping[str, str], calls: Calls) -> bytes:
+    """Answer with how the tokenizer of the model in the query works."""
     model = calls.catalogue.text(parameters.get("model"))
     reply = await calls.unary("DescribeTokenizer", ar_pb2.DescribeTokenizerRequest(model=model.name), {})
-    special = dict(reply.special_tokens)
-    named = {reply.bos_token_id if reply.HasField("bos_token_id") else None, *reply.eos_token_ids[:1]}
-    await exchange.reply_with(
-        TokenizerInfo(
-            model=model.name,
-            tokenizer_class="Tandem",
-            model_max_length=model.described.max_context_tokens,
-            bos_token=special.get(reply.bos_token_id) if reply.HasField("bos_token_id") else None,
-            eos_token=special.get(reply.eos_token_ids[0]) if reply.eos_token_ids else None,
-            eos_token_ids=list(reply.eos_token_ids),
-            additional_special_tokens=[special[token_id] for token_id in sorted(special) if token_id not in named],
-            chat_template=reply.chat_template or None,
-        )
-    )
+    special, bos = dict(reply.special_tokens), reply.bos_token_id if reply.HasField("bos_token_id") else None
+    named = {bos, *reply.eos_token_ids[:1]}
+    return TokenizerInfo(
+        model=model.name,
+        tokenizer_class="Tandem",
+        model_max_length=model.described.max_context_tokens,
+        bos_token=special.get(bos),
+        eos_token=special.get(reply.eos_token_ids[0]) if reply.eos_token_ids else None,
+        eos_token_ids=list(reply.eos_token_ids),
+        additional_special_tokens=[special[token_id] for token_id in sorted(special) if token_id not in named],
+        chat_template=reply.chat_template or None,
+    ).to_json()
+
+
+PATHS = (
+    Path("/tokenize", "Cut a text or a conversation into tokens", tokenize, "Tokenize", TokenizeBody, Tokenized),
+    Path("/detokenize", "Turn tokens into a text", detokenize, "Detokenize", DetokenizeBody, Detokenized),
+    Path(
+        "/tokenizer_info", "How a model's tokenizer works", describe_tokenizer, "DescribeTokenizer", None, TokenizerInfo
+    ),
+)

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, nothing_of, to_unsigned
-from gateway.protocols.openai.text.chat import ROLES
+from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, WholeReply
+from gateway.protocols.openai.text.chat import turn
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -29,11 +29,6 @@ class InputMessage(Body):
     role: str = Field(description="system (or developer), user or assistant.")
     content: str | list[InputText]
 
-    @property
-    def turn(self) -> ar_pb2.ChatMessage:
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return ar_pb2.ChatMessage(role=ROLES.get(self.role, self.role), content=text)
-
 
 class ResponseBody(Body):
     """What to answer to. Nothing is stored: a conversation is sent whole each time."""
@@ -51,8 +46,8 @@ class ResponseBody(Body):
     metadata: dict[str, str] | None = Field(None, description="Comes back as it is.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        **nothing_of("background", "conversation", "include", "max_tool_calls", "previous_response_id", "prompt"),
-        **nothing_of("store", "tools"),
+        **dict.fromkeys(("background", "conversation", "include", "max_tool_calls", "previous_response_id"), ()),
+        **dict.fromkeys(("prompt", "store", "tools"), ()),
         "reasoning": ({"effort": None}, {"effort": "none"}),
         "text": ({"format": {"type": "text"}},),
         "tool_choice": ("none", "auto"),
@@ -62,100 +57,95 @@ class ResponseBody(Body):
 
     def request(self, model: str) -> ar_pb2.GenerateRequest:
         """Return the request of the contract. Raises InvalidArgument for an empty input."""
-        turns = [] if self.instructions is None else [ar_pb2.ChatMessage(role="system", content=self.instructions)]
-        if isinstance(self.input, str):
-            turns.append(ar_pb2.ChatMessage(role="user", content=self.input))
-        elif not self.input:
+        if not self.input and not isinstance(self.input, str):
             raise InvalidArgument("input", [], "a text, or at least one message")
-        else:
-            turns += [message.turn for message in self.input]
+        turns = [] if self.instructions is None else [turn("system", self.instructions)]
+        asked = [InputMessage(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        turns += [turn(message.role, message.content) for message in asked]
         sampling = ar_pb2.SamplingParams(
-            seed=to_unsigned(self.seed),
-            max_tokens=self.max_output_tokens,
-            temperature=self.temperature,
-            top_p=self.top_p,
+            seed=self.seed, max_tokens=self.max_output_tokens, temperature=self.temperature, top_p=self.top_p
         )
         return ar_pb2.GenerateRequest(model=model, chat=ar_pb2.ChatPrompt(messages=turns), sampling=sampling)
 
 
-class OutputText(Reply):
+class OutputText(WholeReply):
     """What was said."""
 
-    type: Literal["output_text"]
+    type: Literal["output_text"] = "output_text"
     text: str
-    annotations: list[Any]
-    logprobs: list[Any]
+    annotations: list[Any] = []
+    logprobs: list[Any] = []
 
 
-class OutputMessage(Reply):
+class OutputMessage(WholeReply):
     """The assistant's turn."""
 
     id: str
-    type: Literal["message"]
-    role: Literal["assistant"]
+    type: Literal["message"] = "message"
+    role: Literal["assistant"] = "assistant"
     status: Status
     content: list[OutputText]
 
 
-class IncompleteDetails(Reply):
+class IncompleteDetails(WholeReply):
     """Why an answer ends in the middle."""
 
-    reason: Literal["max_output_tokens"]
+    reason: Literal["max_output_tokens"] = "max_output_tokens"
 
 
-class InputTokensDetails(Reply):
+class InputTokensDetails(WholeReply):
     cached_tokens: int
-    cache_write_tokens: int
+    cache_write_tokens: int = 0
 
 
-class OutputTokensDetails(Reply):
-    reasoning_tokens: int
+class OutputTokensDetails(WholeReply):
+    reasoning_tokens: int = 0
 
 
-class ResponseUsage(Reply):
+class ResponseUsage(WholeReply):
     """In tokens."""
 
     input_tokens: int
     input_tokens_details: InputTokensDetails
     output_tokens: int
-    output_tokens_details: OutputTokensDetails
+    output_tokens_details: OutputTokensDetails = OutputTokensDetails()
     total_tokens: int
 
 
-class TextFormat(Reply):
-    type: Literal["text"]
+class TextFormat(WholeReply):
+    type: Literal["text"] = "text"
 
 
-class TextSettings(Reply):
-    format: TextFormat
+class TextSettings(WholeReply):
+    format: TextFormat = TextFormat()
 
 
-class Response(Reply):
+class Response(WholeReply):
     """The whole reply, and what some events of a stream carry."""
 
     id: str
-    object: Literal["response"]
+    object: Literal["response"] = "response"
     created_at: int
     status: Status
-    error: None
+    error: None = None
     incomplete_details: IncompleteDetails | None
     instructions: str | None
     max_output_tokens: int | None
     metadata: dict[str, str]
     model: str
     output: list[OutputMessage]
-    parallel_tool_calls: Literal[False]
-    previous_response_id: None
-    reasoning: None
-    store: Literal[False]
+    parallel_tool_calls: Literal[False] = False
+    previous_response_id: None = None
+    reasoning: None = None
+    store: Literal[False] = False
     temperature: float
-    text: TextSettings
-    tool_choice: Literal["none"]
-    tools: list[Any]
+    text: TextSettings = TextSettings()
+    tool_choice: Literal["none"] = "none"
+    tools: list[Any] = []
     top_p: float
-    truncation: Literal["disabled"]
+    truncation: Literal["disabled"] = "disabled"
     usage: ResponseUsage | None
-    user: None
+    user: None = None
     system_fingerprint: str | None
 
 

@@ -5,61 +5,35 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from typing import Any
+
+from pydantic_core import to_json
 
 from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import OpenAiExchange, event
-from gateway.protocols.openai.responses.messages import (
-    Event,
-    IncompleteDetails,
-    InputTokensDetails,
-    OutputMessage,
-    OutputText,
-    OutputTokensDetails,
-    Response,
-    ResponseBody,
-    ResponseUsage,
-    Status,
-    TextFormat,
-    TextSettings,
-)
+from gateway.protocols.openai.document import Path
+from gateway.protocols.openai.exchange import Answer, event
+from gateway.protocols.openai.responses import messages
+from gateway.protocols.openai.responses.messages import Event, OutputText, Response, ResponseBody, Status
 from tandem.ar.v1 import ar_pb2
 
 NAMES: Names = {"sampling.max_tokens": "max_output_tokens", "sampling": "", "chat.messages": "input", "chat": "input"}
 
 
-async def respond(body: ResponseBody, calls: Calls, exchange: OpenAiExchange) -> None:
+async def respond(body: ResponseBody, calls: Calls) -> Answer:
     """Answer in one piece or in events. Raises TandemError."""
     model = calls.catalogue.text(body.model)
     request = body.request(model.name)
     response = GrowingResponse(body, model, calls.catalogue.fingerprint(model))
     if body.stream:
-        await _stream(response, request, calls, exchange)
-        return
+        return response.events(calls.stream("Generate", request, NAMES))
     reply = await calls.whole(request, NAMES)
-    [choice] = reply.choices
-    await exchange.reply_with(response.whole(choice, reply.usage, choice.text_delta))
+    return response.whole(reply.choices[0], reply.usage, reply.choices[0].text_delta).to_json()
 
 
-async def _stream(
-    response: GrowingResponse, request: ar_pb2.GenerateRequest, calls: Calls, exchange: OpenAiExchange
-) -> None:
-    has_begun = False
-    async with contextlib.aclosing(calls.stream("Generate", request, NAMES)) as messages:
-        async for message in messages:
-            # Not before there is something to say: what fails until then has a status of its own.
-            events = [] if has_begun else list(response.beginning())
-            has_begun = True
-            if message.text_delta:
-                events.append(response.delta(message.text_delta))
-            if message.HasField("usage"):
-                events += response.ending(message)
-            if events:
-                await exchange.events(b"".join(events))
-    await exchange.events(b"", is_last=True)
+PATH = Path("/v1/responses", "Answer, keeping nothing", respond, "Generate", ResponseBody, Response, [Event])
 
 
 class GrowingResponse:
@@ -73,77 +47,71 @@ class GrowingResponse:
         self._recommended = ar_pb2.SamplingParams() if is_chosen else model.described.default_sampling
         self._fingerprint = fingerprint
         self._id, self._message_id = f"resp_{uuid.uuid4().hex}", f"msg_{uuid.uuid4().hex}"
+        self._place = {"output_index": 0, "content_index": 0, "item_id": self._message_id}
         self._created_at = int(time.time())
         self._text = ""
-        self._sequence_number = -1
+        self._num_events = 0
 
-    def beginning(self) -> Iterator[bytes]:
-        """Yield the events before the first text."""
-        for kind in ("response.created", "response.in_progress"):
-            yield self._event(kind, response=self._response("in_progress", [], None))
-        yield self._event("response.output_item.added", output_index=0, item=self._message("in_progress", []))
-        yield self._event("response.content_part.added", **self._place(), part=self._part())
-
-    def delta(self, text: str) -> bytes:
-        """Return the event of some more text."""
-        self._text += text
-        return self._event("response.output_text.delta", **self._place(), delta=text, logprobs=[])
-
-    def ending(self, message: Any) -> Iterator[bytes]:
-        """Yield the events behind the last text; `message` is the last of a generation."""
-        status = _status(message)
-        yield self._event("response.output_text.done", **self._place(), text=self._text, logprobs=[])
-        yield self._event("response.content_part.done", **self._place(), part=self._part())
-        item = self._message(status, [self._part()])
-        yield self._event("response.output_item.done", output_index=0, item=item)
-        yield self._event(f"response.{status}", response=self.whole(message, message.usage))
+    async def events(self, generated: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
+        """Yield the events of a stream. There are none before its first message: what fails until then has a status."""
+        async with contextlib.aclosing(generated):
+            async for message in generated:
+                if not self._num_events:
+                    for kind in ("created", "in_progress"):
+                        yield self._event(kind, response=self._response("in_progress", [], None))
+                    yield self._event("output_item.added", output_index=0, item=self._message("in_progress", []))
+                    yield self._event("content_part.added", **self._place, part=self._part())
+                if message.text_delta:
+                    self._text += message.text_delta
+                    yield self._event("output_text.delta", **self._place, delta=message.text_delta, logprobs=[])
+                if message.HasField("usage"):
+                    status = _status(message)
+                    yield self._event("output_text.done", **self._place, text=self._text, logprobs=[])
+                    yield self._event("content_part.done", **self._place, part=self._part())
+                    item = self._message(status, [self._part()])
+                    yield self._event("output_item.done", output_index=0, item=item)
+                    yield self._event(status, response=self.whole(message, message.usage))
 
     def whole(self, message: Any, usage: Any, text: str | None = None) -> Response:
         """Return the finished response; `text` if it did not come in parts."""
         self._text = self._text if text is None else text
         self._fingerprint = usage.fingerprint or self._fingerprint
         status = _status(message)
-        return self._response(status, [self._message(status, [self._part()])], _usage(usage))
-
-    def _part(self) -> OutputText:
-        return OutputText(type="output_text", text=self._text, annotations=[], logprobs=[])
-
-    def _message(self, status: Status, content: list[OutputText]) -> OutputMessage:
-        return OutputMessage(id=self._message_id, type="message", role="assistant", status=status, content=content)
-
-    def _place(self) -> dict[str, Any]:
-        return {"item_id": self._message_id, "output_index": 0, "content_index": 0}
+        return self._response(status, [self._message(status, [self._part()])], usage)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        self._sequence_number += 1
-        return event(Event(type=kind, sequence_number=self._sequence_number, **fields).to_json(), kind)
+        name = f"response.{kind}"
+        content = {"type": name, "sequence_number": self._num_events, **fields}
+        self._num_events += 1
+        return event(to_json(content), name)
 
-    def _response(self, status: Status, output: list[OutputMessage], usage: ResponseUsage | None) -> Response:
-        body, is_cut = self._body, status == "incomplete"
+    def _part(self) -> OutputText:
+        return OutputText(text=self._text)
+
+    def _message(self, status: Status, content: list[OutputText]) -> messages.OutputMessage:
+        return messages.OutputMessage(id=self._message_id, status=status, content=content)
+
+    def _response(self, status: Status, output: list[messages.OutputMessage], usage: Any) -> Response:
+        """Return the response as it is now; `usage` is a Usage of the contract, None until the end."""
         return Response(
             id=self._id,
-            object="response",
             created_at=self._created_at,
             status=status,
-            error=None,
-            incomplete_details=IncompleteDetails(reason="max_output_tokens") if is_cut else None,
-            instructions=body.instructions,
-            max_output_tokens=body.max_output_tokens,
-            metadata=body.metadata or {},
+            incomplete_details=messages.IncompleteDetails() if status == "incomplete" else None,
+            instructions=self._body.instructions,
+            max_output_tokens=self._body.max_output_tokens,
+            metadata=self._body.metadata or {},
             model=self._model,
             output=output,
-            parallel_tool_calls=False,
-            previous_response_id=None,
-            reasoning=None,
-            store=False,
             temperature=self._sampling("temperature"),
-            text=TextSettings(format=TextFormat(type="text")),
-            tool_choice="none",
-            tools=[],
             top_p=self._sampling("top_p"),
-            truncation="disabled",
-            usage=usage,
-            user=None,
+            usage=usage
+            and messages.ResponseUsage(
+                input_tokens=usage.prompt_tokens,
+                input_tokens_details=messages.InputTokensDetails(cached_tokens=usage.cached_tokens),
+                output_tokens=usage.output_tokens,
+                total_tokens=usage.prompt_tokens + usage.output_tokens,
+            ),
             system_fingerprint=self._fingerprint,
         )
 
@@ -158,13 +126,3 @@ class GrowingResponse:
 
 def _status(message: Any) -> Status:
     return "incomplete" if message.finish_reason == ar_pb2.FINISH_REASON_LENGTH else "completed"
-
-
-def _usage(usage: Any) -> ResponseUsage:
-    return ResponseUsage(
-        input_tokens=usage.prompt_tokens,
-        input_tokens_details=InputTokensDetails(cached_tokens=usage.cached_tokens, cache_write_tokens=0),
-        output_tokens=usage.output_tokens,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
-        total_tokens=usage.prompt_tokens + usage.output_tokens,
-    )

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import OpenAiExchange
-from gateway.protocols.openai.messages import Body, Int32, Reply, nothing_of
-from gateway.protocols.openai.text.generation import (
-    FINISH_REASONS,
-    Finish,
-    Generation,
-    Shape,
-    TextReply,
-    Usage,
-    answer,
-)
+from gateway.protocols.openai.document import Path
+from gateway.protocols.openai.exchange import Answer
+from gateway.protocols.openai.messages import Body, Int32, Reply
+from gateway.protocols.openai.text.generation import FINISH_REASONS, Finish, Generation, TextReply, Usage, answer
 from gateway.protocols.openai.text.sampling import SamplingBody
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
-
-ROLES = {"developer": "system"}
-"""Roles that are other words for those of the contract."""
 
 
 class TextPart(Body):
@@ -34,6 +24,12 @@ class TextPart(Body):
 
     type: Literal["text"]
     text: str
+
+
+def turn(role: str, content: str | list[Any]) -> ar_pb2.ChatMessage:
+    """Return a turn of the contract; a content of several parts is their texts, joined."""
+    text = content if isinstance(content, str) else "".join(part.text for part in content)
+    return ar_pb2.ChatMessage(role="system" if role == "developer" else role, content=text)
 
 
 class Message(Body):
@@ -44,10 +40,6 @@ class Message(Body):
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {"audio": (), "function_call": (), "tool_calls": ()}
 
-    @property
-    def text(self) -> str:
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-
 
 def chat_prompt(messages: list[Message]) -> ar_pb2.ChatPrompt:
     """Return the conversation of the contract. Raises InvalidArgument for what a turn may not have."""
@@ -55,8 +47,7 @@ def chat_prompt(messages: list[Message]) -> ar_pb2.ChatPrompt:
         for name, value in (message.model_extra or {}).items():
             if name in Message.unsupported and value:
                 raise InvalidArgument(f"messages[{index}].{name}", value, "nothing: this server does not support it")
-    turns = [ar_pb2.ChatMessage(role=ROLES.get(turn.role, turn.role), content=turn.text) for turn in messages]
-    return ar_pb2.ChatPrompt(messages=turns)
+    return ar_pb2.ChatPrompt(messages=[turn(message.role, message.content) for message in messages])
 
 
 class ChatBody(SamplingBody):
@@ -72,8 +63,8 @@ class ChatBody(SamplingBody):
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         **SamplingBody.unsupported,
-        **nothing_of("audio", "chat_template", "chat_template_kwargs", "continue_final_message", "documents"),
-        **nothing_of("echo", "functions", "prediction", "store", "tools", "web_search_options"),
+        **dict.fromkeys(("audio", "chat_template", "chat_template_kwargs", "continue_final_message", "documents"), ()),
+        **dict.fromkeys(("echo", "functions", "prediction", "store", "tools", "web_search_options"), ()),
         "add_generation_prompt": (True,),
         "function_call": ("none", "auto"),
         "modalities": (["text"],),
@@ -173,37 +164,42 @@ class ChatChunk(TextReply):
     usage: Usage | None = None
 
 
-SHAPE = Shape("chatcmpl", ChatCompletion, "chat.completion", ChatChunk, "chat.completion.chunk")
-
-
-async def chat(body: ChatBody, calls: Calls, exchange: OpenAiExchange) -> None:
+async def chat(body: ChatBody, calls: Calls) -> Answer:
     """Answer in one piece or in chunks. Raises TandemError."""
-    model = calls.catalogue.text(body.model)
-    await answer(body, model, [ChatGeneration(body, model, calls)], SHAPE, calls, exchange)
+    conversation = Conversation(body, calls.catalogue.text(body.model), calls)
+    whole, chunk = partial(ChatCompletion, object="chat.completion"), partial(ChatChunk, object="chat.completion.chunk")
+    return await answer([conversation], "chatcmpl", whole, chunk)
 
 
-class ChatGeneration(Generation):
-    """The only prompt of a conversation."""
+PATH = Path("/v1/chat/completions", "Answer in a conversation", chat, "Generate", ChatBody, ChatCompletion, [ChatChunk])
 
-    def __init__(self, body: ChatBody, model: Served, calls: Calls) -> None:
-        super().__init__(body, model, calls)
-        self._body = body
-        self.names = names_of(body)
+
+class Conversation(Generation[ChatBody]):
+    """The only prompt of its body."""
+
+    @property
+    def names(self) -> Names:
+        return {
+            "sampling.max_tokens": self.body.name_of_max_tokens,
+            **self.body.names_of_sampling,
+            "chat.messages": "messages",
+            "chat": "messages",
+        }
 
     def request(self) -> ar_pb2.GenerateRequest:
         return ar_pb2.GenerateRequest(
-            model=self._model.name,
-            chat=chat_prompt(self._body.messages),
-            sampling=self._body.sampling(self._body.num_tokens),
-            logprobs=self._body.has_logprobs,
-            top_logprobs=self._body.top_logprobs or 0,
+            model=self.model.name,
+            chat=chat_prompt(self.body.messages),
+            sampling=self.body.sampling(self.body.num_tokens),
+            logprobs=self.body.has_logprobs,
+            top_logprobs=self.body.top_logprobs or 0,
         )
 
-    async def _count_prompt(self) -> int:
-        prompt = ar_pb2.TokenizeRequest(model=self._model.name, chat=chat_prompt(self._body.messages))
-        return len((await self._calls.unary("Tokenize", prompt, self.names, is_aid=True)).ids)
+    async def count_prompt(self) -> int:
+        prompt = ar_pb2.TokenizeRequest(model=self.model.name, chat=chat_prompt(self.body.messages))
+        return len((await self.calls.unary("Tokenize", prompt, self.names, is_aid=True)).ids)
 
-    def _choice(self, message: Any) -> ChatChoice:
+    def choice(self, message: Any) -> ChatChoice:
         return ChatChoice(
             index=message.choice_index,
             message=ResponseMessage(role="assistant", content=message.text_delta, refusal=None),
@@ -212,34 +208,24 @@ class ChatGeneration(Generation):
             stop_reason=message.matched_stop or None,
         )
 
-    async def _parts(self, message: Any, is_first: bool) -> Sequence[ChunkChoice]:
+    async def parts(self, message: Any, is_first: bool) -> Sequence[ChunkChoice]:
         """Return what a message comes to: who speaks, before the first; what is said; why it ended."""
-        index, parts = message.choice_index, list[ChunkChoice]()
-        if is_first:
-            opening = Delta(role="assistant", content="")
-            parts.append(ChunkChoice(index=index, delta=opening, logprobs=None, finish_reason=None))
+        part = partial(ChunkChoice, index=message.choice_index, logprobs=None, finish_reason=None)
+        parts = [part(delta=Delta(role="assistant", content=""))] if is_first else []
         if message.text_delta or message.token_ids:
-            said, logprobs = Delta(content=message.text_delta), self._logprobs(message)
-            parts.append(ChunkChoice(index=index, delta=said, logprobs=logprobs, finish_reason=None))
+            parts.append(part(delta=Delta(content=message.text_delta), logprobs=self._logprobs(message)))
         if reason := FINISH_REASONS.get(message.finish_reason):
-            stop = message.matched_stop or None
-            parts.append(ChunkChoice(index=index, delta=Delta(), logprobs=None, finish_reason=reason, stop_reason=stop))
+            parts.append(part(delta=Delta(), finish_reason=reason, stop_reason=message.matched_stop or None))
         return parts
 
     def _logprobs(self, message: Any) -> ChatLogprobs | None:
-        if not self._body.has_logprobs:
+        if not self.body.has_logprobs:
             return None
         entries = [
             TokenLogprob(**_token(entry), top_logprobs=[TopLogprob(**_token(other)) for other in entry.alternatives])
             for entry in message.logprobs
         ]
         return ChatLogprobs(content=entries, refusal=None)
-
-
-def names_of(body: ChatBody) -> Names:
-    """Return how the body calls the fields of our messages."""
-    about_prompt = {"chat.messages": "messages", "chat": "messages"}
-    return {"sampling.max_tokens": body.name_of_max_tokens, **body.names_of_sampling, **about_prompt}
 
 
 def _token(entry: Any) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -14,21 +13,14 @@ from gateway.http.in_thread import in_thread_if
 from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import OpenAiExchange
+from gateway.protocols.openai.document import Path
+from gateway.protocols.openai.exchange import Answer
 from gateway.protocols.openai.messages import Int32, Reply
-from gateway.protocols.openai.text.generation import (
-    FINISH_REASONS,
-    Consumed,
-    Finish,
-    Generation,
-    Shape,
-    TextReply,
-    Usage,
-    UsageSoFar,
-    answer,
-)
+from gateway.protocols.openai.text.generation import FINISH_REASONS, Finish, Generation, TextReply, Usage, answer
 from gateway.protocols.openai.text.sampling import SamplingBody, Strings, TokenIds
 from gateway.protocols.openai.text.token_table import CompletionLogprobs, TokenTable
+from gateway.protocols.together import each_of
+from runtime.rpc.choices import join_messages
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -97,109 +89,126 @@ class Completion(TextReply):
 
 Prompt = str | list[int]
 
-SHAPE = Shape("cmpl", Completion, "text_completion", Completion, "text_completion")
-
 MAX_CHOICES = 16
 """What the backends accept; asked of them for nothing but output."""
 
 
-async def complete(body: CompletionBody, calls: Calls, exchange: OpenAiExchange) -> None:
+async def complete(body: CompletionBody, calls: Calls) -> Answer:
     """Answer in one piece or in chunks. Raises TandemError."""
     model = calls.catalogue.text(body.model)
     prompts = [Continuation(body, model, calls, place, prompt) for place, prompt in enumerate(body.prompts)]
-    await answer(body, model, prompts, SHAPE, calls, exchange)
+    completion = partial(Completion, object="text_completion")
+    return await answer(prompts, "cmpl", completion, completion)
 
 
-class Continuation(Generation):
+PATH = Path("/v1/completions", "Continue prompts", complete, "Generate", CompletionBody, Completion, [Completion])
+
+
+class Continuation(Generation[CompletionBody]):
     """One prompt of a body, and its choices; to the first message of a choice belongs the prompt, if it is echoed."""
 
     def __init__(self, body: CompletionBody, model: Served, calls: Calls, place: int, prompt: Prompt) -> None:
         super().__init__(body, model, calls)
-        self._body = body
         self._place = place
         self._prompt = prompt
-        field = f"prompt[{place}]" if len(body.prompts) > 1 else "prompt"
-        about_prompt = dict.fromkeys(("text", "tokens.token_lists[0].ids", "tokens.ids", "tokens", "ids"), field)
-        self.names = {**body.names_of_sampling, "top_logprobs": "logprobs", **about_prompt}
         self._echo: Echo | None = None
         self._tables = defaultdict[int, TokenTable](self._table)
 
+    @property
+    def names(self) -> Names:
+        field = f"prompt[{self._place}]" if len(self.body.prompts) > 1 else "prompt"
+        about_prompt = dict.fromkeys(("text", "tokens.token_lists[0].ids", "tokens.ids", "tokens", "ids"), field)
+        return {**self.body.names_of_sampling, "top_logprobs": "logprobs", **about_prompt}
+
     def request(self) -> ar_pb2.GenerateRequest:
-        request = ar_pb2.GenerateRequest(
-            model=self._model.name,
-            sampling=self._body.sampling(self._body.num_tokens),
-            logprobs=self._body.has_logprobs,
-            top_logprobs=self._body.logprobs or 0,
+        prompt = self._prompt
+        return ar_pb2.GenerateRequest(
+            model=self.model.name,
+            text=prompt if isinstance(prompt, str) else None,
+            tokens=None if isinstance(prompt, str) else ar_pb2.TokenPrompt(ids=prompt),
+            sampling=self.body.sampling(self.body.num_tokens),
+            logprobs=self.body.has_logprobs,
+            top_logprobs=self.body.logprobs or 0,
         )
-        if isinstance(self._prompt, str):
-            request.text = self._prompt
-        else:
-            request.tokens.ids.extend(self._prompt)
-        return request
 
-    async def whole(self, consumed: Consumed) -> Iterable[Reply]:
-        if self._body.num_tokens:
-            return await super().whole(consumed)
+    async def prepare(self) -> None:
+        if self.body.echo:
+            self._echo = await self._read_echo(self.body.logprobs, is_alone=not self.body.num_tokens)
+
+    async def whole(self) -> ar_pb2.CompleteResponse:
+        if self.body.num_tokens:
+            return await super().whole()
         self.request()  # is not sent, but may be wrong
-        await self._prepare()
-        return map(self._choice, self._without_output(consumed))
+        await self.prepare()
+        return join_messages(self._without_output())
 
-    async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[Reply], UsageSoFar], None]:
-        if self._body.num_tokens:
-            async with contextlib.aclosing(super().stream(consumed)) as parts:
-                async for part in parts:
-                    yield part
-            return
-        for choice in await in_thread_if(self._body.has_logprobs, list, await self.whole(consumed)):
-            yield [choice], {}
+    def messages(self, request: ar_pb2.GenerateRequest) -> AsyncGenerator[Any, None]:
+        return super().messages(request) if self.body.num_tokens else each_of(self._without_output())
 
-    async def _prepare(self) -> None:
-        if self._body.echo:
-            is_alone, logprobs = not self._body.num_tokens, self._body.logprobs
-            self._echo = await read_echo(self._prompt, logprobs, self._calls, self._model, self.names, is_alone)
+    def _without_output(self) -> list[ar_pb2.GenerateResponse]:
+        """Return the messages of a body that asks for no output."""
+        if not 1 <= self.body.num_choices <= MAX_CHOICES:
+            raise InvalidArgument("n", self.body.num_choices, f"1 to {MAX_CHOICES}")
+        ended = [
+            ar_pb2.GenerateResponse(choice_index=index, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
+            for index in range(self.body.num_choices)
+        ]
+        ended[-1].usage.prompt_tokens = len(self._echo.ids) if self._echo else 0
+        return ended
 
-    async def _parts(self, message: Any, is_first: bool) -> Sequence[CompletionChoice]:
+    async def parts(self, message: Any, is_first: bool) -> Sequence[CompletionChoice]:
         if not (message.token_ids or message.finish_reason or message.text_delta):
             return ()
-        has_prompt, table = is_first and self._echo is not None, self._tables[message.choice_index]
-        return [await in_thread_if(has_prompt and self._body.has_logprobs, self._choice, message, is_first, table)]
+        takes_long = is_first and self._echo is not None and self.body.has_logprobs
+        table = self._tables[message.choice_index]
+        return [await in_thread_if(takes_long, self.choice, message, is_first, table)]
 
-    async def _count_prompt(self) -> int:
-        echo = self._echo or await read_echo(self._prompt, None, self._calls, self._model, self.names)
-        return len(echo.ids)
-
-    def _without_output(self, consumed: Consumed) -> list[ar_pb2.GenerateResponse]:
-        """Return the choices of a body that asks for no output."""
-        if not 1 <= self._body.num_choices <= MAX_CHOICES:
-            raise InvalidArgument("n", self._body.num_choices, f"1 to {MAX_CHOICES}")
-        consumed.add_tokens(len(self._echo.ids) if self._echo else 0, 0)
-        return [
-            ar_pb2.GenerateResponse(choice_index=index, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
-            for index in range(self._body.num_choices)
-        ]
+    async def count_prompt(self) -> int:
+        return len((self._echo or await self._read_echo(None)).ids)
 
     def _table(self) -> TokenTable:
-        return TokenTable(self._model.described.special_token_ids)
+        return TokenTable(self.model.described.special_token_ids)
 
-    def _choice(self, message: Any, is_first: bool = True, table: TokenTable | None = None) -> CompletionChoice:
+    def choice(self, message: Any, is_first: bool = True, table: TokenTable | None = None) -> CompletionChoice:
         """Return what a message adds to its choice."""
         table, text = table or self._table(), message.text_delta
         if self._echo is not None and is_first:
             text = self._echo.text + text
-            if self._body.has_logprobs:
+            if self.body.has_logprobs:
                 self._echo.enter(table)
         table.add(message.logprobs)
         return CompletionChoice(
-            index=self._place * self._body.num_choices + message.choice_index,
+            index=self._place * self.body.num_choices + message.choice_index,
             text=text,
-            logprobs=table.take() if self._body.has_logprobs else None,
+            logprobs=table.take() if self.body.has_logprobs else None,
             finish_reason=FINISH_REASONS.get(message.finish_reason),
             stop_reason=message.matched_stop or None,
         )
 
+    async def _read_echo(self, top_logprobs: int | None, is_alone: bool = False) -> Echo:
+        """Return what an echo shows; with log-probabilities unless `top_logprobs` is None. Raises TandemError.
 
-@dataclass(frozen=True)
-class Echo:
+        `is_alone` says that no generation follows: then the first call costs the prompt's request, and its scoring
+        nothing.
+        """
+        prompt, name, ask = self._prompt, self.model.name, partial(self.calls.unary, names=self.names)
+        if isinstance(prompt, str):
+            cut = await ask("Tokenize", ar_pb2.TokenizeRequest(model=name, text=prompt), is_aid=not is_alone)
+            text, ids = prompt, list(cut.ids)
+            # What the text does not begin with was put before it.
+            begins_with_text = prompt.encode().startswith(cut.tokens[0])
+        else:
+            cut = await ask("Detokenize", ar_pb2.DetokenizeRequest(model=name, ids=prompt), is_aid=not is_alone)
+            text, ids, begins_with_text = cut.text, prompt, True
+        scored: Sequence[Any] = ()
+        if top_logprobs is not None and len(ids) > 1:
+            content = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=ids)])
+            request = ar_pb2.ScoreRequest(model=name, tokens=content, top_logprobs=top_logprobs)
+            scored = (await ask("Score", request, is_aid=is_alone)).likelihoods[0].tokens
+        return Echo(text, ids, list(cut.tokens), scored, begins_with_text)
+
+
+class Echo(NamedTuple):
     """A prompt's text and its tokens; `scored` has a TokenLogprob for every token but the first, if asked for."""
 
     text: str
@@ -213,36 +222,3 @@ class Echo:
         """Add the tokens to a table."""
         table.add_first(self.tokens[0], self.begins_with_text)
         table.add(self.scored, is_text=True)
-
-
-async def read_echo(
-    prompt: Prompt, top_logprobs: int | None, calls: Calls, model: Served, names: Names, is_alone: bool = False
-) -> Echo:
-    """Return what an echo shows; with log-probabilities unless `top_logprobs` is None. Raises TandemError.
-
-    `is_alone` says that no generation follows: then the first call costs the prompt's request, and its scoring nothing.
-    """
-    if isinstance(prompt, str):
-        of_text = ar_pb2.TokenizeRequest(model=model.name, text=prompt)
-        cut = await calls.unary("Tokenize", of_text, names, is_aid=not is_alone)
-        text, ids = prompt, list(cut.ids)
-    else:
-        of_ids = ar_pb2.DetokenizeRequest(model=model.name, ids=prompt)
-        cut = await calls.unary("Detokenize", of_ids, names, is_aid=not is_alone)
-        text, ids = cut.text, prompt
-    scored = await _score(ids, top_logprobs, calls, model, names, is_alone)
-    # What the text does not begin with was put before it.
-    begins_with_text = not isinstance(prompt, str) or prompt.encode().startswith(cut.tokens[0])
-    return Echo(text, ids, list(cut.tokens), scored, begins_with_text)
-
-
-async def _score(
-    ids: Sequence[int], top_logprobs: int | None, calls: Calls, model: Served, names: Names, is_alone: bool
-) -> Sequence[Any]:
-    if top_logprobs is None or len(ids) < 2:
-        return ()
-    content = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=ids)])
-    request = ar_pb2.ScoreRequest(model=model.name, tokens=content, top_logprobs=top_logprobs)
-    reply = await calls.unary("Score", request, names, is_aid=is_alone)
-    scored: Sequence[Any] = reply.likelihoods[0].tokens
-    return scored

@@ -6,9 +6,9 @@ import contextlib
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from itertools import chain
-from typing import Any, Literal, NamedTuple
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from gateway.http.in_thread import in_thread_if
 from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import DONE, OpenAiExchange, event
+from gateway.protocols.openai.exchange import DONE, Answer, event
 from gateway.protocols.openai.messages import Reply, to_json_with
 from gateway.protocols.openai.text.sampling import SamplingBody
 from gateway.protocols.together import merge, run_all
@@ -57,146 +57,111 @@ class TextReply(Reply):
     )
 
 
-class Consumed:
-    """What the calls of one request have consumed so far, added up, and the fingerprints that the backends sent."""
+def usage_of(parts: Sequence[ar_pb2.Usage]) -> Usage:
+    """Return what calls have consumed together."""
+    prompt, output = sum(part.prompt_tokens for part in parts), sum(part.output_tokens for part in parts)
+    details = PromptTokensDetails(cached_tokens=sum(part.cached_tokens for part in parts))
+    return Usage(
+        prompt_tokens=prompt, completion_tokens=output, total_tokens=prompt + output, prompt_tokens_details=details
+    )
 
-    def __init__(self, prompt_tokens: int = 0) -> None:
-        self._prompt_tokens = prompt_tokens
-        self._output_tokens = 0
-        self._cached_tokens = 0
-        self._fingerprints: set[str] = set()
 
-    def add(self, usage: Any) -> None:
-        """Take the Usage of a call that has ended."""
-        self.add_tokens(usage.prompt_tokens, usage.output_tokens)
-        self._cached_tokens += usage.cached_tokens
-        self._fingerprints.add(usage.fingerprint)
+B = TypeVar("B", bound=SamplingBody)
 
-    def add_tokens(self, prompt_tokens: int, output_tokens: int) -> None:
-        """Take what a call has consumed so far, or a prompt without output."""
-        self._prompt_tokens += prompt_tokens
-        self._output_tokens += output_tokens
+
+class Generation(ABC, Generic[B]):
+    """One prompt of a body."""
+
+    def __init__(self, body: B, model: Served, calls: Calls) -> None:
+        self.body = body
+        self.model = model
+        self.calls = calls
 
     @property
-    def fingerprint(self) -> str | None:
-        """That of all calls, None if they differ."""
-        return next(iter(self._fingerprints)) if len(self._fingerprints) == 1 else None
-
-    def usage(self) -> Usage:
-        """Return the sum with its parts."""
-        return Usage(
-            prompt_tokens=self._prompt_tokens,
-            completion_tokens=self._output_tokens,
-            total_tokens=self._prompt_tokens + self._output_tokens,
-            prompt_tokens_details=PromptTokensDetails(cached_tokens=self._cached_tokens),
-        )
-
-
-UsageSoFar = Mapping[str, Usage]
-"""The field `usage` of a chunk, empty where none was asked for."""
-
-
-class Generation(ABC):
-    """One prompt; `names` say how the body calls the fields of our messages."""
-
-    names: Names
-
-    def __init__(self, body: SamplingBody, model: Served, calls: Calls) -> None:
-        self._sampling_body = body
-        self._model = model
-        self._calls = calls
+    @abstractmethod
+    def names(self) -> Names:
+        """How the body calls the fields of our messages."""
 
     @abstractmethod
     def request(self) -> ar_pb2.GenerateRequest:
         """Return the request of the contract. Raises InvalidArgument."""
 
     @abstractmethod
-    def _choice(self, message: Any) -> Reply:
+    def choice(self, message: Any) -> Reply:
         """Return the choice that a message is all of."""
 
     @abstractmethod
-    async def _parts(self, message: Any, is_first: bool) -> Sequence[Reply]:
+    async def parts(self, message: Any, is_first: bool) -> Sequence[Reply]:
         """Return what a message of a stream adds to its choice, the first that adds anything or a later one."""
 
     @abstractmethod
-    async def _count_prompt(self) -> int:
+    async def count_prompt(self) -> int:
         """Return how many tokens the prompt has."""
 
-    async def _prepare(self) -> None:  # noqa: B027  most need nothing
+    async def prepare(self) -> None:
         """Ask for what the choices show besides the output."""
 
-    async def whole(self, consumed: Consumed) -> Iterable[Reply]:
-        """Return the choices; each is made when it is asked for. Raises TandemError."""
-        request = self.request()
-        await self._prepare()
-        reply = await self._calls.whole(request, self.names)
-        consumed.add(reply.usage)
-        return map(self._choice, reply.choices)
+    def messages(self, request: ar_pb2.GenerateRequest) -> AsyncGenerator[Any, None]:
+        """Yield the messages of a stream. Raises TandemError."""
+        return self.calls.stream("Generate", request, self.names)
 
-    async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[Sequence[Reply], UsageSoFar], None]:
-        """Yield what is added to choices, and usage so far if the body asks for that. Raises TandemError."""
+    async def whole(self) -> ar_pb2.CompleteResponse:
+        """Return all choices. Raises TandemError."""
+        request = self.request()
+        await self.prepare()
+        return await self.calls.whole(request, self.names)
+
+    async def chunks(self, consumed: list[Any]) -> AsyncGenerator[tuple[Sequence[Reply], Mapping[str, Usage]], None]:
+        """Yield what is added to choices, and the field `usage` if the body asks for usage so far.
+
+        Adds to `consumed` what the call has consumed. Raises TandemError.
+        """
         request, begun = self.request(), set[int]()
-        await self._prepare()
-        running = Consumed(await self._count_prompt()) if self._sampling_body.continues_usage else None
-        async with contextlib.aclosing(self._calls.stream("Generate", request, self.names)) as messages:
+        await self.prepare()
+        running = ar_pb2.Usage(prompt_tokens=await self.count_prompt()) if self.body.continues_usage else None
+        async with contextlib.aclosing(self.messages(request)) as messages:
             async for message in messages:
                 if message.HasField("usage"):
-                    consumed.add(message.usage)
+                    consumed.append(message.usage)
                 if running is not None:
-                    running.add_tokens(0, len(message.token_ids))
-                if parts := await self._parts(message, is_first=message.choice_index not in begun):
+                    running.output_tokens += len(message.token_ids)
+                if parts := await self.parts(message, is_first=message.choice_index not in begun):
                     begun.add(message.choice_index)
-                    yield parts, {"usage": running.usage()} if running else {}
-
-
-class Shape(NamedTuple):
-    """What a kind of reply looks like: what its id begins with, and the objects that it is whole and in chunks."""
-
-    prefix: str
-    whole: type[Any]
-    name: str
-    chunk: type[Any]
-    name_of_chunk: str
+                    yield parts, {"usage": usage_of([running])} if running else {}
 
 
 async def answer(
-    body: SamplingBody,
-    model: Served,
-    generations: Sequence[Generation],
-    shape: Shape,
-    calls: Calls,
-    exchange: OpenAiExchange,
-) -> None:
-    """Answer with the choices of all generations, in one piece or in chunks. Raises TandemError."""
-    consumed, about = Consumed(), {"id": f"{shape.prefix}-{uuid.uuid4().hex}", "created": int(time.time())}
-    head: dict[str, Any] = {**about, "model": model.name, "system_fingerprint": calls.catalogue.fingerprint(model)}
+    generations: Sequence[Generation[Any]], prefix: str, whole: Callable[..., Reply], chunk: Callable[..., Reply]
+) -> Answer:
+    """Answer with the choices of all generations, in one piece or in chunks, whose ids begin with `prefix`.
+
+    `whole` and `chunk` make a reply and a part of one. Raises TandemError.
+    """
+    body, model, calls = generations[0].body, generations[0].model, generations[0].calls
+    head: dict[str, Any] = {"id": f"{prefix}-{uuid.uuid4().hex}", "created": int(time.time()), "model": model.name}
     if body.stream:
-        await _stream(body, head, generations, shape, consumed, exchange)
-        return
-    choices = await run_all([generation.whole(consumed) for generation in generations])
-    head["system_fingerprint"] = consumed.fingerprint
-    empty = shape.whole(**head, object=shape.name, choices=[], usage=consumed.usage())
-    reply = await in_thread_if(body.has_logprobs, to_json_with, empty, chain.from_iterable(choices))
-    await exchange.reply_json(reply)
+        chunk_of_all = partial(chunk, **head, system_fingerprint=calls.catalogue.fingerprint(model))
+        return _stream(generations, chunk_of_all, body.includes_usage)
+    replies = await run_all([generation.whole() for generation in generations])
+    usages = [reply.usage for reply in replies]
+    fingerprints = {usage.fingerprint for usage in usages}
+    head["system_fingerprint"] = (fingerprints.pop() or None) if len(fingerprints) == 1 else None
+    choices = (
+        generation.choice(message)
+        for generation, reply in zip(generations, replies, strict=True)
+        for message in reply.choices
+    )
+    empty = whole(**head, choices=[], usage=usage_of(usages))
+    return await in_thread_if(body.has_logprobs, to_json_with, empty, choices)
 
 
 async def _stream(
-    body: SamplingBody,
-    head: Mapping[str, Any],
-    generations: Sequence[Generation],
-    shape: Shape,
-    consumed: Consumed,
-    exchange: OpenAiExchange,
-) -> None:
-    without_usage = {"usage": None} if body.includes_usage else {}
-
-    def chunk(choices: Sequence[Reply], **usage: Usage | None) -> bytes:
-        reply: Reply = shape.chunk(**head, object=shape.name_of_chunk, choices=choices, **usage)
-        return event(reply.to_json())
-
-    streams = [generation.stream(consumed) for generation in generations]
-    async with contextlib.aclosing(merge(streams)) as parts:
+    generations: Sequence[Generation[Any]], chunk: Callable[..., Reply], includes_usage: bool
+) -> AsyncGenerator[bytes, None]:
+    consumed: list[Any] = []
+    without_usage = {"usage": None} if includes_usage else {}
+    async with contextlib.aclosing(merge([generation.chunks(consumed) for generation in generations])) as parts:
         async for choices, usage in parts:
-            await exchange.events(b"".join(chunk([choice], **(usage or without_usage)) for choice in choices))
-    last = chunk([], usage=consumed.usage()) if body.includes_usage else b""
-    await exchange.events(last + DONE, is_last=True)
+            chunks = (chunk(choices=[choice], **(usage or without_usage)) for choice in choices)
+            yield b"".join(event(each.to_json()) for each in chunks)
+    yield (event(chunk(choices=[], usage=usage_of(consumed)).to_json()) if includes_usage else b"") + DONE

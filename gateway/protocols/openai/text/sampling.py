@@ -6,12 +6,12 @@ What an output has to match comes in OpenAI's words (response_format) and in vLL
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from gateway.protocols.openai.messages import Body, Int32, Seed, nothing_of, to_unsigned
+from gateway.protocols.openai.messages import Body, Int32, Seed
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -49,30 +49,9 @@ class Constraint(NamedTuple):
     kind: str
     value: Any
 
-    @classmethod
-    def of(cls, field: str, kind: str, value: Any) -> Constraint | None:
-        """Return it with the value that the contract has; None for a value that asks for nothing."""
-        if value in (None, False):
-            return None
-        if kind == "json_schema" and not isinstance(value, str):
-            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return cls(field, kind, ar_pb2.TextChoice(texts=value) if kind == "choice" else value)
-
-
-def _of_format(asked: ResponseFormat | None) -> Constraint | None:
-    if asked is None or asked.type == "text":
-        return None
-    if asked.type == "json_schema" and asked.json_schema is None:
-        raise InvalidArgument("response_format.json_schema", None, "an object with a schema")
-    if asked.type == "json_object" or asked.json_schema is None or asked.json_schema.schema_ is None:
-        return Constraint("response_format", "json_object", True)
-    return Constraint.of("response_format.json_schema.schema", "json_schema", asked.json_schema.schema_)
-
 
 _KINDS = {"json": "json_schema", "json_object": "json_object", "regex": "regex", "choice": "choice", "grammar": "lark"}
-"""Fields of structured_outputs, and the kind of constraint that each is."""
-_GUIDED = {f"guided_{name}": kind for name, kind in _KINDS.items() if name != "json_object"}
-"""vLLM's older ones."""
+"""Fields of structured_outputs, and of vLLM's older guided_*, with the kind of constraint that each is."""
 
 Strings = Annotated[list[str], Field(fail_fast=True)]
 TokenIds = Annotated[list[Int32], Field(fail_fast=True)]
@@ -116,8 +95,8 @@ class SamplingBody(Body):
     guided_grammar: str | None = Field(None, description="vLLM's: as structured_outputs.grammar.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        **nothing_of("allowed_token_ids", "bad_words", "include_stop_str_in_output", "prompt_logprobs"),
-        **nothing_of("truncate_prompt_tokens", "use_beam_search"),
+        **dict.fromkeys(("allowed_token_ids", "bad_words", "include_stop_str_in_output", "prompt_logprobs"), ()),
+        **dict.fromkeys(("truncate_prompt_tokens", "use_beam_search"), ()),
         "add_special_tokens": (True,),
         "length_penalty": (1,),
         "skip_special_tokens": (True,),
@@ -145,50 +124,55 @@ class SamplingBody(Body):
     @property
     def constraint(self) -> Constraint | None:
         """What outputs have to match, None if that is anything. Raises InvalidArgument for two at a time."""
-        structured = self.structured_outputs.model_dump(by_alias=True) if self.structured_outputs else {}
-        stated = [_of_format(self.response_format)]
-        stated += [Constraint.of(f"structured_outputs.{name}", _KINDS[name], structured.get(name)) for name in _KINDS]
-        stated += [Constraint.of(name, kind, getattr(self, name)) for name, kind in _GUIDED.items()]
-        constraints = [constraint for constraint in stated if constraint is not None]
+        # False and null ask for nothing.
+        constraints = [stated for stated in self._stated_constraints() if stated.value not in (None, False)]
         if len(constraints) > 1:
             raise InvalidArgument(constraints[1].field, "a second constraint", f"none beside {constraints[0].field}")
         return constraints[0] if constraints else None
 
+    def _stated_constraints(self) -> Iterator[Constraint]:
+        asked = self.response_format
+        if asked is not None and asked.type != "text":
+            if asked.type == "json_schema" and asked.json_schema is None:
+                raise InvalidArgument("response_format.json_schema", None, "an object with a schema")
+            schema = asked.json_schema.schema_ if asked.json_schema and asked.type == "json_schema" else None
+            if schema is None:
+                yield Constraint("response_format", "json_object", True)
+            else:
+                yield Constraint("response_format.json_schema.schema", "json_schema", schema)
+        structured = self.structured_outputs.model_dump(by_alias=True) if self.structured_outputs else {}
+        for name, kind in _KINDS.items():
+            yield Constraint(f"structured_outputs.{name}", kind, structured.get(name))
+            yield Constraint(f"guided_{name}", kind, getattr(self, f"guided_{name}", None))
+
     @property
     def names_of_sampling(self) -> Mapping[str, str]:
         """How the body calls the fields of the parameters; paths that are not here lose their beginning."""
-        wanted = self.constraint
-        of_constraint = {} if wanted is None else {f"sampling.{wanted.kind}": wanted.field}
-        if wanted is not None and wanted.kind == "choice":
-            of_constraint = {"sampling.choice.texts": wanted.field, **of_constraint}
-        return {**of_constraint, "sampling": ""}
+        if (wanted := self.constraint) is None:
+            return {"sampling": ""}
+        return {"sampling.choice.texts": wanted.field, f"sampling.{wanted.kind}": wanted.field, "sampling": ""}
 
     def sampling(self, max_tokens: int | None) -> ar_pb2.SamplingParams:
         """Return the parameters. Raises InvalidArgument."""
         given = {name: getattr(self, name) for name in _SAME}
-        sampling = ar_pb2.SamplingParams(**given, seed=to_unsigned(self.seed), max_tokens=max_tokens)
-        if self.top_k is not None and self.top_k != -1:
-            sampling.top_k = self.top_k
-        sampling.stop.extend([self.stop] if isinstance(self.stop, str) else self.stop or ())
         if (wanted := self.constraint) is not None:
-            field = {wanted.kind: wanted.value}
-            sampling.MergeFrom(ar_pb2.SamplingParams(**field))
-        for key, bias in (self.logit_bias or {}).items():
-            sampling.logit_bias[_token_id(key)] = bias
-        return sampling
+            given[wanted.kind] = wanted.value
+            if wanted.kind == "choice":
+                given["choice"] = ar_pb2.TextChoice(texts=wanted.value)
+            elif wanted.kind == "json_schema" and not isinstance(wanted.value, str):
+                given["json_schema"] = json.dumps(wanted.value, ensure_ascii=False, separators=(",", ":"))
+        return ar_pb2.SamplingParams(
+            **given,
+            max_tokens=max_tokens,
+            top_k=None if self.top_k == -1 else self.top_k,
+            stop=[self.stop] if isinstance(self.stop, str) else self.stop,
+            logit_bias={_token_id(key): bias for key, bias in (self.logit_bias or {}).items()},
+        )
 
 
 _SAME = (
-    "temperature",
-    "top_p",
-    "n",
-    "presence_penalty",
-    "frequency_penalty",
-    "min_p",
-    "repetition_penalty",
-    "ignore_eos",
-    "min_tokens",
-    "stop_token_ids",
+    *("temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"),
+    *("n", "seed", "ignore_eos", "min_tokens", "stop_token_ids"),
 )
 """Fields that the contract has under the same name."""
 

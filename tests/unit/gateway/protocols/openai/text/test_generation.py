@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,47 +43,20 @@ class Backend:
         return ar_pb2.CompleteResponse(choices=choices, usage=ar_pb2.Usage(fingerprint='"choices":[]'))
 
 
-@dataclass
-class Exchange:
-    body: bytes = b""
-
-    async def reply_json(self, body: bytes) -> None:
-        self.body = body
-
-
-@dataclass
-class Writing:
-    """The threads that wrote out parts of replies."""
-
-    threads: set[int] = field(default_factory=set)
-
-
-@pytest.fixture
-def writing(monkeypatch: pytest.MonkeyPatch) -> Writing:
-    found, to_json = Writing(), Reply.to_json
+@pytest.mark.parametrize(("operation", "body_class", "fields", "logprobs"), [CHAT, COMPLETION])
+async def test_log_probabilities_are_written_out_in_a_thread(
+    operation: Any, body_class: Any, fields: Any, logprobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, to_json = set[int](), Reply.to_json
 
     def noted(reply: Reply) -> bytes:
-        found.threads.add(threading.get_ident())
+        threads.add(threading.get_ident())
         return to_json(reply)
 
     monkeypatch.setattr(Reply, "to_json", noted)
-    return found
-
-
-async def reply(operation: Any, body_class: Any, **fields: Any) -> dict[str, Any]:
-    exchange: Any = Exchange()
-    await operation(body_class.parse(json.dumps(fields).encode()), Backend(), exchange)
-    found: dict[str, Any] = json.loads(exchange.body)
-    return found
-
-
-@pytest.mark.parametrize(("operation", "body_class", "fields", "logprobs"), [CHAT, COMPLETION])
-async def test_log_probabilities_are_written_out_in_a_thread(
-    operation: Any, body_class: Any, fields: Any, logprobs: Any, writing: Writing
-) -> None:
-    found = await reply(operation, body_class, **fields, **logprobs)
-    assert writing.threads
-    assert threading.get_ident() not in writing.threads
+    found = json.loads(await operation(body_class.parse(json.dumps({**fields, **logprobs}).encode()), Backend()))
+    assert threads
+    assert threading.get_ident() not in threads
     assert found["system_fingerprint"] == '"choices":[]'
     assert [choice["index"] for choice in found["choices"]] == [0, 1]
     for choice in found["choices"]:
