@@ -77,7 +77,7 @@ async def _read_slowly(connection: Connection, numbers: Sequence[int], num_round
         for number in numbers:
             # Before anything has come there is nothing to make room for: Envoy takes that for a flood of frames.
             if connection.stream(number).num_bytes:
-                await connection.grant(number, SLOW_BYTES)
+                await connection.grant(SLOW_BYTES, number)
         await asyncio.sleep(0.05)
 
 

@@ -19,8 +19,15 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
+from tests.waiting import LIMIT_SECONDS, until
+
+_OPEN = h2.connection.ConnectionState.CLIENT_OPEN
+# After a GOAWAY the streams that are under way go on, which h2 does not have.
+_TRANSITIONS = h2.connection.H2ConnectionStateMachine._transitions | {
+    (_OPEN, h2.connection.ConnectionInputs.RECV_GOAWAY): (None, _OPEN)
+}
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
-Header = tuple[str, str]
+Header = tuple[str, str] | tuple[bytes, bytes]
 
 OPEN_WINDOW = 2**31 - 1
 READ_BYTES = 1 << 16
@@ -65,12 +72,14 @@ class Connection:
         self._window = window
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=False)
         self._h2 = h2.connection.H2Connection(config)
+        self._h2.state_machine._transitions = _TRANSITIONS
         self._streams: dict[int, Stream] = {}
         self._reading: asyncio.Task[None] | None = None
         self._window_opened = asyncio.Event()
+        self._greeted = asyncio.Event()
         self.closed = asyncio.Event()
-        self.goaway: int | None = None
-        """The error code of the peer's GOAWAY, None if it sent none."""
+        self.last_stream: int | None = None
+        """The last stream that the peer takes by its last GOAWAY, None if it sent none."""
 
     async def start(self) -> None:
         """Exchange the preface and settings, and read from then on."""
@@ -81,6 +90,7 @@ class Connection:
             self._h2.increment_flow_control_window(1 << 24)
         await self.flush()
         self._reading = asyncio.create_task(self._read())
+        self._reading.add_done_callback(self._end_all)
 
     def open_stream(self, headers: Iterable[Header], end_stream: bool = False) -> int:
         """Queue HEADERS on a new stream and return its number; `flush` sends what is queued."""
@@ -88,6 +98,10 @@ class Connection:
         self._streams[number] = Stream()
         self._h2.send_headers(number, list(headers), end_stream=end_stream)
         return number
+
+    def queue(self, number: int, data: bytes) -> None:
+        """Queue the end of a request that fits the window; `flush` sends what is queued, in one piece."""
+        self._h2.send_data(number, data, end_stream=True)
 
     def reset(self, number: int, code: int = h2.errors.ErrorCodes.CANCEL) -> None:
         """Queue RST_STREAM and forget the stream."""
@@ -111,23 +125,34 @@ class Connection:
         self._h2.send_data(number, bytes(view), end_stream=end_stream)
         await self.flush()
 
-    async def grant(self, number: int, num_bytes: int) -> None:
-        """Give the peer leave to send so many bytes more on a stream: a slow reader. Raises ConnectionError."""
+    async def grant(self, num_bytes: int, *numbers: int) -> None:
+        """Give the peer leave to send so many bytes more, and so many on these streams. Raises ConnectionError."""
         with contextlib.suppress(h2.exceptions.ProtocolError):
-            self._h2.increment_flow_control_window(num_bytes, number)
-            self._h2.increment_flow_control_window(num_bytes)
+            for number in (None, *numbers):
+                self._h2.increment_flow_control_window(num_bytes, number)
         await self.flush()
 
-    async def flush(self) -> None:
-        """Send what is queued. Raises ConnectionError."""
-        self._writer.write(self._h2.data_to_send())
+    async def flush(self, most_bytes: int | None = None) -> None:
+        """Send what is queued, or so much of it and never the rest. Raises ConnectionError."""
+        self._writer.write(self._h2.data_to_send()[:most_bytes])
         await self._writer.drain()
+
+    async def greeted(self) -> bool:
+        """Return whether the peer sends its settings, and does not close the connection before."""
+        await until(lambda: self._greeted.is_set() or self.closed.is_set())
+        return self._greeted.is_set()
+
+    def vanish(self) -> None:
+        """Read and answer nothing any more, pings included, and leave the connection open."""
+        if self._reading is not None:
+            self._reading.remove_done_callback(self._end_all)
+            self._reading.cancel()
 
     def stream(self, number: int) -> Stream:
         """Return what came on a stream that was not reset by this side."""
         return self._streams[number]
 
-    async def answer(self, number: int, timeout_seconds: float) -> Stream:
+    async def answer(self, number: int, timeout_seconds: float = LIMIT_SECONDS) -> Stream:
         """Return the stream once it has ended. Raises TimeoutError."""
         stream = self._streams[number]
         async with asyncio.timeout(timeout_seconds):
@@ -157,21 +182,19 @@ class Connection:
         return number not in self._streams or self._streams[number].ended.is_set() or self.closed.is_set()
 
     async def _read(self) -> None:
-        try:
+        # The peer may leave, or speak nonsense after the test did: the streams end without a status.
+        with contextlib.suppress(OSError, h2.exceptions.ProtocolError):
             while data := await self._reader.read(READ_BYTES):
                 for event in self._h2.receive_data(data):
                     self._handle(event)
                 await self.flush()
-        except (OSError, h2.exceptions.ProtocolError):
-            pass  # the peer has left, or speaks nonsense after the test did: the streams end without a status
-        finally:
-            self._end_all()
 
     def _handle(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):
-            self.goaway = int(event.error_code or 0)
+            self.last_stream = event.last_stream_id
         elif isinstance(event, (h2.events.WindowUpdated, h2.events.RemoteSettingsChanged)):
             self._window_opened.set()
+            self._greeted.set()
         elif (number := getattr(event, "stream_id", None)) in self._streams:
             self._of_stream(self._streams[number], event)
         if isinstance(event, h2.events.DataReceived) and self._grants:
@@ -190,7 +213,7 @@ class Connection:
             stream.ended.set()
             self._window_opened.set()
 
-    def _end_all(self) -> None:
+    def _end_all(self, _: object) -> None:
         self.closed.set()
         self._window_opened.set()
         for stream in self._streams.values():
@@ -201,13 +224,16 @@ class Connection:
 async def connected(
     address: str, window: int = OPEN_WINDOW, tls: ssl.SSLContext | None = None, source: str = ""
 ) -> AsyncIterator[Connection]:
-    """Open a connection to `host:port`, from `source` if it is given, and drop it at the end.
+    """Open a connection to `host:port` or to a Unix socket's path, from `source` if it is given; drop it at the end.
 
     Raises OSError, ssl.SSLError.
     """
     host, _, port = address.rpartition(":")
     local = (source, 0) if source else None
-    reader, writer = await asyncio.open_connection(host, int(port), ssl=tls, local_addr=local)
+    if address.startswith("/"):
+        reader, writer = await asyncio.open_unix_connection(address)
+    else:
+        reader, writer = await asyncio.open_connection(host, int(port), ssl=tls, local_addr=local)
     connection = Connection(reader, writer, window)
     try:
         await connection.start()

@@ -48,7 +48,7 @@ async def reset_rapidly(connection: Connection, path: str, message: bytes | None
     It costs a server work and its caller nothing.
     """
     for number in range(num_streams):
-        if connection.closed.is_set():
+        if connection.closed.is_set() or connection.last_stream is not None:
             return number
         stream = connection.open_stream(call_headers(path))
         if message is not None:

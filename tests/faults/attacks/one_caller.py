@@ -55,7 +55,7 @@ def over(num_connections: int, window: int = OPEN_WINDOW) -> Callable[[Act], Att
         async def attack(address: str, _: str) -> None:
             async def one() -> None:
                 async with connected(address, window, source=ATTACKER) as connection:
-                    while not connection.closed.is_set():
+                    while not connection.closed.is_set() and connection.last_stream is None:
                         await act(connection)
 
             await _repeat(num_connections, one)

@@ -13,11 +13,12 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.figures.log_entry import GATEWAY_FULL, refusal_of, status_of
-from tests.integration.gateway.fakes import GENERATE, SCORE
-from tests.integration.gateway.proxy import frames
+from tests.faults.attacks.connection import connected
+from tests.faults.attacks.grpc_stream import begin, call_headers, framed, reset_rapidly
+from tests.integration.gateway.fakes import GENERATE, HOST, SCORE
 from tests.integration.gateway.proxy.backend import Backend, Call, never
-from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
 from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
+from tests.waiting import until
 
 
 async def test_one_request_too_many_is_told_when_to_come_back(ar: Backend) -> None:
@@ -53,9 +54,10 @@ async def test_a_head_that_is_too_large_ends_itself_and_nothing_beside_it(single
 async def test_a_head_that_does_not_end_is_cut_off(ar: Backend) -> None:
     quick = {**QUICK, "headers": "0.2s", "request": "600s", "keepalive_interval": "600s"}  # what else would close it
     async with proxy([ar], limits=quick) as running:
-        async with connected(running.envoy.ports["grpc"]) as connection:
-            await connection.send(frame(frames.HEADERS, 1, headers(SCORE)[:40]))
-            assert (await connection.until(frames.HEADERS, frames.RST_STREAM))[1] == 1
+        async with connected(running.address) as connection:
+            number = connection.open_stream(call_headers(SCORE))
+            await connection.flush(40)
+            await connection.answer(number)
         told = await answer_of(running.envoy.ports["http"], b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
         assert told.startswith(b"HTTP/1.1 408")
         assert not ar.calls
@@ -75,12 +77,12 @@ async def test_a_request_that_does_not_end_is_cut_off_and_takes_no_place(ar: Bac
     quick = {**QUICK, "request": "0.3s", "keepalive_interval": "600s"}
     async with (
         proxy([ar], limits=quick, max_in_flight=1, max_caller_share=1) as running,
-        connected(running.envoy.ports["grpc"]) as connection,
+        connected(running.address) as connection,
     ):
-        part = frame(frames.DATA, 1, message(b"a" * 100)[:50])
-        await connection.send(frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS), part)
+        number = connection.open_stream(call_headers(SCORE))
+        await connection.send(number, framed(b"a" * 100)[:50], end_stream=False)
         assert (await running.call(SCORE)).code is grpc.StatusCode.OK
-        assert await connection.status() == "4"
+        assert (await connection.answer(number)).status_name == "DEADLINE_EXCEEDED"
         assert len(ar.calls) == 1
 
 
@@ -90,46 +92,31 @@ async def test_a_connection_that_says_nothing_is_closed(ar: Backend) -> None:
             assert await answer_of(running.envoy.ports[name], b"") == b""
 
 
-async def reset_at_once(connection: Connection, count: int) -> None:
-    """Begin streams from the number 1 on, and reset each with the next frame."""
-    for stream in range(1, 2 * count, 2):
-        reset = frame(frames.RST_STREAM, stream, frames.CANCEL.to_bytes(4))
-        await connection.send(frame(frames.HEADERS, stream, headers(SCORE), frames.END_HEADERS), reset)
-
-
-async def answered(connection: Connection, stream: int) -> bool:
-    """Return whether a request on this stream gets a reply."""
-    request = frame(frames.DATA, stream, message(b"a"), frames.END_STREAM)
-    await connection.send(frame(frames.HEADERS, stream, headers(SCORE), frames.END_HEADERS), request)
-    return (await connection.until(frames.HEADERS))[1] == stream
-
-
-# Nor are pings answered here: that would close the connection as well.
-FEW_RESETS = {**QUICK, "reset_burst": 100, "reset_rate": 10, "keepalive_interval": "600s"}
+FEW_RESETS = {**QUICK, "reset_burst": 100, "reset_rate": 10}
 
 
 async def test_who_cancels_often_keeps_what_is_beside(single: Proxy, ar: Backend) -> None:
-    async with connected(single.envoy.ports["grpc"]) as connection:
-        await reset_at_once(connection, 4_000)
-        assert await answered(connection, 20_001)
+    async with connected(single.address) as connection:
+        assert await reset_rapidly(connection, SCORE, None, 4_000) == 4_000
+        assert (await connection.answer(await begin(connection, SCORE, b"a"))).status_name == "OK"
     assert len(ar.calls) == 1
 
 
 async def test_resets_without_an_end_end_their_connection_and_hurt_nobody_else(ar: Backend) -> None:
     async with proxy([ar], limits=FEW_RESETS) as running:
-        async with connected(running.envoy.ports["grpc"]) as connection:
+        async with connected(running.address) as connection:
             with contextlib.suppress(ConnectionError):
-                await reset_at_once(connection, 3_000)
+                await reset_rapidly(connection, SCORE, None, 3_000)
             assert (await running.call(SCORE)).code is grpc.StatusCode.OK
-            await connection.until_closed()
+            await until(connection.closed.is_set)
         await running.until_active(0)
     assert len(ar.calls) == 1
 
 
 async def test_no_resets_end_the_connection_that_all_callers_over_http_share(ar: Backend) -> None:
-    async with proxy([ar], limits=FEW_RESETS) as running, connected(running.sockets.internal) as connection:
-        await reset_at_once(connection, 3_000)
-        assert await answered(connection, 20_001)
+    async with proxy([ar], limits=FEW_RESETS) as running, connected(str(running.sockets.internal)) as connection:
+        assert await reset_rapidly(connection, SCORE, None, 3_000) == 3_000
+        assert (await connection.answer(await begin(connection, SCORE, b"a"))).status_name == "OK"
     assert len(ar.calls) == 1
 
 
@@ -142,10 +129,8 @@ async def test_a_reader_that_stalls_is_given_up(ar: Backend) -> None:
 
     ar.answer = endless
     async with proxy([ar], limits={**QUICK, "silence": "0.5s"}) as running:
-        async with connected(running.envoy.ports["grpc"], window=1000) as connection:
-            flags = frames.END_HEADERS
-            request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
-            await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), flags), request)
+        async with connected(running.address, window=1000) as connection:
+            await begin(connection, GENERATE, b"")
             entry = await running.observer.entry()
             await running.until_active(0)
         assert entry.common_properties.response_flags.stream_idle_timeout
@@ -157,23 +142,19 @@ async def test_a_finished_reply_that_nobody_takes_is_given_up(ar: Backend) -> No
         yield b"a" * 100_000
 
     ar.answer = large
-    quick = {**QUICK, "flush": "0.3s"}
     async with (
-        proxy([ar], limits=quick) as running,
-        connected(running.envoy.ports["grpc"], window=1000) as connection,
+        proxy([ar], limits={**QUICK, "flush": "0.3s"}) as running,
+        connected(running.address, window=1000) as connection,
     ):
-        request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
-        await connection.send(frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS), request)
-        assert (await connection.until(frames.RST_STREAM))[1] == 1
+        stream = await connection.answer(await begin(connection, SCORE, b""))
+        assert stream.error_code is not None
 
 
 async def test_one_connection_too_many_is_closed(ar: Backend) -> None:
     async with proxy([ar], max_connections=3) as running:
-        port = running.envoy.ports["grpc"]
-        async with connected(port), connected(port), connected(port) as last:
-            await last.until(frames.SETTINGS)
-            async with connected(port) as another:
-                await another.until_closed()
+        async with contextlib.AsyncExitStack() as stack:
+            crowd = [await stack.enter_async_context(connected(running.address)) for _ in range(4)]
+            assert [await each.greeted() for each in crowd] == [True, True, True, False]
             await running.envoy.admin.counters()  # the administration is not among those that are counted
         async with asyncio.timeout(60):  # a place is free when Envoy has seen that its connection is closed
             while (await running.call(SCORE)).code is not grpc.StatusCode.OK:
@@ -184,9 +165,10 @@ async def test_a_peer_that_vanishes_is_noticed(ar: Backend) -> None:
     """It does not answer pings: its streams end, and their work in the backend with them."""
     ar.answer = never
     quick = {**QUICK, "keepalive_interval": "0.3s", "keepalive_timeout": "0.3s"}
-    async with proxy([ar], limits=quick) as running, connected(running.envoy.ports["grpc"]) as connection:
-        request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
-        await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), frames.END_HEADERS), request)
+    async with proxy([ar], limits=quick) as running, connected(running.address) as connection:
+        await begin(connection, GENERATE, b"")
+        await running.until_active(1)
+        connection.vanish()
         await asyncio.wait_for(ar.cancelled.wait(), 60)
 
 
@@ -244,12 +226,11 @@ async def test_watches_of_health_are_bounded_and_checks_come_through(single: Pro
 
 async def test_probes_have_a_port_of_their_own(ar: Backend) -> None:
     """It answers while the public ports have all connections that they may, and serves nothing else."""
-    quick = {**QUICK, "first_byte": "0.3s"}
     async with (
-        proxy([ar], limits=quick, max_connections=1, max_caller_share=1, probe_port=0) as running,
-        connected(running.envoy.ports["http"]) as taken,
+        proxy([ar], max_connections=1, max_caller_share=1, probe_port=0) as running,
+        connected(f"{HOST}:{running.envoy.ports['http']}") as taken,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.envoy.ports['probes']}") as http,
     ):
-        await taken.until(frames.SETTINGS)
+        assert await taken.greeted()
         assert (await http.get("/livez")).status_code == 503, "nobody serves HTTP behind this Envoy"
         assert (await http.get("/")).status_code == 404

@@ -15,10 +15,10 @@ from gateway.proxy import process
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.process import Envoy, EnvoyEnded
 from gateway.proxy.sockets import private_sockets
+from tests.faults.attacks.connection import connected
+from tests.faults.attacks.grpc_stream import begin
 from tests.integration.gateway.fakes import GENERATE, SCORE
-from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import Backend, Call, never
-from tests.integration.gateway.proxy.frames import connected, frame, headers, message
 from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 
 
@@ -84,17 +84,14 @@ async def test_who_is_connected_learns_of_a_drain_with_the_next_reply(single: Pr
     ar.answer = held = Held()
     stream = single.stream(GENERATE)
     await anext(aiter(stream))
-    async with connected(single.envoy.ports["grpc"]) as connection:
-        await connection.until(frames.SETTINGS)
+    async with connected(single.address) as connection:
+        assert await connection.greeted()
         drained = asyncio.create_task(single.envoy.drain(60))
         await until_refused(single.address)
         held.may_end.set()
-        request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
-        await connection.send(frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS), request)
-        assert [(await connection.until(frames.GOAWAY, frames.HEADERS))[0] for _ in range(2)] == [
-            frames.GOAWAY,
-            frames.HEADERS,
-        ]
+        number = await begin(connection, SCORE, b"")
+        await connection.stream(number).began.wait()
+        assert connection.last_stream is not None
     assert await drained
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from dataclasses import dataclass, field
 
 import grpc
@@ -12,10 +11,9 @@ import pytest
 from runtime.http2.library import open_http2
 from runtime.http2.server import Http2Server
 from runtime.rpc.message import ManyMessages, read_message
-from tests.faults.attacks import connection as attacks
-from tests.faults.attacks.grpc_stream import call_headers, framed
-from tests.integration.gateway.proxy import frames
-from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
+from tests.faults.attacks.connection import Connection, connected
+from tests.faults.attacks.grpc_stream import begin, call_headers, framed
+from tests.waiting import until
 
 LIMIT_SECONDS = 60
 ECHO, HELD, BAD = (f"/test.Service/{name}" for name in ("Echo", "Held", "Bad"))
@@ -63,6 +61,10 @@ class Serving:
     handler: Handler
     port: int
 
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
 
 @pytest.fixture
 async def serving(http2: Http2Server) -> Serving:
@@ -70,17 +72,13 @@ async def serving(http2: Http2Server) -> Serving:
     return Serving(http2, handler, await http2.start("127.0.0.1", 0, [handler.many(), handler]))
 
 
-def call(stream: int, path: str, field: bytes = b"") -> bytes:
-    """Return a whole call, with one more field in HPACK."""
-    head = frame(frames.HEADERS, stream, headers(path) + field, frames.END_HEADERS)
-    return head + frame(frames.DATA, stream, message(b"hi"), frames.END_STREAM)
-
-
 async def test_a_value_that_is_not_even_ascii_is_left_out_and_takes_no_other_call_with_it(serving):
-    async with connected(serving.port) as connection:
-        await connection.send(call(1, ECHO, b"\0\5x-bin\1\xff"), *(call(stream, ECHO) for stream in (3, 5, 7)))
-        answered = [(await connection.until(frames.HEADERS))[1] for _ in range(8)]  # head and trailers of each
-    assert sorted(answered) == [1, 1, 3, 3, 5, 5, 7, 7]
+    async with connected(serving.address) as connection:
+        numbers = [connection.open_stream(call_headers(ECHO, *more)) for more in ([(b"x-bin", b"\xff")], [], [], [])]
+        for number in numbers:
+            connection.queue(number, framed(b"hi"))
+        await connection.flush()
+        assert [(await connection.answer(number)).status_name for number in numbers] == ["OK"] * 4
 
 
 async def test_a_call_that_cannot_be_begun_ends_alone(serving):
@@ -90,42 +88,43 @@ async def test_a_call_that_cannot_be_begun_ends_alone(serving):
     assert codes == [grpc.StatusCode.INTERNAL, grpc.StatusCode.OK, grpc.StatusCode.OK]
 
 
-async def read_reply(connection: Connection, grant: int) -> None:
-    """Read a large reply to its trailers, with leave for `grant` more bytes after each frame of it."""
-    size, leave = 0, struct.pack(">I", grant)
-    while size < len(message(bytes(LARGE))):
-        size += len((await connection.until(frames.DATA))[2])
-        await connection.send(frame(frames.WINDOW_UPDATE, 0, leave), frame(frames.WINDOW_UPDATE, 1, leave))
-    assert (await connection.until(frames.HEADERS))[1] == 1
+async def read_reply(connection: Connection, number: int, grant: int) -> None:
+    """Read a large reply to its trailers, with leave for `grant` more bytes again and again."""
+    stream = connection.stream(number)
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not stream.ended.is_set():
+            await connection.grant(grant, number)
+            await asyncio.sleep(0)
+    assert (stream.status_name, stream.num_bytes) == ("OK", len(framed(bytes(LARGE))))
 
 
 async def test_a_stop_lets_a_reply_through_that_is_larger_than_the_client_s_window(serving):
-    async with connected(serving.port) as connection:
-        await connection.send(call(1, HELD))
+    async with connected(serving.address, window=65_535) as connection:
+        number = await begin(connection, HELD, b"hi")
         await serving.handler.entered.wait()
         stopped = asyncio.create_task(serving.server.stop(LIMIT_SECONDS))
         serving.handler.gate.set()
-        await read_reply(connection, 16 << 10)
+        await read_reply(connection, number, 16 << 10)
     await stopped
 
 
 @pytest.mark.parametrize("http2", [{"max_age_seconds": 0.1}], indirect=True)
 async def test_a_client_that_reads_slowly_and_writes_gets_the_last_reply_of_its_connection(serving):
-    async with connected(serving.port, window=2 * LARGE) as connection:
-        await connection.send(frame(frames.WINDOW_UPDATE, 0, struct.pack(">I", 2 * LARGE)), call(1, HELD))
-        last = 2**31 - 1
-        while last == 2**31 - 1:  # a notice; the number of the last stream follows
-            (last,) = struct.unpack_from(">I", (await connection.until(frames.GOAWAY))[2])
+    async with connected(serving.address, window=2 * LARGE) as connection:
+        await connection.grant(2 * LARGE)
+        number = await begin(connection, HELD, b"hi")
+        # A notice first; the number of the last stream follows.
+        await until(lambda: connection.last_stream == number)
         serving.handler.gate.set()
-        await read_reply(connection, 1)
+        await read_reply(connection, number, 1)
 
 
 @pytest.mark.parametrize(("size", "count"), [(1 << 20, 20), (0, 20_000)])
 async def test_messages_that_no_method_reads_are_not_kept_without_bound(serving, size, count):
-    async with attacks.connected(f"127.0.0.1:{serving.port}") as connection:
+    async with connected(serving.address) as connection:
         number = connection.open_stream(call_headers(STREAM))
         await connection.send(number, count * framed(bytes(size)))
-        assert (await connection.answer(number, LIMIT_SECONDS)).status_name == "RESOURCE_EXHAUSTED"
+        assert (await connection.answer(number)).status_name == "RESOURCE_EXHAUSTED"
 
 
 REFUSED = [
@@ -138,12 +137,12 @@ REFUSED = [
 @pytest.mark.parametrize("http2", [{"max_held_bytes": 1 << 20}], indirect=True)
 @pytest.mark.parametrize(("path", "rest", "status"), REFUSED)
 async def test_the_method_of_a_call_that_is_refused_while_it_runs_is_cancelled(serving, path, rest, status):
-    async with attacks.connected(f"127.0.0.1:{serving.port}") as connection, asyncio.timeout(LIMIT_SECONDS):
+    async with connected(serving.address) as connection, asyncio.timeout(LIMIT_SECONDS):
         number = connection.open_stream(call_headers(path))
         await connection.send(number, framed(b"hi"), end_stream=False)
         await serving.handler.entered.wait()
         await connection.send(number, rest, end_stream=False)
-        assert (await connection.answer(number, LIMIT_SECONDS)).status_name == status
+        assert (await connection.answer(number)).status_name == status
         await serving.handler.left.wait()
 
 

@@ -10,9 +10,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from runtime.http2.server import Http2Server
 from runtime.rpc.message import read_message
-from tests.faults.attacks.connection import connected
+from tests.faults.attacks.connection import OPEN_WINDOW, connected
 from tests.faults.attacks.grpc_stream import begin
-from tests.integration.gateway.proxy import frames
 
 LIMIT_SECONDS = 60
 LARGE = 4 << 20
@@ -93,11 +92,11 @@ async def test_a_call_of_which_nothing_is_taken_is_reset(serving, path):
 
 @SOON
 async def test_a_connection_that_takes_nothing_is_dropped(serving):
-    async with frames.connected(serving.port, window=2**31 - 1) as connection:
-        await connection.send(frames.frame(frames.WINDOW_UPDATE, 0, (2**31 - 1 - 65_535).to_bytes(4)))
-        for stream in range(1, 12, 2):  # more than the kernel holds
-            head = frames.frame(frames.HEADERS, stream, frames.headers(UNARY), frames.END_HEADERS)
-            await connection.send(head, frames.frame(frames.DATA, stream, frames.message(b"hi"), frames.END_STREAM))
+    async with connected(serving.address, window=OPEN_WINDOW - 1) as connection:
+        connection.vanish()
+        await connection.grant(OPEN_WINDOW - 65_535)
+        for _ in range(6):  # more than the kernel holds
+            await begin(connection, UNARY, b"hi")
         await serving.until(6)
         async with asyncio.timeout(LIMIT_SECONDS):
             while serving.server._library.num_connections(serving.server._server):

@@ -15,7 +15,9 @@ from tritonclient.grpc import service_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
-from tests.integration.gateway.fakes import HOLD, IMAGE_MODEL, SAMPLE, FakeBackend
+from tests.faults.attacks.connection import connected
+from tests.faults.attacks.grpc_stream import call_headers, framed
+from tests.integration.gateway.fakes import HOLD, HOST, IMAGE_MODEL, SAMPLE, FakeBackend
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import (
     STREAM_INFER,
@@ -26,8 +28,6 @@ from tests.integration.gateway.protocols.oip.inputs import (
     seeds,
     text_inputs,
 )
-from tests.integration.gateway.proxy import frames
-from tests.integration.gateway.proxy.frames import connected, frame, headers, message
 from tests.integration.gateway.running import QUICK, RunningGateway, running_gateway
 
 SAMPLING = {"max_tokens": 20, "seed": 3, "ignore_eos": True}
@@ -262,10 +262,10 @@ async def test_readers_that_stall_take_nothing_from_the_others(
     counter = "cluster.oip_streams.upstream_cx_rx_bytes_total"
     async with running_gateway([ar], [gan], limits={**QUICK, "connection_buffer": 65_536}) as gateway:
         await gateway.until(serving=True)
-        async with connected(gateway.gateway.server.port, window=1000) as stalled, asyncio.timeout(120):
-            for stream in range(1, 2 * num_stalled, 2):
-                body = frame(frames.DATA, stream, message(asking) * num_images, frames.END_STREAM)
-                await stalled.send(frame(frames.HEADERS, stream, headers(STREAM_INFER), frames.END_HEADERS), body)
+        async with connected(f"{HOST}:{gateway.gateway.server.port}", window=1000) as stalled, asyncio.timeout(120):
+            for _ in range(num_stalled):
+                number = stalled.open_stream(call_headers(STREAM_INFER))
+                await stalled.send(number, framed(asking) * num_images)
             received = 0
             while received < num_stalled << 20:
                 call = gateway.channel.stream_stream(STREAM_INFER)(iter([asking]))
