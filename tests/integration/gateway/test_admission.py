@@ -15,6 +15,7 @@ from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import HOLD, FakeBackend
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.ways import WAYS, Ended
+from tests.waiting import until
 
 ALICE = {"authorization": f"Bearer {SECRET}"}
 
@@ -95,8 +96,7 @@ async def test_the_backend_learns_whose_call_it_is_whatever_the_client_says(
 async def test_a_deadline_is_passed_on_and_ends_the_work(gateway: RunningGateway, ar: FakeBackend, way: str) -> None:
     ended = await WAYS[way](gateway, HOLD, {"grpc-timeout": "1S"})
     assert ended.status == 504
-    async with asyncio.timeout(60):
-        await ar.servicer.all_closed.wait()
+    await until(ar.servicer.all_closed.is_set)
     assert 0 < ar.servicer.seconds_left[0] < 1.1  # the wire rounds a timeout up to whole milliseconds or more
     await gateway.until_idle()
     assert counted(gateway, way, "DEADLINE_EXCEEDED") == 1
@@ -107,8 +107,7 @@ async def test_a_client_that_leaves_ends_the_work(gateway: RunningGateway, ar: F
     await ar.servicer.started.wait()
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
-    async with asyncio.timeout(60):
-        await ar.servicer.all_closed.wait()
+    await until(ar.servicer.all_closed.is_set)
     await gateway.until_idle()
     assert counted(gateway, way, "CANCELLED") == 1
     assert gateway.value("tandem_requests_without_output_total", code="CANCELLED") == 1

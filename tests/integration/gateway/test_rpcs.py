@@ -29,6 +29,7 @@ from tests.integration.gateway.fakes import (
     FakeSequential,
 )
 from tests.integration.gateway.running import RunningGateway
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("path", [GENERATE, SAMPLE_STREAM])
@@ -88,8 +89,7 @@ async def test_a_client_that_leaves_a_stream_ends_the_work(
         assert text.open_calls == 1
         await gateway.poll()
         assert gateway.value("tandem_requests_in_flight", paradigm="sequential") == 1
-    async with asyncio.timeout(60):
-        await text.all_closed.wait()
+    await until(text.all_closed.is_set)
     await gateway.until_idle()
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", code="CANCELLED", transport="http", rpc="Generate") == 1

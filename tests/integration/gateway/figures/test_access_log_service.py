@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry, StreamAccessLogsMessage
 from gateway.figures.access_log_service import SERVICE, AccessLogService
 from tests.unit.gateway.figures.entries import entry
+from tests.waiting import until
 
 PATH = f"/{SERVICE}/StreamAccessLogs"
 
@@ -58,9 +58,7 @@ async def test_it_is_closed_when_every_stream_is(log: Log) -> None:
     calls = [log.stream(), log.stream()]
     for number, call in enumerate(calls):
         await call.write(batch(str(number)))
-    async with asyncio.timeout(60):
-        while len(log.taken) < 2:
-            await asyncio.sleep(0.005)
+    await until(lambda: len(log.taken) >= 2)
     assert not await log.service.until_closed(0.01)
     await calls[0].done_writing()
     calls[1].cancel()  # as a process ends that is killed

@@ -21,6 +21,7 @@ from tests.integration.gateway.fakes import (
     FakeSequential,
 )
 from tests.integration.gateway.running import RunningGateway, running_gateway
+from tests.waiting import until
 
 NUM_TOKENS = 4
 REQUEST = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=NUM_TOKENS)).SerializeToString()
@@ -57,9 +58,7 @@ class Clients:
         """Cancel a call that the backend has begun and said nothing of."""
         began = text.num_calls
         call = self._gateway.stream(GENERATE, HELD)
-        async with asyncio.timeout(60):
-            while text.num_calls == began:
-                await asyncio.sleep(0.001)
+        await until(lambda: text.num_calls != began)
         call.cancel()
         self.codes[(await call.code()).name] += 1
 
@@ -130,9 +129,7 @@ async def test_what_the_gateway_refuses_is_shed_by_the_gateway(ar: FakeBackend, 
         await gateway.until(serving=True)
         clients = Clients(gateway)
         held = [asyncio.create_task(clients.generate(HELD, timeout=60)) for _ in range(2)]
-        async with asyncio.timeout(60):
-            while text.open_calls < 2:
-                await asyncio.sleep(0.005)
+        await until(lambda: text.open_calls >= 2)
         await gateway.poll()
         assert gateway.value("tandem_requests_in_flight", paradigm="sequential") == 2
         await asyncio.gather(*(clients.generate() for _ in range(5)))

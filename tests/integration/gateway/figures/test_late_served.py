@@ -19,6 +19,7 @@ from runtime.server.served_service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from tandem.common.v1.served_pb2 import Served
 from tests.unit.gateway.figures.entries import NEVER_ASKED, left, served
+from tests.waiting import until
 
 HOST = "127.0.0.1"
 PATIENT = 60.0
@@ -55,9 +56,7 @@ class Asking:
         self.times_recorded[raw.request.request_id] += 1
 
     async def recorded(self, count: int) -> None:
-        async with asyncio.timeout(60):
-            while len(self.served) < count:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.served) >= count)
         assert set(self.times_recorded.values()) == {1}
 
 
@@ -99,7 +98,7 @@ async def test_a_call_that_ends_after_its_entry_is_asked_for_again(
     monkeypatch.setattr(backend.ledger, "take", told)
     async with asking(backend.address) as here:
         here.late.take(entry_of(backend.address, "late"))
-        await asyncio.wait_for(asked.wait(), 60)
+        await until(asked.is_set)
         assert here.served == {}
         backend.keep("late", 7)
         await here.recorded(1)

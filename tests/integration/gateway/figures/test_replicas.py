@@ -14,6 +14,7 @@ from gateway.figures import replicas
 from gateway.figures.replicas import Replicas
 from tests.integration.gateway.fakes import FakeBackend, FakeSequential, sequential
 from tests.integration.gateway.proxy.running import Proxy, proxy
+from tests.waiting import until
 
 
 class Watched:
@@ -102,9 +103,7 @@ async def test_what_was_known_stays_while_envoy_does_not_answer(
         await here.until(lambda: here.replicas.is_serving("sequential"))
         await here.proxy.envoy.stop()
         task = asyncio.create_task(here.replicas.run(here.admin))
-        async with asyncio.timeout(60):
-            while caplog.text.count("does not report") < 2:
-                await asyncio.sleep(0.005)
+        await until(lambda: caplog.text.count("does not report") >= 2)
         assert here.replicas.is_serving("sequential")
         assert not task.done()
         task.cancel()

@@ -14,6 +14,7 @@ from tests.browser import Watched, needs_chromium
 from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.pages.scripted import NUM_TILES, page_of
 from tests.integration.gateway.running import RunningGateway
+from tests.waiting import until
 
 JUDGE = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
 
@@ -96,8 +97,7 @@ async def test_stop_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page
     await page.at("#race-go").click()
     await page.says("#sequential-problem", "Stopped. The gateway has cancelled")
     await page.says("#race-verdict", f"Stopped after 1 of {NUM_TILES} tiles in sequence, 1 sneaker in parallel")
-    async with asyncio.timeout(60):
-        await ar.servicer.cancelled.wait()
+    await until(ar.servicer.cancelled.is_set)
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", transport="http", code="CANCELLED") == 1
     assert page.complaints == []

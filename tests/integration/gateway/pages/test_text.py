@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from playwright.async_api import expect
 from tandem.shared.errors import InvalidArgument
 from tests.browser import Watched, needs_chromium
 from tests.integration.gateway.fakes import FakeBackend
+from tests.waiting import until
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
 
@@ -78,8 +78,7 @@ async def test_a_new_conversation_ends_the_answer_under_way(ar: FakeBackend, pag
     await page.says("#text-output", "Hello")
     await page.at("#text-new").click()
     await expect(page.at("#text-output")).not_to_contain_text("Hello")
-    async with asyncio.timeout(60):
-        await ar.servicer.cancelled.wait()
+    await until(ar.servicer.cancelled.is_set)
     await page.says("#text-problem", "Stopped.")
     await expect(page.at("#turns")).to_be_hidden()
     ar.servicer.hold.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 import grpc
 
 from gateway.access.authorization import SERVICE as AUTHORIZATION
-from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.envoy.authorization_pb2 import CheckRequest, CheckResponse
 from gateway.figures.access_log_service import AccessLogService
 from gateway.proxy.sockets import Sockets
 from runtime.server.grpcio import GrpcioServer
 from runtime.server.server import RpcServer
+from tests.waiting import until
 
 Check = Callable[[Any], Any]
 
@@ -27,7 +26,6 @@ class Observer:
         self.entries: list[Any] = []
         self.checks: list[Any] = []
         self.check: Check = lambda request: CheckResponse()
-        self._arrived = asyncio.Event()
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """Return the two services for a grpc.aio server."""
@@ -37,11 +35,7 @@ class Observer:
             response_serializer=CheckResponse.SerializeToString,
         )
         authorization = grpc.method_handlers_generic_handler(AUTHORIZATION, {"Check": check})
-        return [AccessLogService(self._take).handler(), authorization]
-
-    def _take(self, entry: HTTPAccessLogEntry) -> None:
-        self.entries.append(entry)
-        self._arrived.set()
+        return [AccessLogService(self.entries.append).handler(), authorization]
 
     async def _check(self, request: CheckRequest, _: object) -> CheckResponse:
         self.checks.append(request)
@@ -49,10 +43,7 @@ class Observer:
 
     async def entry(self, count: int = 1) -> Any:
         """Return the `count`-th entry, waiting for it."""
-        async with asyncio.timeout(60):
-            while len(self.entries) < count:
-                self._arrived.clear()
-                await self._arrived.wait()
+        await until(lambda: len(self.entries) >= count)
         return self.entries[count - 1]
 
 

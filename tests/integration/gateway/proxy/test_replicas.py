@@ -12,6 +12,7 @@ import grpc
 from tests.integration.gateway.fakes import GENERATE, SCORE
 from tests.integration.gateway.proxy.backend import Backend, Call, backend_process, first_then_never, never
 from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
+from tests.waiting import until
 
 
 def held_by(*backends: Backend) -> list[int]:
@@ -33,13 +34,6 @@ async def one_after_the_other(count: int, running: Proxy, *backends: Backend) ->
         calls.append(running.stream(GENERATE))
         await until(lambda number=number: sum(held_by(*backends)) == number)
     return calls
-
-
-async def until(holds: object) -> None:
-    assert callable(holds)
-    async with asyncio.timeout(60):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_replica_that_is_not_serving_is_left_alone(pair: Proxy, ar: Backend, other: Backend) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -23,56 +24,69 @@ from tandem.shared.compiled.compiler import CompilerFailed
 from tests.integration.gateway.fakes import GENERATE, SCORE
 from tests.integration.gateway.proxy.backend import Backend, Call, first_then_never
 from tests.integration.gateway.proxy.running import Proxy, proxy
+from tests.waiting import until
 
-STANDS_SECONDS = 0.4
+STANDS_SECONDS = 0.1
+LARGE = bytes(10_000)
+"""More than a health check or a ping."""
+LOCAL, REMOTE = 1, 2
+"""Fields of /proc/net/tcp."""
 
 
-async def stands_still(envoy: int, seconds: float) -> None:
-    """Stop Envoy, and let it go on after these seconds."""
+@contextlib.asynccontextmanager
+async def standing_still(envoy: int, side: int, port: int) -> AsyncIterator[None]:
+    """Stop Envoy for the block, until LARGE has come unread to its socket with this port, and a moment longer."""
     os.kill(envoy, signal.SIGSTOP)
     try:
-        await asyncio.sleep(seconds)
+        await until(lambda: Path(f"/proc/{envoy}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        yield
+        await until(lambda: num_unread(side, port) >= len(LARGE))
+        await asyncio.sleep(STANDS_SECONDS)
     finally:
         os.kill(envoy, signal.SIGCONT)
 
 
+def num_unread(side: int, port: int) -> int:
+    """Return the bytes that the sockets with this port at one side hold for their process."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(line[4].partition(":")[2], 16) for line in lines if int(line[side].partition(":")[2], 16) == port)
+
+
 async def test_a_request_that_waits_unread_is_counted_from_its_arrival(single: Proxy) -> None:
     await single.call(SCORE)  # the connection is there
-    began, stopped = time.monotonic(), asyncio.create_task(stands_still(single.envoy.pid, STANDS_SECONDS))
-    while not is_stopped(single.envoy.pid):
-        await asyncio.sleep(0.001)
-    await single.call(SCORE)
+    began = time.monotonic()
+    async with standing_still(single.envoy.pid, LOCAL, single.envoy.ports["grpc"]):
+        call = asyncio.create_task(single.call(SCORE, LARGE))
+    await call
     seen = time.monotonic() - began
-    await stopped
     entry = await single.observer.entry(2)
     handed_over = times_of(entry)
     SentTimes(single.sockets.sent_times).put_into(entry)
     times = times_of(entry)
     assert times.is_of_sockets
-    assert STANDS_SECONDS / 2 < times.unread < handed_over.total < times.total < seen
+    assert STANDS_SECONDS <= times.unread < handed_over.total < times.total < seen
 
 
 async def test_a_reply_that_waits_unread_is_counted_from_its_arrival(single: Proxy, ar: Backend) -> None:
-    """The backend answers while Envoy stands still; it was asked before, so the head did not wait."""
-    pid, is_asked = single.envoy.pid, asyncio.Event()
+    """The backend answers while Envoy stands still; it was asked before, so the head did not wait for that."""
+    is_asked, is_stopped = asyncio.Event(), asyncio.Event()
 
     async def wait(request: bytes, _: Call) -> AsyncIterator[bytes]:
         is_asked.set()
-        while not is_stopped(pid):
-            await asyncio.sleep(0.001)
-        yield request
+        await is_stopped.wait()
+        yield LARGE
 
     ar.answer = wait
+    began = time.monotonic()
     call = asyncio.create_task(single.call(SCORE))
     await is_asked.wait()
-    await stands_still(pid, STANDS_SECONDS)
+    seen = time.monotonic() - began
+    async with standing_still(single.envoy.pid, REMOTE, ar.port):
+        is_stopped.set()
     await call
     times = times_of(await single.observer.entry())
-    assert times.reply_unread > STANDS_SECONDS / 2 > times.unread
-
-
-def is_stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    assert times.reply_unread >= STANDS_SECONDS
+    assert times.unread < seen
 
 
 async def test_what_a_client_gives_up_has_an_arrival_and_no_end(single: Proxy, ar: Backend) -> None:

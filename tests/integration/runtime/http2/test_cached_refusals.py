@@ -21,6 +21,7 @@ from tandem.gan.v1 import gan_pb2
 from tandem.shared.compiled.recipe import LibraryUnavailable
 from tandem.shared.errors import ResourceExhausted
 from tests.integration.runtime.gan_service import DESCRIPTOR, SAMPLE, GanServicer
+from tests.waiting import until
 
 LIMIT_SECONDS = 60
 SHORT_SECONDS = 5
@@ -91,9 +92,7 @@ class Hall:
         return [await call.code() for call in calls]
 
     async def until_held(self, count: int) -> None:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            while self.servicer.num_held != count:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.servicer.num_held == count)
 
 
 @pytest.fixture
@@ -125,9 +124,7 @@ async def test_what_was_refused_once_is_refused_again_in_full_without_asking_and
     assert retry.retry_delay.ToTimedelta().total_seconds() == 0.25
     served = served_pb2.Served.FromString(trailers[SERVED_METADATA])
     assert (served.model, served.outputs, served.backend_seconds) == ("full", 0, 0.0)
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while hall.codes["RESOURCE_EXHAUSTED"] < 51:
-            await asyncio.sleep(0.01)
+    await until(lambda: hall.codes["RESOURCE_EXHAUSTED"] >= 51)
     assert hall.codes == {"RESOURCE_EXHAUSTED": 51}
     assert len(hall.servicer.asked) == 1
 
@@ -181,14 +178,11 @@ async def test_what_those_with_little_time_are_told_says_nothing_of_those_with_m
 async def test_what_came_before_it_and_was_not_begun_is_refused_with_it(hall):
     hall.servicer.places = 3
     calls = await burst(hall, 500)
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while sum(call.done() for call in calls) < 497:
-            await asyncio.sleep(0.01)
-        assert hall.servicer.num_held == 3
-        assert len(hall.servicer.asked) <= 3 + MOST_BEGUN_AT_ONCE
-        hall.servicer.gate.set()
-        while not all(call.done() for call in calls) or hall.codes.total() < 500:
-            await asyncio.sleep(0.01)
+    await until(lambda: sum(call.done() for call in calls) >= 497)
+    assert hall.servicer.num_held == 3
+    assert len(hall.servicer.asked) <= 3 + MOST_BEGUN_AT_ONCE
+    hall.servicer.gate.set()
+    await until(lambda: all(call.done() for call in calls) and hall.codes.total() >= 500)
     assert Counter(call.code() for call in calls) == {FULL: 497, grpc.StatusCode.OK: 3}
     assert hall.codes == {"OK": 3, "RESOURCE_EXHAUSTED": 497}
 
@@ -228,12 +222,6 @@ async def taken(hall: Hall, count: int) -> list[grpc.aio.Call]:
 
 async def test_a_refusal_ends_when_nobody_comes_any_more(hall):
     assert await hall.call().code() is FULL
-    await until_none_stands(hall)
+    await until(lambda: not hall.server._cached_refusals._capacities)
     assert await hall.call().code() is FULL
     assert len(hall.servicer.asked) == 2
-
-
-async def until_none_stands(hall: Hall) -> None:
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while hall.server._cached_refusals._capacities:
-            await asyncio.sleep(0.05)

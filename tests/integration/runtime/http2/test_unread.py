@@ -12,6 +12,7 @@ from runtime.http2.server import Http2Server
 from runtime.rpc.message import read_message
 from tests.faults.attacks.connection import OPEN_WINDOW, connected
 from tests.faults.attacks.grpc_stream import begin
+from tests.waiting import until
 
 LIMIT_SECONDS = 60
 LARGE = 4 << 20
@@ -59,9 +60,7 @@ class Serving:
         return f"127.0.0.1:{self.port}"
 
     async def until(self, num_replied: int) -> None:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            while self.handler.num_replied < num_replied:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.handler.num_replied >= num_replied)
 
     async def ended(self, path: str, owner: tuple[str, str]) -> str | int | None:
         """Return the status of a call of somebody who reads, or with what it was reset."""
@@ -86,8 +85,7 @@ async def test_a_call_of_which_nothing_is_taken_is_reset(serving, path):
         stream = await connection.answer(await begin(connection, path, b"hi"), LIMIT_SECONDS)
         assert (stream.status, stream.error_code) == (None, CANCEL)
     if path == STREAM:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            await serving.handler.left.wait()
+        await until(serving.handler.left.is_set)
 
 
 @SOON
@@ -98,9 +96,7 @@ async def test_a_connection_that_takes_nothing_is_dropped(serving):
         for _ in range(6):  # more than the kernel holds
             await begin(connection, UNARY, b"hi")
         await serving.until(6)
-        async with asyncio.timeout(LIMIT_SECONDS):
-            while serving.server._library.num_connections(serving.server._server):
-                await asyncio.sleep(0.01)
+        await until(lambda: not serving.server._library.num_connections(serving.server._server))
 
 
 @pytest.mark.parametrize("http2", [{"max_unsent_bytes": 4 * MESSAGE + 1000}], indirect=True)
@@ -132,8 +128,7 @@ async def test_unread_replies_together_are_bounded_and_the_refusal_says_what_hol
         await begin(connection, UNARY, b"hi", ALICE)
         await serving.until(1)
         assert await serving.ended(STREAM, BOB) == "RESOURCE_EXHAUSTED"
-        async with asyncio.timeout(LIMIT_SECONDS):
-            await serving.handler.left.wait()
+        await until(serving.handler.left.is_set)
         async with grpc.aio.insecure_channel(serving.address) as channel:
             with pytest.raises(grpc.aio.AioRpcError, match="memory for replies that were not read is full") as refused:
                 await channel.unary_unary(UNARY)(b"hi", metadata=[BOB])

@@ -14,6 +14,7 @@ from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tandem.shared import errors
 from tests.integration.runtime import gan_service
 from tests.integration.runtime.gan_service import DESCRIPTOR, SAMPLE, GanServicer, Observer
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -113,10 +114,8 @@ async def test_a_deadline_or_a_cancel_stops_the_work(timeout, code):
             call.cancel()
         with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
             await call
-        await asyncio.wait_for(servicer.cancelled.wait(), 60)
-        async with asyncio.timeout(60):
-            while not observer.codes:
-                await asyncio.sleep(0)
+        await until(servicer.cancelled.is_set)
+        await until(lambda: observer.codes)
     assert observer.codes == [code]
 
 
