@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--effort", choices=("quick", "full"), default="quick", help="how much tests of faults and strange input do"
     )
-    group.addoption("--faults-report", type=Path, default=None, help="where tests/faults writes its figures as JSON")
+    group.addoption("--faults-report", type=Path, default=None, help="where tests/faults writes its page")
 
 
 @pytest.fixture(scope="session")

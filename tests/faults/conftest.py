@@ -97,7 +97,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         item.stash[SHEET] = Sheet(sheet.done)  # a failure behind the call does not tell the figures twice
         expected = getattr(report, "wasxfail", None)
         has_passed = report.passed or expected is not None
-        _report(item.config).add(sheet, item.nodeid, call.duration, has_passed, expected)
+        _report(item.config).add(sheet, item.name, has_passed, expected)
     return report
 
 

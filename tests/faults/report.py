@@ -1,22 +1,25 @@
-"""The fault table as data: the figures that rows record, and the one JSON document made of them.
-
-Knows nothing of servers or clients.
-"""
+"""The fault table: the figures that rows record, and the page made of them. Knows nothing of servers or clients."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import subprocess
+from collections import Counter
 from collections.abc import Sized
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
-PASSED, FAILED, EXPECTED_FAILURE = "passed", "failed", "expected failure"
+from benchmarks.harness.surroundings import surroundings
+
+PASSED, FAILED, EXPECTED_FAILURE = "passed", "failed", "known to fail"
+MARKS = {PASSED: "", FAILED: " **failed**", EXPECTED_FAILURE: " *known to fail*"}
+INTRODUCTION = """\
+# Faults
+
+What Tandem does when something goes wrong, measured from outside on real processes. `make test-faults` runs all rows \
+and writes this page; the quick effort, which `make test` makes, has fewer rows and repetitions, and holds no times \
+against their bars.
+
+"""
 
 
 class BarMissed(AssertionError):
@@ -115,52 +118,36 @@ class Sheet:
 
 
 class Report:
-    """Gathers the entries of a run; `write` makes the document."""
+    """Gathers the figures of a run; `write` makes the page of them: what each test does, and a table of its figures."""
 
     def __init__(self, effort: str) -> None:
         self._effort = effort
-        self._rows: list[dict[str, Any]] = []
+        self._counts: Counter[str] = Counter()
+        self._tables: dict[str, str] = {}
+        self._reasons = ""
 
-    def add(self, sheet: Sheet, test: str, seconds: float, has_passed: bool, expected: str | None) -> None:
+    def add(self, sheet: Sheet, name: str, has_passed: bool, expected: str | None) -> None:
         """Add a test's figures. `expected` is why the test may fail, None if it may not.
 
-        A test that fails in another way than by a missed bar leaves an entry that says so.
+        A test that fails in another way than by a missed bar leaves a line that says so.
         """
         figures = [*sheet.figures]
         if not has_passed and all(figure.passed or figure.known for figure in figures):
-            figures.append(Figure(f"{test.rpartition('::')[2]}: ended early", sheet.done, 1.0, "errors", "none", False))
+            figures.append(Figure(f"{name}: ended early", sheet.done, 1.0, "errors", "none", False))
         for figure in figures:
             reason = "" if figure.passed else figure.known or expected or ""
             outcome = PASSED if figure.passed else EXPECTED_FAILURE if reason else FAILED
-            kept = {name: value for name, value in asdict(figure).items() if name not in ("passed", "known", "strict")}
-            ending = {"outcome": outcome, "reason": reason, "seconds": round(seconds, 1), "test": test}
-            self._rows.append(kept | ending)
+            self._counts[outcome] += 1
+            cells = (figure.row, f"{figure.figure:.4g} {figure.unit}{MARKS[outcome]}", figure.bar)
+            line = " | ".join(cell.replace("|", "\\|") for cell in cells)
+            self._tables[figure.done] = self._tables.get(figure.done, "") + f"| {line} |\n"
+            self._reasons += f"- {figure.row}: {reason}\n" if reason else ""
 
     def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.document(), indent=2) + "\n", encoding="utf-8")
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "commit": _commit(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "effort": self._effort,
-            "rows": self._rows,
-        }
-
-
-def _commit() -> str:
-    """Return the commit that was tested, with "-dirty" where files differ from it; "unknown" outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
-    return ended.stdout.strip() or "unknown"
-
-
-def _processor() -> str:
-    cpus = Path("/proc/cpuinfo")
-    lines = cpus.read_text().splitlines() if cpus.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+        around = surroundings()
+        counts = ", ".join(f"{self._counts[outcome]} {outcome}" for outcome in MARKS)
+        tables = (f"\n{done}\n\n| row | figure | bar |\n|---|---|---|\n{lines}" for done, lines in self._tables.items())
+        reasons = f"\nKnown to fail, and why:\n\n{self._reasons}" if self._reasons else ""
+        machine = f"{around['processor']}, {around['num_cores']} cores"
+        run = f"Commit `{around['commit']}`, {around['date'][:10]}, {machine}, effort {self._effort}: {counts}.\n"
+        path.write_text("".join((INTRODUCTION, run, *tables, reasons)), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import psutil
 import pytest
@@ -11,6 +12,7 @@ from tests.effort import Effort
 from tests.faults.attacks.one_caller import ATTACKS, Attack, attacking
 from tests.faults.clients import GENERATE, SAMPLE, quantile
 from tests.faults.figures import expect_answers
+from tests.faults.history import POLL_SECONDS, SETTLE_SECONDS, STRAGGLERS_SECONDS, since, until_told
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
 from tests.faults.readings import MIB
@@ -24,13 +26,15 @@ MAX_PERCENT = 70.0
 
 async def _let_go(product: Product) -> None:
     """Wait until the servers hold nothing of the attack, and count no more of it: the next row compares counters."""
-    async with asyncio.timeout(120):
-        for server in product.servers:
-            before, page = None, await scrape(server.metrics_url)
-            while page.held() or page.calls() != before:
-                before = page.calls()
-                await asyncio.sleep(0.25)
-                page = await scrape(server.metrics_url)
+    async with asyncio.timeout(SETTLE_SECONDS):
+        for server in (product.sequential, product.parallel, product.gateway):
+            while (await scrape(server.metrics_url)).held():
+                await asyncio.sleep(POLL_SECONDS)
+        before = None
+        while (now := since(Counter(), (await scrape(product.gateway.metrics_url)).calls())) != before:
+            before = now
+            await until_told(product.gateway)
+            await asyncio.sleep(STRAGGLERS_SECONDS / 2)
 
 
 def _resident_bytes(pid: int) -> int:
