@@ -58,8 +58,7 @@ def page(name: str, document: Mapping[str, Any]) -> str:
     if document.get("bars"):
         head = ("what", "figure", "bar", "aim", "met")
         parts += ["## Bars", _markdown(head, list(map(bar_cells, document["bars"])))]
-    for title, heads, rows in _tables(document):
-        parts += [f"## {title}", _markdown(heads, rows)]
+    parts += ["## Figures", *_tables(document)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -84,36 +83,26 @@ def _notes(document: Mapping[str, Any]) -> list[str]:
     return found + [f"broken off: {failure}" for failure in document.get("failures", ())]
 
 
-def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str], list[list[str | Cell]]]]:
-    """Yield title, heads and rows: of a part with several contenders a row a figure, of others a row a part."""
-    alone: dict[tuple[str, ...], list[list[str | Cell]]] = defaultdict(list)
-    for part, figures in _parts(document).items():
-        contenders = list(dict.fromkeys(who for found in figures.values() for who in found))
-        if len(contenders) == 1:
-            alone[tuple(figures)].append([part, *(_cell(found[contenders[0]]) for found in figures.values())])
-        else:
-            rows = [[name, *(_cell(found.get(who)) for who in contenders)] for name, found in figures.items()]
-            yield part, ("figure", *contenders), rows
-    for names, rows in alone.items():
-        yield ", ".join(str(part) for part, *_ in rows), ("part", *names), rows
-
-
-def _parts(document: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return figures by contender, in parts: those whose names begin alike, as far as the last point, are one."""
-    found: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+def _tables(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a table for each set of contenders, with a row for each figure that these have."""
+    figures: dict[str, dict[str, Any]] = defaultdict(dict)
     for part in _BY_CONTENDER:
         contenders = document.get(part)
         for who, values in contenders.items() if isinstance(contenders, dict) else ():
             for figure, value in values.items():
-                found[part][figure][who] = value
-    for name, values in document.get("figures", {}).items():
-        part, _, figure = name.rpartition(".")
-        found[part or "Figures"][figure] |= values
-    return found
+                figures[figure][who] = value
+    tables: dict[frozenset[str], dict[str, dict[str, Any]]] = defaultdict(dict)
+    for name, values in {**figures, **document.get("figures", {})}.items():
+        tables[frozenset(values)][name] = values
+    for found in tables.values():
+        heads = next(iter(found.values()))
+        yield _markdown(
+            ("figure", *heads), [[name, *(_cell(row[who]) for who in heads)] for name, row in found.items()]
+        )
 
 
 def _cell(value: Any) -> str | Cell:
-    if value is None or isinstance(value, Value):
+    if isinstance(value, Value):
         return value_cell(value, number)
     if isinstance(value, dict):
         return ", ".join(f"{name} {version}" for name, version in value.items())
