@@ -9,10 +9,10 @@ import json
 import os
 import threading
 import traceback
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 from typing import Protocol
 
 from aiohttp import web
@@ -45,34 +45,18 @@ class Steps(Protocol):
         """Compute once; count `num_left` down by what is new."""
 
 
-class EngineThread:
-    """The thread of an engine; hands over to the event loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, steps: Steps) -> None:
-        self._loop = loop
-        self._steps = steps
-        self._arrived: deque[Request] = deque()
-        self._wake = threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def start(self, request: Request) -> None:
-        """Begin a reply; `request.deliver` is called on the event loop's thread."""
-        self._arrived.append(request)
-        self._wake.set()
-
-    def _run(self) -> None:
-        try:
-            while True:
-                if self._steps.is_idle:
-                    self._wake.wait()
-                self._wake.clear()
-                while self._arrived:
-                    self._steps.add(self._arrived.popleft())
-                if not self._steps.is_idle:
-                    self._loop.call_soon_threadsafe(_deliver, self._steps.step())
-        except Exception:
-            traceback.print_exc()
-            os._exit(1)  # this closes the connections, so that clients fail instead of waiting
+def _run(steps: Steps, arrived: SimpleQueue[Request], loop: asyncio.AbstractEventLoop) -> None:
+    """Let an engine compute what arrives, for ever, and have the event loop deliver what is new."""
+    try:
+        while True:
+            if steps.is_idle:
+                steps.add(arrived.get())
+            while not arrived.empty():
+                steps.add(arrived.get())
+            loop.call_soon_threadsafe(_deliver, steps.step())
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)  # this closes the connections, so that clients fail instead of waiting
 
 
 def _deliver(news: News) -> None:
@@ -80,17 +64,17 @@ def _deliver(news: News) -> None:
         request.deliver(tokens)
 
 
-async def _complete(thread: EngineThread, request: web.Request) -> web.StreamResponse:
+async def _complete(arrived: SimpleQueue[Request], request: web.Request) -> web.StreamResponse:
     body = await request.json()
     tokens: asyncio.Queue[Tokens] = asyncio.Queue()
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     num_left = body["max_tokens"]
-    thread.start(Request(body["prompt"], num_left, tokens.put_nowait))
+    arrived.put(Request(body["prompt"], num_left, tokens.put_nowait))
     while num_left > 0:
-        arrived = await tokens.get()
-        num_left -= len(arrived)
-        choices = [{"index": 0, "token_ids": arrived}]
+        new = await tokens.get()
+        num_left -= len(new)
+        choices = [{"index": 0, "token_ids": new}]
         await response.write(b"data: %s\n\n" % json.dumps({"choices": choices}).encode())
     await response.write(b"data: [DONE]\n\n")
     return response
@@ -104,9 +88,10 @@ def serve(port: int, steps: Steps) -> None:
     """Serve until SIGTERM."""
 
     async def application() -> web.Application:
-        complete = partial(_complete, EngineThread(asyncio.get_running_loop(), steps))
+        arrived: SimpleQueue[Request] = SimpleQueue()
+        threading.Thread(target=_run, args=(steps, arrived, asyncio.get_running_loop()), daemon=True).start()
         app = web.Application()
-        app.add_routes([web.post("/v1/completions", complete), web.get("/health", _health)])
+        app.add_routes([web.post("/v1/completions", partial(_complete, arrived)), web.get("/health", _health)])
         return app
 
     web.run_app(application(), host="127.0.0.1", port=port, handler_cancellation=True, print=None, access_log=None)
