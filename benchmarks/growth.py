@@ -1,6 +1,6 @@
 """How the cost grows: images a second over batch, callers, image size and replicas, beside the generators' bare loops.
 
-    python -m benchmarks.growth [--models fashion-gan,random-64,random-128] [--rounds 3] [--seconds 2.5] [--out out]
+    python -m benchmarks.growth [--models fashion-gan random-64 random-128] [--rounds 3] [--seconds 2.5] [--out out]
 
 Writes growth.json. Each model is served as it is by default, and opened in this process as the service opens it; loads
 and bare loops take turns. `bare N`: all instances in a loop with batches of N and nothing around them; `NxM`: N images
@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.generators import SHAPES, open_bare_loop, write_random_generator
 from benchmarks.harness.load import LoadTester, open_tester
@@ -55,26 +55,25 @@ def serve_targets(model: Model, folder: Path, figures: Figures) -> Iterator[Targ
 def measure(model: Model, folder: Path, rounds: int, seconds: float, figures: Figures) -> None:
     """Add images a second of every load and bare batch, in turns."""
     bare = open_bare_loop(model, folder)
+
+    def of_load(name: str, load: tuple[int, int], tester: LoadTester) -> float:
+        workload, many = parse_workload(f"images,images={load[0]}", model=model.name), ClosedLoop(concurrency=load[1])
+        turn, warm_up = f"{model.name}, {name}", seconds / 2
+        run = tester.run(turn, workload, many, duration_seconds=seconds, warm_up_seconds=warm_up)
+        return run.measured.rates.outputs
+
     with serve_targets(model, folder, figures) as targets:
         names = list(targets)
         for number in range(rounds):
             for size in BATCHES:
                 figures.add(f"bare {size}", model.name, bare.run(size, seconds)["images_per_second"])
             for name in names[number % len(names) :] + names[: number % len(names)]:
-                (images, callers), tester = targets[name]
-                workload, load = (
-                    parse_workload(f"images,images={images}", model=model.name),
-                    ClosedLoop(concurrency=callers),
-                )
-                if number == 0:
-                    tester.warm_up(workload, load, duration_seconds=seconds)
-                run = tester.run(f"{model.name}, {name}", workload, load, duration_seconds=seconds)
-                figures.add(name, model.name, run.per_second * images)
+                figures.add(name, model.name, of_load(name, *targets[name]))
 
 
 def main() -> None:
     flags = parser(__doc__, rounds=3, seconds=2.5, out="growth")
-    flags.add_argument("--models", type=some_of(MODELS), default=MODELS)
+    flags.add_argument("--models", nargs="*", choices=MODELS, default=MODELS)
     options = flags.parse_args()
     figures = Figures()
     for name in options.models:

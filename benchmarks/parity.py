@@ -1,6 +1,6 @@
 """How near are answers to what float32 makes of the same 4-bit weights: our kernel's variants.
 
-    python -m benchmarks.parity [--contenders int4-8-int8,int4-8,int4-16] [--questions 20] [--out out]
+    python -m benchmarks.parity [--contenders int4-8-int8 int4-8 int4-16] [--questions 20] [--out out]
 
 Contenders are `dtype` and, with weights of few bits, `activation_bits` and `kv_cache_dtype` of the kernel; the model's
 default is int4-8-int8. The reference is the kernel in float32, which `benchmarks.side_by_side` compares with
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.results import write
 from benchmarks.peers.weights import describe_weights, shipped_weights
@@ -122,7 +122,7 @@ def measure(names: list[str], num_questions: int) -> dict[str, Any]:
 
 def main() -> None:
     flags = parser(__doc__, out="text_parity")
-    flags.add_argument("--contenders", type=some_of(CONTENDERS), default=list(CONTENDERS), help="default: all")
+    flags.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=list(CONTENDERS))
     flags.add_argument("--questions", type=int, default=len(PROMPTS))
     options = flags.parse_args()
     with torch.inference_mode():

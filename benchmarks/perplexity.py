@@ -1,6 +1,6 @@
 """What low-bit weights cost in quality: perplexity of held text, ours and llama.cpp's, against bfloat16 transformers.
 
-    python -m benchmarks.perplexity [--dtypes auto] [--peers llama-q8_0,llama-q4_1] [--windows 197] [--out out]
+    python -m benchmarks.perplexity [--dtypes auto] [--peers llama-q8_0 llama-q4_1] [--windows 197] [--out out]
 
 All score the same tokens, given as ids, as llama-perplexity counts: the text is cut into windows of 512 tokens, and of
 each the second half is scored, so that every scored token has at least 257 before it. llama.cpp's release library in
@@ -20,7 +20,7 @@ import torch
 from rich.progress import track
 
 from benchmarks.harness.backend import TEXT_MODEL as MODEL
-from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.processes import free_port, running
 from benchmarks.harness.results import write
@@ -129,8 +129,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     flags = parser(__doc__, out="text_perplexity", has_peers=True)
-    flags.add_argument("--peers", type=some_of(LLAMA_CPP), default=list(LLAMA_CPP), help="default: both")
-    flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="ours; default: auto")
+    flags.add_argument("--peers", nargs="*", choices=LLAMA_CPP, default=list(LLAMA_CPP))
+    flags.add_argument("--dtypes", nargs="*", default=["auto"], help="ours; default: auto")
     flags.add_argument("--windows", type=int, default=197)
     options = flags.parse_args()
     write(options.out, "text_perplexity", measure(options))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection
 from pathlib import Path
 
 from tandem.shared.cache_folder import cache_folder
@@ -26,16 +25,3 @@ def parser(
         folder = cache_folder() / "peers"
         found.add_argument("--cache", type=Path, default=folder, help="where peers are installed")
     return found
-
-
-def some_of(accepted: Collection[str] | None, comma: str = ",") -> Callable[[str], list[str]]:
-    """Return an argparse type: names with `comma` between, each one of `accepted` if given."""
-
-    def names(text: str) -> list[str]:
-        chosen = [name for name in text.split(comma) if name]
-        for name in chosen:
-            if accepted is not None and name not in accepted:
-                raise argparse.ArgumentTypeError(f"{name!r}: must be one of {', '.join(accepted)}")
-        return chosen
-
-    return names

@@ -8,7 +8,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, TypeVar
+
+import numpy as np
 
 from benchmarks.harness.load import LoadFailed
 from benchmarks.harness.surroundings import surroundings, without_places
@@ -16,12 +19,14 @@ from benchmarks.peers.installing import CannotSetUp
 from tandem.client import TandemRpcError
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.results.value import Value
+from tandem.measure.statistics.interleaving import turns
 from tandem.measure.statistics.intervals import over_rounds
 
 DIRECT, NOW = "direct", "now"
 """Contenders: a server without the gateway, and what this tree has."""
 
 T = TypeVar("T")
+Round = Mapping[str, float]
 Spreads = Mapping[str, Mapping[str, Value]]
 
 
@@ -42,6 +47,29 @@ class Figures:
         """Keep the value of one round; what could not be measured (NaN) is left out."""
         if math.isfinite(value):
             self._values[name][contender].append(value)
+
+    def measure_rounds(
+        self,
+        rounds: int,
+        measures: Mapping[str, Callable[[int], Round]],
+        compare: Callable[[Mapping[str, Round]], Mapping[str, Round]] = lambda seen: {},
+        what: str = "",
+    ) -> None:
+        """Let contenders measure their figures once a round, in turns; one that fails is missing from that round.
+
+        `measures` are told the round's number. `compare` makes more of a round's figures: all are by name and
+        contender. `what` tells on which of several tasks they are.
+        """
+        orders = turns(list(measures), np.random.default_rng(0))
+        for number in range(rounds):
+            seen: dict[str, dict[str, float]] = defaultdict(dict)
+            for who in next(orders):
+                turn = ", ".join(filter(None, (f"round {number + 1} of {rounds}", who, what)))
+                for name, value in (self.attempt(turn, partial(measures[who], number)) or {}).items():
+                    seen[name][who] = value
+            for name, values in {**seen, **compare(seen)}.items():
+                for who, value in values.items():
+                    self.add(name, who, value)
 
     def attempt(self, turn: str, measure: Callable[[], T]) -> T | None:
         """Return what `measure` does; None, and remember why, if the turn breaks off or its peer cannot be had."""

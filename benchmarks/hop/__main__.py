@@ -14,19 +14,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
-
-import numpy as np
 
 from benchmarks.harness.backend import AR_MODEL, GAN_MODEL, model_less
 from benchmarks.harness.command import parser
 from benchmarks.harness.figures import DIRECT, NOW, Bar, Figures
-from benchmarks.harness.load import open_tester
+from benchmarks.harness.load import LoadTester, open_tester
 from benchmarks.harness.processes import Service, gateway, service
 from benchmarks.harness.results import are_met, write
 from benchmarks.hop import clock, costs
 from benchmarks.hop.clock import CALLERS, LONE, SITUATIONS, WORKLOADS
-from tandem.measure.statistics.interleaving import turns
 from tandem.shared.compiled.recipe import LibraryUnavailable
 
 STREAM_SECONDS = 1.5
@@ -60,33 +56,27 @@ BARS = (
 def measure(rounds: int, seconds: float, figures: Figures) -> None:
     """Measure all rounds: first before a backend without a model, then before the matched pair."""
     with ExitStack() as stack:
+
+        def asked(server: Service) -> tuple[LoadTester, Service]:
+            return stack.enter_context(open_tester(server.port, figures.audited_runs)), server
+
         num_tokens = int(seconds * STREAM_SECONDS * costs.TOKENS_PER_SECOND)
         port = stack.enter_context(model_less(num_tokens, costs.TOKENS_PER_SECOND))
         servers = {DIRECT: Service(port, ()), NOW: stack.enter_context(gateway(port, ar=port))}
-        testers = {
-            name: stack.enter_context(open_tester(server.port, figures.audited_runs))
-            for name, server in servers.items()
-        }
-        orders = turns(list(servers), np.random.default_rng(0))
-        for number in range(rounds):
-            measure_round = partial(costs.measure_round, next(orders), testers, servers, seconds, figures)
-            figures.attempt(f"cost, round {number + 1} of {rounds}", measure_round)
+        testers = {name: asked(server) for name, server in servers.items()}
+        contenders = {name: lambda _, name=name: costs.measure(name, *testers[name], seconds) for name in servers}
+        figures.measure_rounds(rounds, contenders, costs.added, "costs")
         # From here on a load that is repeated would be counted twice by the metrics.
         figures.audited_runs.most_attempts = 1
         # At the other gateway, log entries of the loads before may still be on their way.
-        fresh = stack.enter_context(gateway(port))
-        tester = stack.enter_context(open_tester(fresh.port, figures.audited_runs))
-        measure_limit = partial(costs.measure_limit, NOW, tester, fresh, 20 * seconds, figures)
-        figures.attempt("the log at the proxy's limit", measure_limit)
+        fresh = asked(stack.enter_context(gateway(port)))
+        limit = {NOW: lambda _: costs.measure_limit(*fresh, 20 * seconds)}
+        figures.measure_rounds(1, limit, what="the log at the proxy's limit")
     with ExitStack() as stack:
         ar = stack.enter_context(service("services.ar", AR_MODEL))
         gan = stack.enter_context(service("services.gan", GAN_MODEL))
-        hop = stack.enter_context(gateway(gan.port, ar=ar.port))
-        tester = stack.enter_context(open_tester(hop.port, figures.audited_runs))
-        clock.warm_up(tester, hop)
-        for number in range(rounds):
-            measure_round = partial(clock.measure_round, NOW, tester, hop, seconds, figures)
-            figures.attempt(f"clock, round {number + 1} of {rounds}", measure_round)
+        pair = asked(stack.enter_context(gateway(gan.port, ar=ar.port)))
+        figures.measure_rounds(rounds, {NOW: lambda _: clock.measure(*pair, seconds)}, what="the clock")
 
 
 def main() -> None:

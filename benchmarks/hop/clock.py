@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import LoadFailed, LoadTester, Run
 from benchmarks.harness.processes import Service
 from benchmarks.hop.costs import ALONE, IMAGE, IMAGES, MANY, NUM_CALLERS, counted_since
@@ -26,11 +25,6 @@ class Seen:
     paradigm: str
 
     @property
-    def num_counted(self) -> int:
-        """How many requests the metrics have counted, whatever their end."""
-        return int(self.page.total("tandem_requests_total", **self._labels))
-
-    @property
     def duration(self) -> Histogram:
         """Of the requests that ended OK."""
         return self.page.histogram("gen_ai_server_request_duration_seconds", code="OK", **self._labels)
@@ -42,9 +36,10 @@ class Seen:
     def figures(self) -> dict[str, float]:
         """Return all that one run says of the clock; NaN for what it does not tell."""
         residual = self.page.histogram("tandem_phase_seconds", paradigm=self.paradigm, phase="residual")
+        num_counted = self.page.total("tandem_requests_total", **self._labels)  # whatever their end
         found = {
             "per_second": self.run.per_second,
-            "miscounted": float(abs(self.num_counted - len(self.run.rows))),
+            "miscounted": abs(num_counted - len(self.run.rows)),
             "residual_share": residual.quantile(0.5) / self.duration.quantile(0.5),
         }
         for name, share in (("p50", 0.5), ("p99", 0.99)):
@@ -54,29 +49,24 @@ class Seen:
         return found
 
 
-def warm_up(tester: LoadTester, hop: Service) -> None:
-    """Send what is not measured, and wait for its log entries: one that came later would count for the first load."""
-    before = read(f"127.0.0.1:{hop.http_port}")
-    loads = {one.rpc: tester.warm_up(one, MANY, duration_seconds=1.0) for one in WORKLOADS.values()}
-    counted_since(hop, before, loads)
-
-
-def measure_round(name: str, tester: LoadTester, hop: Service, seconds: float, figures: Figures) -> None:
+def measure(tester: LoadTester, hop: Service, seconds: float) -> dict[str, float]:
     """Measure each paradigm with one caller, with many, and in open loop at shares of what those reached."""
     seen: dict[tuple[str, str], Seen] = {}
+    found = {}
     for paradigm in WORKLOADS:
         seen[LONE, paradigm] = _measure(tester, hop, paradigm, ALONE, seconds)
         seen[CALLERS, paradigm] = _measure(tester, hop, paradigm, MANY, 2 * seconds)
     for situation, share in LOADS.items():
         for paradigm in WORKLOADS:
             load = OpenLoop(rate_per_second=share * seen[CALLERS, paradigm].run.per_second)
-            found = seen[situation, paradigm] = _measure(tester, hop, paradigm, load, 3 * seconds)
-            figures.add(f"{paradigm}.{situation}.delivered", name, found.run.delivered_share())
-    for (situation, paradigm), found in seen.items():
-        for figure, value in found.figures().items():
-            figures.add(f"{paradigm}.{situation}.{figure}", name, value)
+            seen[situation, paradigm] = _measure(tester, hop, paradigm, load, 3 * seconds)
+            delivered = seen[situation, paradigm].run.delivered_share()
+            found[f"{paradigm}.{situation}.delivered"] = delivered
+    for (situation, paradigm), each in seen.items():
+        found |= {f"{paradigm}.{situation}.{figure}": value for figure, value in each.figures().items()}
     for situation in SITUATIONS:
-        _add_ratio(figures, name, situation, seen[situation, "sequential"], seen[situation, "parallel"])
+        found |= _ratio(situation, seen[situation, "sequential"], seen[situation, "parallel"])
+    return found
 
 
 def _measure(tester: LoadTester, hop: Service, paradigm: str, load: ClosedLoop | OpenLoop, seconds: float) -> Seen:
@@ -85,13 +75,12 @@ def _measure(tester: LoadTester, hop: Service, paradigm: str, load: ClosedLoop |
     run = tester.run(f"{paradigm}, {load}", WORKLOADS[paradigm], load, duration_seconds=seconds)
     if not run.num_ok:
         raise LoadFailed(f"none of {len(run.rows)} requests ended OK, {paradigm}")
-    return Seen(run, counted_since(hop, before, {WORKLOADS[paradigm].rpc: len(run.rows)}), paradigm)
+    return Seen(run, counted_since(hop, before, run), paradigm)
 
 
-def _add_ratio(figures: Figures, name: str, situation: str, sequential: Seen, parallel: Seen) -> None:
-    """Add how many times as long an image takes in sequence, at p50, by the clients and by the metrics."""
+def _ratio(situation: str, sequential: Seen, parallel: Seen) -> dict[str, float]:
+    """Return how many times as long an image takes in sequence, at p50, by the clients and by the metrics."""
     by_client = sequential.run.quantile(0.5) / parallel.run.quantile(0.5)
     by_metrics = sequential.duration.quantile(0.5) / parallel.duration.quantile(0.5)
-    figures.add(f"ratio.{situation}.client", name, by_client)
-    figures.add(f"ratio.{situation}.prometheus", name, by_metrics)
-    figures.add(f"ratio.{situation}.error", name, by_metrics / by_client - 1)
+    found = {"client": by_client, "prometheus": by_metrics, "error": by_metrics / by_client - 1}
+    return {f"ratio.{situation}.{name}": value for name, value in found.items()}

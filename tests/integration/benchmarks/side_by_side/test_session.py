@@ -11,7 +11,7 @@ from benchmarks.side_by_side.output_check import NUM_TOKENS
 from benchmarks.side_by_side.session import Session, Workload
 from tests.integration.benchmarks.side_by_side.counting_engine import counting_engine
 
-DECODE, PREFILL = Workload(4, 2, 8, 16, Need(2, 64)), Workload(1, 1, 64, 1, Need(1, 128))
+DECODE, PREFILL = Workload(8, 2, 8, 16, Need(2, 64)), Workload(1, 1, 64, 1, Need(1, 128))
 
 
 def a_session(*engines: Engine, first_token: int = 7) -> Session:
@@ -23,7 +23,7 @@ def a_session(*engines: Engine, first_token: int = 7) -> Session:
 
 def test_a_round_gives_every_engine_its_figures_and_ours_its_ratio() -> None:
     session = a_session(counting_engine("one"), counting_engine("two", is_ours=True))
-    session.run_round(0, {"decode_2": DECODE, "prefill": PREFILL})
+    session.run(1, {"decode_2": DECODE, "prefill": PREFILL})
     document = session.figures.document("trial", 1, about={"engines": session.facts})
     assert (document["failures"], document["left_out"]) == ([], {})
     assert document["audits"].num_runs == 2 * 2  # engines, workloads
@@ -38,11 +38,11 @@ def test_a_round_gives_every_engine_its_figures_and_ours_its_ratio() -> None:
 def test_who_dies_or_answers_with_another_length_is_left_out_and_the_others_go_on() -> None:
     short = replace(COMPLETIONS, request=lambda prompt, count: COMPLETIONS.request(prompt, max(1, count - 1)))
     session = a_session(counting_engine("short", dialect=short), counting_engine("one"))
-    session.run_round(0, {"decode_2": DECODE})
-    assert session.figures.failures == ["round 1: short, decode_2: [15] tokens where 16 were asked for"]
+    session.run(1, {"decode_2": DECODE})
+    assert session.figures.failures == ["round 1 of 1, short, decode_2: [15] tokens where 16 were asked for"]
     assert session.figures.spreads()["decode_2.tokens_per_second"].keys() == {"one"}
     unlucky = a_session(counting_engine("one"), first_token=666)
-    unlucky.run_round(0, {"decode_2": DECODE})
+    unlucky.run(1, {"decode_2": DECODE})
     assert len(unlucky.figures.failures) == 1
 
 
@@ -50,7 +50,7 @@ def test_wrong_tokens_are_found_before_anything_is_timed() -> None:
     session = a_session(counting_engine("right"), counting_engine("wrong", "wrong"))
     prompts = [[random.Random(n).randrange(9_000)] for n in range(3)]
     session.check(prompts, [[prompt[-1] + step for step in range(1, NUM_TOKENS + 1)] for prompt in prompts])
-    session.run_round(0, {"prefill": PREFILL})
+    session.run(1, {"prefill": PREFILL})
     (failure,) = session.figures.failures
     assert failure == "wrong, outputs: 0% of its greedy tokens are the reference's, must be at least 60%"
     assert session.facts["right"]["agreement_with_float32"] == 1.0

@@ -1,6 +1,6 @@
 """The real language model, if it has been downloaded: its tokens are those of transformers, alone and in a batch.
 
-`python -m benchmarks.side_by_side --peers= --dtypes float32 --rounds 0` compares 20 prompts of 64 tokens; here are a
+`python -m benchmarks.side_by_side --peers --dtypes float32 --rounds 0` compares 20 prompts of 64 tokens; here are a
 few, so that a test run stays short.
 """
 

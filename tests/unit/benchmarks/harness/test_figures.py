@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.harness.command import some_of
 from benchmarks.harness.figures import NOW, Bar, Figures
 from benchmarks.harness.load import LoadFailed, Run
 from benchmarks.harness.results import are_met, dump, page, read
-from benchmarks.harness.surroundings import instructions
 from benchmarks.peers.installing import CannotSetUp
 from tandem.measure.results.record import REQUEST
 
@@ -61,7 +59,7 @@ def test_a_turn_that_breaks_off_is_a_failure_and_the_page_has_all_there_is(tmp_p
         "- broken off: round 1, other: last words",
         "| errors | 25.0 (20.0-30.0) % | <= 10 % | 5 % | **no** |",
         "| figure | other | now |",
-        "| rate | 2.5 | 3.5 |",
+        "| 1x1.rate | 2.5 | 3.5 |",
     ):
         assert part in text
 
@@ -90,15 +88,3 @@ def test_what_did_not_keep_up_or_failed_was_not_delivered(seconds, outcomes, sha
     assert run_of([place / 100 for place in range(400)], seconds, outcomes).delivered_share() == pytest.approx(
         share, abs=0.02
     )
-
-
-def test_a_name_that_is_none_is_refused_with_those_that_are():
-    assert some_of(("a", "b"))("b,a") == ["b", "a"]
-    assert some_of(None)("") == []
-    with pytest.raises(Exception, match="'c': must be one of a, b"):
-        some_of(("a", "b"))("a,c")
-
-
-def test_instructions_of_x86_and_arm():
-    assert instructions("processor : 0\nflags\t\t: fpu avx2 avx512_vnni xsave\n") == ["avx2", "avx512_vnni"]
-    assert instructions("processor : 0\nFeatures\t: fp asimd asimddp\n") == ["asimd", "asimddp"]

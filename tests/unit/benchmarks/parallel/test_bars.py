@@ -8,7 +8,6 @@ from benchmarks.parallel.bars import (
     DIRECT,
     EQUAL,
     MOSEC,
-    MOSEC_INT8,
     NATIVE,
     PLAIN,
     TRITON,
@@ -18,7 +17,7 @@ from benchmarks.parallel.bars import (
 
 _ROUND = {
     "1x64.images_per_second": {DIRECT: 3000.0, PLAIN: 1000.0, MOSEC: 2000.0, TRITON: 500.0, NATIVE: 4000.0},
-    "1x16.images_per_second": {DIRECT: 1000.0, EQUAL: 600.0, MOSEC: 500.0, MOSEC_INT8: 800.0, NATIVE: 400.0},
+    "1x16.images_per_second": {DIRECT: 1000.0, EQUAL: 600.0, MOSEC: 500.0, NATIVE: 400.0},
     "1x1.p50_ms": {DIRECT: 1.0, PLAIN: 2.0, MOSEC: 4.0, NATIVE: 0.5},
     "64x4.images_per_second": {DIRECT: 3800.0},
     "1x64.cpu_ms": {DIRECT: 0.75},
@@ -33,17 +32,15 @@ _ROUND = {
         ("1x64.to_python_peer", "onnxruntime", 1.5),  # the best of them is the one to beat
         ("p50_to_python_peer", "onnxruntime", 0.5),
         ("1x64.to_native", "onnxruntime", 0.75),
-        ("p50_to_native", "onnxruntime", 2.0),
         ("1x16.to_python_peer", "onnxruntime", 2.0),
         ("1x16.to_python_peer_float32", "onnxruntime", 1.2),
-        ("1x16.to_python_peer_int8", "onnxruntime", 1.25),
-        ("1x16.to_native_float32", "onnxruntime", 1.5),
+        ("1x16.to_native", "onnxruntime", 2.5),
         ("share_of_bare", "onnxruntime", 0.95),
         ("share_of_bare", "openvino", 0.19),
         ("runtime_to_fp32", "openvino", 5),
         ("cpu_beyond_pass", "openvino", 0.625),
         ("64x4.to_python_peer", "onnxruntime", math.nan),  # one of both is missing
-        ("64x4.to_native_float32", "onnxruntime", math.nan),
+        ("64x4.to_native", "onnxruntime", math.nan),
     ],
 )
 def test_contenders_of_a_round_are_compared(figure: str, runtime: str, expected: float) -> None:

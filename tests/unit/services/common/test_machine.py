@@ -26,6 +26,11 @@ def test_machine_is_read_from_the_kernel_s_words(tmp_path):
     assert "numpy" in dict(found.libraries)
 
 
+def test_instructions_of_arm(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd asimddp\n")
+    assert this_machine(tmp_path / "cpuinfo").instructions == ("asimd",)
+
+
 def test_a_machine_that_tells_nothing_has_a_name_all_the_same(tmp_path):
     assert this_machine(tmp_path / "nothing").instruction_set
 
