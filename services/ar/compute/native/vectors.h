@@ -3,12 +3,10 @@
 // Each file in instructions/ has the same types and functions for one instruction set, and each gives the same bits: whole
 // numbers are exact, and a fused multiply-add is one. Compile with -ffp-contract=off, so that nothing is fused but what
 // says so. They are
-//   kRegisterBytes   of a register, by which registers.h makes vectors
 //   kMaxRows      rows of a tile of quantised weights
 //   kMaxFloatRows rows of a tile of weights that are floats
 //   kMaxSums      vectors of sums that attention or such a tile holds in registers
 //   kHasSignedWeights   whether `dot` takes weights with a sign
-//   TANDEM_INLINED   before a function that adds to the sums of a tile
 // of registers
 //   fma           a * b + c, rounded once
 //   max           the larger of two numbers; where either is NaN the second
@@ -32,22 +30,34 @@
 // Of loops over the registers of a tile: rolled up, they would be memory.
 #define TANDEM_UNROLL _Pragma("GCC unroll 8")
 
+// Before a function that adds to the sums of a tile: called, it would find them in memory.
+#define TANDEM_INLINED __attribute__((always_inline))
+
 namespace tandem {
 
 constexpr int kLanes = lanes;
 typedef uint16_t Half;  // the bits of an IEEE half
 
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VNNI__)
+#define TANDEM_INSTRUCTIONS "instructions/avx512.h"
+constexpr int kRegisterBytes = 64;
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#define TANDEM_INSTRUCTIONS "instructions/avx2.h"
+constexpr int kRegisterBytes = 32;
+#elif defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
+#define TANDEM_INSTRUCTIONS "instructions/neon.h"
+constexpr int kRegisterBytes = 16;
+#else
+#define TANDEM_INSTRUCTIONS "instructions/generic.h"
+#undef TANDEM_INLINED
+#define TANDEM_INLINED
+constexpr int kRegisterBytes = 64;
+#endif
+
 }  // namespace tandem
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VNNI__)
-#include "instructions/avx512.h"
-#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
-#include "instructions/avx2.h"
-#elif defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
-#include "instructions/neon.h"
-#else
-#include "instructions/generic.h"
-#endif
+#include "instructions/registers.h"
+#include TANDEM_INSTRUCTIONS
 
 namespace tandem {
 
@@ -81,32 +91,23 @@ inline void store(Half* to, Floats x) {
     take([&](FloatRegister lanes, int lane) { store_halves(to + lane, lanes); }, x);
 }
 
-template <typename Part>
-inline Pair<Part> fma(Pair<Part> x, Pair<Part> y, Pair<Part> z) {
-    return {fma(x.a, y.a, z.a), fma(x.b, y.b, z.b)};
+template <typename Vector>
+concept IsPair = requires(Vector x) { x.a; };
+
+inline auto fma(IsPair auto x, IsPair auto y, IsPair auto z) {
+    return decltype(x){fma(x.a, y.a, z.a), fma(x.b, y.b, z.b)};
 }
-template <typename Part>
-inline Pair<Part> max(Pair<Part> x, Pair<Part> y) {
-    return {max(x.a, y.a), max(x.b, y.b)};
-}
-template <typename Part>
-inline auto round(Pair<Part> x) {
+inline auto max(IsPair auto x, IsPair auto y) { return decltype(x){max(x.a, y.a), max(x.b, y.b)}; }
+inline auto round(IsPair auto x) {
     return each([](FloatRegister lanes) { return round(lanes); }, x);
 }
-template <typename Part>
-inline bool are_true(Pair<Part> condition) {
-    return are_true(condition.a & condition.b);
-}
-template <typename Part>
-inline uint32_t lanes_of(Pair<Part> condition) {
-    return lanes_of(condition.a) | lanes_of(condition.b) << sizeof(Part) / sizeof(int32_t);
-}
+inline bool are_true(IsPair auto x) { return are_true(x.a & x.b); }
+inline uint32_t lanes_of(IsPair auto x) { return lanes_of(x.a) | lanes_of(x.b) << kLanesOf<decltype(x.a)>; }
 // x - x is 0, or NaN if x is not finite.
 inline bool are_finite(Floats x) { return are_true((Ints)(x - x == 0.0f)); }
 
 // The lanes whose bits are set, one after another; what follows them, up to 16 lanes, is lost.
-template <typename Vector>
-inline void store_lanes(int32_t* to, Vector x, uint32_t lanes) {
+inline void store_lanes(int32_t* to, auto x, uint32_t lanes) {
     int32_t from[kLanes];
     std::memcpy(from, &x, sizeof(x));
     for (int i = 0; i < kLanes; i++) {
@@ -129,8 +130,7 @@ inline auto halves(Vector x) {
 }
 
 // Four lanes of 16, the halves joined, then theirs.
-template <typename Vector, typename Join>
-inline auto folded(Vector x, const Join& join) {
+inline auto folded(auto x, const auto& join) {
     auto parts = halves(x);
     auto half = each(join, parts.a, parts.b);
     if constexpr (kLanesOf<decltype(half)> == 4) return half;
@@ -224,8 +224,7 @@ inline Floats saturated(Floats x, float most) {
 }
 
 // The lanes put together, halves first: 8 with 8, 4 with 4, 2 with 2, the last two.
-template <typename Vector, typename Join>
-inline auto reduced(Vector x, const Join& join) {
+inline auto reduced(auto x, const auto& join) {
     auto four = folded(x, join);
     return join(join(four[0], four[2]), join(four[1], four[3]));
 }

@@ -19,8 +19,7 @@ constexpr size_t attention_scratch(int max_positions, int value_stride) {
 }
 
 // Attend queries of one sequence. `scratch` holds attention_scratch numbers.
-template <typename Cache>
-inline void attend(const Cache& cache, int head, const int32_t* block_table, const Query* queries, int num_queries,
+inline void attend(const auto& cache, int head, const int32_t* block_table, const Query* queries, int num_queries,
                    float* scratch) {
     for (int done = 0; done < num_queries;) {
         const Query* tile = queries + done;

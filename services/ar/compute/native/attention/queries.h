@@ -40,8 +40,7 @@ struct View {
 // Turn the scores of one query, exponents of 2, into weights that sum up to 1 when divided by the number returned; 0 is
 // the weight of what it does not look at. A score of NaN or beyond the largest float gives NaN, so that the row's result
 // tells. use(position, weights) returns what is kept of the weights of 16 positions.
-template <typename Use>
-inline float softmax(const View& view, const Query& query, float* scores, const Use& use) {
+inline float softmax(const View& view, const Query& query, float* scores, const auto& use) {
     int start = view.start(), stop = view.stop();
     for (int position = start; position < query.first; position++) scores[position] = -INFINITY;
     for (int position = query.last + 1; position < stop; position++) scores[position] = -INFINITY;

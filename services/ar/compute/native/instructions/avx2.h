@@ -3,11 +3,6 @@
 
 #include <immintrin.h>
 
-#include <cstdint>
-
-// Called, a function would find the sums in memory.
-#define TANDEM_INLINED __attribute__((always_inline))
-
 namespace tandem {
 
 #if defined(__AVXVNNI__)
@@ -17,16 +12,9 @@ constexpr bool kHasSignedWeights = false;
 constexpr const char* kInstructionSet = "avx2";
 constexpr bool kHasSignedWeights = true;
 #endif
-constexpr int kRegisterBytes = 32;
 constexpr int kMaxRows = 4;
 constexpr int kMaxFloatRows = 6;  // of one panel: 12 registers of 16
 constexpr int kMaxSums = 6;       // 12 registers of 16
-
-}  // namespace tandem
-
-#include "registers.h"
-
-namespace tandem {
 
 typedef PairsRegister MovedRegister;
 inline FloatRegister fma(FloatRegister x, FloatRegister y, FloatRegister z) { return _mm256_fmadd_ps(x, y, z); }

@@ -3,23 +3,13 @@
 
 #include <immintrin.h>
 
-// Called, a function would find the sums in memory.
-#define TANDEM_INLINED __attribute__((always_inline))
-
 namespace tandem {
 
 constexpr const char* kInstructionSet = "avx512-vnni";
-constexpr int kRegisterBytes = 64;
 constexpr int kMaxRows = 8;
 constexpr int kMaxFloatRows = 8;
 constexpr int kMaxSums = 24;
 constexpr bool kHasSignedWeights = false;
-
-}  // namespace tandem
-
-#include "registers.h"
-
-namespace tandem {
 
 typedef PairsRegister MovedRegister;
 inline Floats fma(Floats a, Floats b, Floats c) { return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }

@@ -3,22 +3,13 @@
 
 #include <limits>
 
-#define TANDEM_INLINED
-
 namespace tandem {
 
 constexpr const char* kInstructionSet = "generic";
-constexpr int kRegisterBytes = 64;
 constexpr int kMaxRows = 2;
 constexpr int kMaxFloatRows = 2;
 constexpr int kMaxSums = 24;
 constexpr bool kHasSignedWeights = false;
-
-}  // namespace tandem
-
-#include "registers.h"
-
-namespace tandem {
 
 #if defined(__aarch64__)
 typedef __fp16 HalfNumber;

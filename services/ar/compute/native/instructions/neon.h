@@ -3,23 +3,13 @@
 
 #include <arm_neon.h>
 
-// Called, a function would find the sums in memory.
-#define TANDEM_INLINED __attribute__((always_inline))
-
 namespace tandem {
 
 constexpr const char* kInstructionSet = "neon-dotprod";
-constexpr int kRegisterBytes = 16;
 constexpr int kMaxRows = 2;
 constexpr int kMaxFloatRows = 2;
 constexpr int kMaxSums = 6;  // 24 registers of 32
 constexpr bool kHasSignedWeights = true;
-
-}  // namespace tandem
-
-#include "registers.h"
-
-namespace tandem {
 
 typedef ByteRegister MovedRegister;
 inline float32x4_t fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }

@@ -1,4 +1,4 @@
-// Vectors of 64 bytes as registers, of which instruction sets have told how many bytes one has, kRegisterBytes.
+// Vectors of 64 bytes as registers of kRegisterBytes each.
 //
 // A vector of 64 bytes that has no register of its own GCC would keep in memory; each half of a pair can have one.
 #pragma once
@@ -53,10 +53,7 @@ struct Pair {
     TANDEM_COMPARISON(>)
 #undef TANDEM_COMPARISON
 
-    template <typename Other>
-    Pair& operator+=(const Other& y) {
-        return *this = *this + y;
-    }
+    Pair& operator+=(const auto& y) { return *this = *this + y; }
     Pair& operator<<=(int count) { return *this = *this << count; }
 };
 
@@ -84,19 +81,16 @@ template <typename Vector>
 constexpr int kLanesOf = sizeof(Vector) / sizeof(std::declval<Vector>()[0]);
 
 // function(register of x, registers of the others), for each register.
-template <typename Register, typename Function, typename... Others>
-inline auto each(const Function& function, Register x, Others... others) {
-    return function(x, others...);
-}
-template <typename Part, typename Function, typename... Others>
-inline auto each(const Function& function, Pair<Part> x, Others... others) {
+inline auto each(const auto& function, auto x, auto... others) { return function(x, others...); }
+template <typename Part>
+inline auto each(const auto& function, Pair<Part> x, auto... others) {
     auto a = each(function, x.a, others.a...);
     return Pair<decltype(a)>{a, each(function, x.b, others.b...)};
 }
 
 // A vector whose registers are function(number of the first lane).
-template <typename Vector, typename Function>
-inline Vector made(const Function& function, int lane = 0) {
+template <typename Vector>
+inline Vector made(const auto& function, int lane = 0) {
     if constexpr (sizeof(Vector) == kRegisterBytes) {
         return function(lane);
     } else {
@@ -106,9 +100,8 @@ inline Vector made(const Function& function, int lane = 0) {
 }
 
 // Call function(register, number of its first lane), for each register.
-template <typename Function, typename Vector>
-inline void take(const Function& function, Vector x, int lane = 0) {
-    if constexpr (sizeof(Vector) == kRegisterBytes) {
+inline void take(const auto& function, auto x, int lane = 0) {
+    if constexpr (sizeof(x) == kRegisterBytes) {
         function(x, lane);
     } else {
         take(function, x.a, lane);

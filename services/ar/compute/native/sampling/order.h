@@ -119,8 +119,7 @@ public:
 
     // The highest bits of the bucket in which `reached` becomes true, or of the last that has anything; `before` is what
     // lies before it.
-    template <typename Reached>
-    uint32_t pick(Amount& before, const Reached& reached) const {
+    uint32_t pick(Amount& before, const auto& reached) const {
         size_t last = 0;
         Amount before_last = before;
         for (size_t bucket = 0; bucket < buckets_.size(); bucket++) {
@@ -160,8 +159,7 @@ public:
     const Amount& all() const { return all_; }
 
     // The first place whose amount `reached` is true of; the last place if there is none.
-    template <typename Reached>
-    Place find(const Reached& reached) {
+    Place find(const auto& reached) {
         Amount before;
         uint32_t top = histogram_.pick(before, reached);
         narrow(members_, top, histogram_.span());
@@ -185,8 +183,7 @@ private:
     }
 
     // Go through the members that are left: few, or equals.
-    template <typename Reached>
-    Place walk(const Amount& before, const Reached& reached) {
+    Place walk(const Amount& before, const auto& reached) {
         places_.resize(found_.size());
         for (int i = 0; i < found_.size(); i++) places_[i] = i;
         if (found_.size() <= kFew)

@@ -23,8 +23,7 @@ public:
     }
 
     // Call body(token_id, count) for each token that was counted, and set its count to 0.
-    template <typename Body>
-    void drain(const Body& body) {
+    void drain(const auto& body) {
         for (int32_t token_id : met_) {
             body(token_id, counts_[token_id]);
             counts_[token_id] = 0;

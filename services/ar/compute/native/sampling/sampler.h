@@ -12,28 +12,20 @@
 
 namespace tandem {
 
-struct Product {
-    uint64_t high;
-    uint64_t low;
-};
-inline Product product(uint64_t a, uint64_t b) {
-    unsigned __int128 whole = static_cast<unsigned __int128>(a) * b;
-    return {uint64_t(whole >> 64), uint64_t(whole)};
-}
-
 // The number in [0, 1) of a position of one of a seed's sequences: Philox4x64-10 (Salmon et al. 2011), by counter, as
 // numpy's generator has it.
 inline double uniform_number(uint64_t seed, uint64_t choice, uint64_t position) {
     constexpr int kRounds = 10;
+    constexpr unsigned __int128 kFirst = 0xD2E7470EE14C6C93, kSecond = 0xCA5A826395121157;
     uint64_t key[2] = {seed, choice};
     // numpy counts up before it makes words.
     uint64_t words[4] = {position + 1, 0, 0, 0};
     for (int round = 0; round < kRounds; round++) {
-        Product first = product(0xD2E7470EE14C6C93, words[0]), second = product(0xCA5A826395121157, words[2]);
-        words[0] = second.high ^ words[1] ^ key[0];
-        words[1] = second.low;
-        words[2] = first.high ^ words[3] ^ key[1];
-        words[3] = first.low;
+        unsigned __int128 first = kFirst * words[0], second = kSecond * words[2];
+        words[0] = uint64_t(second >> 64) ^ words[1] ^ key[0];
+        words[1] = uint64_t(second);
+        words[2] = uint64_t(first >> 64) ^ words[3] ^ key[1];
+        words[3] = uint64_t(first);
         key[0] += 0x9E3779B97F4A7C15;
         key[1] += 0xBB67AE8584CAA73B;
     }
@@ -146,8 +138,7 @@ public:
     explicit Sampler(int num_threads) : spaces_(num_threads) {}
 
     // Sample rows of logits[][stride], shared among the team. Those that `is_sound` is false of have the token -1.
-    template <typename IsSound>
-    void run(Team& team, const Samples& samples, const float* logits, size_t stride, const IsSound& is_sound) {
+    void run(Team& team, const Samples& samples, const float* logits, size_t stride, const auto& is_sound) {
         for (Workspace& space : spaces_) space.reserve(samples.num_tokens);
         team.share(samples.num_rows, 1, [&](int first, int last, int rank) {
             for (int index = first; index < last; index++) {
