@@ -83,7 +83,8 @@ class Layer(Structure):
         *((table, Floats) for table in ("cos", "sin")),  # [positions][head_dim]
         ("sliding_window", c_int32),  # 0: none
         *((matrix, Matrix) for matrix in ("qkv", "out", "gate_up", "down")),  # gate_up: a panel of each in turn
-        *((tensor, c_void_p) for tensor in ("keys", "values", "key_scales", "value_scales")),
+        *((tensor, c_void_p) for tensor in ("keys", "values")),
+        *((tensor, typed(c_void_p, "uint16_t*")) for tensor in ("key_scales", "value_scales")),
     ]
 
 

@@ -8,7 +8,6 @@
 #include "attention/attention.h"
 #include "elementwise.h"
 #include "products/matmul.h"
-#include "products/panels.h"
 #include "sampling/sampler.h"
 
 namespace tandem {
@@ -37,19 +36,14 @@ public:
         sums_.resize(scales_.size());
         offsets_.resize(scales_.size());
         half_offsets_.resize(2 * scales_.size());
-        value_stride_ = (model.head_dim + kLanes - 1) / kLanes * kLanes;
-        scratch_size_ = attention_scratch(model.max_context_tokens, value_stride_);
+        scratch_size_ = attention_scratch(model.max_context_tokens, filled_up(model.head_dim, kLanes));
         scratch_.resize(num_threads * scratch_size_);
     }
 
     // Compute a step, then sample from its logits what is wanted of them.
     void run(const Step& step, const Samples& samples) {
         team_.begin();
-        switch (model_.cache_format) {
-            case CacheFormat::float16: forward<FloatCache<Half>>(step); break;
-            case CacheFormat::int8: forward<ByteCache>(step); break;
-            default: forward<FloatCache<float>>(step);
-        }
+        forward(step);
         sampler_.run(team_, samples, step.logits, model_.head.num_outputs,
                      [&](int row) { return step.is_finite[step.logits_rows[row]] != 0; });
         team_.end();
@@ -75,7 +69,6 @@ private:
         }
     }
 
-    template <typename Cache>
     void forward(const Step& step) {
         each_row(step.num_rows, [&](int row) {
             float* hidden = row_of(hidden_, row);
@@ -87,12 +80,12 @@ private:
         int num_rows = step.num_rows;
         for (int index = 0; index < model_.num_layers; index++) {
             const Layer& layer = model_.layers[index];
-            keys_and_values<Cache>(step, layer);
+            keys_and_values(step, layer);
             if (index == model_.num_layers - 1) {
                 keep_logits_rows(step);
                 num_rows = step.num_logits;
             }
-            attention<Cache>(step, layer, num_rows);
+            attention(step, layer, num_rows);
             mlp(layer, num_rows);
         }
         logits(step);
@@ -108,7 +101,6 @@ private:
         }
     }
 
-    template <typename Cache>
     void keys_and_values(const Step& step, const Layer& layer) {
         normalise_rows(step.num_rows, layer.attention_norm, layer.qkv);
         int width = layer.qkv.num_outputs;
@@ -118,47 +110,43 @@ private:
                      store(to, low);
                      store(to + kLanes, high);
                  });
-        Cache cache;
-        locate(layer, cache);
-        each_row(step.num_rows, [&](int row) { place_row(step, layer, cache, row); });
+        with_cache(layer, [&](const auto& cache) {
+            each_row(step.num_rows, [&](int row) { place_row(step, layer, cache, row); });
+        });
     }
 
-    void locate(const Layer& layer, ByteCache& cache) const {
-        cache = {static_cast<uint8_t*>(layer.keys),
-                 static_cast<Half*>(layer.key_scales),
-                 static_cast<uint8_t*>(layer.values),
-                 static_cast<Half*>(layer.value_scales),
-                 model_.num_blocks,
-                 model_.block_size,
-                 model_.head_dim,
-                 (model_.head_dim + kGroup - 1) / kGroup * kGroup};
+    // Call use(the layer's cache).
+    void with_cache(const Layer& layer, const auto& use) const {
+        switch (model_.cache_format) {
+            case CacheFormat::float16: return use(float_cache<Half>(layer));
+            case CacheFormat::int8: return use(byte_cache(layer));
+            default: return use(float_cache<float>(layer));
+        }
     }
     template <typename T>
-    void locate(const Layer& layer, FloatCache<T>& cache) const {
-        cache = {static_cast<T*>(layer.keys),
-                 static_cast<T*>(layer.values),
-                 model_.num_blocks,
-                 model_.block_size,
-                 model_.head_dim,
-                 value_stride_};
+    FloatCache<T> float_cache(const Layer& layer) const {
+        int stride = filled_up(model_.head_dim, kLanes);
+        return {(T*)layer.keys, (T*)layer.values, model_.num_blocks, model_.block_size, model_.head_dim, stride};
+    }
+    ByteCache byte_cache(const Layer& layer) const {
+        auto *keys = static_cast<uint8_t*>(layer.keys), *values = static_cast<uint8_t*>(layer.values);
+        int num_blocks = model_.num_blocks, head_dim = model_.head_dim, width = filled_up(head_dim, kGroup);
+        return {keys, layer.key_scales, values, layer.value_scales, num_blocks, model_.block_size, head_dim, width};
     }
 
-    template <typename Cache>
     void attention(const Step& step, const Layer& layer, int num_rows) {
-        Cache cache;
-        locate(layer, cache);
         int num_kv_heads = model_.num_kv_heads;
-        team_.share(int(runs_.size()) * num_kv_heads, 1, [&](int first, int last, int rank) {
-            for (int task = first; task < last; task++)
-                attend_run(step, layer, cache, runs_[task / num_kv_heads], task % num_kv_heads,
-                           &scratch_[rank * scratch_size_]);
+        with_cache(layer, [&](const auto& cache) {
+            team_.share(int(runs_.size()) * num_kv_heads, 1, [&](int first, int last, int rank) {
+                for (int task = first; task < last; task++)
+                    attend_run(step, layer, cache, runs_[task / num_kv_heads], task % num_kv_heads,
+                               &scratch_[rank * scratch_size_]);
+            });
         });
         add_to_hidden(layer.out, attended_, layer.attention_output_norm, num_rows);
     }
 
-    template <typename Cache>
-    void attend_run(const Step& step, const Layer& layer, const Cache& cache, const Run& run, int head,
-                    float* scratch) {
+    void attend_run(const Step& step, const Layer& layer, const auto& cache, const Run& run, int head, float* scratch) {
         int num_heads = model_.num_heads / model_.num_kv_heads, head_dim = model_.head_dim;
         size_t at = size_t(head) * num_heads * head_dim;
         Query queries[kMaxQueries];
@@ -178,8 +166,7 @@ private:
 
     // Rotate a row's queries and keys, scale the queries so that scores are exponents of 2, note whether all is finite,
     // and keep keys and values.
-    template <typename Cache>
-    void place_row(const Step& step, const Layer& layer, const Cache& cache, int row) {
+    void place_row(const Step& step, const Layer& layer, const auto& cache, int row) {
         int head_dim = model_.head_dim, position = step.positions[row];
         const float* cos = layer.cos + size_t(position) * head_dim;
         const float* sin = layer.sin + size_t(position) * head_dim;
@@ -226,8 +213,7 @@ private:
                  });
     }
 
-    template <typename Body>
-    void each_row(int num_rows, const Body& body) {
+    void each_row(int num_rows, const auto& body) {
         team_.share(num_rows, [&](int first, int last) {
             for (int row = first; row < last; row++) body(row);
         });
@@ -236,13 +222,13 @@ private:
     void normalise_rows(int num_rows, const float* weight, const Matrix& next) {
         each_row(num_rows, [&](int row) {
             normalise(row_of(hidden_, row), weight, model_.norm_eps, model_.hidden_size, row_of(normed_, row));
-            if (has_bytes(next)) quantise(activations(normed_), row, next);
+            if (has_bytes(next)) quantise(activations(normed_), row, next.num_inputs);
         });
     }
 
     // hidden += w * x, normalised where there is a norm
     void add_to_hidden(const Matrix& w, std::vector<float>& x, const float* norm, int num_rows) {
-        if (has_bytes(w)) each_row(num_rows, [&](int row) { quantise(activations(x), row, w); });
+        if (has_bytes(w)) each_row(num_rows, [&](int row) { quantise(activations(x), row, w.num_inputs); });
         std::vector<float>& target = norm == nullptr ? hidden_ : normed_;
         multiply(team_, w, activations(x), num_rows, [&](int row, int pair, Floats low, Floats high) {
             float* to = row_of(target, row) + pair * 2 * kLanes;
@@ -268,7 +254,6 @@ private:
     const Model model_;
     Team team_;
     Sampler sampler_;
-    int value_stride_;
     size_t scratch_size_;
     std::vector<float> hidden_, normed_, qkv_, attended_, gated_, scales_, sums_, scratch_;
     std::vector<int8_t> bytes_, upper_bytes_;

@@ -194,6 +194,8 @@ struct NarrowDots {
 };
 #endif
 
+inline int filled_up(int count, int multiple) { return (count + multiple - 1) / multiple * multiple; }
+
 // The first `count` lanes from memory, 0 in the others.
 inline Floats load_first(const float* from, int count) {
     if (count == kLanes) return load(from);

@@ -220,10 +220,11 @@ inline void attend_tile(const ByteCache& cache, int head, const View& view, cons
     float* scales = rows + kQueries * cache.width;
     float* sums = scales + kQueries * num_groups;
     int32_t* offsets = reinterpret_cast<int32_t*>(sums + kQueries * num_groups);
-    int8_t* bytes = reinterpret_cast<int8_t*>(offsets + kQueries * num_groups);
+    int32_t* half_offsets = offsets + kQueries * num_groups;
+    int8_t* bytes = reinterpret_cast<int8_t*>(half_offsets + 2 * kQueries * num_groups);
     int8_t* upper = bytes + kQueries * cache.width;  // of queries, then of weights
     uint8_t is_fine[kQueries];
-    Activations rounded{rows, bytes, upper, is_fine, scales, sums, offsets, nullptr};
+    Activations rounded{rows, bytes, upper, is_fine, scales, sums, offsets, half_offsets};
     for (int q = 0; q < kQueries; q++) {
         is_fine[q] = queries[q].is_fine;
         for (int first = 0; first < cache.width; first += kGroup) {
@@ -232,7 +233,7 @@ inline void attend_tile(const ByteCache& cache, int head, const View& view, cons
             store(rows + q * cache.width + first, group.low * (1.0f / kGroup));
             store(rows + q * cache.width + first + kLanes, group.high * (1.0f / kGroup));
         }
-        quantise(rounded, q, cache.width, false);
+        quantise(rounded, q, cache.width);
     }
     score<kQueries>(cache, panels, rounded, scores, stride);
     float totals[kQueries];

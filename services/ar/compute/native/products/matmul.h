@@ -11,11 +11,6 @@ namespace tandem {
 // Tiles are functions of their own: inlined at each use, they would take the compiler four times as long.
 #define TANDEM_APART inline __attribute__((noinline))
 
-template <int kRows>
-struct Tile {
-    Floats sums[kRows][2];
-};
-
 // Tiles that use weights as fast as memory brings them leave it to the processor to ask for the next ones: it does so
 // better than prefetches that are far ahead, which pay where there is more to compute (measured on Zen 4).
 template <int kRows, Format kFormat>
@@ -23,10 +18,10 @@ constexpr bool kAwaitsMemory = kRows == 1 || (kRows <= 4 && kFormat == Format::i
 
 // One panel after another: the sums of both would not all stay in registers.
 template <int kRows, Format kFormat, bool kFine>
-TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
+TANDEM_APART void quantised_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row,
+                                 Floats (*sums)[2]) {
     size_t num_groups = num_inputs / kGroup;
     size_t size = num_groups * group_bytes(kFormat), num_scales = num_groups * group_scales(kFormat);
-    Tile<kRows> tile;
     for (int side = 0; side < 2; side++) {
         const uint8_t* data = w.data + (2 * pair + side) * size;
         const Half* scales = w.scales + (2 * pair + side) * num_scales;
@@ -34,22 +29,14 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) added[r] = Floats{};
         Panel panel{data, scales, data + 2 * size, scales + 2 * num_scales};
         add_panel<kRows, kFormat, kFine, !kAwaitsMemory<kRows, kFormat>>(panel, num_inputs, x, row, added);
-        TANDEM_UNROLL for (int r = 0; r < kRows; r++) tile.sums[r][side] = added[r];
+        TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][side] = added[r];
     }
-    return tile;
-}
-
-template <Format kFormat>
-inline Floats load_as(const uint8_t* from) {
-    if constexpr (kFormat == Format::bfloat16) return load_bfloat16(reinterpret_cast<const uint16_t*>(from));
-    if constexpr (kFormat == Format::float16) return load(reinterpret_cast<const Half*>(from));
-    return load(reinterpret_cast<const float*>(from));
 }
 
 // The products of kRows rows of values: one order of summation for each output, whatever kRows is.
 template <int kRows, Format kFormat>
 TANDEM_APART void float_tile(const Part& w, int num_inputs, int pair, const float* values, Floats (*sums)[2]) {
-    constexpr int kBytes = kLanes * (kFormat == Format::float32 ? 4 : 2);
+    constexpr int kBytes = float_bytes(kFormat);
     constexpr int kSides = 2 * kRows <= kMaxSums ? 2 : 1;  // at a time, so that the sums stay in registers
     size_t panel_bytes = size_t(num_inputs) * kBytes;
     TANDEM_UNROLL for (int first = 0; first < 2; first += kSides) {
@@ -65,25 +52,6 @@ TANDEM_APART void float_tile(const Part& w, int num_inputs, int pair, const floa
         }
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) TANDEM_UNROLL for (int side = 0; side < kSides; side++)
             sums[r][first + side] = added[r][side];
-    }
-}
-
-template <Format kFormat>
-inline void float_tile_of(int num_rows, const Part& w, int num_inputs, int pair, const float* values,
-                          Floats (*sums)[2]) {
-    unrolled<kMaxFloatRows>([&](auto others) TANDEM_INLINED {
-        if (num_rows == others + 1) float_tile<others + 1, kFormat>(w, num_inputs, pair, values, sums);
-    });
-}
-
-template <int kRows, bool kFine>
-inline Tile<kRows> quantised_tile_of(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
-    switch (w.format) {
-        case Format::int4: return quantised_tile<kRows, Format::int4, kFine>(w, num_inputs, pair, x, row);
-        case Format::int5: return quantised_tile<kRows, Format::int5, kFine>(w, num_inputs, pair, x, row);
-        case Format::int6: return quantised_tile<kRows, Format::int6, kFine>(w, num_inputs, pair, x, row);
-        case Format::int8: return quantised_tile<kRows, Format::int8, kFine>(w, num_inputs, pair, x, row);
-        default: return quantised_tile<kRows, Format::q4_0, kFine>(w, num_inputs, pair, x, row);
     }
 }
 
@@ -104,13 +72,16 @@ struct Outputs {
 };
 
 // Compute tiles of kRows rows from `row` on, then what is left with smaller ones.
-template <int kRows, typename Use>
+template <int kRows>
 inline void quantised_rows(const Part& w, int pair, int num_inputs, const Activations& x, int row, int num_rows,
-                           const Outputs<Use>& outputs) {
+                           const auto& outputs) {
     for (; row + kRows <= num_rows; row += kRows) {
-        Tile<kRows> tile = x.has_fine(row, kRows) ? quantised_tile_of<kRows, true>(w, num_inputs, pair, x, row)
-                                                  : quantised_tile_of<kRows, false>(w, num_inputs, pair, x, row);
-        outputs.take(row, kRows, tile.sums);
+        Floats sums[kRows][2];
+        with_quantised_format(w.format, [&](auto format) {
+            if (x.has_fine(row, kRows)) quantised_tile<kRows, format, true>(w, num_inputs, pair, x, row, sums);
+            else quantised_tile<kRows, format, false>(w, num_inputs, pair, x, row, sums);
+        });
+        outputs.take(row, kRows, sums);
     }
     if constexpr (kRows > 1) {
         if (row < num_rows) quantised_rows<kRows / 2>(w, pair, num_inputs, x, row, num_rows, outputs);
@@ -118,33 +89,31 @@ inline void quantised_rows(const Part& w, int pair, int num_inputs, const Activa
 }
 
 // Compute as few tiles as possible, of about equally many rows: small ones leave arithmetic units idle.
-template <typename Use>
 inline void float_rows(const Part& w, int pair, int num_inputs, const float* values, int num_rows,
-                       const Outputs<Use>& outputs) {
+                       const auto& outputs) {
     int row = 0;
     for (int num_tiles = (num_rows + kMaxFloatRows - 1) / kMaxFloatRows; num_tiles > 0; num_tiles--) {
         int count = (num_rows - row) / num_tiles;
         const float* first = values + size_t(row) * num_inputs;
         Floats sums[kMaxFloatRows][2];
-        switch (w.format) {
-            case Format::float16: float_tile_of<Format::float16>(count, w, num_inputs, pair, first, sums); break;
-            case Format::bfloat16: float_tile_of<Format::bfloat16>(count, w, num_inputs, pair, first, sums); break;
-            default: float_tile_of<Format::float32>(count, w, num_inputs, pair, first, sums);
-        }
+        with_float_format(w.format, [&](auto format) {
+            unrolled<kMaxFloatRows>([&](auto others) TANDEM_INLINED {
+                if (count == others + 1) float_tile<others + 1, format>(w, num_inputs, pair, first, sums);
+            });
+        });
         outputs.take(row, count, sums);
         row += count;
     }
 }
 
 // Call use(row, pair, 16 outputs, the next 16 outputs) for each row and pair of panels, in the team's threads.
-template <typename Use>
-inline void multiply(Team& team, const Matrix& w, const Activations& x, int num_rows, const Use& use) {
+inline void multiply(Team& team, const Matrix& w, const Activations& x, int num_rows, const auto& use) {
     team.share(w.num_outputs / (2 * kLanes), [&](int first, int last) {
         for (int pair = first; pair < last; pair++) {
             int number = 0, before = 0;  // of the part that has the pair, and pairs of the parts before it
             while (pair >= before + w.parts[number].num_pairs) before += w.parts[number++].num_pairs;
             const Part& part = w.parts[number];
-            Outputs<Use> outputs{w.bias == nullptr ? nullptr : w.bias + 2 * pair * kLanes, pair, use};
+            Outputs outputs{w.bias == nullptr ? nullptr : w.bias + 2 * pair * kLanes, pair, use};
             if (!has_bytes(w)) float_rows(part, pair - before, w.num_inputs, x.values, num_rows, outputs);
             else quantised_rows<kMaxRows>(part, pair - before, w.num_inputs, x, 0, num_rows, outputs);
         }

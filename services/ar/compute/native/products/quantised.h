@@ -14,7 +14,7 @@ namespace tandem {
 constexpr int kLowBits = 7;  // of a step of a fine row: step = 128 * upper byte + byte, which is -64 to 63
 
 // Rows of num_inputs values; for weights of few bits as steps, in bytes, with scale, scale * sum and -128 * sum of each
-// group, and, where the matrix has halves, -32 * sum of each half of one.
+// group, and -32 * sum of each half of one.
 struct Activations {
     float* values;
     int8_t* bytes;
@@ -35,7 +35,7 @@ inline void store_bytes(int8_t* to, Ints low, Ints high) {
 
 // Fill in what a product needs of a row's values, as a number of groups. A group that is not finite gets a scale of NaN,
 // which all outputs of the row then are: whole numbers have no NaN to hand on.
-inline void quantise(const Activations& x, int row, int num_inputs, bool has_halves) {
+inline void quantise(const Activations& x, int row, int num_inputs) {
     const float* values = x.values + size_t(row) * num_inputs;
     size_t at = size_t(row) * num_inputs, place = at / kGroup;
     bool is_fine = x.is_fine[row];
@@ -46,23 +46,19 @@ inline void quantise(const Activations& x, int row, int num_inputs, bool has_hal
             std::memset(x.bytes + at, 0, kGroup);
             std::memset(x.upper_bytes + at, 0, kGroup);
             x.scales[place] = x.sums[place] = std::numeric_limits<float>::quiet_NaN();
-            x.offsets[place] = 0;
-            if (has_halves) x.half_offsets[2 * place] = x.half_offsets[2 * place + 1] = 0;
+            x.offsets[place] = x.half_offsets[2 * place] = x.half_offsets[2 * place + 1] = 0;
             continue;
         }
         float most = max_of(max(max(low, -low), max(high, -high)));
         float inverse = most_steps / most;
         if (!(inverse <= kLargest<float>)) inverse = 0.0f;  // the largest is 0, or too small for its bytes to matter
         Ints low_steps = round(low * inverse), high_steps = round(high * inverse);
-        int32_t sum = sum_of(low_steps + high_steps);
+        int32_t low_sum = sum_of(low_steps), sum = low_sum + sum_of(high_steps);
         x.scales[place] = most / most_steps;
         x.sums[place] = x.scales[place] * float(sum);
         x.offsets[place] = -128 * sum;
-        if (has_halves) {
-            int32_t low_sum = sum_of(low_steps);
-            x.half_offsets[2 * place] = -32 * low_sum;
-            x.half_offsets[2 * place + 1] = -32 * (sum - low_sum);
-        }
+        x.half_offsets[2 * place] = -32 * low_sum;
+        x.half_offsets[2 * place + 1] = -32 * (sum - low_sum);
         Ints low_upper{}, high_upper{};
         if (is_fine) {
             low_upper = (low_steps + 64) >> kLowBits;
@@ -74,7 +70,6 @@ inline void quantise(const Activations& x, int row, int num_inputs, bool has_hal
         store_bytes(x.bytes + at, low_steps, high_steps);
     }
 }
-inline void quantise(const Activations& x, int row, const Matrix& w) { quantise(x, row, w.num_inputs, has_halves(w)); }
 
 // Call body(0), body(1), ... with numbers that are known when compiled.
 template <int kCount, typename Body>

@@ -19,8 +19,7 @@ int quantised(float first, float second, bool is_fine) {
     uint8_t row_is_fine = is_fine;
     int32_t offsets[2], half_offsets[4];
     for (int i = 0; i < 2 * kGroup; i++) values[i] = i == 3 ? first : i == 40 ? second : 1e-3f * i;
-    Matrix w{{{nullptr, nullptr, Format::int6, 1}}, nullptr, 2 * kGroup, 2 * kLanes};
-    quantise({values, bytes, upper_bytes, &row_is_fine, scales, sums, offsets, half_offsets}, 0, w);
+    quantise({values, bytes, upper_bytes, &row_is_fine, scales, sums, offsets, half_offsets}, 0, 2 * kGroup);
     return (is_finite(scales[0]) != is_finite(first)) + (is_finite(scales[1]) != is_finite(second)) +
            (are_finite(values, 2 * kGroup) != (is_finite(first) && is_finite(second)));
 }

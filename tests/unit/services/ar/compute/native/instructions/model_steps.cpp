@@ -96,8 +96,8 @@ Layer layer(Memory& memory, int index, Format format, CacheFormat cache) {
     made.down = memory.matrix(format, kGated, kHidden);
     made.keys = memory.zeros(places * kStride * element);
     made.values = memory.zeros(places * kStride * element);
-    made.key_scales = memory.zeros(places * kStride / kGroup * sizeof(Half));
-    made.value_scales = memory.zeros(places * sizeof(Half));
+    made.key_scales = static_cast<Half*>(memory.zeros(places * kStride / kGroup * sizeof(Half)));
+    made.value_scales = static_cast<Half*>(memory.zeros(places * sizeof(Half)));
     return made;
 }
 
