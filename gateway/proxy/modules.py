@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from gateway.proxy.binary import packaged_version
-from gateway.proxy.native.build import caller_shares_recipe, socket_clock_recipe
+from gateway.proxy.native.build import CLOCK, SHARES
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
 from tandem.shared.cache_folder import cache_folder
@@ -41,7 +41,7 @@ def _place(recipe: Recipe, sockets: Sockets, without: str) -> Path | None:
 
 def place_clock(sockets: Sockets) -> Path | None:
     """Put the clock's module and its file into the folder and return its path; None, and a log line, without one."""
-    module = _place(socket_clock_recipe(), sockets, "times in the proxy's sockets are not measured")
+    module = _place(CLOCK, sockets, "times in the proxy's sockets are not measured")
     if module is not None:
         SentTimes.make(sockets.sent_times)
     return module
@@ -49,4 +49,4 @@ def place_clock(sockets: Sockets) -> Path | None:
 
 def place_shares(sockets: Sockets) -> Path | None:
     """Put the shares' module into the folder and return its path; None, and a line in the log, without one."""
-    return _place(caller_shares_recipe(), sockets, "one caller can use up what the gateway has for all")
+    return _place(SHARES, sockets, "one caller can use up what the gateway has for all")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 import grpc
 
 from runtime.http2.cached_refusals import Capacity
-from runtime.http2.events import HIGH_BACKLOG_BYTES, Entry, Event, Flag, Kind, decode_metadata, too_large_size, trailers
+from runtime.http2.events import HIGH_BACKLOG_BYTES, Entry, Event, Flag, Kind, decode_metadata, trailers
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import WholeWrites
 from tandem.shared.errors import MessageTooLarge
@@ -102,7 +102,7 @@ class Http2Context(WholeWrites):
         event = self._messages.popleft()
         self._waiting_bytes -= len(event.payload) + _EVENT_BYTES
         if event.flags & Flag.IS_TOO_LARGE:
-            raise MessageTooLarge(too_large_size(event.payload), MAX_MESSAGE_BYTES)
+            raise MessageTooLarge(event.number, MAX_MESSAGE_BYTES)
         return event.payload
 
     async def write(self, message: Any) -> None:

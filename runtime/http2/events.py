@@ -55,7 +55,7 @@ class Flag:
 
 
 class Event(NamedTuple):
-    """One record. Of a message that is too large, `payload` is its size."""
+    """One record."""
 
     kind: int
     flags: int
@@ -64,6 +64,11 @@ class Event(NamedTuple):
     path: str
     metadata: bytes  # key, value, key, value, ..., each ended by a null character
     payload: bytes
+
+    @property
+    def number(self) -> int:
+        """The payload of a message that is too large, its size; or of REFUSED, how many calls since the last one."""
+        return int.from_bytes(self.payload, "little")
 
 
 def events_in(records: bytes) -> Iterator[Event]:
@@ -77,16 +82,6 @@ def events_in(records: bytes) -> Iterator[Event]:
         metadata, payload = records[metadata_at:payload_at], records[payload_at : payload_at + payload_size]
         yield Event(kind, flags, call_id, deadline, path, metadata, payload)
         at += size
-
-
-def num_refused(payload: bytes) -> int:
-    """Return how many calls to a path the server's thread has refused of itself since it last told."""
-    return int.from_bytes(payload, "little")
-
-
-def too_large_size(payload: bytes) -> int:
-    """Return how many bytes a message was to have that is too large."""
-    return int.from_bytes(payload, "little")
 
 
 Entry = tuple[str, str | bytes]

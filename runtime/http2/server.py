@@ -16,7 +16,7 @@ from runtime.deadlines import Deadline
 from runtime.http2.build import Limits
 from runtime.http2.cached_refusals import CachedRefusals, Capacity
 from runtime.http2.context import Http2Context
-from runtime.http2.events import Event, Flag, Kind, decode_metadata, events_in, num_refused, trailers
+from runtime.http2.events import Event, Flag, Kind, decode_metadata, events_in, trailers
 from runtime.http2.library import Ending, Library, default_limits
 from runtime.rpc.call import CallbackCall, End, Method
 from runtime.rpc.message import ManyMessages
@@ -170,7 +170,7 @@ class Http2Server:
         elif event.kind == Kind.CANCELLED:
             self._cancel(event.call_id)
         elif event.kind == Kind.REFUSED:
-            self._count_refused(event.path, num_refused(event.payload))
+            self._count_refused(event.path, event.number)
         elif (context := self._contexts.get(event.call_id)) is not None and not context.take(event):
             self._cancel(event.call_id)
 
@@ -229,18 +229,9 @@ def _listener(host: str, port: int) -> socket.socket:
             family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_PASSIVE)[0]
         except OSError:
             raise OSError(errno.EADDRNOTAVAIL, "the host has no address") from None
-    listener = socket.socket(family)
-    try:
-        if family != socket.AF_UNIX:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
+    is_ipv6 = family == socket.AF_INET6
+    listener = socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=is_ipv6)
+    listener.setblocking(False)
     return listener
 
 

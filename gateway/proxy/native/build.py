@@ -14,16 +14,9 @@ def _recipe(what: str, unit: str) -> Recipe:
     return Recipe(what, f"{unit.replace('_', '-')}-{platform.machine()}", _SOURCES, (f"{unit}.cpp",), _FLAGS)
 
 
-def socket_clock_recipe() -> Recipe:
-    """Return the recipe of the module that times sockets."""
-    return _recipe("the clock of the proxy's sockets", "socket_clock")
-
-
-def caller_shares_recipe() -> Recipe:
-    """Return the recipe of the module that bounds what one caller takes."""
-    return _recipe("the callers' shares of the proxy", "caller_shares")
-
+CLOCK = _recipe("the clock of the proxy's sockets", "socket_clock")
+SHARES = _recipe("the callers' shares of the proxy", "caller_shares")
 
 if __name__ == "__main__":
-    for recipe in (socket_clock_recipe(), caller_shares_recipe()):
+    for recipe in (CLOCK, SHARES):
         print(recipe.find_or_compile(Path(sys.argv[1])))

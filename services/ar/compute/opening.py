@@ -135,7 +135,7 @@ def _native(
         fine_positions=fine_positions,
     )
     causes = {
-        "digest": forward.kernel_digest,
+        "digest": forward.kernel.digest,
         "activation_bits": settings.activation_bits,
         "kv_cache_dtype": cache_dtype,
     }

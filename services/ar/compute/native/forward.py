@@ -1,7 +1,6 @@
 """The transformer computed by the kernel, on a CPU. Implements `runner.Forward`."""
 
 import ctypes
-import hashlib
 import logging
 import threading
 import weakref
@@ -154,35 +153,22 @@ class NativeForward:
     A row's results have the same bits whatever is computed beside it.
     """
 
-    def __init__(
-        self,
-        parameters: Parameters,
-        kernel: Kernel,
-        sizes: Sizes,
-        num_threads: int,
-    ) -> None:
+    def __init__(self, parameters: Parameters, kernel: Kernel, sizes: Sizes, num_threads: int) -> None:
         config = parameters.config
-        self._kernel = kernel
+        self.kernel = kernel
         self._num_threads = num_threads
         self._vocab_size = config.vocab_size
         self._parameters = parameters
         self._caches = [layer_cache(config, sizes) for _ in range(config.num_layers)]
         self._model = parameters.model(self._caches, sizes)
         self._logits = empty((0, self._model.head.num_outputs), _FLOAT)
-        self._max_logits_rows = 0
         self._histories = Histories()
         self._engine: int | None = None
 
-    @property
-    def kernel_digest(self) -> str:
-        """Hexadecimal SHA-256 of the kernel's file."""
-        with open(self._kernel.file, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
     def start(self) -> None:
-        self._engine = self._kernel.functions.open(ctypes.byref(self._model), self._num_threads)
+        self._engine = self.kernel.functions.open(ctypes.byref(self._model), self._num_threads)
         # Not at exit: a process that dies may be in the middle of a step.
-        weakref.finalize(self, self._kernel.functions.close, self._engine).atexit = False
+        weakref.finalize(self, self.kernel.functions.close, self._engine).atexit = False
         enlarging = threading.Timer(_SMALL_PAGES_SECONDS, _enlarge_pages, [weakref.ref(self._parameters)])
         enlarging.daemon = True
         enlarging.start()
@@ -202,9 +188,8 @@ class NativeForward:
 
     def _run(self, layout: Layout, samples: Samples) -> list[bool]:
         num_rows, num_logits = len(layout.token_ids), len(layout.logits_indices)
-        if self._max_logits_rows < num_logits:
+        if len(self._logits) < num_logits:
             self._logits = empty((num_logits, self._model.head.num_outputs), _FLOAT)
-            self._max_logits_rows = num_logits
         tables, block_tables = _tables(layout)
         columns = (layout.token_ids, layout.positions, tables, block_tables, layout.logits_indices)
         # Lighter than numpy's, as all of this is cold behind a step.
@@ -212,7 +197,7 @@ class NativeForward:
         addresses = (values.buffer_info()[0] for values in arrays)
         is_finite = array("B", b"\1" * num_rows)
         step = Step(num_rows, num_logits, *addresses, self._logits.ctypes.data, is_finite.buffer_info()[0])
-        self._kernel.functions.run(self._engine, ctypes.byref(step), ctypes.byref(samples))
+        self.kernel.functions.run(self._engine, ctypes.byref(step), ctypes.byref(samples))
         return list(map(bool, is_finite))
 
 

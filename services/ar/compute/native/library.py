@@ -1,4 +1,4 @@
-"""The compiled kernel as Python sees it: its functions, and the file that they are in."""
+"""The compiled kernel as Python sees it: its functions, and which file they are in."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,9 +12,12 @@ from tandem.shared.compiled.library import BadLibrary, open_compiled, open_libra
 
 @dataclass(frozen=True)
 class Kernel:
-    """`functions` are those of `interface.INTERFACE`; a call lets go of Python's lock."""
+    """`functions` are those of `interface.INTERFACE`; a call lets go of Python's lock.
 
-    file: str
+    `digest`: the hexadecimal SHA-256 of its file, which has that in its name.
+    """
+
+    digest: str
     functions: SimpleNamespace
 
     @property
@@ -29,7 +32,7 @@ def load(path: Path) -> Kernel:
     names = (INTERFACE.prefix + name for name in INTERFACE.functions)
     if missing := [name for name in names if not hasattr(library, name)]:
         raise BadLibrary(f"{path}: has no function {', '.join(missing)}")
-    return Kernel(library._name, INTERFACE.bind(library)[1])
+    return Kernel(path.stem.rpartition("-")[2], INTERFACE.bind(library)[1])
 
 
 def open_kernel(folder: Path, level: str | None = None) -> Kernel:

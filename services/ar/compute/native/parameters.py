@@ -2,18 +2,18 @@
 
 import ctypes
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Self, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from services.ar.compute.memory import LargePages, floats, zeros
 from services.ar.compute.native.interface import LANES, CacheFormat, Layer, Matrix, Model
 from services.ar.compute.native.library import Kernel
-from services.ar.compute.native.packing import PackedMatrix, address_of, pack, pack_bias
+from services.ar.compute.native.packing import CallEach, PackedMatrix, address_of, pack, pack_bias
 from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
@@ -21,6 +21,7 @@ from services.ar.model.quantised import GROUP, as_array
 from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters
 
+T = TypeVar("T")
 CacheDtype: TypeAlias = Literal["float32", "float16", "int8"]
 
 
@@ -89,11 +90,11 @@ class Parameters:
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Array] = {}
         self._pages = LargePages()
-        with WorkerPool(num_threads) as pool:
+        with workers(num_threads) as call_each:
             for name, parts in read_parameters(checkpoint, report):
                 alternate = _ALTERNATING in name
                 if parts[0].shape[1:]:
-                    matrix = pack(parts, dtype, kernel, alternate, pool.add, self._pages.empty)
+                    matrix = pack(parts, dtype, kernel, alternate, call_each, self._pages.empty)
                     self._matrices[name.removesuffix(".weight")] = matrix
                 elif name.endswith(".bias"):
                     self._vectors[name] = pack_bias([as_array(part) for part in parts], alternate)
@@ -158,32 +159,25 @@ class Parameters:
 _TASKS_A_THREAD = 4
 """That may wait: enough that no thread is idle while the next ones are found."""
 
-T = TypeVar("T")
 
+@contextmanager
+def workers(num_threads: int) -> Iterator[CallEach]:
+    """Yield what calls a function for each argument in so many threads, and waits while too many calls are open.
 
-class WorkerPool:
-    """Calls functions in `num_threads` threads; leaving it waits for all calls, and raises what one of them raised."""
+    The end waits for all calls. Both raise what one of them raised.
+    """
+    threads = ThreadPoolExecutor(num_threads, "packing")
+    calls: deque[Future[None]] = deque()
 
-    def __init__(self, num_threads: int) -> None:
-        self._threads = ThreadPoolExecutor(num_threads, "packing")
-        self._most = num_threads * _TASKS_A_THREAD
-        self._open: deque[Future[None]] = deque()
-
-    def add(self, function: Callable[[T], None], arguments: Iterable[T]) -> None:
-        """Have the function called for each argument; wait while too many calls are open. Raises what one raised."""
+    def call_each(function: Callable[[T], None], arguments: Iterable[T]) -> None:
         for argument in arguments:
-            self._open.append(self._threads.submit(function, argument))
-            if len(self._open) > self._most:
-                self._open.popleft().result()
+            calls.append(threads.submit(function, argument))
+            if len(calls) > num_threads * _TASKS_A_THREAD:
+                calls.popleft().result()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            while self._open and error is None:
-                self._open.popleft().result()
-        finally:
-            self._threads.shutdown(cancel_futures=True)
+    try:
+        yield call_each
+        for call in calls:
+            call.result()
+    finally:
+        threads.shutdown(cancel_futures=True)

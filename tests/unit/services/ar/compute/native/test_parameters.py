@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from services.ar.compute.native.parameters import WorkerPool
+from services.ar.compute.native.parameters import workers
 
 
 def test_all_is_done_when_it_is_left_and_who_adds_too_much_waits():
@@ -21,8 +21,8 @@ def test_all_is_done_when_it_is_left_and_who_adds_too_much_waits():
         may_go_on.wait(10)
         done.append(number)
 
-    with WorkerPool(2) as pool:
-        adding = threading.Thread(target=pool.add, args=(work, arguments()))
+    with workers(2) as call_each:
+        adding = threading.Thread(target=call_each, args=(work, arguments()))
         adding.start()
         assert not may_go_on.wait(0.1)
         assert len(taken) < 20
@@ -36,16 +36,16 @@ def test_what_a_call_raises_is_raised_at_the_end():
         if number == 3:
             raise ValueError(f"number {number}")
 
-    with pytest.raises(ValueError, match="number 3"), WorkerPool(1) as pool:
-        pool.add(fail, range(4))
+    with pytest.raises(ValueError, match="number 3"), workers(1) as call_each:
+        call_each(fail, range(4))
 
 
 def test_an_error_of_the_block_drops_what_waits():
     may_go_on, done = threading.Event(), []
 
     def break_off() -> None:
-        with WorkerPool(1) as pool:
-            pool.add(lambda number: may_go_on.wait(10) and done.append(number), range(4))
+        with workers(1) as call_each:
+            call_each(lambda number: may_go_on.wait(10) and done.append(number), range(4))
             threading.Timer(0.05, may_go_on.set).start()
             raise KeyError("block")
 
