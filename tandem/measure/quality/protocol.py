@@ -91,7 +91,8 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
         "judge": {"name": judge.name, "sha256": digest},
         "class_names": names,
     }
-    found: dict[str, Any] = _round_floats(subject | yardstick.judge(images, neighbours, floor, tokenizer).model_dump())
+    text = json.dumps(subject | yardstick.judge(images, neighbours, floor, tokenizer).model_dump())
+    found: dict[str, Any] = json.loads(text, parse_float=lambda number: round(float(number), _DIGITS))
     found["gates"] = verdicts(protocol.name, found["model"] | found["own_verdict"])
     found["notes"] = NOTES
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,11 +172,3 @@ def _nearest_pairs(images: Split, reference: Reference, neighbours: list[Nearest
         twin = reference.train.of_class(label)[found.indices[suspect]]
         pairs.append((images.of_class(label)[suspect], twin))
     return pairs
-
-
-def _round_floats(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, _DIGITS)
-    if isinstance(value, dict):
-        return {key: _round_floats(item) for key, item in value.items()}
-    return [_round_floats(item) for item in value] if isinstance(value, list | tuple) else value

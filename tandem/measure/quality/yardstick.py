@@ -16,6 +16,7 @@ from tandem.measure.results.quality import ClassQuality, Nearness, Quality, View
 from tandem.measure.statistics.quantiles import nearest_rank
 
 UNSEEN_SHARE = 0.01
+"""Of real images never trained on, so many count as memorised."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +40,6 @@ def _flat(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     return images.reshape(len(images), -1).astype(np.float64)
 
 
-def unseen_threshold(unseen_distances: npt.NDArray[np.float64]) -> float:
-    """Return the distance that a share of UNSEEN_SHARE of real images never trained on does not exceed."""
-    return nearest_rank(unseen_distances, UNSEEN_SHARE)
-
-
 class Floor(NamedTuple):
     """Real images, and what they get."""
 
@@ -58,17 +54,13 @@ class Yardstick:
     def __init__(self, judge: Judge, reference: Reference) -> None:
         self._judge = judge
         self._reference = reference
-        self._test_features = self._features_of(reference.test.images)
-        self._normals = normals_of(self._test_features)
+        _, self._test_features = judge.classify(reference.test.images)
         self._manifold = Manifold(self._test_features)
         unseen = self.nearest_training_images(reference.test)
         self._distances = Distances(
             lambda images: judge.classify(images)[1], reference.train.images, reference.test.images
         )
-        self._thresholds = [unseen_threshold(found.distances) for found in unseen]
-
-    def _features_of(self, images: npt.NDArray[np.uint8]) -> Features:
-        return self._judge.classify(images)[1]
+        self._thresholds = [nearest_rank(found.distances, UNSEEN_SHARE) for found in unseen]
 
     def nearest_training_images(self, images: Split) -> list[Nearest]:
         """Return, class by class, the nearest training image of the same class for each image."""
@@ -79,16 +71,12 @@ class Yardstick:
         """Return all that there is to say of generated images; `neighbours` is what `nearest_training_images` found,
         `tokenizer` the views of what the model's tokenizer gives back, if it has one.
         """
-        views = Nearness(model=self.views(images.images), floor=floor.views, tokenizer=tokenizer)
-        return JudgedImages(model=self.measure(images, neighbours), floor=floor.quality, views=views)
-
-    def measure(self, images: Split, neighbours: list[Nearest]) -> Quality:
-        """Return the figures of generated images; `neighbours` is what `nearest_training_images` found."""
         memorised = [
             float((found.distances <= threshold).mean())
             for found, threshold in zip(neighbours, self._thresholds, strict=True)
         ]
-        return self._quality(images, memorised)
+        views = Nearness(model=self.views(images.images), floor=floor.views, tokenizer=tokenizer)
+        return JudgedImages(model=self._quality(images, memorised, views.model), floor=floor.quality, views=views)
 
     def floor(self, num_per_class: int) -> Floor:
         """Return what real images get: training images, the first ones of each class, put through the same.
@@ -97,13 +85,14 @@ class Yardstick:
         """
         num_classes = self._reference.num_classes
         images = self._reference.train.balance(num_per_class, num_classes)
-        return Floor(images, self._quality(images, [UNSEEN_SHARE] * num_classes), self.views(images.images))
+        views = self.views(images.images)
+        return Floor(images, self._quality(images, [UNSEEN_SHARE] * num_classes, views), views)
 
     def views(self, images: npt.NDArray[np.uint8]) -> Views:
         """Return the distances of images in each view; in the order of their classes."""
         return self._distances.to(images)
 
-    def _quality(self, images: Split, memorised: list[float]) -> Quality:
+    def _quality(self, images: Split, memorised: list[float], views: Views) -> Quality:
         guesses, features = self._judge.classify(images.images)
         hits = guesses == images.labels
         classes = tuple(
@@ -114,7 +103,7 @@ class Yardstick:
         sizes = [int((images.labels == label).sum()) for label in range(len(classes))]
         return Quality(
             num_images=len(hits),
-            fid=distance(features, self._normals).value,
+            fid=views.judge.value,
             kid=kid,
             kid_std=kid_std,
             accuracy=float(hits.mean()),

@@ -185,7 +185,7 @@ class FitStudy(Study):
             self.services.append(
                 FittedService(
                     paradigm=paradigm,
-                    model=self._model(paradigm),
+                    model=self.models[paradigm],
                     num_steps=steps,
                     most_per_second=most[paradigm],
                     **fits[paradigm].curves(),
@@ -201,7 +201,7 @@ class FitStudy(Study):
             trials.append(await self._try(paradigm, rate, number))
         for rate in others:
             trials.append(await self._try(paradigm, rate, len(trials)))
-        return capacity(paradigm, self._model(paradigm), slo, trials)
+        return capacity(paradigm, self.models[paradigm], slo, trials)
 
     async def _try(self, paradigm: Paradigm, rate: float, number: int) -> Trial:
         self.on_stage(f"capacity: {paradigm} at {formats.number(rate)} images/s")
@@ -223,10 +223,6 @@ class FitStudy(Study):
         curves = fit.curves()
         lengths = tuple(_text_length(fit, float(length)) for length in np.unique(fit.rows["length"]))
         return TextIllustration(model=settings.text_model, unit=curves["unit"], rest=curves["rest"], lengths=lengths)
-
-    def _model(self, paradigm: Paradigm) -> str:
-        streams = (document.streams[0] for document in self.documents)
-        return next(stream.model for stream in streams if stream.paradigm == paradigm)
 
 
 def _text_length(fit: Fit, length: float) -> TextLength:

@@ -7,7 +7,7 @@ import pytest
 
 from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.reference import Split, from_file
-from tandem.measure.quality.yardstick import Yardstick, nearest, unseen_threshold
+from tandem.measure.quality.yardstick import Yardstick, nearest
 from tandem.measure.results.quality import Quality
 from tests.unit.tandem.measure.quality.small_world import NUM_CLASSES, pictures
 
@@ -18,7 +18,8 @@ def yardstick(judge_folder: Path, reference_file: Path) -> Yardstick:
 
 
 def measured(yardstick: Yardstick, images: Split) -> Quality:
-    return yardstick.measure(images, yardstick.nearest_training_images(images))
+    floor = yardstick.floor(10)
+    return yardstick.judge(images, yardstick.nearest_training_images(images), floor, None).model
 
 
 def test_fresh_images_of_the_distribution_are_as_good_as_real_ones(yardstick: Yardstick) -> None:
@@ -42,6 +43,10 @@ def test_a_class_of_copies_shows_as_the_worst(yardstick: Yardstick, reference_fi
     quality = measured(yardstick, Split(images, labels))
     assert quality.worst_class_memorised == quality.classes[1].memorised == 1.0
     assert quality.memorised == pytest.approx(np.mean([each.memorised for each in quality.classes]))
+
+
+def test_one_percent_of_images_never_trained_on_counts_as_memorised(yardstick: Yardstick, reference_file: Path) -> None:
+    assert {each.memorised for each in measured(yardstick, from_file(reference_file).test).classes} == {1 / 30}
 
 
 def test_wrong_classes_are_no_hits(yardstick: Yardstick) -> None:
@@ -74,8 +79,3 @@ def test_distances_are_those_of_a_loop() -> None:
     found = nearest(some, others)
     assert found.indices.tolist() == gaps.argmin(axis=1).tolist()
     assert found.distances == pytest.approx(gaps.min(axis=1))
-
-
-def test_one_percent_of_the_unseen_lies_within_the_threshold() -> None:
-    distances = np.random.default_rng(1).permutation(np.arange(1000.0))
-    assert (distances <= unseen_threshold(distances)).mean() == 0.01
