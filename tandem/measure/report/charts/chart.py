@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
-from tandem.measure.formats import number
+from tandem.measure.formats import number, with_interval
 from tandem.measure.report.prose import sentence
 from tandem.measure.results.value import PHASES, Value
 
@@ -19,58 +19,58 @@ MILLISECONDS = 1e3
 _MOST_DECADES = 3
 
 
+Place = float | str | Value
+
+
+def at(place: Place) -> Any:
+    """Return where a point stands on an axis."""
+    return place.value if isinstance(place, Value) else place
+
+
 @dataclass(frozen=True)
 class Series:
-    """`low` and `high` are ends of intervals of y, `left` and `right` of x; `notes` tell more of a point. `y` may be
-    names instead of numbers. `is_labelled`: the notes stand beside the points. `in_legend`: the legend names it.
+    """Points, whose places may have intervals, or names on the y axis; `notes` tell more of a point. `is_labelled`: the
+    notes stand beside the points. `in_legend`: the legend names it.
     """
 
     name: str
     role: Role
     style: Style
-    x: Sequence[float]
-    y: Sequence[float] | Sequence[str]
-    low: Sequence[float | None] = ()
-    high: Sequence[float | None] = ()
+    x: Sequence[Place]
+    y: Sequence[Place]
     notes: Sequence[str] = ()
-    left: Sequence[float | None] = ()
-    right: Sequence[float | None] = ()
     is_labelled: bool = False
     in_legend: bool = True
 
     @property
     def titles(self) -> list[str]:
         """What there is to say of each point, for whoever points at it."""
-        rows: Any = zip_longest(self.x, self.y, self.low, self.high, self.left, self.right, self.notes)
-        return [_title(self.name, *row) for row in rows]
+        rows = zip_longest(map(_told, self.x), map(_told, self.y), self.notes)
+        return [f"{self.name}: {x}, {y}{f'; {note}' if note else ''}" for x, y, note in rows]
 
 
-def _title(name: str, x: float, y: float | str, low: Any, high: Any, left: Any, right: Any, note: str | None) -> str:
-    across, along = number(x), y if isinstance(y, str) else number(y)
-    if left is not None and right is not None:
-        across += f" ({number(left)} to {number(right)})"
-    if low is not None and high is not None:
-        along += f" ({number(low)} to {number(high)})"
-    return f"{name}: {across}, {along}{f'; {note}' if note else ''}"
+def _told(place: Place) -> str:
+    if isinstance(place, Value):
+        return with_interval(place, number)
+    return place if isinstance(place, str) else number(place)
+
+
+def scaled(value: Value, scale: float) -> Value:
+    """Return a value, and its interval, times `scale`."""
+    ends = {name: None if end is None else end * scale for name, end in (("low", value.low), ("high", value.high))}
+    return value.model_copy(update={"value": value.value * scale, **ends})
 
 
 def value_series(
     name: str, role: Role, style: Style, rows: Iterable[tuple[float | str, Value | None, str]], scale: float = 1.0
 ) -> Series:
-    """Return the values that are known and positive, times `scale`, with their intervals; a row is a place, the value
-    there and a note. Places that are names stand on the y axis, and the values go to the right.
+    """Return the values that are known and positive, times `scale`; a row is a place, the value there and a note.
+    Places that are names stand on the y axis, and the values go to the right.
     """
-    known = [(place, value, note) for place, value, note in rows if value is not None and value.value > 0.0]
-    places: list[Any] = [place for place, _, _ in known]
-    values = [value.value * scale for _, value, _ in known]
-    lows = [None if value.low is None else value.low * scale for _, value, _ in known]
-    highs = [None if value.high is None else value.high * scale for _, value, _ in known]
-    if not any(low is not None for low in lows):
-        lows, highs = [], []
-    notes = [note for *_, note in known if note]
-    if any(isinstance(place, str) for place in places):
-        return Series(name, role, style, values, places, notes=notes, left=lows, right=highs)
-    return Series(name, role, style, places, values, lows, highs, notes)
+    known = [(place, scaled(value, scale), note) for place, value, note in rows if value and value.value > 0.0]
+    places, values = [place for place, _, _ in known], [value for _, value, _ in known]
+    across, along = (values, places) if any(isinstance(place, str) for place in places) else (places, values)
+    return Series(name, role, style, across, along, [note for *_, note in known if note])
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,12 @@ class Chart:
     @property
     def x_ticks(self) -> list[float] | None:
         """Where the ticks of a logarithmic axis are; None: evenly."""
-        return log_ticks([x for series in self.series for x in series.x]) if self.x_log else None
+        return log_ticks([at(x) for series in self.series for x in series.x]) if self.x_log else None
 
     @property
     def y_ticks(self) -> list[float] | None:
-        values = [y for series in self.series for y in series.y if not isinstance(y, str)]
-        return log_ticks([*values, *(at for at, _ in self.levels)]) if self.y_log else None
+        values = [at(y) for series in self.series for y in series.y if not isinstance(y, str)]
+        return log_ticks([*values, *(level for level, _ in self.levels)]) if self.y_log else None
 
 
 def log_ticks(values: Sequence[float]) -> list[float]:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from tandem.measure.formats import number, seconds
-from tandem.measure.report.charts.chart import Chart, Role, Series, Stack, Style
+from tandem.measure.report.charts.chart import Chart, Role, Series, Stack, Style, at
+from tandem.measure.results.value import Value
 
 # Names are those of style.css, which has them for dark ground as well.
 _COLOURS: dict[str, str] = {
@@ -137,18 +138,18 @@ def _draw(chart: Chart | Stack) -> tuple[Figure, dict[str, Sequence[str]]]:
 def _draw_curves(axes: Axes, chart: Chart) -> dict[str, Sequence[str]]:
     axes.grid()
     axes.set_axisbelow(True)
-    rightmost = max((x for series in chart.drawn for x in series.x), default=0.0)
+    rightmost = max((at(x) for series in chart.drawn for x in series.x), default=0.0)
     for place, series in enumerate(chart.drawn):
         _draw_series(axes, series, f"series-{place}", rightmost)
     _set_axis(axes.xaxis, axes.set_xscale, chart.x_title, chart.x_ticks)
     _set_axis(axes.yaxis, axes.set_yscale, chart.y_title, chart.y_ticks)
     if chart.is_named:
         axes.invert_yaxis()
-    for at, name in chart.levels:
+    for level, name in chart.levels:
         axes.margins(y=0.1)  # for the names below the lines
-        axes.axhline(at, color=_COLOURS["muted"], linewidth=1, linestyle="--")
+        axes.axhline(level, color=_COLOURS["muted"], linewidth=1, linestyle="--")
         looks: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (0, -3)}
-        axes.annotate(name, (1, at), ha="right", va="top", color=_COLOURS["muted"], fontsize=8, **looks)
+        axes.annotate(name, (1, level), ha="right", va="top", color=_COLOURS["muted"], fontsize=8, **looks)
     return {
         f"series-{place}": series.titles if "marker" in _LOOKS[series.style] else [series.name]
         for place, series in enumerate(chart.drawn)
@@ -166,20 +167,20 @@ def _set_axis(drawn: Any, set_scale: Any, title: str, ticks: Sequence[float] | N
 
 def _draw_series(axes: Axes, series: Series, name: str, rightmost: float) -> None:
     colour = _ROLES[series.role]
-    xs: Any = list(series.x)
-    ys: Any = [_shorten(y) if isinstance(y, str) else y for y in series.y]
+    xs: Any = list(map(at, series.x))
+    ys: Any = [_shorten(y) if isinstance(y, str) else at(y) for y in series.y]
     label = _shorten(series.name) if series.in_legend else "_"
     axes.plot(xs, ys, color=colour, label=label, gid=name, **_LOOKS[series.style])
-    # Series without intervals have no ends, so these are shorter then.
-    intervals: list[Any] = [([x, x], ends) for x, *ends in zip(xs, series.low, series.high, strict=False)]
-    intervals += [(ends, [y, y]) for y, *ends in zip(ys, series.left, series.right, strict=False)]
-    for across, along in intervals:
-        if None not in across + along:
-            axes.plot(across, along, color=colour, linewidth=1.2)
+    for x, y, across, along in zip(xs, ys, series.x, series.y, strict=True):
+        intervals: list[Any] = [[across.low, across.high], [y, y]] if isinstance(across, Value) else []
+        intervals += [[x, x], [along.low, along.high]] if isinstance(along, Value) else []
+        for ends in zip(intervals[::2], intervals[1::2], strict=True):
+            if None not in ends[0] + ends[1]:
+                axes.plot(*ends, color=colour, linewidth=1.2)
     for place, (x, y, note) in enumerate(zip(xs, ys, series.notes, strict=True) if series.is_labelled else ()):
         is_last = x == rightmost
-        at: Any = {"xytext": (-6 if is_last else 6, -10 if place % 2 else 4), "ha": "right" if is_last else "left"}
-        axes.annotate(_shorten(note), (x, y), textcoords="offset points", fontsize=8, color=colour, **at)
+        side: Any = {"xytext": (-6 if is_last else 6, -10 if place % 2 else 4), "ha": "right" if is_last else "left"}
+        axes.annotate(_shorten(note), (x, y), textcoords="offset points", fontsize=8, color=colour, **side)
 
 
 def _shorten(text: str) -> str:

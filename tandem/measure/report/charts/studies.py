@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tandem.measure.formats import count, quantity, two_digits
-from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, scaled, value_series
 from tandem.measure.report.findings import Drawn, fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import Comparison, JudgedImages
 from tandem.measure.results.crossover import Crossover
@@ -215,21 +215,10 @@ def _levels(judged: Sequence[tuple[str, JudgedImages]]) -> list[tuple[float, str
 
 def _marks(name: str, role: Role, style: Style, points: Sequence[Drawn]) -> Series:
     """Return a point each, with intervals in both directions."""
-    waits, fids = [wait for wait, _ in _places(points)], [fid for _, fid in _places(points)]
-    return Series(
-        name,
-        role,
-        style,
-        [wait.value * MILLISECONDS for wait in waits],
-        [fid.value for fid in fids],
-        [fid.low for fid in fids],
-        [fid.high for fid in fids],
-        [_label(point, is_end=point in (points[0], points[-1])) for point in points],
-        left=[None if wait.low is None else wait.low * MILLISECONDS for wait in waits],
-        right=[None if wait.high is None else wait.high * MILLISECONDS for wait in waits],
-        is_labelled=True,
-        in_legend=len(points) > 1,  # a lone one is named where it stands
-    )
+    waits, fids = [scaled(wait, MILLISECONDS) for wait, _ in _places(points)], [fid for _, fid in _places(points)]
+    notes = [_label(point, is_end=point in (points[0], points[-1])) for point in points]
+    # A lone one is named where it stands.
+    return Series(name, role, style, waits, fids, notes, is_labelled=True, in_legend=len(points) > 1)
 
 
 def _label(point: Drawn, is_end: bool) -> str:

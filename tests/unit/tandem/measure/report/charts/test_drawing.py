@@ -14,10 +14,11 @@ from PIL import Image
 
 from tandem.measure.report.charts.chart import Chart, Row, Series, Stack
 from tandem.measure.report.charts.drawing import _COLOURS, _PARTS, draw_svg, save_pngs
-from tandem.measure.results.value import PHASES
+from tandem.measure.results.value import PHASES, Value
 
 HOSTILE = "<script>alert(1)</script> $x$"
-SERIES = Series(HOSTILE, "parallel", "line", [1.0, 20.0, 300.0], [5.0, 6.0, 7.0], [4.0, None, 6.5], [6.0, None, 8.0])
+SURE = [Value(value=value, low=value - 1, high=value + 1, count=9) for value in (5.0, 7.0)]
+SERIES = Series(HOSTILE, "parallel", "line", [1.0, 20.0, 300.0], [SURE[0], Value(value=6.0, count=1), SURE[1]])
 FIT = Series("fit", "sequential", "fit", [1.0, 300.0], [5.0, 6.0])
 NAMED = Series("n", "neutral", "hollow", [1.0, 2.0], ["a", HOSTILE], notes=["x", "y"], is_labelled=True)
 CHART = Chart("key", HOSTILE, "x", "y", [SERIES, FIT], levels=[(5.5, HOSTILE)])

@@ -14,7 +14,7 @@ from tandem.measure.report.charts.chart import Row, Series, Stack, log_ticks
 from tandem.measure.report.charts.load import _cdf, first_output_chart, load_charts
 from tandem.measure.report.prose import tables
 from tandem.measure.report.sources import Sources, matched_runs
-from tandem.measure.results.value import Histogram
+from tandem.measure.results.value import Histogram, Value
 from tandem.measure.scenario import Workload
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.report.conftest import a_comparison
@@ -32,10 +32,8 @@ def test_parts_stand_in_the_order_of_a_request_s_life_and_sum_to_the_whole() -> 
 
 
 def test_a_point_s_title_has_its_figures_and_how_sure_they_are() -> None:
-    notes = ["4 at a time", ""]
-    series = Series(
-        "s", "parallel", "line", [1.0, 2.0], [10.0, 20.0], [9.0, None], [12.0, 19.0], notes, [0.5, None], [2.0, None]
-    )
+    x, y = (Value(value=value, low=low, high=high, count=9) for value, low, high in ((1, 0.5, 2), (10, 9, 12)))
+    series = Series("s", "parallel", "line", [x, 2.0], [y, Value(value=20.0, count=1)], ["4 at a time", ""])
     assert series.titles == ["s: 1 (0.5 to 2), 10 (9 to 12); 4 at a time", "s: 2, 20"]
     assert Series("s", "parallel", "line", [1.0], ["a mode"]).titles == ["s: 1, a mode"]
 

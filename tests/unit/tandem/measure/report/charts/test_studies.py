@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tandem.measure.report.charts.chart import Chart
+from tandem.measure.report.charts.chart import Chart, at
 from tandem.measure.report.charts.studies import quality_chart
 from tandem.measure.report.findings import Drawn, points_of
 from tandem.measure.results.comparison import Comparison
@@ -24,15 +24,16 @@ def chart_of(steps: Comparison) -> Chart:
 
 def test_every_point_stands_where_it_was_measured_with_its_intervals(steps: Comparison) -> None:
     series = {each.name: each for each in chart_of(steps).series}
-    assert list(series["sar in K steps"].x) == pytest.approx([5 + number for number in STEPS])
-    assert list(series["sar in K steps"].y) == pytest.approx([1.5 + 30 / number for number in STEPS])
-    assert list(series["sar in K steps"].low) == pytest.approx([1.4 + 30 / number for number in STEPS])
-    assert list(series["sar in K steps"].notes) == ["1 step", "2", "4", "8", "12", "24", "49 steps"]
+    stepped = series["sar in K steps"]
+    assert list(map(at, stepped.x)) == pytest.approx([5 + number for number in STEPS])
+    assert list(map(at, stepped.y)) == pytest.approx([1.5 + 30 / number for number in STEPS])
+    assert [fid.low for fid in stepped.y] == pytest.approx([1.4 + 30 / number for number in STEPS])
+    assert list(stepped.notes) == ["1 step", "2", "4", "8", "12", "24", "49 steps"]
     assert [list(series[name].notes) for name in ("ar", "gan")] == [["ar"], ["gan"]]
-    assert (list(series["gan"].x), list(series["gan"].y)) == ([2.0], [0.7])
-    assert list(series["ar"].x) == pytest.approx([54.0])
-    for each in (series["sar in K steps"], series["ar"], series["gan"]):
-        assert all(left <= x <= right for left, x, right in zip(each.left, each.x, each.right, strict=True))
+    assert (list(map(at, series["gan"].x)), list(map(at, series["gan"].y))) == ([2.0], [0.7])
+    assert list(map(at, series["ar"].x)) == pytest.approx([54.0])
+    for each in (stepped, series["ar"], series["gan"]):
+        assert all(x.low <= x.value <= x.high for x in each.x)
 
 
 def test_the_fronts_are_edges(steps: Comparison) -> None:
@@ -40,7 +41,9 @@ def test_the_fronts_are_edges(steps: Comparison) -> None:
     series = {each.name: each for each in chart_of(steps).series}
     assert list(series["Pareto front"].x) == []
     edge = list(zip(series["of the sequential"].x, series["of the sequential"].y, strict=True))
-    marks = list(zip(series["sar in K steps"].x, series["sar in K steps"].y, strict=True))
+    marks = list(
+        zip(*(map(at, side) for side in (series["sar in K steps"].x, series["sar in K steps"].y)), strict=True)
+    )
     assert [any(mark == pytest.approx(corner) for corner in edge) for mark in marks] == [True] * 6 + [False]
 
 
