@@ -128,8 +128,7 @@ def compare(
     thorough: Annotated[
         bool,
         _how(
-            "--thorough",
-            help="8 rounds of 1 s, 10,000 images for quality: several times as long as the usual 100 s.",
+            "--thorough", help="8 rounds of 1 s, 10,000 images for quality: several times as long as the usual 100 s."
         ),
     ] = False,
     amounts: Amounts,

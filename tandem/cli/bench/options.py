@@ -87,7 +87,7 @@ class RunOptions:
         int | None,
         _limit(
             help="Open requests of a process, in an open loop; further ones that are due are dropped."
-            rf"  \[default: {DEFAULT_MAX_OUTSTANDING}]",
+            rf"  \[default: {DEFAULT_MAX_OUTSTANDING}]"
         ),
     ] = None
 

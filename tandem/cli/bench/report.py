@@ -17,8 +17,7 @@ DEFAULT_OUT = Path("out/report.html")
 
 def report(
     results: Annotated[
-        list[Path],
-        typer.Argument(metavar="RESULT...", help="Documents of `tandem bench`, or folders with them."),
+        list[Path], typer.Argument(metavar="RESULT...", help="Documents of `tandem bench`, or folders with them.")
     ],
     out: Annotated[Path, typer.Option(dir_okay=False, help="The HTML file.")] = DEFAULT_OUT,
     png_dir: Annotated[

@@ -83,8 +83,7 @@ def run(
         ),
     ] = False,
     json_file: Annotated[
-        Path | None,
-        typer.Option("--json", dir_okay=False, help=rf"The document.  \[default: {RESULTS_DIR}/TIME.json]"),
+        Path | None, typer.Option("--json", dir_okay=False, help=rf"The document.  \[default: {RESULTS_DIR}/TIME.json]")
     ] = None,
     jsonl_file: Annotated[
         Path | None, typer.Option("--jsonl", dir_okay=False, help="Write a JSON line of each request here.")

@@ -132,12 +132,7 @@ def _measure_parts(parts: Sequence[_Part], count: int, address: str, terminal: T
 
 
 def _further_parts(
-    request: Request,
-    extent: Extent,
-    pair: Pair,
-    over_steps: Pair | None,
-    folder: ResultFolder,
-    terminal: Terminal,
+    request: Request, extent: Extent, pair: Pair, over_steps: Pair | None, folder: ResultFolder, terminal: Terminal
 ) -> Iterator[_Part]:
     """Yield what is measured after a comparison."""
     address, names, sources = request.address, (request.sequential, request.parallel), folder.sources

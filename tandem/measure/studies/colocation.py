@@ -57,10 +57,7 @@ Round = Mapping[Trial, Sequence[Window]]
 
 
 async def measure_colocation(
-    address: str,
-    settings: Settings,
-    capacities: Mapping[str, float],
-    on_stage: Callable[[str], None],
+    address: str, settings: Settings, capacities: Mapping[str, float], on_stage: Callable[[str], None]
 ) -> Colocation:
     """Measure each sequential model beside the parallel one; Ctrl-C ends it early, and whole rounds are kept.
     `capacities`: requests/s that open loops found, by model; others are estimated first.

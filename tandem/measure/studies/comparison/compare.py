@@ -12,13 +12,7 @@ import numpy as np
 from tandem.measure.formats import quantity
 from tandem.measure.generator.generator import BROKEN_OFF
 from tandem.measure.meters.cpu import CpuMeter, cpu_meter
-from tandem.measure.results.comparison import (
-    BesideResult,
-    Comparison,
-    Contrast,
-    ModeResult,
-    Served,
-)
+from tandem.measure.results.comparison import BesideResult, Comparison, Contrast, ModeResult, Served
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import merge
 from tandem.measure.studies.comparison.callers import (

@@ -10,10 +10,7 @@ from tandem.measure.results.value import Value
     ("show", "texts"),
     [
         # Three digits, or all that are before the point.
-        (
-            formats.number,
-            {0.0: "0", 0.01234: "0.0123", 36.34: "36.3", 99.6: "100", 1027.4: "1,027", -250.4: "-250"},
-        ),
+        (formats.number, {0.0: "0", 0.01234: "0.0123", 36.34: "36.3", 99.6: "100", 1027.4: "1,027", -250.4: "-250"}),
         (
             formats.seconds,
             {0.0: "0 µs", 0.000123: "123 µs", 0.0009996: "1 ms", 0.00123: "1.23 ms", 0.1234: "123 ms", 0.9996: "1 s"}
@@ -33,11 +30,7 @@ def test_no_control_character_reaches_a_terminal() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
-    [
-        (0.001, 0.002, "1.5 ms (1 to 2)"),
-        (0.0005, 0.002, "1.5 ms (0.5 to 2)"),
-        (None, None, "1.5 ms"),
-    ],
+    [(0.001, 0.002, "1.5 ms (1 to 2)"), (0.0005, 0.002, "1.5 ms (0.5 to 2)"), (None, None, "1.5 ms")],
 )
 def test_a_value_and_how_sure_it_is(low: float | None, high: float | None, expected: str) -> None:
     assert formats.with_interval(Value(value=0.0015, low=low, high=high, count=9), formats.seconds) == expected

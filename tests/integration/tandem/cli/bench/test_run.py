@@ -80,12 +80,7 @@ async def test_sweep_keeps_a_document_a_load_and_runs_back_again(backend: str, t
     assert without_verdict(ended) == 0
     documents = documents_in(tmp_path)
     order = sorted(documents, key=lambda name: documents[name].started_at)
-    assert order == [
-        "concurrency-1-round-1",
-        "concurrency-3-round-1",
-        "concurrency-3-round-2",
-        "concurrency-1-round-2",
-    ]
+    assert order == ["concurrency-1-round-1", "concurrency-3-round-1", "concurrency-3-round-2", "concurrency-1-round-2"]
     assert [documents[name].scenario.seed for name in order] == [1, 1, 2, 2]
     assert ended.out.count("30 of 30") == 4
 
@@ -167,12 +162,7 @@ async def test_what_is_wrong_is_named_before_anything_is_sent(backend: str, tmp_
     texts = {
         ("-w", "images,weight=-1"): "weight: '-1'",
         ("-w", "sound"): "'sound' is no kind of workload",
-        (
-            "-w",
-            "images,model=nope",
-            "--address",
-            backend,
-        ): "'nope' is not served; parallel image models",
+        ("-w", "images,model=nope", "--address", backend): "'nope' is not served; parallel image models",
         ("--rate", "-3"): "rate_per_second: -3.0 is not accepted",
         ("--rate", "5", "--concurrency", "5"): "give one of --rate",
         ("--concurrency", "2", "--arrivals", "constant"): "--arrivals and --max-outstanding belong to open loops",

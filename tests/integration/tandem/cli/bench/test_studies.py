@@ -26,10 +26,7 @@ ENDLESS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("--callers", "3", "--trial", "0.2", "--quality-images", "0", "--no-control", "--rounds", "100000"),
     ),
     "fit": ("crossover.json", ("--climb-seconds", "60")),
-    "growth": (
-        "growth.json",
-        ("--model", "fake-text", "--concurrency", "1,2", "--context", "2", "--rounds", "1000"),
-    ),
+    "growth": ("growth.json", ("--model", "fake-text", "--concurrency", "1,2", "--context", "2", "--rounds", "1000")),
     "colocation": ("colocation.json", ("--rounds", "1000", "--trial-seconds", "0.1", "--fit", "fit.json")),
 }
 # What is said, or how many requests there are at least, once there is something to keep.
@@ -151,11 +148,7 @@ def refusals() -> list[tuple[tuple[str, ...], int, str]]:
             1,
             "concurrency: 1 is not accepted: input should be greater than or equal to 2",
         ),
-        (
-            ("fit", "--sequential-model", "nobody"),
-            1,
-            "'nobody' is not served; sequential models there",
-        ),
+        (("fit", "--sequential-model", "nobody"), 1, "'nobody' is not served; sequential models there"),
         (("fit", "--compare", "nowhere.json"), 1, "nowhere.json"),
         (("growth", "--model", "nobody"), 1, "'nobody' is not served; sequential text models there"),
         (("growth", "--model", "fake-image"), 1, "'fake-image' is not served; sequential text models there: fake-text"),
@@ -168,16 +161,8 @@ def refusals() -> list[tuple[tuple[str, ...], int, str]]:
             "also: 127.0.0.1:1=drafts: nothing answers at 127.0.0.1:1",
         ),
         (("growth", "--out", "/proc/nowhere/file.json"), 1, "/proc/nowhere"),
-        (
-            ("colocation", "--text-model", "nobody"),
-            1,
-            "'nobody' is not served; sequential text models there",
-        ),
-        (
-            ("colocation", "--parallel-model", "nobody"),
-            1,
-            "'nobody' is not served; parallel image models there",
-        ),
+        (("colocation", "--text-model", "nobody"), 1, "'nobody' is not served; sequential text models there"),
+        (("colocation", "--parallel-model", "nobody"), 1, "'nobody' is not served; parallel image models there"),
         (("colocation", "--rounds", "1"), 1, "num_rounds: 1 is not accepted"),
         (("colocation", "--trial-seconds", "0"), 1, "trial_seconds: 0.0 is not accepted"),
         (("colocation", "--fit", "nowhere.json"), 1, "nowhere.json"),

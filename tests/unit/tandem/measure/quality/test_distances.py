@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from tandem.measure.quality.distances import (
-    distance,
-    frechet_distance,
-    kernel_distance,
-    normals_of,
-    squared_mmd,
-)
+from tandem.measure.quality.distances import distance, frechet_distance, kernel_distance, normals_of, squared_mmd
 
 
 def normal(count: int, seed: int, mean: float = 0.0, scale: float = 1.0, dim: int = 8) -> np.ndarray:

@@ -76,10 +76,7 @@ def test_a_contest(ratios: tuple[float, ...], text: str) -> None:
             ((10, 0.999), (20, 0.999)),
             "at least 18.8/s (at 20/s, the highest rate tried, not all trials missed the objective)",
         ),
-        (
-            ((40, 0.5), (30, 0.5)),
-            "below 30/s (at 30/s, the lowest rate tried, not all trials met the objective)",
-        ),
+        (((40, 0.5), (30, 0.5)), "below 30/s (at 30/s, the lowest rate tried, not all trials met the objective)"),
         (
             ((10, 1.0), (20, 0.5), (20, 1.0)),
             "at least 9.41/s (at 20/s, the highest rate tried, not all trials missed the objective); the machine was"

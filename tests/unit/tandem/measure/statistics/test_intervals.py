@@ -8,14 +8,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from tandem.measure.results.value import Value
-from tandem.measure.statistics.intervals import (
-    Statistic,
-    chance_of,
-    estimate,
-    is_surely_below,
-    of_draws,
-    tenths_of,
-)
+from tandem.measure.statistics.intervals import Statistic, chance_of, estimate, is_surely_below, of_draws, tenths_of
 from tandem.measure.statistics.quantiles import nearest_rank
 
 CONFIDENCE = 0.95

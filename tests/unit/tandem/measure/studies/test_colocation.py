@@ -11,14 +11,7 @@ from tandem.measure.generator.run import run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.results.colocation import Change, Pairing, Settings, Side
 from tandem.measure.results.record import Outcome
-from tandem.measure.studies.colocation import (
-    TAIL_SECONDS,
-    load_of,
-    pairings_of,
-    scenario_of,
-    window_of,
-    workloads_of,
-)
+from tandem.measure.studies.colocation import TAIL_SECONDS, load_of, pairings_of, scenario_of, window_of, workloads_of
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.colocation.imagined import IMAGE, SECONDS, TEXT, rounds

@@ -19,11 +19,7 @@ from tandem.measure.studies.comparison.quality import Assessor, assessor
 from tandem.measure.studies.study import ignore
 from tandem.shared.errors import InvalidArgument, NotFound
 from tandem.shared.models import ModelRepository
-from tests.unit.tandem.measure.quality.small_world import (
-    NUM_CLASSES,
-    SmallGateway,
-    picture,
-)
+from tests.unit.tandem.measure.quality.small_world import NUM_CLASSES, SmallGateway, picture
 from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, model, settings
 
 PER_CLASS = 30
@@ -48,10 +44,7 @@ async def test_it_is_what_models_evaluate_says_of_the_same_images(
     gateway: SmallGateway, judge_folder: Path, reference_file: Path, judges: Assessor, tmp_path: Path
 ) -> None:
     """The small world's parallel model draws `picture(class, seed + i)`, the sequential one with seed * 2^32 + i."""
-    for name, paradigm, seed, first in (
-        ("small-gan", "parallel", 3, 3),
-        ("small-ar", "sequential", 3, 3 * 2**32),
-    ):
+    for name, paradigm, seed, first in (("small-gan", "parallel", 3, 3), ("small-ar", "sequential", 3, 3 * 2**32)):
         wanted = protocol.Protocol(
             name, PER_CLASS * NUM_CLASSES, Sampling(seed), judge_folder, reference_file, model=None
         )
@@ -67,8 +60,7 @@ async def test_it_is_what_models_evaluate_says_of_the_same_images(
 
 
 @pytest.mark.parametrize(
-    ("nums_images", "most", "measured"),
-    [((40, 90), 10_000, 39), ((90, 90), 36, 36), ((29, 90), 10_000, 0)],
+    ("nums_images", "most", "measured"), [((40, 90), 10_000, 39), ((90, 90), 36, 36), ((29, 90), 10_000, 0)]
 )
 def test_both_models_are_measured_of_as_many_images_and_of_too_few_not_at_all(
     judges: Assessor, nums_images: tuple[int, int], most: int, measured: int

@@ -146,10 +146,7 @@ class Imagined:
             **header_of("127.0.0.1:1", models, datetime.now(UTC), audits) | {"machine": MACHINE},
             scenario=scenario,
             window=Window(
-                warm_up_seconds=scenario.warm_up_seconds,
-                seconds=seconds,
-                drain_seconds=0.0,
-                num_warm_up_requests=0,
+                warm_up_seconds=scenario.warm_up_seconds, seconds=seconds, drain_seconds=0.0, num_warm_up_requests=0
             ),
             streams=streams,
             audit=own,

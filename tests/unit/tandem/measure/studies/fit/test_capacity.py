@@ -14,14 +14,7 @@ from numpy.typing import NDArray
 from tandem.measure.results.crossover import Capacity, Trial
 from tandem.measure.statistics.bracket import next_rate
 from tandem.measure.statistics.quantiles import nearest_rank
-from tandem.measure.studies.fit.capacity import (
-    capacity,
-    carried,
-    is_met,
-    is_telling,
-    trial_seconds,
-    tried,
-)
+from tandem.measure.studies.fit.capacity import capacity, carried, is_met, is_telling, trial_seconds, tried
 from tests.unit.tandem.measure.studies.fit.queueing import simulate
 
 SLO = 0.25
