@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -20,7 +20,7 @@ from gateway.figures.history import History
 from gateway.figures.late_served import LateServed
 from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.model_statistics import ModelStatistics
-from gateway.figures.recorder import Recorder, SpanMaker
+from gateway.figures.recorder import Recorder
 from gateway.figures.replicas import Replicas
 from gateway.http import rpcs
 from gateway.http.app import HttpServer, build_app
@@ -45,6 +45,9 @@ from runtime.metrics import new_registry
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.server.grpcio import OPTIONS, GrpcioServer
 from runtime.server.server import RpcServer
+
+if TYPE_CHECKING:
+    from gateway.tracing.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -208,7 +211,7 @@ class Gateway:
         await self.server.health.set_available(SERVICES[paradigm].full_name, is_available)
 
 
-def _open_tracer(settings: TracingSettings | None, registry: CollectorRegistry) -> SpanMaker | None:
+def _open_tracer(settings: TracingSettings | None, registry: CollectorRegistry) -> Tracer | None:
     """Return the tracer of the settings, or none. The SDK is loaded only where something is traced."""
     if settings is None:
         return None

@@ -24,71 +24,41 @@ BUDGETS = ("request", "token", "image")
 _REQUEST = ("paradigm", "model", "rpc", "transport")
 _STREAM = (*_REQUEST, "streaming")
 
-_About = tuple[str, str, tuple[str, ...]]
-"""Name, help text and labels."""
-_REQUESTS = ("tandem_requests", "Requests that ended.", (*_REQUEST, "code"))
-_WITHOUT_OUTPUT = (
-    "tandem_requests_without_output",
-    "Requests for output that were let in, and ended before the first.",
-    (*_REQUEST, "code"),
-)
-_OUTPUTS = (
-    "tandem_outputs",
-    "Tokens or images forwarded to clients; a sequential image model's images count as images, too.",
-    ("paradigm", "model", "unit"),
-)
-_SHED = ("tandem_requests_shed", "Requests refused as too many.", ("paradigm", "reason"))
-_OVER_BUDGET = (
-    "tandem_requests_over_budget",
-    "Requests refused by the budget of their API key.",
-    ("paradigm", "budget"),
-)
-_RETRIES = ("tandem_retries", "Upstream calls that were repeated.", ("paradigm",))
-_DURATION = (
-    "gen_ai_server_request_duration_seconds",
-    "From the request's arrival at the proxy to the last byte of its reply.",
-    (*_STREAM, "code"),
-)
-_FIRST_TOKEN = (
-    "gen_ai_server_time_to_first_token_seconds",
-    "From the request's arrival to the first message that carries a token; sequential only.",
-    _STREAM,
-)
-_FIRST_OUTPUT = (
-    "tandem_time_to_first_output_seconds",
-    "From the request's arrival to the first message that carries a token or an image.",
-    _STREAM,
-)
-_PER_TOKEN = (
-    "gen_ai_server_time_per_output_token_seconds",
-    "From the first message to the reply's end, a token after the first message's; finished streams.",
-    _STREAM,
-)
-_PHASES = (
-    "tandem_phase_seconds",
-    "The parts of a request's duration, which add up to it: the backend's phases, what it spent outside them"
-    " (backend_other), the gateway's own share, and the residual (network, client).",
-    ("paradigm", "model", "phase"),
-)
-_OVERHEAD = (
-    "tandem_gateway_overhead_seconds",
-    "The gateway's own share of a finished request: before it went upstream and after upstream's last byte.",
-    ("paradigm", "rpc"),
-)
-
 
 class GatewayMetrics:
     """The gateway's metrics; `record` is called exactly once for each request, after its end."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        counters: Sequence[_About] = (_REQUESTS, _WITHOUT_OUTPUT, _OUTPUTS, _SHED, _OVER_BUDGET, _RETRIES)
-        histograms: Sequence[_About] = (_DURATION, _FIRST_TOKEN, _FIRST_OUTPUT, _PER_TOKEN, _PHASES, _OVERHEAD)
-        self._requests, self._without_output, self._outputs, self._shed, self._over_budget, self._retries = (
-            Counter(name, text, labels, registry=registry) for name, text, labels in counters
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(name, text, labels, SECONDS_BUCKETS, registry)
+
+        self._requests = counter("tandem_requests", "Requests that ended.", *_REQUEST, "code")
+        text = "Requests for output that were let in, and ended before the first."
+        self._without_output = counter("tandem_requests_without_output", text, *_REQUEST, "code")
+        text = "Tokens or images forwarded to clients; a sequential image model's images count as images, too."
+        self._outputs = counter("tandem_outputs", text, "paradigm", "model", "unit")
+        self._shed = counter("tandem_requests_shed", "Requests refused as too many.", "paradigm", "reason")
+        text = "Requests refused by the budget of their API key."
+        self._over_budget = counter("tandem_requests_over_budget", text, "paradigm", "budget")
+        self._retries = counter("tandem_retries", "Upstream calls that were repeated.", "paradigm")
+        text = "From the request's arrival at the proxy to the last byte of its reply."
+        self._duration = histogram("gen_ai_server_request_duration_seconds", text, *_STREAM, "code")
+        text = "From the request's arrival to the first message that carries a token; sequential only."
+        self._first_token = histogram("gen_ai_server_time_to_first_token_seconds", text, *_STREAM)
+        text = "From the request's arrival to the first message that carries a token or an image."
+        self._first_output = histogram("tandem_time_to_first_output_seconds", text, *_STREAM)
+        text = "From the first message to the reply's end, a token after the first message's; finished streams."
+        self._per_token = histogram("gen_ai_server_time_per_output_token_seconds", text, *_STREAM)
+        text = (
+            "The parts of a request's duration, which add up to it: the backend's phases, what it spent outside them"
+            " (backend_other), the gateway's own share, and the residual (network, client)."
         )
-        self._duration, self._first_token, self._first_output, self._per_token, self._phases, self._overhead = (
-            Histogram(name, text, labels, SECONDS_BUCKETS, registry) for name, text, labels in histograms
-        )
+        self._phases = histogram("tandem_phase_seconds", text, "paradigm", "model", "phase")
+        text = "The gateway's own share of a finished request: before it went upstream and after upstream's last byte."
+        self._overhead = histogram("tandem_gateway_overhead_seconds", text, "paradigm", "rpc")
         # To look a child up by its labels costs more than to count with it; the sets of labels are closed: keep them.
         self._requests_of, self._outputs_of = cache(self._requests.labels), cache(self._outputs.labels)
         for paradigm in PARADIGMS:

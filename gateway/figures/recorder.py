@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.log_entry import upstream_of
 from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.model_statistics import ModelStatistics
 from gateway.figures.observation import UNKNOWN_MODEL, Observation, observe
-from gateway.tracing.request_trace import RequestTrace, recorded_trace
+from gateway.tracing.request_trace import recorded_trace
 from runtime.rpc.metadata import CALLER_METADATA
 from runtime.rpc.routes import Route, all_routes
 from tandem.common.v1.served_pb2 import Served
+
+if TYPE_CHECKING:  # brings the SDK, which is loaded only where something is traced
+    from gateway.tracing.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 request_logger = logging.getLogger(f"{__package__}.request_log")
@@ -27,16 +30,6 @@ Charge = Callable[[str, Route, int, int], None]
 """Takes a caller's identifier, the route, what has gone out in its units, and the images made of its tokens."""
 
 
-class SpanMaker(Protocol):
-    """Makes spans of requests that have ended; `gateway.tracing.tracer.Tracer` does."""
-
-    def trace_of(self, headers: Mapping[str, str]) -> RequestTrace | None: ...
-
-    def record(self, raw: HTTPAccessLogEntry, seen: Observation, trace: RequestTrace) -> None: ...
-
-    async def close(self) -> None: ...
-
-
 class Recorder:
     """Counts entries; `charge` is called at most once a request, for callers who are known by a key.
 
@@ -44,7 +37,7 @@ class Recorder:
     """
 
     def __init__(
-        self, metrics: GatewayMetrics, charge: Charge, statistics: ModelStatistics, tracer: SpanMaker | None = None
+        self, metrics: GatewayMetrics, charge: Charge, statistics: ModelStatistics, tracer: Tracer | None = None
     ) -> None:
         self._metrics = metrics
         self._statistics = statistics

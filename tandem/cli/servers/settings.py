@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,8 +11,6 @@ from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
     from runtime.settings import ProcessSettings
 
 _HEADER = """\
@@ -28,7 +25,8 @@ A process takes a setting from the first of these places that has it:
 5. the default
 
 `tandem settings` prints this page."""
-_SYMBOLS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+_TYPES = {"string": "text", "path": "path", "integer": "whole number", "number": "number", "boolean": "flag"}
+_SYMBOLS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 def settings() -> None:
@@ -53,42 +51,29 @@ def settings() -> None:
 
 def _section(title: str, process: type[ProcessSettings], names: Collection[str]) -> str:
     head = [f"\n## {title}\n", "| setting | values | default | meaning |", "|---|---|---|---|"]
-    return "\n".join([*head, *(_row(name, process.model_fields[name]) for name in names)])
+    schemas = process.model_json_schema()["properties"]
+    return "\n".join([*head, *(_row(name, schemas[name]) for name in names)])
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    meaning = " ".join((field.description or "").split())
-    bounds = ", ".join(_bounds(field))
-    cells = (f"`{name}`", f"{_type(field.annotation)} {bounds}".rstrip(), _default(field), meaning)
+def _row(name: str, schema: dict[str, Any]) -> str:
+    cells = (f"`{name}`", _values(schema), _default(schema["default"]), " ".join(schema["description"].split()))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _type(annotation: Any) -> str:
-    origin = get_origin(annotation)
-    if origin is Literal:
-        return ", ".join(f"`{choice}`" for choice in get_args(annotation))
-    if origin in (Union, types.UnionType):
-        return " or ".join(_type(arg) for arg in get_args(annotation) if arg is not types.NoneType)
-    if origin is list:
-        return f"list of {_type(get_args(annotation)[0])}"
-    return {"str": "text", "Path": "path", "int": "whole number", "float": "number", "bool": "flag"}.get(
-        getattr(annotation, "__name__", ""), str(annotation)
-    )
+def _values(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_values(one) for one in schema["anyOf"] if one != {"type": "null"})
+    if "enum" in schema:
+        return ", ".join(f"`{choice}`" for choice in schema["enum"])
+    if schema["type"] == "array":
+        return f"list of {_values(schema['items'])}"
+    bounds = ", ".join(f"{symbol} {schema[key]:,}" for key, symbol in _SYMBOLS.items() if key in schema)
+    return f"{_TYPES[schema.get('format', schema['type'])]} {bounds}".rstrip()
 
 
-def _bounds(field: FieldInfo) -> Iterator[str]:
-    for rule in field.metadata:
-        for key, symbol in _SYMBOLS.items():
-            if (bound := getattr(rule, key, None)) is not None:
-                yield f"{symbol} {bound:,}"
-
-
-def _default(field: FieldInfo) -> str:
-    default = field.default
+def _default(default: Any) -> str:
     if default is None or default == []:
         return "none"
     if isinstance(default, bool):
         return "on" if default else "off"
-    if isinstance(default, list):
-        return ", ".join(f"`{item}`" for item in default)
-    return f"`{default}`"
+    return ", ".join(f"`{item}`" for item in (default if isinstance(default, list) else [default]))
