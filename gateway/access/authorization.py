@@ -15,16 +15,7 @@ import grpc
 
 from gateway.access.access import Access
 from gateway.access.api_keys import bearer
-from gateway.envoy.authorization_pb2 import (
-    CheckRequest,
-    CheckResponse,
-    DeniedHttpResponse,
-    HeaderValue,
-    HeaderValueOption,
-    HttpStatus,
-    OkHttpResponse,
-    Status,
-)
+from gateway.envoy import authorization_pb2 as envoy
 from runtime.rpc.metadata import CALLER_METADATA
 from runtime.rpc.routes import all_routes
 from runtime.rpc.status import status_details
@@ -49,12 +40,12 @@ class Authorization:
         """Return the service for a gRPC server."""
         method = grpc.unary_unary_rpc_method_handler(
             self.check,
-            request_deserializer=CheckRequest.FromString,
-            response_serializer=CheckResponse.SerializeToString,
+            request_deserializer=envoy.CheckRequest.FromString,
+            response_serializer=envoy.CheckResponse.SerializeToString,
         )
         return grpc.method_handlers_generic_handler(SERVICE, {"Check": method})
 
-    async def check(self, request: CheckRequest, _: object) -> CheckResponse:
+    async def check(self, request: envoy.CheckRequest, _: object) -> envoy.CheckResponse:
         """Return whether the request may pass, and as whose; nothing of the key is kept or logged."""
         asked = request.attributes.request.http
         try:
@@ -64,8 +55,8 @@ class Authorization:
         except Exception:
             logger.exception("authorization failed")
             return _deny(Internal())
-        return CheckResponse(
-            status=Status(code=grpc.StatusCode.OK.value[0]), ok_response=OkHttpResponse(headers=headers)
+        return envoy.CheckResponse(
+            status=envoy.Status(code=grpc.StatusCode.OK.value[0]), ok_response=envoy.OkHttpResponse(headers=headers)
         )
 
     def _identifier(self, path: str, authorization: str | None) -> str:
@@ -82,19 +73,21 @@ class Authorization:
         return identifier
 
 
-def _deny(error: TandemError) -> CheckResponse:
+def _deny(error: TandemError) -> envoy.CheckResponse:
     """Return a denial: any status but OK denies, and the client's own is in the headers."""
     code = grpc.StatusCode[error.code].value[0]
     headers = {"grpc-status": str(code), "grpc-message": quote(str(error), safe=_PLAIN)}
     if details := status_details(error).get(_DETAILS):
         headers[_DETAILS] = base64.b64encode(details).decode().rstrip("=")
-    denied = DeniedHttpResponse(status=HttpStatus(code=HTTPStatus.FORBIDDEN), headers=_headers(headers))
-    return CheckResponse(status=Status(code=grpc.StatusCode.PERMISSION_DENIED.value[0]), denied_response=denied)
+    denied = envoy.DeniedHttpResponse(status=envoy.HttpStatus(code=HTTPStatus.FORBIDDEN), headers=_headers(headers))
+    return envoy.CheckResponse(
+        status=envoy.Status(code=grpc.StatusCode.PERMISSION_DENIED.value[0]), denied_response=denied
+    )
 
 
 def _headers(pairs: dict[str, str]) -> list[Any]:
-    action = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    action = envoy.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
     return [
-        HeaderValueOption(header=HeaderValue(key=key, value=value), append_action=action)
+        envoy.HeaderValueOption(header=envoy.HeaderValue(key=key, value=value), append_action=action)
         for key, value in pairs.items()
     ]

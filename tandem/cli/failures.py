@@ -6,20 +6,9 @@ from collections.abc import Iterator
 
 import typer
 
+from tandem import client
 from tandem.cli.packages import SERVER_PACKAGES, how_to_get
 from tandem.cli.terminal import Terminal
-from tandem.client import (
-    DeadlineExceeded,
-    InvalidArgument,
-    NotFound,
-    NotReachable,
-    ParallelModel,
-    SequentialModel,
-    TandemClient,
-    TandemRpcError,
-    Unauthenticated,
-    Unimplemented,
-)
 from tandem.client.credentials import API_KEY
 from tandem.shared.errors import EXPECTED, ExpectedError, TandemError
 
@@ -41,9 +30,9 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
     except KeyboardInterrupt:
         terminal.err.print()
         raise typer.Exit(INTERRUPTED) from None
-    except TandemRpcError as error:
+    except client.TandemRpcError as error:
         terminal.fail(_explain(error, address))
-        code = REFUSED if isinstance(error, InvalidArgument) else FAILED
+        code = REFUSED if isinstance(error, client.InvalidArgument) else FAILED
     except ModuleNotFoundError as error:
         if error.name not in SERVER_PACKAGES:
             raise
@@ -62,28 +51,28 @@ def right_command_named(address: str, model: str, *, is_sequential: bool) -> Ite
     """Raise ExpectedError instead of NotFound where the model is of the other paradigm than the command's."""
     try:
         yield
-    except NotFound:
-        others: tuple[SequentialModel | ParallelModel, ...] = ()
-        with contextlib.suppress(TandemRpcError), TandemClient(address) as client:
-            others = client.list_parallel_models() if is_sequential else client.list_sequential_models()
+    except client.NotFound:
+        others: tuple[client.SequentialModel | client.ParallelModel, ...] = ()
+        with contextlib.suppress(client.TandemRpcError), client.TandemClient(address) as asked:
+            others = asked.list_parallel_models() if is_sequential else asked.list_sequential_models()
         if model not in [other.name for other in others]:
             raise
         kind, command = ("a parallel", "sample") if is_sequential else ("a sequential", "generate")
         raise ExpectedError(f"{model} is {kind} model; use `tandem {command} --model {model}`") from None
 
 
-def _explain(error: TandemRpcError, address: str) -> str:
-    if isinstance(error, NotReachable) and "://" in address:
+def _explain(error: client.TandemRpcError, address: str) -> str:
+    if isinstance(error, client.NotReachable) and "://" in address:
         return f"{address} has a scheme: an address is HOST:PORT, without {address.partition('://')[0]}://"
-    if isinstance(error, NotReachable) and ":" not in address:
+    if isinstance(error, client.NotReachable) and ":" not in address:
         return f"{address} has no port: an address is HOST:PORT"
-    if isinstance(error, NotReachable):
+    if isinstance(error, client.NotReachable):
         return f"no Tandem gateway at {address}; start one with `tandem up`"
-    if isinstance(error, Unauthenticated):
+    if isinstance(error, client.Unauthenticated):
         return f"{address} requires a valid API key; set {API_KEY} to one"
-    if isinstance(error, DeadlineExceeded):
+    if isinstance(error, client.DeadlineExceeded):
         return f"no reply in time ({error.message}): the server is busy, or the request needs a longer timeout"
-    if isinstance(error, Unimplemented):
+    if isinstance(error, client.Unimplemented):
         return f"{address} does not offer this call: it is another kind of server, or the backend of other models"
     return _by_options(error.message) or error.code
 

@@ -32,44 +32,13 @@ from tandem.client.options import GenerateOptions, Message, Prompt, SampleOption
 from tandem.client.synchronous import Generation, TandemClient
 from tandem.client.text import Alternative, Choice, Completion, GenerateChunk, Score, TokenLogprob, Usage
 
-__all__ = [
-    "DEFAULT_ADDRESS",
-    "Alternative",
-    "AsyncGeneration",
-    "AsyncTandemClient",
-    "Cancelled",
-    "Choice",
-    "Completion",
-    "Credentials",
-    "DeadlineExceeded",
-    "FieldViolation",
-    "GenerateChunk",
-    "GenerateOptions",
-    "Generation",
-    "HandshakeFailed",
-    "ImageBatch",
-    "Images",
-    "Internal",
-    "InvalidArgument",
-    "Labels",
-    "Message",
-    "Models",
-    "NotFound",
-    "NotReachable",
-    "ParallelModel",
-    "Prompt",
-    "ReplyTooLarge",
-    "ResourceExhausted",
-    "SampleOptions",
-    "Score",
-    "SequentialModel",
-    "TandemClient",
-    "TandemRpcError",
-    "Timings",
-    "TokenLogprob",
-    "Unauthenticated",
-    "Unavailable",
-    "Unimplemented",
-    "Usage",
-    "Verdict",
-]
+__all__ = ["DEFAULT_ADDRESS", "AsyncGeneration", "AsyncTandemClient", "Credentials", "Generation", "TandemClient"]
+# What goes in.
+__all__ += ["GenerateOptions", "ImageBatch", "Labels", "Message", "Prompt", "SampleOptions"]
+# What comes out.
+__all__ += ["Alternative", "Choice", "Completion", "GenerateChunk", "Images", "Models", "ParallelModel", "Score"]
+__all__ += ["SequentialModel", "Timings", "TokenLogprob", "Usage", "Verdict"]
+# What is raised.
+__all__ += ["Cancelled", "DeadlineExceeded", "FieldViolation", "HandshakeFailed", "Internal", "InvalidArgument"]
+__all__ += ["NotFound", "NotReachable", "ReplyTooLarge", "ResourceExhausted", "TandemRpcError", "Unauthenticated"]
+__all__ += ["Unavailable", "Unimplemented"]
