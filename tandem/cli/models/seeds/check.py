@@ -67,7 +67,7 @@ async def _compare_all(
     return paradigm, rows
 
 
-async def _subject(client: AsyncTandemClient, name: str) -> Subject[Any]:
+async def _subject(client: AsyncTandemClient, name: str) -> Subject:
     try:
         return subject_of(await served_model(client, name))
     except NotReachable:
@@ -79,7 +79,7 @@ async def _subject(client: AsyncTandemClient, name: str) -> Subject[Any]:
 
 async def _ask(
     client: AsyncTandemClient,
-    subject: Subject[Any],
+    subject: Subject,
     probes: Sequence[Probe],
     *,
     beside_others: bool,
