@@ -49,13 +49,14 @@ def demo(
         plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
         tour = Tour(out, terminal)
         # A measurement that lost a process in the middle is none.
-        code = run_plan(plan, terminal, verbose, partial(tour.run, plan), restarts=False)
-        if report and tour.is_complete:
+        run = partial(run_plan, terminal=terminal, verbose=verbose, restarts=False, code_of_stop=INTERRUPTED)
+        code = run(plan, work=partial(tour.run, plan))
+        if report and code == 0:
             measured = replace(image_plan(models_dir, IMAGE_MODELS), beside=image_plan(models_dir, PAIRED, "float32"))
             terminal.note("\nnow the image models alone, with all cores for each, and the pair in float32 beside them")
-            code = run_plan(measured, terminal, verbose, partial(tour.measure, measured), restarts=False)
-        tour.ended()
-        raise typer.Exit(code if tour.is_complete or code else INTERRUPTED)
+            code = run(measured, work=partial(tour.measure, measured))
+        tour.ended(is_complete=code == 0)
+        raise typer.Exit(code)
 
 
 def image_plan(models_dir: Path, sequential_models: Sequence[str], precision: str = "") -> Plan:
@@ -66,10 +67,9 @@ def image_plan(models_dir: Path, sequential_models: Sequence[str], precision: st
 
 
 class Tour:
-    """The stages, and how long each took. `is_complete`: those of the last call have all ended well."""
+    """The stages, and how long each took."""
 
     def __init__(self, out: Path, terminal: Terminal) -> None:
-        self.is_complete = False
         self._out = out
         self._terminal = terminal
         self._race, self._report = out / "race.json", out / REPORT_FOLDER / "report.html"
@@ -90,7 +90,6 @@ class Tour:
         return await self._run(plan, {REPORT_STAGE: command})
 
     async def _run(self, plan: Plan, stages: Mapping[str, Sequence[str]]) -> int:
-        self.is_complete = False
         if not self._seconds:
             self._took("start")
         for name, arguments in stages.items():
@@ -104,16 +103,15 @@ class Tour:
             if name == RACE_STAGE:
                 await asyncio.to_thread(self._show_metrics, plan)
                 self._took("metrics")
-        self.is_complete = True
         return 0
 
-    def ended(self) -> None:
+    def ended(self, *, is_complete: bool) -> None:
         """Print what each stage took; the last one was stopping, with whatever it cut short."""
-        self._took("stop" if self.is_complete else "cut short and stop")
+        self._took("stop" if is_complete else "cut short and stop")
         total = sum(self._seconds.values())
         stages = ", ".join(f"{name} {formats.seconds(seconds)}" for name, seconds in self._seconds.items())
         self._terminal.out.print(f"\n{formats.seconds(total)} in all: {stages}", markup=False, soft_wrap=True)
-        if self.is_complete and self._report.is_file():
+        if is_complete and self._report.is_file():
             next_step = "`make up` serves the same models, with a page at http://127.0.0.1:8080/"
             self._terminal.out.print(f"open {self._report}; {next_step}", markup=False, soft_wrap=True)
 

@@ -30,11 +30,13 @@ Work = Callable[[], Awaitable[int]]
 Death = tuple[Child, int]
 
 
-def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work, *, restarts: bool) -> int:
+def run_plan(
+    plan: Plan, terminal: Terminal, verbose: bool, work: Work, *, restarts: bool, code_of_stop: int = 0
+) -> int:
     """Run the plan's processes and, once they are ready, `work`; return the exit code.
 
-    `restarts`: whether one that dies later is started again, once. Raises PortTaken, ModelError if weights are not to
-    be had, ValueError if only a client is installed.
+    `restarts`: whether one that dies later is started again, once. `code_of_stop` is the exit code if a signal ends the
+    work. Raises PortTaken, ModelError if weights are not to be had, ValueError if only a client is installed.
     """
     need_packages("servers", *SERVER_PACKAGES)
     plan.ports.check()
@@ -42,7 +44,7 @@ def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work, *, resta
     layers = plan.layers()
     display = StartupDisplay(terminal, [spec.name for layer in layers for spec in layer], verbose)
     stack = Stack(layers, LOG_FOLDER, display, plan.drain_seconds + _KILL_AFTER_SECONDS, restarts=restarts)
-    return asyncio.run(stack.run(work))
+    return asyncio.run(stack.run(work, code_of_stop))
 
 
 class Stack:
@@ -71,15 +73,15 @@ class Stack:
         self._layers = [[Child(spec, log_folder / f"{spec.name}.log", display) for spec in layer] for layer in layers]
         self._children = [child for layer in self._layers for child in layer]
 
-    async def run(self, work: Work) -> int:
-        """Start all, run `work` once they are ready and return its result; 0 if a signal comes first, which cancels
-        it, 1 if a process dies for good. Whatever happens, all are stopped.
+    async def run(self, work: Work, code_of_stop: int = 0) -> int:
+        """Start all, run `work` once they are ready and return its result; `code_of_stop` if a signal comes first and
+        cancels it, 1 if a process dies for good. Whatever happens, all are stopped.
         """
         self._display.start()
         try:
             with self._signals():
                 try:
-                    code, death = await self._run(work)
+                    code, death = await self._run(work, code_of_stop)
                 finally:
                     await self._stop()
         finally:
@@ -88,7 +90,7 @@ class Stack:
             self._explain(*death)
         return code
 
-    async def _run(self, work: Work) -> tuple[int, Death | None]:
+    async def _run(self, work: Work, code_of_stop: int) -> tuple[int, Death | None]:
         for child in self._children:
             await child.start()
         keeping = [asyncio.create_task(self._keep(child)) for child in self._children]
@@ -99,7 +101,7 @@ class Stack:
             if busy in done:
                 return busy.result(), None
             if stop in done:
-                return 0, None
+                return code_of_stop, None
             return FAILED, next(task for task in keeping if task in done).result()
 
     async def _keep(self, child: Child) -> Death:

@@ -84,15 +84,13 @@ def collapse(
         ports, models = Ports.free(), list(VARIANTS)
         plan = Plan(ports, Path(folder), [], models, DRAIN_SECONDS, has_gateway=False, parallel_flags=WATCH)
         lesson = Lesson(images, repository.get(JUDGE_MODEL).path(judge_file), out, terminal, ports)
-        code = run_plan(plan, terminal, verbose, lesson.run, restarts=False)
-        raise typer.Exit(code if lesson.is_complete or code else INTERRUPTED)
+        raise typer.Exit(run_plan(plan, terminal, verbose, lesson.run, restarts=False, code_of_stop=INTERRUPTED))
 
 
 class Lesson:
     """Draws from each generator in turn and reads the instruments."""
 
     def __init__(self, num_images: int, judge_file: Path, out: Path, terminal: Terminal, ports: Ports) -> None:
-        self.is_complete = False
         self._num_images = num_images
         self._judge_file = judge_file
         self._out = out
@@ -114,7 +112,6 @@ class Lesson:
             return [_case(name, parts, reference=reference, page=page, judge=judge) for name, parts in drawn.items()]
 
         self._show(await asyncio.to_thread(look))
-        self.is_complete = True
         return 0
 
     async def _draw_all(self, advance: Callable[[int], None]) -> dict[str, list[Images]]:

@@ -18,6 +18,7 @@ from tandem.cli.terminal import Terminal
 from tests.integration.tandem.cli.commands import started
 from tests.integration.tandem.cli.servers.stack_of_fakes import NAMES, specs
 
+STOPPED = 130
 LIMIT_SECONDS = 180  # a guard against hanging: each start of a process takes seconds where cores are busy
 
 
@@ -81,7 +82,7 @@ async def run(
         slow_seconds=slow_seconds,
     )
     async with asyncio.timeout(LIMIT_SECONDS):
-        return await stack.run(work)
+        return await stack.run(work, STOPPED)
 
 
 def kill(name: str, folder: Path) -> None:
@@ -98,7 +99,7 @@ def journal(folder: Path) -> list[str]:
 async def test_a_signal_stops_the_gateway_first_and_all_of_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await run(tmp_path, until_sigterm, *["serve"] * 3) == 0
+    assert await run(tmp_path, until_sigterm, *["serve"] * 3) == STOPPED
     first, *others = journal(tmp_path)
     assert (first, sorted(others)) == ("gateway stopped", ["parallel stopped", "sequential stopped"])
     shown = capsys.readouterr().err
@@ -140,13 +141,13 @@ async def test_a_child_that_is_killed_is_started_once_more_and_another_death_end
 
 
 async def test_a_stubborn_child_is_killed_when_its_grace_is_over_or_at_a_second_signal(tmp_path: Path) -> None:
-    assert await run(tmp_path, until_sigterm, "stubborn", grace_seconds=1.0) == 0
-    assert await run(tmp_path, forever, "stubborn", display=Display("logged", "stopping")) == 0
+    assert await run(tmp_path, until_sigterm, "stubborn", grace_seconds=1.0) == STOPPED
+    assert await run(tmp_path, forever, "stubborn", display=Display("logged", "stopping")) == STOPPED
     assert journal(tmp_path)[0] == "sequential stopped"
 
 
 async def test_a_stop_while_loading_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await run(tmp_path, forever, display=Display("logged")) == 0
+    assert await run(tmp_path, forever, display=Display("logged")) == STOPPED
     assert capsys.readouterr().err.splitlines()[-1] == "sequential: stopped"
 
 
