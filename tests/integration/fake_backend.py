@@ -13,26 +13,12 @@ from typing import Any
 import uvloop
 
 from runtime.rpc.call import Call
-from runtime.rpc.rpc import service_handler
-from runtime.server.server import RpcServer
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 from tests.integration.byte_tokenizer import ByteTokenizer
-
-SERVICES = {
-    "sequential": ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"],
-    "parallel": gan_pb2.DESCRIPTOR.services_by_name["GanService"],
-}
-
-
-class _NoObserver:
-    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
-        pass
-
-    def refused(self, rpc: str, code: str, count: int) -> None:
-        pass
+from tests.integration.tandem.fakes import server_of
 
 
 class _Sequential(ByteTokenizer):
@@ -80,9 +66,7 @@ class _Parallel:
 
 async def serve() -> None:
     """Serve on a free port until cancelled."""
-    servicers = {"sequential": _Sequential(), "parallel": _Parallel()}
-    handlers = [service_handler(SERVICES[name], servicer, _NoObserver()) for name, servicer in servicers.items()]
-    server = RpcServer("127.0.0.1", 0, handlers, [service.full_name for service in SERVICES.values()])
+    server = server_of(_Sequential(), _Parallel())
     await server.start()
     await server.health.set_serving(True)
     print(server.port, flush=True)

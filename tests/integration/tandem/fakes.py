@@ -12,6 +12,7 @@ from PIL import Image
 
 from runtime.rpc.call import Call
 from runtime.rpc.choices import join_messages
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.rpc.rpc import service_handler
 from runtime.server.server import RpcServer
 from tandem.ar.v1 import ar_pb2
@@ -19,13 +20,14 @@ from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import NoChatTemplate, NotFound, ReplyTooLarge
+from tests.integration.byte_tokenizer import ByteTokenizer
 
 WORDS = ("Hello", " wör", "ld", "!")
 SIDE = 4
 CLASS_NAMES = ("sneaker", "bag", "coat")
 
 
-class FakeSequential:
+class FakeSequential(ByteTokenizer):
     """Says WORDS, a token each, over and over up to max_tokens. `hold` stops it after a first token a choice.
 
     Asked for a class, it draws: the image's value, everywhere, is the number of tokens so far.
@@ -110,18 +112,6 @@ class FakeSequential:
             ar_pb2.Likelihood(total_logprob=-1.5 - number, bits_per_token=2.0, tokens=tokens) for number in range(count)
         ]
         return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=Timings(decode_seconds=0.5))
-
-    async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
-        """A token is a byte."""
-        ids = list(request.text.encode())
-        return ar_pb2.TokenizeResponse(ids=ids, tokens=[bytes([each]) for each in ids])
-
-    async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
-        text = bytes(request.ids)
-        return ar_pb2.DetokenizeResponse(text=text.decode(errors="replace"), tokens=[bytes([each]) for each in text])
-
-    async def describe_tokenizer(self, request: object, call: Call) -> ar_pb2.DescribeTokenizerResponse:
-        return ar_pb2.DescribeTokenizerResponse(model="fake-text", eos_token_ids=[0])
 
     async def list_models(self, request: object, call: Call) -> ar_pb2.ListModelsResponse:
         text = ar_pb2.Model(name="fake-text", modality="text", num_parameters=10, vocab_size=4, device="cpu")
@@ -227,18 +217,20 @@ class NoObserver:
         pass
 
 
+def server_of(sequential: Any, parallel: Any) -> RpcServer:
+    """Return a server of both paradigms on a free port."""
+    servicers = {SERVICES[SEQUENTIAL]: sequential, SERVICES[PARALLEL]: parallel}
+    handlers = [service_handler(service, servicer, NoObserver()) for service, servicer in servicers.items()]
+    return RpcServer("127.0.0.1", 0, handlers, [service.full_name for service in servicers])
+
+
 class FakeGateway:
     """Both fakes behind one port."""
 
     def __init__(self) -> None:
         self.sequential = FakeSequential()
         self.parallel = FakeParallel()
-        services = [
-            (ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"], self.sequential),
-            (gan_pb2.DESCRIPTOR.services_by_name["GanService"], self.parallel),
-        ]
-        handlers = [service_handler(service, fake, NoObserver()) for service, fake in services]
-        self.server = RpcServer("127.0.0.1", 0, handlers, [service.full_name for service, _ in services])
+        self.server = server_of(self.sequential, self.parallel)
 
     @property
     def address(self) -> str:

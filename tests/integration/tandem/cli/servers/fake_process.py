@@ -12,11 +12,8 @@ from pathlib import Path
 
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
-from runtime.rpc.rpc import service_handler
 from runtime.server.server import RpcServer
-from tandem.gan.v1 import gan_pb2
 from tandem.shared.models import ModelError
-from tests.integration.tandem.fakes import FakeParallel, NoObserver
 
 logger = logging.getLogger("fake")
 
@@ -42,10 +39,7 @@ class FakeWorker:
 
 
 async def main(port: int, is_broken: bool) -> int:
-    service = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
-    handler = service_handler(service, FakeParallel(), NoObserver())
-    server = RpcServer("127.0.0.1", port, [handler], [service.full_name])
-    return await serve(server, FakeWorker(is_broken), 1)
+    return await serve(RpcServer("127.0.0.1", port, [], []), FakeWorker(is_broken), 1)
 
 
 if __name__ == "__main__":
