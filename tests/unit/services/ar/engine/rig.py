@@ -9,7 +9,7 @@ from services.ar.engine.drafting import Drafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
-from services.ar.engine.step import Work
+from services.ar.engine.step import Layout, LogitsRow, Work
 
 GUILTY = 666_000
 """The first token of a sequence that makes steps fail."""
@@ -95,7 +95,10 @@ History = tuple[int, ...]
 
 
 class StepEngine:
-    """A scheduler with a prefix cache, and what its steps wrote to each slot: a salt and the tokens up to its own."""
+    """A scheduler with a prefix cache, and what its steps wrote to each slot: a salt and the tokens up to its own.
+
+    The model is a function of the tokens before a place: `next_token`, and for a MASK row at a place `predict`.
+    """
 
     def __init__(
         self,
@@ -104,8 +107,10 @@ class StepEngine:
         max_batch_tokens: int = 64,
         chunk_tokens: int | None = None,
         drafter: Drafter | None = None,
+        predict: Callable[[Sequence, int], int] = lambda sequence, place: 1,
     ) -> None:
         self._next_token = next_token
+        self._predict = predict
         self._max_batch_tokens = max_batch_tokens
         self.pool = BlockPool(num_blocks, BLOCK_SIZE)
         self.cache = PrefixCache(self.pool, chunk_tokens)
@@ -123,16 +128,24 @@ class StepEngine:
         return batch
 
     def _compute(self, work: Work) -> list[SampledToken]:
-        sequence = work.sequence
-        token_ids = (*sequence.token_ids[: work.positions.stop - len(work.draft)], *work.draft)
-        assert len(token_ids) == work.positions.stop
-        for place in range(work.positions.stop):
+        sequence, layout = work.sequence, Layout([work], BLOCK_SIZE)
+        token_ids = (*sequence.token_ids[: work.positions.start + work.num_given], *work.draft)
+        for place, slot in enumerate(layout.slots, work.positions.start):
+            self._slots[slot] = sequence.cache_salt, token_ids[: place + 1] if place < len(token_ids) else ()
+        for place in range(len(token_ids)):
             slot = sequence.block_table[place // BLOCK_SIZE] * BLOCK_SIZE + place % BLOCK_SIZE
-            content = sequence.cache_salt, token_ids[: place + 1]
-            assert place in work.positions or self._slots[slot] == content
-            self._slots[slot] = content
-        places = work.positions[-1 - len(work.draft) :] if work.completes else ()
-        return [SampledToken(self._next_token(sequence, token_ids[: place + 1])) for place in places]
+            assert self._slots[slot] == (sequence.cache_salt, token_ids[: place + 1])
+        rows = zip(layout.logits_indices, layout.logits_rows, strict=True)
+        return [SampledToken(self._sample(token_ids, layout.positions[index], row)) for index, row in rows]
+
+    def _sample(self, token_ids: History, position: int, row: LogitsRow) -> int:
+        if row.forced is not None:
+            return row.forced
+        if position >= len(token_ids):  # a MASK row, which stands where its token goes
+            assert position == row.sequence.num_prompt_tokens + row.position
+            return self._predict(row.sequence, position)
+        assert token_ids[: position + 1] == (*row.sequence.token_ids, *row.drafted)
+        return self._next_token(row.sequence, token_ids[: position + 1])
 
     def run(self, *sequences: Sequence) -> list[int]:
         """Run them, and all that is there, to their ends; return how many tokens each step computed."""

@@ -145,9 +145,8 @@ def test_under_random_load_all_end_with_the_output_that_each_has_alone_without_d
     for one in sequences:
         (again := StepEngine(next_token)).run(Sequence(one.prompt_token_ids, one.params, one.eos_token_ids))
         ((_, alone),) = again.brought.items()
-        brought = engine.brought.get(one, [])
-        is_whole = id(one) not in cancelled and not one.is_scored
-        assert brought == (alone if is_whole else alone[: len(brought)])
+        brought, expected = engine.brought.get(one, []), one.token_ids[1:] if one.is_scored else alone
+        assert brought == (expected[: len(brought)] if id(one) in cancelled else expected)
 
 
 def test_what_followed_the_last_tokens_before_is_proposed():

@@ -6,9 +6,9 @@ from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting import MaskedDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence, TokenGroups
-from services.ar.engine.step import Layout, Work
+from services.ar.engine.step import Work
+from tests.unit.services.ar.engine.rig import BLOCK_SIZE, StepEngine
 
-BLOCK_SIZE = 4
 MASK = 99
 
 
@@ -16,43 +16,26 @@ def masked_sequence(max_tokens: int = 20, seed: int = 0, **fields: object) -> Se
     return Sequence([50], SamplingParams(seed=seed, max_tokens=max_tokens), mask_token_id=MASK, **fields)
 
 
-def image_token(history: tuple[int, ...]) -> int:
-    return random.Random(repr(history)).randrange(4)
+def image_token(sequence: Sequence, history: tuple[int, ...]) -> int:
+    return random.Random(repr((sequence.params.seed, history))).randrange(4)
 
 
-def predicted_token(history: tuple[int, ...], place: int) -> int:
+def predicted_token(sequence: Sequence, place: int) -> int:
     """Return what a MASK row predicts: right more often than not."""
-    return random.Random(repr((history, place))).randrange(4) if place % 3 == 0 else image_token(history[:place])
+    truth = list(sequence.prompt_token_ids)
+    while len(truth) <= place:
+        truth.append(image_token(sequence, tuple(truth)))
+    return (truth[place] + (place % 3 == 0)) % 4
 
 
 def run_masked(drafter: MaskedDrafter | None, *sequences: Sequence, num_blocks: int = 32):
-    """Return the outputs and each work's rows; the model is a function of the history, known to most MASK rows."""
-    pool = BlockPool(num_blocks, BLOCK_SIZE)
-    scheduler = Scheduler(pool, 4, 64, drafter=drafter)
-    shapes, truths = [], {}
+    """Return the outputs, and of each work the tokens given, drafted and masked."""
+    engine, shapes = StepEngine(image_token, num_blocks, drafter=drafter, predict=predicted_token), []
     for sequence in sequences:
-        scheduler.add(sequence)
-        truth = list(sequence.token_ids)
-        while len(truth) <= sequence.num_prompt_tokens + sequence.params.max_tokens:
-            truth.append(image_token(tuple(truth)))
-        truths[id(sequence)] = tuple(truth)
-
-    def sample(work: Work) -> list[SampledToken]:
-        layout, token_ids = Layout([work], BLOCK_SIZE), []
-        for index, row in zip(layout.logits_indices, layout.logits_rows, strict=True):
-            place = work.sequence.num_prompt_tokens + row.position
-            is_mask = layout.token_ids[index] == MASK
-            assert layout.positions[index] == place - (not is_mask)  # a MASK row stands where its token goes
-            history = (*work.sequence.token_ids, *row.drafted)
-            token_ids.append(predicted_token(truths[id(work.sequence)], place) if is_mask else image_token(history))
-        return [SampledToken(token_id) for token_id in token_ids]
-
-    while scheduler.has_work:
-        batch = scheduler.schedule()
-        shapes += [(work.num_given, len(work.draft), work.num_masked) for work in batch]
-        scheduler.commit(batch, [sample(work) for work in batch])
-        scheduler.check_integrity()
-    assert pool.num_taken == 0
+        engine.scheduler.add(sequence)
+    while engine.scheduler.has_work:
+        shapes += [(work.num_given, len(work.draft), work.num_masked) for work in engine.step()]
+    assert engine.pool.num_taken == 0
     return [sequence.output_token_ids for sequence in sequences], shapes
 
 

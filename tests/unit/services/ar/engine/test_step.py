@@ -4,43 +4,25 @@ import random
 
 import pytest
 
-from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence, TokenGroups
 from services.ar.engine.step import Layout, LogitsRow, Work, accept_tokens, finish_reason, run_isolated
+from tests.unit.services.ar.engine.rig import StepEngine
 
-BLOCK_SIZE = 4
 MASK = 99
-
-
-def committed(scheduler: Scheduler) -> dict[Sequence, list[int]]:
-    """Run a step that samples 7 wherever nothing is forced, and return the tokens that it brings."""
-    batch = scheduler.schedule()
-    rows = iter(Layout(batch, BLOCK_SIZE).logits_rows)
-    found = [[next(rows) for _ in range(count)] for count in Layout(batch, BLOCK_SIZE).tokens_per_work]
-    results = [[SampledToken(7 if row.forced is None else row.forced) for row in of_work] for of_work in found]
-    progress = scheduler.commit(batch, results)
-    scheduler.check_integrity()
-    return {each.sequence: [token.token_id for token in each.tokens] for each in progress}
 
 
 @pytest.mark.parametrize("chunk_tokens", [None, 4])
 @pytest.mark.parametrize("ends", [None, (3, 6, 9, 12, 15)])
 def test_a_scored_text_that_is_preempted_brings_each_of_its_scores_once(chunk_tokens, ends):
-    scheduler = Scheduler(BlockPool(6, BLOCK_SIZE), 4, 8, chunk_tokens, max_mixed_prefill_tokens=6)
+    engine = StepEngine(num_blocks=6, max_batch_tokens=8, chunk_tokens=chunk_tokens)
     groups = None if ends is None else TokenGroups.of(1, ends)
     scored = Sequence(list(range(16)), SamplingParams(), is_scored=True, mask_token_id=MASK, groups=groups)
     older = Sequence([50] * 7, SamplingParams(max_tokens=9))
-    scheduler.add(older)
-    committed(scheduler)
-    scheduler.add(scored)
-    brought = []
-    for _ in range(100):
-        brought += committed(scheduler).get(scored, [])
-    assert not scheduler.has_work
-    assert scheduler.num_preemptions > 0
-    assert brought == list(range(1, 16))
-    assert older.output_token_ids == [7] * 9
+    engine.scheduler.add(older)
+    engine.step()
+    engine.run(scored)
+    assert engine.scheduler.num_preemptions > 0
+    assert engine.brought == {older: [1] * 9, scored: list(range(1, 16))}
 
 
 @pytest.mark.parametrize(
