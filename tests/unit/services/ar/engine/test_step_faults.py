@@ -5,7 +5,6 @@ The real engine, scheduler, prefix cache, drafter and a tiny model; the fault is
 
 import asyncio
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from services.ar.engine.drafting import NgramDrafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SamplingParams, Sequence
-from services.ar.engine.step import Layout, Work
+from services.ar.engine.step import Layout
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.errors import Internal, ModelFault, TandemError
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
@@ -40,39 +39,28 @@ class Fault(Exception):
     """What a stage raises."""
 
 
-def of_sequence(_: Any, sequence: Sequence, *__: object) -> list[Sequence]:
-    return [sequence]
+def guilty_of(*arguments: Any) -> list[Sequence]:
+    """Return the guilty ones of the sequences that a function handles, whatever it is given them in."""
+    found: list[Sequence] = []
+    for each in arguments:
+        works = [*each.decodes, *(work for work, _ in each.chunks)] if isinstance(each, Layout) else [each]
+        found += [getattr(work, "sequence", work) for work in works]
+    return [one for one in found if isinstance(one, Sequence) and one.params.seed == GUILTY_SEED]
 
 
-def of_function(sequence: Sequence, *_: object) -> list[Sequence]:
-    return [sequence]
-
-
-def of_work(_: Any, work: Work, *__: object) -> list[Sequence]:
-    return [work.sequence]
-
-
-def of_layout(_: Any, layout: Layout) -> list[Sequence]:
-    return [work.sequence for work in layout.decodes] + [work.sequence for work, _ in layout.chunks]
-
-
-def of_row(row: sampling.LogitsRow, _: object) -> list[Sequence]:
-    return [row.sequence]
-
-
-# Where the fault is raised, and which sequences that function handles.
-STAGES: dict[str, tuple[Any, str, Callable[..., list[Sequence]]]] = {
-    "schedule: how many tokens": (scheduler, "next_work", of_function),
-    "schedule: blocks": (Scheduler, "_make_room", of_sequence),
-    "schedule: shared prefix": (PrefixCache, "share", of_sequence),
-    "schedule: count of shared tokens": (PrefixCache, "count", of_sequence),
-    "schedule: draft": (NgramDrafter, "add_draft", of_work),
-    "run: layout": (Layout, "_add", of_work),
-    "run: model": (TorchForward, "__call__", of_layout),
-    "run: sampling": (sampling, "_uniform", of_row),
-    "commit: state": (Scheduler, "_advance", of_work),
-    "commit: publishing blocks": (PrefixCache, "keep", of_sequence),
-    "commit: verdict on a draft": (NgramDrafter, "judge", of_work),
+# Where the fault is raised.
+STAGES: dict[str, tuple[Any, str]] = {
+    "schedule: how many tokens": (scheduler, "next_work"),
+    "schedule: blocks": (Scheduler, "_make_room"),
+    "schedule: shared prefix": (PrefixCache, "share"),
+    "schedule: count of shared tokens": (PrefixCache, "count"),
+    "schedule: draft": (NgramDrafter, "add_draft"),
+    "run: layout": (Layout, "_add"),
+    "run: model": (TorchForward, "__call__"),
+    "run: sampling": (sampling, "_uniform"),
+    "commit: state": (Scheduler, "_advance"),
+    "commit: publishing blocks": (PrefixCache, "keep"),
+    "commit: verdict on a draft": (NgramDrafter, "judge"),
 }
 
 
@@ -129,12 +117,11 @@ def expected(model: Transformer) -> dict[int, list[int] | BaseException]:
 async def test_a_fault_in_a_stage_ends_the_sequence_that_it_belongs_to(
     model, expected, monkeypatch, stage, after_tokens
 ):
-    owner, name, handled = STAGES[stage]
+    owner, name = STAGES[stage]
     original, raised = getattr(owner, name), []
 
     def faulty(*arguments: Any) -> Any:
-        guilty = [one for one in handled(*arguments) if one.params.seed == GUILTY_SEED]
-        if any(each.num_output_tokens >= after_tokens for each in guilty):
+        if any(each.num_output_tokens >= after_tokens for each in guilty_of(*arguments)):
             raised.append(stage)
             raise Fault(stage)
         return original(*arguments)
