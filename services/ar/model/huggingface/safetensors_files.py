@@ -73,12 +73,20 @@ def stored_tensors(
 
 
 def _header(path: Path) -> Iterator[tuple[str, dict[str, Any], int]]:
-    """Yield name, description, and where data begin, of each tensor."""
-    _check_header_size(path)
-    with _refused(path), safe_open(path, framework="numpy") as file:  # which checks the header
-        names = file.keys()
-    with path.open("rb") as stream:
-        num_bytes = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+    """Yield name, description, and where data begin, of each tensor.
+
+    Raises ModelError if the header is damaged, or longer than any model needs.
+    """
+    with _refused(path), path.open("rb") as stream:
+        num_bytes, size = int.from_bytes(stream.read(_LENGTH_BYTES), "little"), path.stat().st_size
+        most = min(size - _LENGTH_BYTES, _MAX_HEADER_BYTES)
+        if not 0 < num_bytes <= most:
+            raise ModelError(
+                f"{path}: not a safetensors file, or a damaged one (a header of {num_bytes:,} bytes; "
+                f"accepted: 1 to {max(most, 1):,} in a file of {size:,})"
+            )
+        with safe_open(path, framework="numpy") as file:  # which checks the header
+            names = file.keys()
         header = json.loads(stream.read(num_bytes))
     for name in names:
         yield name, header[name], _LENGTH_BYTES + num_bytes
@@ -89,22 +97,6 @@ def _tensor(path: Path, name: str, stated: dict[str, Any], data_start: int) -> S
     row_bytes = (shape[-1] if shape else 1) * dtype.itemsize
     start = data_start + stated["data_offsets"][0]
     return StoredTensor(path, name, shape, dtype.name, start, row_bytes, lambda rows: rows.view(dtype))
-
-
-def _check_header_size(path: Path) -> None:
-    """Raises ModelError if the header is longer than the file, or than any model needs."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-    except OSError as error:
-        raise ModelError(f"{path}: {error}") from None
-    most = min(size - _LENGTH_BYTES, _MAX_HEADER_BYTES)
-    if not 0 < header_bytes <= most:
-        raise ModelError(
-            f"{path}: not a safetensors file, or a damaged one (a header of {header_bytes:,} bytes; "
-            f"accepted: 1 to {max(most, 1):,} in a file of {size:,})"
-        )
 
 
 @contextmanager

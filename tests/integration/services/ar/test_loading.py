@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from safetensors.torch import load_file, save_file
 
+from services.ar.api.sequential_model import SequentialModel
 from services.ar.compute import runner
 from services.ar.compute.native.forward import NativeForward
 from services.ar.loading import load, load_and_start
@@ -26,14 +27,10 @@ def folder(repository, tmp_path) -> Path:
     return Path(shutil.copytree(repository[0] / "tiny-image", tmp_path / "models" / "tiny-image"))
 
 
-def attempt(folder: Path, **settings: object) -> None:
+def attempt(folder: Path, **settings: object) -> SequentialModel:
     model = ModelRepository(folder.parent).get(folder.name)
-    load(
-        model,
-        ArSettings(models_dir=folder.parent, models=[folder.name], **settings),
-        ArMetrics(CollectorRegistry()),
-        FileHashes(),
-    )
+    settings = ArSettings(models_dir=folder.parent, models=[folder.name], **settings)
+    return load(model, settings, ArMetrics(CollectorRegistry()), FileHashes())
 
 
 def replace(file: Path, before: str, after: str) -> None:
@@ -80,17 +77,12 @@ def test_settings_that_leave_no_room_for_a_picture(folder):
 def test_an_end_token_of_the_config_means_nothing_to_pictures(folder):
     config = json.loads((folder / "config.json").read_text())
     assert config["eos_token_id"] is not None  # what transformers writes by itself
-    model = ModelRepository(folder.parent).get(folder.name)
-    loaded = load(model, ArSettings(models_dir=folder.parent), ArMetrics(CollectorRegistry()), FileHashes())
-    assert loaded.codec.eos_token_ids == frozenset()
+    assert attempt(folder).codec.eos_token_ids == frozenset()
 
 
 @pytest.mark.parametrize(("num_threads", "expected"), [(0, 1), (3, 3)])
 def test_a_model_of_pictures_leaves_the_cores_to_others(folder, num_threads, expected):
-    model = ModelRepository(folder.parent).get(folder.name)
-    settings = ArSettings(models_dir=folder.parent, num_threads=num_threads)
-    loaded = load(model, settings, ArMetrics(CollectorRegistry()), FileHashes())
-    assert loaded.engine._runner._forward._num_threads == expected
+    assert attempt(folder, num_threads=num_threads).engine._runner._forward._num_threads == expected
 
 
 @pytest.mark.parametrize(("name", "steps"), [("tiny", 7), ("tiny-image", 0)])

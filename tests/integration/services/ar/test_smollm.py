@@ -1,10 +1,9 @@
-"""The real language model, if it has been downloaded: its tokens are those of transformers, alone and in a batch.
+"""The real language model, if it has been downloaded: its tokens are those of transformers.
 
 `python -m benchmarks.side_by_side --peers --dtypes float32 --rounds 0` compares 20 prompts of 64 tokens; here are a
 few, so that a test run stays short.
 """
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -131,11 +130,3 @@ async def test_answers_begin_as_those_of_torch_in_float32(loaded, reference):
         assert found[0] == expected, question
         if number == 0:
             assert loaded.codec.decode(found).startswith("The capital of France is Paris.")
-
-
-async def test_thirty_two_at_once_get_what_each_gets_alone(loaded):
-    """To the bit, log-probabilities too."""
-    prompts = [loaded.codec.encode(f"{text} {number}") for number in (1, 2) for text in PROMPTS[:16]]
-    together = await asyncio.gather(*(greedy(loaded, prompt, 12) for prompt in prompts))
-    for prompt, in_company in list(zip(prompts, together, strict=True))[::6]:
-        assert await greedy(loaded, prompt, 12) == in_company

@@ -16,11 +16,8 @@ CELL = SIDE // 7
 BORDER = 1e-5
 
 
-def picture(label: int = 3, **fields: object) -> ar_pb2.GenerateRequest:
-    """Ask for an image; the names of SamplingParams' fields go there."""
-    names = fields.keys() & ar_pb2.SamplingParams.DESCRIPTOR.fields_by_name.keys()
-    sampling = {name: fields.pop(name) for name in names}
-    return ar_pb2.GenerateRequest(class_label=label, sampling=ar_pb2.SamplingParams(**sampling), **fields)
+def picture(label: int = 3, fields: dict[str, object] | None = None, **sampling: object) -> ar_pb2.GenerateRequest:
+    return ar_pb2.GenerateRequest(class_label=label, sampling=sampling, **fields or {})
 
 
 def tokens(responses: Responses, choice_index: int = 0) -> list[int]:
@@ -59,19 +56,6 @@ async def test_a_greedy_picture_is_what_the_decoder_makes_of_its_tokens(both):
     await both.assert_idle()
 
 
-async def test_a_partial_picture_is_black_where_no_token_is(both):
-    for _ in range(50):
-        responses = await both.generate(picture(seed=1, partial_images=True))
-        if len(responses) > 1:  # what is ready together travels together, which on a busy machine may be all
-            break
-    assert len(responses) > 1
-    drawn: list[int] = []
-    for response in responses:
-        drawn.extend(response.token_ids)
-        assert (pixels(response.image) == levels(drawn)).all()
-    assert len(drawn) == NUM_TOKENS
-
-
 async def test_a_stop_token_ends_a_picture(both):
     whole = tokens(await both.generate(picture(seed=1)))
     stop = whole[20]
@@ -83,8 +67,7 @@ async def test_a_stop_token_ends_a_picture(both):
 
 async def test_a_picture_can_be_completed(both):
     whole = tokens(await both.generate(picture(temperature=0.0)))
-    begun = ar_pb2.TokenPrompt(ids=[FIRST_CLASS_TOKEN + 3, *whole[:30]])
-    sampling = ar_pb2.SamplingParams(temperature=0.0)
+    begun, sampling = {"ids": [FIRST_CLASS_TOKEN + 3, *whole[:30]]}, {"temperature": 0.0}
     responses = await both.generate(ar_pb2.GenerateRequest(model="tiny-image", tokens=begun, sampling=sampling))
     assert tokens(responses) == whole[30:]
     assert (last_picture(responses) == levels(whole)).all()
@@ -100,7 +83,7 @@ async def test_the_same_seed_gives_the_same_picture_alone_and_in_company(both):
 
 
 async def test_three_choices_are_three_pictures(both):
-    responses = await both.generate(picture(seed=7, n=3, logprobs=True, top_logprobs=2))
+    responses = await both.generate(picture(fields={"logprobs": True, "top_logprobs": 2}, seed=7, n=3))
     pictures = [last_picture(responses, index) for index in range(3)]
     for index in range(3):
         assert (pictures[index] == levels(tokens(responses, index))).all()
@@ -114,7 +97,7 @@ async def test_three_choices_are_three_pictures(both):
 
 async def test_encodings_carry_the_same_picture(both):
     raw, as_float, png = [
-        (await both.generate(picture(seed=1, image_encoding=encoding)))[-1].image
+        (await both.generate(picture(fields={"image_encoding": encoding}, seed=1)))[-1].image
         for encoding in (images_pb2.ENCODING_RAW_UINT8, images_pb2.ENCODING_RAW_FLOAT32, images_pb2.ENCODING_PNG)
     ]
     values = np.frombuffer(as_float.data, "<f4").reshape(SIDE, SIDE, 1)

@@ -95,15 +95,6 @@ async def test_logprobs_sum_to_what_score_says(backend):
     assert scored.bits_per_token == pytest.approx(-scored.total_logprob / math.log(2) / len(scored.tokens))
 
 
-async def test_chat(backend):
-    turns = [ar_pb2.ChatMessage(role="user", content="hi")]
-    message = ar_pb2.GenerateRequest(
-        chat=ar_pb2.ChatPrompt(messages=turns), sampling=ar_pb2.SamplingParams(max_tokens=5, **GREEDY)
-    )
-    responses = await backend.generate(message)
-    assert responses[-1].usage.prompt_tokens == len(backend.worker.get("").codec.encode_chat([("user", "hi")]))
-
-
 async def test_a_passed_deadline_stops_the_work(backend):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async for _ in backend.stub.Generate(request(max_tokens=250, n=16, ignore_eos=True), timeout=0.2):

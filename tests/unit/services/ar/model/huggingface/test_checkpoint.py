@@ -93,6 +93,7 @@ def test_a_config_that_is_not_that_of_the_weights_is_refused_before_they_are_rea
         ("model.safetensors.index.json", b'{"weight_map": []}', r"weight_map is \[\]; accepted"),
         ("model.safetensors.index.json", b'{"weight_map": {"a": 1}}', "weight_map is {'a': 1}; accepted"),
         ("model.safetensors.index.json", b'{"weight_map": {"a": "a.json"}}', "weight_map names other files than"),
+        ("model.safetensors.index.json", b'{"weight_map": {"a": "../x.safetensors"}}', "names a file outside"),
         ("model.safetensors", b"", "not a safetensors file"),
         ("model.safetensors", b"\xff" * 100, "not a .* header of 18,446,744,073,709,551,615 bytes; accepted: 1 to 92"),
         ("model.safetensors", (50).to_bytes(8, "little") + b"[" * 50, "not a safetensors file"),
