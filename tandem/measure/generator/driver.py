@@ -45,6 +45,7 @@ class Driver:
         self._zero = 0.0
         self.stop_reason = ""
         self.stopped_at = _FOREVER  # seconds from the end of the warm-up
+        self.cpu_seconds = 0.0  # of this process, until the last reply
 
     @property
     def num_planned(self) -> int | None:
@@ -65,7 +66,7 @@ class Driver:
 
     async def run(self, zero: float) -> Record:
         """Carry the load out; the warm-up ends at `zero` (time.monotonic). Raises a fault of the generator itself."""
-        self._zero = zero
+        self._zero, cpu = zero, time.process_time()
         times = None if self._schedule is None else self._schedule[self._number :: self._scenario.num_processes]
         callers = self._scenario.load.most if isinstance(self._scenario.load, ClosedLoop) else 0
         feeder = Feeder(self._sequence.__getitem__, self._endpoints.makers, self._share, times, callers)
@@ -82,6 +83,7 @@ class Driver:
         finally:
             self._sender.stop()
             seen = self._sender.collect()
+            self.cpu_seconds = time.process_time() - cpu
         keeps = self._scenario.keep_replies
         record = record_of(seen, self._endpoints.routes, self._endpoints.readings, self._sender, keeps)
         self._count_what_was_not_taken(record, now)

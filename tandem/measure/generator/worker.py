@@ -13,7 +13,6 @@ import gc
 import json
 import signal
 import sys
-import time
 from typing import Any
 
 import uvloop
@@ -53,7 +52,6 @@ class Worker:
         zero = await self._argument()
         if not zero:  # the end of the input
             return
-        cpu = time.process_time()
         helpers = [asyncio.create_task(work) for work in (self._obey(driver), _report(driver))]
         try:
             record = await driver.run(float(zero))
@@ -67,7 +65,7 @@ class Worker:
             record.to_bytes(),
             stop_reason=driver.stop_reason,
             stopped_at=driver.stopped_at if driver.stop_reason else None,
-            cpu_seconds=time.process_time() - cpu,
+            cpu_seconds=driver.cpu_seconds,
         )
 
     async def _obey(self, driver: Driver) -> None:

@@ -2,13 +2,12 @@
 
 import platform
 import sys
-from ctypes import POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_uint32, c_uint64, c_void_p
 from dataclasses import fields
 from pathlib import Path
 
 from tandem.measure.generator.sending import sender, statuses
-from tandem.measure.generator.sending.columns import Form, Take
-from tandem.measure.generator.sending.tables import End, KeptRow, MessageRow, RequestSpec, Row
+from tandem.measure.generator.sending.tables import End, MessageRow, RequestSpec, Row
 from tandem.shared.compiled.interface import Interface
 from tandem.shared.compiled.recipe import Recipe
 from tandem.shared.native import HEADERS
@@ -46,8 +45,7 @@ INTERFACE = Interface(
         "open": (c_void_p, c_char_p, c_char_p, c_char_p, c_uint64),
         "reset": (None, c_void_p),
         "metadata": (None, c_void_p, c_char_p, c_char_p),
-        "route": (None, c_void_p, c_char_p, c_char_p, c_double, c_int, c_int),
-        "column": (None, c_void_p, POINTER(c_uint32), POINTER(c_uint8), c_uint64, c_int),
+        "route": (None, c_void_p, c_char_p, c_char_p, c_double, c_int, c_int, POINTER(c_uint32), c_uint64),
         "connect": (c_int, c_void_p, c_double),
         "start": (None, c_void_p, POINTER(Load), POINTER(Caller), c_uint64),
         "feed": (None, c_void_p, POINTER(RequestSpec), c_uint64, c_char_p, c_uint64),
@@ -58,9 +56,9 @@ INTERFACE = Interface(
         "close": (None, c_void_p),
         "table": (c_uint64, c_void_p, c_int, c_void_p),
     },
-    structures=(RequestSpec, Row, MessageRow, KeptRow, Load, Caller),
+    structures=(RequestSpec, Row, MessageRow, Load, Caller),
     live=(Progress,),
-    numbers={sender.Phase: "int64_t", End: "int32_t", Form: "uint8_t", Take: "uint8_t"},
+    numbers={sender.Phase: "int64_t", End: "int32_t"},
     constants={f"status_{name.lower()}": getattr(statuses, name) for name in _STATUSES},
 )
 

@@ -2,6 +2,8 @@
 
 #include "sender.h"
 
+#include <span>
+
 namespace {
 
 constexpr int max_unsent = 3, max_refused = 1;
@@ -49,6 +51,48 @@ ssize_t upload(nghttp2_session* session, int32_t stream, uint8_t* to, size_t roo
     return ssize_t(size);
 }
 
+// Remove a number of a protobuf message from the front of `bytes`. False: there is none.
+bool varint(std::string_view& bytes, uint64_t& value) {
+    value = 0;
+    for (unsigned shift = 0; !bytes.empty() && shift < 70; shift += 7) {
+        const auto byte = uint8_t(bytes.front());
+        bytes.remove_prefix(1);
+        value |= uint64_t(byte & 0x7f) << shift;
+        if (byte < 0x80) return true;
+    }
+    return false;
+}
+
+void append_varint(std::string& to, uint64_t value) {
+    for (; value > 0x7f; value >>= 7) to.push_back(char(value | 0x80));
+    to.push_back(char(value));
+}
+
+// Append a message to `kept`, but for the field at the end of a path of messages. False: it is no message.
+bool keep_without(std::span<const uint32_t> path, std::string_view message, std::string& kept) {
+    while (!message.empty()) {
+        const std::string_view from = message;
+        uint64_t tag, number = 0;
+        if (!varint(message, tag)) return false;
+        const uint64_t wire_type = tag & 7;
+        if ((wire_type == 0 || wire_type == 2) && !varint(message, number)) return false;
+        const uint64_t size = wire_type == 2 ? number : wire_type == 1 ? 8 : wire_type == 5 ? 4 : 0;
+        if (size > message.size()) return false;
+        const std::string_view content = message.substr(0, size);
+        message.remove_prefix(size);
+        if (wire_type != 2 || tag >> 3 != path[0]) {
+            kept.append(from.substr(0, from.size() - message.size()));
+        } else if (path.size() > 1) {
+            std::string inner;
+            if (!keep_without(path.subspan(1), content, inner)) return false;
+            append_varint(kept, tag);
+            append_varint(kept, inner.size());
+            kept.append(inner);
+        }
+    }
+    return true;
+}
+
 }  // namespace
 
 void Sender::frame(Connection& connection, const nghttp2_frame& frame, Call*) {
@@ -93,7 +137,6 @@ void Sender::send(int caller, double intended) {
 }
 
 bool Sender::submit(Call& call) {
-    call.values = call.route->initial;
     Connection* connection = connection_for(call.caller);
     if (connection == nullptr) return false;
     std::vector<nghttp2_nv> headers{field(":method", "POST"),
@@ -124,7 +167,7 @@ void Sender::data(Call& call, std::string_view bytes) {
     if (!take_all(call, bytes)) end_here(call, End::answered, status_internal, "the reply is no message of its type");
 }
 
-// False: what came is no sequence of messages of the type that is due.
+// False: what came is no sequence of messages.
 bool Sender::take_all(Call& call, std::string_view bytes) {
     call.reply.append(bytes);
     std::string_view rest = call.reply;
@@ -132,28 +175,21 @@ bool Sender::take_all(Call& call, std::string_view bytes) {
         if (rest[0] != 0) return false;  // compressed, which no header of ours has allowed
         const size_t end = prefix_bytes + size_of_framed(rest);
         if (rest.size() < end) break;
-        if (!take(call, rest.substr(prefix_bytes, end - prefix_bytes))) return false;
+        take(call, rest.substr(prefix_bytes, end - prefix_bytes));
         rest.remove_prefix(end);
     }
     call.reply.erase(0, call.reply.size() - rest.size());
     return true;
 }
 
-// Take a message that has come. False: it is none.
-bool Sender::take(Call& call, std::string_view message) {
-    const double outputs_before = call.outputs();
-    if (!FieldReader(call.values.data()).read(call.route->fields, message)) return false;
+void Sender::take(Call& call, std::string_view message) {
     ++call.num_messages;
-    const double num_outputs = call.outputs() - outputs_before;
-    if (num_outputs > 0 && isnan(call.first_output)) call.first_output = received_at_;
-    if (call.route->is_streamed)
-        seen.messages.push_back({call.spec.number, received_at_, int32_t(message.size()), int32_t(num_outputs)});
-    if (call.route->is_kept) {
-        auto& bytes = seen.kept_bytes;
-        seen.kept.push_back({call.spec.number, int64_t(bytes.size()), int64_t(message.size()), call.num_messages - 1});
-        bytes.insert(bytes.end(), message.begin(), message.end());
-    }
-    return true;
+    std::string shorter;
+    const Route& route = *call.route;
+    if (!route.is_kept) message = {};
+    else if (!route.bulk.empty() && keep_without(route.bulk, message, shorter)) message = shorter;
+    seen.messages.push_back({call.spec.number, received_at_, int64_t(message.size())});
+    seen.message_bytes.insert(seen.message_bytes.end(), message.begin(), message.end());
 }
 
 void Sender::closed(Call& call, uint32_t error) {
@@ -192,10 +228,8 @@ void Sender::finish(Call& call, End end, int code, const std::string& text) {
     if (const double at = std::min(call.deadline_at, call.cancel_at); at < INFINITY) timers_.erase({at, &call});
     if (call.connection != nullptr) call.connection->remove(&call);
     const double ended = end == End::answered && call.has_headers ? received_at_ : now();
-    seen.rows.push_back({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route,
-                         code, int32_t(end), call.spec.length, call.num_messages,
-                         code == status_ok ? -1 : text_number(text)});
-    seen.values.insert(seen.values.end(), call.values.begin(), call.values.end());
+    seen.rows.push_back({call.spec.number, call.spec.intended, call.sent, ended, call.spec.route, code, int32_t(end),
+                         call.spec.length, code == status_ok ? -1 : text_number(text)});
     count(end, code);
     if (call.caller >= 0) {
         if (code == status_ok) hungry_.push_back({call.caller, now()});

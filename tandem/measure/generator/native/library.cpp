@@ -12,19 +12,6 @@ uint64_t copied(const Table& table, void* to) {
     return table.size();
 }
 
-Field* place(Field& root, uint32_t* path, uint8_t* forms, uint64_t depth) {
-    Field* at = &root;
-    for (uint64_t index = 0; index < depth; ++index) {
-        Field* below = const_cast<Field*>(at->child(path[index]));
-        if (below == nullptr) {
-            at->children.push_back({path[index], Form(forms[index])});
-            below = &at->children.back();
-        }
-        at = below;
-    }
-    return at;
-}
-
 }  // namespace
 
 // The sender of `host`:`port`; null with errno 0 if the host has no address.
@@ -43,18 +30,9 @@ void tandem_sender_metadata(void* sender, const char* name, const char* value) {
     of(sender).metadata.push_back({name, value});
 }
 
-// `outputs`: the column that counts a message's outputs; -1: each message is one.
 void tandem_sender_route(void* sender, const char* path, const char* timeout, double deadline, int is_streamed,
-                         int outputs) {
-    of(sender).routes.push_back({path, timeout, deadline, outputs, is_streamed != 0});
-}
-
-// Let the last route's next column have what is taken of the field at `path`, or of whole messages without one.
-void tandem_sender_column(void* sender, uint32_t* path, uint8_t* forms, uint64_t depth, int32_t take) {
-    Route& route = of(sender).routes.back();
-    if (Take(take) == Take::bytes) route.is_kept = true;
-    else place(route.fields, path, forms, depth)->column[take] = int(route.initial.size());
-    route.initial.push_back(Take(take) == Take::last ? NAN : 0);
+                         int is_kept, uint32_t* bulk, uint64_t depth) {
+    of(sender).routes.push_back({path, timeout, deadline, is_streamed != 0, is_kept != 0, {bulk, bulk + depth}});
 }
 
 int tandem_sender_connect(void* sender, double seconds) { return of(sender).connect(seconds); }
@@ -78,12 +56,10 @@ uint64_t tandem_sender_table(void* sender, int number, void* to) {
     const Seen& seen = of(sender).seen;
     switch (number) {
         case 0: return copied(seen.rows, to);
-        case 1: return copied(seen.values, to);
-        case 2: return copied(seen.messages, to);
-        case 3: return copied(seen.kept, to);
-        case 4: return copied(seen.kept_bytes, to);
-        case 5: return copied(seen.lags, to);
-        case 6: return copied(seen.dropped, to);
+        case 1: return copied(seen.messages, to);
+        case 2: return copied(seen.message_bytes, to);
+        case 3: return copied(seen.lags, to);
+        case 4: return copied(seen.dropped, to);
         default: return copied(seen.texts, to);
     }
 }

@@ -19,10 +19,8 @@
 // What is recorded; in deques, so that nothing is moved when there is more of it.
 struct Seen {
     std::deque<Row> rows;
-    std::deque<double> values;  // of the columns of each row's route, one row after another
     std::deque<MessageRow> messages;
-    std::deque<KeptRow> kept;
-    std::deque<char> kept_bytes;
+    std::deque<char> message_bytes;
     std::deque<double> lags;
     std::vector<int64_t> dropped;  // by route: due with too many under way
     std::string texts;             // one behind the other, each with a 0 at its end
@@ -97,7 +95,7 @@ private:
     bool submit(Call& call);
     Connection* connection_for(int caller);
     bool take_all(Call& call, std::string_view bytes);
-    bool take(Call& call, std::string_view message);
+    void take(Call& call, std::string_view message);
     void end_here(Call& call, End end, int code, const char* text);
 
     void finish(Call& call, End end, int code, const std::string& text);

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.requests.apis import oip, openai
 from tandem.measure.generator.requests.messages import MessageOf, request_maker
-from tandem.measure.generator.requests.reading import READINGS, ApiReading, Reading
+from tandem.measure.generator.requests.reading import Reading, bulk_of, count_messages, read_own
 from tandem.measure.generator.requests.served import model_of
-from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
 from tandem.measure.generator.sending.sender import Route
 from tandem.measure.scenario import Workload
 
@@ -35,16 +35,16 @@ def endpoints_of(plan: Plan) -> Endpoints:
     """Return those of a plan."""
     workloads, keeps = plan.scenario.workloads, plan.scenario.keep_replies
     readings = tuple(_reading(workload) for workload in workloads)
-    routes = tuple(_route(workload, reading, keeps) for workload, reading in zip(workloads, readings, strict=True))
+    routes = tuple(_route(workload, keeps) for workload in workloads)
     given = plan.requests or ((),) * len(workloads)
     makers = tuple(_maker(workload, plan, messages) for workload, messages in zip(workloads, given, strict=True))
     return Endpoints(routes, makers, readings)
 
 
-def _route(workload: Workload, reading: Reading, keeps_replies: bool) -> Route:
-    kept = (WHOLE_MESSAGE,) if keeps_replies and not isinstance(reading, ApiReading) else ()
-    is_streamed = workload.delivery == "streamed"
-    return Route(_path(workload), is_streamed, workload.deadline_seconds, (*reading.columns, *kept), reading.outputs)
+def _route(workload: Workload, keeps_replies: bool) -> Route:
+    bulk = bulk_of(workload.rpc) if workload.is_own and not keeps_replies else ()
+    is_kept = keeps_replies or workload.kind != "method"
+    return Route(_path(workload), workload.delivery == "streamed", workload.deadline_seconds, is_kept, bulk)
 
 
 def _path(workload: Workload) -> str:
@@ -58,13 +58,14 @@ def _path(workload: Workload) -> str:
 
 def _reading(workload: Workload) -> Reading:
     if workload.is_own:
-        return READINGS[workload.rpc]
+        return partial(read_own, workload.rpc)
     if workload.kind == "method":
-        return Reading()
+        return count_messages
     if workload.api == "oip":
-        return oip.TensorReading(workload)
-    is_streamed = workload.delivery == "streamed"
-    return openai.TextReading(is_streamed) if workload.kind == "text" else openai.ImageReading(workload.kind == "image")
+        return partial(oip.read_tensors, workload)
+    if workload.kind == "text":
+        return partial(openai.read_text, workload.delivery == "streamed")
+    return partial(openai.read_images, workload.kind == "image")
 
 
 def _maker(workload: Workload, plan: Plan, given: Sequence[bytes]) -> MessageOf:

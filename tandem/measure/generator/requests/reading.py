@@ -1,98 +1,35 @@
-"""What of each rpc's replies is read, and what it says: outputs, whole images, and the backend's word on the time.
+"""What the replies of a workload say: outputs, whole images, and the backend's word on the time.
 
-Of other APIs' replies nothing is parsed while the load lasts: they are kept, and read behind it.
+Nothing is parsed while the load lasts: messages are kept, and read behind it.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from google.protobuf.message import DecodeError
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
-from tandem.measure.generator.sending.columns import WHOLE_MESSAGE, Column, Take, column
-from tandem.measure.generator.sending.statuses import OK
+from tandem.measure.generator.sending.statuses import INTERNAL, OK
 from tandem.measure.results.record import REPORTED
 from tandem.shared.metrics import TIMINGS_FIELDS
 
-Values = NDArray[np.float64]  # [requests, columns]
-
-# The first number of an image batch's shape is how many there are.
-_SHAPE, _PART_SHAPE = ("images.shape", Take.FIRST), ("part.images.shape", Take.FIRST)
-
-
-class Read(NamedTuple):
-    """What the replies of some requests said; `reported` [requests, REPORTED], NaN where a server reports no times."""
-
-    num_outputs: NDArray[np.int64]
-    num_images: NDArray[np.int64]
-    reported: Values
-
-
-class Reading:
-    """Of an rpc of which nothing is known: each message is an output. `outputs`: their place among `columns`."""
-
-    outputs: int | None = None
-    columns: tuple[Column, ...] = ()
-
-    def read(self, values: Values) -> Read:
-        """Return what the columns, and perhaps others behind them, say."""
-        nothing = np.zeros(len(values), np.int64)
-        return Read(nothing, nothing, np.full((len(values), len(REPORTED)), np.nan))
-
-
-class OwnReading(Reading):
-    """Of Tandem's own; `message`: its replies' descriptor, `outputs` and `images`: paths and what is taken of them.
-
-    `end`: a field that is not zero in the last message alone, and an image counts only where it is.
-    """
-
-    outputs = 0
-
-    def __init__(
-        self,
-        message: Any,
-        outputs: tuple[str, Take],
-        images: tuple[str, Take],
-        timings: str = "timings",
-        end: str | None = None,
-    ) -> None:
-        paths = [outputs, images, (end or timings, Take.LAST if end else Take.COUNT), (timings, Take.COUNT)]
-        paths += [(f"{timings}.{name}", Take.LAST) for name in TIMINGS_FIELDS]
-        places = {path: place for place, path in enumerate(dict.fromkeys(paths))}
-        self.columns = tuple(column(message, path, take) for path, take in places)
-        self._places = [places[path] for path in paths]
-        self._has_end = end is not None
-
-    def read(self, values: Values) -> Read:
-        outputs, images, end, timings, *reported = (values[:, place] for place in self._places)
-        if self._has_end:
-            images = np.minimum(images, 1) * (np.nan_to_num(end) != 0)
-        # A field that is not there is 0, as everywhere in proto3.
-        has_timings = (timings > 0)[:, None]
-        reported_or_nan = np.where(has_timings, np.nan_to_num(np.stack(reported, axis=1)), np.nan)
-        return Read(outputs.astype(np.int64), images.astype(np.int64), reported_or_nan)
-
-
-READINGS: dict[str, Reading] = {
-    "Generate": OwnReading(
-        ar_pb2.GenerateResponse.DESCRIPTOR, ("token_ids", Take.COUNT), ("image", Take.COUNT), end="finish_reason"
-    ),
-    "Complete": OwnReading(
-        ar_pb2.CompleteResponse.DESCRIPTOR, ("choices.token_ids", Take.COUNT), ("choices.image", Take.COUNT)
-    ),
-    "Sample": OwnReading(gan_pb2.SampleResponse.DESCRIPTOR, _SHAPE, _SHAPE),
-    "SampleStream": OwnReading(gan_pb2.SampleStreamResponse.DESCRIPTOR, _PART_SHAPE, _PART_SHAPE, "part.timings"),
+NO_MESSAGE = "the reply is no message of its type"
+_OWN: dict[str, tuple[Any, str]] = {
+    # rpc: the class of its replies' messages, and where in one the pixels are, which nobody counts
+    "Generate": (ar_pb2.GenerateResponse, "image.data"),
+    "Complete": (ar_pb2.CompleteResponse, "choices.image.data"),
+    "Sample": (gan_pb2.SampleResponse, "images.data"),
+    "SampleStream": (gan_pb2.SampleStreamResponse, "part.images.data"),
 }
 
 
 class ReplyFigures(NamedTuple):
-    """What the messages of one reply say. `num_outputs` of each message; `code` is gRPC's, with its `text`: with
-    another than OK there are no figures.
+    """What the messages of one reply say. `num_outputs` of each message; `reported`: REPORTED, NaN where a server
+    reports no times. `code` is gRPC's, with its `text`, of a reply that is no good though its status is OK.
 
     `is_counted`: whether the server told how many outputs there are; if not, a message that carries any counts as one.
     """
@@ -101,18 +38,55 @@ class ReplyFigures(NamedTuple):
     num_images: int = 0
     num_prompt_tokens: float = float("nan")
     is_counted: bool = True
+    reported: Sequence[float] = (float("nan"),) * len(REPORTED)
     code: int = OK
     text: str = ""
 
 
-class ApiReading(Reading, ABC):
-    """How the replies of one workload are read."""
+Reading = Callable[[Sequence[bytes]], ReplyFigures]
 
-    columns = (WHOLE_MESSAGE,)
 
-    @abstractmethod
-    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
-        """Return what a reply that came to its end says."""
+def count_messages(messages: Sequence[bytes]) -> ReplyFigures:
+    """Return the figures of an rpc of which nothing is known: each message is an output."""
+    return ReplyFigures([1] * len(messages))
+
+
+def parse_own(rpc: str, raw: bytes) -> tuple[Any, Sequence[Any]]:
+    """Return what of a message of Tandem's own has timings, and what of it carries outputs. Raises DecodeError."""
+    message = _OWN[rpc][0].FromString(raw)
+    whole = message.part if rpc == "SampleStream" else message
+    return whole, whole.choices if rpc == "Complete" else [whole]
+
+
+def bulk_of(rpc: str) -> tuple[int, ...]:
+    """Return the path of the pixels in a message of Tandem's own, by the numbers of the fields."""
+    message, path = _OWN[rpc]
+    at, numbers = message.DESCRIPTOR, []
+    for name in path.split("."):
+        field = at.fields_by_name[name]
+        numbers.append(field.number)
+        at = field.message_type
+    return tuple(numbers)
+
+
+def read_own(rpc: str, messages: Sequence[bytes]) -> ReplyFigures:
+    """Return the figures of a reply by one of Tandem's own rpcs."""
+    num_outputs, num_images, reported = [], 0, ReplyFigures().reported
+    for raw in messages:
+        try:
+            whole, parts = parse_own(rpc, raw)
+        except DecodeError:
+            return ReplyFigures(code=INTERNAL, text=NO_MESSAGE)
+        if rpc.startswith("Sample"):
+            images = whole.images.shape[0] if whole.images.shape else 0  # the first number is how many there are
+            num_outputs.append(images)
+        else:
+            images = sum(part.HasField("image") and part.finish_reason != 0 for part in parts)  # others are not whole
+            num_outputs.append(sum(len(part.token_ids) for part in parts))
+        num_images += images
+        if whole.HasField("timings"):
+            reported = [getattr(whole.timings, name) for name in TIMINGS_FIELDS]
+    return ReplyFigures(num_outputs, num_images, reported=reported)
 
 
 def spread(total: int, is_carrying: Sequence[bool]) -> list[int]:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tandem.ar.v1 import ar_pb2
-from tandem.gan.v1 import gan_pb2
+from tandem.measure.generator.requests.reading import parse_own
 from tandem.measure.results.record import Record
 
 Pixels = npt.NDArray[np.uint8]
-
-_OUTPUTS: dict[str, Callable[[bytes], Any]] = {
-    # rpc: what of one of its messages carries outputs, as image or images, which may be empty, and token_ids
-    "Generate": ar_pb2.GenerateResponse.FromString,
-    "Complete": lambda raw: ar_pb2.CompleteResponse.FromString(raw).choices[0],
-    "Sample": gan_pb2.SampleResponse.FromString,
-    "SampleStream": lambda raw: gan_pb2.SampleStreamResponse.FromString(raw).part,
-}
 
 
 def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
@@ -28,8 +18,8 @@ def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
     found = {}
     for number, rpc, messages in _kept_messages(record, rpcs):
         for message in reversed(messages):  # of a sequential one, the image is in the last message
-            outputs = _OUTPUTS[rpc](message)
-            images = outputs.images if rpc.startswith("Sample") else outputs.image
+            _, (part, *_) = parse_own(rpc, message)
+            images = part.images if rpc.startswith("Sample") else part.image
             if images.shape:
                 _, height, width, channels = images.shape
                 found[number] = np.frombuffer(images.data, np.uint8).reshape(height, width, channels)
@@ -40,7 +30,7 @@ def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
 def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]]:
     """Return the tokens of each request for a text that was answered, in the order of the requests' numbers."""
     return {
-        number: [token for message in messages for token in _OUTPUTS[rpc](message).token_ids]
+        number: [token for message in messages for token in parse_own(rpc, message)[1][0].token_ids]
         for number, rpc, messages in sorted(_kept_messages(record, rpcs))
     }
 

@@ -10,7 +10,6 @@ import itertools
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from tandem.client.credentials import CallMetadata, Credentials, open_async_channel
 from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
@@ -54,9 +53,6 @@ class GrpcCall(PythonCall):
             await (self._stream() if self.order.route.is_streamed else self._unary())
         except grpc.aio.AioRpcError as error:
             self.code, self.text = int(error.code().value[0]), error.details() or ""
-        except DecodeError as error:
-            self._call.cancel()
-            self.code, self.text = INTERNAL, f"the reply is no message of its type: {error}"
         except asyncio.CancelledError:
             # grpc raises it for any call that ended as CANCELLED, whoever ended it; asyncio for our own end.
             task = asyncio.current_task()
@@ -66,10 +62,11 @@ class GrpcCall(PythonCall):
 
     async def _unary(self) -> None:
         message = await self._call
-        if not isinstance(message, bytes):
-            raise DecodeError("OK without a reply")
         self.ended = self.now()
-        self.take(message, self.ended)
+        if isinstance(message, bytes):
+            self.take(message, self.ended)
+        else:
+            self.code, self.text = INTERNAL, "OK without a whole reply"
 
     async def _stream(self) -> None:
         while (message := await self._call.read()) is not grpc.aio.EOF:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -19,11 +20,11 @@ from numpy.typing import NDArray
 from tandem.measure.generator.native import build
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
-from tandem.measure.generator.sending.tables import KEPT, MESSAGE, REQUEST_SPEC, ROW, RequestSpec, Seen, Table
+from tandem.measure.generator.sending.tables import MESSAGE, REQUEST_SPEC, ROW, RequestSpec, Seen, Table
 from tandem.shared.compiled.library import open_functions
 from tandem.shared.compiled.recipe import LibraryUnavailable
 
-_TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.uint8)
+_TABLES: tuple[Any, ...] = (ROW, MESSAGE, np.uint8, np.float64, np.int64, np.uint8)
 _COUNTED = fields(Progress)[1:]
 _UNITS = (("u", 1e6), ("m", 1e3), ("S", 1.0))
 _MOST = 99_999_999  # eight digits
@@ -68,7 +69,17 @@ class NativeSender(Sender):
 
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         for route in routes:
-            self._add(route)
+            deadline = math.inf if route.deadline_seconds is None else route.deadline_seconds
+            self._quick.route(
+                self._sender,
+                route.path.encode(),
+                b"" if math.isinf(deadline) else timeout_text(deadline).encode(),
+                deadline,
+                route.is_streamed,
+                route.is_kept,
+                (ctypes.c_uint32 * len(route.bulk))(*route.bulk),
+                len(route.bulk),
+            )
         values = {name: getattr(load, name) for name, *_ in build.Load._fields_}
         native = build.Load(**(values | {"budget": -1 if load.budget is None else load.budget}))
         callers = np.array(load.callers, np.float64).reshape(-1, 2)
@@ -79,17 +90,6 @@ class NativeSender(Sender):
         )  # its thread goes first as well
         if self.is_real_time and not was_first:  # what makes its requests waits like all others
             wait_like_all()
-
-    def _add(self, route: Route) -> None:
-        deadline = route.deadline_seconds
-        seconds = float("inf") if deadline is None else deadline
-        outputs = -1 if route.outputs is None else route.outputs
-        timeout = "" if deadline is None else timeout_text(deadline)
-        self._quick.route(self._sender, route.path.encode(), timeout.encode(), seconds, route.is_streamed, outputs)
-        for column in route.columns:
-            depth = len(column.path)
-            path, forms = (ctypes.c_uint32 * depth)(*column.path), (ctypes.c_uint8 * depth)(*column.forms)
-            self._quick.column(self._sender, path, forms, depth, column.take)
 
     def feed(self, specs: Table, messages: bytes) -> None:
         assert specs.dtype == REQUEST_SPEC

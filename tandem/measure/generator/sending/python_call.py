@@ -8,7 +8,6 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from tandem.measure.generator.sending.columns import ColumnReader
 from tandem.measure.generator.sending.sender import Route
 from tandem.measure.generator.sending.statuses import CANCELLED, OK
 from tandem.measure.generator.sending.tables import End
@@ -18,7 +17,6 @@ class Order(NamedTuple):
     """What is to be sent. `spec`: its row of REQUEST_SPEC; `zero`: the warm-up's end, on the monotonic clock."""
 
     route: Route
-    reader: ColumnReader
     spec: Any
     message: bytes
     intended: float
@@ -26,17 +24,14 @@ class Order(NamedTuple):
 
 
 class PythonCall(ABC):
-    """A call that has begun. `kept`: number of the message, bytes."""
+    """A call that has begun. `messages`: when each came, and what is kept of it."""
 
     def __init__(self, order: Order) -> None:
         self.order = order._replace(message=b"")  # calls are kept until the end of the run, what they sent is not
         self.number = int(order.spec["number"])
-        self.values = order.reader.initial()
-        self.messages: list[tuple[int, float, int, int]] = []
-        self.kept: list[tuple[int, bytes]] = []
+        self.messages: list[tuple[float, bytes]] = []
         self.code, self.text, self.end = OK, "", End.ANSWERED
-        self.num_messages = 0
-        self._first_output, self.ended = math.nan, math.nan
+        self.ended = math.nan
         self._sent = self.now()
 
     def now(self) -> float:
@@ -67,23 +62,12 @@ class PythonCall(ABC):
 
     def take(self, message: bytes, at: float) -> None:
         """Take a message that has come, at an instant of the run."""
-        outputs, reader = self.order.route.outputs, self.order.reader
-        before = 0.0 if outputs is None else self.values[outputs]
-        reader.read(message, self.values)
-        if reader.keeps:
-            self.kept.append((self.num_messages, message))
-        self.num_messages += 1
-        num_outputs = 1 if outputs is None else int(self.values[outputs] - before)
-        if num_outputs and math.isnan(self._first_output):
-            self._first_output = at
-        if self.order.route.is_streamed:
-            self.messages.append((self.number, at, len(message), num_outputs))
+        self.messages.append((at, message if self.order.route.is_kept else b""))
 
     def row(self) -> tuple[float, ...]:
         """Return a row of ROW, but for its text."""
-        spec = self.order.spec
-        instants = (self.order.intended, self._sent, self._first_output, self.ended)
-        return (self.number, *instants, spec["route"], self.code, self.end, spec["length"], self.num_messages)
+        spec, instants = self.order.spec, (self.order.intended, self._sent, self.ended)
+        return (self.number, *instants, spec["route"], self.code, self.end, spec["length"])
 
 
 class Calls(ABC):

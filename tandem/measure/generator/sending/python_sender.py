@@ -18,11 +18,10 @@ import numpy as np
 
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.schedule.alarm import new_alarm
-from tandem.measure.generator.sending.columns import ColumnReader
 from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
 from tandem.measure.generator.sending.statuses import DEADLINE_EXCEEDED, OK, UNAVAILABLE
-from tandem.measure.generator.sending.tables import KEPT, MESSAGE, ROW, End, Seen, Table
+from tandem.measure.generator.sending.tables import MESSAGE, ROW, End, Seen, Table
 
 _BEAT_SECONDS = 0.02
 _PREFIX_BYTES = 5
@@ -42,7 +41,6 @@ class PythonSender(Sender):
 
     def _clear(self) -> None:
         self._routes: Sequence[Route] = ()
-        self._readers: list[ColumnReader] = []
         self._load = Load(0.0, 0.0, 0.0, True)
         self._queue: deque[tuple[Any, bytes]] = deque()
         self._has_all = False
@@ -78,7 +76,6 @@ class PythonSender(Sender):
 
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         self._routes, self._load = routes, load
-        self._readers = [ColumnReader(route.columns) for route in routes]
         self._dropped = [0] * len(routes)
         self._counts.phase, self._counts.answered_at = Phase.LOADING, self._now()
         self._in_background(self._run())
@@ -203,8 +200,7 @@ class PythonSender(Sender):
 
     def _begin_call(self, spec: Any, message: bytes, intended: float) -> PythonCall:
         self._counts.num_sent += 1
-        route, reader = self._routes[spec["route"]], self._readers[spec["route"]]
-        call = self._server.begin(Order(route, reader, spec, message, intended, self._load.zero))
+        call = self._server.begin(Order(self._routes[spec["route"]], spec, message, intended, self._load.zero))
         self._open.add(call)
         self._counts.max_outstanding = max(self._counts.max_outstanding, len(self._open))
         return call
@@ -239,18 +235,11 @@ class PythonSender(Sender):
     def collect(self) -> Seen:
         texts = list(dict.fromkeys(call.text for call in self._calls if call.code != OK))
         places = {text: place for place, text in enumerate(texts)}
-        raws = [raw for call in self._calls for _, raw in call.kept]
-        kept = np.zeros(len(raws), KEPT)
-        kept["number"] = [call.number for call in self._calls for _ in call.kept]
-        kept["message"] = [message for call in self._calls for message, _ in call.kept]
-        kept["size"] = [len(raw) for raw in raws]
-        kept["begin"] = np.cumsum(kept["size"]) - kept["size"]
+        messages = [(call.number, at, raw) for call in self._calls for at, raw in call.messages]
         return Seen(
             rows=np.array([(*call.row(), places.get(call.text, -1)) for call in self._calls], ROW),
-            values=np.array([value for call in self._calls for value in call.values], np.float64),
-            messages=np.array([message for call in self._calls for message in call.messages], MESSAGE),
-            kept=kept,
-            kept_bytes=np.frombuffer(b"".join(raws), np.uint8),
+            messages=np.array([(number, at, len(raw)) for number, at, raw in messages], MESSAGE),
+            message_bytes=np.frombuffer(b"".join(raw for *_, raw in messages), np.uint8),
             lags=np.array(self._lags, np.float64),
             dropped=np.array(self._dropped, np.int64),
             texts=tuple(texts),

@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from tandem.measure.generator.sending.columns import Column
 from tandem.measure.generator.sending.tables import Seen, Table
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where requests of one kind go, as /package.Service/Method, and what is kept of their replies.
+    """Where requests of one kind go, as /package.Service/Method.
 
-    `outputs`: the place among `columns` of the one that counts what a message brings; None: each message is one.
+    `is_kept`: the messages of their replies are, for whoever reads them behind the load. `bulk`: the path, by numbers,
+    of a field that nobody reads; the compiled sender leaves it out to save memory.
     """
 
     path: str
     is_streamed: bool
     deadline_seconds: float | None = None
-    columns: tuple[Column, ...] = ()
-    outputs: int | None = None
+    is_kept: bool = True
+    bulk: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -50,41 +50,26 @@ class Row(Structure):
 
     _fields_ = [
         _NUMBER,
-        *_of(c_double, "intended", "sent", "first_output", "ended"),
-        *_of(c_int32, "route", "code", "end", "length", "num_messages", "text"),
+        *_of(c_double, "intended", "sent", "ended"),
+        *_of(c_int32, "route", "code", "end", "length", "text"),
     ]
 
 
 class MessageRow(Structure):
-    """A message that has come."""
+    """A message that has come; `size` of what was kept of it."""
 
-    _fields_ = [_NUMBER, ("at", c_double), *_of(c_int32, "size", "num_outputs")]
-
-
-class KeptRow(Structure):
-    """A message that was kept: where its bytes lie; `message` is the how manieth of its request."""
-
-    _fields_ = [_NUMBER, *_of(c_int64, "begin", "size", "message")]
+    _fields_ = [_NUMBER, ("at", c_double), ("size", c_int64)]
 
 
-REQUEST_SPEC, ROW, MESSAGE, KEPT = map(np.dtype, (RequestSpec, Row, MessageRow, KeptRow))
+REQUEST_SPEC, ROW, MESSAGE = map(np.dtype, (RequestSpec, Row, MessageRow))
 
 
 class Seen(NamedTuple):
-    """All tables of a run. `values`: of each row the columns of its route, one row behind the other."""
+    """All tables of a run. `messages`: those of a request in the order in which they came."""
 
     rows: Table
-    values: NDArray[np.float64]
     messages: Table
-    kept: Table
-    kept_bytes: NDArray[np.uint8]
+    message_bytes: NDArray[np.uint8]  # of all `messages`, one behind the other
     lags: NDArray[np.float64]
     dropped: NDArray[np.int64]  # by route: due with too many under way
     texts: tuple[str, ...]
-
-    def of_route(self, route: int, num_columns: list[int]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return which rows are of a route, and their values [rows, columns]; `num_columns` of each route."""
-        widths = np.asarray(num_columns, np.int64)[self.rows["route"]]
-        begins = np.cumsum(widths) - widths
-        is_here = self.rows["route"] == route
-        return is_here, self.values[begins[is_here][:, None] + np.arange(num_columns[route])]

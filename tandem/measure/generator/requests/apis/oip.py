@@ -6,7 +6,6 @@ import json
 import re
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from tandem.measure.generator.requests.apis.words import Words
-from tandem.measure.generator.requests.reading import ApiReading, ReplyFigures
+from tandem.measure.generator.requests.reading import NO_MESSAGE, ReplyFigures
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.statuses import INTERNAL, UNKNOWN
 from tandem.measure.results.record import CODE_NAMES
@@ -68,34 +67,27 @@ def _bytes(value: bytes) -> bytes:
     return _SIZE.pack(len(value)) + value
 
 
-@dataclass(frozen=True)
-class TensorReading(ApiReading):
-    """Of ModelInfer and ModelStreamInfer. Outputs are tokens, where the server tells of them, or images."""
-
-    workload: Workload
-
-    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
-        num_outputs, num_images, is_counted = [], 0, True
-        for raw in messages:
-            try:
-                reply, error = self._parse(raw)
-            except DecodeError:
-                return ReplyFigures(code=INTERNAL, text="the reply is no message of its type")
-            if error:
-                return ReplyFigures(code=_code_of(error), text=error)
-            tensors = _tensors(reply)
-            images = int(tensors["images"][0][0]) if "images" in tensors else 0
-            found = images if self.workload.kind == "images" else _num_tokens(tensors)
-            is_counted &= found is not None
-            num_outputs.append(_has_text(tensors) if found is None else found)
-            num_images += images
-        return ReplyFigures(num_outputs, num_images, is_counted=is_counted)
-
-    def _parse(self, raw: bytes) -> tuple[ModelInferResponse, str]:
-        if self.workload.delivery == "unary":
-            return ModelInferResponse.FromString(raw), ""
-        message = ModelStreamInferResponse.FromString(raw)
-        return message.infer_response, message.error_message
+def read_tensors(workload: Workload, messages: Sequence[bytes]) -> ReplyFigures:
+    """Return the figures of a reply. Outputs are tokens, where the server tells of them, or images."""
+    num_outputs, num_images, is_counted = [], 0, True
+    for raw in messages:
+        try:
+            if workload.delivery == "unary":
+                reply, error = ModelInferResponse.FromString(raw), ""
+            else:
+                streamed = ModelStreamInferResponse.FromString(raw)
+                reply, error = streamed.infer_response, streamed.error_message
+        except DecodeError:
+            return ReplyFigures(code=INTERNAL, text=NO_MESSAGE)
+        if error:
+            return ReplyFigures(code=_code_of(error), text=error)
+        tensors = _tensors(reply)
+        images = int(tensors["images"][0][0]) if "images" in tensors else 0
+        found = images if workload.kind == "images" else _num_tokens(tensors)
+        is_counted &= found is not None
+        num_outputs.append(_has_text(tensors) if found is None else found)
+        num_images += images
+    return ReplyFigures(num_outputs, num_images, is_counted=is_counted)
 
 
 _Tensors = dict[str, tuple[Sequence[int], bytes]]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from tandem.measure.generator.requests.apis.words import Words
-from tandem.measure.generator.requests.reading import ApiReading, ReplyFigures, spread
+from tandem.measure.generator.requests.reading import ReplyFigures, spread
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.statuses import INTERNAL, OK, UNAVAILABLE, code_of_http
 from tandem.measure.scenario import Workload
@@ -49,44 +48,37 @@ def _image_body(workload: Workload, spec: RequestSpec) -> dict[str, Any]:
     return {"model": workload.model, "prompt": prompt, "n": count, "seed": spec.seed}
 
 
-@dataclass(frozen=True)
-class TextReading(ApiReading):
-    """Of completions and chat, streamed or whole."""
-
-    is_streamed: bool
-
-    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
-        is_carrying, usage = [], None
-        num_ids = []  # of messages that name their tokens, as vLLM does on request
-        for raw in messages:
-            event = _json(raw)
-            if event is None or event.get("error") is not None:
-                return _failure(event)
-            choices = event.get("choices") or ()
-            is_carrying.append(any(_text(choice) for choice in choices))
-            num_ids.append(sum(len(choice.get("token_ids") or ()) for choice in choices))
-            usage = event.get("usage") or usage
-        if self.is_streamed and messages[-1:] != [DONE]:
-            return ReplyFigures(code=UNAVAILABLE, text="the stream ended without [DONE]")
-        counted, prompt = _count(usage, "completion_tokens"), _count(usage, "prompt_tokens")
-        is_counted = any(num_ids) or counted is not None
-        outputs = num_ids if any(num_ids) else spread(sum(is_carrying) if counted is None else counted, is_carrying)
-        return ReplyFigures(outputs, 0, float("nan") if prompt is None else prompt, is_counted)
+def read_text(is_streamed: bool, messages: Sequence[bytes]) -> ReplyFigures:
+    """Return the figures of completions and chat, streamed or whole."""
+    is_carrying, usage = [], None
+    num_ids = []  # of messages that name their tokens, as vLLM does on request
+    for raw in messages:
+        event = _json(raw)
+        if event is None or event.get("error") is not None:
+            return _failure(event)
+        choices = event.get("choices") or ()
+        is_carrying.append(any(_text(choice) for choice in choices))
+        num_ids.append(sum(len(choice.get("token_ids") or ()) for choice in choices))
+        usage = event.get("usage") or usage
+    counted, prompt = _count(usage, "completion_tokens"), _count(usage, "prompt_tokens")
+    is_counted = any(num_ids) or counted is not None
+    outputs = num_ids if any(num_ids) else spread(sum(is_carrying) if counted is None else counted, is_carrying)
+    figures = ReplyFigures(outputs, 0, float("nan") if prompt is None else prompt, is_counted)
+    if is_streamed and messages[-1:] != [DONE]:
+        return figures._replace(code=UNAVAILABLE, text="the stream ended without [DONE]")
+    return figures
 
 
-@dataclass(frozen=True)
-class ImageReading(ApiReading):
-    """Of images; each is an output, and of an image each of its tokens, where the server tells how many there are."""
-
-    is_sequential: bool
-
-    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
-        reply = _json(messages[0]) if messages else None
-        if reply is None or reply.get("error") is not None:
-            return _failure(reply)
-        num_images = len(reply.get("data") or ())
-        counted = _count(reply.get("usage"), "output_tokens") if self.is_sequential else num_images
-        return ReplyFigures([counted or num_images], num_images, is_counted=bool(counted))
+def read_images(is_sequential: bool, messages: Sequence[bytes]) -> ReplyFigures:
+    """Return the figures of images; each is an output, and of a sequential one each of its tokens, where the server
+    tells how many there are.
+    """
+    reply = _json(messages[0]) if messages else None
+    if reply is None or reply.get("error") is not None:
+        return _failure(reply)
+    num_images = len(reply.get("data") or ())
+    counted = _count(reply.get("usage"), "output_tokens") if is_sequential else num_images
+    return ReplyFigures([counted or num_images], num_images, is_counted=bool(counted))
 
 
 def _json(raw: bytes) -> dict[str, Any] | None:

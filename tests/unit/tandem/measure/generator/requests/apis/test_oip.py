@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 
-from tandem.measure.generator.requests.apis.oip import TensorReading, request_maker
+from tandem.measure.generator.requests.apis.oip import read_tensors, request_maker
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
@@ -57,27 +57,27 @@ def test_images_have_one_seed_and_a_class_for_each() -> None:
 
 def test_tokens_are_those_that_messages_tell() -> None:
     counted = [reply(text_output=text(b"ab"), num_output_tokens=([1], struct.pack("<I", n))) for n in (2, 3)]
-    found = TensorReading(workload()).figures_of([*map(streamed, counted), streamed(ModelInferResponse())])
+    found = read_tensors(workload(), [*map(streamed, counted), streamed(ModelInferResponse())])
     assert (list(found.num_outputs), found.is_counted, found.code) == ([2, 3, 0], True, 0)
 
 
 def test_a_server_that_does_not_tell_tokens() -> None:
     messages = [streamed(reply(text_output=text(b"a"))), streamed(reply(text_output=text(b"")))]
-    found = TensorReading(workload()).figures_of(messages)
+    found = read_tensors(workload(), messages)
     assert (list(found.num_outputs), found.is_counted) == ([1, 0], False)
 
 
 def test_images_and_pictures() -> None:
     images = reply(images=([3, 2, 2, 1], bytes(12))).SerializeToString()
-    found = TensorReading(workload(kind="images", delivery="unary")).figures_of([images])
+    found = read_tensors(workload(kind="images", delivery="unary"), [images])
     assert (list(found.num_outputs), found.num_images) == ([3], 3)
     messages = [reply(token_ids=([2], bytes(8))), reply(token_ids=([0], b""), images=([1, 2, 2, 1], bytes(4)))]
-    found = TensorReading(workload(kind="image")).figures_of([*map(streamed, messages)])
+    found = read_tensors(workload(kind="image"), [*map(streamed, messages)])
     assert (list(found.num_outputs), found.num_images, found.is_counted) == ([2, 0], 1, True)
 
 
 def test_an_error_in_the_stream() -> None:
     for error, code in (("[RESOURCE_EXHAUSTED] full", 8), ("[OK] no", 2), ("gone", 2)):
-        found = TensorReading(workload()).figures_of([streamed(error=error)])
+        found = read_tensors(workload(), [streamed(error=error)])
         assert (found.code, found.text) == (code, error)
-    assert TensorReading(workload()).figures_of([b"\xff"]).code == 13
+    assert read_tensors(workload(), [b"\xff"]).code == 13

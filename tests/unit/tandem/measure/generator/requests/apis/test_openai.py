@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tandem.measure.generator.requests.apis.openai import DONE, ImageReading, TextReading, body_maker
+from tandem.measure.generator.requests.apis.openai import DONE, body_maker, read_images, read_text
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.scenario import Workload
 
@@ -55,20 +55,20 @@ def test_tokens_are_spread_over_the_events_that_carry_text() -> None:
     deltas = [{"role": "assistant", "content": ""}, {"content": "a"}, {"reasoning_content": "b"}, {"content": None}]
     events = [event(choices=[{"delta": delta}]) for delta in deltas]
     usage = event(choices=[], usage={"prompt_tokens": 9, "completion_tokens": 5})
-    found = TextReading(is_streamed=True).figures_of([*events, usage, DONE])
+    found = read_text(True, [*events, usage, DONE])
     assert list(found.num_outputs) == [0, 2, 3, 0, 0, 0]
     assert (found.num_prompt_tokens, found.is_counted, found.code) == (9, True, 0)
 
 
 def test_fewer_tokens_than_events_are_not_spread() -> None:
     events = [event(choices=[{"text": "a"}], usage={"completion_tokens": 2})] * 3
-    assert list(TextReading(is_streamed=True).figures_of([*events, DONE]).num_outputs) == [1, 1, 1, 0]
+    assert list(read_text(True, [*events, DONE]).num_outputs) == [1, 1, 1, 0]
 
 
 def test_tokens_that_a_server_names_are_counted_where_they_come() -> None:
     events = [event(choices=[{"token_ids": [5]}, {"token_ids": [6, 7]}]), event(choices=[{"token_ids": []}])]
     usage = event(choices=[], usage={"completion_tokens": 9})
-    found = TextReading(is_streamed=True).figures_of([*events, usage, DONE])
+    found = read_text(True, [*events, usage, DONE])
     assert (list(found.num_outputs), found.is_counted) == ([3, 0, 0, 0], True)
 
 
@@ -83,21 +83,21 @@ def test_tokens_that_a_server_names_are_counted_where_they_come() -> None:
     ],
 )
 def test_an_error_in_mid_stream(error: object, code: int) -> None:
-    found = TextReading(is_streamed=True).figures_of([event(choices=[{"text": "a"}]), event(error=error), DONE])
+    found = read_text(True, [event(choices=[{"text": "a"}]), event(error=error), DONE])
     assert (found.code, found.text, sum(found.num_outputs)) == (code, "x", 0)
 
 
 def test_an_error_that_is_null_is_none() -> None:
-    text = TextReading(is_streamed=False).figures_of([event(choices=[{"text": "a"}], error=None)])
-    images = ImageReading(is_sequential=False).figures_of([event(data=[{"b64_json": "x"}], error=None)])
+    text = read_text(False, [event(choices=[{"text": "a"}], error=None)])
+    images = read_images(False, [event(data=[{"b64_json": "x"}], error=None)])
     assert (text.code, sum(text.num_outputs), images.code, images.num_images) == (0, 1, 0, 1)
 
 
 def test_images_and_the_tokens_of_a_picture() -> None:
     reply = event(data=[{"b64_json": "x"}] * 3, usage={"output_tokens": 147})
-    found = ImageReading(is_sequential=False).figures_of([reply])
+    found = read_images(False, [reply])
     assert (list(found.num_outputs), found.num_images) == ([3], 3)
-    found = ImageReading(is_sequential=True).figures_of([reply])
+    found = read_images(True, [reply])
     assert (list(found.num_outputs), found.num_images, found.is_counted) == ([147], 3, True)
-    found = ImageReading(is_sequential=True).figures_of([event(data=[{"url": "x"}])])
+    found = read_images(True, [event(data=[{"url": "x"}])])
     assert (list(found.num_outputs), found.num_images, found.is_counted) == ([1], 1, False)
