@@ -6,7 +6,6 @@ ctypes. Elsewhere the loop's own timer must do, and the audit shows what that co
 """
 
 import asyncio
-import contextlib
 import ctypes
 import os
 import sys
@@ -36,14 +35,13 @@ class Alarm:
         while time.monotonic() < instant:
             pass
 
-    def ring(self) -> None:
-        """Let `until` return now."""
+    def _ring(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def _set(self, instant: float) -> None:
-        """See that `ring` is called then."""
-        self._loop.call_later(instant - time.monotonic(), self.ring)
+        """See that `_ring` is called then."""
+        self._loop.call_later(instant - time.monotonic(), self._ring)
 
     def close(self) -> None:
         """Give the timer back."""
@@ -67,9 +65,8 @@ class _TimerDescriptor(Alarm):
         _check(self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, setting, None))
 
     def _on_expiry(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # rung already, and set anew
-            os.read(self._descriptor, 8)
-            self.ring()
+        os.read(self._descriptor, 8)
+        self._ring()
 
     def close(self) -> None:
         self._loop.remove_reader(self._descriptor)

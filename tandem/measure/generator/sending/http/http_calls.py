@@ -84,14 +84,11 @@ class HttpCall(PythonCall):
             self._work.cancel()
 
     async def read_reply(self) -> None:
-        try:
-            async with asyncio.timeout(self.order.route.deadline_seconds):
-                await asyncio.wait([self._work])
-        except TimeoutError:
+        await asyncio.wait([self._work], timeout=self.order.route.deadline_seconds)
+        if not self._work.done():
             self.code, self.text = DEADLINE_EXCEEDED, "Deadline Exceeded"
-        finally:
             self._work.cancel()
-        if not self._work.cancelled() and self._work.done():
+        elif not self._work.cancelled():
             self._work.result()
 
     async def _converse(self) -> None:
