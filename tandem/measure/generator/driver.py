@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,18 @@ _BLOCKS_BEFOREHAND = 4
 _FOREVER, _ENDLESS = float("inf"), 2**62
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process brought home; without a record if it died. `stopped_at`: None if it went to its end.
+    `cpu_seconds` are those of the whole load, until its last reply.
+    """
+
+    record: Record | None
+    stop_reason: str
+    stopped_at: float | None
+    cpu_seconds: float = 0.0
+
+
 class Driver:
     """This is process `number` of those that share the load."""
 
@@ -43,9 +56,8 @@ class Driver:
         end = _ENDLESS if self._schedule is None else len(self._schedule)
         self._share = range(number, end, scenario.num_processes)
         self._zero = 0.0
-        self.stop_reason = ""
-        self.stopped_at = _FOREVER  # seconds from the end of the warm-up
-        self.cpu_seconds = 0.0  # of this process, until the last reply
+        self._stop_reason = ""
+        self._stopped_at: float | None = None  # seconds from the end of the warm-up
 
     @property
     def num_planned(self) -> int | None:
@@ -60,11 +72,11 @@ class Driver:
 
     def stop(self, reason: str) -> None:
         """Break the run off: nothing more is sent, what is under way is cut off."""
-        if not self.stop_reason:
-            self.stop_reason, self.stopped_at = reason, time.monotonic() - self._zero
+        if not self._stop_reason:
+            self._stop_reason, self._stopped_at = reason, time.monotonic() - self._zero
             self._sender.stop()
 
-    async def run(self, zero: float) -> Record:
+    async def run(self, zero: float) -> Share:
         """Carry the load out; the warm-up ends at `zero` (time.monotonic). Raises a fault of the generator itself."""
         self._zero, cpu = zero, time.process_time()
         times = None if self._schedule is None else self._schedule[self._number :: self._scenario.num_processes]
@@ -83,11 +95,11 @@ class Driver:
         finally:
             self._sender.stop()
             seen = self._sender.collect()
-            self.cpu_seconds = time.process_time() - cpu
+            cpu_seconds = time.process_time() - cpu
         keeps = self._scenario.keep_replies
         record = record_of(seen, self._endpoints.routes, self._endpoints.readings, self._sender, keeps)
         self._count_what_was_not_taken(record, now)
-        return record
+        return Share(record, self._stop_reason, self._stopped_at, cpu_seconds)
 
     def _load(self) -> Load:
         scenario, load = self._scenario, self._scenario.load
@@ -112,7 +124,7 @@ class Driver:
         """Count the requests left: as dropped those that were due when the load ended, the others as abandoned."""
         if self._schedule is None:
             left = budget(self._scenario, self._number)
-            if self.stop_reason and left is not None:
+            if self._stop_reason and left is not None:
                 rest = np.array(self._share[end.num_taken : end.num_taken + left - end.num_measured], np.int64)
                 self._count(record.num_abandoned, rest, np.zeros(len(rest)))
             return

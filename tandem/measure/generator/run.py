@@ -11,8 +11,8 @@ import numpy as np
 
 from tandem.measure.formats import quantity
 from tandem.measure.generator.audit import audit, sum_audits, what_is_wrong
+from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.workers import Share
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.load import Backlog, Document, StreamResult, Window
 from tandem.measure.results.record import Outcome, Record, merge

@@ -1,9 +1,9 @@
 """A process of the generator: `python -m tandem.measure.generator.worker NUMBER`, driven by `workers` over pipes.
 
 It stays up and carries out one plan after another. In, a line each: a plan as JSON; `start ZERO` (time.monotonic, the
-same clock in all processes); `stop REASON` while the load lasts. Out, a line each: `ready`; `progress` with counts; at
-the end of a load `record` with the number of bytes that follow it. The end of the input ends the process: without its
-parent there is nobody to tell. Ctrl-C is the parent's to handle.
+same clock in all processes); `stop REASON` while the load lasts. Out, a line each: `num_planned` when it is ready;
+`counts`; at the end of a load its share, with the number of bytes that follow the line. The end of the input ends the
+process: without its parent there is nobody to tell. Ctrl-C is the parent's to handle.
 """
 
 from __future__ import annotations
@@ -23,68 +23,66 @@ from tandem.measure.generator.requests.endpoints import endpoints_of
 from tandem.measure.generator.sending.connections import Connections
 
 PROGRESS_SECONDS = 0.5
-# Records pile up by the million and hold no cycles; the collector would walk through them in the middle of a run.
-GC_THRESHOLD = 200_000
 LONGEST_LINE_BYTES = 64 * 2**20
+# Records pile up by the million and hold no cycles; the collector would walk through them in the middle of a run.
+_GC_THRESHOLD = 200_000
 _STOP = "stop"
 
 
-class Worker:
-    """Carries out what comes down the pipe, one plan at a time."""
+async def work(number: int, commands: asyncio.StreamReader) -> None:
+    """Return at the end of the input. Raises what goes wrong: then this process is of no more use."""
+    connections = Connections()
+    try:
+        while line := (await commands.readline()).decode():
+            if not line.startswith(_STOP):  # one that came too late
+                plan = Plan.model_validate_json(line)
+                driver = Driver(plan.scenario, await connections.sender(plan), endpoints_of(plan), number)
+                await _carry_out(driver, commands)
+                connections.note_use()
+    finally:
+        await connections.close()
 
-    def __init__(self, number: int, commands: asyncio.StreamReader) -> None:
-        self._number = number
-        self._commands = commands
-        self._connections = Connections()
 
-    async def work(self) -> None:
-        """Return at the end of the input. Raises what goes wrong: then this process is of no more use."""
-        try:
-            while line := (await self._commands.readline()).decode():
-                if not line.startswith(_STOP):  # one that came too late
-                    await self._carry_out(Plan.model_validate_json(line))
-        finally:
-            await self._connections.close()
+async def _carry_out(driver: Driver, commands: asyncio.StreamReader) -> None:
+    _tell(num_planned=driver.num_planned)
+    zero = await _argument(commands)
+    if not zero:  # the end of the input
+        return
+    helpers = [asyncio.create_task(helper) for helper in (_obey(driver, commands), _report(driver))]
+    try:
+        share = await driver.run(float(zero))
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+    raw = b"" if share.record is None else share.record.to_bytes()
+    _tell(
+        raw,
+        num_bytes=len(raw),
+        stop_reason=share.stop_reason,
+        stopped_at=share.stopped_at,
+        cpu_seconds=share.cpu_seconds,
+    )
 
-    async def _carry_out(self, plan: Plan) -> None:
-        driver = Driver(plan.scenario, await self._connections.sender(plan), endpoints_of(plan), self._number)
-        _tell("ready", num_planned=driver.num_planned)
-        zero = await self._argument()
-        if not zero:  # the end of the input
-            return
-        helpers = [asyncio.create_task(work) for work in (self._obey(driver), _report(driver))]
-        try:
-            record = await driver.run(float(zero))
-            self._connections.note_use()
-        finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
-        _tell(
-            "record",
-            record.to_bytes(),
-            stop_reason=driver.stop_reason,
-            stopped_at=driver.stopped_at if driver.stop_reason else None,
-            cpu_seconds=driver.cpu_seconds,
-        )
 
-    async def _obey(self, driver: Driver) -> None:
-        driver.stop(await self._argument() or "the parent process is gone")
+async def _obey(driver: Driver, commands: asyncio.StreamReader) -> None:
+    driver.stop(await _argument(commands) or "the parent process is gone")
 
-    async def _argument(self) -> str:
-        """Return what follows the word of the next command; nothing at the end of the input."""
-        return (await self._commands.readline()).decode().partition(" ")[2].strip()
+
+async def _argument(commands: asyncio.StreamReader) -> str:
+    """Return what follows the word of the next command; nothing at the end of the input."""
+    return (await commands.readline()).decode().partition(" ")[2].strip()
 
 
 async def _report(driver: Driver) -> None:
     while True:
         await asyncio.sleep(PROGRESS_SECONDS)
-        _tell("progress", counts=driver.counts())
+        _tell(counts=driver.counts())
 
 
-def _tell(what: str, raw: bytes = b"", **values: Any) -> None:
+def _tell(raw: bytes = b"", **values: Any) -> None:
     """Write a line to the parent, and the bytes that follow it."""
-    sys.stdout.buffer.write(json.dumps({"what": what, "num_bytes": len(raw), **values}).encode() + b"\n")
+    sys.stdout.buffer.write(json.dumps(values).encode() + b"\n")
     sys.stdout.buffer.write(raw)
     sys.stdout.buffer.flush()
 
@@ -94,8 +92,8 @@ async def main_loop(number: int) -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
-    await Worker(number, reader).work()
+    gc.set_threshold(_GC_THRESHOLD)
+    await work(number, reader)
 
 
 def main() -> None:

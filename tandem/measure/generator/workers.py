@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.worker import LONGEST_LINE_BYTES
 from tandem.measure.results.record import Record
@@ -35,17 +36,6 @@ class Progress:
     elapsed_seconds: float
     num_planned: int | None
     counts: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Share:
-    """What one process brought home; without a record if it died. `cpu_seconds` are those of the whole load, until its
-    last reply."""
-
-    record: Record | None
-    stop_reason: str
-    stopped_at: float | None
-    cpu_seconds: float = 0.0
 
 
 def ignore(progress: Progress) -> None:
@@ -98,10 +88,10 @@ class Workers:
         process = self._busy[number]
         assert process.stdout is not None
         try:
-            while (told := await _read_line(process))["what"] == "progress":
+            while "counts" in (told := await _read_line(process)):
                 self._report(number, told["counts"])
-            record = Record.from_bytes(await process.stdout.readexactly(told["num_bytes"]))
-            share = Share(record, told["stop_reason"], told["stopped_at"], told["cpu_seconds"])
+            record = Record.from_bytes(await process.stdout.readexactly(told.pop("num_bytes")))
+            share = Share(record, **told)
         except (ChildProcessError, asyncio.IncompleteReadError) as error:
             share = Share(None, f"a process of the generator died: {error}", time.monotonic() - self._zero)
         if share.stop_reason:

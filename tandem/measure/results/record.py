@@ -7,6 +7,7 @@ statistics.
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from enum import IntEnum
@@ -98,25 +99,19 @@ class Record(NamedTuple):
         return replies
 
     def to_bytes(self) -> bytes:
-        texts = [(*text, count) for text, count in self.error_texts.items()]
+        arrays: dict[str, Any] = {name: each for name, each in self._asdict().items() if isinstance(each, np.ndarray)}
+        others = json.dumps((list(self.error_texts.items()), self.max_outstanding, self.uses))
         file = io.BytesIO()
-        np.savez(file, **{**self._asdict(), "error_texts": np.array(texts, _TEXT)})
+        np.savez(file, others=np.array(others), **arrays)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Record:
         with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            fields: dict[str, Any] = dict(file)
-        fields["error_texts"] = Counter({tuple(text): count for *text, count in fields["error_texts"].tolist()})
-        fields["max_outstanding"] = int(fields["max_outstanding"])
-        fields["uses"] = tuple(
-            Use(cpu, wall, int(number), bool(first), bool(compiled))
-            for cpu, wall, number, first, compiled in fields["uses"].tolist()
-        )
-        return cls(**fields)
-
-
-_TEXT = np.dtype([("workload", "i2"), ("code", "U32"), ("text", "U500"), ("count", "i8")])
+            arrays: dict[str, Any] = dict(file)
+        texts, most, uses = json.loads(str(arrays.pop("others")))
+        counter = Counter({tuple(text): count for text, count in texts})
+        return cls(**arrays, error_texts=counter, max_outstanding=most, uses=tuple(Use(*use) for use in uses))
 
 
 def merge(records: Sequence[Record]) -> Record:

@@ -6,6 +6,7 @@ Nothing is parsed while the load lasts: messages are kept, and read behind it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from tandem.measure.generator.sending.statuses import INTERNAL, OK
 from tandem.measure.results.record import REPORTED
 from tandem.shared.metrics import TIMINGS_FIELDS
 
+_times: Callable[[Any], tuple[float, ...]] = attrgetter(*TIMINGS_FIELDS)
 NO_MESSAGE = "the reply is no message of its type"
 _OWN: dict[str, tuple[Any, str]] = {
     # rpc: the class of its replies' messages, and where in one the pixels are, which nobody counts
@@ -85,7 +87,7 @@ def read_own(rpc: str, messages: Sequence[bytes]) -> ReplyFigures:
             num_outputs.append(sum(len(part.token_ids) for part in parts))
         num_images += images
         if whole.HasField("timings"):
-            reported = [getattr(whole.timings, name) for name in TIMINGS_FIELDS]
+            reported = _times(whole.timings)
     return ReplyFigures(num_outputs, num_images, reported=reported)
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tandem.measure.generator.audited_runs import MOST_ATTEMPTS, AuditedRuns
+from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import RunResult, run_result
-from tandem.measure.generator.workers import Share
 from tandem.measure.report.prose import sentence
 from tandem.measure.results.record import Outcome, Use
 from tandem.measure.scenario import Scenario

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import run_result
 from tandem.measure.generator.schedule.arrivals import intended_seconds
-from tandem.measure.generator.workers import Share
 from tandem.measure.results.load import Document
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import Scenario

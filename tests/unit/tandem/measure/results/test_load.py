@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import RunResult, run_result
-from tandem.measure.generator.workers import Share
 from tandem.measure.results.files import check_writable, write_document, write_requests
 from tandem.measure.results.record import Outcome
 from tests.unit.tandem.measure.records import record, row

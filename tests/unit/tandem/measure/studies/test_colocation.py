@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import run_result
-from tandem.measure.generator.workers import Share
 from tandem.measure.results.colocation import Change, Pairing, Settings, Side
 from tandem.measure.results.record import Outcome
 from tandem.measure.studies.colocation import TAIL_SECONDS, load_of, pairings_of, scenario_of, window_of, workloads_of

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import run_result
-from tandem.measure.generator.workers import Share
 from tandem.measure.report.charts.chart import Row, Series, Stack, log_ticks
 from tandem.measure.report.charts.load import _cdf, first_output_chart, load_charts
 from tandem.measure.report.prose import tables

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import run_result
-from tandem.measure.generator.workers import Share
 from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import Workload
