@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,19 +53,8 @@ Pixels = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """What was seen of one generator."""
-
-    name: str
-    fid: float
-    accuracy: float
-    variance_ratio: float
-    nearest_ratio: float
-    variance_alarms: float
-    duplicate_alarms: float
-    images: Pixels
-    """Some images of one class [N, H, W, C]."""
+Figures = dict[str, str | Cell]
+"""What the instruments said of one generator, by their names."""
 
 
 def collapse(
@@ -107,11 +95,11 @@ class Lesson:
         page = await self._settled_metrics()
         judge = Judge(self._judge_file)
 
-        def look() -> list[Case]:
+        def look() -> dict[str, Figures]:
             _, reference = judge.classify(_pixels(drawn.pop(""))[..., 0])
-            return [_case(name, parts, reference=reference, page=page, judge=judge) for name, parts in drawn.items()]
+            return {name: _figures(name, parts, reference, page, judge) for name, parts in drawn.items()}
 
-        self._show(await asyncio.to_thread(look))
+        self._show(await asyncio.to_thread(look), drawn)
         return 0
 
     async def _draw_all(self, advance: Callable[[int], None]) -> dict[str, list[Images]]:
@@ -136,63 +124,54 @@ class Lesson:
             before = seen
             await asyncio.sleep(POLL_SECONDS)
 
-    def _show(self, cases: list[Case]) -> None:
+    def _show(self, figures: dict[str, Figures], drawn: dict[str, list[Images]]) -> None:
+        images = {name: _pixels(parts)[_labels(parts) == SHOWN_CLASS] for name, parts in drawn.items()}
         self._out.parent.mkdir(parents=True, exist_ok=True)
-        gallery(cases, num_columns=20, num_rows=2).save(self._out, format="PNG")
-        show_image(self._terminal.out, gallery(cases, num_columns=6, num_rows=1))
-        self._terminal.out.print(terminal_table(collapse_table(cases)))
+        gallery(images, num_columns=20, num_rows=2).save(self._out, format="PNG")
+        show_image(self._terminal.out, gallery(images, num_columns=6, num_rows=1))
+        instruments = next(iter(figures.values()))
+        rows = [Row((name, *(of_one[name] for of_one in figures.values()))) for name in instruments]
+        self._terminal.out.print(terminal_table(Table(("", *figures), rows, "collapse")))
         for note in NOTES:
             self._terminal.note(note)
         typer.echo(self._out)
 
 
-def _case(name: str, parts: list[Images], *, reference: Features, page: Page, judge: Judge) -> Case:
+def _figures(name: str, parts: list[Images], reference: Features, page: Page, judge: Judge) -> Figures:
     from tandem.measure.quality.distances import frechet_distance
 
-    pixels = _pixels(parts)
-    labels = np.concatenate([part.labels for part in parts])
-    guesses, features = judge.classify(pixels[..., 0])
-    prefix = "tandem_diversity"
-    return Case(
-        name=name,
-        fid=frechet_distance(features, reference),
-        accuracy=float((guesses == labels).mean()),
-        variance_ratio=min(page.values(f"{prefix}_variance_ratio", model=name, **{"class": "all"})),
-        nearest_ratio=min(page.values(f"{prefix}_nearest_ratio", model=name)),
-        variance_alarms=sum(page.values(f"{prefix}_alarms_total", model=name, kind="variance")),
-        duplicate_alarms=sum(page.values(f"{prefix}_alarms_total", model=name, kind="duplicates")),
-        images=pixels[labels == SHOWN_CLASS],
-    )
+    guesses, features = judge.classify(_pixels(parts)[..., 0])
+    variance = min(page.values("tandem_diversity_variance_ratio", model=name, **{"class": "all"}))
+    return {
+        "fid, offline": f"{frechet_distance(features, reference):.2f}",
+        "right class, offline": f"{(guesses == _labels(parts)).mean():.0%}",
+        "variance, live": f"{variance:.2f}",
+        "nearest, live": f"{min(page.values('tandem_diversity_nearest_ratio', model=name)):.2f}",
+        "alarms, grown alike": _alarms(page, name, "variance"),
+        "alarms, repeated": _alarms(page, name, "duplicates"),
+    }
+
+
+def _alarms(page: Page, name: str, kind: str) -> Cell:
+    number = sum(page.values("tandem_diversity_alarms_total", model=name, kind=kind))
+    return Cell(count(number), is_bad=number > 0)
 
 
 def _pixels(parts: list[Images]) -> Pixels:
     return np.concatenate([part.pixels for part in parts])
 
 
-def collapse_table(cases: Sequence[Case]) -> Table:
-    """Return one column a generator, one row an instrument."""
-    rows = [
-        Row(("fid, offline", *(f"{case.fid:.2f}" for case in cases))),
-        Row(("right class, offline", *(f"{case.accuracy:.0%}" for case in cases))),
-        Row(("variance, live", *(f"{case.variance_ratio:.2f}" for case in cases))),
-        Row(("nearest, live", *(f"{case.nearest_ratio:.2f}" for case in cases))),
-        Row(("alarms, grown alike", *(_alarms(case.variance_alarms) for case in cases))),
-        Row(("alarms, repeated", *(_alarms(case.duplicate_alarms) for case in cases))),
-    ]
-    return Table(("", *(case.name for case in cases)), rows, "collapse")
+def _labels(parts: list[Images]) -> npt.NDArray[np.int64]:
+    return np.concatenate([part.labels for part in parts])
 
 
-def _alarms(number: float) -> Cell:
-    return Cell(count(number), is_bad=number > 0)
-
-
-def gallery(cases: Sequence[Case], num_columns: int, num_rows: int) -> Image.Image:
+def gallery(images: dict[str, Pixels], num_columns: int, num_rows: int) -> Image.Image:
     """Return an image of rows of images under the name of each generator."""
-    grids = [grid(case.images[: num_columns * num_rows], num_columns, _PADDING) for case in cases]
-    height, width = grids[0].shape[:2]
-    canvas = Image.new("L" if grids[0].shape[2] == 1 else "RGB", (width, len(cases) * (height + _CAPTION_HEIGHT)))
-    for row, (case, pixels) in enumerate(zip(cases, grids, strict=True)):
+    grids = {name: grid(some[: num_columns * num_rows], num_columns, _PADDING) for name, some in images.items()}
+    height, width, channels = next(iter(grids.values())).shape
+    canvas = Image.new("L" if channels == 1 else "RGB", (width, len(grids) * (height + _CAPTION_HEIGHT)))
+    for row, (name, pixels) in enumerate(grids.items()):
         top = row * (height + _CAPTION_HEIGHT)
-        ImageDraw.Draw(canvas).text((_PADDING, top), case.name, fill="white")
+        ImageDraw.Draw(canvas).text((_PADDING, top), name, fill="white")
         canvas.paste(Image.fromarray(pixels.squeeze()), (0, top + _CAPTION_HEIGHT))
     return canvas
