@@ -13,7 +13,6 @@ from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem.client import (
     Credentials,
     HandshakeFailed,
-    NotReachable,
     TandemClient,
     TandemRpcError,
     Unauthenticated,
@@ -56,36 +55,19 @@ async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
         yield Secured(f"127.0.0.1:{running.gateway.server.port}", credentials, Authority(tmp_path, "other"))
 
 
-def lacking(secured: Secured, what: str) -> Credentials:
-    good = secured.credentials
-    stranger = secured.other.issue("stranger")
-    return {
-        "TLS": Credentials(api_key=SECRET),
-        "the CA": replace(good, ca=secured.other.ca),
-        "a certificate": replace(good, cert=None, key=None),
-        "a certificate that is known": replace(good, cert=stranger.cert, key=stranger.key),
-        "a key": replace(good, api_key=None),
-        "a key that is known": replace(good, api_key="tdm_wrong"),
-    }[what]
-
-
-LACKING = {
-    # what is missing: the error, what it says
-    "TLS": (HandshakeFailed, "closed the connection at once: it may require TLS"),
-    "the CA": (HandshakeFailed, "shows a certificate that is out of date, or not signed by the trusted CA"),
-    "a certificate": (HandshakeFailed, "or a client's certificate that it trusts"),
-    "a certificate that is known": (HandshakeFailed, "or a client's certificate that it trusts"),
-    "a key": (Unauthenticated, "an API key is needed"),
-    "a key that is known": (Unauthenticated, "an API key is needed"),
-}
-
-
-def check(caught: TandemRpcError, what: str) -> None:
-    kind, text = LACKING[what]
-    assert type(caught) is kind
-    assert text in caught.message
-    assert not isinstance(caught, NotReachable)
-    assert "\n" not in caught.message
+def lacking(secured: Secured) -> list[tuple[Credentials, type[TandemRpcError], str]]:
+    """Return credentials of which one is missing or not known, and the error that this is."""
+    good, stranger = secured.credentials, secured.other.issue("stranger")
+    wrong_ca = "shows a certificate that is out of date, or not signed by the trusted CA"
+    no_certificate, no_key = "or a client's certificate that it trusts", "an API key is needed"
+    return [
+        (Credentials(api_key=SECRET), HandshakeFailed, "closed the connection at once: it may require TLS"),
+        (replace(good, ca=secured.other.ca), HandshakeFailed, wrong_ca),
+        (replace(good, cert=None, key=None), HandshakeFailed, no_certificate),
+        (replace(good, cert=stranger.cert, key=stranger.key), HandshakeFailed, no_certificate),
+        (replace(good, api_key=None), Unauthenticated, no_key),
+        (replace(good, api_key="tdm_wrong"), Unauthenticated, no_key),
+    ]
 
 
 async def test_synchronous_client(secured: Secured) -> None:
@@ -95,11 +77,11 @@ async def test_synchronous_client(secured: Secured) -> None:
             assert list(client.sample_stream(2))
             assert list(client.generate("x"))
             assert client.list_models().parallel
-        for what in LACKING:
-            with TandemClient(secured.address, lacking(secured, what)) as client:
-                with pytest.raises(TandemRpcError) as caught:
-                    client.sample(1, timeout_seconds=60)
-                check(caught.value, what)
+        for credentials, kind, text in lacking(secured):
+            with TandemClient(secured.address, credentials) as client, pytest.raises(TandemRpcError) as caught:
+                client.sample(1, timeout_seconds=60)
+            assert type(caught.value) is kind
+            assert (text in caught.value.message, "\n" in caught.value.message) == (True, False)
 
     await asyncio.to_thread(use)
 
@@ -128,6 +110,6 @@ async def test_commands_take_it_from_the_environment_and_say_in_a_line_what_is_m
         if "INVALID: the load generator was not good enough" not in ended.err:
             assert (ended.code, "error" in ended.err) == (0, False), ended.err
         assert SECRET not in ended.out + ended.err
-    ended = await command(lacking(secured, "a key"), "sample")
+    ended = await command(replace(secured.credentials, api_key=None), "sample")
     missing = f"error: {secured.address} requires a valid API key; set TANDEM_API_KEY to one\n"
     assert (ended.code, ended.err) == (1, missing)

@@ -4,11 +4,9 @@ import subprocess
 import sys
 
 import pytest
-import typer
 
-from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.failures import FAILED
 from tandem.cli.packages import SERVER_PACKAGES, need_packages
-from tandem.cli.terminal import Terminal
 
 MORE_OF_SERVERS = ("huggingface_hub", "jinja2", "llguidance", "ml_dtypes", "opentelemetry", "openvino", "torch")
 WITHOUT = """
@@ -44,16 +42,6 @@ def test_the_proxy_s_configuration_names_what_it_needs():
     ended = run_without_servers("gateway", "config")
     assert (ended.returncode, "Traceback" in ended.stderr) == (FAILED, False)
     assert "is missing: in a checkout of Tandem" in ended.stderr
-
-
-def test_a_command_that_needs_one_ends_with_a_line(capsys):
-    with pytest.raises(typer.Exit) as ended, friendly_errors(Terminal()):
-        raise ModuleNotFoundError("No module named 'gguf'", name="gguf")
-    assert ended.value.exit_code == FAILED
-    assert (
-        "gguf is missing: in a checkout of Tandem, run `make setup` or `pip install '.[servers]'`"
-        in capsys.readouterr().err.replace("\n", " ")
-    )
 
 
 def test_what_processes_need_is_looked_for_before_they_start():
