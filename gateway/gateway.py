@@ -165,7 +165,7 @@ class Gateway:
         ProcessCollector("envoy", lambda: self.envoy.pid, registry=self.registry)  # metrics envoy_process_...
         await self.poll()
         admin, certificates = self.envoy.admin, watch_certificates(self._certificates, self._sockets)
-        work = (self.envoy.wait_dead(), self.replicas.run(admin), self._late.run(), self._history.run(), certificates)
+        work = (self.envoy.wait_dead(), self.replicas.run(admin), self._history.run(), certificates)
         self._tasks += [asyncio.create_task(task) for task in work]
 
     def _take(self, raw: HTTPAccessLogEntry) -> None:

@@ -7,12 +7,14 @@ without.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.log_entry import served_of, upstream_of
@@ -51,8 +53,8 @@ class LateServed:
         self._patience_seconds = patience_seconds
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
         self._num_waiting = 0
-        self._arrived = asyncio.Event()
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._ends = asyncio.Event()
 
     def take(self, raw: HTTPAccessLogEntry) -> None:
         """Record an entry: at once, or after asking the backend that had the call and has not reported its end."""
@@ -64,48 +66,39 @@ class LateServed:
             return
         self._num_waiting += 1
         self._waiting[upstream].append(_Waiting(raw, time.monotonic() + self._patience_seconds))
-        self._arrived.set()
-
-    async def run(self) -> None:
-        """Ask as long as anything waits; never returns."""
-        while True:
-            await self._arrived.wait()
-            for address in self._waiting.keys() - self._asking.keys():
-                self._ask(address)
-            if not self._num_waiting:
-                self._arrived.clear()
-            await asyncio.sleep(ASK_EVERY_SECONDS)
+        if upstream not in self._asking:  # each backend by a task of its own: a slow one does not keep others waiting
+            self._asking[upstream] = asyncio.create_task(self._ask_for_all(upstream))
 
     async def finish(self) -> None:
         """Ask once more for all that waits, then record what is left without outputs; when nothing more comes in."""
+        self._ends.set()
         await asyncio.gather(*self._asking.values())
-        for address in list(self._waiting):
-            self._ask(address)
-        await asyncio.gather(*self._asking.values())
-        for address in list(self._waiting):
-            self._settle(address, self._waiting.pop(address), {}, gives_up=True)
 
-    def _ask(self, address: str) -> None:
-        """Begin to ask one backend; a slow one does not keep the others waiting."""
-        waiting = self._waiting.pop(address)
-        if rest := waiting[MAX_IDS:]:
-            self._waiting[address] = rest
-        task = self._asking[address] = asyncio.create_task(self._ask_for(address, waiting[:MAX_IDS]))
-        task.add_done_callback(lambda _: self._asking.pop(address, None))
+    async def _ask_for_all(self, address: str) -> None:
+        """Ask one backend as long as an entry waits for it."""
+        while waiting := self._waiting.pop(address, []):
+            gives_up = self._ends.is_set()
+            for start in range(0, len(waiting), MAX_IDS):
+                batch = waiting[start : start + MAX_IDS]
+                self._settle(address, batch, await self._ask(address, batch), gives_up=gives_up)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ends.wait(), ASK_EVERY_SECONDS)
+        del self._asking[address]
 
-    async def _ask_for(self, address: str, batch: list[_Waiting]) -> None:
-        reply = TakeServedResponse()
+    async def _ask(self, address: str, batch: list[_Waiting]) -> dict[str, Served]:
+        """Return what a backend says of these entries, by request: nothing if it is gone, or is to be asked again."""
+        replica = self._replicas.at(address)
+        if replica is None:
+            return {}
+        request = TakeServedRequest(request_ids=[entry.raw.request.request_id for entry in batch])
+        take: Any = replica.channel.unary_unary(TAKE_SERVED)
         try:
-            if replica := self._replicas.at(address):
-                request = TakeServedRequest(request_ids=[entry.raw.request.request_id for entry in batch])
-                take: Any = replica.channel.unary_unary(TAKE_SERVED)
-                reply = TakeServedResponse.FromString(await take(request.SerializeToString(), timeout=TIMEOUT_SECONDS))
-        except grpc.aio.AioRpcError:
-            pass  # it is gone, or will be asked again
-        finally:
-            self._settle(address, batch, dict(reply.served), gives_up=False)
+            reply = TakeServedResponse.FromString(await take(request.SerializeToString(), timeout=TIMEOUT_SECONDS))
+        except (grpc.aio.AioRpcError, DecodeError):
+            return {}
+        return dict(reply.served)
 
-    def _settle(self, address: str, batch: list[_Waiting], served: dict[str, Served], gives_up: bool) -> None:
+    def _settle(self, address: str, batch: list[_Waiting], served: dict[str, Served], *, gives_up: bool) -> None:
         """Record what is known or has waited long enough; the rest waits on."""
         now = time.monotonic()
         for waiting in batch:

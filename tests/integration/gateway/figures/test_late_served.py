@@ -41,7 +41,7 @@ class Backend:
 
 
 class Asking:
-    """What has been recorded, by request id; a task asks."""
+    """What has been recorded, by request id."""
 
     def __init__(self, addresses: Iterable[str], patience_seconds: float) -> None:
         self.replicas = Replicas({"sequential": list(addresses)})
@@ -72,9 +72,8 @@ async def backend() -> AsyncIterator[Backend]:
 async def asking(*addresses: str, patience_seconds: float = PATIENT) -> AsyncIterator[Asking]:
     running = Asking(addresses, patience_seconds)
     await running.replicas.update(running.told)
-    task = asyncio.create_task(running.late.run())
     yield running
-    task.cancel()
+    await running.late.finish()
     await running.replicas.close()
 
 
