@@ -44,7 +44,9 @@ def parse_workload(text: str, api: Api = "tandem", model: str = "") -> Workload:
     kind, *words = text.split(",")
     if kind not in KINDS:
         raise ExpectedError(f"{text!r}: {kind!r} is no kind of workload; it is {', '.join(KINDS)}")
-    delivery = [_usual_delivery(kind, api), *(word for word in words if word in _DELIVERIES)][-1]
+    is_streamed = kind == "text" or (kind == "image" and api in ("tandem", "oip"))
+    usual = "streamed" if is_streamed else "unary"
+    delivery = [usual, *(word for word in words if word in _DELIVERIES)][-1]
     values = {"kind": kind, "delivery": delivery, "api": api, "model": model}
     keys = [key for key in _FIELDS if kind in _OF_KIND.get(key, (kind,))]
     settings = [word for word in words if word not in _DELIVERIES]
@@ -68,9 +70,3 @@ def _workload(text: str, values: dict[str, Any], words: list[str], keys: Sequenc
         values[_FIELDS[key]] = (low, high if colon else low) if key == "cancel-after" else value
     with explain_errors(f"{text!r}: "):
         return Workload(**values)
-
-
-def _usual_delivery(kind: str, api: Api) -> Delivery:
-    if kind == "text" or (kind == "image" and api in ("tandem", "oip")):
-        return "streamed"
-    return "unary"

@@ -48,25 +48,17 @@ def header_of(
 @functools.cache
 def this_machine() -> Machine:
     """Return a description of this machine."""
+    nvidia = Path("/proc/driver/nvidia/gpus")
     return Machine(
-        cpu_model=_cpu_model(),
+        cpu_model=_field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
         num_cores=os.cpu_count() or 1,
         num_usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        gpus=tuple(_nvidia_gpus()),
+        gpus=tuple(name for file in sorted(nvidia.glob("*/information")) if (name := _field(file, "Model"))),
         operating_system=platform.platform(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         packages=package_versions(_PACKAGES),
     )
-
-
-def _cpu_model() -> str:
-    return _field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine()
-
-
-def _nvidia_gpus() -> list[str]:
-    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    return [name for file in files if (name := _field(file, "Model"))]
 
 
 def _field(file: Path, key: str) -> str:

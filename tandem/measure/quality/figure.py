@@ -43,7 +43,8 @@ def save_figure(path: Path, found: dict[str, Any], images: Split, pairs: list[Pa
         panels[name].set_ylim(len(pairs), 0)
         left += inches + _GAP
     _samples(panels["samples"], images, found["class_names"])
-    _pairs(panels["pairs"], pairs)
+    _show(panels["pairs"], np.vstack([np.hstack(pair) for pair in pairs]), "nearest pair:\nsample | training")
+    panels["pairs"].set_yticks([])
     _class_bars(panels["fid"], found, "fid", "FID of the class (lower is better)")
     _class_bars(panels["variance_ratio"], found, "variance_ratio", "variance against real images (1 is right)")
     box = (_MARGIN / width, 0.5 / height, (width - _MARGIN - 0.2) / width, (_FOOTER - 1.15) / height)
@@ -78,11 +79,6 @@ def _samples(axes: Axes, images: Split, names: list[str]) -> None:
 def _pad(images: Pixels) -> list[Pixels]:
     missing = SAMPLES_A_CLASS - len(images)
     return [*images, *[np.zeros_like(images[0])] * missing]
-
-
-def _pairs(axes: Axes, pairs: list[Pair]) -> None:
-    _show(axes, np.vstack([np.hstack(pair) for pair in pairs]), "nearest pair:\nsample | training")
-    axes.set_yticks([])
 
 
 def _show(axes: Axes, pixels: Pixels, title: str) -> None:

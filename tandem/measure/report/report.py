@@ -64,7 +64,7 @@ def page(sources: Sources, charts: Sequence[Chart | Stack]) -> str:
         answers=answers,
         paragraphs=paragraphs,
         rewrite_png=rewrite_png,
-        svg=_svg,
+        svg=lambda chart: Markup(draw_svg(chart)),  # noqa: S704  an XML library has written it
         tables=tables,
         question=QUESTION,
         sources=sources,
@@ -121,24 +121,18 @@ def tell(sources: Sources) -> Story:
 
 
 def first_chart(charts: Sequence[Chart | Stack]) -> Chart | None:
-    """Return the one chart of the first screen: cost against quality, or else latency over load, of both paradigms if
-    there is such a one.
+    """Return the one chart of the first screen: cost against quality, or else latency over load, with a curve of
+    both paradigms, three sound points at least, if there is such a one.
     """
     by_key = {chart.key: chart for chart in charts if isinstance(chart, Chart)}
     if KEY in by_key:
         return by_key[KEY]
     known = [by_key[key] for key in ("open", "compared", "closed") if key in by_key]
-    return next(filter(_has_both, known), known[0] if known else None)
-
-
-def _has_both(chart: Chart) -> bool:
-    """Return whether both paradigms have a curve: three sound points at least."""
-    curves = {series.role for series in chart.series if series.style == "line" and len(series.x) >= 3}
-    return {"sequential", "parallel"} <= curves
-
-
-def _svg(chart: Chart | Stack) -> Markup:
-    return Markup(draw_svg(chart))  # noqa: S704  an XML library has written it
+    for chart in known:
+        curves = {series.role for series in chart.series if series.style == "line" and len(series.x) >= 3}
+        if {"sequential", "parallel"} <= curves:
+            return chart
+    return known[0] if known else None
 
 
 def _with_code(text: str) -> Markup:

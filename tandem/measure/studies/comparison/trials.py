@@ -223,7 +223,11 @@ def stream_result(mode: Mode, record: Record, concurrency: int = 1) -> StreamRes
 
 def capacity_of(curve: Sequence[Point], slo_seconds: float) -> Capacity:
     """Return the highest rate at which p99 stays within the objective, as closed loops, by concurrency, tell it."""
-    good = [point for point in curve if _meets(point, slo_seconds)]
+    good = []
+    for point in curve:
+        seconds = point.latency.distribution.seconds
+        worst = seconds.p99 if seconds.p99 is not None else seconds.max  # of too few requests for a p99, all
+        good += [point] if not point.num_errors and worst is not None and worst <= slo_seconds else []
     best = max(good, key=lambda point: point.images_per_second.value, default=None)
     return Capacity(
         slo_seconds=slo_seconds,
@@ -231,10 +235,3 @@ def capacity_of(curve: Sequence[Point], slo_seconds: float) -> Capacity:
         concurrency=best.concurrency if best else None,
         is_lower_bound=len(curve) > 0 and curve[-1] in good,
     )
-
-
-def _meets(point: Point, slo_seconds: float) -> bool:
-    """Whether p99 is within the objective; of too few requests for a p99, whether all are."""
-    seconds = point.latency.distribution.seconds
-    worst = seconds.p99 if seconds.p99 is not None else seconds.max
-    return not point.num_errors and worst is not None and worst <= slo_seconds

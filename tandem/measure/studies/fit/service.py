@@ -58,7 +58,11 @@ def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = 
     """Return the slices of a run of one workload, its warm-up left out; or each request as a slice of its own, where
     their lengths differ. Raises ValueError if too little can be used.
     """
-    rows = _usable(record.requests, paradigm)
+    usable = (record.requests["intended"] >= 0.0) & (record.requests["outcome"] == Outcome.OK)
+    usable &= ~np.isnan(record.requests["backend_total"])
+    if paradigm == "sequential":
+        usable &= record.requests["num_outputs"] >= 2  # a single token has no decode step
+    rows = np.asarray(record.requests[usable])
     if len(rows) < 2:
         what = "requests, of two outputs or more," if paradigm == "sequential" else "requests"
         raise ExpectedError(
@@ -77,13 +81,6 @@ def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = 
         places = np.arange(len(rows))
     means = [columns[:, places == place].mean(axis=1) for place in np.unique(places)]
     return np.array([(run, *mean) for mean in means], SLICE)
-
-
-def _usable(rows: Table, paradigm: Paradigm) -> Table:
-    usable = (rows["intended"] >= 0.0) & (rows["outcome"] == Outcome.OK) & ~np.isnan(rows["backend_total"])
-    if paradigm == "sequential":
-        usable &= rows["num_outputs"] >= 2  # a single token has no decode step
-    return np.asarray(rows[usable])
 
 
 def in_flight(everyone: Table, rows: Table) -> Floats:

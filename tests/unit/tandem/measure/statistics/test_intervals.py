@@ -18,17 +18,6 @@ NUM_TRIALS = 70
 LEAST_COVERED = 0.85
 
 
-def test_the_quantile_is_a_value_that_occurred() -> None:
-    values = np.random.default_rng(1).permutation(np.arange(1.0, 101.0))
-    quantiles = (0.0, 0.01, 0.5, 0.99, 0.991, 1.0)
-    assert [nearest_rank(values, q) for q in quantiles] == [1.0, 1.0, 50.0, 99.0, 100.0, 100.0]
-    assert all(
-        nearest_rank(values[:n], q) == np.quantile(values[:n], q, method="inverted_cdf")
-        for n in (1, 2, 7, 99)
-        for q in (0.5, 0.9, 0.99)
-    )
-
-
 def of_medians(random: np.random.Generator) -> tuple[int, float, Statistic]:
     values = 3.0 * random.lognormal(0.0, 0.5, 60)
     return 60, 3.0, lambda rows: nearest_rank(values[rows], 0.5)
