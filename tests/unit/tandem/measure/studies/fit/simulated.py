@@ -16,7 +16,7 @@ from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.crossover import Crossover, Settings
-from tandem.measure.results.header import Machine, ServedModel
+from tandem.measure.results.header import Machine
 from tandem.measure.results.load import Document, Window
 from tandem.measure.results.record import REPORTED, Outcome, Record, Use
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Scenario, Workload
@@ -25,6 +25,7 @@ from tandem.measure.studies.fit.fit import FitStudy
 from tandem.measure.studies.fit.service import in_flight
 from tandem.measure.studies.study import ignore
 from tests.unit.tandem.measure.records import Ended, Recorder
+from tests.unit.tandem.measure.studies.comparison.seen import model
 from tests.unit.tandem.measure.studies.fit.queueing import simulate
 
 if TYPE_CHECKING:
@@ -44,13 +45,6 @@ MACHINE = Machine(
     python="CPython 3.11",
     packages={},
 )
-
-
-def model(workload: Workload) -> ServedModel:
-    fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
-    fields |= {"modality": "image", "licence": "MIT", "num_classes": 10, "image_shape": (28, 28, 1)}
-    fields |= {"class_names": (), "providers": ()}
-    return ServedModel.model_validate({**fields, "paradigm": workload.paradigm, "name": name_of(workload)})
 
 
 def name_of(workload: Workload) -> str:
@@ -141,7 +135,7 @@ class Imagined:
         verdict = audit(record, streams, is_partial=False)
         own = verdict.model_copy(update={"valid": self.is_good_generator})
         audits = sum_audits([own], 0, what_is_wrong("this run", own))
-        models = [model(workload) for workload in workloads]
+        models = [model(workload.paradigm or "", name_of(workload), num_classes=10) for workload in workloads]
         document = Document(
             **header_of("127.0.0.1:1", models, datetime.now(UTC), audits) | {"machine": MACHINE},
             scenario=scenario,

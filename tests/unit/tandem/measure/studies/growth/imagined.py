@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tandem.measure.results.growth import TEXTS, Growth, Server, Settings
-from tandem.measure.results.header import ServedModel
 from tandem.measure.studies.growth.growth import GrowthStudy, growth_document
 from tandem.measure.studies.growth.streams import Together, figures_of
 from tests.unit.tandem.measure.records import record, row
+from tests.unit.tandem.measure.studies.comparison.seen import model
 
 SERVERS = (Server(label="sequential", address="127.0.0.1:1"), Server(label="drafts", address="127.0.0.1:2"))
 SHARED_SECONDS, OWN_SECONDS = 0.006, 0.001
@@ -17,18 +17,8 @@ TOKEN_CONTEXT_SECONDS = 1e-6
 PREFILL_TOKENS_PER_SECOND = 2_000.0
 
 
-def model() -> ServedModel:
-    fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
-    fields |= {"paradigm": "sequential", "name": "imagined-text", "modality": "text", "licence": "MIT"}
-    fields |= {
-        "device": "cpu",
-        "dtype": "int4",
-        "num_classes": 0,
-        "class_names": (),
-        "image_shape": (),
-        "providers": (),
-    }
-    return ServedModel.model_validate(fields | {"max_context_tokens": 2048, "vocab_size": 384})
+WORK: dict[str, Any] = {"modality": "text", "num_classes": 0, "image_shape": (), "device": "cpu", "dtype": "int4"}
+MODEL = model("sequential", "imagined-text", max_context_tokens=2048, vocab_size=384, **WORK)
 
 
 class Stream(NamedTuple):
@@ -89,4 +79,4 @@ def document(study: GrowthStudy | None = None, problem: str = "") -> Growth:
     """Return the document of a study, by default of the usual settings."""
     study = study or findings(Settings())
     study.stop_reason = problem
-    return growth_document(SERVERS, model(), study)
+    return growth_document(SERVERS, MODEL, study)
