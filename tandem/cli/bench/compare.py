@@ -29,28 +29,16 @@ from tandem.measure.report.tables import markdown_table
 from tandem.measure.results.comparison import ALONE, Comparison, Settings
 from tandem.measure.results.files import check_writable
 from tandem.measure.scenario import Paradigm
-from tandem.measure.studies.comparison.modes import Mode, Request
+from tandem.measure.studies.comparison.modes import Mode, Pair, Request
 
 CONTROL_HELP = "Measure the unary modes twice: how much do they differ by chance?"
 SEED_HELP, MAX_SEED = "Of classes, seeds and the order.", 2**63 - 1
 
 Preset = Literal["race", "short", "thorough"]
-_SHORT = Settings(
-    concurrencies=(1, 8, 64),
-    num_rounds=3,
-    trial_seconds=0.5,
-    slo_seconds=0.25,
-    quality_images=2_000,
-    confidence=0.95,
-    seed=1,
-    control=True,
-)
-_ALONE: dict[str, Any] = {"concurrencies": (ALONE,), "trial_seconds": 0.25, "quality_images": 0}
-_THOROUGH: dict[str, Any] = {"num_rounds": 8, "trial_seconds": 1.0, "quality_images": 10_000}
 PRESETS: dict[Preset, Settings] = {
-    "race": _SHORT.model_copy(update=_ALONE),
-    "short": _SHORT,
-    "thorough": _SHORT.model_copy(update=_THOROUGH),
+    "race": Settings(concurrencies=(ALONE,), trial_seconds=0.25, quality_images=0),
+    "short": Settings(),
+    "thorough": Settings(num_rounds=8, trial_seconds=1.0, quality_images=10_000),
 }
 
 
@@ -174,9 +162,15 @@ def with_judge(request: Request, quality: JudgeOptions, terminal: Terminal) -> R
 
 
 def compare_to(
-    json_file: Path | None, request: Request, display: AbstractContextManager[object], terminal: Terminal
+    json_file: Path | None,
+    request: Request,
+    display: AbstractContextManager[object],
+    terminal: Terminal,
+    pair: Pair | None = None,
 ) -> tuple[Comparison, int]:
-    """Compare, and write the document; return it and the exit code. Raises typer.Exit."""
+    """Compare, and write the document; return it and the exit code. `pair`: as `run_comparison` takes it. Raises
+    typer.Exit.
+    """
     with friendly_errors(terminal, request.address):
         need_packages("quality", "scipy")
         from tandem.measure.studies.comparison.compare import run_comparison
@@ -184,7 +178,7 @@ def compare_to(
         if json_file is not None:
             check_writable(json_file)
         with display:
-            document = run_comparison(request)
+            document = run_comparison(request, pair)
         is_kept = json_file is None or keep_document(document, json_file, terminal)
     return document, exit_code(document, is_kept)
 

@@ -173,10 +173,6 @@ def steps_to(folder: ResultFolder, request: Request, pair: Pair, terminal: Termi
 
     Raises typer.Exit if it can't begin.
     """
-    from tandem.measure.studies.comparison.compare import run_comparison
-
-    own = replace(request, beside="", settings=request.settings.model_copy(update=_OVER_STEPS))
-    with friendly_errors(terminal, request.address):
-        with Stages(terminal, are_many=True) as stages:
-            document = run_comparison(replace(own, on_stage=stages.begin), pair)
-        return folder.end(STEPS, document)
+    stages, settings = Stages(terminal, are_many=True), request.settings.model_copy(update=_OVER_STEPS)
+    own = replace(request, beside="", settings=settings, on_stage=stages.begin)
+    return folder.end(STEPS, compare_to(None, own, stages, terminal, pair)[0])

@@ -7,8 +7,7 @@ wherever the servers are. Knows no model; asks the processes only when told to.
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -43,8 +42,7 @@ def read_cpu_seconds(address: str) -> float:
     return own[0] + page.total(_ENVOY_CPU_SECONDS)
 
 
-@dataclass(frozen=True)
-class CpuReading:
+class CpuReading(NamedTuple):
     """CPU seconds so far of the gateway, and of the backend of one paradigm; None: not known."""
 
     gateway: float | None
@@ -65,8 +63,7 @@ class CpuMeter:
 
     async def read(self, paradigm: str) -> CpuReading:
         """Raises OSError if a process that was there is gone."""
-        gateway, backend = await asyncio.gather(*(self._of(name) for name in ("gateway", paradigm)))
-        return CpuReading(gateway, backend)
+        return CpuReading(*await asyncio.gather(*(self._of(name) for name in ("gateway", paradigm))))
 
     async def _of(self, name: str) -> float | None:
         if name not in self._pages:

@@ -47,19 +47,15 @@ class Judge:
         return np.concatenate(guesses), np.concatenate(features)
 
 
-def judge_model(folder: Path) -> Model:
-    """Return the judge's entry of the model repository, its digest checked. Raises InvalidArgument or ModelError if the
-    folder holds no judge, or not the one that its model.toml says."""
+def open_judge(folder: Path) -> tuple[Judge, Model, str]:
+    """Return the judge of a folder, its entry of the model repository, and the SHA-256 of its weights, which is
+    checked. Raises InvalidArgument or ModelError if the folder holds no judge, or not the one that its model.toml says.
+    """
     if not (folder / "model.toml").is_file():
         raise InvalidArgument("judge", str(folder), f"{_FOLDER}; it has no model.toml")
     model = ModelRepository(folder.parent).get(folder.name)
     if model.spec.kind != "judge" or len(model.spec.files) != 1:
         raise InvalidArgument("judge", str(folder), f"{_FOLDER}; this one is of a model of kind {model.spec.kind!r}")
     model.verify_files()
-    return model
-
-
-def weights_of(model: Model) -> tuple[Path, str]:
-    """Return the path and the SHA-256 of a judge's weights."""
     [(file, digest)] = model.spec.files.items()
-    return model.path(file), digest
+    return Judge(model.path(file)), model, digest

@@ -23,7 +23,7 @@ from tandem.measure.quality.drawing import (
 )
 from tandem.measure.quality.figure import Pair, save_figure
 from tandem.measure.quality.gates import verdicts
-from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.judge import open_judge
 from tandem.measure.quality.manifold import NUM_NEIGHBOURS
 from tandem.measure.quality.model_verdict import own_verdict
 from tandem.measure.quality.reconstruction import psnr, reconstruct
@@ -72,12 +72,11 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
 
     `advance` is told how many more images there are. Raises TandemError, ModelError or TandemRpcError.
     """
-    judge = judge_model(protocol.judge)
-    weights, digest = weights_of(judge)
+    judge, entry, digest = open_judge(protocol.judge)
     reference = reference_of(protocol.reference)
-    names = class_names(judge, reference)
+    names = class_names(entry, reference)
     labels = balanced_labels(protocol.num_samples, reference.num_classes)
-    yardstick = Yardstick(Judge(weights), reference)
+    yardstick = Yardstick(judge, reference)
     model, images, own = asyncio.run(_draw_images(protocol, address, labels, reference, advance))
     restored = None if protocol.model is None else reconstruct(protocol.model, reference.test.images)
     tokenizer = None if restored is None else yardstick.views(restored)
@@ -88,7 +87,7 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     subject = _subject(protocol, model, own) | {
         "data_set": reference.name,
         "num_test_images": len(reference.test.labels),
-        "judge": {"name": judge.name, "sha256": digest},
+        "judge": {"name": entry.name, "sha256": digest},
         "class_names": names,
     }
     text = json.dumps(subject | yardstick.judge(images, neighbours, floor, tokenizer).model_dump())

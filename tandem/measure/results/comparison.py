@@ -34,14 +34,14 @@ class Settings(Part):
     all intervals. `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
     """
 
-    concurrencies: tuple[int, ...]
-    num_rounds: int
-    trial_seconds: float
-    slo_seconds: float
-    quality_images: int
-    confidence: float
-    seed: int
-    control: bool = False
+    concurrencies: tuple[int, ...] = (1, 8, 64)
+    num_rounds: int = 3
+    trial_seconds: float = 0.5
+    slo_seconds: float = 0.25
+    quality_images: int = 2_000
+    confidence: float = 0.95
+    seed: int = 1
+    control: bool = True
     steps: tuple[int, ...] = ()
     num_scored: int = 0
 

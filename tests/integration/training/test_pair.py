@@ -12,7 +12,7 @@ from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
-from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.judge import open_judge
 from tandem.measure.quality.reconstruction import reconstruct
 from tandem.measure.quality.reference import from_file
 from tandem.measure.quality.yardstick import Yardstick
@@ -83,10 +83,10 @@ async def test_the_generator_draws_and_its_discriminator_scores(models: Path) ->
 
 def test_the_judge_measures_images_in_colour_in_every_view(models: Path, data: Path) -> None:
     reference = from_file(data)
-    judge = judge_model(models / "shapes-judge")
-    assert judge.spec.image is not None
-    assert judge.spec.image.class_names == NAMES
-    yardstick = Yardstick(Judge(weights_of(judge)[0]), reference)
+    judge, entry, _ = open_judge(models / "shapes-judge")
+    assert entry.spec.image is not None
+    assert entry.spec.image.class_names == NAMES
+    yardstick = Yardstick(judge, reference)
     restored = reconstruct(ModelRepository(models).get("shapes-ar"), reference.test.images)
     assert restored is not None
     assert restored.shape == reference.test.images.shape

@@ -24,7 +24,7 @@ from services.common.runtimes.session import rows
 from services.gan.generator import Generator, Latents, probe
 from services.gan.latents import draw_latents
 from tandem.measure.quality.distances import Features, frechet_distance
-from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.judge import open_judge
 from tandem.measure.quality.protocol import balanced_labels
 from tandem.measure.quality.reference import reference_of, without_grey_axis
 from tandem.shared.model_spec import ImageSpec
@@ -57,7 +57,7 @@ class FidMeter:
 
         Raises InvalidArgument, ModelError, NotFound or FileNotFoundError if they are not what they should be.
         """
-        self._judge = Judge(weights_of(judge_model(judge))[0])
+        self._judge = open_judge(judge)[0]
         images = reference_of(reference)
         self._num_classes = images.num_classes
         self._expected: Features = self._judge.classify(images.test.images)[1]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.judge import Judge, open_judge
 from tandem.measure.quality.protocol import class_names
 from tandem.measure.quality.reconstruction import reconstruct
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of, without_grey_axis
@@ -78,9 +78,7 @@ def assessor(judge_folder: Path, reference_file: Path | None, pair: Pair) -> Ass
     Raises InvalidArgument, ModelError, NotFound or OSError if the judge or the real images are not there, or are of
     other images than the models draw.
     """
-    model = judge_model(judge_folder)
-    weights, digest = weights_of(model)
-    judge = Judge(weights)
+    judge, model, digest = open_judge(judge_folder)
     reference = reference_of(reference_file)
     drawn, size = tuple(pair.sequential.image_shape), judge.image_shape
     if drawn != size:

@@ -13,7 +13,6 @@ import numpy as np
 from tandem.measure.formats import quantity
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.sending.statuses import INTERNAL
-from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.results.comparison import Capacity, Contrast, Metric, Point, Timed, TrialResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import CODE_NAMES, REPLY, Outcome, Record, merge
@@ -87,20 +86,18 @@ def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
     and end with the last reply. The replies are no longer needed.
     """
     record = run_result.record._replace(replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8))
-    before, after = run_result.readings
     rows = record.requests
+    gateway, backend = (
+        None if before is None or after is None else after - before
+        for before, after in zip(*run_result.readings, strict=True)
+    )
     spent = Spent(
         seconds=float(np.max(rows["ended"]) - np.min(rows["intended"])) if len(rows) else 0.0,
-        gateway_cpu_seconds=_rise(before, after, "gateway"),
-        backend_cpu_seconds=_rise(before, after, "backend"),
+        gateway_cpu_seconds=gateway,
+        backend_cpu_seconds=backend,
         client_cpu_seconds=run_result.cpu_seconds,
     )
     return Trial(mode, concurrency, whole_texts(record) if mode.is_foreign else record, spent)
-
-
-def _rise(before: CpuReading, after: CpuReading, process: str) -> float | None:
-    first, last = getattr(before, process), getattr(after, process)
-    return None if first is None or last is None else last - first
 
 
 def whole_texts(record: Record) -> Record:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tandem.measure.quality.fashion_mnist import DEFAULT_FOLDER
-from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.judge import open_judge
 from tandem.measure.quality.reference import fashion_mnist
 
 MODELS = Path(__file__).parents[4] / "models"
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not DEFAULT_FOLDER.exists(), reason="needs the p
 
 
 def test_the_committed_judge_is_as_good_as_its_gate():
-    path, _ = weights_of(judge_model(MODELS / "fashion-judge"))
+    judge, _, _ = open_judge(MODELS / "fashion-judge")
     test = fashion_mnist().test
-    guesses, _ = Judge(path).classify(test.images)
+    guesses, _ = judge.classify(test.images)
     assert np.mean(guesses == test.labels) >= 0.92

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tandem.cli.doctor.findings import IDENTITY_MODEL
-from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.judge import Judge, open_judge
 from tandem.shared.errors import InvalidArgument
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.models import ModelError
@@ -35,8 +35,8 @@ def test_another_kind_of_file_is_no_judge(tmp_path: Path) -> None:
 
 
 def test_the_project_s_own_judge_is_the_frozen_one() -> None:
-    path, digest = weights_of(judge_model(MODELS / "fashion-judge"))
-    assert sha256_of(path) == digest == "0d0dfeb077a65de3feb73a5fea2fe1aa8a49b9995726d5d7facce78ac34b22b0"
+    digest = "0d0dfeb077a65de3feb73a5fea2fe1aa8a49b9995726d5d7facce78ac34b22b0"
+    assert sha256_of(MODELS / "fashion-judge" / "judge.onnx") == open_judge(MODELS / "fashion-judge")[2] == digest
 
 
 def test_a_judge_that_was_changed_is_refused(tmp_path: Path) -> None:
@@ -44,12 +44,12 @@ def test_a_judge_that_was_changed_is_refused(tmp_path: Path) -> None:
     with (folder / "judge.onnx").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(ModelError, match="SHA-256"):
-        judge_model(folder)
+        open_judge(folder)
 
 
 def test_another_kind_of_model_is_no_judge() -> None:
     with pytest.raises(InvalidArgument, match="kind \"judge\", with one file; this one is of a model of kind 'gan'"):
-        judge_model(MODELS / "fashion-gan")
+        open_judge(MODELS / "fashion-gan")
 
 
 @pytest.mark.parametrize("name", ["nobody", "judge.onnx"])
@@ -59,4 +59,4 @@ def test_what_is_no_folder_of_a_judge_is_named_as_it_was_given(
     monkeypatch.chdir(tmp_path)  # a long path would be shortened in the message
     Path("judge.onnx").touch()
     with pytest.raises(InvalidArgument, match=f"judge: '{name}' is not accepted; .*; it has no model.toml"):
-        judge_model(Path(name))
+        open_judge(Path(name))

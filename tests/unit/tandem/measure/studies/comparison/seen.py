@@ -33,9 +33,8 @@ ALL_MODES = MODES | {mode.name: mode for mode in PAIR.controls()}
 
 
 def settings(**given: Any) -> Settings:
-    fields: dict[str, Any] = {"concurrencies": (1, 4), "num_rounds": 2, "trial_seconds": 0.5}
-    fields |= {"slo_seconds": 0.25, "quality_images": 0, "confidence": 0.95, "seed": 1}
-    return Settings.model_validate({**fields, **given})
+    usual = {"concurrencies": (1, 4), "num_rounds": 2, "quality_images": 0, "control": False}
+    return Settings.model_validate({**usual, **given})
 
 
 def record(seconds: Sequence[float], firsts: Sequence[float] | None = None, failed: int = 0) -> Record:
