@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter
-from services.ar.engine.fair_share import awake, fair_share, next_waiting, num_callers, running_of, who_must_yield
+from services.ar.engine.fair_share import FairShares
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Progress, StepResult, Work, accept_tokens, finish_reason, next_work
 from services.common.fair_queue import FairQueue
@@ -60,6 +60,7 @@ class Scheduler:
         self._max_mixed_prefill_tokens = max_mixed_prefill_tokens or max_batch_tokens
         self._waiting: FairQueue[Sequence] = FairQueue()
         self._running: list[Sequence] = []  # the oldest first
+        self._shares = FairShares(self._running, self._waiting, max_num_sequences)
         self._failed: list[Progress] = []  # since the last commit
         self._num_steps = 0
         self.num_preemptions = 0
@@ -103,14 +104,14 @@ class Scheduler:
         batch: list[Work] = []
         self._yield_places()
         preemptions_before = self.num_preemptions
-        share = fair_share(self._running, self._waiting, self.max_num_sequences)
-        taking_part = awake(self._running, share)
+        share = self._shares.share()
+        taking_part = self._shares.awake(share)
         decoding = [sequence for sequence in taking_part if not sequence.is_prompt]
         prompts = [sequence for sequence in taking_part if sequence.is_prompt]
         budget = self._continue(decoding, batch, self._max_batch_tokens)
         if batch:
             budget = min(budget, self._max_mixed_prefill_tokens)
-        if self._waiting and num_callers(self._running, self._waiting) > 1:
+        if self._waiting and self._shares.num_callers() > 1:
             budget = self._admit_waiting(batch, budget, most_running=share)
         budget = self._continue(prompts, batch, budget)
         # What a preemption freed is for the running; the victim itself is first in the queue.
@@ -137,8 +138,8 @@ class Scheduler:
         """Admit waiting sequences whose callers run fewer than `most_running`; return what is left of the budget."""
         while budget and self._waiting and len(self._running) < self.max_num_sequences:
             work = None
-            first = next_waiting(self._running, self._waiting)
-            if running_of(self._running)[first.caller] >= most_running:
+            first = self._shares.next_waiting()
+            if self._shares.running_of()[first.caller] >= most_running:
                 break
             try:
                 work = self._admit(first, budget)
@@ -153,7 +154,7 @@ class Scheduler:
 
     def _yield_places(self) -> None:
         """Preempt sequences of callers that run more than their share for those that wait and run less."""
-        while victim := who_must_yield(self._running, self._waiting, self.max_num_sequences, self._has_blocks):
+        while victim := self._shares.who_must_yield(self._has_blocks):
             self._preempt(victim)
 
     def _has_blocks(self, sequence: Sequence) -> bool:
@@ -213,7 +214,7 @@ class Scheduler:
             return False  # preempted earlier in this step
         while not self._pool.grow(sequence.block_table, sequence.num_computed_tokens + num_tokens):
             scheduled = {id(work.sequence) for work in batch}
-            running = running_of(self._running)
+            running = self._shares.running_of()
             candidates = (s for s in reversed(self._running) if s is sequence or id(s) not in scheduled)
             victim = max(candidates, key=lambda s: running[s.caller])  # the first of equals
             self._preempt(victim)

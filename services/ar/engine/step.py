@@ -98,12 +98,6 @@ def _next_tokens(sequence: Sequence, chunk_tokens: int | None, budget: int) -> i
     return num_tokens if num_tokens <= budget else 0
 
 
-def num_accepted(draft: tuple[int, ...], tokens: list[SampledToken]) -> int:
-    """Return how many tokens of a draft are those that were sampled, up to the first that is not."""
-    pairs = zip(draft, tokens, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1].token_id, pairs))
-
-
 def accept_tokens(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
     """Return the tokens that a work brought, without what stands behind a wrong draft, or behind an end token.
 
@@ -113,7 +107,8 @@ def accept_tokens(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
         return tokens[work.sequence.num_scored_tokens - work.num_scored_before :]
     if work.sequence.groups is None:
         if len(tokens) > 1:
-            tokens = tokens[: 1 + num_accepted(work.draft, tokens)]
+            held = takewhile(lambda pair: pair[0] == pair[1].token_id, zip(work.draft, tokens, strict=False))
+            tokens = tokens[: 1 + sum(1 for _ in held)]
         if len(tokens) < 2:
             return tokens
     ending = work.sequence.ending_token_ids

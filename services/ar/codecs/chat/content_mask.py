@@ -16,14 +16,14 @@ _PRIVATE_USE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 
 
 @dataclass(frozen=True)
 class Masked:
-    """Contents with characters masked; `originals` maps each private-use character to the one that it stands for."""
+    """Contents with characters masked; `aliases` maps each character to the private-use one that stands for it."""
 
     contents: list[str]
-    originals: dict[str, str]
+    aliases: dict[str, str]
 
     def reveal(self, text: str) -> str:
         """Return `text` with the masked characters back in their places."""
-        return text.translate({ord(alias): character for alias, character in self.originals.items()})
+        return text.translate({ord(alias): character for character, alias in self.aliases.items()})
 
 
 class ContentMask:
@@ -45,12 +45,12 @@ class ContentMask:
         """
         aliases = self._aliases(contents, text)
         table = str.maketrans(aliases)
-        return Masked([content.translate(table) for content in contents], _inverse(aliases))
+        return Masked([content.translate(table) for content in contents], aliases)
 
     def look_alikes(self, contents: list[str], text: str) -> Masked:
         """Mask the first character of each whole control token, and of one that a content's end cuts off."""
         aliases = self._aliases(contents, text)
-        return Masked([self._hide(content, aliases) for content in contents], _inverse(aliases))
+        return Masked([self._hide(content, aliases) for content in contents], aliases)
 
     def _hide(self, content: str, aliases: Mapping[str, str]) -> str:
         characters = list(content)
@@ -91,7 +91,3 @@ def _any_of(words: list[str]) -> str:
     return (
         "(?:" + "|".join(re.escape(first) + _any_of(rest) for first, rest in tails.items()) + ")" if words else "(?!)"
     )
-
-
-def _inverse(aliases: Mapping[str, str]) -> dict[str, str]:
-    return {alias: character for character, alias in aliases.items()}

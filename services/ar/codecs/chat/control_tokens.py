@@ -50,7 +50,8 @@ class ControlTokens:
         secret = secrets.token_hex(16)
         self._names = {token_id: f"{secret}{number:08x}" for number, token_id in enumerate(self._special)}
         self._renamed = self._with_names(tokenizer, added)
-        self._ids = {self._renamed.token_to_id(self._name(*control)): control[0] for control in added.items()}
+        names = {token_id: self._names.get(token_id, token.content) for token_id, token in added.items()}
+        self._ids = {self._renamed.token_to_id(name): token_id for token_id, name in names.items()}
 
     def spans(self, encoding: Encoding) -> list[ControlSpan]:
         """Return the control tokens of an encoded text, in order."""
@@ -90,14 +91,8 @@ class ControlTokens:
             renamed.pre_tokenizer = tokenizer.pre_tokenizer
         for token_id, token in added.items():
             if token_id in self._special:
-                renamed.add_special_tokens([self._rename_token(token_id, token)])
+                own = {"lstrip": token.lstrip, "rstrip": token.rstrip, "normalized": False, "special": True}
+                renamed.add_special_tokens([AddedToken(self._names[token_id], **own)])
             else:
                 renamed.add_tokens([token])
         return renamed
-
-    def _rename_token(self, token_id: int, token: AddedToken) -> AddedToken:
-        name = self._names[token_id]
-        return AddedToken(name, lstrip=token.lstrip, rstrip=token.rstrip, normalized=False, special=True)
-
-    def _name(self, token_id: int, token: AddedToken) -> str:
-        return self._names.get(token_id, token.content)

@@ -17,7 +17,7 @@ contents_of_fragments = st.lists(st.lists(st.sampled_from(WORDS), max_size=8).ma
 
 def shown(masked: Masked) -> list[str]:
     """Return the contents with a star for each masked character."""
-    return [content.translate({ord(alias): "*" for alias in masked.originals}) for content in masked.contents]
+    return [content.translate({ord(alias): "*" for alias in masked.aliases.values()}) for content in masked.contents]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_no_look_alike_is_left_and_all_comes_back(
 def test_private_use_characters_of_contents_and_template_stay_what_they_are() -> None:
     masked = MASK.every_edge(["\ue000<s>"], "\ue000<s>\ue001")
     assert masked.contents[0][0] == "\ue000"
-    assert not {"\ue000", "\ue001"} & set(masked.originals)
+    assert not {"\ue000", "\ue001"} & set(masked.aliases.values())
 
 
 def test_a_tokenizer_without_control_tokens_has_nothing_to_mask() -> None:
