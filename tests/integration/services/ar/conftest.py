@@ -48,9 +48,9 @@ class Backend:
                 while model.engine.last_progress() is not None:
                     await asyncio.sleep(0)
                 # A whole request after the last one: the engine has obeyed all commands before it.
-                last = ar_pb2.GenerateRequest(model=model.name, sampling=ar_pb2.SamplingParams(max_tokens=1))
-                last.tokens.ids.append(model.description.vocab_size - 1 - model.description.takes_steps)
-                await self.generate(last)
+                ids = [model.description.vocab_size - 1 - model.description.takes_steps]
+                sampling = {"max_tokens": 1}
+                await self.generate(ar_pb2.GenerateRequest(model=model.name, tokens={"ids": ids}, sampling=sampling))
                 while self.sample("tandem_kv_blocks_used", model=model.name):
                     await asyncio.sleep(0)
             assert self.sample("tandem_sequences_running", model=model.name) == 0

@@ -57,8 +57,8 @@ def settings(repository, **changes: object) -> ArSettings:
 async def draw(backend: Backend, num_requests: int, seed: int | None = None, **sampling: object) -> None:
     """Have 16 images drawn a request, one class after another."""
     for number in range(num_requests):
-        params = ar_pb2.SamplingParams(n=NUM_CHOICES, seed=1000 + number if seed is None else seed, **sampling)
-        await backend.generate(ar_pb2.GenerateRequest(class_label=number % NUM_CLASSES, sampling=params))
+        sampling |= {"n": NUM_CHOICES, "seed": 1000 + number if seed is None else seed}
+        await backend.generate(ar_pb2.GenerateRequest(class_label=number % NUM_CLASSES, sampling=sampling))
 
 
 def watched(backend: Backend) -> float:
@@ -102,9 +102,8 @@ async def test_what_the_user_narrowed_began_or_did_not_finish_is_not_watched(rep
     async with serving(settings(repository)) as backend:
         for narrower in ({"temperature": 0.5}, {"top_k": 5}, {"top_p": 0.5}, {"max_tokens": 48}):
             await draw(backend, 1, **narrower)
-        request = ar_pb2.GenerateRequest(sampling=ar_pb2.SamplingParams(n=NUM_CHOICES))
-        request.tokens.ids.extend([FIRST_CLASS_TOKEN, *range(NUM_TOKENS // 2)])
-        await backend.generate(request)
+        begun = {"ids": [FIRST_CLASS_TOKEN, *range(NUM_TOKENS // 2)]}
+        await backend.generate(ar_pb2.GenerateRequest(tokens=begun, sampling={"n": NUM_CHOICES}))
     assert watched(backend) == 0
 
 

@@ -15,10 +15,9 @@ def small_messages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def complete_request(**sampling: int) -> ar_pb2.CompleteRequest:
-    params = ar_pb2.SamplingParams(ignore_eos=True, seed=3, **sampling)
-    return ar_pb2.CompleteRequest(
-        generate=ar_pb2.GenerateRequest(text="The two clocks", sampling=params, logprobs=True, top_logprobs=20)
-    )
+    sampling |= {"ignore_eos": True, "seed": 3}
+    wanted = {"text": "The two clocks", "sampling": sampling, "logprobs": True, "top_logprobs": 20}
+    return ar_pb2.CompleteRequest(generate=wanted)
 
 
 def num_steps(backend) -> float:
@@ -46,12 +45,10 @@ async def test_complete_is_refused_before_a_step_is_run_and_generate_streams_it(
 
 
 async def test_score_is_refused_before_a_step_is_run(backend, small_messages):
-    token_list = ar_pb2.TokenPrompt(ids=list(range(5, 105)))
-    content = ar_pb2.TokenContent(token_lists=[token_list] * 20)
+    many, few = (ar_pb2.ScoreRequest(tokens={"token_lists": [{"ids": range(5, 105)}] * count}) for count in (20, 3))
     before = num_steps(backend)
-    details = await refused(backend.stub.Score(ar_pb2.ScoreRequest(tokens=content)))
+    details = await refused(backend.stub.Score(many))
     assert details.startswith("tokens: '20 sequences of 2000 tokens: up to ")
     assert details.endswith(f"a reply of {LIMIT_BYTES} bytes; ask in several requests")
     assert num_steps(backend) == before
-    few = ar_pb2.TokenContent(token_lists=[token_list] * 3)
-    assert (await backend.stub.Score(ar_pb2.ScoreRequest(tokens=few))).ByteSize() <= LIMIT_BYTES
+    assert (await backend.stub.Score(few)).ByteSize() <= LIMIT_BYTES

@@ -21,24 +21,17 @@ TEXTS = ["The two clocks", "in the station had been made by the same hand", "and
 
 
 def of_texts(*texts: str, model: str = "") -> ar_pb2.ScoreRequest:
-    return ar_pb2.ScoreRequest(model=model, texts=ar_pb2.TextContent(texts=texts))
+    return ar_pb2.ScoreRequest(model=model, texts={"texts": texts})
 
 
-def of_tokens(*token_lists: list[int], model: str = "") -> ar_pb2.ScoreRequest:
-    lists = [ar_pb2.TokenPrompt(ids=ids) for ids in token_lists]
-    return ar_pb2.ScoreRequest(model=model, tokens=ar_pb2.TokenContent(token_lists=lists))
+def of_tokens(*token_lists: list[int], **fields: object) -> ar_pb2.ScoreRequest:
+    return ar_pb2.ScoreRequest(**fields, tokens={"token_lists": [{"ids": ids} for ids in token_lists]})
 
 
 def of_images(images: np.ndarray, labels: list[int], model: str = "") -> ar_pb2.ScoreRequest:
     """`images`: [N, SIDE, SIDE, 1] uint8."""
-    batch = images_pb2.ImageBatch(shape=images.shape, data=images.tobytes())
-    return ar_pb2.ScoreRequest(model=model, images=ar_pb2.ImageContent(images=batch, labels=labels))
-
-
-def broken_images(count: int) -> ar_pb2.ScoreRequest:
-    """Return a request with `count` images that are too short, which shows when they are decoded."""
-    batch = images_pb2.ImageBatch(shape=(count, SIDE, SIDE, 1), data=b"none")
-    return ar_pb2.ScoreRequest(images=ar_pb2.ImageContent(images=batch, labels=[0] * count))
+    batch = {"shape": images.shape, "data": images.tobytes()}
+    return ar_pb2.ScoreRequest(model=model, images={"images": batch, "labels": labels})
 
 
 def random_pictures(count: int) -> tuple[list[list[int]], np.ndarray, list[int]]:
@@ -67,9 +60,7 @@ async def test_many_texts_get_what_each_gets_alone_in_their_order(backend):
 async def test_alternatives_are_the_most_probable_tokens_and_change_nothing_else(backend, reference):
     ids = backend.worker.get("").codec.encode(TEXTS[1])
     (plain,) = await score(backend, of_tokens(ids))
-    request = of_tokens(ids)
-    request.top_logprobs = 3
-    (found,) = await score(backend, request)
+    (found,) = await score(backend, of_tokens(ids, top_logprobs=3))
     with torch.inference_mode():
         expected = reference(torch.tensor([ids])).logits[0, :-1].log_softmax(-1).topk(3)
     assert [each.logprob for each in found.tokens] == [each.logprob for each in plain.tokens]
@@ -112,9 +103,9 @@ async def test_three_hundred_images_through_a_small_queue_are_scored_exactly(rep
 
 def of_floats(image: np.ndarray, label: int) -> ar_pb2.ScoreRequest:
     """`image`: [SIDE, SIDE, 1]."""
-    data = image.astype("<f4").tobytes()
-    batch = images_pb2.ImageBatch(shape=[1, *image.shape], encoding=images_pb2.ENCODING_RAW_FLOAT32, data=data)
-    return ar_pb2.ScoreRequest(images=ar_pb2.ImageContent(images=batch, labels=[label]))
+    encoding, data = images_pb2.ENCODING_RAW_FLOAT32, image.astype("<f4").tobytes()
+    batch = {"shape": [1, *image.shape], "encoding": encoding, "data": data}
+    return ar_pb2.ScoreRequest(images={"images": batch, "labels": [label]})
 
 
 HUGE = np.zeros((SIDE, SIDE, 1), np.float32)
@@ -151,6 +142,7 @@ async def test_an_image_that_cannot_be_encoded_costs_its_request_alone(both, bad
 
 async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_decoded(repository, monkeypatch):
     """The first images wait for the encoder. Those that are refused are none, which would show in decoding."""
+    broken = {"images": {"shape": [1, SIDE, SIDE, 1], "data": b"none"}, "labels": [0]}
     run, entered, gate = OnnxSession.run, threading.Event(), threading.Event()
 
     def held(self, *arguments):
@@ -165,7 +157,7 @@ async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_d
         try:
             assert await asyncio.to_thread(entered.wait, 20)
             with pytest.raises(grpc.aio.AioRpcError, match="the memory for decoded images of open requests") as refused:
-                await backend.stub.Score(broken_images(1))
+                await backend.stub.Score(ar_pb2.ScoreRequest(images=broken))
             assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         finally:
             gate.set()

@@ -12,13 +12,12 @@ from tandem.common.v1 import served_pb2, served_pb2_grpc
 
 WAIT_SECONDS = 50.0
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+SCORED = ar_pb2.ScoreRequest(tokens={"token_lists": [{"ids": [1, 2, 3]}]})
 RECORDED = (("traceparent", f"00-{TRACE}-b7ad6b7169203331-01"),)
 
 
 def request(**sampling: object) -> ar_pb2.GenerateRequest:
-    return ar_pb2.GenerateRequest(
-        model="tiny", text="The two clocks", sampling=ar_pb2.SamplingParams(ignore_eos=True, **sampling)
-    )
+    return ar_pb2.GenerateRequest(model="tiny", text="The two clocks", sampling={"ignore_eos": True} | sampling)
 
 
 async def served_of(call: grpc.aio.Call) -> served_pb2.Served:
@@ -48,16 +47,14 @@ async def test_a_whole_text_and_pictures(both):
     reply = await call
     served = await served_of(call)
     assert (served.model, served.outputs, served.first_outputs, served.timings) == ("tiny", 9, 9, reply.timings)
-    pictures = ar_pb2.GenerateRequest(class_label=1, sampling=ar_pb2.SamplingParams(n=3))
-    call = both.stub.Generate(pictures)
+    call = both.stub.Generate(ar_pb2.GenerateRequest(class_label=1, sampling={"n": 3}))
     tokens = sum([len(each.token_ids) async for each in call])
     served = await served_of(call)
     assert (served.model, served.outputs, served.images) == ("tiny-image", tokens, 3)
 
 
 async def test_scores_and_errors(backend):
-    tokens = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=[1, 2, 3])])
-    call = backend.stub.Score(ar_pb2.ScoreRequest(tokens=tokens))
+    call = backend.stub.Score(SCORED)
     reply = await call
     served = await served_of(call)
     assert (served.model, served.outputs, served.timings) == ("tiny", 0, reply.timings)
@@ -86,8 +83,7 @@ async def test_the_time_before_the_handler_is_queueing(backend, rpc):
         call = backend.stub.Generate(request(max_tokens=4), metadata=metadata)
         t = [each async for each in call][-1].timings
     else:
-        tokens = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=[1, 2, 3])])
-        call = backend.stub.Score(ar_pb2.ScoreRequest(tokens=tokens), metadata=metadata)
+        call = backend.stub.Score(SCORED, metadata=metadata)
         t = (await call).timings
     served = await served_of(call)
     assert t.queue_seconds >= WAIT_SECONDS - 1e-3
@@ -114,8 +110,7 @@ async def test_callers_take_turns_and_share_cached_prompts_only_with_themselves(
         return submit(sequences, deadline)
 
     monkeypatch.setattr(engine, "submit", noted)
-    tokens = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=[1, 2])])
     for metadata in ([], [("tandem-peer", "[::1]:4711")], [("tandem-peer", "[::1]:4711"), ("tandem-caller", "alice")]):
         [_ async for _ in backend.stub.Generate(request(max_tokens=1), metadata=metadata)]
-        await backend.stub.Score(ar_pb2.ScoreRequest(tokens=tokens), metadata=metadata)
+        await backend.stub.Score(SCORED, metadata=metadata)
     assert seen == [each for each in (("127.0.0.1", b""), ("[::1]", b""), ("alice", b"alice")) for _ in range(2)]

@@ -14,7 +14,7 @@ GREEDY = {"temperature": 0.0, "ignore_eos": True}
 
 
 def request(text: str = "The two clocks", model: str = "", **sampling: object) -> ar_pb2.GenerateRequest:
-    return ar_pb2.GenerateRequest(model=model, text=text, sampling=ar_pb2.SamplingParams(**sampling))
+    return ar_pb2.GenerateRequest(model=model, text=text, sampling=sampling)
 
 
 def tokens(responses: list[ar_pb2.GenerateResponse], choice_index: int = 0) -> list[int]:
@@ -75,8 +75,8 @@ async def test_every_reply_has_the_fingerprint_that_the_list_has(backend):
     assert (await backend.generate(request(max_tokens=3)))[-1].usage.fingerprint == model.fingerprint
     whole = await backend.stub.Complete(ar_pb2.CompleteRequest(generate=request(max_tokens=3)))
     assert whole.usage.fingerprint == model.fingerprint
-    texts = ar_pb2.TextContent(texts=["The two clocks"])
-    assert (await backend.stub.Score(ar_pb2.ScoreRequest(texts=texts))).fingerprint == model.fingerprint
+    scored = await backend.stub.Score(ar_pb2.ScoreRequest(texts={"texts": ["The two clocks"]}))
+    assert scored.fingerprint == model.fingerprint
 
 
 async def test_logprobs_sum_to_what_score_says(backend):
@@ -87,7 +87,7 @@ async def test_logprobs_sum_to_what_score_says(backend):
     assert [entry.token_id for entry in reported] == tokens(responses)
     assert all(len(entry.alternatives) == 3 for entry in reported)
     prompt = backend.worker.get("").codec.encode("The two clocks")
-    content = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=prompt + tokens(responses))])
+    content = {"token_lists": [{"ids": prompt + tokens(responses)}]}
     (scored,) = (await backend.stub.Score(ar_pb2.ScoreRequest(tokens=content))).likelihoods
     tail = [entry.logprob for entry in scored.tokens[len(prompt) - 1 :]]
     assert tail == pytest.approx([entry.logprob for entry in reported], abs=1e-4)
@@ -121,8 +121,7 @@ async def test_a_thousand_random_cancels_free_everything(both):
         if chance.random() < 0.7:
             max_tokens = chance.randint(1, 60)
             return request("clock " * chance.randint(1, 60), "tiny", max_tokens=max_tokens, ignore_eos=True)
-        sampling = ar_pb2.SamplingParams(n=chance.choice((1, 1, 2)))
-        is_partial = chance.random() < 0.7
+        sampling, is_partial = {"n": chance.choice((1, 1, 2))}, chance.random() < 0.7
         return ar_pb2.GenerateRequest(class_label=chance.randrange(10), partial_images=is_partial, sampling=sampling)
 
     async def client() -> None:
@@ -146,7 +145,7 @@ async def test_a_thousand_random_cancels_free_everything(both):
 async def test_complete_is_all_that_generate_streams(both):
     text_ = request(model="tiny", n=3, seed=7, max_tokens=20, ignore_eos=True)
     text_.logprobs = True
-    pictures = ar_pb2.GenerateRequest(class_label=3, sampling=ar_pb2.SamplingParams(n=2, seed=1))
+    pictures = ar_pb2.GenerateRequest(class_label=3, sampling={"n": 2, "seed": 1})
     for wanted, num_choices in ((text_, 3), (pictures, 2)):
         messages = await both.generate(wanted)
         reply = await both.stub.Complete(ar_pb2.CompleteRequest(generate=wanted))

@@ -17,7 +17,6 @@ from services.ar.engine.sequence import group_ends
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
-from tandem.common.v1 import images_pb2
 from tandem.shared.models import ModelError, ModelRepository
 from tandem.shared.step_costs import StepCosts
 from tests.integration.services.ar.conftest import Backend, serving
@@ -82,9 +81,8 @@ def picture(
     codes: Iterable[int] = (),
     **sampling: object,
 ) -> ar_pb2.GenerateRequest:
-    prompt = ar_pb2.TokenPrompt(ids=[FIRST_CLASS_TOKEN + label, *codes])
-    params = ar_pb2.SamplingParams(seed=seed, steps=steps, **sampling)
-    return ar_pb2.GenerateRequest(model=model, tokens=prompt, logprobs=True, sampling=params)
+    prompt, sampling = {"ids": [FIRST_CLASS_TOKEN + label, *codes]}, {"seed": seed, "steps": steps} | sampling
+    return ar_pb2.GenerateRequest(model=model, tokens=prompt, logprobs=True, sampling=sampling)
 
 
 async def drawn(backend: Backend, request: ar_pb2.GenerateRequest) -> tuple[list[int], list[float], bytes]:
@@ -95,7 +93,7 @@ async def drawn(backend: Backend, request: ar_pb2.GenerateRequest) -> tuple[list
 
 
 async def scored(backend: Backend, tokens: list[int], steps: int | None, model: str = NAME) -> ar_pb2.Likelihood:
-    content = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=[FIRST_CLASS_TOKEN + 3, *tokens])])
+    content = {"token_lists": [{"ids": [FIRST_CLASS_TOKEN + 3, *tokens]}]}
     return (await backend.stub.Score(ar_pb2.ScoreRequest(model=model, tokens=content, steps=steps))).likelihoods[0]
 
 
@@ -210,10 +208,7 @@ async def test_drafts_save_steps_and_change_no_byte(backend, models_dir, kernel)
 
 async def test_drafts_of_the_released_model_save_half_of_the_steps():
     settings = {"models": ["fashion-sar"], **CPU, "kv_cache_tokens": 512}
-    requests = [
-        ar_pb2.GenerateRequest(model="fashion-sar", class_label=label, sampling=ar_pb2.SamplingParams(seed=label))
-        for label in range(10)
-    ]
+    requests = [ar_pb2.GenerateRequest(class_label=label, sampling={"seed": label}) for label in range(10)]
     async with (
         serving(ArSettings(**settings)) as drafting,
         serving(ArSettings(**settings, masked_draft_tokens=0)) as plain,
@@ -227,8 +222,7 @@ async def test_drafts_of_the_released_model_save_half_of_the_steps():
 async def test_images_are_scored_in_the_order_of_the_model(backend):
     codes = np.random.default_rng(0).integers(0, NUM_CODES, NUM_TOKENS)
     image = np.rint((painted(codes.tolist()) + 1) * 127.5).astype(np.uint8)
-    batch = images_pb2.ImageBatch(shape=[1, SIDE, SIDE, 1], data=image.tobytes())
-    content = ar_pb2.ImageContent(images=batch, labels=[3])
+    content = {"images": {"shape": [1, SIDE, SIDE, 1], "data": image.tobytes()}, "labels": [3]}
     reply = await backend.stub.Score(ar_pb2.ScoreRequest(model=NAME, images=content, steps=7))
     ordered = codes[list(STEPS_ORDER)].tolist()
     assert [each.token_id for each in reply.likelihoods[0].tokens] == ordered
@@ -254,4 +248,4 @@ async def test_a_model_without_a_mask_token_refuses_steps(models_dir):
             with pytest.raises(grpc.aio.AioRpcError, match=r"sampling.steps.*this model generates one token per step"):
                 await others.generate(request)
         with pytest.raises(grpc.aio.AioRpcError, match=r"steps.*this model generates one token per step"):
-            await others.stub.Score(ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=["The clocks"]), steps=2))
+            await others.stub.Score(ar_pb2.ScoreRequest(texts={"texts": ["The clocks"]}, steps=2))

@@ -4,12 +4,11 @@ from tandem.ar.v1 import ar_pb2
 from tests.tiny_models import CHAT_TEMPLATE
 
 TEXT = "The two clocks <|end|> w\u00f6rld \U0001f600"
-CHAT = ar_pb2.ChatPrompt(messages=[ar_pb2.ChatMessage(role="user", content=TEXT)])
+CHAT = {"messages": [{"role": "user", "content": TEXT}]}
 
 
 async def prompt_tokens(backend, **prompt) -> int:
-    sampling = ar_pb2.SamplingParams(max_tokens=1)
-    responses = await backend.generate(ar_pb2.GenerateRequest(model="tiny", sampling=sampling, **prompt))
+    responses = await backend.generate(ar_pb2.GenerateRequest(model="tiny", sampling={"max_tokens": 1}, **prompt))
     return responses[-1].usage.prompt_tokens
 
 
