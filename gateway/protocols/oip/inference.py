@@ -7,7 +7,7 @@ none; each server defines its own. An unknown name is refused: a misspelled one 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from gateway.admission import Admission
@@ -19,14 +19,7 @@ from gateway.protocols.oip.models.adapter import Adapter, Calls
 from gateway.protocols.oip.models.parallel_images import ParallelImageModel
 from gateway.protocols.oip.models.sequential import SequentialImageModel
 from gateway.protocols.oip.models.text import TextModel
-from gateway.protocols.oip.tensors import (
-    VERSION,
-    InferenceResult,
-    check_outputs,
-    parameter_value,
-    read_inputs,
-    response,
-)
+from gateway.protocols.oip.tensors import VERSION, check_outputs, complete, parameter_value, read_inputs
 from gateway.protocols.together import run_all
 from runtime.deadlines import Deadline
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
@@ -81,7 +74,7 @@ _RESERVED_PREFIX = "triton_"
 
 
 class Inference:
-    """A request is read once its caller is admitted: to read a large one takes long.
+    """A request is read once its caller is admitted: to read a large one takes long. Its head names the model.
 
     A model that is not there is not counted: like a method that there is not, it belongs to no paradigm.
     """
@@ -90,32 +83,27 @@ class Inference:
         self._repository = repository
 
     async def infer(
-        self, name: str, version: str, read: Read, admission: Admission
-    ) -> tuple[Adapter, ModelInferRequest, ModelInferResponse]:
-        """Return model, request and whole reply. Raises TandemError."""
-        model, request, calls = await self._open(name, version, read, admission, is_streamed=False)
-        with _in_tensors(model):
-            return model, request, await _whole(request, calls, admission, is_streamed=False)
+        self, head: ModelInferRequest, read: Read, admission: Admission
+    ) -> tuple[ModelInferRequest, ModelInferResponse]:
+        """Return request and whole reply. Raises TandemError."""
+        async with contextlib.aclosing(self._answer(head, read, admission, is_streamed=False)) as replies:
+            async for answered in replies:
+                return answered
+        raise Unavailable("the backend's reply has nothing in it")
 
     async def infer_stream(
-        self, name: str, version: str, read: Read, admission: Admission
+        self, head: ModelInferRequest, read: Read, admission: Admission
     ) -> AsyncGenerator[ModelInferResponse, None]:
         """Yield the replies to a stream's request as they come. Raises TandemError."""
-        model, request, calls = await self._open(name, version, read, admission, is_streamed=True)
-        with _in_tensors(model):
-            if not calls.route.streaming:
-                yield await _whole(request, calls, admission, is_streamed=True)
-                return
-            async with contextlib.aclosing(admission.stream(calls.route, calls.requests[0])) as messages:
-                async for message in messages:
-                    if (result := await _result(calls, [message])) is not None:
-                        yield response(request, result, is_streamed=True)
+        async with contextlib.aclosing(self._answer(head, read, admission, is_streamed=True)) as replies:
+            async for _, reply in replies:
+                yield reply
 
-    async def _open(
-        self, name: str, version: str, read: Read, admission: Admission, is_streamed: bool
-    ) -> tuple[Adapter, ModelInferRequest, Calls]:
-        """Return a request with its model and calls, all paid for. Raises TandemError."""
-        model = self._repository.find(name, version)
+    async def _answer(
+        self, head: ModelInferRequest, read: Read, admission: Admission, is_streamed: bool
+    ) -> AsyncGenerator[tuple[ModelInferRequest, ModelInferResponse], None]:
+        """Yield request and replies; errors of our own RPCs name tensors."""
+        model = self._repository.find(head.model_name, head.model_version)
         admission.route = model.route(is_streamed)
         admission.take(admission.route)
         request = await read(model)
@@ -123,37 +111,28 @@ class Inference:
         calls = await in_thread_if(request.ByteSize() > MAX_INLINE_BYTES, _translate, model, request, is_streamed)
         for _ in calls.requests[1:]:  # a request that becomes several calls costs as many
             admission.take(calls.route)
-        return model, request, calls
+        try:
+            async with contextlib.aclosing(_messages(calls, admission)) as messages:
+                async for found in messages:
+                    parsed = [calls.route.response_class.FromString(each) for each in found]
+                    reply = await in_thread_if(sum(map(len, found)) > MAX_INLINE_BYTES, calls.reply, parsed)
+                    if reply is not None:
+                        yield request, complete(reply, request, is_streamed)
+        except UpstreamError as error:
+            raise rename_field(error, model.fields) from error
 
 
-async def _whole(
-    request: ModelInferRequest, calls: Calls, admission: Admission, is_streamed: bool
-) -> ModelInferResponse:
-    """Return what a unary RPC says, or as many of its calls as there are."""
-    if len(calls.requests) == 1:  # needs no task of its own
-        replies = [await admission.unary(calls.route, calls.requests[0])]
+async def _messages(calls: Calls, admission: Admission) -> AsyncGenerator[Sequence[bytes], None]:
+    """Yield each message of a streaming RPC by itself, and the replies of a unary one together."""
+    route, requests = calls.route, calls.requests
+    if route.streaming:
+        async with contextlib.aclosing(admission.stream(route, requests[0])) as messages:
+            async for message in messages:
+                yield [message]
+    elif len(requests) == 1:  # needs no task of its own
+        yield [await admission.unary(route, requests[0])]
     else:
-        sent = [admission.unary(calls.route, message) for message in calls.requests]
-        replies = await run_all(sent, at_a_time=len(sent))
-    result = await _result(calls, replies)
-    if result is None:
-        raise Unavailable("the backend's reply has nothing in it")
-    return response(request, result, is_streamed)
-
-
-@contextlib.contextmanager
-def _in_tensors(model: Adapter) -> Iterator[None]:
-    """Have errors of our own RPCs name tensors."""
-    try:
-        yield
-    except UpstreamError as error:
-        raise rename_field(error, model.fields) from error
-
-
-async def _result(calls: Calls, replies: Sequence[bytes]) -> InferenceResult | None:
-    takes_long = calls.has_many_parts and sum(map(len, replies)) > MAX_INLINE_BYTES
-    parsed = [calls.route.response_class.FromString(reply) for reply in replies]
-    return await in_thread_if(takes_long, calls.result, parsed)
+        yield await run_all([admission.unary(route, each) for each in requests], at_a_time=len(requests))
 
 
 def _translate(model: Adapter, request: ModelInferRequest, is_streamed: bool) -> Calls:

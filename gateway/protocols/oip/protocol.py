@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from starlette.routing import BaseRoute
 
-from gateway.admission import Admission, Entrance, Identity
+from gateway.admission import Entrance
 from gateway.figures.model_statistics import ModelStatistics
 from gateway.http.errors import details_of
 from gateway.protocols.catalogue import Catalogue
@@ -25,9 +25,8 @@ from gateway.protocols.oip.arrived import Arrived
 from gateway.protocols.oip.http.routes import HttpRoutes
 from gateway.protocols.oip.inference import Inference, Repository
 from gateway.protocols.oip.information import Information
-from gateway.protocols.oip.stream import InferStream
+from gateway.protocols.oip.stream import InferStream, identify
 from gateway.proxy.sockets import Sockets
-from runtime.deadlines import Deadline
 from runtime.rpc.call import parse
 from runtime.rpc.message import Context, ManyMessages, read_message
 from runtime.server.grpcio import OPTIONS, GrpcioServer
@@ -87,22 +86,14 @@ class OipProtocol:
 
     async def _infer(self, arrived: Arrived, context: Context) -> Message:
         """Answer one request for inference."""
-        name, version = arrived.head.model_name, arrived.head.model_version
         with self._entrance.admit() as admission:
-            _identify(admission, context)
-            _, _, reply = await self._inference.infer(name, version, arrived.read, admission)
-            return reply
+            identify(admission, context)
+            return (await self._inference.infer(arrived.head, arrived.read, admission))[1]
 
     async def _infer_stream(self, _: object, context: Context) -> None:
         """Answer many requests in one call; an error of one of them goes into its messages."""
         async with _errors_as_status(context):
-            identify = partial(_identify, context=context)
-            await InferStream(self._inference, self._entrance, context, identify).run()
-
-
-def _identify(admission: Admission, context: Context) -> None:
-    admission.identity = Identity.of_metadata(context.invocation_metadata() or ())
-    admission.deadline = Deadline.after(context.time_remaining())
+            await InferStream(self._inference, self._entrance, context).run()
 
 
 async def _answer(method: Callable[[Any], Message], request: Message, _: Context) -> Message:

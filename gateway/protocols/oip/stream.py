@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import grpc
 
-from gateway.admission import Admission, Entrance
+from gateway.admission import Admission, Entrance, Identity
 from gateway.protocols.oip.arrived import Arrived
 from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.tensors import FINAL
+from runtime.deadlines import Deadline
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.message import Context, write
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
@@ -29,22 +29,21 @@ MAX_REQUESTS = 256
 """Requests of one stream that may be under way; the next is read when one of them has ended."""
 
 
+def identify(admission: Admission, context: Context) -> None:
+    """Put into the admission of a request who calls, and until when."""
+    admission.identity = Identity.of_metadata(context.invocation_metadata() or ())
+    admission.deadline = Deadline.after(context.time_remaining())
+
+
 class InferStream:
-    """One call. Its end, by the client or by its deadline, cancels every request in it.
+    """One call. Its end, by the client or by its deadline, cancels every request in it."""
 
-    `identify` puts into the admission of a request who calls, and until when.
-    """
-
-    def __init__(
-        self, inference: Inference, entrance: Entrance, context: Context, identify: Callable[[Admission], None]
-    ) -> None:
+    def __init__(self, inference: Inference, entrance: Entrance, context: Context) -> None:
         self._inference = inference
         self._entrance = entrance
         self._context = context
-        self._identify = identify
         self._places = asyncio.Semaphore(MAX_REQUESTS)
         self._writing = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._unnamed: asyncio.Task[None] | None = None  # the last request without an id
 
     async def run(self) -> None:
@@ -52,23 +51,15 @@ class InferStream:
         # A proxy gives a request so long to be whole, until the reply begins; this one is not whole before its end.
         await self._context.send_initial_metadata(())
         with self._entrance.hold():  # it ends itself in a drain, when its requests have ended
+            draining = asyncio.create_task(self._entrance.draining.wait())
             try:
-                await self._take_all()
-                await asyncio.gather(*self._tasks)
+                async with asyncio.TaskGroup() as requests:
+                    while (raw := await self._next(draining)) is not grpc.aio.EOF:
+                        requests.create_task(self._serve(raw)).add_done_callback(lambda _: self._places.release())
             finally:
-                await self._cancel()
+                draining.cancel()
         if self._entrance.is_draining:
             raise Unavailable("the gateway is stopping")
-
-    async def _take_all(self) -> None:
-        draining = asyncio.create_task(self._entrance.draining.wait())
-        try:
-            while (raw := await self._next(draining)) is not grpc.aio.EOF:
-                task = asyncio.create_task(self._serve(raw))
-                self._tasks.add(task)
-                task.add_done_callback(self._forget)
-        finally:
-            draining.cancel()
 
     async def _next(self, draining: asyncio.Task[Any]) -> Any:
         """Return the next request, raw, or EOF, at the beginning of a drain as well."""
@@ -78,10 +69,6 @@ class InferStream:
         # A read that is not over is left alone: it ends with the call, and how does not matter.
         reading.add_done_callback(lambda left: left.cancelled() or left.exception())
         return reading.result() if reading.done() else grpc.aio.EOF
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._places.release()
 
     async def _serve(self, raw: bytes) -> None:
         head, before = ModelInferRequest(), None
@@ -101,10 +88,9 @@ class InferStream:
             await self._write_error(head, Internal(), before)
 
     async def _respond(self, arrived: Arrived, before: asyncio.Task[None] | None) -> None:
-        name, version = arrived.head.model_name, arrived.head.model_version
         with self._entrance.admit() as admission:
-            self._identify(admission)
-            responses = self._inference.infer_stream(name, version, arrived.read, admission)
+            identify(admission, self._context)
+            responses = self._inference.infer_stream(arrived.head, arrived.read, admission)
             async with contextlib.aclosing(responses):
                 async for response in responses:
                     await self._write(ModelStreamInferResponse(infer_response=response), before)
@@ -124,9 +110,3 @@ class InferStream:
             await asyncio.wait([before])
         async with self._writing:
             await write(self._context, message)
-
-    async def _cancel(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 from tandem.oip import model_config_pb2
 from tandem.oip.grpc_service_pb2 import InferParameter, ModelInferRequest, ModelInferResponse
@@ -66,6 +66,7 @@ UINT32 = Datatype("UINT32", "I", "uint_contents", model_config_pb2.TYPE_UINT32)
 UINT64 = Datatype("UINT64", "Q", "uint64_contents", model_config_pb2.TYPE_UINT64)
 FP32 = Datatype("FP32", "f", "fp32_contents", model_config_pb2.TYPE_FP32)
 BYTES = Datatype("BYTES", "", "bytes_contents", model_config_pb2.TYPE_STRING)
+DATATYPES = {each.name: each for each in (BOOL, UINT8, INT32, UINT32, UINT64, FP32, BYTES)}
 
 
 @dataclass(frozen=True)
@@ -183,27 +184,23 @@ FINAL = "triton_final_response"
 """Parameter of every message of a stream: whether it is its request's last."""
 
 
-@dataclass(frozen=True)
-class Output:
-    """One tensor with its elements as they travel."""
-
-    spec: Spec
-    shape: Sequence[int]
-    raw: bytes
-
-    @classmethod
-    def of(cls, spec: Spec, values: Sequence[Any]) -> Output:
-        """Return a tensor of one dimension."""
-        return cls(spec, [len(values)], spec.datatype.pack(values))
+Output: TypeAlias = tuple[Spec, Sequence[int], bytes]
+"""One tensor of a reply: what it is, its shape, and its elements as they travel."""
 
 
-@dataclass(frozen=True)
-class InferenceResult:
-    """What one response carries; `parameters` are texts, whole numbers >= 0 and booleans."""
+def vector(spec: Spec, values: Sequence[Any]) -> Output:
+    """Return a tensor of one dimension."""
+    return spec, [len(values)], spec.datatype.pack(values)
 
-    outputs: Sequence[Output]
-    is_final: bool = True
-    parameters: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+def new_reply(outputs: Iterable[Output], **parameters: Any) -> ModelInferResponse:
+    """Return a reply with these tensors, whichever the request lists."""
+    reply = ModelInferResponse()
+    for spec, shape, raw in outputs:
+        reply.outputs.add(name=spec.name, datatype=spec.datatype.name, shape=shape)
+        reply.raw_output_contents.append(raw)
+    set_parameters(reply.parameters, parameters)
+    return reply
 
 
 def check_outputs(request: ModelInferRequest, specs: Iterable[Spec]) -> Collection[str]:
@@ -217,19 +214,15 @@ def check_outputs(request: ModelInferRequest, specs: Iterable[Spec]) -> Collecti
     return {output.name for output in request.outputs}
 
 
-def response(request: ModelInferRequest, result: InferenceResult, is_streamed: bool) -> ModelInferResponse:
-    """Return the reply to `request`, with those outputs that it lists."""
+def complete(reply: ModelInferResponse, request: ModelInferRequest, is_streamed: bool) -> ModelInferResponse:
+    """Return the reply as one to `request`, with those outputs that it lists; the only one of a stream is the last."""
+    reply.model_name, reply.model_version, reply.id = request.model_name, VERSION, request.id
     wanted = {output.name for output in request.outputs}
-    reply = ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id)
-    for output in result.outputs:
-        if not wanted or output.spec.name in wanted:
-            reply.outputs.add(name=output.spec.name, datatype=output.spec.datatype.name, shape=output.shape)
-            reply.raw_output_contents.append(output.raw)
-    for name, value in result.parameters.items():
-        kind = "string" if isinstance(value, str) else "bool" if isinstance(value, bool) else "uint64"
-        setattr(reply.parameters[name], f"{kind}_param", value)
-    if is_streamed:
-        reply.parameters[FINAL].bool_param = result.is_final
+    for place in reversed(range(len(reply.outputs))):
+        if wanted and reply.outputs[place].name not in wanted:
+            del reply.outputs[place], reply.raw_output_contents[place]
+    if is_streamed and FINAL not in reply.parameters:
+        reply.parameters[FINAL].bool_param = True
     return reply
 
 
@@ -237,3 +230,14 @@ def parameter_value(parameter: InferParameter) -> Any:
     """Return the value of a parameter, None if it has none."""
     kind = parameter.WhichOneof("parameter_choice")
     return None if kind is None else getattr(parameter, kind)
+
+
+_PARAMETERS = {bool: "bool_param", str: "string_param", float: "double_param", int: "int64_param"}
+
+
+def set_parameters(target: Any, values: Mapping[str, Any]) -> None:
+    """Set the parameters of a message to plain values; there are none for None."""
+    for name, value in values.items():
+        if value is not None:
+            is_unsigned = type(value) is int and value >= 0
+            setattr(target[name], "uint64_param" if is_unsigned else _PARAMETERS[type(value)], value)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import math
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from typing import Annotated, Any
 
 from google.protobuf.message import Message
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from gateway.http.exchange import to_json
 from gateway.protocols.fields import invalid_argument
-from gateway.protocols.oip.tensors import Spec, parameter_value, spec_of
+from gateway.protocols.oip.tensors import DATATYPES, Spec, parameter_value, set_parameters, spec_of
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 from tandem.shared.errors import InvalidArgument
 
@@ -74,14 +75,14 @@ def split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     return body[:length], body[length:]
 
 
-def parse_infer(head: bytes, rest: bytes, name: str, version: str, specs: Sequence[Spec]) -> ModelInferRequest:
+def read_infer(request: ModelInferRequest, head: bytes, rest: bytes, specs: Sequence[Spec]) -> ModelInferRequest:
     """Return the request for a model whose inputs are `specs`. Raises InvalidArgument, which names the field."""
     try:
         content = _Request.model_validate_json(head)
     except ValidationError as error:
         raise invalid_argument(error) from None
-    request = ModelInferRequest(model_name=name, model_version=version, id=content.id)
-    _fill_parameters(request.parameters, content.parameters)
+    request.id = content.id
+    set_parameters(request.parameters, content.parameters)
     for tensor in content.inputs:
         spec = spec_of(tensor.name, specs)
         if BINARY_SIZE in tensor.parameters:
@@ -89,10 +90,10 @@ def parse_infer(head: bytes, rest: bytes, name: str, version: str, specs: Sequen
         else:
             raw = _pack(spec, tensor.data)
         target = request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
-        _fill_parameters(target.parameters, tensor.parameters)
+        set_parameters(target.parameters, tensor.parameters)
         request.raw_input_contents.append(raw)
     for output in content.outputs:
-        _fill_parameters(request.outputs.add(name=output.name).parameters, output.parameters)
+        set_parameters(request.outputs.add(name=output.name).parameters, output.parameters)
     if rest:
         raise InvalidArgument("request", f"{len(rest)} bytes behind the last tensor", "none")
     return request
@@ -123,51 +124,38 @@ def _flat(data: Sequence[Any]) -> Iterator[Any]:
         yield from _flat(item) if isinstance(item, list) else (item,)
 
 
-def _fill_parameters(target: Any, values: Mapping[str, Any]) -> None:
-    kinds = {bool: "bool", str: "string", float: "double", int: "int64"}
-    for name, value in values.items():
-        if value is not None:
-            kind = "uint64" if type(value) is int and value >= 2**63 else kinds[type(value)]
-            setattr(target[name], f"{kind}_param", value)
-
-
-def http_reply(
-    request: ModelInferRequest, reply: ModelInferResponse, specs: dict[str, Spec]
-) -> tuple[bytes, dict[str, str]]:
+def http_reply(request: ModelInferRequest, reply: ModelInferResponse) -> tuple[bytes, dict[str, str]]:
     """Return the body and its headers."""
-    is_binary, tensors, rest = _binary(request), [], []
+    content: dict[str, Any] = {"id": reply.id} if reply.id else {}
+    content |= {"model_name": reply.model_name, "model_version": reply.model_version}
+    content["parameters"] = {name: parameter_value(value) for name, value in reply.parameters.items()}
+    content["outputs"], rest = [], []
     for output, raw in zip(reply.outputs, reply.raw_output_contents, strict=True):
         tensor: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": list(output.shape)}
-        if is_binary(output.name):
+        if _is_binary(request, output.name):
             tensor["parameters"] = {BINARY_SIZE: len(raw)}
             rest.append(raw)
         else:
-            tensor["data"] = _elements(specs[output.name], raw, output.shape)
-        tensors.append(tensor)
-    head = json.dumps(_about(reply) | {"outputs": tensors}, ensure_ascii=False, separators=(",", ":")).encode()
+            tensor["data"] = _elements(output, raw)
+        content["outputs"].append(tensor)
+    head = to_json(content)
     if not rest:
         return head, {}
     headers = {HEADER_LENGTH: str(len(head)), "content-type": "application/octet-stream"}
     return b"".join((head, *rest)), headers
 
 
-def _about(reply: ModelInferResponse) -> dict[str, Any]:
-    parameters = {name: parameter_value(value) for name, value in reply.parameters.items()}
-    named = {"model_name": reply.model_name, "model_version": reply.model_version, "parameters": parameters}
-    return {"id": reply.id, **named} if reply.id else named
-
-
-def _binary(request: ModelInferRequest) -> Callable[[str], bool]:
+def _is_binary(request: ModelInferRequest, name: str) -> bool:
     """Return whether an output should be binary: its own parameter decides, else that of the request."""
-    default = request.parameters[BINARY_OUTPUT].bool_param if BINARY_OUTPUT in request.parameters else False
-    asked = {output.name: output.parameters for output in request.outputs if BINARY_DATA in output.parameters}
-    return lambda name: asked[name][BINARY_DATA].bool_param if name in asked else default
+    for output in request.outputs:
+        if output.name == name and BINARY_DATA in output.parameters:
+            return output.parameters[BINARY_DATA].bool_param
+    return BINARY_OUTPUT in request.parameters and request.parameters[BINARY_OUTPUT].bool_param
 
 
-def _elements(spec: Spec, raw: bytes, shape: Any) -> list[Any]:
-    if not spec.datatype.code:
-        return [text.decode("utf-8", "replace") for text in spec.datatype.unpack(raw, shape[0])]
-    return list(spec.datatype.unpack(raw, len(raw) // spec.datatype.element_bytes))
+def _elements(output: Any, raw: bytes) -> list[Any]:
+    elements = DATATYPES[output.datatype].unpack(raw, math.prod(output.shape))
+    return [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in elements]
 
 
 def as_plain(message: Message) -> dict[str, Any]:
@@ -176,20 +164,17 @@ def as_plain(message: Message) -> dict[str, Any]:
     protobuf's own JSON writes 64-bit numbers as strings, which clients of this protocol do not read.
     """
     return {
-        field.name: _plain_field(field, getattr(message, field.name))
+        field.name: _plain(field, getattr(message, field.name))
         for field in message.DESCRIPTOR.fields
         if field.is_repeated or not field.has_presence or message.HasField(field.name)
     }
 
 
-def _plain_field(field: Any, value: Any) -> Any:
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        inner = field.message_type.fields_by_name["value"]
-        return {key: _plain_value(inner, item) for key, item in value.items()}
-    return [_plain_value(field, item) for item in value] if field.is_repeated else _plain_value(field, value)
-
-
-def _plain_value(field: Any, value: Any) -> Any:
-    if field.message_type is not None:
+def _plain(field: Any, value: Any) -> Any:
+    if isinstance(value, Message):
         return as_plain(value)
-    return field.enum_type.values_by_number[value].name if field.enum_type is not None else value
+    if isinstance(value, Mapping):
+        return {key: _plain(field.message_type.fields_by_name["value"], item) for key, item in value.items()}
+    if isinstance(value, MutableSequence):
+        return [_plain(field, item) for item in value]
+    return value if field.enum_type is None else field.enum_type.values_by_number[value].name

@@ -15,15 +15,14 @@ from gateway.http.errors import error_body, error_headers, http_status
 from gateway.http.exchange import Exchange
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.http.parsing import JsonParser
-from gateway.protocols.oip.http.bodies import HEADER_LENGTH, as_plain, http_reply, parse_infer, split
+from gateway.protocols.oip.http.bodies import HEADER_LENGTH, as_plain, http_reply, read_infer, split
 from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.information import Information, server_metadata
 from gateway.protocols.oip.models.adapter import Adapter
-from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelReadyRequest, ModelStatisticsRequest
+from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelReadyRequest
 from tandem.shared.errors import InvalidArgument, TandemError
 
 _MODEL = "/v2/models/{name}"
-_VERSION = _MODEL + "/versions/{version}"
 
 
 class OipExchange(Exchange):
@@ -53,34 +52,38 @@ class HttpRoutes:
     def routes(self) -> list[BaseRoute]:
         """Return all of them, those of a model with and without its version."""
         about, infer = self._information, Endpoint(self._entrance, self._infer, exchange_class=OipExchange)
-        all_statistics = ModelStatisticsRequest()
         routes = [
-            Route("/v2", self._answer(lambda _: as_plain(server_metadata()))),
+            Route("/v2", self._answer(lambda _: server_metadata())),
             Route("/v2/health/live", _live),
             Route("/v2/health/ready", self._ready),
-            Route("/v2/models/stats", self._answer(lambda _: as_plain(about.model_statistics(all_statistics)))),
-            Route("/v2/repository/index", self._answer(self._index), methods=["POST"]),
+            Route("/v2/models/stats", self._answer(about.model_statistics)),
+            Route("/v2/repository/index", self._answer(about.repository_index, "models"), methods=["POST"]),
         ]
-        for model in (_MODEL, _VERSION):
+        for model in (_MODEL, f"{_MODEL}/versions/{{version}}"):
             routes += [
-                Route(model, self._answer(lambda request: as_plain(about.model_metadata(request)))),
-                Route(f"{model}/config", self._answer(lambda request: as_plain(about.model_config(request).config))),
-                Route(f"{model}/stats", self._answer(lambda request: as_plain(about.model_statistics(request)))),
+                Route(model, self._answer(about.model_metadata)),
+                Route(f"{model}/config", self._answer(about.model_config, "config")),
+                Route(f"{model}/stats", self._answer(about.model_statistics)),
                 Route(f"{model}/ready", self._answer(self._model_ready)),
                 Route(f"{model}/infer", infer, methods=["POST"]),
             ]
         return list(routes)
 
-    def _answer(self, answer: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Response]]:
-        """Return an endpoint for callers, which answers with JSON or a response; it takes the model in the path."""
+    def _answer(self, ask: Callable[[Any], Any], field: str = "") -> Callable[[Request], Awaitable[Response]]:
+        """Return an endpoint for callers, which answers with a message as JSON, with a field of it or with a response.
+
+        What it asks takes the model in the path.
+        """
 
         async def endpoint(request: Request) -> Response:
             try:
                 identify(self._entrance.access, request.headers)
-                answered = answer(ModelReadyRequest(**request.path_params))
+                answered = ask(ModelReadyRequest(**request.path_params))
             except TandemError as error:
                 return JSONResponse(*_http_error(error))
-            return answered if isinstance(answered, Response) else JSONResponse(answered)
+            if isinstance(answered, Response):
+                return answered
+            return JSONResponse(as_plain(answered)[field] if field else as_plain(answered))
 
         return endpoint
 
@@ -91,25 +94,21 @@ class HttpRoutes:
     def _model_ready(self, request: Any) -> Response:
         return Response(status_code=200 if self._information.model_ready(request).ready else 400)
 
-    def _index(self, _: object) -> list[Any]:
-        return [as_plain(model) for model in self._information.repository_index(None).models]
-
     async def _infer(self, admission: Admission, exchange: OipExchange) -> None:
         """Answer one request for inference."""
         parameters = exchange.parameters
-        name, version = parameters["name"], parameters.get("version", "")
+        asked = ModelInferRequest(model_name=parameters["name"], model_version=parameters.get("version"))
         body = await exchange.tensors()
         head, rest = split(body, exchange.headers.get(HEADER_LENGTH))
 
         async def read(model: Adapter) -> ModelInferRequest:
             caller = admission.identity.caller
-            return await self._parser.run(caller, head, parse_infer, head, rest, name, version, model.inputs)
+            return await self._parser.run(caller, head, read_infer, asked, head, rest, model.inputs)
 
         async with exchange.while_wanted(admission.deadline):
-            model, request, reply = await self._inference.infer(name, version, read, admission)
-            specs = {spec.name: spec for spec in model.outputs}
+            request, reply = await self._inference.infer(asked, read, admission)
             takes_long = sum(map(len, reply.raw_output_contents)) > MAX_INLINE_BYTES
-            body, headers = await in_thread_if(takes_long, http_reply, request, reply, specs)
+            body, headers = await in_thread_if(takes_long, http_reply, request, reply)
         await exchange.reply_bytes(body, headers=headers)
 
 

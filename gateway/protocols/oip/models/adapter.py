@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from gateway.protocols.oip.tensors import InferenceResult, Inputs, Spec
+from gateway.protocols.oip.tensors import Inputs, Spec
 from runtime.rpc.routes import Route, all_routes
+from tandem.oip.grpc_service_pb2 import ModelInferResponse
 
 ROUTES: Mapping[str, Route] = {route.rpc: route for route in all_routes() if route.unit}
 """The RPCs that generate, by their names."""
 
 
-@dataclass(frozen=True)
-class Calls:
-    """The calls that a request stands for, and how their replies become its result.
+class Calls(NamedTuple):
+    """The calls that a request stands for, and how their replies become its own.
 
-    A unary route's `requests` are made together, and `result` gets all their replies. A streaming route has one
-    request, and `result` gets each message by itself; None stands for a message without a result. `has_many_parts`:
-    to make a result of large replies takes long.
+    A unary route's `requests` are made together, and `reply` gets all their replies. A streaming route has one
+    request, and `reply` gets each message by itself; None stands for a message that says nothing.
     """
 
     route: Route
     requests: Sequence[bytes]
-    result: Callable[[Sequence[Any]], InferenceResult | None]
-    has_many_parts: bool = False
+    reply: Callable[[Sequence[Any]], ModelInferResponse | None]
 
 
 class Adapter(ABC):

@@ -10,10 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gateway.protocols.oip.models.adapter import ROUTES, Adapter, Calls
-from gateway.protocols.oip.models.sampling_parameters import to_integer
-from gateway.protocols.oip.tensors import FP32, INT32, UINT8, UINT64, InferenceResult, Inputs, Output, Spec
+from gateway.protocols.oip.models.sampling_parameters import INTEGER
+from gateway.protocols.oip.tensors import FP32, INT32, UINT8, UINT64, Inputs, Spec, new_reply
 from runtime.rpc.routes import Route
 from tandem.gan.v1 import gan_pb2
+from tandem.oip.grpc_service_pb2 import ModelInferResponse
 from tandem.shared.errors import InvalidArgument
 
 
@@ -41,7 +42,7 @@ class ParallelImageModel(Adapter):
 
     def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
         rows = self._rows(inputs)
-        labels = inputs["label"].values if "label" in inputs else ()
+        labels = list(inputs["label"].values) if "label" in inputs else []
         if "latents" in inputs:
             # A load tester fills every input: latents say all that a seed would.
             latents = gan_pb2.Latents(values=inputs["latents"].values)
@@ -50,8 +51,13 @@ class ParallelImageModel(Adapter):
             seed = inputs["seed"].values[0] if "seed" in inputs else _seed(parameters)
             requests = [gan_pb2.SampleRequest(model=self.name, count=rows, labels=labels, seed=seed)]
         else:
-            requests = self._one_a_row(inputs["seed"].values, labels)
-        return Calls(ROUTES["Sample"], [request.SerializeToString() for request in requests], self._result)
+            seeds = inputs["seed"].values
+            of_rows = labels if len(labels) == rows else labels * rows
+            requests = [
+                gan_pb2.SampleRequest(model=self.name, seed=seed, labels=of_rows[row : row + 1])
+                for row, seed in enumerate(seeds)
+            ]
+        return Calls(ROUTES["Sample"], [request.SerializeToString() for request in requests], self._reply)
 
     def _rows(self, inputs: Inputs) -> int:
         rows = max((tensor.rows for tensor in inputs.values()), default=1)
@@ -62,20 +68,12 @@ class ParallelImageModel(Adapter):
             raise InvalidArgument("batch", rows, f"1 to {self.max_batch_size}, the model's max_batch_size")
         return rows
 
-    def _one_a_row(self, seeds: Sequence[int], labels: Sequence[int]) -> list[gan_pb2.SampleRequest]:
-        of_row = labels if len(labels) == len(seeds) else [labels[0]] * len(seeds) if labels else None
-        return [
-            gan_pb2.SampleRequest(model=self.name, seed=seed, labels=of_row[row : row + 1] if of_row else ())
-            for row, seed in enumerate(seeds)
-        ]
-
-    def _result(self, replies: Sequence[Any]) -> InferenceResult:
+    def _reply(self, replies: Sequence[Any]) -> ModelInferResponse:
         raw = b"".join(reply.images.data for reply in replies) if len(replies) > 1 else replies[0].images.data
         rows = sum(reply.images.shape[0] for reply in replies)
-        parameters: dict[str, str | int] = {"fingerprint": replies[0].fingerprint}
-        if len(replies) == 1:
-            parameters["seed"] = replies[0].seed
-        return InferenceResult([Output(self._images, [rows, *self._images.dims], raw)], parameters=parameters)
+        seed = replies[0].seed if len(replies) == 1 else None
+        images = (self._images, [rows, *self._images.dims], raw)
+        return new_reply([images], fingerprint=replies[0].fingerprint, seed=seed)
 
 
 def _seed(parameters: Mapping[str, Any]) -> int | None:
@@ -83,6 +81,6 @@ def _seed(parameters: Mapping[str, Any]) -> int | None:
     if (value := parameters.get("seed")) is None:
         return None
     try:
-        return int(gan_pb2.SampleRequest(seed=to_integer(value)).seed)
+        return int(gan_pb2.SampleRequest(seed=INTEGER.validate_python(value)).seed)
     except ValueError:
         raise InvalidArgument("parameters.seed", value, "a whole number that fits") from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, FiniteFloat, TypeAdapter
 
 from gateway.http.parsing import check_structure
 from tandem.ar.v1 import ar_pb2
@@ -16,8 +16,6 @@ FIELD = "sampling_parameters"
 LOGPROBS = "logprobs"
 MAX_BYTES = 64 * 1024
 """More than the largest logit_bias takes; reading it is a millisecond's work."""
-
-_INTEGER = re.compile(r"-?[0-9]{1,20}(\.0{1,20})?")
 
 
 def read_parameters(text: bytes) -> Mapping[str, Any]:
@@ -42,69 +40,40 @@ def fill_sampling(request: ar_pb2.GenerateRequest, values: Mapping[str, Any]) ->
     for name, value in values.items():
         if name not in NAMES:
             raise InvalidArgument(f"{FIELD}.{name}", value, f"one of the parameters {', '.join(sorted(NAMES))}")
-        accepted, read = _READ[name]
+        accepted, adapter = _READ[name]
         try:
+            read = adapter.validate_python(value)
             if name == LOGPROBS:
-                request.logprobs, request.top_logprobs = True, read(value)
+                request.logprobs, request.top_logprobs = True, read
             else:
-                request.sampling.MergeFrom(ar_pb2.SamplingParams(**{name: read(value)}))
-        except (ValueError, TypeError, OverflowError):
+                request.sampling.MergeFrom(ar_pb2.SamplingParams(**{name: read}))
+        except ValueError:  # of a type that does not fit, or a number that does not fit the contract's
             raise InvalidArgument(f"{FIELD}.{name}", value, accepted) from None
 
 
-def to_integer(value: Any) -> int:
-    """Return a whole number, which may be written as a text or with zeros behind a point. Raises ValueError."""
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
-        return int(value.partition(".")[0])
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError
+def _refuse_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number")
     return value
 
 
-def _to_float(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or not math.isfinite(number := float(value)):
-        raise ValueError
-    return number
+_Integer = Annotated[int, BeforeValidator(_refuse_boolean)]  # also as a text, or with zeros behind a point
+_Number = Annotated[FiniteFloat, BeforeValidator(_refuse_boolean)]
+_TopK = Annotated[_Integer, AfterValidator(lambda top_k: 0 if top_k == -1 else top_k)]  # vLLM's way to keep all
+_Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
-
-def _to_bool(value: Any) -> bool:
-    words = {"true": True, "1": True, "false": False, "0": False}
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _to_top_k(value: Any) -> int:
-    return 0 if (top_k := to_integer(value)) == -1 else top_k  # -1 is vLLM's way to keep all
-
-
-def _to_list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError
-    return value
-
-
-def _to_biases(value: Any) -> dict[int, float]:
-    if not isinstance(value, dict):
-        raise ValueError
-    return {to_integer(token): _to_float(bias) for token, bias in value.items()}
-
-
-_INTEGERS: tuple[str, Callable[[Any], Any]] = ("a whole number that fits", to_integer)
-_READ: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(("max_tokens", "min_tokens", "seed", "n", "steps", LOGPROBS), _INTEGERS),
-    "top_k": (_INTEGERS[0], _to_top_k),
-    **dict.fromkeys(("temperature", "top_p", "min_p", "repetition_penalty"), ("a finite number", _to_float)),
-    **dict.fromkeys(("presence_penalty", "frequency_penalty"), ("a finite number", _to_float)),
-    "ignore_eos": ("true or false", _to_bool),
-    "stop": ("a text or a list of texts", lambda value: [value] if isinstance(value, str) else _to_list(value)),
-    "stop_token_ids": ("a list of whole numbers that fit", lambda value: [*map(to_integer, _to_list(value))]),
-    "logit_bias": ("an object of finite numbers by token id", _to_biases),
+INTEGER: TypeAdapter[int] = TypeAdapter(_Integer)
+_WHOLE, _FINITE = ("a whole number that fits", INTEGER), ("a finite number", TypeAdapter(_Number))
+_READ: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
+    **dict.fromkeys(("max_tokens", "min_tokens", "seed", "n", "steps", LOGPROBS), _WHOLE),
+    "top_k": (_WHOLE[0], TypeAdapter(_TopK)),
+    **dict.fromkeys(("temperature", "top_p", "min_p", "repetition_penalty"), _FINITE),
+    **dict.fromkeys(("presence_penalty", "frequency_penalty"), _FINITE),
+    "ignore_eos": ("true or false", TypeAdapter(bool)),
+    "stop": ("a text or a list of texts", TypeAdapter(_Texts)),
+    "stop_token_ids": ("a list of whole numbers that fit", TypeAdapter(list[_Integer])),
+    "logit_bias": ("an object of finite numbers by token id", TypeAdapter(dict[_Integer, _Number])),
 }
-"""What is accepted of each parameter, and the function that makes it the contract's field of the same name."""
+"""What is accepted of each parameter, and what makes it the contract's field of the same name."""
 NAMES = frozenset(_READ)
 """What there is to set."""

@@ -10,11 +10,12 @@ from typing import Any
 
 from gateway.protocols.oip.models.adapter import ROUTES, Adapter, Calls
 from gateway.protocols.oip.models.sampling_parameters import FIELD, NAMES, fill_sampling, read_parameters
-from gateway.protocols.oip.tensors import BYTES, INT32, UINT8, UINT64, InferenceResult, Inputs, Output, Spec
+from gateway.protocols.oip.tensors import BYTES, FINAL, INT32, UINT8, UINT64, Inputs, Spec, new_reply, vector
 from runtime.rpc.routes import Route
 from tandem.ar.v1 import ar_pb2
+from tandem.oip.grpc_service_pb2 import ModelInferResponse
 
-Result = Callable[[Sequence[Any]], InferenceResult | None]
+Reply = Callable[[Sequence[Any]], ModelInferResponse | None]
 
 
 class SequentialModel(Adapter):
@@ -37,15 +38,15 @@ class SequentialModel(Adapter):
         fill_sampling(request, {**parameters, **in_tensor})
         return request
 
-    def _calls(self, request: ar_pb2.GenerateRequest, is_streamed: bool, of_message: Result, of_reply: Result) -> Calls:
+    def _calls(self, request: ar_pb2.GenerateRequest, is_streamed: bool, of_message: Reply, of_reply: Reply) -> Calls:
         message = request if is_streamed else ar_pb2.CompleteRequest(generate=request)
-        result = of_message if is_streamed else of_reply
-        return Calls(self.route(is_streamed), [message.SerializeToString()], result, request.logprobs)
+        reply = of_message if is_streamed else of_reply
+        return Calls(self.route(is_streamed), [message.SerializeToString()], reply)
 
 
-def usage_parameters(usage: Any) -> dict[str, str | int]:
-    """Return what a caller needs to get the same output again."""
-    return {"seed": usage.seed, "fingerprint": usage.fingerprint}
+def usage_parameters(usage: Any) -> dict[str, Any]:
+    """Return what a caller needs to get the same output again, or of a message before the last that it is not that."""
+    return {"seed": usage.seed, "fingerprint": usage.fingerprint} if usage else {FINAL: False}
 
 
 TOKEN_IDS = Spec("token_ids", INT32, (-1,))
@@ -73,20 +74,19 @@ class SequentialImageModel(SequentialModel):
             request.sampling.seed = inputs["seed"].values[0]
         return self._calls(request, is_streamed, self._of_message, self._of_reply)
 
-    def _of_reply(self, replies: Sequence[Any]) -> InferenceResult:
+    def _of_reply(self, replies: Sequence[Any]) -> ModelInferResponse:
         [reply] = replies
         shape = [len(reply.choices), *self._images.dims[1:]]
-        images = Output(self._images, shape, b"".join(choice.image.data for choice in reply.choices))
-        tokens = Output.of(TOKEN_IDS, [token for choice in reply.choices for token in choice.token_ids])
-        return InferenceResult([images, tokens], parameters=usage_parameters(reply.usage))
+        images = (self._images, shape, b"".join(choice.image.data for choice in reply.choices))
+        tokens = vector(TOKEN_IDS, [token for choice in reply.choices for token in choice.token_ids])
+        return new_reply([images, tokens], **usage_parameters(reply.usage))
 
-    def _of_message(self, replies: Sequence[Any]) -> InferenceResult | None:
+    def _of_message(self, replies: Sequence[Any]) -> ModelInferResponse | None:
         [message] = replies
-        is_last = message.HasField("usage")
-        if not (message.token_ids or message.HasField("image") or is_last):
+        usage = message.usage if message.HasField("usage") else None
+        if not (message.token_ids or message.HasField("image") or usage):
             return None
-        outputs = [Output.of(TOKEN_IDS, message.token_ids)]
+        outputs = [vector(TOKEN_IDS, message.token_ids)]
         if message.HasField("image"):
-            outputs.append(Output(self._images, message.image.shape, message.image.data))
-        parameters = {"choice": message.choice_index, **(usage_parameters(message.usage) if is_last else {})}
-        return InferenceResult(outputs, is_last, parameters)
+            outputs.append((self._images, message.image.shape, message.image.data))
+        return new_reply(outputs, choice=message.choice_index, **usage_parameters(usage))

@@ -14,8 +14,9 @@ from typing import Any
 from gateway.protocols.oip.models.adapter import Calls
 from gateway.protocols.oip.models.sampling_parameters import FIELD
 from gateway.protocols.oip.models.sequential import SequentialModel, usage_parameters
-from gateway.protocols.oip.tensors import BOOL, BYTES, FP32, UINT32, InferenceResult, Inputs, Output, Spec
+from gateway.protocols.oip.tensors import BOOL, BYTES, FP32, UINT32, Inputs, Spec, new_reply, vector
 from tandem.ar.v1 import ar_pb2
+from tandem.oip.grpc_service_pb2 import ModelInferResponse
 from tandem.shared.errors import InvalidArgument
 
 TEXT = Spec("text_output", BYTES, (-1,))
@@ -55,8 +56,8 @@ class TextModel(SequentialModel):
         returned = {name for name in names if _flag(inputs, f"return_{name}") or name in wanted}
         request.logprobs |= bool(returned & {"logprobs", "cumulative_logprob"})
         prefix = b"" if _flag(inputs, "exclude_input_in_output", True) else request.text.encode()
-        results = _Results(returned, prefix, request.sampling.n or 1)
-        return self._calls(request, is_streamed and _flag(inputs, "stream"), results.of_message, results.of_reply)
+        replies = _Replies(returned, prefix, request.sampling.n or 1)
+        return self._calls(request, is_streamed and _flag(inputs, "stream"), replies.of_message, replies.of_reply)
 
 
 def _text(inputs: Inputs) -> str:
@@ -71,7 +72,7 @@ def _flag(inputs: Inputs, name: str, default: bool = False) -> bool:
     return bool(inputs[name].values[0]) if name in inputs else default
 
 
-class _Results:
+class _Replies:
     """Of one request: knows what has gone out of each of its choices.
 
     `returned` are the outputs besides the text, by name; `prefix` is put before the text of each choice.
@@ -85,12 +86,12 @@ class _Results:
         self._begun: set[int] = set()
         self._sums: dict[int, float] = defaultdict(float)
 
-    def of_reply(self, replies: Sequence[Any]) -> InferenceResult:
-        """Return the result with all of a request's text."""
+    def of_reply(self, replies: Sequence[Any]) -> ModelInferResponse:
+        """Return the reply with all of a request's text."""
         [reply] = replies
-        return self._result(reply.choices, reply.usage)
+        return self._reply(reply.choices, reply.usage)
 
-    def of_message(self, replies: Sequence[Any]) -> InferenceResult | None:
+    def of_message(self, replies: Sequence[Any]) -> ModelInferResponse | None:
         """Return what a message of a stream brings: the texts of the other choices are empty. None if it is nothing."""
         [message] = replies
         usage = message.usage if message.HasField("usage") else None
@@ -98,9 +99,9 @@ class _Results:
             return None
         choices = [_NOTHING] * self._num_choices
         choices[message.choice_index] = message
-        return self._result(choices, usage)
+        return self._reply(choices, usage)
 
-    def _result(self, choices: Sequence[Any], usage: Any) -> InferenceResult:
+    def _reply(self, choices: Sequence[Any], usage: Any) -> ModelInferResponse:
         values: Mapping[str, Callable[[], Sequence[Any]]] = {
             "finish_reason": lambda: [_REASONS[choice.finish_reason] for choice in choices],
             "cumulative_logprob": lambda: [self._sum(index, choice) for index, choice in enumerate(choices)],
@@ -108,11 +109,11 @@ class _Results:
             "num_input_tokens": lambda: [usage.prompt_tokens],
             "num_output_tokens": lambda: [len(choice.token_ids) for choice in choices],
         }
-        outputs = [Output.of(TEXT, [self._text(index, choice) for index, choice in enumerate(choices)])]
+        outputs = [vector(TEXT, [self._text(index, choice) for index, choice in enumerate(choices)])]
         for spec in _RETURNED:
             if spec.name in self._returned and (usage or spec.name != "num_input_tokens"):
-                outputs.append(Output.of(spec, values[spec.name]()))
-        return InferenceResult(outputs, usage is not None, usage_parameters(usage) if usage else {})
+                outputs.append(vector(spec, values[spec.name]()))
+        return new_reply(outputs, **usage_parameters(usage))
 
     def _text(self, index: int, choice: Any) -> bytes:
         text: bytes = choice.text_delta.encode()

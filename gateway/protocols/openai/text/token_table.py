@@ -31,7 +31,7 @@ class TokenTable:
         self._silent = frozenset(silent)
         self._decoder = _new_decoder()
         self._offset = 0
-        self._clear()
+        self._taken = _no_rows()
 
     def add_first(self, token: bytes, is_text: bool = True) -> None:
         """Take the first token of a prompt, which has no probability."""
@@ -45,17 +45,14 @@ class TokenTable:
 
     def take(self) -> CompletionLogprobs:
         """Return what was added since the last time."""
-        taken = CompletionLogprobs(
-            text_offset=self._offsets, tokens=self._tokens, token_logprobs=self._logprobs, top_logprobs=self._tops
-        )
-        self._clear()
+        taken, self._taken = self._taken, _no_rows()
         return taken
 
     def _add(self, token: bytes, logprob: float | None, top: dict[str, float] | None, is_text: bool) -> None:
-        self._offsets.append(self._offset + (self._breaks_off(token) if is_text else 0))
-        self._tokens.append(to_text(token))
-        self._logprobs.append(logprob)
-        self._tops.append(top)
+        self._taken.text_offset.append(self._offset + (self._breaks_off(token) if is_text else 0))
+        self._taken.tokens.append(to_text(token))
+        self._taken.token_logprobs.append(logprob)
+        self._taken.top_logprobs.append(top)
         if is_text:
             self._offset += len(self._decoder.decode(token))
 
@@ -64,11 +61,9 @@ class TokenTable:
         begun = self._decoder.getstate()[0]
         return bool(begun) and _new_decoder().decode(begun + token).startswith(_REPLACEMENT)
 
-    def _clear(self) -> None:
-        self._offsets: list[int] = []
-        self._tokens: list[str] = []
-        self._logprobs: list[float | None] = []
-        self._tops: list[dict[str, float] | None] = []
+
+def _no_rows() -> CompletionLogprobs:
+    return CompletionLogprobs(text_offset=[], tokens=[], token_logprobs=[], top_logprobs=[])
 
 
 def _new_decoder() -> codecs.IncrementalDecoder:
