@@ -29,7 +29,7 @@ from gateway.http.status import Status
 from gateway.protocols.catalogue import Catalogue
 from gateway.protocols.oip import inference as oip
 from gateway.protocols.oip.protocol import OipProtocol
-from gateway.protocols.openai import calls as openai
+from gateway.protocols.openai import exchange as openai
 from gateway.protocols.openai.protocol import OpenAiProtocol
 from gateway.proxy import bootstrap
 from gateway.proxy.admin import GRPC, HTTP

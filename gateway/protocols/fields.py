@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
-from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from pydantic import ValidationError
 
@@ -38,15 +37,10 @@ def rename_field(error: TandemError, names: Names) -> TandemError:
 
 def violation_of(error: TandemError) -> error_details_pb2.BadRequest.FieldViolation:
     """Return which field an INVALID_ARGUMENT is about, and its reason; empty ones if it does not say."""
-    raw = details_of(error).get(DETAILS)
-    if error.code == InvalidArgument.code and raw is not None:
-        try:
-            for detail in status_pb2.Status.FromString(raw).details:
-                bad = error_details_pb2.BadRequest()
-                if detail.Unpack(bad) and bad.field_violations:
-                    return bad.field_violations[0]
-        except DecodeError:
-            pass  # details that cannot be read name no field
+    bad = error_details_pb2.BadRequest()
+    for detail in status_pb2.Status.FromString(details_of(error).get(DETAILS, b"")).details:
+        if detail.Unpack(bad) and bad.field_violations:
+            return bad.field_violations[0]
     return error_details_pb2.BadRequest.FieldViolation()
 
 

@@ -90,14 +90,14 @@ class NoChatTemplate(InvalidArgument):
 
 
 class NotFound(TandemError):
-    """Expected error: the model is not here; the message lists those that are."""
+    """Expected error: the model, or what else `field` asks for, is not here; the message lists those that are."""
 
     code = "NOT_FOUND"
 
-    def __init__(self, name: str, available: Iterable[str]) -> None:
+    def __init__(self, name: str, available: Iterable[str], field: str = "model") -> None:
         there_are = ", ".join(sorted(available)) or "none"
         text = f"there is no {shown(name)}; there are: {there_are}" if name else f"name one of: {there_are}"
-        super().__init__(f"model: {text}")
+        super().__init__(f"{field}: {text}")
 
 
 class Unauthenticated(TandemError):

@@ -23,13 +23,7 @@ from gateway.protocols.oip.tensors import VERSION, check_outputs, complete, para
 from gateway.protocols.together import run_all
 from runtime.deadlines import Deadline
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
-from tandem.shared.errors import InvalidArgument, NotFound, TandemError, Unavailable, shown
-
-
-class NoSuchVersion(TandemError):
-    """Expected error: the model has no version of that name."""
-
-    code = NotFound.code
+from tandem.shared.errors import InvalidArgument, NotFound
 
 
 class Repository:
@@ -46,7 +40,7 @@ class Repository:
         """Return the model. Raises NotFound, and Unavailable while a backend that may have it does not serve."""
         served = self.catalogue.find(name)
         if version not in ("", VERSION):
-            raise NoSuchVersion(f"model_version: there is no {shown(version)}; there are: {VERSION}")
+            raise NotFound(version, [VERSION], "model_version")
         return _adapter(served)
 
 
@@ -82,27 +76,15 @@ class Inference:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
 
-    async def infer(
-        self, head: ModelInferRequest, read: Read, admission: Admission
-    ) -> tuple[ModelInferRequest, ModelInferResponse]:
-        """Return request and whole reply. Raises TandemError."""
-        async with contextlib.aclosing(self._answer(head, read, admission, is_streamed=False)) as replies:
-            async for answered in replies:
-                return answered
-        raise Unavailable("the backend's reply has nothing in it")
+    async def infer(self, head: ModelInferRequest, read: Read, admission: Admission) -> ModelInferResponse:
+        """Return the whole reply. Raises TandemError."""
+        [reply] = [each async for each in self.replies(head, read, admission, is_streamed=False)]
+        return reply
 
-    async def infer_stream(
-        self, head: ModelInferRequest, read: Read, admission: Admission
-    ) -> AsyncGenerator[ModelInferResponse, None]:
-        """Yield the replies to a stream's request as they come. Raises TandemError."""
-        async with contextlib.aclosing(self._answer(head, read, admission, is_streamed=True)) as replies:
-            async for _, reply in replies:
-                yield reply
-
-    async def _answer(
+    async def replies(
         self, head: ModelInferRequest, read: Read, admission: Admission, is_streamed: bool
-    ) -> AsyncGenerator[tuple[ModelInferRequest, ModelInferResponse], None]:
-        """Yield request and replies; errors of our own RPCs name tensors."""
+    ) -> AsyncGenerator[ModelInferResponse, None]:
+        """Yield the replies to a request as they come; errors of our own RPCs name tensors. Raises TandemError."""
         model = self._repository.find(head.model_name, head.model_version)
         admission.route = model.route(is_streamed)
         admission.take(admission.route)
@@ -117,7 +99,7 @@ class Inference:
                     parsed = [calls.route.response_class.FromString(each) for each in found]
                     reply = await in_thread_if(sum(map(len, found)) > MAX_INLINE_BYTES, calls.reply, parsed)
                     if reply is not None:
-                        yield request, complete(reply, request, is_streamed)
+                        yield complete(reply, request, is_streamed)
         except UpstreamError as error:
             raise rename_field(error, model.fields) from error
 

@@ -88,7 +88,7 @@ class OipProtocol:
         """Answer one request for inference."""
         with self._entrance.admit() as admission:
             identify(admission, context)
-            return (await self._inference.infer(arrived.head, arrived.read, admission))[1]
+            return await self._inference.infer(arrived.head, arrived.read, admission)
 
     async def _infer_stream(self, _: object, context: Context) -> None:
         """Answer many requests in one call; an error of one of them goes into its messages."""

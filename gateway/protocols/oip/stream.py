@@ -90,7 +90,7 @@ class InferStream:
     async def _respond(self, arrived: Arrived, before: asyncio.Task[None] | None) -> None:
         with self._entrance.admit() as admission:
             identify(admission, self._context)
-            responses = self._inference.infer_stream(arrived.head, arrived.read, admission)
+            responses = self._inference.replies(arrived.head, arrived.read, admission, is_streamed=True)
             async with contextlib.aclosing(responses):
                 async for response in responses:
                     await self._write(ModelStreamInferResponse(infer_response=response), before)

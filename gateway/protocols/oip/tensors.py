@@ -27,11 +27,6 @@ class Datatype:
     contents: str
     config_type: int
 
-    @property
-    def element_bytes(self) -> int:
-        """Bytes of one element; 0 for elements of any length."""
-        return struct.calcsize(self.code) if self.code else 0
-
     def pack(self, values: Sequence[Any]) -> bytes:
         """Return elements as they stand in raw contents: little-endian, texts behind their length in four bytes."""
         if self.code:
@@ -42,7 +37,7 @@ class Datatype:
         """Return the elements of raw contents. Raises ValueError if they are not `count`; looks at no more of them."""
         if not self.code:
             return _texts(raw, count)
-        if len(raw) != count * self.element_bytes:
+        if len(raw) != count * struct.calcsize(self.code):
             raise ValueError(f"{len(raw)} bytes")
         return struct.unpack(f"<{count}{self.code}", raw)
 

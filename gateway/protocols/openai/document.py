@@ -9,8 +9,7 @@ from jinja2 import Environment, PackageLoader
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import Answer
+from gateway.protocols.openai.exchange import Answer, Calls
 from gateway.protocols.openai.messages import Body
 from tandem.version import VERSION
 

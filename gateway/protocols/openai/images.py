@@ -6,14 +6,13 @@ import base64
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainSerializer
 
 from gateway.protocols.catalogue import Served
-from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.document import Path
-from gateway.protocols.openai.exchange import Answer, event
+from gateway.protocols.openai.exchange import Answer, Calls, event
 from gateway.protocols.openai.messages import Body, Int32, Seed, WholeReply
 from gateway.protocols.together import each_of
 from tandem.ar.v1 import ar_pb2
@@ -74,16 +73,6 @@ class ImageUsage(WholeReply):
     input_tokens_details: ImageTokensDetails
     output_tokens: int
     total_tokens: int
-
-    @classmethod
-    def of(cls, prompt_tokens: int, output_tokens: int) -> ImageUsage:
-        """Return the sum with its parts; a class counts as text."""
-        return cls(
-            input_tokens=prompt_tokens,
-            input_tokens_details=ImageTokensDetails(text_tokens=prompt_tokens),
-            output_tokens=output_tokens,
-            total_tokens=prompt_tokens + output_tokens,
-        )
 
 
 class Images(WholeReply):
@@ -157,28 +146,6 @@ _NAMES_OF_SAMPLE = {"count": "n", "labels": "prompt"}
 _NAMES_OF_GENERATE = {"sampling": "", "class_label": "prompt"}
 
 
-class Drawing(NamedTuple):
-    """Finished images as PNG files, and what replies say besides of them."""
-
-    pngs: Sequence[bytes]
-    about: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, pngs: Sequence[bytes], source: Any, usage: ImageUsage) -> Drawing:
-        """Return the images with what they cost; `source` is a message with their seed and fingerprint."""
-        return cls(pngs, {"usage": usage, "seed": source.seed, "system_fingerprint": source.fingerprint or None})
-
-    @classmethod
-    def in_sequence(cls, pngs: Sequence[bytes], usage: Any) -> Drawing:
-        """Return what a generation has drawn, whose Usage this is."""
-        return cls.of(pngs, usage, ImageUsage.of(usage.prompt_tokens, usage.output_tokens))
-
-    def last_event(self) -> bytes:
-        """Return the event of the only image."""
-        whole = CompletedImage(b64_json=self.pngs[0], created_at=int(time.time()), **self.about)
-        return event(whole.to_json(), whole.type)
-
-
 async def generate(body: ImageBody, calls: Calls) -> Answer:
     """Answer in one piece or in events. Raises TandemError."""
     model = calls.catalogue.image(body.model)
@@ -187,11 +154,11 @@ async def generate(body: ImageBody, calls: Calls) -> Answer:
     _check_options(body, model)
     if body.stream and model.is_sequential:
         return _stream(body, model, calls, _generate_request(body, model))
-    drawing = await _draw(body, model, calls)
+    pngs, about = await _draw(body, model, calls)
     if body.stream:
-        return each_of([drawing.last_event()])
-    images = [Image(b64_json=png) for png in drawing.pngs]
-    return Images(created=int(time.time()), data=images, model=model.name, **drawing.about).to_json()
+        return each_of([_last_event(pngs[0], about)])
+    images = [Image(b64_json=png) for png in pngs]
+    return Images(created=int(time.time()), data=images, model=model.name, **about).to_json()
 
 
 PATH = Path(
@@ -210,11 +177,11 @@ def _check_options(body: ImageBody, model: Served) -> None:
         raise InvalidArgument("n", body.n, "1 with stream")
 
 
-async def _draw(body: ImageBody, model: Served, calls: Calls) -> Drawing:
-    """Return all images, when they are finished: tokens one after another, or all in one pass. Raises TandemError."""
+async def _draw(body: ImageBody, model: Served, calls: Calls) -> tuple[Sequence[bytes], Mapping[str, Any]]:
+    """Return the finished images, and what replies say besides: tokens one after another, or all in one pass."""
     if model.is_sequential:
         whole = await calls.whole(_generate_request(body, model), _NAMES_OF_GENERATE)
-        return Drawing.in_sequence([choice.image.png[0] for choice in whole.choices], whole.usage)
+        return [choice.image.png[0] for choice in whole.choices], _about(whole.usage)
     label = class_of(body.prompt, model.described)  # without one, each image's class is drawn from the seed
     request = gan_pb2.SampleRequest(
         model=model.name,
@@ -224,7 +191,22 @@ async def _draw(body: ImageBody, model: Served, calls: Calls) -> Drawing:
         encoding=images_pb2.ENCODING_PNG,
     )
     reply = await calls.unary("Sample", request, _NAMES_OF_SAMPLE)
-    return Drawing.of(reply.images.png, reply, ImageUsage.of(0, 0))
+    return reply.images.png, _about(reply)
+
+
+def _about(source: Any) -> Mapping[str, Any]:
+    """Return what replies say besides the images: `source` is a Usage, or a reply of a model without tokens."""
+    prompt, output = getattr(source, "prompt_tokens", 0), getattr(source, "output_tokens", 0)
+    details = ImageTokensDetails(text_tokens=prompt)  # a class counts as text
+    usage = ImageUsage(
+        input_tokens=prompt, input_tokens_details=details, output_tokens=output, total_tokens=prompt + output
+    )
+    return {"usage": usage, "seed": source.seed, "system_fingerprint": source.fingerprint or None}
+
+
+def _last_event(png: bytes, about: Mapping[str, Any]) -> bytes:
+    whole = CompletedImage(b64_json=png, created_at=int(time.time()), **about)
+    return event(whole.to_json(), whole.type)
 
 
 async def _stream(
@@ -238,7 +220,7 @@ async def _stream(
         async for message in messages:
             num_drawn += len(message.token_ids)
             if message.finish_reason:
-                yield Drawing.in_sequence(message.image.png, message.usage).last_event()
+                yield _last_event(message.image.png[0], _about(message.usage))
             elif num_shown < wanted and num_drawn * (wanted + 1) >= num_tokens * (num_shown + 1):
                 now, png = int(time.time()), message.image.png[0]
                 partial = PartialImage(b64_json=png, created_at=now, partial_image_index=num_shown)

@@ -16,9 +16,8 @@ from gateway.http.endpoint import Endpoint
 from gateway.http.parsing import JsonParser
 from gateway.protocols.catalogue import Catalogue, Served
 from gateway.protocols.openai import images, tokens
-from gateway.protocols.openai.calls import ROUTES, Calls
 from gateway.protocols.openai.document import Path, document, page
-from gateway.protocols.openai.exchange import OpenAiExchange
+from gateway.protocols.openai.exchange import ROUTES, Calls, OpenAiExchange
 from gateway.protocols.openai.messages import Reply
 from gateway.protocols.openai.responses import responses
 from gateway.protocols.openai.text import chat, completion

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.document import Path
+from gateway.protocols.openai.exchange import Calls
 from gateway.protocols.openai.messages import Body, Reply
 from gateway.protocols.openai.text.chat import Message, chat_prompt
 from gateway.protocols.openai.text.sampling import TokenIds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from typing import Annotated, Any
@@ -18,7 +19,6 @@ from tandem.shared.errors import InvalidArgument
 
 HEADER_LENGTH = "inference-header-content-length"
 BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT = "binary_data_size", "binary_data", "binary_data_output"
-_MAX_DIGITS = 10
 
 
 def _printable(text: str) -> str:
@@ -69,8 +69,7 @@ def split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     """Return the JSON and what follows it. Raises InvalidArgument."""
     if header_length is None:
         return body, b""
-    is_number = header_length.isascii() and header_length.isdigit() and len(header_length) <= _MAX_DIGITS
-    if not is_number or (length := int(header_length)) > len(body):
+    if not re.fullmatch("[0-9]{1,10}", header_length) or (length := int(header_length)) > len(body):
         raise InvalidArgument(HEADER_LENGTH, header_length, f"0 to {len(body)}, the body's bytes")
     return body[:length], body[length:]
 

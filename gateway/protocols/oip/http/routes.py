@@ -106,9 +106,9 @@ class HttpRoutes:
             return await self._parser.run(caller, head, read_infer, asked, head, rest, model.inputs)
 
         async with exchange.while_wanted(admission.deadline):
-            request, reply = await self._inference.infer(asked, read, admission)
+            reply = await self._inference.infer(asked, read, admission)
             takes_long = sum(map(len, reply.raw_output_contents)) > MAX_INLINE_BYTES
-            body, headers = await in_thread_if(takes_long, http_reply, request, reply)
+            body, headers = await in_thread_if(takes_long, http_reply, asked, reply)
         await exchange.reply_bytes(body, headers=headers)
 
 

@@ -12,9 +12,8 @@ from pydantic_core import to_json
 
 from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
-from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.document import Path
-from gateway.protocols.openai.exchange import Answer, event
+from gateway.protocols.openai.exchange import Answer, Calls, event
 from gateway.protocols.openai.responses import messages
 from gateway.protocols.openai.responses.messages import Event, OutputText, Response, ResponseBody, Status
 from tandem.ar.v1 import ar_pb2

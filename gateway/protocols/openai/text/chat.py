@@ -9,9 +9,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from gateway.protocols.fields import Names
-from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.document import Path
-from gateway.protocols.openai.exchange import Answer
+from gateway.protocols.openai.exchange import Answer, Calls
 from gateway.protocols.openai.messages import Body, Int32, Reply
 from gateway.protocols.openai.text.generation import FINISH_REASONS, Finish, Generation, TextReply, Usage, answer
 from gateway.protocols.openai.text.sampling import SamplingBody
@@ -208,10 +207,13 @@ class Conversation(Generation[ChatBody]):
             stop_reason=message.matched_stop or None,
         )
 
-    async def parts(self, message: Any, is_first: bool) -> Sequence[ChunkChoice]:
+    async def parts(self, message: Any) -> Sequence[ChunkChoice]:
         """Return what a message comes to: who speaks, before the first; what is said; why it ended."""
         part = partial(ChunkChoice, index=message.choice_index, logprobs=None, finish_reason=None)
-        parts = [part(delta=Delta(role="assistant", content=""))] if is_first else []
+        parts = []
+        if message.choice_index not in self.begun:
+            self.begun.add(message.choice_index)
+            parts.append(part(delta=Delta(role="assistant", content="")))
         if message.text_delta or message.token_ids:
             parts.append(part(delta=Delta(content=message.text_delta), logprobs=self._logprobs(message)))
         if reason := FINISH_REASONS.get(message.finish_reason):

@@ -12,9 +12,8 @@ from pydantic import Field
 from gateway.http.in_thread import in_thread_if
 from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
-from gateway.protocols.openai.calls import Calls
 from gateway.protocols.openai.document import Path
-from gateway.protocols.openai.exchange import Answer
+from gateway.protocols.openai.exchange import Answer, Calls
 from gateway.protocols.openai.messages import Int32, Reply
 from gateway.protocols.openai.text.generation import FINISH_REASONS, Finish, Generation, TextReply, Usage, answer
 from gateway.protocols.openai.text.sampling import SamplingBody, Strings, TokenIds
@@ -112,7 +111,7 @@ class Continuation(Generation[CompletionBody]):
         self._place = place
         self._prompt = prompt
         self._echo: Echo | None = None
-        self._tables = defaultdict[int, TokenTable](self._table)
+        self._tables = defaultdict[int, TokenTable](lambda: TokenTable(model.described.special_token_ids))
 
     @property
     def names(self) -> Names:
@@ -156,22 +155,19 @@ class Continuation(Generation[CompletionBody]):
         ended[-1].usage.prompt_tokens = len(self._echo.ids) if self._echo else 0
         return ended
 
-    async def parts(self, message: Any, is_first: bool) -> Sequence[CompletionChoice]:
+    async def parts(self, message: Any) -> Sequence[CompletionChoice]:
         if not (message.token_ids or message.finish_reason or message.text_delta):
             return ()
-        takes_long = is_first and self._echo is not None and self.body.has_logprobs
-        table = self._tables[message.choice_index]
-        return [await in_thread_if(takes_long, self.choice, message, is_first, table)]
+        takes_long = self._echo is not None and self.body.has_logprobs and message.choice_index not in self._tables
+        return [await in_thread_if(takes_long, self.choice, message)]
 
     async def count_prompt(self) -> int:
         return len((self._echo or await self._read_echo(None)).ids)
 
-    def _table(self) -> TokenTable:
-        return TokenTable(self.model.described.special_token_ids)
-
-    def choice(self, message: Any, is_first: bool = True, table: TokenTable | None = None) -> CompletionChoice:
+    def choice(self, message: Any) -> CompletionChoice:
         """Return what a message adds to its choice."""
-        table, text = table or self._table(), message.text_delta
+        is_first, text = message.choice_index not in self._tables, message.text_delta
+        table = self._tables[message.choice_index]
         if self._echo is not None and is_first:
             text = self._echo.text + text
             if self.body.has_logprobs:

@@ -15,8 +15,7 @@ from pydantic import Field
 from gateway.http.in_thread import in_thread_if
 from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
-from gateway.protocols.openai.calls import Calls
-from gateway.protocols.openai.exchange import DONE, Answer, event
+from gateway.protocols.openai.exchange import DONE, Answer, Calls, event
 from gateway.protocols.openai.messages import Reply, to_json_with
 from gateway.protocols.openai.text.sampling import SamplingBody
 from gateway.protocols.together import merge, run_all
@@ -76,6 +75,7 @@ class Generation(ABC, Generic[B]):
         self.body = body
         self.model = model
         self.calls = calls
+        self.begun = set[int]()  # choices of which a part has come
 
     @property
     @abstractmethod
@@ -91,8 +91,8 @@ class Generation(ABC, Generic[B]):
         """Return the choice that a message is all of."""
 
     @abstractmethod
-    async def parts(self, message: Any, is_first: bool) -> Sequence[Reply]:
-        """Return what a message of a stream adds to its choice, the first that adds anything or a later one."""
+    async def parts(self, message: Any) -> Sequence[Reply]:
+        """Return what a message of a stream adds to its choice."""
 
     @abstractmethod
     async def count_prompt(self) -> int:
@@ -116,7 +116,7 @@ class Generation(ABC, Generic[B]):
 
         Adds to `consumed` what the call has consumed. Raises TandemError.
         """
-        request, begun = self.request(), set[int]()
+        request = self.request()
         await self.prepare()
         running = ar_pb2.Usage(prompt_tokens=await self.count_prompt()) if self.body.continues_usage else None
         async with contextlib.aclosing(self.messages(request)) as messages:
@@ -125,8 +125,7 @@ class Generation(ABC, Generic[B]):
                     consumed.append(message.usage)
                 if running is not None:
                     running.output_tokens += len(message.token_ids)
-                if parts := await self.parts(message, is_first=message.choice_index not in begun):
-                    begun.add(message.choice_index)
+                if parts := await self.parts(message):
                     yield parts, {"usage": usage_of([running])} if running else {}
 
 

@@ -36,6 +36,6 @@ async def test_only_large_results_are_made_in_a_thread(num_bytes: int, monkeypat
     monkeypatch.setattr(TextModel, "calls", lambda *_: Calls(ROUTES["Complete"], [b""], made))
     repository: Any = SimpleNamespace(find=lambda *_: TextModel("m"))
     admission: Any = SimpleNamespace(take=lambda _: None, unary=unary, deadline=Deadline.after(None))
-    request, _ = await Inference(repository).infer(ModelInferRequest(), read, admission)
-    assert request.model_name == "m"
+    reply = await Inference(repository).infer(ModelInferRequest(), read, admission)
+    assert reply.model_name == "m"
     assert (threads != [threading.get_ident()]) == (num_bytes > 1000)
