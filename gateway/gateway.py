@@ -43,16 +43,13 @@ from gateway.settings import GatewaySettings
 from gateway.tracing.settings import TracingSettings
 from runtime.metrics import new_registry
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
-from runtime.server.grpcio import OPTIONS, GrpcioServer
+from runtime.server.grpcio import AGELESS, GrpcioServer
 from runtime.server.server import RpcServer
 
 if TYPE_CHECKING:
     from gateway.tracing.tracer import Tracer
 
 logger = logging.getLogger(__name__)
-
-# The access log is one call that lasts as long as the process: no age may end it.
-_OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
 
 LOG_SECONDS = 5.0
 """What the entries of finished calls may take to arrive; Envoy loses those that it still has when it ends."""
@@ -74,7 +71,7 @@ class GatewayServer(RpcServer):
     ) -> None:
         """`num_logged` returns how many entries of Envoy's log have come."""
         names = [service.full_name for service in SERVICES.values()]
-        own = GrpcioServer(options=_OPTIONS)
+        own = GrpcioServer(options=AGELESS)  # the access log is one call
         super().__init__(f"unix:{sockets.observer}", 0, handlers, names, transport=own)
         self._envoy = envoy
         self._entrances = entrances
@@ -148,7 +145,7 @@ class Gateway:
         handlers = [self._log.handler(), *([Authorization(access).handler()] if access.asks_for_keys else [])]
         self.server = GatewayServer(sockets, handlers, self.envoy, self.entrances, lambda: self._log.num_taken)
         self._history, status = History(self.metrics), Status(self.replicas, self.metrics, self.server)
-        routes = (*Rpcs(for_json).http_routes(), *self._oip.http_routes(), *self._openai.http_routes())
+        routes = (*Rpcs(for_json).http_routes(), *self._oip.http_routes, *self._openai.http_routes())
         app = build_app(access, status, self._history, self.registry, routes)
         self._http = HttpServer(app, sockets.http)
 

@@ -68,13 +68,13 @@ def invalid_argument(error: ValidationError) -> InvalidArgument:
 
 def _fields_of(location: Sequence[int | str]) -> list[int | str]:
     """Return the location without the names of types, which pydantic puts between those of fields."""
-    return [part for part in location if isinstance(part, int) or _is_field(part)]
+    return [
+        part
+        for part in location
+        if isinstance(part, int) or (part.islower() and part not in _TYPES and "[" not in part)
+    ]
 
 
 def _is_within(fields: Sequence[int | str], others: Sequence[int | str]) -> bool:
     """Return whether one of two places is inside the other, or the same."""
     return all(one == other for one, other in zip(fields, others, strict=False))
-
-
-def _is_field(part: str) -> bool:
-    return part.islower() and part not in _TYPES and "[" not in part

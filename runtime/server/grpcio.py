@@ -31,6 +31,8 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
+AGELESS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
+"""For a connection with calls of many clients, or with one that lasts as long as the process."""
 
 
 class GrpcioServer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from google.protobuf.message import Message
@@ -12,15 +11,15 @@ from gateway.admission import Entrance
 from gateway.figures.model_statistics import Duration, ModelFigures, ModelStatistics
 from gateway.protocols.oip.inference import Repository
 from gateway.protocols.oip.models.adapter import Adapter
-from gateway.protocols.oip.tensors import VERSION
+from gateway.protocols.oip.tensors import VERSION as MODEL_VERSION
 from tandem.oip import grpc_service_pb2 as pb
 from tandem.oip.model_config_pb2 import ModelConfig
 from tandem.shared.errors import TandemError
-from tandem.version import VERSION as SERVER_VERSION
+from tandem.version import VERSION
 
-NAME = "tandem"
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters", "statistics")
 """Those of Triton's that are here: clients ask for statistics only where they are named."""
+SERVER_METADATA = pb.ServerMetadataResponse(name="tandem", version=VERSION, extensions=EXTENSIONS)
 
 
 class Information:
@@ -37,7 +36,7 @@ class Information:
             "ServerLive": lambda _: pb.ServerLiveResponse(live=True),
             "ServerReady": self.server_ready,
             "ModelReady": self.model_ready,
-            "ServerMetadata": lambda _: server_metadata(),
+            "ServerMetadata": lambda _: SERVER_METADATA,
             "ModelMetadata": self.model_metadata,
             "ModelConfig": self.model_config,
             "ModelStatistics": self.model_statistics,
@@ -60,7 +59,7 @@ class Information:
         """Return names, types and shapes of a model's tensors; with batches the first dimension is the batch."""
         model = self._repository.find(request.name, request.version)
         is_batched = model.max_batch_size > 0
-        reply = pb.ModelMetadataResponse(name=model.name, versions=[VERSION], platform=model.platform)
+        reply = pb.ModelMetadataResponse(name=model.name, versions=[MODEL_VERSION], platform=model.platform)
         for tensors, specs in ((reply.inputs, model.inputs), (reply.outputs, model.outputs)):
             for spec in specs:
                 tensors.add(name=spec.name, datatype=spec.datatype.name, shape=spec.shape(is_batched))
@@ -81,14 +80,8 @@ class Information:
         """Return the models that are served, all of them ready."""
         index = pb.RepositoryIndexResponse()
         for model in self._repository.models():
-            index.models.add(name=model.name, version=VERSION, state="READY")
+            index.models.add(name=model.name, version=MODEL_VERSION, state="READY")
         return index
-
-
-@cache
-def server_metadata() -> pb.ServerMetadataResponse:
-    """Return the server's name, version and extensions."""
-    return pb.ServerMetadataResponse(name=NAME, version=SERVER_VERSION, extensions=EXTENSIONS)
 
 
 def _config(model: Adapter) -> ModelConfig:
@@ -107,7 +100,7 @@ def _config(model: Adapter) -> ModelConfig:
 def _statistics(name: str, figures: ModelFigures) -> pb.ModelStatistics:
     reply = pb.ModelStatistics(
         name=name,
-        version=VERSION,
+        version=MODEL_VERSION,
         last_inference=int(figures.last_at * 1e3),
         inference_count=figures.num_inferences,
         execution_count=round(figures.passes),

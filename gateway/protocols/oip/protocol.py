@@ -10,12 +10,12 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from starlette.routing import BaseRoute
 
 from gateway.admission import Entrance
 from gateway.figures.model_statistics import ModelStatistics
@@ -37,8 +37,7 @@ from tandem.shared.errors import Internal, TandemError
 logger = logging.getLogger(__name__)
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-
-
+_SERIALIZE = methodcaller("SerializeToString")
 # The connection is Envoy's, with the calls of all clients in it: no age may end it.
 _OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
 
@@ -49,13 +48,9 @@ class OipProtocol:
     def __init__(self, entrance: Entrance, catalogue: Catalogue, figures: ModelStatistics, sockets: Sockets) -> None:
         self._entrance, self._sockets, repository = entrance, sockets, Repository(catalogue)
         self._inference, self._information = Inference(repository), Information(repository, figures, entrance)
-        self._http = HttpRoutes(entrance, self._inference, self._information)
+        self.http_routes = HttpRoutes(entrance, self._inference, self._information).routes()
         self._unary: Transport | None = None
         self._streams = GrpcioServer(options=_OPTIONS)
-
-    def http_routes(self) -> list[BaseRoute]:
-        """Return the protocol's HTTP routes."""
-        return self._http.routes()
 
     async def start(self) -> None:
         """Serve gRPC at the sockets. Raises OSError."""
@@ -80,7 +75,7 @@ class OipProtocol:
     def _stream_handler(self) -> grpc.GenericRpcHandler:
         """Return the stream, for a grpc.aio server."""
         handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
-            self._infer_stream, response_serializer=_serialize
+            self._infer_stream, response_serializer=_SERIALIZE
         )
         return ManyMessages(_SERVICE.full_name, {"ModelStreamInfer": handler})
 
@@ -107,11 +102,7 @@ def _handler(
         async with _errors_as_status(context):
             return await method(read(await read_message(context)), context)
 
-    return grpc.stream_unary_rpc_method_handler(answer, response_serializer=_serialize)
-
-
-def _serialize(message: Message) -> bytes:
-    return message.SerializeToString()
+    return grpc.stream_unary_rpc_method_handler(answer, response_serializer=_SERIALIZE)
 
 
 @contextlib.asynccontextmanager

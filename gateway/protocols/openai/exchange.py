@@ -147,13 +147,12 @@ _KINDS: Mapping[int, tuple[str, str | None]] = {
     503: ("service_unavailable_error", "service_unavailable"),
     504: ("timeout_error", "deadline_exceeded"),
 }
-"""Type and code by status."""
-_OURS = ("server_error", None)
+"""Type and code by status; of every other one they are ("server_error", None)."""
 
 
 def openai_body(error: TandemError) -> dict[str, Any]:
     """Return {"error": {message, type, param, code}}."""
-    kind, code = _KINDS.get(http_status(error), _OURS)
+    kind, code = _KINDS.get(http_status(error), ("server_error", None))
     violation = violation_of(error)
     if violation.reason == PromptTooLong.reason:
         code = "context_length_exceeded"

@@ -133,13 +133,6 @@ def class_of(prompt: str, model: Any) -> int | None:
     raise InvalidArgument("prompt", prompt, f"a class, 0 to {model.num_classes - 1}{or_names}")
 
 
-def check_size(size: str | None, model: Any) -> None:
-    """Raise InvalidArgument for another size than the model's own."""
-    height, width, _ = model.image_shape
-    if size not in (None, "auto", f"{width}x{height}"):
-        raise InvalidArgument("size", size, f"'{width}x{height}' or 'auto'")
-
-
 MAX_PARTIAL_IMAGES = 3
 
 _NAMES_OF_SAMPLE = {"count": "n", "labels": "prompt"}
@@ -150,7 +143,6 @@ async def generate(body: ImageBody, calls: Calls) -> Answer:
     """Answer in one piece or in events. Raises TandemError."""
     model = calls.catalogue.image(body.model)
     calls.will_be("Generate" if model.is_sequential else "Sample")
-    check_size(body.size, model.described)
     _check_options(body, model)
     if body.stream and model.is_sequential:
         return _stream(body, model, calls, _generate_request(body, model))
@@ -167,6 +159,9 @@ PATH = Path(
 
 
 def _check_options(body: ImageBody, model: Served) -> None:
+    height, width, _ = model.described.image_shape
+    if body.size not in (None, "auto", f"{width}x{height}"):
+        raise InvalidArgument("size", body.size, f"'{width}x{height}' or 'auto'")
     most = MAX_PARTIAL_IMAGES if body.stream and model.is_sequential else 0
     if not 0 <= (body.partial_images or 0) <= most:
         accepted = "0 to 3, with stream, of a model that draws in sequence; else 0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from gateway.protocols.fields import invalid_argument
 from tandem.shared.errors import InvalidArgument
@@ -19,10 +19,8 @@ NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 """Values of a field that say that nothing is wanted of it."""
 
 
-class Body(BaseModel):
+class Body(BaseModel, strict=True, extra="allow"):
     """A JSON object. Unknown fields are ignored; those of `unsupported` are refused unless they ask for nothing."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
 
     unsupported: ClassVar[Mapping[str, Sequence[Any]]] = {}
     """Fields that clients may know and that have no effect here, each with the values that are harmless."""
@@ -35,36 +33,24 @@ class Body(BaseModel):
         except ValidationError as error:
             raise invalid_argument(error) from None
         for name, value in (parsed.model_extra or {}).items():
-            check_unsupported(name, value, cls.unsupported)
+            harmless = (*NOTHING, *cls.unsupported.get(name, (value,)))
+            # True is not 1 here, nor False 0.
+            if not any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in harmless):
+                accepted = " or ".join(map(repr, cls.unsupported[name])) or "nothing"
+                raise InvalidArgument(name, value, f"{accepted}: this server does not support more")
         return parsed
 
 
-def check_unsupported(name: str, value: Any, unsupported: Mapping[str, Sequence[Any]]) -> None:
-    """Raise InvalidArgument for a field that is not supported, with a value that asks for something."""
-    if name in unsupported and not any(_is_same(value, harmless) for harmless in (*NOTHING, *unsupported[name])):
-        accepted = " or ".join(map(repr, unsupported[name])) or "nothing"
-        raise InvalidArgument(name, value, f"{accepted}: this server does not support more")
-
-
-def _is_same(value: Any, other: Any) -> bool:
-    """Return whether the values are equal; True is not 1 here, nor False 0."""
-    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
-
-
-class Reply(BaseModel):
+class Reply(BaseModel, ser_json_inf_nan="null"):
     """A JSON object; fields that were not given are left out, those that were given as None are null."""
-
-    model_config = ConfigDict(ser_json_inf_nan="null")
 
     def to_json(self) -> bytes:
         """Return it as JSON."""
         return self.__pydantic_serializer__.to_json(self, exclude_unset=True)
 
 
-class WholeReply(Reply):
+class WholeReply(Reply, json_schema_serialization_defaults_required=True):
     """A JSON object with all of its fields; one that is always the same has this value as its default."""
-
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     def to_json(self) -> bytes:
         return self.__pydantic_serializer__.to_json(self)

@@ -31,17 +31,6 @@ class TokenizeBody(Body):
         "add_generation_prompt": (True,),
     }
 
-    def message(self, model: str) -> ar_pb2.TokenizeRequest:
-        """Return the request of the contract. Raises InvalidArgument."""
-        if (self.prompt is None) == (self.messages is None):
-            raise InvalidArgument("prompt", self.prompt, "a text, or messages instead")
-        request = ar_pb2.TokenizeRequest(model=model, without_bos=self.add_special_tokens is False)
-        if self.prompt is not None:
-            request.text = self.prompt
-        else:
-            request.chat.CopyFrom(chat_prompt(self.messages or []))
-        return request
-
 
 class DetokenizeBody(Body):
     """Tokens to turn into a text."""
@@ -79,10 +68,18 @@ class TokenizerInfo(Reply):
 
 
 async def tokenize(body: TokenizeBody, calls: Calls) -> bytes:
-    """Answer with the tokens of a text or a conversation."""
+    """Answer with the tokens of a text or a conversation. Raises TandemError."""
     model = calls.catalogue.text(body.model)
+    if (body.prompt is None) == (body.messages is None):
+        raise InvalidArgument("prompt", body.prompt, "a text, or messages instead")
+    request = ar_pb2.TokenizeRequest(
+        model=model.name,
+        text=body.prompt,
+        chat=None if body.messages is None else chat_prompt(body.messages),
+        without_bos=body.add_special_tokens is False,
+    )
     names = {"text": "prompt", "chat.messages": "messages", "chat": "messages", "content": "prompt"}
-    reply = await calls.unary("Tokenize", body.message(model.name), names)
+    reply = await calls.unary("Tokenize", request, names)
     return Tokenized(
         count=len(reply.ids),
         max_model_len=model.described.max_context_tokens,

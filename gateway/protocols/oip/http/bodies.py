@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from typing import Annotated, Any
 
 from google.protobuf.message import Message
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from gateway.http.exchange import to_json
 from gateway.protocols.fields import invalid_argument
@@ -35,14 +35,8 @@ Shape = Annotated[
 Parameters = dict[str, bool | Annotated[int, Field(ge=-(2**63), lt=2**64)] | float | str | None]
 
 
-class _Object(BaseModel):
-    """A JSON object; fields that are not known are ignored."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class _Output(_Object):
-    """What a request wants of a tensor of the reply."""
+class _Output(BaseModel, strict=True):
+    """What a request wants of a tensor of the reply; here and below, fields that are not known are ignored."""
 
     name: Text
     parameters: Parameters = {}
@@ -56,7 +50,7 @@ class _Tensor(_Output):
     data: Any = None
 
 
-class _Request(_Object):
+class _Request(BaseModel, strict=True):
     """All of the JSON."""
 
     id: Text = ""

@@ -17,7 +17,7 @@ from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.http.parsing import JsonParser
 from gateway.protocols.oip.http.bodies import HEADER_LENGTH, as_plain, http_reply, read_infer, split
 from gateway.protocols.oip.inference import Inference
-from gateway.protocols.oip.information import Information, server_metadata
+from gateway.protocols.oip.information import SERVER_METADATA, Information
 from gateway.protocols.oip.models.adapter import Adapter
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelReadyRequest
 from tandem.shared.errors import InvalidArgument, TandemError
@@ -28,12 +28,12 @@ _MODEL = "/v2/models/{name}"
 class OipExchange(Exchange):
     """Accepts any content type: headers show whether a request comes from another site's page."""
 
-    async def tensors(self) -> bytes:
-        """Return the whole body. Raises InvalidArgument if it is compressed; CancelledError if the client leaves."""
+    async def tensors(self) -> tuple[bytes, bytes]:
+        """Return the body's JSON and what follows it. Raises InvalidArgument; CancelledError if the client leaves."""
         encoding = self.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise InvalidArgument("content-encoding", encoding, "'identity'")
-        return await self.raw_body()
+        return split(await self.raw_body(), self.headers.get(HEADER_LENGTH))
 
     async def refuse(self, error: TandemError) -> None:
         """Send the error as the reply."""
@@ -53,7 +53,7 @@ class HttpRoutes:
         """Return all of them, those of a model with and without its version."""
         about, infer = self._information, Endpoint(self._entrance, self._infer, exchange_class=OipExchange)
         routes = [
-            Route("/v2", self._answer(lambda _: server_metadata())),
+            Route("/v2", self._answer(lambda _: SERVER_METADATA)),
             Route("/v2/health/live", _live),
             Route("/v2/health/ready", self._ready),
             Route("/v2/models/stats", self._answer(about.model_statistics)),
@@ -98,8 +98,7 @@ class HttpRoutes:
         """Answer one request for inference."""
         parameters = exchange.parameters
         asked = ModelInferRequest(model_name=parameters["name"], model_version=parameters.get("version"))
-        body = await exchange.tensors()
-        head, rest = split(body, exchange.headers.get(HEADER_LENGTH))
+        head, rest = await exchange.tensors()
 
         async def read(model: Adapter) -> ModelInferRequest:
             caller = admission.identity.caller

@@ -49,7 +49,4 @@ class Adapter(ABC):
 
     @abstractmethod
     def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
-        """Return the calls of a request. `wanted` are the outputs that it lists.
-
-        `parameters` are plain values of some that the model takes. Raises InvalidArgument.
-        """
+        """Return the calls of a request; `wanted` are the outputs that it lists. Raises InvalidArgument."""

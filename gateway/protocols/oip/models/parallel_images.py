@@ -69,7 +69,7 @@ class ParallelImageModel(Adapter):
         return rows
 
     def _reply(self, replies: Sequence[Any]) -> ModelInferResponse:
-        raw = b"".join(reply.images.data for reply in replies) if len(replies) > 1 else replies[0].images.data
+        raw = b"".join([reply.images.data for reply in replies])  # of one, itself
         rows = sum(reply.images.shape[0] for reply in replies)
         seed = replies[0].seed if len(replies) == 1 else None
         images = (self._images, [rows, *self._images.dims], raw)

@@ -15,7 +15,7 @@ from runtime.rpc.routes import Route
 from tandem.ar.v1 import ar_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferResponse
 
-Reply = Callable[[Sequence[Any]], ModelInferResponse | None]
+Reply = Callable[[Any], ModelInferResponse | None]
 
 
 class SequentialModel(Adapter):
@@ -41,7 +41,7 @@ class SequentialModel(Adapter):
     def _calls(self, request: ar_pb2.GenerateRequest, is_streamed: bool, of_message: Reply, of_reply: Reply) -> Calls:
         message = request if is_streamed else ar_pb2.CompleteRequest(generate=request)
         reply = of_message if is_streamed else of_reply
-        return Calls(self.route(is_streamed), [message.SerializeToString()], reply)
+        return Calls(self.route(is_streamed), [message.SerializeToString()], lambda replies: reply(replies[0]))
 
 
 def usage_parameters(usage: Any) -> dict[str, Any]:
@@ -74,15 +74,13 @@ class SequentialImageModel(SequentialModel):
             request.sampling.seed = inputs["seed"].values[0]
         return self._calls(request, is_streamed, self._of_message, self._of_reply)
 
-    def _of_reply(self, replies: Sequence[Any]) -> ModelInferResponse:
-        [reply] = replies
+    def _of_reply(self, reply: Any) -> ModelInferResponse:
         shape = [len(reply.choices), *self._images.dims[1:]]
         images = (self._images, shape, b"".join(choice.image.data for choice in reply.choices))
         tokens = vector(TOKEN_IDS, [token for choice in reply.choices for token in choice.token_ids])
         return new_reply([images, tokens], **usage_parameters(reply.usage))
 
-    def _of_message(self, replies: Sequence[Any]) -> ModelInferResponse | None:
-        [message] = replies
+    def _of_message(self, message: Any) -> ModelInferResponse | None:
         usage = message.usage if message.HasField("usage") else None
         if not (message.token_ids or message.HasField("image") or usage):
             return None

@@ -86,14 +86,12 @@ class _Replies:
         self._begun: set[int] = set()
         self._sums: dict[int, float] = defaultdict(float)
 
-    def of_reply(self, replies: Sequence[Any]) -> ModelInferResponse:
+    def of_reply(self, reply: Any) -> ModelInferResponse:
         """Return the reply with all of a request's text."""
-        [reply] = replies
         return self._reply(reply.choices, reply.usage)
 
-    def of_message(self, replies: Sequence[Any]) -> ModelInferResponse | None:
+    def of_message(self, message: Any) -> ModelInferResponse | None:
         """Return what a message of a stream brings: the texts of the other choices are empty. None if it is nothing."""
-        [message] = replies
         usage = message.usage if message.HasField("usage") else None
         if not (message.token_ids or message.text_delta or message.finish_reason or usage):
             return None

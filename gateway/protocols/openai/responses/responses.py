@@ -29,7 +29,8 @@ async def respond(body: ResponseBody, calls: Calls) -> Answer:
     if body.stream:
         return response.events(calls.stream("Generate", request, NAMES))
     reply = await calls.whole(request, NAMES)
-    return response.whole(reply.choices[0], reply.usage, reply.choices[0].text_delta).to_json()
+    response.text = reply.choices[0].text_delta
+    return response.whole(reply.choices[0], reply.usage).to_json()
 
 
 PATH = Path("/v1/responses", "Answer, keeping nothing", respond, "Generate", ResponseBody, Response, [Event])
@@ -48,7 +49,7 @@ class GrowingResponse:
         self._id, self._message_id = f"resp_{uuid.uuid4().hex}", f"msg_{uuid.uuid4().hex}"
         self._place = {"output_index": 0, "content_index": 0, "item_id": self._message_id}
         self._created_at = int(time.time())
-        self._text = ""
+        self.text = ""
         self._num_events = 0
 
     async def events(self, generated: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
@@ -59,33 +60,29 @@ class GrowingResponse:
                     for kind in ("created", "in_progress"):
                         yield self._event(kind, response=self._response("in_progress", [], None))
                     yield self._event("output_item.added", output_index=0, item=self._message("in_progress", []))
-                    yield self._event("content_part.added", **self._place, part=self._part())
+                    yield self._event("content_part.added", **self._place, part=OutputText(text=self.text))
                 if message.text_delta:
-                    self._text += message.text_delta
+                    self.text += message.text_delta
                     yield self._event("output_text.delta", **self._place, delta=message.text_delta, logprobs=[])
                 if message.HasField("usage"):
                     status = _status(message)
-                    yield self._event("output_text.done", **self._place, text=self._text, logprobs=[])
-                    yield self._event("content_part.done", **self._place, part=self._part())
-                    item = self._message(status, [self._part()])
+                    yield self._event("output_text.done", **self._place, text=self.text, logprobs=[])
+                    yield self._event("content_part.done", **self._place, part=OutputText(text=self.text))
+                    item = self._message(status, [OutputText(text=self.text)])
                     yield self._event("output_item.done", output_index=0, item=item)
                     yield self._event(status, response=self.whole(message, message.usage))
 
-    def whole(self, message: Any, usage: Any, text: str | None = None) -> Response:
-        """Return the finished response; `text` if it did not come in parts."""
-        self._text = self._text if text is None else text
+    def whole(self, message: Any, usage: Any) -> Response:
+        """Return the finished response."""
         self._fingerprint = usage.fingerprint or self._fingerprint
         status = _status(message)
-        return self._response(status, [self._message(status, [self._part()])], usage)
+        return self._response(status, [self._message(status, [OutputText(text=self.text)])], usage)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         name = f"response.{kind}"
         content = {"type": name, "sequence_number": self._num_events, **fields}
         self._num_events += 1
         return event(to_json(content), name)
-
-    def _part(self) -> OutputText:
-        return OutputText(text=self._text)
 
     def _message(self, status: Status, content: list[OutputText]) -> messages.OutputMessage:
         return messages.OutputMessage(id=self._message_id, status=status, content=content)

@@ -73,22 +73,13 @@ class ChatBody(SamplingBody):
     }
 
     @property
-    def has_logprobs(self) -> bool:
-        return bool(self.logprobs)
-
-    @property
-    def num_tokens(self) -> int | None:
-        """The most tokens to generate, None for the backend's default. Raises InvalidArgument for two values."""
+    def most_tokens(self) -> tuple[str, int | None]:
+        """The field with the most tokens to generate, and its value. Raises InvalidArgument for two values."""
         if self.max_completion_tokens is None:
-            return self.max_tokens
+            return "max_tokens", self.max_tokens
         if self.max_tokens not in (None, self.max_completion_tokens):
             raise InvalidArgument("max_tokens", self.max_tokens, "max_completion_tokens alone, or the same as there")
-        return self.max_completion_tokens
-
-    @property
-    def name_of_max_tokens(self) -> str:
-        """How this body calls it."""
-        return "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
+        return "max_completion_tokens", self.max_completion_tokens
 
 
 class TopLogprob(Reply):
@@ -178,18 +169,15 @@ class Conversation(Generation[ChatBody]):
 
     @property
     def names(self) -> Names:
-        return {
-            "sampling.max_tokens": self.body.name_of_max_tokens,
-            **self.body.names_of_sampling,
-            "chat.messages": "messages",
-            "chat": "messages",
-        }
+        field, _ = self.body.most_tokens
+        about_prompt = {"chat.messages": "messages", "chat": "messages"}
+        return {"sampling.max_tokens": field, **self.body.names_of_sampling, **about_prompt}
 
     def request(self) -> ar_pb2.GenerateRequest:
         return ar_pb2.GenerateRequest(
             model=self.model.name,
             chat=chat_prompt(self.body.messages),
-            sampling=self.body.sampling(self.body.num_tokens),
+            sampling=self.body.sampling(self.body.most_tokens[1]),
             logprobs=self.body.has_logprobs,
             top_logprobs=self.body.top_logprobs or 0,
         )

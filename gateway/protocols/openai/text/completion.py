@@ -54,10 +54,6 @@ class CompletionBody(SamplingBody):
         return prompts
 
     @property
-    def has_logprobs(self) -> bool:
-        return self.logprobs is not None
-
-    @property
     def num_tokens(self) -> int:
         """The most tokens to generate. Raises InvalidArgument for none without an echo, and for a wrong best_of."""
         if self.best_of is not None and self.best_of != self.num_choices:
@@ -86,8 +82,6 @@ class Completion(TextReply):
     usage: Usage | None = Field(None, description="In chunks: present if asked for; null before the last.")
 
 
-Prompt = str | list[int]
-
 MAX_CHOICES = 16
 """What the backends accept; asked of them for nothing but output."""
 
@@ -106,7 +100,7 @@ PATH = Path("/v1/completions", "Continue prompts", complete, "Generate", Complet
 class Continuation(Generation[CompletionBody]):
     """One prompt of a body, and its choices; to the first message of a choice belongs the prompt, if it is echoed."""
 
-    def __init__(self, body: CompletionBody, model: Served, calls: Calls, place: int, prompt: Prompt) -> None:
+    def __init__(self, body: CompletionBody, model: Served, calls: Calls, place: int, prompt: str | list[int]) -> None:
         super().__init__(body, model, calls)
         self._place = place
         self._prompt = prompt

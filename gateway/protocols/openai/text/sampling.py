@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gateway.protocols.openai.messages import Body, Int32, Seed
 from tandem.ar.v1 import ar_pb2
@@ -55,6 +55,8 @@ _KINDS = {"json": "json_schema", "json_object": "json_object", "regex": "regex",
 
 Strings = Annotated[list[str], Field(fail_fast=True)]
 TokenIds = Annotated[list[Int32], Field(fail_fast=True)]
+Stop = Annotated[str | Strings, AfterValidator(lambda stop: [stop] if isinstance(stop, str) else stop)]
+TopK = Annotated[Int32, AfterValidator(lambda top_k: 0 if top_k == -1 else top_k)]
 
 
 class StreamOptions(Body):
@@ -74,14 +76,14 @@ class SamplingBody(Body):
     seed: Seed | None = Field(
         None, description="0 to 2^64 - 1; a negative one counts from 2^64 downwards. Absent: drawn by the server."
     )
-    stop: str | Strings | None = Field(None, description="Up to 16 strings of 1 to 256 characters.")
+    stop: Stop | None = Field(None, description="Up to 16 strings of 1 to 256 characters.")
     presence_penalty: float | None = Field(None, description="-2 to 2; default 0.")
     frequency_penalty: float | None = Field(None, description="-2 to 2; default 0.")
     logit_bias: dict[str, float] | None = Field(None, description="Up to 1,024 token ids, each with -100 to 100.")
     stream: bool | None = Field(None, description="True: server-sent events, a chunk for what is ready at a time.")
     stream_options: StreamOptions | None = None
     user: str | None = Field(None, description="Ignored.")
-    top_k: Int32 | None = Field(None, description="vLLM's: the k most probable tokens; 0 or -1: all (default).")
+    top_k: TopK | None = Field(None, description="vLLM's: the k most probable tokens; 0 or -1: all (default).")
     min_p: float | None = Field(None, description="vLLM's: 0 (default) to 1.")
     repetition_penalty: float | None = Field(None, description="vLLM's: 0.01 to 10; default 1.")
     ignore_eos: bool | None = Field(None, description="vLLM's. True: the end token does not end the output.")
@@ -106,7 +108,8 @@ class SamplingBody(Body):
     @property
     def has_logprobs(self) -> bool:
         """Whether choices have an entry for each token, and one for each of its alternatives."""
-        raise NotImplementedError
+        logprobs = getattr(self, "logprobs", None)
+        return logprobs is not None and logprobs is not False  # 0 asks for no alternatives
 
     @property
     def num_choices(self) -> int:
@@ -161,19 +164,11 @@ class SamplingBody(Body):
                 given["choice"] = ar_pb2.TextChoice(texts=wanted.value)
             elif wanted.kind == "json_schema" and not isinstance(wanted.value, str):
                 given["json_schema"] = json.dumps(wanted.value, ensure_ascii=False, separators=(",", ":"))
-        return ar_pb2.SamplingParams(
-            **given,
-            max_tokens=max_tokens,
-            top_k=None if self.top_k == -1 else self.top_k,
-            stop=[self.stop] if isinstance(self.stop, str) else self.stop,
-            logit_bias={_token_id(key): bias for key, bias in (self.logit_bias or {}).items()},
-        )
+        given["logit_bias"] = {_token_id(key): bias for key, bias in (self.logit_bias or {}).items()}
+        return ar_pb2.SamplingParams(**given, max_tokens=max_tokens)
 
 
-_SAME = (
-    *("temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"),
-    *("n", "seed", "ignore_eos", "min_tokens", "stop_token_ids"),
-)
+_SAME = [name for name in ar_pb2.SamplingParams.DESCRIPTOR.fields_by_name if name in SamplingBody.model_fields]
 """Fields that the contract has under the same name."""
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from gateway.protocols.openai.messages import Reply
 
 _REPLACEMENT = "\ufffd"
+_Decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class CompletionLogprobs(Reply):
@@ -29,7 +30,7 @@ class TokenTable:
 
     def __init__(self, silent: Iterable[int] = ()) -> None:
         self._silent = frozenset(silent)
-        self._decoder = _new_decoder()
+        self._decoder = _Decoder("replace")
         self._offset = 0
         self._taken = _no_rows()
 
@@ -59,15 +60,11 @@ class TokenTable:
     def _breaks_off(self, token: bytes) -> bool:
         """Return whether a character that was begun before the token is none: U+FFFD then stands for its bytes."""
         begun = self._decoder.getstate()[0]
-        return bool(begun) and _new_decoder().decode(begun + token).startswith(_REPLACEMENT)
+        return bool(begun) and _Decoder("replace").decode(begun + token).startswith(_REPLACEMENT)
 
 
 def _no_rows() -> CompletionLogprobs:
     return CompletionLogprobs(text_offset=[], tokens=[], token_logprobs=[], top_logprobs=[])
-
-
-def _new_decoder() -> codecs.IncrementalDecoder:
-    return codecs.getincrementaldecoder("utf-8")("replace")
 
 
 def to_text(token: bytes) -> str:

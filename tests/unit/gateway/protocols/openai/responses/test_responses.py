@@ -29,5 +29,5 @@ def test_the_sampling_is_the_one_that_holds(asked: dict[str, Any], recommended: 
     model = ar_pb2.Model(name="m", modality="text", default_sampling=recommended)
     response = GrowingResponse(ResponseBody(input="Hi", **asked), Served(SEQUENTIAL, model), None)
     message = ar_pb2.GenerateResponse(finish_reason=ar_pb2.FINISH_REASON_STOP)
-    whole = response.whole(message, message.usage, "Yes.")
+    whole = response.whole(message, message.usage)
     assert (whole.temperature, whole.top_p) == expected
