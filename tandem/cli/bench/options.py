@@ -70,24 +70,30 @@ class RunOptions:
         Literal["poisson", "constant"] | None,
         load_option("--arrivals", help=rf"How an open loop's requests are spaced.  \[default: {DEFAULT_ARRIVALS}]"),
     ] = None
-    duration: Annotated[
+    duration_seconds: Annotated[
         float | None,
         load_option(
+            "--duration",
             metavar="SECONDS",
             help=rf"How long, warm-up not counted.  \[default: {DEFAULT_SECONDS:g}, without --requests]",
         ),
     ] = None
-    requests: Annotated[int | None, load_option(help="How many, warm-up not counted.")] = None
-    warm_up: Annotated[float, load_option(metavar="SECONDS", help="The same load before, left out.")] = 2.0
+    num_requests: Annotated[int | None, load_option("--requests", help="How many, warm-up not counted.")] = None
+    warm_up_seconds: Annotated[
+        float, load_option("--warm-up", metavar="SECONDS", help="The same load before, left out.")
+    ] = 2.0
     seed: Seed = 0
-    drain: Annotated[float, _limit(metavar="SECONDS", help="Longest wait for open requests at the end.")] = 60.0
-    processes: Annotated[int, _limit(help="Processes that share the load.")] = 1
-    connections: Annotated[int, _limit(help="Connections of each process.")] = 4
-    max_outstanding: Annotated[
+    drain_seconds: Annotated[
+        float, _limit("--drain", metavar="SECONDS", help="Longest wait for open requests at the end.")
+    ] = 60.0
+    num_processes: Annotated[int, _limit("--processes", help="Processes that share the load.")] = 1
+    connections_per_process: Annotated[int, _limit("--connections", help="Connections of each process.")] = 4
+    max_outstanding_per_process: Annotated[
         int | None,
         _limit(
+            "--max-outstanding",
             help="Open requests of a process, in an open loop; further ones that are due are dropped."
-            rf"  \[default: {DEFAULT_MAX_OUTSTANDING}]"
+            rf"  \[default: {DEFAULT_MAX_OUTSTANDING}]",
         ),
     ] = None
 
@@ -99,23 +105,15 @@ class RunOptions:
         """Return the scenario; each round has a seed of its own. Raises ValueError that names field, value and what is
         accepted, and BadParameter for what belongs to open loops alone.
         """
-        if isinstance(load, ClosedLoop) and not (self.spacing is None and self.max_outstanding is None):
+        if isinstance(load, ClosedLoop) and not (self.spacing is None and self.max_outstanding_per_process is None):
             raise typer.BadParameter("--arrivals and --max-outstanding belong to open loops, and this one is closed")
-        outstanding = self.max_outstanding
-        has_no_end = self.duration is None and self.requests is None
+        given = {
+            name: value for name, value in vars(self).items() if value is not None and name in Scenario.model_fields
+        }
+        if self.duration_seconds is None and self.num_requests is None:
+            given["duration_seconds"] = DEFAULT_SECONDS
         with explain_errors():
-            return Scenario(
-                workloads=tuple(workloads),
-                load=load,
-                duration_seconds=DEFAULT_SECONDS if has_no_end else self.duration,
-                num_requests=self.requests,
-                warm_up_seconds=self.warm_up,
-                drain_seconds=self.drain,
-                num_processes=self.processes,
-                connections_per_process=self.connections,
-                max_outstanding_per_process=DEFAULT_MAX_OUTSTANDING if outstanding is None else outstanding,
-                seed=self.seed + round_number,
-            )
+            return Scenario(workloads=tuple(workloads), load=load, **given | {"seed": self.seed + round_number})
 
 
 @dataclass(frozen=True)

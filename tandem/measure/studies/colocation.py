@@ -183,23 +183,21 @@ def pairings_of(rounds: Sequence[Round]) -> Iterator[Pairing]:
 
 
 def _side(trial: Trial, place: int, rounds: Sequence[Round]) -> Side:
-    load = trial[place]
+    load, changes = trial[place], []
     alone, together = [one[load,][0] for one in rounds], [one[trial][place] for one in rounds]
+    for metric in get_args(Metric):
+        first, second = (_figure(metric, load, windows) for windows in (alone, together))
+        if first is not None and second is not None:
+            values = [one.repeated(_CONFIDENCE) for one in (first, second)]
+            ratio = second.over(first, _CONFIDENCE)
+            changes.append(Change(metric=metric, alone=values[0], together=values[1], ratio=ratio))
     return Side(
         load=load,
-        changes=tuple(_changes(load, alone, together)),
+        changes=tuple(changes),
         num_requests=sum(window.num_requests for window in together),
         num_failed=sum(window.num_failed for window in together),
         num_growing=sum(window.grows for window in together),
     )
-
-
-def _changes(load: Load, *windows: Sequence[Window]) -> Iterator[Change]:
-    for metric in get_args(Metric):
-        alone, together = (_figure(metric, load, rounds) for rounds in windows)
-        if alone is not None and together is not None:
-            ratio, values = together.over(alone, _CONFIDENCE), [one.repeated(_CONFIDENCE) for one in (alone, together)]
-            yield Change(metric=metric, alone=values[0], together=values[1], ratio=ratio)
 
 
 def _figure(metric: Metric, load: Load, rounds: Sequence[Window]) -> Figure | None:
