@@ -26,8 +26,8 @@ from tandem.measure.report.charts.studies import KEY as CHART
 from tandem.measure.results.files import whole
 
 DOCUMENTS = ("comparison", "steps", "crossover", "colocation")
-LEFT_OUT = frozenset({"samples_png", "trials", "distribution", "phases", "batch_size", "packages", "services", "runs"})
-LEFT_OUT |= {"difference", "first_value", "second_value", "of_rounds", "cpu_sources"}
+LEFT_OUT = frozenset({"samples_png", "trials", "latency", "first_output", "phases", "batch_size", "packages", "runs"})
+LEFT_OUT |= {"difference", "first_value", "second_value", "of_rounds", "services", "cpu_sources"}
 MODELS = ("--sequential-model", "smollm2-135m-instruct", "--sequential-model", "fashion-ar")
 PORTS = ("port", "http-port", "ar-port", "ar-metrics-port", "gan-port", "gan-metrics-port")
 

@@ -192,12 +192,12 @@ def name_of(point: Drawn) -> str:
 
 def wait_of(point: Drawn) -> Value | None:
     """Return the median seconds of one image with one caller."""
-    return None if point.mode.alone is None else point.mode.alone.latency.p50
+    return None if point.mode.alone is None else point.mode.alone.figures.get("latency_p50_seconds")
 
 
 def cpu_of(point: Drawn) -> Value | None:
     """Return the CPU seconds that an image costs the servers at the greatest load; None if nobody knows."""
-    return point.mode.curve[-1].cpu_seconds_per_image.servers if point.mode.curve else None
+    return point.mode.curve[-1].figures.get("cpu_seconds_per_image") if point.mode.curve else None
 
 
 def fid_of(point: Drawn) -> Distance | None:
@@ -265,16 +265,17 @@ def quality_of(mode: ModeResult, document: Comparison) -> JudgedImages | None:
 
 def output_rate(work: Work, point: Point | None) -> Cell:
     """Return how many outputs came a second."""
-    rate = None if point is None else change_unit(point.images_per_second, lambda value: value * work.num_outputs)
-    return _outputs(work, rate)
+    return _outputs(work, point, "images_per_second", lambda rate: rate * work.num_outputs)
 
 
 def outputs_per_cpu(work: Work, point: Point | None) -> Cell:
     """Return how many outputs a second of the servers' processor time brought."""
-    servers = None if point is None else point.cpu_seconds_per_image.servers
-    rate = change_unit(servers, lambda cpu: work.num_outputs / cpu) if servers and servers.value else None
-    return _outputs(work, rate)
+    return _outputs(work, point, "cpu_seconds_per_image", lambda cpu: work.num_outputs / cpu)
 
 
-def _outputs(work: Work, value: Value | None) -> Cell:
-    return Cell(NONE) if value is None else Cell(f"{number(value.value)} {work.unit}s", ends(value, number))
+def _outputs(work: Work, point: Point | None, figure: str, change: Callable[[float], float]) -> Cell:
+    value = None if point is None else point.figures.get(figure)
+    if value is None or not value.value:
+        return Cell(NONE)
+    rate = change_unit(value, change)
+    return Cell(f"{number(rate.value)} {work.unit}s", ends(rate, number))

@@ -104,6 +104,11 @@ def _get(things: Iterable[Any], path: str) -> list[Any]:
     return [None if thing is None else attrgetter(path)(thing) for thing in things]
 
 
+def _figures(points: Iterable[Any], name: str) -> list[Value | None]:
+    """Return a figure of each point; None where it is not known, and of None."""
+    return [None if point is None else point.figures.get(name) for point in points]
+
+
 def _cell(value: Any, show: formats.Show = str) -> str | Cell:
     """Return the cell of a value with its interval, of a number, or of what is not known."""
     return value_cell(value, show) if isinstance(value, Value) else formats.optional(value, show)
@@ -128,7 +133,7 @@ _NAMES = ("number", "count", "share", "factor", "seconds", "milliseconds", "quan
 _SHOWS: dict[str, Any] = {name: getattr(formats, name) for name in (*_NAMES, "ends", "optional")}
 _SHOWS |= {"percent": "{:.0%}".format, "bits": formats.decimals(3), "hundredfold": formats.decimals(0, 100)}
 _FILTERS = {"signed": "{:+,.3g}".format, "by": _by, "sound": _sound, "capitalise": _capitalise}
-_FILTERS |= {"get": _get, "cell": _cell, "cells": _cells}
+_FILTERS |= {"get": _get, "figures": _figures, "cell": _cell, "cells": _cells}
 _FINDINGS = {name: value for name, value in vars(findings).items() if not name.startswith("_")}
 _VALUES: dict[str, Any] = {
     **_FINDINGS,

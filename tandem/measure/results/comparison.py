@@ -9,7 +9,7 @@ from typing import Literal
 from tandem.measure.results.header import Header, ServedModel
 from tandem.measure.results.load import ErrorText
 from tandem.measure.results.quality import Nearness, Quality
-from tandem.measure.results.value import Distribution, Part, Phases, Summary, Value
+from tandem.measure.results.value import Distribution, Part, Phases, Repeated, Summary, Value
 from tandem.measure.scenario import Delivery, Paradigm
 
 Metric = Literal[
@@ -46,58 +46,26 @@ class Settings(Part):
     num_scored: int = 0
 
 
-class Timed(Part):
-    """A duration of requests that ended well: its distribution, and how sure its quantiles are.
-
-    first_output: until the first message that carries an output: a token, or the image. latency: until the image is
-    there, and the call at its end.
-    """
-
-    distribution: Distribution
-    p50: Value | None  # None without a request
-    p99: Value | None  # None where fewer than one value lies beyond it
-
-
-class Cpu(Part):
-    """CPU seconds an image, of all threads of a process, by its own account; None: of that process nobody knows."""
-
-    gateway: Value | None
-    backend: Value | None
-    client: Value
-    servers: Value | None  # gateway and backend together, where both are known
-
-
-class TrialResult(Part):
-    """One trial at one concurrency, in one mode: what the intervals of a point are made of. Counts images, not
-    errors.
-    """
-
-    round: int
-    seconds: float
-    num_images: int
-    gateway_cpu_seconds: float | None
-    backend_cpu_seconds: float | None
-    client_cpu_seconds: float
-
-
 class Point(Part):
-    """One point of a latency-throughput curve: so many callers, over all rounds.
+    """One point of a latency-throughput curve: so many callers, over all rounds. Counts images, not errors.
 
-    Every trial begins with one request of each caller that is not counted. client_cpu_share: of one core; near 1 the
-    client was the limit, and the rate is its own.
+    Every trial begins with one request of each caller that is not counted. `figures` by Metric, and: p99 of the first
+    output; CPU seconds an image of the gateway, a backend and the client, each of all threads by its own account,
+    cpu_seconds_per_image being those of gateway and backend together; and how long a trial lasted. What is not there
+    nobody knows; a p99 neither where fewer than one value lies beyond it. first_output: until the first message that
+    carries an output: a token, or the image. latency: until the image is there, and the call at its end. Both are of
+    requests that ended well. client_cpu_share: of one core; near 1 the client was the limit, and the rate is its own.
     """
 
     concurrency: int
     num_images: int
     num_errors: int
-    images_per_second: Value
-    latency: Timed
-    first_output: Timed
+    figures: dict[str, Repeated]
+    latency: Distribution
+    first_output: Distribution
     phases: Phases | None
     batch_size: Summary
-    cpu_seconds_per_image: Cpu
     client_cpu_share: float
-    trials: tuple[TrialResult, ...]
 
 
 class Capacity(Part):

@@ -117,8 +117,8 @@ def _chart_comparison(comparison: Comparison) -> Chart:
     for mode in (mode for mode in comparison.modes if mode.delivery == "unary"):
         for name, style in _QUANTILES:
             rows = [
-                (point.images_per_second.value, getattr(point.latency, name), f"{point.concurrency} at a time")
-                for point in mode.curve
+                (figures["images_per_second"].value, figures.get(f"latency_{name}_seconds"), f"{callers} at a time")
+                for callers, figures in ((point.concurrency, point.figures) for point in mode.curve)
             ]
             series.append(value_series(f"{mode.paradigm} {name}", mode.paradigm, style, rows, MILLISECONDS))
     title = "Latency over achieved load (closed loop, interleaved)"
@@ -129,7 +129,7 @@ def cost_chart(comparison: Comparison) -> Chart:
     """Return what an image costs: CPU seconds of the servers."""
     series = []
     for mode in comparison.modes:
-        rows = [(float(point.concurrency), point.cpu_seconds_per_image.servers, "") for point in mode.curve]
+        rows = [(float(point.concurrency), point.figures.get("cpu_seconds_per_image"), "") for point in mode.curve]
         series.append(value_series(mode.name, mode.paradigm, STYLES[mode.delivery], rows, MILLISECONDS))
     return Chart("cpu", "CPU an image", "callers", "CPU-ms an image", series)
 
@@ -178,7 +178,7 @@ def cdf_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart
         style = STYLES[mode.delivery]
         for point, curves in zip(_ends(mode), (alone, callers), strict=False):
             name = f"{mode.name}, {quantity(point.concurrency, 'caller')}"
-            curves.append(_cdf(name, mode.paradigm, style, point.latency.distribution.histogram))
+            curves.append(_cdf(name, mode.paradigm, style, point.latency.histogram))
     for paradigm in PARADIGMS:
         own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.outcomes.ok]
         own.sort(key=lambda run: run.stream.rates.requests)
@@ -216,12 +216,12 @@ def _cdf_chart(key: str, title: str, series: Sequence[Series]) -> Chart:
 
 def first_output_chart(comparison: Comparison) -> Chart:
     """Return first output against whole result, of the four modes with one caller."""
-    counts = [mode.alone.latency.distribution.seconds.count for mode in comparison.modes if mode.alone]
+    counts = [mode.alone.latency.seconds.count for mode in comparison.modes if mode.alone]
     series = []
     for paradigm in PARADIGMS:
         alone = [(mode.name, mode.alone) for mode in comparison.modes if mode.paradigm == paradigm and mode.alone]
-        first = [(name, point.first_output.p50, "") for name, point in alone]
-        whole = [(name, point.latency.p50, "") for name, point in alone]
+        first = [(name, point.figures.get("first_output_p50_seconds"), "") for name, point in alone]
+        whole = [(name, point.figures.get("latency_p50_seconds"), "") for name, point in alone]
         series.append(value_series(f"{paradigm}: first output", paradigm, "hollow", first, MILLISECONDS))
         series.append(value_series(f"{paradigm}: whole image", paradigm, "points", whole, MILLISECONDS))
     facts = min(counts, default=0), max(counts, default=0)

@@ -60,9 +60,9 @@ def _image_modes(comparison: Comparison) -> list[GenerationMode]:
     """Return the two modes of making an image, asked for by one caller; none if the comparison does not hold both."""
     steps = next((model.tokens_per_image for model in comparison.models if model.tokens_per_image), None)
     waits: dict[Paradigm, float] = {
-        mode.paradigm: mode.alone.latency.p50.value
+        mode.paradigm: mode.alone.figures["latency_p50_seconds"].value
         for mode in comparison.modes
-        if mode.delivery == "unary" and mode.alone is not None and mode.alone.latency.p50 is not None
+        if mode.delivery == "unary" and mode.alone is not None and "latency_p50_seconds" in mode.alone.figures
     }
     if steps is None or len(waits) < 2:
         return []

@@ -13,10 +13,9 @@ import numpy as np
 from tandem.measure.formats import quantity
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.sending.statuses import INTERNAL
-from tandem.measure.results.comparison import Capacity, Contrast, Metric, Point, Timed, TrialResult
+from tandem.measure.results.comparison import Capacity, Contrast, Metric, Point
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import CODE_NAMES, REPLY, Outcome, Record, merge
-from tandem.measure.results.value import Distribution, Value
 from tandem.measure.scenario import ClosedLoop, Scenario
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, Mode
@@ -116,6 +115,11 @@ def whole_texts(record: Record) -> Record:
 
 
 _METRICS: tuple[Metric, ...] = get_args(Metric)
+_SPENDERS = {"cpu_seconds_per_image": ("gateway", "backend")} | {
+    f"{name}_cpu_seconds_per_image": (name,) for name in ("gateway", "backend", "client")
+}
+_FIGURES = (*_METRICS, "first_output_p99_seconds", *list(_SPENDERS)[1:], "trial_seconds")
+"""Those of a point."""
 
 
 class Series:
@@ -133,25 +137,20 @@ class Series:
         pairs = zip(self.numbers, self.trials, strict=True)
         return Series([(number, trial) for number, trial in pairs if number in numbers])
 
-    def quantile(self, end: str, q: float) -> Figure | None:
-        """Return a quantile of how long images took until `end`, a column of the record; None if too few were drawn."""
-        return pooled_quantile([rows[end] - rows["intended"] for rows in self._rows], q)
-
-    def figure(self, metric: Metric) -> Figure | None:
+    def figure(self, name: str) -> Figure | None:
         """Return the figure that tandem.measure.results.comparison calls so; None if it can't be told."""
-        if metric == "images_per_second":
-            return ratio_of_sums(self.num_images, [trial.spent.seconds for trial in self.trials])
-        if metric == "cpu_seconds_per_image":
-            return self.per_image("gateway_cpu_seconds", "backend_cpu_seconds")
-        end = "ended" if metric.startswith("latency") else "first_output"
-        return self.quantile(end, 0.99 if "p99" in metric else 0.5)
-
-    def per_image(self, *names: str) -> Figure | None:
-        """Return what was spent an image, of these fields of trials.Spent together; None: not known."""
-        rounds = [[getattr(trial.spent, name) for name in names] for trial in self.trials]
-        if any(value is None for values in rounds for value in values):
-            return None
-        return ratio_of_sums([sum(values) for values in rounds], self.num_images)
+        seconds = [trial.spent.seconds for trial in self.trials]
+        if name == "images_per_second":
+            return ratio_of_sums(self.num_images, seconds)
+        if name == "trial_seconds":
+            return ratio_of_sums(seconds, [1.0] * len(seconds))
+        if name in _SPENDERS:
+            fields = [f"{spender}_cpu_seconds" for spender in _SPENDERS[name]]
+            rounds = [[getattr(trial.spent, field) for field in fields] for trial in self.trials]
+            is_known = not any(value is None for values in rounds for value in values)
+            return ratio_of_sums([sum(values) for values in rounds], self.num_images) if is_known else None
+        end = "ended" if name.startswith("latency") else "first_output"
+        return pooled_quantile([rows[end] - rows["intended"] for rows in self._rows], 0.99 if "p99" in name else 0.5)
 
 
 def contrasts_of(names: tuple[str, str], series: Sequence[Series], confidence: float) -> Iterator[Contrast]:
@@ -178,37 +177,19 @@ def contrasts_of(names: tuple[str, str], series: Sequence[Series], confidence: f
 def point(mode: Mode, series: Series, confidence: float) -> Point:
     """Return the point of a curve."""
     record = merge([trial.record for trial in series.trials])
-    concurrency = series.trials[0].concurrency
+    concurrency, spent = series.trials[0].concurrency, [trial.spent for trial in series.trials]
     result = stream_result(mode, record, concurrency)
-
-    def value(figure: Figure | None) -> Value | None:
-        return None if figure is None else figure.value(confidence)
-
-    def timed(end: str, distribution: Distribution) -> Timed:
-        p50, p99 = (value(series.quantile(end, q)) for q in (0.5, 0.99))
-        return Timed(distribution=distribution, p50=p50, p99=p99)
-
-    return Point.model_validate(
-        {
-            "concurrency": concurrency,
-            "num_images": sum(series.num_images),
-            "num_errors": len(record.requests) - sum(series.num_images),
-            "images_per_second": value(series.figure("images_per_second")),
-            "latency": timed("ended", result.latency),
-            "first_output": timed("first_output", result.first_output),
-            "phases": result.phases,
-            "batch_size": result.batch_size,
-            "cpu_seconds_per_image": {
-                **{name: value(series.per_image(f"{name}_cpu_seconds")) for name in ("gateway", "backend", "client")},
-                "servers": value(series.figure("cpu_seconds_per_image")),
-            },
-            "client_cpu_share": sum(trial.spent.client_cpu_seconds for trial in series.trials)
-            / sum(trial.spent.seconds for trial in series.trials),
-            "trials": tuple(
-                TrialResult(round=number, num_images=count, **vars(trial.spent))
-                for number, trial, count in zip(series.numbers, series.trials, series.num_images, strict=True)
-            ),
-        }
+    figures = {name: figure.repeated(confidence) for name in _FIGURES if (figure := series.figure(name)) is not None}
+    return Point(
+        concurrency=concurrency,
+        num_images=sum(series.num_images),
+        num_errors=len(record.requests) - sum(series.num_images),
+        figures=figures,
+        latency=result.latency,
+        first_output=result.first_output,
+        phases=result.phases,
+        batch_size=result.batch_size,
+        client_cpu_share=sum(one.client_cpu_seconds for one in spent) / sum(one.seconds for one in spent),
     )
 
 
@@ -222,13 +203,13 @@ def capacity_of(curve: Sequence[Point], slo_seconds: float) -> Capacity:
     """Return the highest rate at which p99 stays within the objective, as closed loops, by concurrency, tell it."""
     good = []
     for point in curve:
-        seconds = point.latency.distribution.seconds
+        seconds = point.latency.seconds
         worst = seconds.p99 if seconds.p99 is not None else seconds.max  # of too few requests for a p99, all
         good += [point] if not point.num_errors and worst is not None and worst <= slo_seconds else []
-    best = max(good, key=lambda point: point.images_per_second.value, default=None)
+    best = max(good, key=lambda point: point.figures["images_per_second"].value, default=None)
     return Capacity(
         slo_seconds=slo_seconds,
-        images_per_second=best.images_per_second.value if best else None,
+        images_per_second=best.figures["images_per_second"].value if best else None,
         concurrency=best.concurrency if best else None,
         is_lower_bound=len(curve) > 0 and curve[-1] in good,
     )

@@ -246,7 +246,7 @@ def _costs(comparison: Comparison | None) -> tuple[Cost, ...]:
     known: dict[Paradigm, dict[int, float]] = {paradigm: {} for paradigm in PARADIGMS}
     for mode in comparison.modes if comparison else ():
         for point in mode.curve if mode.delivery == "unary" else ():
-            if (servers := point.cpu_seconds_per_image.servers) is not None:
+            if (servers := point.figures.get("cpu_seconds_per_image")) is not None:
                 known[mode.paradigm][point.concurrency] = servers.value
     first, second = known["sequential"], known["parallel"]
     return tuple(

@@ -51,7 +51,7 @@ def a_comparison() -> Comparison:
 def _with_phases(mode: ModeResult) -> ModeResult:
     """Return the mode with what its servers told of the time; made by hand, those of `seen` do not."""
     first, *others = mode.curve
-    whole = first.latency.distribution.seconds.mean or 0.0
+    whole = first.latency.seconds.mean or 0.0
     work = "decode" if mode.paradigm == "sequential" else "compute"
     shares = {"lateness": 0.0, "queue": 0.1, work: 0.6, "outside": 0.3}
     parts = {

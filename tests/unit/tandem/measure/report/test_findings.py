@@ -12,10 +12,9 @@ def point(seconds: float, fid: float) -> Drawn:
     """Return a point with this time alone and this FID."""
     some = points_of(document())[0]
     assert some.mode.alone is not None
-    assert some.mode.alone.latency.p50 is not None
-    p50 = some.mode.alone.latency.p50.model_copy(update={"value": seconds, "low": seconds - 0.1, "high": seconds + 0.1})
-    latency = some.mode.alone.latency.model_copy(update={"p50": p50})
-    alone = some.mode.alone.model_copy(update={"latency": latency})
+    changes = {"value": seconds, "low": seconds - 0.1, "high": seconds + 0.1}
+    p50 = some.mode.alone.figures["latency_p50_seconds"].model_copy(update=changes)
+    alone = some.mode.alone.model_copy(update={"figures": {"latency_p50_seconds": p50}})
     mode = some.mode.model_copy(update={"curve": (alone,)})
     return some.model_copy(update={"mode": mode, "quality": judged(fid, 0.5)})
 

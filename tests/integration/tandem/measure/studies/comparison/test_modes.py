@@ -86,7 +86,7 @@ async def test_a_whole_measurement_asks_each_in_its_own_steps(gateway: FakeGatew
     assert document.settings.steps == (1, 2, 4)
     for point in points_of(document):
         assert point.mode.alone is not None
-        assert [len(each.trials) for each in point.mode.curve] == [NUM_ROUNDS]
+        assert [each.figures["images_per_second"].count for each in point.mode.curve] == [NUM_ROUNDS]
         assert point.mode.capacity is not None
         assert point.num_images == point.mode.alone.num_images
         assert point.quality is None

@@ -30,15 +30,14 @@ def test_a_point_is_made_of_its_trials() -> None:
     document = made(findings(trials=trials))
     (point,) = document.modes[3].curve
     assert (point.concurrency, point.num_images, point.num_errors) == (4, 40, 2)
-    rate = point.images_per_second
+    rate = point.figures["images_per_second"]
     assert (rate.value, rate.low, rate.high, rate.method, rate.count) == (20.0, 10.0, 30.0, "range", 2)
-    assert point.latency.p50 is not None
-    assert (point.latency.p50.value, point.latency.p50.low, point.latency.p50.high) == (0.1, 0.1, 0.2)
-    servers = point.cpu_seconds_per_image.servers
-    assert servers is not None
-    assert servers.value == pytest.approx(1.0 / 40)
+    p50 = point.figures["latency_p50_seconds"]
+    assert (p50.value, p50.low, p50.high) == (0.1, 0.1, 0.2)
+    assert point.figures["cpu_seconds_per_image"].value == pytest.approx(1.0 / 40)
     assert point.client_cpu_share == pytest.approx(0.2)
-    assert [trial.num_images for trial in point.trials] == [30, 10]
+    assert rate.of_rounds == (30.0, 10.0)
+    assert point.figures["trial_seconds"].of_rounds == (1.0, 1.0)
     rates = the(document, "sequential unary", "parallel unary", 4, "images_per_second")
     assert (rates.first_value, rates.second_value) == (5.0, 20.0)
     assert (rates.difference.low, rates.difference.high) == (-25.0, -5.0)
@@ -64,9 +63,9 @@ def test_a_ratio_under_load_is_the_median_of_the_rounds_own() -> None:
 def test_unknown_cpu_time_is_none_and_not_zero() -> None:
     unknown = {"gateway_cpu_seconds": None, "backend_cpu_seconds": None}
     document = made(findings(trials=[(0, trial("parallel unary", 1, [0.1], **unknown))]))
-    cpu = document.modes[3].curve[0].cpu_seconds_per_image
-    assert (cpu.gateway, cpu.backend, cpu.servers) == (None, None, None)
-    assert cpu.client.value == 0.2
+    figures = document.modes[3].curve[0].figures
+    assert {name for name in figures if "cpu" in name} == {"client_cpu_seconds_per_image"}
+    assert figures["client_cpu_seconds_per_image"].value == 0.2
     assert not any(each.metric == "cpu_seconds_per_image" for each in document.contrasts)
 
 

@@ -27,8 +27,7 @@ def test_every_point_is_of_its_own_way(tmp_path: Path) -> None:
     assert [point.mode.model for point in points_of(found)] == ["sar"] * len(STEPS) + ["ar", "gan"]
     for point, mode in zip(points_of(found), modes, strict=True):
         assert point.mode.alone is not None
-        assert point.mode.alone.latency.p50 is not None
-        assert point.mode.alone.latency.p50.value == pytest.approx(seconds_of(mode))
+        assert point.mode.alone.figures["latency_p50_seconds"].value == pytest.approx(seconds_of(mode))
         assert [each.concurrency for each in point.mode.curve] == [1, 4]
         assert point.quality == quality_of(mode)
     assert found.is_sound
