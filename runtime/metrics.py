@@ -38,30 +38,16 @@ class BackendMetrics:
 
     def __init__(self, registry: CollectorRegistry, paradigm: str) -> None:
         self._paradigm = paradigm
-        requests = Counter(
-            "tandem_backend_requests", "Requests that ended.", ["paradigm", "rpc", "code"], registry=registry
-        )
-        duration = Histogram(
-            "tandem_backend_request_duration_seconds",
-            "From the call's arrival at the backend to its end.",
-            ["paradigm", "rpc", "code"],
-            SECONDS_BUCKETS,
-            registry,
-        )
-        phases = Histogram(
-            "tandem_backend_phase_seconds",
-            "Seconds of each phase of a finished request.",
-            ["paradigm", "model", "phase"],
-            SECONDS_BUCKETS,
-            registry,
-        )
+        labels = ["paradigm", "rpc", "code"]
+        requests = Counter("tandem_backend_requests", "Requests that ended.", labels, registry=registry)
+        text = "From the call's arrival at the backend to its end."
+        duration = Histogram("tandem_backend_request_duration_seconds", text, labels, SECONDS_BUCKETS, registry)
+        text, labels = "Seconds of each phase of a finished request.", ["paradigm", "model", "phase"]
+        phases = Histogram("tandem_backend_phase_seconds", text, labels, SECONDS_BUCKETS, registry)
+        text, labels = "Sequences a step, or images a pass.", ["paradigm", "model"]
         # Several threads may compute batches: the library's own, which locks.
         batch_size = prometheus_client.Histogram(
-            "tandem_batch_size",
-            "Sequences a step, or images a pass.",
-            ["paradigm", "model"],
-            buckets=BATCH_SIZE_BUCKETS,
-            registry=registry,
+            "tandem_batch_size", text, labels, buckets=BATCH_SIZE_BUCKETS, registry=registry
         )
 
         # To find a child by its labels costs more than to count with it; the label sets are closed, so they are kept.
@@ -93,27 +79,14 @@ class DiversityMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         ratio = "of the last window of images to the released model's; class all: of all classes together."
-        self._variance = Gauge(
-            "tandem_diversity_variance_ratio", f"Variance {ratio}", ["model", "class"], registry=registry
-        )
-        self._nearest = Gauge(
-            "tandem_diversity_nearest_ratio",
-            f"Distance of the closest two {ratio}",
-            ["model", "class"],
-            registry=registry,
-        )
-        self._alarms = Counter(
-            "tandem_diversity_alarms",
-            "Windows that were poor in diversity after one that was poor already.",
-            ["model", "kind"],
-            registry=registry,
-        )
-        self._images = Counter(
-            "tandem_diversity_images",
-            "Served images that were looked at, or should have been.",
-            ["model", "outcome"],
-            registry=registry,
-        )
+        text = f"Variance {ratio}"
+        self._variance = Gauge("tandem_diversity_variance_ratio", text, ["model", "class"], registry=registry)
+        text = f"Distance of the closest two {ratio}"
+        self._nearest = Gauge("tandem_diversity_nearest_ratio", text, ["model", "class"], registry=registry)
+        text = "Windows that were poor in diversity after one that was poor already."
+        self._alarms = Counter("tandem_diversity_alarms", text, ["model", "kind"], registry=registry)
+        text = "Served images that were looked at, or should have been."
+        self._images = Counter("tandem_diversity_images", text, ["model", "outcome"], registry=registry)
 
     def watch(self, model: str) -> None:
         """Let the counters begin at 0."""

@@ -24,8 +24,8 @@ class ArMetrics:
     """The metric families of one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def metric(kind: type[M], name: str, words: str, *labels: str, **options: Any) -> M:
-            return kind(name, words, ["model", *labels], registry=registry, **options)
+        def metric(kind: type[M], name: str, text: str, *labels: str, **options: Any) -> M:
+            return kind(name, text, ["model", *labels], registry=registry, **options)
 
         seconds = partial(metric, Histogram, buckets=SECONDS_BUCKETS)
         self.backend = BackendMetrics(registry, PARADIGM)
@@ -36,30 +36,26 @@ class ArMetrics:
         self.used_blocks = metric(Gauge, "tandem_kv_blocks_used", "KV cache blocks in use.")
         self.blocks = metric(Gauge, "tandem_kv_blocks", "KV cache blocks there are.")
         self.preemptions = metric(Counter, "tandem_preemptions", "Sequences sent back for want of KV blocks.")
-        self.computed_tokens = metric(
-            Counter,
-            "tandem_computed_tokens",
-            "Tokens that went through the model: of outputs, with drafts and MASK rows (decode), or of prompts.",
-            "kind",
-        )
-        words = "Tokens of prompts that were taken into the batch."
-        self.prompt_tokens = metric(Counter, "tandem_prompt_tokens", words)
-        words = "Tokens of prompts, of the above, that another sequence had computed before."
-        self.cached_tokens = metric(Counter, "tandem_prompt_cached_tokens", words)
+        text = "Tokens that went through the model: of outputs, with drafts and MASK rows (decode), or of prompts."
+        self.computed_tokens = metric(Counter, "tandem_computed_tokens", text, "kind")
+        text = "Tokens of prompts that were taken into the batch."
+        self.prompt_tokens = metric(Counter, "tandem_prompt_tokens", text)
+        text = "Tokens of prompts, of the above, that another sequence had computed before."
+        self.cached_tokens = metric(Counter, "tandem_prompt_cached_tokens", text)
         self.drafted_tokens = metric(Counter, "tandem_drafted_tokens", "Tokens that sequences tried ahead of time.")
-        words = "Tokens, of the above, that proved to be the ones generated."
-        self.accepted_tokens = metric(Counter, "tandem_drafted_accepted_tokens", words)
-        words = "Tokens that a step generates or scores of one sequence, in models that take several at once."
-        self.group_tokens = metric(Histogram, "tandem_step_group_tokens", words, buckets=GROUP_BUCKETS)
+        text = "Tokens, of the above, that proved to be the ones generated."
+        self.accepted_tokens = metric(Counter, "tandem_drafted_accepted_tokens", text)
+        text = "Tokens that a step generates or scores of one sequence, in models that take several at once."
+        self.group_tokens = metric(Histogram, "tandem_step_group_tokens", text, buckets=GROUP_BUCKETS)
         self.steps = seconds("tandem_step_seconds", "Seconds of a step.")
-        words = "Images that the token decoder or encoder was asked for, half drawn ones included."
-        self.images = metric(Counter, "tandem_codec_images", words, "network", "outcome")
-        words = "Constraints of outputs that were to be compiled; those that proved to be none are among the finished."
-        self.constraints = metric(Counter, "tandem_constraints", words, "outcome")
-        words = "Seconds of compiling a constraint, waiting left out."
-        self.compilations = seconds("tandem_constraint_compile_seconds", words)
-        words = "1 for each execution provider that a session really has; place 0 is the first choice."
-        self.provider = metric(Gauge, "tandem_execution_provider_info", words, "network", "provider", "place")
+        text = "Images that the token decoder or encoder was asked for, half drawn ones included."
+        self.images = metric(Counter, "tandem_codec_images", text, "network", "outcome")
+        text = "Constraints of outputs that were to be compiled; those that proved to be none are among the finished."
+        self.constraints = metric(Counter, "tandem_constraints", text, "outcome")
+        text = "Seconds of compiling a constraint, waiting left out."
+        self.compilations = seconds("tandem_constraint_compile_seconds", text)
+        text = "1 for each execution provider that a session really has; place 0 is the first choice."
+        self.provider = metric(Gauge, "tandem_execution_provider_info", text, "network", "provider", "place")
 
 
 class EngineMetrics:

@@ -22,37 +22,21 @@ class GanMetrics:
         gauge = partial(Gauge, registry=registry)
         self.backend = BackendMetrics(registry, PARADIGM)
         self.diversity = DiversityMetrics(registry)
-        self.images = Counter(
-            "tandem_images",
-            "Images whose requests ended, each once.",
-            [*labels, "outcome"],
-            registry=registry,
-        )
+        text = "Images whose requests ended, each once."
+        self.images = Counter("tandem_images", text, [*labels, "outcome"], registry=registry)
         self.queued = gauge("tandem_images_queued", "Images that wait.", labels)
         self.open = gauge("tandem_batcher_requests", "Requests that wait or run.", labels)
-        self.passes = Histogram(
-            "tandem_pass_seconds", "Seconds of a pass.", labels, buckets=SECONDS_BUCKETS, registry=registry
-        )
-        self.provider = gauge(
-            "tandem_execution_provider_info",
-            "1 for each execution provider that a session really has; place 0 is the first choice.",
-            [*labels, "provider", "place"],
-        )
-        self.runtime = gauge(
-            "tandem_runtime_info",
-            "1 for what runs the generator; the fingerprint is that of its images.",
-            ["model", "runtime", "version", "precision", "instruction_set", "fingerprint"],
-        )
-        self.calibrated = gauge(
-            "tandem_calibrated_images_per_second",
-            "Images a second of all instances together when the runtime was chosen, by batch size.",
-            ["model", "batch_size"],
-        )
-        self.calibration = gauge(
-            "tandem_calibration_seconds",
-            "Seconds that choosing the runtime took, at this start or an earlier one.",
-            ["model"],
-        )
+        text = "Seconds of a pass."
+        self.passes = Histogram("tandem_pass_seconds", text, labels, buckets=SECONDS_BUCKETS, registry=registry)
+        text = "1 for each execution provider that a session really has; place 0 is the first choice."
+        self.provider = gauge("tandem_execution_provider_info", text, [*labels, "provider", "place"])
+        text = "1 for what runs the generator; the fingerprint is that of its images."
+        names = ["model", "runtime", "version", "precision", "instruction_set", "fingerprint"]
+        self.runtime = gauge("tandem_runtime_info", text, names)
+        text = "Images a second of all instances together when the runtime was chosen, by batch size."
+        self.calibrated = gauge("tandem_calibrated_images_per_second", text, ["model", "batch_size"])
+        text = "Seconds that choosing the runtime took, at this start or an earlier one."
+        self.calibration = gauge("tandem_calibration_seconds", text, ["model"])
 
     def report_runtime(self, model: str, opened: OpenModel) -> None:
         """Say what runs a model's generator, and how fast it was found to be."""
