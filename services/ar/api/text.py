@@ -59,23 +59,19 @@ class TextModel(SequentialModel):
         self._compilations = compilations
 
     async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
-        token_ids = await self._prompt(request, call)
-        check_prompt(
-            request.WhichOneof("prompt") or "", token_ids, self.num_output_tokens, self.codec.max_context_tokens
-        )
-        return token_ids
-
-    async def _prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
         kind = request.WhichOneof("prompt")
         if kind == "text":
-            return await self._off_loop(partial(self.codec.encode, request.text), len(request.text), call)
-        if kind == "chat":
-            return await self._run(self._encode_chat(request.chat), call)
-        if kind == "tokens":
-            return list(request.tokens.ids)
-        raise self.refusal("prompt", kind, request.class_label, "text, chat or tokens")
+            token_ids = await self._off_loop(partial(self.codec.encode, request.text), len(request.text), call)
+        elif kind == "chat":
+            token_ids = await self._run(self._encode_chat(request.chat), call)
+        elif kind == "tokens":
+            token_ids = list(request.tokens.ids)
+        else:
+            raise self.refusal("prompt", kind, request.class_label, "text, chat or tokens")
+        check_prompt(kind, token_ids, self.num_output_tokens, self.codec.max_context_tokens)
+        return token_ids
 
-    def _encode_chat(self, chat: ar_pb2.ChatPrompt, with_bos: bool = True) -> Callable[[], list[int]]:
+    def _encode_chat(self, chat: ar_pb2.ChatPrompt, with_bos: bool = True) -> partial[list[int]]:
         turns = turns_of(chat, self.codec.max_context_tokens)
         return partial(self.codec.encode_chat, turns, with_bos, is_plain_without=chat.plain_without_template)
 
@@ -125,15 +121,14 @@ class TextModel(SequentialModel):
 
     async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
         """Return the content's tokens. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""
-        kind = request.WhichOneof("content")
-        if kind is None:
-            raise InvalidArgument("content", None, "text or chat")
-        with_bos = not request.without_bos
+        kind, with_bos = request.WhichOneof("content"), not request.without_bos
         if kind == "text":
-            return await self._run(
-                partial(_tokens, kind, self.codec, partial(self.codec.encode, request.text, with_bos=with_bos)), call
-            )
-        return await self._run(partial(_tokens, kind, self.codec, self._encode_chat(request.chat, with_bos)), call)
+            encode = partial(self.codec.encode, request.text, with_bos=with_bos)
+        elif kind == "chat":
+            encode = self._encode_chat(request.chat, with_bos)
+        else:
+            raise InvalidArgument("content", None, "text or chat")
+        return await self._run(partial(_tokens, kind, self.codec, encode), call)
 
     async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
         """Return the tokens' text. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""

@@ -25,26 +25,24 @@ class TextCodec:
     mask_token = None
 
     def __init__(self, checkpoint: Checkpoint, max_context_tokens: int) -> None:
-        if checkpoint.tokenizer is None:
+        tokenizer, special = checkpoint.tokenizer, checkpoint.special_tokens
+        if tokenizer is None:
             raise ModelError("there is no tokenizer.json, which a text model needs")
         self.max_context_tokens = max_context_tokens
         self.eos_token_ids = checkpoint.eos_token_ids
-        self._tokenizer = checkpoint.tokenizer
+        self._tokenizer = tokenizer
         self.bos_token_id = checkpoint.bos_token_id
         self.chat_template = checkpoint.chat_template
-        self.special_token_ids = _special_ids(checkpoint.tokenizer)
-        self._token_bytes = _token_bytes(checkpoint.tokenizer, self.special_token_ids)
-        self._drops_first_space = _drops_first_space(checkpoint.tokenizer, self._token_bytes)
+        self.special_token_ids = _special_ids(tokenizer)
+        self._token_bytes = _token_bytes(tokenizer, self.special_token_ids)
+        self._drops_first_space = _drops_first_space(tokenizer, self._token_bytes)
         # No prompt of more bytes than this can fit, however it is cut into tokens.
         self._max_prompt_bytes = max_context_tokens * max(map(len, self._token_bytes.values()))
         self._chat: ChatPrompt | None = None
         if checkpoint.chat_template is not None:
-            special = checkpoint.special_tokens
             # The codec puts this token first, so what the template writes of it is left out.
             bos = special.get("bos_token") if checkpoint.bos_token_id is not None else None
-            self._chat = ChatPrompt(
-                checkpoint.chat_template, special, checkpoint.tokenizer, bos, self._max_prompt_bytes
-            )
+            self._chat = ChatPrompt(checkpoint.chat_template, special, tokenizer, bos, self._max_prompt_bytes)
 
     def start(self) -> None:
         """Have what renders conversations ready before the first one. Raises ModelError if the template is none."""

@@ -43,9 +43,8 @@ def open_huggingface(folder: Path) -> Checkpoint:
     zeros = {name: sources.pop(name) for name in unused}
     check_sources(folder, config, sources)
     tokenizer = _tokenizer(folder, config.vocab_size)
-    tokenizer_config = Fields(
-        folder / "tokenizer_config.json", read_object(folder / "tokenizer_config.json", is_optional=True)
-    )
+    path = folder / "tokenizer_config.json"
+    tokenizer_config = Fields(path, read_object(path, is_optional=True))
     special = _special_tokens(tokenizer_config)
     return Checkpoint(
         config=config,

@@ -112,9 +112,7 @@ def _compressed(file: Path, stated: Mapping[str, Any]) -> Scheme:
         raise _refused(file, "config_groups", groups)
     found = {_compressed_group(file, stated, group) for group in groups.values()}
     if len(found) > 1:
-        raise ModelError(
-            f"{file}: quantization_config.config_groups: {len(found)} different ones; accepted: one scheme"
-        )
+        raise ModelError(f"{file}: quantization_config.config_groups: {len(found)} different ones; accepted: one")
     return found.pop()
 
 

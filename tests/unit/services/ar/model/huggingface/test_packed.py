@@ -153,7 +153,7 @@ def test_what_is_read() -> None:
         (OF_COMPRESSED | {"config_groups": {"group_0": OF_GROUP | {"weights": None}}}, "weights None is not supported"),
         (
             OF_COMPRESSED | {"config_groups": {"a": OF_GROUP, "b": OF_GROUP | {"weights": WEIGHTS | {"num_bits": 8}}}},
-            "config_groups: 2 different ones; accepted: one scheme",
+            "config_groups: 2 different ones; accepted: one",
         ),
     ],
 )
