@@ -14,7 +14,6 @@ def brought(scheduler: Scheduler, runner: Runner, sequences: list[Sequence]) -> 
         scheduler.check_integrity()
         batch = scheduler.schedule()
         results = runner.run(batch)
-        for work, tokens in zip(batch, results, strict=True):
-            tokens_of[id(work.sequence)] += tokens
-        scheduler.commit(batch, results)
+        for progress in scheduler.commit(batch, results):
+            tokens_of[id(progress.sequence)] += progress.tokens
     return [tokens_of[id(sequence)] for sequence in sequences]

@@ -19,6 +19,7 @@ from services.ar.compute.torch.forward import TorchForward
 from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool, PrefixCache
+from services.ar.engine.drafting import Drafter, NgramDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.model.weights import open_checkpoint
@@ -55,10 +56,12 @@ def sequences() -> list[Sequence]:
     ]
 
 
-def outputs(model, running: list[Sequence], num_blocks: int = 128) -> tuple[list[list[SampledToken]], int]:
+def outputs(
+    model, running: list[Sequence], num_blocks: int = 128, drafter: Drafter | None = None
+) -> tuple[list[list[SampledToken]], int]:
     """Return what each sequence brought, and the number of preemptions."""
     pool = BlockPool(num_blocks, 8)
-    scheduler = Scheduler(pool, 8, 32, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS))
+    scheduler = Scheduler(pool, 8, 32, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS), drafter)
     cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
     runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=True), 8, VOCAB_SIZE)
     return brought(scheduler, runner, running), scheduler.num_preemptions
@@ -92,6 +95,42 @@ def test_tokens_and_log_probabilities_do_not_depend_on_who_computed_the_beginnin
         cached = [sequence.num_cached_tokens for sequence in together]
         assert set(cached) == {0, 2 * CHUNK_TOKENS}
         assert all(cached[8:]) or num_blocks == 14
+
+
+def random_sequence(chance: random.Random) -> Sequence:
+    """Return a sequence that repeats itself somewhat, with parameters of every kind."""
+    few = [chance.randrange(VOCAB_SIZE) for _ in range(6)]
+    params = SamplingParams(
+        seed=chance.randrange(2**63),
+        max_tokens=chance.randrange(1, 50),
+        temperature=chance.choice([0.0, 0.0, 0.3, 1.0]),
+        top_k=chance.choice([0, 0, 4]),
+        top_p=chance.choice([1.0, 0.8]),
+        min_p=chance.choice([0.0, 0.0, 0.1]),
+        repetition_penalty=chance.choice([1.0, 1.0, 0.7, 1.3]),
+        presence_penalty=chance.choice([0.0, 0.0, -1.0, 1.0]),
+        frequency_penalty=chance.choice([0.0, 0.0, -0.5, 0.5]),
+        min_tokens=chance.choice([0, 0, 10]),
+        stop_token_ids=frozenset(chance.choice([[], [few[0]]])),
+        logit_bias=chance.choice([{}, dict.fromkeys(few, 12.0)]),
+        ignore_eos=chance.random() < 0.5,
+        logprobs=True,
+        top_logprobs=2,
+    )
+    return Sequence(chance.choices(few, k=chance.randrange(1, 40)), params, frozenset({few[1]}), chance.randrange(3))
+
+
+def test_whatever_the_parameters_drafts_change_neither_tokens_nor_log_probabilities_nor_ends(model):
+    def drawn(num_blocks: int, drafter: Drafter | None) -> tuple[list[list[SampledToken]], int]:
+        return outputs(model, [random_sequence(random.Random(number)) for number in range(24)], num_blocks, drafter)
+
+    without, _ = drawn(128, None)
+    for num_blocks in (128, 16):
+        found, num_preemptions = drawn(num_blocks, drafter := NgramDrafter(6, 64))
+        assert found == without
+        assert (num_preemptions > 0) == (num_blocks == 16)
+        assert drafter.num_accepted_tokens > 20
+        assert drafter.num_drafted_tokens - drafter.num_accepted_tokens > 20
 
 
 @pytest.mark.parametrize("num_inputs", [40, 1536])
