@@ -42,11 +42,11 @@ class Progress(Structure):
 INTERFACE = Interface(
     "tandem_sender_",
     {
-        "open": (c_void_p, c_char_p, c_char_p, c_char_p, c_uint64),
+        "open": (c_void_p, c_char_p),
+        "adopt": (None, c_void_p, c_int),
         "reset": (None, c_void_p),
         "metadata": (None, c_void_p, c_char_p, c_char_p),
         "route": (None, c_void_p, c_char_p, c_char_p, c_double, c_int, c_int, POINTER(c_uint32), c_uint64),
-        "connect": (c_int, c_void_p, c_double),
         "start": (None, c_void_p, POINTER(Load), POINTER(Caller), c_uint64),
         "feed": (None, c_void_p, POINTER(RequestSpec), c_uint64, c_char_p, c_uint64),
         "feed_no_more": (None, c_void_p),

@@ -7,23 +7,14 @@
 class Sender;
 
 struct Connection : Http2Socket {
-    // Begin to connect; `fd` is -1, with errno set, if that fails at once.
-    Connection(const addrinfo& address, int epoll, nghttp2_session_callbacks* callbacks, nghttp2_option* option,
-               Sender& owner_)
-        : Http2Socket(epoll, socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), this),
-          owner(owner_) {
+    // `fd`: of a socket that connects, or has.
+    Connection(int fd, int epoll, nghttp2_session_callbacks* callbacks, nghttp2_option* option, Sender& owner_)
+        : Http2Socket(epoll, fd, this), owner(owner_) {
         // A peer that is silent for so long is gone.
         const int idle_seconds = 30, probe_seconds = 5, silent_milliseconds = 40'000;
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe_seconds, sizeof probe_seconds);
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent_milliseconds, sizeof silent_milliseconds);
-        if (connect(fd, address.ai_addr, address.ai_addrlen) != 0 && errno != EINPROGRESS) {
-            const int why = errno;
-            close(fd);
-            errno = why;
-            fd = -1;
-            return;
-        }
         watch_now(true);
         nghttp2_session_client_new2(&session, callbacks, this, option);
         // Windows so large that a server seldom waits for them.

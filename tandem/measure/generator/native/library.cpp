@@ -14,14 +14,10 @@ uint64_t copied(const Table& table, void* to) {
 
 }  // namespace
 
-// The sender of `host`:`port`; null with errno 0 if the host has no address.
-void* tandem_sender_open(const char* host, const char* port, const char* authority, uint64_t connections) {
-    addrinfo hints{}, *found = nullptr;
-    hints.ai_socktype = SOCK_STREAM;
-    errno = 0;
-    if (getaddrinfo(host, port, &hints, &found) != 0) return nullptr;
-    return new Sender(found, authority, connections);
-}
+void* tandem_sender_open(const char* authority) { return new Sender(authority); }
+
+// Take a socket that is connected.
+void tandem_sender_adopt(void* sender, int fd) { of(sender).adopt(fd); }
 
 // Forget the last run, but for the connections.
 void tandem_sender_reset(void* sender) { of(sender).reset(); }
@@ -34,8 +30,6 @@ void tandem_sender_route(void* sender, const char* path, const char* timeout, do
                          int is_kept, uint32_t* bulk, uint64_t depth) {
     of(sender).routes.push_back({path, timeout, deadline, is_streamed != 0, is_kept != 0, {bulk, bulk + depth}});
 }
-
-int tandem_sender_connect(void* sender, double seconds) { return of(sender).connect(seconds); }
 
 void tandem_sender_start(void* sender, const Load* load, const Caller* callers, uint64_t count) {
     of(sender).start(*load, {callers, callers + count});

@@ -2,7 +2,6 @@
 
 #include "sender.h"
 
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
 
@@ -12,16 +11,11 @@ constexpr double beat_seconds = 0.02, first_backoff_seconds = 0.1, max_backoff_s
 
 }  // namespace
 
-Sender::Sender(addrinfo* addresses, std::string authority, size_t num_connections)
-    : addresses_(addresses),
-      address_(addresses),
-      authority_(std::move(authority)),
+Sender::Sender(std::string authority)
+    : authority_(std::move(authority)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
-      callbacks_(new_callbacks<Connection, Call>()),
-      slots_(num_connections),
-      retry_at_(num_connections, -INFINITY),
-      backoff_(num_connections, first_backoff_seconds) {
+      callbacks_(new_callbacks<Connection, Call>()) {
     for (const int fd : {timer_, waker_.fd}) watch(epoll_, fd, EPOLLIN | EPOLLET, nullptr);  // neither is ever read
     nghttp2_option_new(&option_);
     nghttp2_option_set_peer_max_concurrent_streams(option_, 10000);  // until the server says otherwise
@@ -35,31 +29,15 @@ Sender::~Sender() {
     nghttp2_option_del(option_);
     nghttp2_session_callbacks_del(callbacks_);
     for (const int fd : {epoll_, timer_}) close(fd);
-    freeaddrinfo(addresses_);
 }
 
-int Sender::connect(double seconds) {
-    const double until = ::now() + seconds;
-    for (size_t slot = 0; slot < slots_.size(); ++slot)
-        for (int why; (why = try_to_connect(slot, until)) != 0;) {
-            slots_[slot].reset();
-            address_ = address_->ai_next;
-            if (address_ != nullptr) continue;
-            address_ = addresses_;
-            if (::now() + first_backoff_seconds > until) return why;
-            usleep(useconds_t(first_backoff_seconds * 1e6));
-        }
-    return 0;
-}
-
-// 0, or errno.
-int Sender::try_to_connect(size_t slot, double until) {
-    slots_[slot] = std::make_unique<Connection>(*address_, epoll_, callbacks_, option_, *this);
-    Connection& made = *slots_[slot];
-    if (made.fd < 0) return errno;
-    pollfd waited{made.fd, POLLOUT, 0};
-    const double left = std::max(0.0, until - ::now());
-    return poll(&waited, 1, int(left * 1000)) > 0 ? made.connected() : ETIMEDOUT;
+void Sender::adopt(int fd) {
+    peer_size_ = sizeof peer_;
+    getpeername(fd, reinterpret_cast<sockaddr*>(&peer_), &peer_size_);
+    slots_.push_back(std::make_unique<Connection>(fd, epoll_, callbacks_, option_, *this));
+    slots_.back()->is_connected = true;
+    retry_at_.push_back(-INFINITY);
+    backoff_.push_back(first_backoff_seconds);
 }
 
 void Sender::reset() {
@@ -224,14 +202,15 @@ void Sender::tend_connections() {
 }
 
 void Sender::open(size_t slot) {
-    auto made = std::make_unique<Connection>(*address_, epoll_, callbacks_, option_, *this);
-    if (made->fd >= 0) {
-        made->opened_at = now();
-        slots_[slot] = std::move(made);
+    const int fd = socket(peer_.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&peer_), peer_size_) != 0 && errno != EINPROGRESS) {
+        last_failure_ = strerror(errno);
+        close(fd);
+        retry_at_[slot] = now() + max_backoff_seconds;
         return;
     }
-    last_failure_ = strerror(errno);
-    retry_at_[slot] = now() + max_backoff_seconds;
+    slots_[slot] = std::make_unique<Connection>(fd, epoll_, callbacks_, option_, *this);
+    slots_[slot]->opened_at = now();
 }
 
 void Sender::flush() {

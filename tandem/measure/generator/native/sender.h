@@ -38,11 +38,11 @@ struct Block {
 
 class Sender {
 public:
-    Sender(addrinfo* addresses, std::string authority, size_t num_connections);
+    explicit Sender(std::string authority);
     ~Sender();
 
-    int connect(double seconds);  // 0, or errno; before `start`
-    void reset();                 // forget the last run, but for the connections
+    void adopt(int fd);  // of a socket that is connected; before `start`
+    void reset();        // forget the last run, but for the connections
     void start(const Load& load, std::vector<Caller> callers);
     void feed(Block block);
     void feed_no_more();  // an open loop ends with the requests that it has
@@ -64,7 +64,6 @@ public:
 
 private:
     // loop.cpp
-    int try_to_connect(size_t slot, double until);
     void run();
     void wait(double until);
     void on_ready(Connection& connection, uint32_t events);
@@ -105,13 +104,13 @@ private:
     double now() const { return ::now() - load_.zero; }
     bool is(Phase phase) const { return progress.phase.load(std::memory_order_relaxed) == int64_t(phase); }
 
-    addrinfo* const addresses_;
-    const addrinfo* address_;  // the one that answers
     const std::string authority_;
     const int epoll_, timer_;
     Bell waker_;
     nghttp2_session_callbacks* callbacks_;
     nghttp2_option* option_;
+    sockaddr_storage peer_;
+    socklen_t peer_size_ = 0;
     Load load_;
     std::vector<Caller> callers_;
     std::thread thread_;

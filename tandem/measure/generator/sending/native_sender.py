@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import math
-import os
+import socket
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
@@ -28,6 +29,7 @@ _TABLES: tuple[Any, ...] = (ROW, MESSAGE, np.uint8, np.float64, np.int64, np.uin
 _COUNTED = fields(Progress)[1:]
 _UNITS = (("u", 1e6), ("m", 1e3), ("S", 1.0))
 _MOST = 99_999_999  # eight digits
+_RETRY_SECONDS = 0.1
 
 
 class Library(NamedTuple):
@@ -53,19 +55,26 @@ class NativeSender(Sender):
     def __init__(
         self, library: Library, address: str, num_connections: int, metadata: Iterable[tuple[str, str]] = ()
     ) -> None:
-        host, _, port = address.rpartition(":")
         self._quick, self._slow = library.quick, library.slow
-        self._address = address
-        self._sender: int = self._slow.open(host.strip("[]").encode(), port.encode(), address.encode(), num_connections)
-        if not self._sender:
-            raise ConnectionError(f"{address}: no such host")
+        self._address, self._num_connections = address, num_connections
+        self._sender: int = self._slow.open(address.encode())
         for name, value in metadata:
             self._quick.metadata(self._sender, name.encode(), value.encode())
         self._progress = self._quick.progress(self._sender)
 
     async def connect(self, seconds: float) -> None:
-        if why := await asyncio.to_thread(self._slow.connect, self._sender, seconds):
-            raise ConnectionError(f"no connection to {self._address} within {seconds:g} s: {os.strerror(why)}")
+        until, (host, _, port) = time.monotonic() + seconds, self._address.rpartition(":")
+        peer = (host.strip("[]"), port)
+        for _ in range(self._num_connections):
+            try:
+                connection = await _connect(peer, until)
+            except socket.gaierror:
+                raise ConnectionError(f"{self._address}: no such host") from None
+            except OSError as error:
+                why = error.strerror or error
+                raise ConnectionError(f"no connection to {self._address} within {seconds:g} s: {why}") from None
+            peer = connection.getpeername()[:2]  # all go to the one that answers
+            self._quick.adopt(self._sender, connection.detach())
 
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         for route in routes:
@@ -123,6 +132,20 @@ class NativeSender(Sender):
     async def close(self) -> None:
         self._slow.close(self._sender)
         self._sender = 0
+
+
+async def _connect(peer: tuple[str, str], until: float) -> socket.socket:
+    """Return a socket that does not block; a server that is not there yet is tried again. Raises OSError."""
+    while True:
+        left = until - time.monotonic()
+        try:
+            connection = await asyncio.to_thread(socket.create_connection, peer, max(left, _RETRY_SECONDS))
+            connection.setblocking(False)
+            return connection
+        except OSError as error:
+            if isinstance(error, socket.gaierror) or left < _RETRY_SECONDS:
+                raise
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _at(table: NDArray[Any], kind: type[ctypes.Structure]) -> Any:

@@ -10,12 +10,17 @@
 
 int main(int, char** words) {
     const int count = atoi(words[2]);
-    void* handle = tandem_sender_open("127.0.0.1", words[1], "test", 2);
+    void* handle = tandem_sender_open("test");
     auto& sender = *static_cast<Sender*>(handle);
     uint32_t bulk[] = {2, 1};
     tandem_sender_route(handle, "/test.Service/Unary", "100m", 0.1, false, true, bulk, 2);
     tandem_sender_route(handle, "/test.Service/Stream", "100m", 0.1, true, true, bulk, 2);
-    if (sender.connect(10) != 0) return 2;
+    const sockaddr_in server{AF_INET, htons(uint16_t(atoi(words[1]))), {htonl(INADDR_LOOPBACK)}, {}};
+    for (int number = 0; number < 2; ++number) {
+        const int fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(fd, (const sockaddr*)&server, sizeof server) != 0) return 2;
+        tandem_sender_adopt(handle, fd);
+    }
     Block block{std::make_shared<const std::string>(std::string("\0\0\0\0\2ab", 7)), {}};
     for (int number = 0; number < count; ++number)
         block.specs.push_back({number, NAN, number % 7 == 0 ? 0.01 : INFINITY, 0, 7, number % 2, 1});
