@@ -23,7 +23,7 @@ def runner(request: pytest.FixtureRequest) -> Path:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("kind", ["messages", "frames"])
 def test_every_request_ends_whatever_the_server_sends(runner: Path, kind: str, seed: int) -> None:
-    with serving("tests.integration.tandem.measure.generator.sending.hostile", kind, str(seed)) as server:
+    with serving("tests.integration.tandem.measure.generator.sending.h2_server", kind, str(seed)) as server:
         port = server.address.partition(":")[2]
         ended = subprocess.run([runner, port, str(COUNT)], capture_output=True, text=True, timeout=LIMIT_SECONDS)
     assert (ended.returncode, ended.stderr) == (0, "")
