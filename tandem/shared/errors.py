@@ -1,23 +1,5 @@
 """Every error a caller can meet, and nothing about how it travels.
 
-    TandemError
-    ├── InvalidArgument     the request itself is wrong: field, value, what is accepted
-    │   ├── ReplyTooLarge   what it asks for would not fit one reply: which RPC sends it in parts
-    │   ├── PromptTooLong   the prompt leaves no room in the model's context
-    │   └── NoChatTemplate  a conversation for a model that continues texts only
-    ├── NotFound            no such model: what there is
-    ├── Unauthenticated     the caller shows no API key, or none that is known
-    ├── PermissionDenied    the request comes from where none is accepted, as another web site
-    ├── ResourceExhausted   a queue is full: come back later
-    │   ├── WaitTooLong     the work would begin too late to be of use
-    │   └── OverBudget      the caller's API key allows no more for now
-    ├── MessageTooLarge     the request has too many bytes: coming back does not help
-    ├── TooComplex          what is asked for takes more work than a request may cost: coming back does not help
-    ├── DeadlineExceeded    the caller's deadline passed, the work was stopped
-    ├── Unavailable         the server or its backend is gone or not ready yet
-    ├── ModelFault          the model computed no usable output for this request; others are not affected
-    └── Internal            a fault of ours: the log has the details, the caller a fixed text
-
 An exception that is not a TandemError counts as Internal. Apart from these are errors of who starts a program: options,
 settings and files (ExpectedError, EXPECTED); servers and command line print them in one line.
 """
@@ -125,7 +107,6 @@ class ResourceExhausted(TandemError):
 
     def __init__(self, what: str, limit: int, retry_after_seconds: float) -> None:
         super().__init__(f"{what} is full (limit {limit}); retry in {retry_after_seconds:g} s")
-        self.what = what
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -138,7 +119,6 @@ class WaitTooLong(ResourceExhausted):
             f"{what}: the request would wait about {wait_seconds:.3g} s for its turn, longer than the {allowed};"
             f" retry in {retry_after_seconds:g} s",
         )
-        self.what = what
         self.retry_after_seconds = retry_after_seconds
 
 
