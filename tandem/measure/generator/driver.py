@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.generator.recording import record_of
-from tandem.measure.generator.requests.endpoints import Endpoints
+from tandem.measure.generator.requests.endpoints import Endpoint
 from tandem.measure.generator.requests.feeder import Feeder
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
@@ -46,10 +47,10 @@ class Share:
 class Driver:
     """This is process `number` of those that share the load."""
 
-    def __init__(self, scenario: Scenario, sender: Sender, endpoints: Endpoints, number: int = 0) -> None:
+    def __init__(self, scenario: Scenario, sender: Sender, endpoints: Sequence[Endpoint], number: int = 0) -> None:
         self._scenario = scenario
         self._sender = sender
-        self._endpoints = endpoints
+        self._routes, self._makers, self._readings = zip(*endpoints, strict=True)
         self._number = number
         self._sequence = RequestSequence(scenario)
         self._schedule = intended_seconds(scenario, scenario.load) if isinstance(scenario.load, OpenLoop) else None
@@ -81,10 +82,10 @@ class Driver:
         self._zero, cpu = zero, time.process_time()
         times = None if self._schedule is None else self._schedule[self._number :: self._scenario.num_processes]
         callers = self._scenario.load.most if isinstance(self._scenario.load, ClosedLoop) else 0
-        feeder = Feeder(self._sequence.__getitem__, self._endpoints.makers, self._share, times, callers)
+        feeder = Feeder(self._sequence.__getitem__, self._makers, self._share, times, callers)
         for _ in range(_BLOCKS_BEFOREHAND):
             feeder.feed(self._sender, 0)
-        self._sender.begin(self._endpoints.routes, self._load())
+        self._sender.begin(self._routes, self._load())
         try:
             while (now := self._sender.progress()).phase != Phase.DONE:
                 self._watch_for_a_server_that_is_gone(now)
@@ -97,7 +98,7 @@ class Driver:
             seen = self._sender.collect()
             cpu_seconds = time.process_time() - cpu
         keeps = self._scenario.keep_replies
-        record = record_of(seen, self._endpoints.routes, self._endpoints.readings, self._sender, keeps)
+        record = record_of(seen, self._routes, self._readings, self._sender, keeps)
         self._count_what_was_not_taken(record, now)
         return Share(record, self._stop_reason, self._stopped_at, cpu_seconds)
 

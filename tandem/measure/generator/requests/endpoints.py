@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
@@ -13,6 +13,7 @@ from tandem.measure.generator.requests.apis import oip, openai
 from tandem.measure.generator.requests.messages import MessageOf, request_maker
 from tandem.measure.generator.requests.reading import Reading, bulk_of, count_messages, read_own
 from tandem.measure.generator.requests.served import model_of
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.sender import Route
 from tandem.measure.scenario import Workload
 
@@ -22,57 +23,42 @@ _SERVICES = {
 }
 
 
-@dataclass(frozen=True)
-class Endpoints:
-    """One entry a workload, in the order of the scenario."""
+class Endpoint(NamedTuple):
+    """A workload, as a sender takes it."""
 
-    routes: tuple[Route, ...]
-    makers: tuple[MessageOf, ...]
-    readings: tuple[Reading, ...]
-
-
-def endpoints_of(plan: Plan) -> Endpoints:
-    """Return those of a plan."""
-    workloads, keeps = plan.scenario.workloads, plan.scenario.keep_replies
-    readings = tuple(_reading(workload) for workload in workloads)
-    routes = tuple(_route(workload, keeps) for workload in workloads)
-    given = plan.requests or ((),) * len(workloads)
-    makers = tuple(_maker(workload, plan, messages) for workload, messages in zip(workloads, given, strict=True))
-    return Endpoints(routes, makers, readings)
+    route: Route
+    make: MessageOf
+    reading: Reading
 
 
-def _route(workload: Workload, keeps_replies: bool) -> Route:
-    bulk = bulk_of(workload.rpc) if workload.is_own and not keeps_replies else ()
-    is_kept = keeps_replies or workload.kind != "method"
-    return Route(_path(workload), workload.delivery == "streamed", workload.deadline_seconds, is_kept, bulk)
+def endpoints_of(plan: Plan) -> list[Endpoint]:
+    """Return those of a plan, in the order of its workloads."""
+    given = plan.requests or ((),) * len(plan.scenario.workloads)
+    return [_endpoint(*each, plan) for each in zip(plan.scenario.workloads, given, strict=True)]
 
 
-def _path(workload: Workload) -> str:
-    """Return the path of gRPC, or the one below an HTTP server's."""
-    if workload.is_http:
-        return workload.rpc
+def _endpoint(workload: Workload, given: Sequence[bytes], plan: Plan) -> Endpoint:
+    is_streamed, keeps, salt = workload.delivery == "streamed", plan.scenario.keep_replies, plan.prompt_salt
+    drawn: MessageOf = partial(_in_turn, given)
+    reading: Reading = count_messages
+    bulk: tuple[int, ...] = ()
     if workload.kind == "method":
-        return f"/{workload.method}"
-    return f"/{oip.SERVICE if workload.api == 'oip' else _SERVICES[workload.paradigm or '']}/{workload.rpc}"
+        path = f"/{workload.method}"
+    elif workload.is_http:  # the path is below the server's
+        path, drawn = workload.rpc, openai.body_maker(workload, salt)
+        is_text, is_sequential = workload.kind == "text", workload.kind == "image"
+        reading = partial(openai.read_text, is_streamed) if is_text else partial(openai.read_images, is_sequential)
+    elif workload.api == "oip":
+        path, drawn = f"/{oip.SERVICE}/{workload.rpc}", oip.request_maker(workload, salt)
+        reading = partial(oip.read_tensors, workload)
+    else:
+        path = f"/{_SERVICES[workload.paradigm or '']}/{workload.rpc}"
+        drawn = request_maker(workload, model_of(workload, plan.models), salt)
+        reading, bulk = partial(read_own, workload.rpc), () if keeps else bulk_of(workload.rpc)
+    is_kept = keeps or workload.kind != "method"
+    route = Route(path, is_streamed, workload.deadline_seconds, is_kept, bulk)
+    return Endpoint(route, partial(_in_turn, given) if given else drawn, reading)
 
 
-def _reading(workload: Workload) -> Reading:
-    if workload.is_own:
-        return partial(read_own, workload.rpc)
-    if workload.kind == "method":
-        return count_messages
-    if workload.api == "oip":
-        return partial(oip.read_tensors, workload)
-    if workload.kind == "text":
-        return partial(openai.read_text, workload.delivery == "streamed")
-    return partial(openai.read_images, workload.kind == "image")
-
-
-def _maker(workload: Workload, plan: Plan, given: Sequence[bytes]) -> MessageOf:
-    if given:
-        return lambda spec: given[spec.number % len(given)]
-    if workload.is_http:
-        return openai.body_maker(workload, plan.prompt_salt)
-    if workload.api == "oip":
-        return oip.request_maker(workload, plan.prompt_salt)
-    return request_maker(workload, model_of(workload, plan.models), plan.prompt_salt)
+def _in_turn(messages: Sequence[bytes], spec: RequestSpec) -> bytes:
+    return messages[spec.number % len(messages)]

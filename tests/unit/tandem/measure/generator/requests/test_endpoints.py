@@ -35,8 +35,8 @@ MODEL = ServedModel(
 def first_request(prompt_salt: int | None = None) -> ar_pb2.GenerateRequest:
     given = {} if prompt_salt is None else {"prompt_salt": prompt_salt}
     plan = Plan(address="127.0.0.1:1", scenario=SCENARIO, models=(MODEL,), **given)
-    [maker] = endpoints_of(Plan.model_validate_json(plan.model_dump_json())).makers
-    return ar_pb2.GenerateRequest.FromString(maker(RequestSequence(SCENARIO)[0]))
+    [endpoint] = endpoints_of(Plan.model_validate_json(plan.model_dump_json()))
+    return ar_pb2.GenerateRequest.FromString(endpoint.make(RequestSequence(SCENARIO)[0]))
 
 
 def test_the_salt_of_a_load_changes_how_its_prompts_begin_and_nothing_else() -> None:
