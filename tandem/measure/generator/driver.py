@@ -19,7 +19,7 @@ from tandem.measure.generator.requests.endpoints import Endpoint
 from tandem.measure.generator.requests.feeder import Feeder
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
-from tandem.measure.generator.sending.sender import Load, Phase, Progress, Sender
+from tandem.measure.generator.sending.sender import COUNTED, Load, Phase, Progress, Sender
 from tandem.measure.results.record import Record
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 
@@ -68,8 +68,7 @@ class Driver:
     def counts(self) -> dict[str, int]:
         """Return what has become of the requests so far."""
         now = self._sender.progress()
-        names = ("outstanding", "dropped", "ok", "error", "deadline", "cancelled", "unfinished")
-        return {name: getattr(now, name) for name in names}
+        return {name: getattr(now, name) for name in ("outstanding", "dropped", *COUNTED)}
 
     def stop(self, reason: str) -> None:
         """Break the run off: nothing more is sent, what is under way is cut off."""

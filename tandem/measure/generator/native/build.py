@@ -3,7 +3,6 @@
 import platform
 import sys
 from ctypes import POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_uint32, c_uint64, c_void_p
-from dataclasses import fields
 from pathlib import Path
 
 from tandem.measure.generator.sending import sender, statuses
@@ -33,12 +32,6 @@ class Caller(Structure):
     _fields_ = [("comes_at", c_double), ("goes_at", c_double)]
 
 
-class Progress(Structure):
-    """As `sender.Progress`; the sender writes it while Python reads."""
-
-    _fields_ = [(field.name, c_double if field.type == "float" else c_int64) for field in fields(sender.Progress)]
-
-
 INTERFACE = Interface(
     "tandem_sender_",
     {
@@ -50,14 +43,14 @@ INTERFACE = Interface(
         "start": (None, c_void_p, POINTER(Load), POINTER(Caller), c_uint64),
         "feed": (None, c_void_p, POINTER(RequestSpec), c_uint64, c_char_p, c_uint64),
         "feed_no_more": (None, c_void_p),
-        "progress": (POINTER(Progress), c_void_p),
+        "progress": (POINTER(sender.Progress), c_void_p),
         "stop": (None, c_void_p),
         "join": (None, c_void_p),
         "close": (None, c_void_p),
         "table": (c_uint64, c_void_p, c_int, c_void_p),
     },
     structures=(RequestSpec, Row, MessageRow, Load, Caller),
-    live=(Progress,),
+    live=(sender.Progress,),
     numbers={sender.Phase: "int64_t", End: "int32_t"},
     constants={f"status_{name.lower()}": getattr(statuses, name) for name in _STATUSES},
 )

@@ -40,9 +40,8 @@ class GrpcCall(PythonCall):
 
     def __init__(self, channel: grpc.aio.Channel, metadata: CallMetadata | None, order: Order) -> None:
         super().__init__(order)
-        route = order.route
-        rpc: Any = channel.unary_stream(route.path) if route.is_streamed else channel.unary_unary(route.path)
-        self._call = rpc(order.message, timeout=route.deadline_seconds, metadata=metadata)
+        rpc: Any = channel.unary_stream(order.route.path)  # a unary reply is a stream of one message
+        self._call = rpc(order.message, timeout=order.route.deadline_seconds, metadata=metadata)
 
     def cancel(self, end: End) -> None:
         if self._call.cancel():
@@ -50,7 +49,11 @@ class GrpcCall(PythonCall):
 
     async def read_reply(self) -> None:
         try:
-            await (self._stream() if self.order.route.is_streamed else self._unary())
+            while (message := await self._call.read()) is not grpc.aio.EOF:
+                self.take(message, self.now())
+            self.ended = self.now()
+            if not self.order.route.is_streamed and len(self.messages) != 1:
+                self.code, self.text = INTERNAL, "OK without a whole reply"
         except grpc.aio.AioRpcError as error:
             self.code, self.text = int(error.code().value[0]), error.details() or ""
         except asyncio.CancelledError:
@@ -59,16 +62,3 @@ class GrpcCall(PythonCall):
             if task is None or task.cancelling():
                 raise
             self.code, self.text = CANCELLED, "by the server"
-
-    async def _unary(self) -> None:
-        message = await self._call
-        self.ended = self.now()
-        if isinstance(message, bytes):
-            self.take(message, self.ended)
-        else:
-            self.code, self.text = INTERNAL, "OK without a whole reply"
-
-    async def _stream(self) -> None:
-        while (message := await self._call.read()) is not grpc.aio.EOF:
-            self.take(message, self.now())
-        self.ended = self.now()

@@ -9,7 +9,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -20,13 +19,12 @@ from numpy.typing import NDArray
 
 from tandem.measure.generator.native import build
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
-from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
+from tandem.measure.generator.sending.sender import Load, Progress, Route, Sender
 from tandem.measure.generator.sending.tables import MESSAGE, REQUEST_SPEC, ROW, RequestSpec, Seen, Table
 from tandem.shared.compiled.library import open_functions
 from tandem.shared.compiled.recipe import LibraryUnavailable
 
 _TABLES: tuple[Any, ...] = (ROW, MESSAGE, np.uint8, np.float64, np.int64, np.uint8)
-_COUNTED = fields(Progress)[1:]
 _UNITS = (("u", 1e6), ("m", 1e3), ("S", 1.0))
 _MOST = 99_999_999  # eight digits
 _RETRY_SECONDS = 0.1
@@ -60,7 +58,7 @@ class NativeSender(Sender):
         self._sender: int = self._slow.open(address.encode())
         for name, value in metadata:
             self._quick.metadata(self._sender, name.encode(), value.encode())
-        self._progress = self._quick.progress(self._sender)
+        self._progress: Progress = self._quick.progress(self._sender).contents
 
     async def connect(self, seconds: float) -> None:
         until, (host, _, port) = time.monotonic() + seconds, self._address.rpartition(":")
@@ -108,8 +106,7 @@ class NativeSender(Sender):
         self._quick.feed_no_more(self._sender)
 
     def progress(self) -> Progress:
-        now = self._progress.contents
-        return Progress(Phase(now.phase), **{field.name: getattr(now, field.name) for field in _COUNTED})
+        return self._progress
 
     def stop(self) -> None:
         self._quick.stop(self._sender)

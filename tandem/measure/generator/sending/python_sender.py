@@ -11,7 +11,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,7 +89,8 @@ class PythonSender(Sender):
     def progress(self) -> Progress:
         if self._running is not None and self._running.done():
             self._running.result()  # raises a fault of the generator
-        return replace(self._counts, outstanding=len(self._open))
+        self._counts.outstanding = len(self._open)
+        return self._counts
 
     def stop(self) -> None:
         self._stopping.set()

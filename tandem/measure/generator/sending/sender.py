@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from ctypes import Structure, c_double, c_int64
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -44,6 +45,10 @@ class Load:
     pause_seconds: float = 0.1
 
 
+COUNTED = ("ok", "error", "deadline", "cancelled", "unfinished")
+"""How a request may have ended."""
+
+
 class Phase(IntEnum):
     READY = 0
     LOADING = 1
@@ -51,27 +56,18 @@ class Phase(IntEnum):
     DONE = 3
 
 
-@dataclass
-class Progress:
-    """How far a sender is. Seconds are instants of the run; CPU and wall are those of the load, without its drain."""
+class Progress(Structure):
+    """How far a sender is; the compiled one writes it while Python reads. Seconds are instants of the run; CPU and wall
+    are those of the load, without its drain.
 
-    phase: Phase = Phase.READY
-    num_taken: int = 0  # requests taken from what was handed over
-    num_measured: int = 0  # of a closed loop: those after the warm-up
-    num_sent: int = 0
-    outstanding: int = 0
-    max_outstanding: int = 0
-    dropped: int = 0
-    ok: int = 0
-    error: int = 0
-    deadline: int = 0
-    cancelled: int = 0
-    unfinished: int = 0
-    unavailable_in_a_row: int = 0
-    answered_at: float = 0.0
-    load_ended_at: float = 0.0
-    wall_seconds: float = 0.0
-    cpu_seconds: float = 0.0  # of this process
+    `num_taken`: requests taken from what was handed over. `num_measured`: of a closed loop, those after the warm-up.
+    """
+
+    _fields_ = [
+        *((name, c_int64) for name in ("phase", "num_taken", "num_measured", "num_sent", "outstanding")),
+        *((name, c_int64) for name in ("max_outstanding", "dropped", *COUNTED, "unavailable_in_a_row")),
+        *((name, c_double) for name in ("answered_at", "load_ended_at", "wall_seconds", "cpu_seconds")),
+    ]
 
 
 class Sender(ABC):

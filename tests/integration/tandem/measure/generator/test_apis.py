@@ -109,13 +109,6 @@ async def test_connections_that_the_server_ends_lose_nothing(known_http: Start) 
     assert stream.outcomes.ok == 60
 
 
-async def test_a_server_that_is_gone(known_http: Start) -> None:
-    with serving(MODULE, "{}") as server:
-        address = server.address
-    with pytest.raises(OSError, match="no connection to"):
-        await run_once(address, closed())
-
-
 @pytest.mark.parametrize(
     ("reply", "words"),
     [(b"\x00\x00\x12\x04 no HTTP", r"no HTTP reply \(BadStatusLine\)"), (b"", "no reply within 0.2 s")],
