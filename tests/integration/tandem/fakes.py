@@ -38,6 +38,7 @@ class FakeSequential(ByteTokenizer):
         self.scored: list[ar_pb2.ScoreRequest] = []
         self.error: Exception | None = None
         self.has_chat_template = True
+        self.has_images = True
         self.has_steps = False
         """Serves fake-steps as well, which draws in any number of steps."""
         self.end_token = b""
@@ -130,7 +131,7 @@ class FakeSequential(ByteTokenizer):
         steps = ar_pb2.Model()
         steps.CopyFrom(image)
         steps.name, steps.takes_steps, steps.can_score_images = "fake-steps", True, True
-        return ar_pb2.ListModelsResponse(models=[text, image, *([steps] if self.has_steps else [])])
+        return ar_pb2.ListModelsResponse(models=[text, *[image] * self.has_images, *[steps] * self.has_steps])
 
 
 class FakeParallel:

@@ -39,7 +39,7 @@ def by_name(run_result: RunResult) -> dict[str, StreamResult]:
 
 @pytest.mark.parametrize("num_processes", [1, 3])
 async def test_an_open_loop_of_both_paradigms(backend: str, num_processes: int) -> None:
-    workloads = ("text,tokens=uniform:2:6", "text,unary", "images,weight=2", "images,streamed,images=3")
+    workloads = ("text,tokens=uniform:2:6", "text,unary", "images,weight=2", "images,streamed,images=6")
     load = OpenLoop(rate_per_second=300)
     run_result = await conducted(backend, load, *workloads, num_requests=300, num_processes=num_processes)
     assert_complete(run_result, 300)
