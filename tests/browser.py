@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian package: chromium)")
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
 
 
 @contextlib.asynccontextmanager

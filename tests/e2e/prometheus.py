@@ -14,7 +14,7 @@ import yaml
 from benchmarks.harness.processes import free_port
 
 COMMITTED = Path(__file__).parents[2] / "deploy" / "prometheus"
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 
 
 class Prometheus:

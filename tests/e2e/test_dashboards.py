@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 VARIABLES = {"$sequential": IMAGE_MODEL, "$parallel": "fashion-gan", "$model": ".+", "$window": "30s"}
 PARADIGMS = frozenset({"sequential", "parallel"})
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed"),

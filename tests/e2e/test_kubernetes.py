@@ -24,7 +24,7 @@ from tests.certificates import Authority
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, ROOT, VARIANTS, Manifests
 from tests.unit.deploy.kubernetes.mounts import API_KEY, mount
 
-LIMIT_SECONDS = 30
+LIMIT_SECONDS = 120
 
 MODULES = {"gateway": "gateway", "ar": "services.ar", "gan": "services.gan"}
 

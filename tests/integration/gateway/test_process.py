@@ -17,6 +17,7 @@ import pytest
 
 from benchmarks.harness.processes import free_port
 from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeBackend
+from tests.waiting import LIMIT_SECONDS
 
 
 async def gateway_process(*flags: str) -> Process:
@@ -115,7 +116,7 @@ async def test_nothing_is_left_of_one_that_is_killed(ar: FakeBackend) -> None:
         children = proxies(process)
         process.kill()
         await process.communicate()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, children, 20)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, children, LIMIT_SECONDS)
     assert len(children) == 1
     assert alive == []
 

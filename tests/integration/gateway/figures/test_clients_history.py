@@ -16,11 +16,10 @@ from tests.integration.gateway.fakes import (
     GENERATE,
     HOLD,
     SAMPLE,
-    FakeBackend,
     FakeParallel,
     FakeSequential,
 )
-from tests.integration.gateway.running import RunningGateway, running_gateway
+from tests.integration.gateway.running import RunningGateway
 from tests.waiting import until
 
 NUM_TOKENS = 4
@@ -122,23 +121,3 @@ async def test_what_a_stream_brought_before_it_was_cut_is_counted(
     assert gateway.value("tandem_outputs_total", model="fake-text", unit="token") == clients.num_tokens == 30
     assert gateway.value("tandem_time_to_first_output_seconds_count", model="fake-text") == 10
     assert gateway.value("tandem_requests_without_output_total") == 0
-
-
-async def test_what_the_gateway_refuses_is_shed_by_the_gateway(ar: FakeBackend, text: FakeSequential) -> None:
-    async with running_gateway([ar], max_in_flight=2) as gateway:
-        await gateway.until(serving=True)
-        clients = Clients(gateway)
-        held = [asyncio.create_task(clients.generate(HELD, timeout=60)) for _ in range(2)]
-        await until(lambda: text.open_calls >= 2)
-        await gateway.poll()
-        assert gateway.value("tandem_requests_in_flight", paradigm="sequential") == 2
-        await asyncio.gather(*(clients.generate() for _ in range(5)))
-        for each in held:
-            each.cancel()
-        await asyncio.gather(*held, return_exceptions=True)
-        await gateway.until_idle()
-        assert clients.codes["RESOURCE_EXHAUSTED"] == 5
-        assert gateway.value("tandem_requests_total", code="RESOURCE_EXHAUSTED") == 5
-        assert gateway.value("tandem_requests_shed_total", reason="gateway_full") == 5
-        assert gateway.value("tandem_requests_shed_total", reason="backend_full") == 0
-        assert gateway.value("tandem_requests_in_flight") == 0

@@ -13,7 +13,6 @@ from playwright.async_api import Browser
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tests.browser import Watched, opened, running_browser
 from tests.integration.gateway.fakes import FakeBackend
-from tests.integration.gateway.pages.scripted import address
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
@@ -45,5 +44,5 @@ async def gateway(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[RunningGat
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def page(gateway: RunningGateway, browser: Browser) -> AsyncIterator[Watched]:
-    async with opened(browser, address(gateway)) as page:
+    async with opened(browser, gateway.web_address) as page:
         yield page

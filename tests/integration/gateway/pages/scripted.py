@@ -11,7 +11,7 @@ from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, opened
 from tests.integration.gateway.fakes import FakeBackend
-from tests.integration.gateway.running import RunningGateway, running_gateway
+from tests.integration.gateway.running import running_gateway
 from tests.integration.tandem.fakes import FakeSequential
 
 NUM_TILES = 4  # of an image of the scripted model
@@ -28,10 +28,6 @@ class Sequential(FakeSequential):
         return ar_pb2.ListModelsResponse(models=self._models)
 
 
-def address(gateway: RunningGateway) -> str:
-    return f"http://127.0.0.1:{gateway.gateway.http_port}"
-
-
 @contextlib.asynccontextmanager
 async def page_of(
     browser: Browser, gan: FakeBackend, *models: ar_pb2.Model
@@ -39,5 +35,5 @@ async def page_of(
     """The page of a gateway whose sequential backend has these models."""
     async with FakeBackend(SEQUENTIAL, Sequential(*models)) as ar, running_gateway([ar], [gan]) as gateway:
         await gateway.until(serving=True)
-        async with opened(browser, address(gateway)) as page:
+        async with opened(browser, gateway.web_address) as page:
             yield page, ar.servicer

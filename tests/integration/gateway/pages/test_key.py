@@ -12,7 +12,6 @@ from playwright.async_api import Browser, expect
 from tests.browser import Watched, needs_chromium, opened
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import FakeBackend
-from tests.integration.gateway.pages.scripted import address
 from tests.integration.gateway.running import running_gateway
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
@@ -22,7 +21,7 @@ pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
 async def page(browser: Browser, ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> AsyncIterator[Watched]:
     async with running_gateway([ar], [gan], api_keys_file=keys_file(tmp_path)) as gateway:
         await gateway.until(serving=True)
-        async with opened(browser, address(gateway)) as page:
+        async with opened(browser, gateway.web_address) as page:
             yield page
 
 

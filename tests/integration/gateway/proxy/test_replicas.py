@@ -54,13 +54,14 @@ async def test_a_replica_that_refuses_is_asked_once_and_then_another(pair: Proxy
         yield b""
 
     ar.answer = unavailable
-    for _ in range(8):
+    attempts: list[int] = []
+    while len(set(attempts)) < 2:  # either replica may be the first that is asked
         assert (await pair.call(SCORE)).code is grpc.StatusCode.OK
-    assert len(other.calls) == 8
-    attempts = [(await pair.observer.entry(n + 1)).common_properties.upstream_request_attempt_count for n in range(8)]
+        entry = await pair.observer.entry(len(attempts) + 1)
+        attempts.append(entry.common_properties.upstream_request_attempt_count)
     # A third where Envoy still had the call before under way at the other and took the first one again.
-    assert {1, 2} <= set(attempts) <= {1, 2, 3}
-    assert sum(attempts) - len(attempts) == len(ar.calls)
+    assert set(attempts) <= {1, 2, 3}
+    assert held_by(ar, other) == [sum(attempts) - len(attempts), len(attempts)]
 
 
 async def test_the_one_with_least_under_way_is_gone_and_nobody_has_noticed(ar: Backend, other: Backend) -> None:
@@ -107,23 +108,23 @@ async def test_nothing_is_tried_again_after_the_first_byte(pair: Proxy, ar: Back
 
 async def test_a_frozen_replica_is_given_up_and_its_streams_end() -> None:
     """Neither closes its connection nor answers; only its silence tells."""
-    quick = {**QUICK, "keepalive_interval": "0.3s", "keepalive_timeout": "0.3s", "health_timeout": "0.3s"}
+    quick = {**QUICK, "keepalive_interval": "0.5s", "keepalive_timeout": "2s"}
     async with backend_process() as (frozen, target), proxy(ar_targets=[target], limits=quick) as running:
         call = running.stream(GENERATE, b"100000")
         await anext(aiter(call))
         frozen.send_signal(signal.SIGSTOP)
-        async with asyncio.timeout(60):
-            assert (await ended(call)).code is not grpc.StatusCode.OK
+        assert (await ended(call)).code is not grpc.StatusCode.OK
         await running.until_serving(0)
         frozen.send_signal(signal.SIGCONT)
-        await running.until_serving(1)
-        assert (await running.call(SCORE, b"1")).code is grpc.StatusCode.OK
+        while (await running.call(SCORE, b"1")).code is not grpc.StatusCode.OK:
+            await running.until_serving(1)
 
 
 async def test_what_a_killed_replica_had_and_may_not_be_tried_again_is_told_so() -> None:
     """More further tries than may be under way are no sign that the gateway is full."""
-    no_retries = {**QUICK, "retry_min": 0, "retry_budget_percent": 0}
+    no_retries = {**QUICK, "retry_min": 0, "retry_budget_percent": 0, "health_interval": "60s"}
     async with backend_process() as (victim, target), proxy(ar_targets=[target], limits=no_retries) as running:
+        await running.until_serving(1)
         victim.send_signal(signal.SIGSTOP)
         calls = [running.stream(SCORE, b"1") for _ in range(4)]
         await running.until_active(4)

@@ -1,4 +1,6 @@
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -19,3 +21,23 @@ async def http2(request: pytest.FixtureRequest) -> AsyncIterator[Http2Server]:
         pytest.skip(str(error))
     yield server
     await server.stop(0)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server, its handler, and its port on loopback."""
+
+    server: Http2Server
+    handler: Any
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+async def serving(http2: Http2Server, request: pytest.FixtureRequest) -> Serving:
+    """A server with the `Handler` of the test's module."""
+    handler = request.module.Handler()
+    return Serving(http2, handler, await http2.start("127.0.0.1", 0, [*getattr(handler, "more", list)(), handler]))

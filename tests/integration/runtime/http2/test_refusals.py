@@ -29,39 +29,29 @@ class Handler(grpc.GenericRpcHandler):
         return " ".join(value for key, value in context.invocation_metadata() if key == PEER_METADATA).encode()
 
 
-@pytest.fixture
-def handler() -> Handler:
-    return Handler()
-
-
-@pytest.fixture
-async def address(http2, handler) -> str:
-    return f"127.0.0.1:{await http2.start('127.0.0.1', 0, [handler])}"
-
-
 async def ended(address: str, body: bytes, headers: list[tuple[str, str]]) -> Stream:
     """Return how a call ends."""
     async with connected(address) as connection:
         number = connection.open_stream(headers)
         await connection.send(number, body)
-        return await connection.answer(number, LIMIT_SECONDS)
+        return await connection.answer(number)
 
 
 @pytest.mark.parametrize("rest", [framed(b""), 2000 * framed(b""), framed(b"hi") * 2, b"\0", b"\0\0\0"])
-async def test_whatever_follows_the_one_message_ends_the_call_before_it_begins(address, handler, rest):
-    stream = await ended(address, framed(b"hi") + rest, call_headers(PATH))
+async def test_whatever_follows_the_one_message_ends_the_call_before_it_begins(serving, rest):
+    stream = await ended(serving.address, framed(b"hi") + rest, call_headers(PATH))
     assert (stream.status_name, stream.headers["grpc-message"]) == ("INTERNAL", "the method takes one message")
-    assert handler.num_begun == 0
+    assert serving.handler.num_begun == 0
 
 
 @pytest.mark.parametrize(
     ("encoding", "status"), [("gzip", "UNIMPLEMENTED"), ("x", "UNIMPLEMENTED"), ("identity", "INTERNAL")]
 )
-async def test_a_compressed_message_is_refused(address, handler, encoding, status):
+async def test_a_compressed_message_is_refused(serving, encoding, status):
     headers = call_headers(PATH, ("grpc-encoding", encoding))
-    stream = await ended(address, framed(b"hi", compressed=True), headers)
+    stream = await ended(serving.address, framed(b"hi", compressed=True), headers)
     assert (stream.status_name, stream.headers["grpc-accept-encoding"]) == (status, "identity")
-    assert handler.num_begun == 0
+    assert serving.handler.num_begun == 0
 
 
 WRONG = {
@@ -72,32 +62,32 @@ WRONG = {
 
 
 @pytest.mark.parametrize("which", WRONG)
-async def test_a_head_that_is_wrong_is_told_what_it_is(address, handler, which):
+async def test_a_head_that_is_wrong_is_told_what_it_is(serving, which):
     more, status, http_status = WRONG[which]
     headers = [header for header in call_headers(PATH) if header[0] != more[0][0]]
-    stream = await ended(address, framed(b"hi"), headers + more)
+    stream = await ended(serving.address, framed(b"hi"), headers + more)
     assert (stream.status_name, stream.headers[":status"]) == (status, http_status)
-    assert handler.num_begun == 0
+    assert serving.handler.num_begun == 0
 
 
 @pytest.mark.parametrize(
     ("host", "client", "shown"),
     [("127.0.0.1", "127.0.0.1", "127.0.0.1"), ("::1", "::1", "[::1]"), ("::", "127.0.0.1", "127.0.0.1")],
 )
-async def test_the_peer_of_a_call_that_names_nobody_is_the_connection_s(http2, handler, host, client, shown):
+async def test_the_peer_of_a_call_that_names_nobody_is_the_connection_s(http2, host, client, shown):
     try:
-        port = await http2.start(host, 0, [handler])
+        port = await http2.start(host, 0, [Handler()])
     except OSError:
         pytest.skip("no IPv6")
     async with connected(f"{client}:{port}") as connection:
         own_port = connection._writer.get_extra_info("sockname")[1]
         number = await begin(connection, PATH, b"hi")
-        body = bytes((await connection.answer(number, LIMIT_SECONDS)).body[5:]).decode()
+        body = bytes((await connection.answer(number)).body[5:]).decode()
     assert body == f"{shown}:{own_port}"
     assert peer_of(metadata_of([(PEER_METADATA, body)])) == body
 
 
-async def test_a_unix_socket_has_no_peer(http2, handler, tmp_path: Path):
-    await http2.start(f"unix:{tmp_path}/a.sock", 0, [handler])
+async def test_a_unix_socket_has_no_peer(http2, tmp_path: Path):
+    await http2.start(f"unix:{tmp_path}/a.sock", 0, [Handler()])
     async with grpc.aio.insecure_channel(f"unix:{tmp_path}/a.sock") as channel:
         assert await channel.stream_unary(PATH)(iter([b"hi"]), timeout=LIMIT_SECONDS) == b""

@@ -49,27 +49,8 @@ class Handler(grpc.GenericRpcHandler):
             self.left.set()
         return bytes(LARGE)
 
-    def many(self) -> ManyMessages:
-        return ManyMessages("test.Many", {"Stream": grpc.stream_unary_rpc_method_handler(self._held)})
-
-
-@dataclass
-class Serving:
-    """A server and its handler."""
-
-    server: Http2Server
-    handler: Handler
-    port: int
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-
-@pytest.fixture
-async def serving(http2: Http2Server) -> Serving:
-    handler = Handler()
-    return Serving(http2, handler, await http2.start("127.0.0.1", 0, [handler.many(), handler]))
+    def more(self) -> list[grpc.GenericRpcHandler]:
+        return [ManyMessages("test.Many", {"Stream": grpc.stream_unary_rpc_method_handler(self._held)})]
 
 
 async def test_a_value_that_is_not_even_ascii_is_left_out_and_takes_no_other_call_with_it(serving):
@@ -146,7 +127,9 @@ async def test_the_method_of_a_call_that_is_refused_while_it_runs_is_cancelled(s
         await serving.handler.left.wait()
 
 
-async def test_a_host_without_an_address_and_a_port_in_use_are_told(serving):
-    for host, port, reason in (("127.0.0.1", serving.port, "in use"), ("no host", 0, "the host has no address")):
+async def test_an_address_that_cannot_be_had_is_told(serving, tmp_path):
+    (tmp_path / "a.sock").touch()
+    unix = (f"unix:{tmp_path}/a.sock", 0, "in use")
+    for host, port, reason in (("127.0.0.1", serving.port, "in use"), ("no host", 0, "no address"), unix):
         with pytest.raises(OSError, match=reason):
             await Http2Server(open_http2()).start(host, port, [])

@@ -8,10 +8,10 @@ import h2.errors
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.http2.server import Http2Server
 from runtime.rpc.message import read_message
 from tests.faults.attacks.connection import OPEN_WINDOW, connected
 from tests.faults.attacks.grpc_stream import begin
+from tests.integration.runtime.http2.conftest import Serving
 from tests.waiting import until
 
 LIMIT_SECONDS = 60
@@ -49,30 +49,15 @@ class Handler(grpc.GenericRpcHandler):
             self.left.set()
 
 
-@dataclass
-class Serving:
-    server: Http2Server
-    handler: Handler
-    port: int
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    async def until(self, num_replied: int) -> None:
-        await until(lambda: self.handler.num_replied >= num_replied)
-
-    async def ended(self, path: str, owner: tuple[str, str]) -> str | int | None:
-        """Return the status of a call of somebody who reads, or with what it was reset."""
-        async with connected(self.address) as connection:
-            stream = await connection.answer(await begin(connection, path, b"hi", owner), LIMIT_SECONDS)
-        return stream.error_code if stream.status is None else stream.status_name
+async def ended(serving: Serving, path: str, owner: tuple[str, str]) -> str | int | None:
+    """Return the status of a call of somebody who reads, or with what it was reset."""
+    async with connected(serving.address) as connection:
+        stream = await connection.answer(await begin(connection, path, b"hi", owner))
+    return stream.error_code if stream.status is None else stream.status_name
 
 
-@pytest.fixture
-async def serving(http2: Http2Server) -> Serving:
-    handler = Handler()
-    return Serving(http2, handler, await http2.start("127.0.0.1", 0, [handler]))
+async def until_replied(serving: Serving, count: int) -> None:
+    await until(lambda: serving.handler.num_replied >= count)
 
 
 SOON = pytest.mark.parametrize("http2", [{"unread_seconds": 0.1}], indirect=True)
@@ -82,7 +67,7 @@ SOON = pytest.mark.parametrize("http2", [{"unread_seconds": 0.1}], indirect=True
 @pytest.mark.parametrize("path", [UNARY, STREAM])
 async def test_a_call_of_which_nothing_is_taken_is_reset(serving, path):
     async with connected(serving.address, window=20_000) as connection:
-        stream = await connection.answer(await begin(connection, path, b"hi"), LIMIT_SECONDS)
+        stream = await connection.answer(await begin(connection, path, b"hi"))
         assert (stream.status, stream.error_code) == (None, CANCEL)
     if path == STREAM:
         await until(serving.handler.left.is_set)
@@ -95,7 +80,7 @@ async def test_a_connection_that_takes_nothing_is_dropped(serving):
         await connection.grant(OPEN_WINDOW - 65_535)
         for _ in range(6):  # more than the kernel holds
             await begin(connection, UNARY, b"hi")
-        await serving.until(6)
+        await until_replied(serving, 6)
         await until(lambda: not serving.server._library.num_connections(serving.server._server))
 
 
@@ -103,31 +88,31 @@ async def test_a_connection_that_takes_nothing_is_dropped(serving):
 async def test_one_owner_s_unread_replies_leave_room_for_those_of_others(serving):
     async with connected(serving.address, window=0) as connection:
         numbers = [await begin(connection, UNARY, b"hi", ALICE) for _ in range(2)]
-        await serving.until(2)
-        assert await serving.ended(UNARY, ALICE) == "RESOURCE_EXHAUSTED"
-        assert await serving.ended(UNARY, ALICE_ELSEWHERE) == "RESOURCE_EXHAUSTED"
-        assert await serving.ended(STREAM, ALICE) == CANCEL
-        assert await serving.ended(UNARY, BOB) == "OK"
+        await until_replied(serving, 2)
+        assert await ended(serving, UNARY, ALICE) == "RESOURCE_EXHAUSTED"
+        assert await ended(serving, UNARY, ALICE_ELSEWHERE) == "RESOURCE_EXHAUSTED"
+        assert await ended(serving, STREAM, ALICE) == CANCEL
+        assert await ended(serving, UNARY, BOB) == "OK"
         connection.reset(numbers[0])
         await connection.flush()
         await until_ok(serving, ALICE)
-        assert await serving.ended(UNARY, ALICE) == "OK"  # nothing of the one before is left
+        assert await ended(serving, UNARY, ALICE) == "OK"  # nothing of the one before is left
     await until_ok(serving, ALICE)
 
 
 async def until_ok(serving: Serving, owner: tuple[str, str]) -> None:
     """Call until the server knows that the one before was reset."""
     async with asyncio.timeout(LIMIT_SECONDS):
-        while (ended := await serving.ended(UNARY, owner)) != "OK":
-            assert ended == "RESOURCE_EXHAUSTED"
+        while (end := await ended(serving, UNARY, owner)) != "OK":
+            assert end == "RESOURCE_EXHAUSTED"
 
 
 @pytest.mark.parametrize("http2", [{"max_unsent_bytes": MESSAGE, "max_owner_share": 1.0}], indirect=True)
 async def test_unread_replies_together_are_bounded_and_the_refusal_says_what_holds_the_memory(serving):
     async with connected(serving.address, window=0) as connection:
         await begin(connection, UNARY, b"hi", ALICE)
-        await serving.until(1)
-        assert await serving.ended(STREAM, BOB) == "RESOURCE_EXHAUSTED"
+        await until_replied(serving, 1)
+        assert await ended(serving, STREAM, BOB) == "RESOURCE_EXHAUSTED"
         await until(serving.handler.left.is_set)
         async with grpc.aio.insecure_channel(serving.address) as channel:
             with pytest.raises(grpc.aio.AioRpcError, match="memory for replies that were not read is full") as refused:
@@ -141,7 +126,7 @@ async def test_unread_replies_together_are_bounded_and_the_refusal_says_what_hol
 
 @pytest.mark.parametrize("http2", [{"max_unsent_bytes": 1000}], indirect=True)
 async def test_messages_larger_than_the_bound_go_out_where_nothing_else_waits(serving):
-    assert await serving.ended(UNARY, ALICE) == "OK"
+    assert await ended(serving, UNARY, ALICE) == "OK"
     async with grpc.aio.insecure_channel(serving.address) as channel:
         call = channel.unary_stream(STREAM)(b"hi", timeout=LIMIT_SECONDS)
         assert [len(await call.read()) for _ in range(4)] == [5, LARGE, LARGE, LARGE]
