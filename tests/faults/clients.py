@@ -57,6 +57,11 @@ class Ended:
         return self.code == "OK"
 
     @property
+    def failure(self) -> str:
+        """What it was told, in short."""
+        return f"{self.code} {self.details[:200]}"
+
+    @property
     def began_at(self) -> float:
         return self.ended_at - self.seconds
 

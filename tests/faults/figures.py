@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,8 @@ PATHS = {"gateway": (SAMPLE, GENERATE), "sequential": (GENERATE,), "parallel": (
 MAX_SECONDS = 5.0  # a good call may wait behind work that was accepted before it
 MAX_GROWTH_MIB = 64.0
 MAX_FILES = 4
+# What a call is told if a process had too little of the processor to begin it, to say that it lives, or to check a key.
+STARVED = ("calls that the server has not begun", "backend is not ready", "could not check the API key in time")
 LET_GO_SECONDS, POLL_SECONDS = 60.0, 0.05
 
 
@@ -54,7 +56,7 @@ class Watch:
         peaks = {process.name: PeakMemory(process.pid) for process in self.product.servers}
         async with self.neighbour.beside(server.address, PATHS[which], history) as observed:
             yield Attacked(server, history, observed)
-        expect_answers(self.sheet, row, observed)
+        expect_answers(self.sheet, f"{row}: good calls failed", observed.beside.failures, len(observed.beside.calls))
         slow_down = f"times as long at the 95th percentile (slowest {observed.slowest_seconds:.2f} s)"
         self.sheet.expect(
             *(f"{row}: good calls slowed down", observed.slow_down, slow_down),
@@ -68,10 +70,11 @@ class Watch:
         await history.counters_equal()
 
 
-def expect_answers(sheet: Sheet, row: str, observed: Observed) -> None:
-    """Note the good client's calls that failed."""
-    total = f"of {len(observed.beside.calls)} calls (codes: {observed.failures})"
-    sheet.expect_none(f"{row}: good calls failed", observed.num_failed, total)
+def expect_answers(sheet: Sheet, row: str, failures: Sequence[str], num_calls: int) -> None:
+    """Note the good calls that failed, as each was told; one that a starved process refused counts in full runs."""
+    is_starved = all(any(words in failure for words in STARVED) for failure in failures)
+    unit = f"of {num_calls} calls ({', '.join(sorted(set(failures))) or 'none'})"
+    sheet.expect(row, len(failures), unit, bar="0", passed=num_calls > 0 and is_starved, in_time=not failures)
 
 
 def expect_memory(sheet: Sheet, row: str, growth_mib: dict[str, float], max_mib: float = MAX_GROWTH_MIB) -> None:

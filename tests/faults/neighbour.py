@@ -40,8 +40,8 @@ class Load:
     """Path, code and seconds of each."""
     seconds: float = 0.0
     """From the first call's beginning to the last one's end."""
-    details: str = ""
-    """What the first failed call was told."""
+    failures: list[str] = field(default_factory=list)
+    """What each failed call was told."""
 
     @property
     def codes(self) -> Counter[str]:
@@ -62,17 +62,6 @@ class Observed:
     async def lasting(self, seconds: float) -> None:
         """Let the attack stand for so long, in which the good client goes on."""
         await asyncio.sleep(seconds)
-
-    @property
-    def num_failed(self) -> int:
-        """Calls beside the attack that did not end in OK, of all of them if there was none."""
-        return sum(code != "OK" for _, code, _ in self.beside.calls) if self.beside.calls else 1
-
-    @property
-    def failures(self) -> str:
-        """The codes of failed calls and the first one's details, "none" without any."""
-        codes = sorted(self.beside.codes.keys() - {"OK"})
-        return f"{', '.join(codes)}: {self.beside.details}" if codes else "none"
 
     @property
     def slow_down(self) -> float:
@@ -106,7 +95,7 @@ class Neighbour:
             assert self._process.stdout is not None
             report = json.loads(await asyncio.to_thread(self._process.stdout.readline))
             load.calls = [(path, code, seconds) for path, code, seconds in report["calls"]]
-            load.seconds, load.details = report["seconds"], report["details"]
+            load.seconds, load.failures = report["seconds"], report["failures"]
         for path, code, _ in load.calls if history is not None else ():
             if code in NEVER_HEARD.get(kind, ("DEADLINE_EXCEEDED",)):
                 history.note_left(path, was_heard=False)
@@ -174,8 +163,8 @@ async def _report(kind: str, address: str, stop: asyncio.Event, words: Sequence[
         began = time.monotonic()
         calls = await LOADS[kind](client, stop, *words)
         seconds = time.monotonic() - began
-    details = next((call.details for call in calls if not call.is_ok), "")[:200]
-    return {"calls": [(call.path, call.code, call.seconds) for call in calls], "details": details, "seconds": seconds}
+    failures = [call.failure for call in calls if not call.is_ok]
+    return {"calls": [(call.path, call.code, call.seconds) for call in calls], "failures": failures, "seconds": seconds}
 
 
 async def main() -> None:

@@ -116,7 +116,7 @@ class OwnServer:
         """Send a signal, SIGKILL and SIGSTOP among them."""
         self._running().send_signal(number)
 
-    async def wait(self, timeout_seconds: float = 30.0) -> int:
+    async def wait(self, timeout_seconds: float = READY_SECONDS) -> int:
         """Return the exit code once it has ended, minus the number of a signal that ended it. Raises TimeoutError."""
         process = self._running()
         async with asyncio.timeout(timeout_seconds):

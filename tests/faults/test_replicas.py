@@ -159,7 +159,7 @@ async def test_freeze_of_envoy(product: Product, tmp_path: Path, sheet: Sheet) -
         [envoy] = psutil.Process(server.pid).children()
         began = time.monotonic()
         envoy.suspend()
-        code, seconds = await own.wait(60), time.monotonic() - began
+        code, seconds = await own.wait(), time.monotonic() - began
     row = "freeze of a gateway's Envoy"
     sheet.expect(f"{row}: exit code", code, "", bar="1", passed=code == 1)
     sheet.expect_in_time(f"{row}: noticed", seconds, MAX_UNNOTICED_SECONDS)
@@ -175,7 +175,7 @@ async def _drain(sheet: Sheet, row: str, victim: OwnServer, client: Client, para
     victim.signal(signal.SIGTERM)
     began = time.monotonic()
     lost = [stream for stream in await asyncio.gather(*streams) if not stream.is_ok]
-    code, seconds = await victim.wait(2 * DRAIN_SECONDS), time.monotonic() - began
+    code, seconds = await victim.wait(), time.monotonic() - began
     sheet.expect_none(f"{row}: streams lost", lost, f"of {NUM_DRAINED} streams")
     also = "(the drain limit), exit code 0"
     sheet.expect_in_time(f"{row}: until it has ended", seconds, DRAIN_SECONDS, also=also, passed=code == 0)
