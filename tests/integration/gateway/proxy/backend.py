@@ -100,6 +100,28 @@ def parallel(**options: Any) -> Backend:
     return Backend(PARALLEL, **options)
 
 
+class Held:
+    """An answer that says one thing, and the other when it may."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+
+    async def __call__(self, request: bytes, call: Call) -> AsyncIterator[bytes]:
+        yield b"first"
+        await self.may_end.wait()
+        yield b"last"
+
+
+def aborting(code: grpc.StatusCode, details: str) -> Handler:
+    """Return an answer that is an error."""
+
+    async def abort(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        await call.context.abort(code, details)
+        yield b""
+
+    return abort
+
+
 @contextlib.asynccontextmanager
 async def backend_process() -> AsyncIterator[tuple[Process, str]]:
     """Run one in a process of its own, to be killed or frozen; yields the process and its host:port."""

@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
 
-from gateway.access.authorization import SERVICE as AUTHORIZATION
-from gateway.envoy.authorization_pb2 import CheckRequest, CheckResponse
+from gateway.access.access import Access
+from gateway.access.api_keys import ApiKey
+from gateway.access.authorization import Authorization
 from gateway.figures.access_log_service import AccessLogService
 from gateway.proxy.sockets import Sockets
 from runtime.server.grpcio import GrpcioServer
 from runtime.server.server import RpcServer
 from tests.waiting import until
 
-Check = Callable[[Any], Any]
-
 
 class Observer:
-    """Keeps the entries, and lets in whom `check` does."""
+    """Keeps the entries and the checks, and lets in whom `check` does: callers with one of the keys."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Sequence[ApiKey]) -> None:
         self.entries: list[Any] = []
         self.checks: list[Any] = []
-        self.check: Check = lambda request: CheckResponse()
+        self._authorization = Authorization(Access(keys, lambda *_: None))
+        self.check: Callable[[Any, object], Awaitable[Any]] = self._authorization.check
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """Return the two services for a grpc.aio server."""
-        check = grpc.unary_unary_rpc_method_handler(
-            self._check,
-            request_deserializer=CheckRequest.FromString,
-            response_serializer=CheckResponse.SerializeToString,
-        )
-        authorization = grpc.method_handlers_generic_handler(AUTHORIZATION, {"Check": check})
-        return [AccessLogService(self.entries.append).handler(), authorization]
+        self._authorization.check = self._check  # type: ignore[method-assign]
+        return [AccessLogService(self.entries.append).handler(), self._authorization.handler()]
 
-    async def _check(self, request: CheckRequest, _: object) -> CheckResponse:
+    async def _check(self, request: Any, context: object) -> Any:
         self.checks.append(request)
-        return self.check(request)
+        return await self.check(request, context)
 
     async def entry(self, count: int = 1) -> Any:
         """Return the `count`-th entry, waiting for it."""
@@ -48,9 +43,9 @@ class Observer:
 
 
 @contextlib.asynccontextmanager
-async def observing(sockets: Sockets) -> AsyncIterator[Observer]:
+async def observing(sockets: Sockets, keys: Sequence[ApiKey]) -> AsyncIterator[Observer]:
     """Serve at the observer's socket, with the health and the reflection that every server has."""
-    observer = Observer()
+    observer = Observer(keys)
     server = RpcServer(f"unix:{sockets.observer}", 0, observer.handlers(), [], transport=GrpcioServer())
     await server.start()
     await server.health.set_serving(True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from gateway.access.api_keys import load_api_keys
 from gateway.proxy import bootstrap
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.bootstrap import Limits
@@ -88,7 +89,8 @@ async def proxy(
     with private_sockets() as sockets:
         bootstrap.write(chosen, sockets, limits, tracing)
         envoy = Envoy(find_envoy(), sockets, chosen.workers)
-        async with observing(sockets) as observer:
+        keys = load_api_keys(chosen.api_keys_file) if chosen.api_keys_file else []
+        async with observing(sockets, keys) as observer:
             await envoy.start()
             try:
                 async with client(f"{HOST}:{envoy.ports['grpc']}") as channel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
-from gateway.envoy import authorization_pb2
-from tests.integration.gateway.callers import keys_file
+from gateway.access.api_keys import ApiKey
+from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import SCORE
 from tests.integration.gateway.proxy.backend import Backend
 from tests.integration.gateway.proxy.running import Proxy, proxy
@@ -22,41 +23,22 @@ async def guarded(ar: Backend, tmp_path: Path) -> AsyncIterator[Proxy]:
         yield running
 
 
-def headers(**values: str) -> list[Any]:
-    return [
-        authorization_pb2.HeaderValueOption(
-            header=authorization_pb2.HeaderValue(key=key.replace("_", "-"), value=value),
-            append_action=authorization_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
-        )
-        for key, value in values.items()
-    ]
-
-
-def denied(**values: str) -> Any:
-    response = authorization_pb2.DeniedHttpResponse(
-        status=authorization_pb2.HttpStatus(code=403), headers=headers(**values)
-    )
-    return authorization_pb2.CheckResponse(status=authorization_pb2.Status(code=7), denied_response=response)
-
-
 async def test_the_check_sees_the_key_and_the_path_and_says_whose_it_is(guarded: Proxy, ar: Backend) -> None:
-    guarded.observer.check = lambda request: authorization_pb2.CheckResponse(
-        ok_response=authorization_pb2.OkHttpResponse(headers=headers(tandem_caller="alice"))
-    )
-    metadata = (("authorization", "Bearer abc"), ("tandem-caller", "root"), ("other", "words"))
+    metadata = (("authorization", f"Bearer {SECRET}"), ("tandem-caller", "root"), ("other", "words"))
     assert (await guarded.call(SCORE, b"a", metadata=metadata)).code is grpc.StatusCode.OK
     [check] = guarded.observer.checks
     asked = check.attributes.request.http
-    assert (asked.path, dict(asked.headers)["authorization"]) == (SCORE, "Bearer abc")
+    assert (asked.path, dict(asked.headers)["authorization"]) == (SCORE, f"Bearer {SECRET}")
     assert "other" not in asked.headers
-    assert ar.calls[0].headers["tandem-caller"] == "alice"
+    caller = ApiKey(name="alice", sha256=hashlib.sha256(SECRET.encode()).hexdigest()).caller_id()
+    assert ar.calls[0].headers["tandem-caller"] == caller
     assert ar.calls[0].headers["tandem-peer"].startswith("127.0.0.1:")
     assert "authorization" not in ar.calls[0].headers, "a backend has no use for the key itself"
-    assert dict((await guarded.observer.entry()).request.request_headers)["tandem-caller"] == "alice"
+    assert dict((await guarded.observer.entry()).request.request_headers)["tandem-caller"] == caller
 
 
 async def test_nobody_gets_in_while_nobody_can_say_who_it_is(guarded: Proxy, ar: Backend) -> None:
-    def broken(request: Any) -> Any:
+    async def broken(request: Any, context: object) -> Any:
         raise RuntimeError("broken")
 
     guarded.observer.check = broken

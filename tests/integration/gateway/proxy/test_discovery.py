@@ -7,7 +7,7 @@ import asyncio
 import grpc
 
 from tests.integration.gateway.fakes import GENERATE, SCORE
-from tests.integration.gateway.proxy.backend import Backend, Call, sequential
+from tests.integration.gateway.proxy.backend import Backend, Held, sequential
 from tests.integration.gateway.proxy.names import Names, names
 from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 from tests.waiting import until
@@ -43,14 +43,7 @@ async def test_replicas_come_and_go_with_their_name(ar: Backend) -> None:
 
 
 async def one_leaves_with_a_stream_under_way(running: Proxy, known: Names, leaving: Backend, stays: Backend) -> None:
-    may_end = asyncio.Event()
-
-    async def held(request: bytes, call: Call):  # type: ignore[no-untyped-def]
-        yield b"first"
-        await may_end.wait()
-        yield b"last"
-
-    leaving.answer = held
+    leaving.answer = held = Held()
     call = await stream_at(running, leaving)
     known.addresses = [THERE]
     await until_known(running, THERE)
@@ -58,7 +51,7 @@ async def one_leaves_with_a_stream_under_way(running: Proxy, known: Names, leavi
     for _ in range(4):
         assert (await running.call(SCORE)).code is grpc.StatusCode.OK
     assert len(stays.calls) == before + 4
-    may_end.set()
+    held.may_end.set()
     result = await ended(call)
     assert (result.code, result.replies) == (grpc.StatusCode.OK, [b"last"])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -18,21 +17,9 @@ from gateway.proxy.sockets import private_sockets
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import begin
 from tests.integration.gateway.fakes import GENERATE, SCORE
-from tests.integration.gateway.proxy.backend import Backend, Call, never
+from tests.integration.gateway.proxy.backend import Backend, Held, never
 from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 from tests.waiting import until
-
-
-class Held:
-    """An answer that says one thing, and the other when it may."""
-
-    def __init__(self) -> None:
-        self.may_end = asyncio.Event()
-
-    async def __call__(self, request: bytes, call: Call) -> AsyncIterator[bytes]:
-        yield b"first"
-        await self.may_end.wait()
-        yield b"last"
 
 
 async def test_a_drain_loses_no_stream_and_sends_newcomers_away(single: Proxy, ar: Backend) -> None:

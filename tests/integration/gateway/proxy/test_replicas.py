@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from tests.integration.gateway.fakes import GENERATE, SCORE
-from tests.integration.gateway.proxy.backend import Backend, Call, backend_process, first_then_never, never
+from tests.integration.gateway.proxy.backend import Backend, Call, aborting, backend_process, first_then_never, never
 from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 from tests.waiting import until
 
@@ -48,12 +48,7 @@ async def test_a_replica_that_is_not_serving_is_left_alone(pair: Proxy, ar: Back
 
 async def test_a_replica_that_refuses_is_asked_once_and_then_another(pair: Proxy, ar: Backend, other: Backend) -> None:
     """As a replica does that drains: UNAVAILABLE before anything else."""
-
-    async def unavailable(request: bytes, call: Call) -> AsyncIterator[bytes]:
-        await call.context.abort(grpc.StatusCode.UNAVAILABLE, "draining")
-        yield b""
-
-    ar.answer = unavailable
+    ar.answer = aborting(grpc.StatusCode.UNAVAILABLE, "draining")
     attempts: list[int] = []
     while len(set(attempts)) < 2:  # either replica may be the first that is asked
         assert (await pair.call(SCORE)).code is grpc.StatusCode.OK
@@ -85,11 +80,7 @@ async def test_the_one_with_least_under_way_is_gone_and_nobody_has_noticed(ar: B
 
 
 async def test_other_errors_are_not_tried_again(pair: Proxy, ar: Backend, other: Backend) -> None:
-    async def full(request: bytes, call: Call) -> AsyncIterator[bytes]:
-        await call.context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
-        yield b""
-
-    ar.answer = other.answer = full
+    ar.answer = other.answer = aborting(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
     assert (await pair.call(SCORE)).details == "full"
     assert sum(held_by(ar, other)) == 1
 
