@@ -50,9 +50,7 @@ async def test_kill_of_one_of_two(two: list[Container], figures: Figures):
 
 # A stream of images waits with 192 or more of them in a queue of 4,096: one replica must be able to hold all streams.
 @pytest.mark.parametrize(
-    ("service", "stream", "num_streams"),
-    [("gan", image_stream(3000), 16), ("ar", pictures(12), 40)],
-    ids=["gan", "ar"],
+    ("service", "stream", "num_streams"), [("gan", image_stream(3000), 16), ("ar", pictures(12), 40)], ids=["gan", "ar"]
 )
 async def test_stop_of_one_of_two_with_open_streams(
     pairs: Deployment, service: str, stream: Kind, num_streams: int, figures: Figures

@@ -30,7 +30,7 @@ PARADIGMS = frozenset({"sequential", "parallel"})
 PATIENCE_SECONDS = 180.0
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed"),
+    pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed")
 ]
 
 

@@ -60,10 +60,7 @@ async def test_readers_cost_little(which: str, path: str, window: int, kind: str
     time, each in turn, and 20 streams of 6 MB; then the callers leave."""
     row = ROWS[kind].format(rpc=path.rpartition("/")[2], window=window, which=which)
     message, count = (LARGE, effort.of(*NUM_LARGE)) if kind == "large" else (REQUESTS[path], effort.of(*NUM_STREAMS))
-    async with (
-        watch.attack(which, row) as attacked,
-        connected(attacked.server.address, window) as connection,
-    ):
+    async with watch.attack(which, row) as attacked, connected(attacked.server.address, window) as connection:
         numbers = [await begin(connection, path, message) for _ in range(count)]
         if kind == "slow":
             await _read_slowly(connection, numbers, effort.of(5, 200))

@@ -61,10 +61,7 @@ def _picture(**fields: Any) -> ar_pb2.GenerateRequest:
     return ar_pb2.GenerateRequest(model="fashion-ar", class_label=3, sampling=sampling, **fields)
 
 
-_PICTURES = [
-    _picture(logprobs=True, top_logprobs=3),
-    _picture(partial_images=True, image_encoding="ENCODING_PNG"),
-]
+_PICTURES = [_picture(logprobs=True, top_logprobs=3), _picture(partial_images=True, image_encoding="ENCODING_PNG")]
 _SCORES: list[Message] = [
     ar_pb2.ScoreRequest(model="fashion-ar", images=ar_pb2.ImageContent(images=batch, labels=[1, 2]))
     for batch in _batches()

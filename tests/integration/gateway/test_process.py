@@ -54,10 +54,7 @@ async def test_is_live_before_its_backends_and_stops_cleanly(ar: FakeBackend) ->
     )
     try:
         await _logged(process, b"sequential backend at")
-        async with (
-            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
-            httpx.AsyncClient(timeout=60) as client,
-        ):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, httpx.AsyncClient(timeout=60) as client:
             assert len([_ async for _ in channel.unary_stream(GENERATE)(b"")]) == 5
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await channel.unary_unary(SAMPLE)(b"")

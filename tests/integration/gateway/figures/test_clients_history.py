@@ -12,13 +12,7 @@ import pytest
 
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument, ResourceExhausted
-from tests.integration.gateway.fakes import (
-    GENERATE,
-    HOLD,
-    SAMPLE,
-    FakeParallel,
-    FakeSequential,
-)
+from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, FakeParallel, FakeSequential
 from tests.integration.gateway.running import RunningGateway
 from tests.waiting import until
 

@@ -45,10 +45,7 @@ def test_backends_are_told_neither_name_nor_key_nor_hash() -> None:
         (f'[[keys]]\nname = "a"\nsha256 = "{HASH.upper()}"', "keys[0].sha256: accepted: 64 hexadecimal digits, lower"),
         (f'[[keys]]\nname = "a"\nkey = "{SECRET}"', "keys[0].sha256: accepted: 64"),
         (f'[[keys]]\nname = "a"\nsha256 = "{HASH}"\nkey = "{SECRET}"', "keys[0].key: Extra inputs are not permitted"),
-        (
-            f'[[keys]]\nname = "a"\nsha256 = "{HASH}"\ntokens_per_minute = 0',
-            "tokens_per_minute: Input should be",
-        ),
+        (f'[[keys]]\nname = "a"\nsha256 = "{HASH}"\ntokens_per_minute = 0', "tokens_per_minute: Input should be"),
         (f'[[keys]]\nname = "a"\nsha256 = "{HASH}"\n' * 2, "two entries have the name of 'a'"),
         (f'[[keys]]\nname = "a"\nsha256 = "{HASH}"\n[[keys]]\nname = "b"\nsha256 = "{HASH}"', "the sha256 of 'a'"),
     ],

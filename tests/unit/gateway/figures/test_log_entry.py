@@ -4,15 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.figures.log_entry import (
-    code_of,
-    refusal_of,
-    served_of,
-    status_of,
-    timeout_seconds,
-    times_of,
-    upstream_of,
-)
+from gateway.figures.log_entry import code_of, refusal_of, served_of, status_of, timeout_seconds, times_of, upstream_of
 from tests.unit.gateway.figures.entries import LEFT, entry, left, refused, served
 
 
@@ -69,10 +61,7 @@ CODES: dict[str, tuple[Any, str]] = {
     "it cancelled though the backend was done": (left(status="0"), "CANCELLED"),
     "its own deadline": (left(timeout="99975u", duration=0.1031), "DEADLINE_EXCEEDED"),
     "its deadline, a little earlier than written": (left(timeout="124m", duration=0.1228), "DEADLINE_EXCEEDED"),
-    "its deadline, though the backend was done": (
-        left(status="0", timeout="100m", duration=0.1),
-        "DEADLINE_EXCEEDED",
-    ),
+    "its deadline, though the backend was done": (left(status="0", timeout="100m", duration=0.1), "DEADLINE_EXCEEDED"),
     "a deadline that was rounded up": (left(timeout="12400m", duration=12.3), "DEADLINE_EXCEEDED"),
     "the request was not here in time": (refused("4", details="request_overall_timeout"), "DEADLINE_EXCEEDED"),
     "the backend's timer": (entry(status="4", in_headers=True), "DEADLINE_EXCEEDED"),
