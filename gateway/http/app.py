@@ -30,11 +30,7 @@ PAGES = Path(__file__).parents[1] / "pages"
 
 
 def build_app(
-    access: Access,
-    status: Status,
-    history: History,
-    registry: CollectorRegistry,
-    routes: Iterable[BaseRoute],
+    access: Access, status: Status, history: History, registry: CollectorRegistry, routes: Iterable[BaseRoute]
 ) -> FastAPI:
     """Return the application; `routes` are those of the RPCs and of other servers' protocols."""
     app = FastAPI(title="Tandem gateway", docs_url=None, redoc_url=None, openapi_url=None)

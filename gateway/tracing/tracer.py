@@ -80,7 +80,9 @@ class Tracer:
             return
         own = self._context(trace, trace.span_id, state)
         parent = self._context(trace, trace.parent_id, state, is_remote=True) if trace.parent_id else None
-        spans = [self._request(raw, seen, own, parent, start)]
+        status, end = _ERROR if seen.code in FAULTS else _NO_ERROR, start + nanoseconds(seen.total_seconds)
+        told = attributes_of(raw, seen)
+        spans = [self._span(name_of(seen), own, parent, told, start, end, SpanKind.SERVER, status)]
         for name, begin, end in children:
             spans.append(self._span(name, self._context(trace, "", state), own, {}, begin, end))
         self._queue.put(spans)
@@ -92,18 +94,6 @@ class Tracer:
     def _context(self, trace: RequestTrace, span_id: str, state: TraceState, is_remote: bool = False) -> SpanContext:
         number = int(span_id, 16) if span_id else self._ids.generate_span_id()
         return SpanContext(int(trace.trace_id, 16), number, is_remote, _RECORDED, state)
-
-    def _request(
-        self,
-        raw: HTTPAccessLogEntry,
-        seen: Observation,
-        own: SpanContext,
-        parent: SpanContext | None,
-        start: int,
-    ) -> ReadableSpan:
-        status = _ERROR if seen.code in FAULTS else _NO_ERROR
-        end = start + nanoseconds(seen.total_seconds)
-        return self._span(name_of(seen), own, parent, attributes_of(raw, seen), start, end, SpanKind.SERVER, status)
 
     def _span(
         self,

@@ -29,7 +29,7 @@ from gateway.protocols.oip.stream import InferStream, identify
 from gateway.proxy.sockets import Sockets
 from runtime.rpc.call import parse
 from runtime.rpc.message import Context, ManyMessages, read_message
-from runtime.server.grpcio import OPTIONS, GrpcioServer
+from runtime.server.grpcio import AGELESS, GrpcioServer
 from runtime.server.server import Transport, new_transport
 from tandem.oip import grpc_service_pb2 as pb
 from tandem.shared.errors import Internal, TandemError
@@ -38,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _SERIALIZE = methodcaller("SerializeToString")
-# The connection is Envoy's, with the calls of all clients in it: no age may end it.
-_OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
 
 
 class OipProtocol:
@@ -50,7 +48,7 @@ class OipProtocol:
         self._inference, self._information = Inference(repository), Information(repository, figures, entrance)
         self.http_routes = HttpRoutes(entrance, self._inference, self._information).routes()
         self._unary: Transport | None = None
-        self._streams = GrpcioServer(options=_OPTIONS)
+        self._streams = GrpcioServer(options=AGELESS)
 
     async def start(self) -> None:
         """Serve gRPC at the sockets. Raises OSError."""

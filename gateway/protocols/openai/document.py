@@ -64,10 +64,7 @@ def document(described: Sequence[Path]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Tandem: OpenAI's API", "version": VERSION},
         "paths": paths,
-        "components": {
-            "schemas": schemas["$defs"],
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": schemas["$defs"], "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     }
 
 

@@ -23,10 +23,7 @@ from tandem.ar.v1 import ar_pb2
 
 Finish = Literal["stop", "length"]
 
-FINISH_REASONS: dict[int, Finish] = {
-    ar_pb2.FINISH_REASON_STOP: "stop",
-    ar_pb2.FINISH_REASON_LENGTH: "length",
-}
+FINISH_REASONS: dict[int, Finish] = {ar_pb2.FINISH_REASON_STOP: "stop", ar_pb2.FINISH_REASON_LENGTH: "length"}
 
 
 class PromptTokensDetails(Reply):

@@ -172,37 +172,12 @@ async def test_a_text_whose_length_lies(gateway: RunningGateway) -> None:
 
 SEED = 7
 VALUES = (
-    None,
-    True,
-    -1,
-    0,
-    1,
-    16,
-    2**31,
-    2**64,
-    1.5,
-    1e300,
-    math.nan,
-    "",
-    "7",
-    "x" * 300,
-    [],
-    [1],
-    ["a"],
-    {},
-    {"1": 2},
+    *(None, True, -1, 0, 1, 16, 2**31, 2**64, 1.5, 1e300, math.nan),
+    *("", "7", "x" * 300, [], [1], ["a"], {}, {"1": 2}),
 )
 PARAMETERS = (
-    "max_tokens",
-    "min_tokens",
-    "seed",
-    "n",
-    "temperature",
-    "top_p",
-    "top_k",
-    "stop",
-    "logit_bias",
-    "logprobs",
+    *("max_tokens", "min_tokens", "seed", "n", "temperature", "top_p", "top_k"),
+    *("stop", "logit_bias", "logprobs"),
 )
 
 

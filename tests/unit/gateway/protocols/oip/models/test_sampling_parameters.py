@@ -68,15 +68,8 @@ _JSON = st.recursive(
     max_leaves=6,
 )
 _NAMES = (
-    "max_tokens",
-    "seed",
-    "temperature",
-    "top_k",
-    "ignore_eos",
-    "stop",
-    "stop_token_ids",
-    "logit_bias",
-    "logprobs",
+    *("max_tokens", "seed", "temperature", "top_k", "ignore_eos"),
+    *("stop", "stop_token_ids", "logit_bias", "logprobs"),
 )
 
 

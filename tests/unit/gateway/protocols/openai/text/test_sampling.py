@@ -79,47 +79,19 @@ def test_what_is_absent_or_null_is_left_to_the_backend() -> None:
 
 
 def test_every_field_has_its_place() -> None:
-    given = completion(
-        temperature=0.0,
-        top_p=0.5,
-        top_k=3,
-        min_p=0.1,
-        repetition_penalty=1.5,
-        presence_penalty=1.0,
-        frequency_penalty=-1.0,
-        seed=-1,
-        n=2,
-        min_tokens=1,
-        stop="x",
-        stop_token_ids=[4, 5],
-        logit_bias={"7": -2.0},
-        ignore_eos=True,
-    )
-    expected = ar_pb2.SamplingParams(
-        temperature=0.0,
-        top_p=0.5,
-        top_k=3,
-        min_p=0.1,
-        repetition_penalty=1.5,
-        presence_penalty=1.0,
-        frequency_penalty=-1.0,
-        seed=2**64 - 1,
-        n=2,
-        min_tokens=1,
-        max_tokens=9,
-        stop=["x"],
-        stop_token_ids=[4, 5],
-        logit_bias={7: -2.0},
-        ignore_eos=True,
-    )
+    same = {"temperature": 0.0, "top_p": 0.5, "top_k": 3, "min_p": 0.1, "repetition_penalty": 1.5, "n": 2}
+    same |= {"presence_penalty": 1.0, "frequency_penalty": -1.0, "min_tokens": 1, "ignore_eos": True}
+    given = completion(**same, seed=-1, stop="x", stop_token_ids=[4, 5], logit_bias={"7": -2.0})
+    others = {"seed": 2**64 - 1, "max_tokens": 9, "stop": ["x"], "stop_token_ids": [4, 5], "logit_bias": {7: -2.0}}
+    expected = ar_pb2.SamplingParams(**same, **others)
     assert given.sampling(9) == expected
-    others = [
+    fields = [
         each
         for each in ar_pb2.SamplingParams.DESCRIPTOR.fields
         if (each.containing_oneof is None or len(each.containing_oneof.fields) == 1)
         and each.name != "steps"  # of images
     ]
-    assert len(expected.ListFields()) == len(others)
+    assert len(expected.ListFields()) == len(fields)
 
 
 @pytest.mark.parametrize("top_k", [-1, 0])
