@@ -35,7 +35,6 @@ def images(gan: FakeBackend) -> FakeParallel:
 @pytest.fixture
 async def gateway(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[RunningGateway]:
     async with running_gateway([ar], [gan]) as running:
-        await running.until(serving=True)
         yield running
 
 

@@ -106,9 +106,10 @@ async def running_gateway(
     clock: Callable[[], float] = time.monotonic,
     limits: Limits = QUICK,
     tracing: TracingSettings | None = None,
+    waits: bool = True,
     **settings: Any,
 ) -> AsyncIterator[RunningGateway]:
-    """Run a gateway before these backends, and wait until it is ready if they are all up."""
+    """Run a gateway before these backends; it is ready if it `waits` until they serve."""
     targets = {"ar_targets": [each.target for each in ar or []], "gan_targets": [each.target for each in gan or []]}
     chosen = GatewaySettings(port=0, http_port=0, **{**targets, **settings})
     with private_sockets() as sockets:
@@ -120,6 +121,8 @@ async def running_gateway(
             await gateway.server.health.set_serving(True)
             options = [("grpc.use_local_subchannel_pool", 1)]
             async with grpc.aio.insecure_channel(f"{HOST}:{gateway.server.port}", options=options) as running.channel:
+                if waits:
+                    await running.until(serving=True)
                 yield running
         finally:
             await running.stop(0)

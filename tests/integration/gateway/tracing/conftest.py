@@ -27,5 +27,4 @@ async def collector() -> AsyncIterator[Collector]:
 @pytest.fixture
 async def traced(ar: FakeBackend, gan: FakeBackend, collector: Collector) -> AsyncIterator[RunningGateway]:
     async with running_gateway([ar], [gan], tracing=TracingSettings(endpoint=collector.address)) as running:
-        await running.until(serving=True)
         yield running

@@ -27,7 +27,6 @@ async def test_a_dead_collector_costs_spans_alone(ar: FakeBackend, gan: FakeBack
     """The queue fills, what comes then is dropped and counted, and requests are answered and counted as ever."""
     settings = TracingSettings(endpoint=f"http://127.0.0.1:{free_port()}", max_queue_size=20)
     async with running_gateway([ar], [gan], tracing=settings) as gateway:
-        await gateway.until(serving=True)
         for _ in range(30):
             assert await finish(gateway.unary(SAMPLE, b"", metadata=SAMPLED)) == "OK"
         await gateway.until_idle()
@@ -62,7 +61,6 @@ async def test_a_frozen_collector_does_not_hold_the_gateway(
 
     collector.on_export = never
     async with running_gateway([ar], [gan], tracing=TracingSettings(endpoint=collector.address)) as gateway:
-        await gateway.until(serving=True)
         await finish(gateway.unary(SAMPLE, b"", metadata=SAMPLED))
         await asyncio.wait_for(frozen.wait(), 60)
         assert await finish(gateway.unary(SAMPLE, b"", metadata=SAMPLED)) == "OK"

@@ -54,7 +54,6 @@ async def test_the_samplers_of_the_sdk(
     """With a ratio of 0. Envoy decides of what it sends on, the SDK of what it does not."""
     settings = TracingSettings(endpoint=collector.address, sampler=sampler, ratio=0.0)
     async with running_gateway([ar], [gan], tracing=settings) as gateway:
-        await gateway.until(serving=True)
         for metadata in (SAMPLED, UNSAMPLED, None):
             for request in (b"", TOO_LARGE):
                 await finish(gateway.unary(SAMPLE, request, metadata=metadata))
@@ -66,7 +65,6 @@ async def test_the_samplers_of_the_sdk(
 async def test_a_share_is_recorded(ar: FakeBackend, gan: FakeBackend, collector: Collector) -> None:
     settings = TracingSettings(endpoint=collector.address, sampler="parentbased_traceidratio", ratio=0.5)
     async with running_gateway([ar], [gan], tracing=settings) as gateway:
-        await gateway.until(serving=True)
         for _ in range(200):
             await finish(gateway.unary(SAMPLE, b""))
         await gateway.until_idle()

@@ -14,6 +14,7 @@ from tandem.shared.errors import InvalidArgument, NotFound, ResourceExhausted, U
 from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, SCORE, FakeSequential
 from tests.integration.gateway.running import RunningGateway
 from tests.integration.gateway.tracing.collector import Collector, attributes
+from tests.integration.gateway.ways import WAYS
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED = (("traceparent", f"00-{TRACE}-{SPAN}-01"), ("tracestate", "vendor=1"))
@@ -172,3 +173,22 @@ async def test_what_envoy_refuses_itself_is_a_span_all_the_same(traced: RunningG
     for span in (known, new):
         check_ended(span, "RESOURCE_EXHAUSTED")
         assert {child.name for child in collector.children(span)} <= {"sockets", "gateway"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_callers_span_is_the_parent(traced: RunningGateway, collector: Collector, way: str) -> None:
+    assert (await WAYS[way](traced, "a", dict(SAMPLED))).status == 200
+    [span] = await collector.requests(1)
+    assert (span.trace_id.hex(), span.parent_span_id.hex(), span.trace_state) == (TRACE, SPAN, "vendor=1")
+    assert attributes(span)["tandem.transport"] == way.partition(" ")[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_without_a_parent_the_request_is_the_first_span(
+    traced: RunningGateway, collector: Collector, way: str
+) -> None:
+    await WAYS[way](traced, "a", {})
+    await WAYS[way](traced, "a", {"traceparent": "nonsense", "tracestate": "a=b"})
+    spans = await collector.requests(2)
+    assert [span.parent_span_id for span in spans] == [b"", b""]
+    assert spans[0].trace_id != spans[1].trace_id

@@ -47,7 +47,7 @@ async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
     async with (
         FakeBackend(SEQUENTIAL, FakeSequential()) as text,
         FakeBackend(PARALLEL, FakeParallel()) as images,
-        running_gateway([text], [images], **settings) as running,
+        running_gateway([text], [images], waits=False, **settings) as running,
     ):
         await running.until_replicas_serve(SEQUENTIAL, 1)
         await running.until_replicas_serve(PARALLEL, 1)

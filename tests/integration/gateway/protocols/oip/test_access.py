@@ -27,10 +27,11 @@ async def protocol(
     ar: FakeBackend, gan: FakeBackend, **settings: Any
 ) -> AsyncIterator[tuple[RunningGateway, triton.InferenceServerClient]]:
     """Run a gateway before scripted backends, on a clock of budgets that stands still."""
-    async with running_gateway([ar], [gan], lambda: 0.0, **settings) as gateway:
-        await gateway.until(serving=True)
-        async with triton.InferenceServerClient(f"127.0.0.1:{gateway.gateway.server.port}") as client:
-            yield gateway, client
+    async with (
+        running_gateway([ar], [gan], lambda: 0.0, **settings) as gateway,
+        triton.InferenceServerClient(f"127.0.0.1:{gateway.gateway.server.port}") as client,
+    ):
+        yield gateway, client
 
 
 async def refusal(call: Any) -> InferenceServerException:

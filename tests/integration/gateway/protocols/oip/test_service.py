@@ -93,18 +93,19 @@ async def test_what_is_not_there_is_unimplemented(gateway: RunningGateway) -> No
 
 
 async def test_a_backend_that_is_gone_is_not_ready(ar: FakeBackend, gan: FakeBackend) -> None:
-    async with running_gateway([ar], [gan]) as gateway:
-        await gateway.until(serving=True)
-        async with triton.InferenceServerClient(f"127.0.0.1:{gateway.gateway.server.port}") as client:
-            assert await client.is_server_ready()
-            await ar.stop()
-            await gateway.until(serving=False)
-            assert await client.is_server_live()
-            assert not await client.is_server_ready()
-            assert not await client.is_model_ready("fake-text")
-            with pytest.raises(InferenceServerException, match="sequential backend is not ready") as refused:
-                await client.get_model_metadata("fake-text")
-            assert refused.value.status() == "StatusCode.UNAVAILABLE"
+    async with (
+        running_gateway([ar], [gan]) as gateway,
+        triton.InferenceServerClient(f"127.0.0.1:{gateway.gateway.server.port}") as client,
+    ):
+        assert await client.is_server_ready()
+        await ar.stop()
+        await gateway.until(serving=False)
+        assert await client.is_server_live()
+        assert not await client.is_server_ready()
+        assert not await client.is_model_ready("fake-text")
+        with pytest.raises(InferenceServerException, match="sequential backend is not ready") as refused:
+            await client.get_model_metadata("fake-text")
+        assert refused.value.status() == "StatusCode.UNAVAILABLE"
 
 
 async def test_a_call_without_a_message(gateway: RunningGateway) -> None:

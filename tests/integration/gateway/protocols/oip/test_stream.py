@@ -175,7 +175,6 @@ def held_request(request_id: str) -> bytes:
 async def held(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[RunningGateway]:
     """A gateway before a text backend whose answer to HOLD never comes."""
     async with running_gateway([ar], [gan]) as running:
-        await running.until(serving=True)
         yield running
 
 
@@ -208,7 +207,6 @@ async def test_the_end_of_the_call_ends_all_of_its_requests(held: RunningGateway
 
 async def test_an_idle_call_outlives_the_time_that_a_request_has(ar: FakeBackend, gan: FakeBackend) -> None:
     async with running_gateway([ar], [gan], limits={**QUICK, "request": "0.3s"}) as running:
-        await running.until(serving=True)
         call = running.channel.stream_stream(STREAM_INFER)()
         await call.initial_metadata()
         # A request that does not come is ended at the limit, and it began after the call.
@@ -260,15 +258,17 @@ async def test_readers_that_stall_take_nothing_from_the_others(
     await gan.start()
     asking = ModelInferRequest(model_name=IMAGE_MODEL, id="a").SerializeToString()
     counter = "cluster.oip_streams.upstream_cx_rx_bytes_total"
-    async with running_gateway([ar], [gan], limits={**QUICK, "connection_buffer": 65_536}) as gateway:
-        await gateway.until(serving=True)
-        async with connected(f"{HOST}:{gateway.gateway.server.port}", window=1000) as stalled, asyncio.timeout(120):
-            for _ in range(num_stalled):
-                number = stalled.open_stream(call_headers(STREAM_INFER))
-                await stalled.send(number, framed(asking) * num_images)
-            received = 0
-            while received < num_stalled << 20:
-                call = gateway.channel.stream_stream(STREAM_INFER)(iter([asking]))
-                assert len([reply async for reply in call]) == 1
-                [found] = (await gateway.gateway.envoy.admin._json(f"/stats?format=json&filter=^{counter}$"))["stats"]
-                received = int(found["value"])
+    async with (
+        running_gateway([ar], [gan], limits={**QUICK, "connection_buffer": 65_536}) as gateway,
+        connected(f"{HOST}:{gateway.gateway.server.port}", window=1000) as stalled,
+        asyncio.timeout(120),
+    ):
+        for _ in range(num_stalled):
+            number = stalled.open_stream(call_headers(STREAM_INFER))
+            await stalled.send(number, framed(asking) * num_images)
+        received = 0
+        while received < num_stalled << 20:
+            call = gateway.channel.stream_stream(STREAM_INFER)(iter([asking]))
+            assert len([reply async for reply in call]) == 1
+            [found] = (await gateway.gateway.envoy.admin._json(f"/stats?format=json&filter=^{counter}$"))["stats"]
+            received = int(found["value"])

@@ -64,10 +64,11 @@ async def test_usage_so_far_ends_in_the_whole_usage(client: openai.AsyncOpenAI) 
 @pytest.fixture
 async def of_fakes(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[OfFakes]:
     """A client of a gateway before scripted backends."""
-    async with running_gateway([ar], [gan]) as gateway:
-        await gateway.until(serving=True)
-        async with openai.AsyncOpenAI(base_url=f"{gateway.web_address}/v1", api_key="none") as client:
-            yield client, gateway
+    async with (
+        running_gateway([ar], [gan]) as gateway,
+        openai.AsyncOpenAI(base_url=f"{gateway.web_address}/v1", api_key="none") as client,
+    ):
+        yield client, gateway
 
 
 async def test_what_is_full_is_tried_again_when_told(of_fakes: OfFakes, text: FakeSequential) -> None:

@@ -27,7 +27,6 @@ async def with_budget(
         running_gateway(**backends.targets, clock=lambda: 0.0, api_keys_file=keys_file(folder, **budgets)) as gateway,
         httpx.AsyncClient(base_url=gateway.web_address, headers=headers, timeout=30) as http,
     ):
-        await gateway.until(serving=True)
         yield gateway, http
 
 

@@ -160,7 +160,6 @@ async def test_an_unknown_model_and_a_missing_key_have_their_codes(backends: Bac
         running_gateway(**backends.targets, api_keys_file=keys_file(tmp_path, requests=3)) as gateway,
         client_of(gateway) as http,
     ):
-        await gateway.until(serving=True)
         for path in ("/v1/models", "/tokenizer_info"):
             assert check_shape(await http.get(path))["code"] == "invalid_api_key"
         http.headers["authorization"] = f"Bearer {SECRET}"
