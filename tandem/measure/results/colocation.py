@@ -8,15 +8,6 @@ from tandem.measure.results.header import Header
 from tandem.measure.results.value import Part, Repeated, Value
 from tandem.measure.scenario import Seconds, Workload
 
-Metric = Literal[
-    "tokens_per_second",
-    "gap_p50_seconds",
-    "gap_p99_seconds",
-    "images_per_second",
-    "latency_p50_seconds",
-    "latency_p99_seconds",
-]
-
 
 class Settings(Part):
     """What was asked for. Every round has each trial once, in an order that changes."""
@@ -43,23 +34,16 @@ class Load(Part):
         return None if self.capacity_per_second is None else self.capacity_per_second / 2
 
 
-class Change(Part):
-    """One figure; `ratio` is together / alone. tokens_per_second: of a stream, behind its first message.
-    images_per_second: delivered. gap: between two messages of a stream. latency: from the intended start to the last
-    message.
+class Side(Part):
+    """One of two services; its figures, alone and while both ran, and `ratios`, together / alone. tokens_per_second: of
+    a stream, behind its first message. images_per_second: delivered. gap: between two messages of a stream. latency:
+    from the intended start to the last message. num_growing: rounds in which its queue grew significantly then.
     """
 
-    metric: Metric
-    alone: Repeated
-    together: Repeated
-    ratio: Value | None
-
-
-class Side(Part):
-    """One of two services. num_growing: rounds in which its queue grew significantly while both ran."""
-
     load: Load
-    changes: tuple[Change, ...]
+    alone: dict[str, Repeated]
+    together: dict[str, Repeated]
+    ratios: dict[str, Value]
     num_requests: int
     num_failed: int
     num_growing: int

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.generator.run import RunResult
-from tandem.measure.results.colocation import Change, Colocation, Load, Metric, Pairing, Settings, Side
+from tandem.measure.results.colocation import Colocation, Load, Pairing, Settings, Side
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, OpenLoop, Scenario, Workload
@@ -33,6 +32,13 @@ _CONFIDENCE = 0.95
 # A load continues for this long after its window, so that both loads run until the window of each has ended.
 TAIL_SECONDS = 0.3
 _WARM_UP_SECONDS = 0.3
+
+_FIGURES = (
+    "tokens_per_second",
+    *("gap_p50_seconds", "gap_p99_seconds"),
+    "images_per_second",
+    *("latency_p50_seconds", "latency_p99_seconds"),
+)
 
 Values = NDArray[np.float64]
 Trial = tuple[Load, ...]
@@ -183,27 +189,25 @@ def pairings_of(rounds: Sequence[Round]) -> Iterator[Pairing]:
 
 
 def _side(trial: Trial, place: int, rounds: Sequence[Round]) -> Side:
-    load, changes = trial[place], []
-    alone, together = [one[load,][0] for one in rounds], [one[trial][place] for one in rounds]
-    for metric in get_args(Metric):
-        first, second = (_figure(metric, load, windows) for windows in (alone, together))
-        if first is not None and second is not None:
-            values = [one.repeated(_CONFIDENCE) for one in (first, second)]
-            ratio = second.over(first, _CONFIDENCE)
-            changes.append(Change(metric=metric, alone=values[0], together=values[1], ratio=ratio))
+    load = trial[place]
+    windows = [one[load,][0] for one in rounds], [one[trial][place] for one in rounds]
+    alone, together = ({name: figure for name in _FIGURES if (figure := _figure(name, load, some))} for some in windows)
+    ratios = {name: together[name].over(alone[name], _CONFIDENCE) for name in alone if name in together}
     return Side(
         load=load,
-        changes=tuple(changes),
-        num_requests=sum(window.num_requests for window in together),
-        num_failed=sum(window.num_failed for window in together),
-        num_growing=sum(window.grows for window in together),
+        alone={name: alone[name].repeated(_CONFIDENCE) for name in ratios},
+        together={name: together[name].repeated(_CONFIDENCE) for name in ratios},
+        ratios={name: ratio for name, ratio in ratios.items() if ratio is not None},
+        num_requests=sum(window.num_requests for window in windows[1]),
+        num_failed=sum(window.num_failed for window in windows[1]),
+        num_growing=sum(window.grows for window in windows[1]),
     )
 
 
-def _figure(metric: Metric, load: Load, rounds: Sequence[Window]) -> Figure | None:
+def _figure(name: str, load: Load, rounds: Sequence[Window]) -> Figure | None:
     """Return a figure of these rounds; None if too little was seen, or such a load has no such figure."""
-    quantile = 0.99 if "p99" in metric else 0.5
-    match metric.partition("_")[0]:
+    quantile = 0.99 if "p99" in name else 0.5
+    match name.partition("_")[0]:
         case "latency":
             return pooled_quantile([window.latencies for window in rounds], quantile)
         case "gap":

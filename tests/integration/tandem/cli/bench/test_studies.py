@@ -199,7 +199,7 @@ async def test_each_sequential_model_is_measured_beside_the_parallel_one_at_the_
     for side in (image.sequential, image.parallel, text.parallel):
         # Both fakes share one event loop: half of what each reaches alone may be too much, and a full queue refuses.
         assert side.num_failed < side.num_requests
-    assert len(next(change.together.of_rounds for change in text.sequential.changes)) == 2
+    assert next(len(figure.of_rounds) for figure in text.sequential.together.values()) == 2
     for sentence in paragraphs("colocation.explanation", found):
         assert sentence in ended.out.replace("\n", " ")
     # Of 2 rounds three loads alone and two times two at once.

@@ -9,7 +9,7 @@ import pytest
 from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import run_result
-from tandem.measure.results.colocation import Change, Pairing, Settings, Side
+from tandem.measure.results.colocation import Pairing, Settings
 from tandem.measure.results.record import Outcome
 from tandem.measure.studies.colocation import TAIL_SECONDS, load_of, pairings_of, scenario_of, window_of, workloads_of
 from tandem.shared.errors import ExpectedError
@@ -70,10 +70,6 @@ def test_only_the_window_counts():
     assert not found.grows
 
 
-def changes(side: Side) -> dict[str, Change]:
-    return {each.metric: each for each in side.changes}
-
-
 @pytest.fixture(scope="module")
 def pairings() -> list[Pairing]:
     return list(pairings_of(rounds(8)))
@@ -89,36 +85,36 @@ def test_each_sequential_service_stands_beside_the_parallel_one(pairings):
 
 def test_a_ratio_is_that_of_the_rounds_and_not_of_the_drift_between_them(pairings):
     image, text = pairings
-    for metric in ("latency_p50_seconds", "latency_p99_seconds", "gap_p50_seconds", "gap_p99_seconds"):
+    for name in ("latency_p50_seconds", "latency_p99_seconds", "gap_p50_seconds", "gap_p99_seconds"):
         for side in (image.sequential, text.sequential):
-            change = changes(side)[metric]
-            assert (change.ratio.value, change.ratio.low, change.ratio.high) == pytest.approx((2.0, 2.0, 2.0))
-            assert change.ratio.method in ("bca", "percentile")
-            assert change.alone.low < change.alone.high
-    rate = changes(text.sequential)["tokens_per_second"]
-    assert rate.ratio.value == pytest.approx(0.5)
-    assert rate.alone.of_rounds[0] == pytest.approx(100.0)  # a token each 10 ms
-    assert list(rate.alone.of_rounds) == sorted(rate.alone.of_rounds, reverse=True)  # the drift shows
+            ratio = side.ratios[name]
+            assert (ratio.value, ratio.low, ratio.high) == pytest.approx((2.0, 2.0, 2.0))
+            assert ratio.method in ("bca", "percentile")
+            assert side.alone[name].low < side.alone[name].high
+    assert text.sequential.ratios["tokens_per_second"].value == pytest.approx(0.5)
+    rates = text.sequential.alone["tokens_per_second"].of_rounds
+    assert rates[0] == pytest.approx(100.0)  # a token each 10 ms
+    assert list(rates) == sorted(rates, reverse=True)  # the drift shows
     for each in (image.parallel, text.parallel):
-        assert changes(each)["latency_p50_seconds"].ratio.value == pytest.approx(1.5)
+        assert each.ratios["latency_p50_seconds"].value == pytest.approx(1.5)
 
 
 def test_a_side_has_the_figures_that_its_load_has(pairings):
     image, text = pairings
     latencies, gaps = {"latency_p50_seconds", "latency_p99_seconds"}, {"gap_p50_seconds", "gap_p99_seconds"}
-    assert set(changes(image.sequential)) == latencies | gaps | {"tokens_per_second", "images_per_second"}
-    assert set(changes(text.sequential)) == latencies | gaps | {"tokens_per_second"}
-    assert set(changes(text.parallel)) == latencies | {"images_per_second"}
-    delivered = changes(text.parallel)["images_per_second"]
-    assert delivered.alone.value == delivered.together.value == 100 / SECONDS
+    assert set(image.sequential.ratios) == latencies | gaps | {"tokens_per_second", "images_per_second"}
+    assert set(text.sequential.ratios) == latencies | gaps | {"tokens_per_second"}
+    assert set(text.parallel.ratios) == latencies | {"images_per_second"}
+    delivered = (side["images_per_second"].value for side in (text.parallel.alone, text.parallel.together))
+    assert list(delivered) == [100 / SECONDS] * 2
 
 
 def test_of_few_rounds_the_range_is_told_and_of_too_few_requests_no_p99():
     (pairing, _) = pairings_of(rounds(3))
-    alone = changes(pairing.parallel)["latency_p50_seconds"].alone
+    alone = pairing.parallel.alone["latency_p50_seconds"]
     assert (alone.method, alone.low, alone.high) == ("range", pytest.approx(0.004), pytest.approx(0.00408))
     short = [{trial: [_short(each) for each in one] for trial, one in found.items()} for found in rounds(2)]
-    assert "latency_p99_seconds" not in changes(next(pairings_of(short)).parallel)
+    assert "latency_p99_seconds" not in next(pairings_of(short)).parallel.ratios
 
 
 def _short(found):
