@@ -53,10 +53,20 @@ async def run(
         return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
+# Writes how each of the commands ended whose words it reads.
+SEVERAL = """
+import json, sys
+from typer.testing import CliRunner
+from tandem.cli.main import app
+
+each = [CliRunner().invoke(app, words, prog_name="tandem", catch_exceptions=False) for words in json.load(sys.stdin)]
+print(json.dumps([(ended.exit_code, ended.stdout, ended.stderr) for ended in each]))
+"""
+
+
 async def run_each(*commands: Sequence[str], folder: Path | None = None) -> list[Ended]:
-    """Run `tandem` with these words, one after another in a single process; see `several`."""
-    several = (sys.executable, "-m", "tests.integration.tandem.cli.several")
-    ended = await run(*several, stdin=json.dumps(commands), folder=folder)
+    """Run `tandem` with these words, one after another in a single process: a start takes longer than a refusal."""
+    ended = await run(sys.executable, "-c", SEVERAL, stdin=json.dumps(commands), folder=folder)
     assert ended.code == 0, ended.err
     return [Ended(*end) for end in json.loads(ended.out)]
 
