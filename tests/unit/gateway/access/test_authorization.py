@@ -14,11 +14,6 @@ from gateway.access.authorization import Authorization
 from gateway.envoy import authorization_pb2
 from tandem.shared.errors import TandemError
 
-
-def nobody_is_told(paradigm: str, budget: str) -> None:
-    pass
-
-
 KEY = ApiKey(name="alice", sha256=hashlib.sha256(b"secret").hexdigest())
 
 
@@ -33,7 +28,7 @@ async def told(access: Access) -> dict[str, str]:
 
 class Broken(Access):
     def __init__(self, error: Exception) -> None:
-        super().__init__([KEY], nobody_is_told)
+        super().__init__([KEY], lambda *_: None)
         self._error = error
 
     def identify(self, secret: str | None) -> Caller:

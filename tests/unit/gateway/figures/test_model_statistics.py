@@ -9,13 +9,10 @@ import pytest
 
 from gateway.figures.model_statistics import MAX_SIZES, ModelStatistics
 from gateway.figures.observation import Observation
-from runtime.rpc.routes import all_routes
+from tests.unit.gateway.figures.entries import observation
 
-ROUTES = {route.rpc: route for route in all_routes()}
-IMAGE = Observation(
-    ROUTES["Sample"], "oip", "m", "OK", 0.010, 0.001, num_outputs=1, first_output_seconds=0.009, mean_batch_size=1.0
-)
-TEXT = dataclasses.replace(IMAGE, route=ROUTES["Generate"], num_outputs=20)
+IMAGE = observation(num_outputs=1, first_output_seconds=0.009, mean_batch_size=1.0)
+TEXT = observation("Generate", num_outputs=20, first_output_seconds=0.009, mean_batch_size=1.0)
 
 
 def recorded(*seen: Observation, **of_all: Any) -> Any:
