@@ -26,14 +26,15 @@ from benchmarks.harness.processes import free_port, running
 from benchmarks.harness.results import write
 from benchmarks.peers.engines import Need, tandem
 from benchmarks.peers.llama_cpp_server import install, libraries, load
-from benchmarks.peers.weights import describe_weights, load_dense, shipped_weights, tokenizer_of, write_weights
+from benchmarks.peers.weights import describe_weights, quantise, shipped_weights
 from benchmarks.side_by_side.held_text import fetch
+from benchmarks.side_by_side.output_check import load_dense, tokenizer_of
 from tandem.client import TandemClient
 
 WINDOW_TOKENS = 512
 FIRST_SCORED = WINDOW_TOKENS // 2 + 1  # place of the first token whose probability counts
 REFERENCE = "transformers bfloat16"
-LLAMA_CPP = ("llama-q8_0", "llama-q4_1")
+LLAMA_CPP = {"llama-q8_0": "Q8_0", "llama-q4_1": "Q4_1"}
 WINDOWS_AT_A_TIME = 4
 
 Windows = list[list[int]]
@@ -93,25 +94,23 @@ def by_ours(dtype: str, texts: Windows) -> Losses:
     return losses
 
 
-def by_llama_cpp(cache: Path, weights: Path, texts: Windows) -> Losses:
+def by_llama_cpp(cache: Path, precision: str, texts: Windows) -> Losses:
     """Score with llama.cpp's library, each window in an empty sequence. Raises CannotSetUp."""
     install(cache)
-    context = load(libraries(cache), weights, 1, WINDOW_TOKENS)
-    watched = track(texts, description=f"llama.cpp on {weights.name}")
+    context = load(libraries(cache), quantise(cache, precision), 1, WINDOW_TOKENS)
+    watched = track(texts, description=f"llama.cpp {precision}")
     return [loss_of_logits(torch.from_numpy(context.all_logits(ids)), torch.tensor(ids)) for ids in watched]
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     figures, gguf = Figures(), shipped_weights()
-    weights = write_weights(options.cache, gguf)
     text = fetch(options.cache, tokenizer_of(gguf))
     texts = windows(text.ids, options.windows)
     reference = by_transformers(gguf, "bfloat16", texts)
     scorers: dict[str, Callable[[], Losses]] = {}
-    for name, file in zip(LLAMA_CPP, (weights / "q8_0.gguf", gguf), strict=True):
-        if name in options.peers:
-            label = f"llama.cpp {name.removeprefix('llama-').upper()}"
-            scorers[label] = partial(by_llama_cpp, options.cache, file, texts)
+    for name in options.peers:
+        precision = LLAMA_CPP[name]
+        scorers[f"llama.cpp {precision}"] = partial(by_llama_cpp, options.cache, precision, texts)
     scorers |= {f"Tandem {dtype}": partial(by_ours, dtype, texts) for dtype in options.dtypes}
     engines = {REFERENCE: compare(reference, reference)}
     for name, score in scorers.items():

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from typing import Literal
 from benchmarks.harness.processes import free_port, is_serving
 from benchmarks.peers import llama_cpp_server
 from benchmarks.peers.installing import environment
+from benchmarks.peers.weights import IK_LLAMA, quantise, quantised
 from tandem.ar.v1 import ar_pb2
 
 _HEALTH_SECONDS = 2.0
@@ -103,59 +105,45 @@ def tandem(model: str, dtype: str) -> Engine:
     return Engine(f"Tandem {dtype}", Dialect("tandem", model, request, tokens), set_up, command, is_serving, True)
 
 
-def llama_cpp(folder: Path, precision: str) -> Engine:
-    """Return llama.cpp's release library behind an HTTP server of ours, in our environment."""
-    library = llama_cpp_server.libraries(folder)
-
-    def set_up() -> dict[str, str]:
-        llama_cpp_server.install(folder)
-        return {"llama.cpp": f"{llama_cpp_server.RELEASE}, from {llama_cpp_server.PACKAGE}"}
-
-    command = _command("llama_cpp", sys.executable, folder, precision, _slots, "--library", str(library))
-    return Engine(f"llama.cpp {precision}", COMPLETIONS, set_up, command)
-
-
-def _library(
-    name: str, server: str, package: str, release: str, flags: Callable[[Need], tuple[str, ...]], precision: str
-) -> Callable[[Path], Engine]:
-    """Return what makes an engine of a library of Python, in an environment of its own under a folder."""
-
-    def make(folder: Path) -> Engine:
-        def set_up() -> dict[str, str]:
-            environment(folder / server, [f"{package}=={release}", "aiohttp>=3.12"])
-            return {package: release}
-
-        python = str(folder / server / "venv/bin/python")
-        return Engine(name, COMPLETIONS, set_up, _command(server, python, folder, precision, flags))
-
-    return make
-
-
-def _command(
-    server: str, python: str, folder: Path, precision: str, flags: Callable[[Need], tuple[str, ...]], *more: str
-) -> Callable[[Need, int], tuple[str, ...]]:
-    """Return the command of the HTTP server here of that name."""
-    weights = str(folder / f"weights/{precision.lower()}.gguf")
-    words = (python, "-m", f"benchmarks.peers.{server}_server", "--weights", weights, *more)
-    return lambda need, port: (*words, "--port", str(port), *flags(need))
-
-
 def _slots(need: Need) -> tuple[str, ...]:
     """Return flags of a server for each need, with as many slots as there are requests at a time, as it is fastest."""
     return ("--slots", str(need.num_sequences), "--slot-tokens", str(need.num_context_tokens))
 
 
-def _one_for_all(need: Need) -> tuple[str, ...]:
-    return ()
+@dataclass(frozen=True)
+class _Library:
+    """A library that the module `{server}_server` here serves over HTTP, and the packages that it needs of its own."""
+
+    server: str
+    packages: list[str]
+    flags: Callable[[Need], tuple[str, ...]] = _slots
+
+    def engine(self, name: str, precision: str, folder: Path) -> Engine:
+        """Return the engine on weights of a precision. llama.cpp's library is loaded in our environment."""
+        weights = ("-m", f"benchmarks.peers.{self.server}_server", "--weights", str(quantised(folder, precision)))
+        words = [str(folder / self.server / "venv/bin/python"), *weights]
+        if self == _LLAMA:
+            words = [sys.executable, *weights, "--library", str(llama_cpp_server.libraries(folder))]
+
+        def set_up() -> dict[str, str]:
+            quantise(folder, precision)
+            if self == _LLAMA:
+                llama_cpp_server.install(folder)
+            else:
+                environment(folder / self.server, self.packages)
+            return {self.server: self.packages[0]}
+
+        return Engine(name, COMPLETIONS, set_up, lambda need, port: (*words, "--port", str(port), *self.flags(need)))
 
 
-_IK = ("ik_llama", "ik-llama-cpp-python", "0.1.5", _slots)  # a fork that is known for its speed on CPUs
-_OPENVINO = ("openvino", "openvino-genai", "2026.4.1.0", _one_for_all)
+_LLAMA = _Library("llama_cpp", [f"{llama_cpp_server.RELEASE}, from {llama_cpp_server.PACKAGE}"])
+_IK = _Library("ik_llama", IK_LLAMA)  # a fork that is known for its speed on CPUs
+_OPENVINO = _Library("openvino", ["openvino-genai==2026.4.1.0", "aiohttp>=3.12"], lambda need: ())
 PEERS: dict[str, Callable[[Path], Engine]] = {
-    "llama-q8_0": lambda folder: llama_cpp(folder, "Q8_0"),
-    "llama-q4_0": lambda folder: llama_cpp(folder, "Q4_0"),
-    "ik-q4_0": _library("ik_llama.cpp Q4_0 (AVX2 wheel)", *_IK, "Q4_0"),
-    "openvino": _library("OpenVINO int8", *_OPENVINO, "Q8_0"),
-    "openvino-q4_0": _library("OpenVINO from Q4_0", *_OPENVINO, "Q4_0"),
+    "llama-q8_0": partial(_LLAMA.engine, "llama.cpp Q8_0", "Q8_0"),
+    "llama-q4_0": partial(_LLAMA.engine, "llama.cpp Q4_0", "Q4_0"),
+    "ik-q4_0": partial(_IK.engine, "ik_llama.cpp Q4_0 (AVX2 wheel)", "Q4_0"),
+    "openvino": partial(_OPENVINO.engine, "OpenVINO int8", "Q8_0"),
+    "openvino-q4_0": partial(_OPENVINO.engine, "OpenVINO from Q4_0", "Q4_0"),
 }
 """The libraries on 4 and 8 bits that were fastest at something, and llama.cpp on both; each lives under a folder."""

@@ -65,7 +65,7 @@ class Context:
         self._num_sharing = num_sharing
         self._contexts = contexts
         self._num_logits = num_logits
-        self._batch = _Batch(library.llama_batch)
+        self._batch = library.llama_batch_init(MAX_BATCH_TOKENS, 0, 1)
 
     def decode(self, chunks: Sequence[Chunk]) -> dict[int, int]:
         """Compute the chunks; return the next token by sequence, of those that want it."""
@@ -73,64 +73,38 @@ class Context:
         for number, context in enumerate(self._contexts):
             own = [chunk for chunk in chunks if chunk.sequence // self._num_sharing == number]
             asking = [chunk.sequence for chunk in own if chunk.wants_next]
-            self._batch.fill([(chunk.sequence % self._num_sharing, chunk) for chunk in own])
-            found |= zip(asking, map(int, self._logits(context).argmax(axis=1)), strict=True)
+            found |= zip(asking, map(int, self._logits(context, own).argmax(axis=1)), strict=True)
         return found
 
     def all_logits(self, tokens: list[int]) -> NDArray[np.float32]:
         """Return the logits after each token of a sequence, until the next call."""
         self.forget(0)
-        self._batch.fill([(0, Chunk(0, 0, tokens, wants_next=True))])
-        self._batch.wants_logits[: len(tokens)] = 1
-        return self._logits(self._contexts[0])
+        return self._logits(self._contexts[0], [Chunk(0, 0, tokens, wants_next=True)], wants_all=True)
 
     def forget(self, sequence: int) -> None:
         """Remove a sequence's keys and values."""
         number, own_sequence = divmod(sequence, self._num_sharing)
         self._remove(self._contexts[number], own_sequence, 0, -1)
 
-    def _logits(self, context: Any) -> NDArray[np.float32]:
-        """Compute what is in the batch; return a row for each token that wants one."""
-        batch = self._batch.struct
+    def _logits(self, context: Any, chunks: Sequence[Chunk], wants_all: bool = False) -> NDArray[np.float32]:
+        """Compute chunks of a context; return a row for each that wants the next token, or for all their tokens."""
+        batch, places = self._batch, []
+        batch.n_tokens = 0
+        for chunk in chunks:
+            for position, token in enumerate(chunk.tokens, chunk.position):
+                place = batch.n_tokens
+                batch.token[place], batch.pos[place], batch.n_seq_id[place] = token, position, 1
+                batch.seq_id[place][0] = chunk.sequence % self._num_sharing
+                is_last = position + 1 == chunk.position + len(chunk.tokens)
+                batch.logits[place] = wants_all or (is_last and chunk.wants_next)
+                places += [place] * batch.logits[place]
+                batch.n_tokens += 1
         if batch.n_tokens and (status := self._library.llama_decode(context, batch)):
             raise RuntimeError(f"llama_decode returned {status}")
-        places = np.flatnonzero(self._batch.wants_logits[: batch.n_tokens])
-        if not places.size:
+        if not places:
             return np.empty((0, self._num_logits), np.float32)
-        first = self._library.llama_get_logits_ith(context, int(places[0]))  # the others' rows follow it
+        first = self._library.llama_get_logits_ith(context, places[0])  # the others' rows follow it
         return np.ctypeslib.as_array(first, shape=(len(places), self._num_logits))
-
-
-class _Batch:
-    """A llama_batch, which every step fills again."""
-
-    def __init__(self, kind: Any) -> None:
-        self._tokens, self._positions, self._sequences, self._ones = np.ones((4, MAX_BATCH_TOKENS), np.int32)
-        self.wants_logits = np.zeros(MAX_BATCH_TOKENS, np.int8)
-        # The library wants a pointer to the list of sequences of each token: here, to the token's only one.
-        places = np.arange(MAX_BATCH_TOKENS, dtype=np.uintp) * self._sequences.itemsize
-        self._pointers = places + self._sequences.ctypes.data
-        arrays: dict[str, NDArray[Any]] = {
-            "token": self._tokens,
-            "pos": self._positions,
-            "n_seq_id": self._ones,
-            "seq_id": self._pointers,
-        }
-        kinds: dict[str, Any] = dict(kind._fields_)
-        pointers = {name: array.ctypes.data_as(kinds[name]) for name, array in arrays.items()}
-        self.struct = kind(**pointers, logits=self.wants_logits.ctypes.data_as(kinds["logits"]))
-
-    def fill(self, chunks: Sequence[tuple[int, Chunk]]) -> None:
-        """Put chunks in, each with its sequence in the library's context."""
-        end = 0
-        for sequence, chunk in chunks:
-            begin, end = end, end + len(chunk.tokens)
-            self._tokens[begin:end] = chunk.tokens
-            self._positions[begin:end] = np.arange(chunk.position, chunk.position + len(chunk.tokens))
-            self._sequences[begin:end] = sequence
-            self.wants_logits[begin:end] = 0
-            self.wants_logits[end - 1] = chunk.wants_next
-        self.struct.n_tokens = end
 
 
 @dataclass

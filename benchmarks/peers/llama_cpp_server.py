@@ -9,7 +9,7 @@ pool of threads are those of its own server.
 
 import ctypes
 import os
-from ctypes import POINTER, c_bool, c_char_p, c_float, c_int32, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_float, c_int8, c_int32, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,15 @@ class _ContextParams(ctypes.Structure):
 
 
 class _Batch(ctypes.Structure):
-    _pointers = [(name, c_void_p) for name in ("token", "embd", "pos", "n_seq_id", "seq_id", "logits")]
-    _fields_ = [("n_tokens", c_int32), *_pointers]
+    _fields_ = [
+        ("n_tokens", c_int32),
+        ("token", POINTER(c_int32)),
+        ("embd", c_void_p),
+        ("pos", POINTER(c_int32)),
+        ("n_seq_id", POINTER(c_int32)),
+        ("seq_id", POINTER(POINTER(c_int32))),
+        ("logits", POINTER(c_int8)),
+    ]
 
 
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
@@ -53,6 +60,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "llama_attach_threadpool": (None, [c_void_p, c_void_p, c_void_p]),
     "llama_get_memory": (c_void_p, [c_void_p]),
     "llama_memory_seq_rm": (c_bool, [c_void_p, c_int32, c_int32, c_int32]),
+    "llama_batch_init": (_Batch, [c_int32, c_int32, c_int32]),
     "llama_decode": (c_int32, [c_void_p, _Batch]),
     "llama_get_logits_ith": (POINTER(c_float), [c_void_p, c_int32]),
 }  # what each returns and takes
@@ -74,7 +82,6 @@ def load(folder: Path, weights: Path, num_sequences: int, num_sequence_tokens: i
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
-    library.llama_batch = _Batch
     library.ggml_backend_load_all_from_path(os.fsencode(folder))
     params = set_sizes(library.llama_context_default_params(), num_sequences, num_sequence_tokens)
     contexts, num_logits = open_contexts(library, weights, library.llama_model_default_params(), [params])

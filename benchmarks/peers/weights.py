@@ -1,21 +1,18 @@
-"""What the peers read in place of the shipped GGUF file: the same weights in other types, from the dequantised file.
+"""The weights of the text model that is measured: the shipped GGUF file, and what peers read in place of it.
 
-A Q4_0 file that comes from one of 4 bits is rounded twice: it is there for its speed.
+Those are the same weights in other types, by ik_llama.cpp's `llama-quantize`. A Q4_0 file that comes from one of 4 bits
+is rounded twice: it is there for its speed.
 """
 
 from pathlib import Path
-from typing import Any
-
-import gguf
-import torch
-import transformers
-from gguf import GGMLQuantizationType as Type
-from gguf import LlamaFileType as FileType
 
 from benchmarks.harness.backend import TEXT_MODEL
 from benchmarks.harness.processes import ROOT
+from benchmarks.peers.installing import environment, once, run
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.models import ModelRepository
+
+IK_LLAMA = ["ik-llama-cpp-python==0.1.5", "aiohttp>=3.12"]
 
 
 def shipped_weights() -> Path:
@@ -28,57 +25,21 @@ def describe_weights(gguf: Path) -> dict[str, str]:
     return {"model": TEXT_MODEL, "weights_sha256": sha256_of(gguf)}
 
 
-def write_quantised(source: Path, target: Path, kind: Type, file_type: FileType) -> None:
-    """Write `source` with every matrix as `kind` and all else as it is."""
-    reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
-    for field in reader.fields.values():
-        _copy_field(writer, field)
-    writer.add_file_type(file_type)
-    for tensor in reader.tensors:
-        values = gguf.dequantize(tensor.data, tensor.tensor_type)
-        if values.ndim == 1:
-            writer.add_tensor(tensor.name, values)
-        else:
-            writer.add_tensor(tensor.name, gguf.quantize(values, kind), raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+def quantised(folder: Path, precision: str) -> Path:
+    """Return where the file with every matrix in a precision is, once it is written under `folder`."""
+    return folder / f"weights-{precision.lower()}" / "model.gguf"
 
 
-def _copy_field(writer: gguf.GGUFWriter, field: gguf.ReaderField) -> None:
-    # The writer adds the first itself; the file type changes.
-    if field.name.startswith("GGUF.") or field.name in ("general.architecture", "general.file_type"):
-        return
-    is_array = field.types[0] == gguf.GGUFValueType.ARRAY
-    writer.add_key_value(field.name, field.contents(), field.types[0], field.types[-1] if is_array else None)
+def quantise(folder: Path, precision: str) -> Path:
+    """Return that file, written once, or the shipped one if it has this precision. Raises CannotSetUp."""
 
+    def write(target: Path) -> None:
+        home = environment(folder / "ik_llama", IK_LLAMA).parents[1]
+        (program,) = home.glob("lib/python*/site-packages/ik_llama_cpp/bin/llama-quantize")
+        run([program, "--allow-requantize", "--pure", source, found, precision], target / "log")
 
-def load_dense(source: Path, dtype: str) -> Any:
-    """Return transformers' model of a GGUF file, its weights unpacked; if not told, it keeps GGUF's blocks."""
-    model: torch.nn.Module = transformers.AutoModelForCausalLM.from_pretrained(
-        source.parent,
-        gguf_file=source.name,
-        dtype=getattr(torch, dtype),
-        quantization_config=transformers.GgufConfig(dequantize=True),
-    )
-    return model
-
-
-def tokenizer_of(source: Path) -> Any:
-    """Return the tokenizer of a GGUF file, a tokenizers.Tokenizer."""
-    return transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).backend_tokenizer
-
-
-def write_weights(folder: Path, source: Path) -> Path:
-    """Write what peers read in place of the GGUF file, unless it is there; return its folder."""
-    weights = folder / "weights"
-    weights.mkdir(parents=True, exist_ok=True)
-    for kind in ("Q8_0", "Q4_0"):
-        name = f"{kind.lower()}.gguf"
-        target, unfinished = weights / name, weights / f"unfinished-{name}"
-        if not target.exists():
-            write_quantised(source, unfinished, Type[kind], FileType[f"MOSTLY_{kind}"])
-            unfinished.rename(target)
-    return weights
+    source, found = shipped_weights(), quantised(folder, precision)
+    if source.stem.endswith(precision):
+        return source
+    once(found.parent, f"{IK_LLAMA[0]} {sha256_of(source)}", write)
+    return found

@@ -20,16 +20,15 @@ from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.results import write
 from benchmarks.peers.engines import PEERS, tandem
-from benchmarks.peers.weights import describe_weights, shipped_weights, tokenizer_of, write_weights
+from benchmarks.peers.weights import describe_weights, shipped_weights
 from benchmarks.side_by_side.held_text import fetch
-from benchmarks.side_by_side.output_check import reference_outputs
+from benchmarks.side_by_side.output_check import reference_outputs, tokenizer_of
 from benchmarks.side_by_side.session import WORKLOADS, Session
 from tandem.measure.prompts import PROMPTS
 
 
 def measure(options: argparse.Namespace) -> None:
     figures, gguf = Figures(), shipped_weights()
-    write_weights(options.cache, gguf)
     tokenizer = tokenizer_of(gguf)
     text = fetch(options.cache, tokenizer)
     prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS[: options.prompts]]

@@ -6,10 +6,10 @@ and not all that follow. A wrong tokenizer, rotary layout or cache costs nearly 
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-
-from benchmarks.peers.weights import load_dense
+import transformers
 
 Tokens = list[int]
 Complete = Callable[[Sequence[Tokens], Sequence[int]], list[Tokens]]
@@ -18,6 +18,22 @@ Complete = Callable[[Sequence[Tokens], Sequence[int]], list[Tokens]]
 NUM_TOKENS = 64
 LEAST_AGREEMENT = 0.6
 """Below, something is wrong. Coarse weights alone cost about a quarter of the tokens (llama.cpp's Q4_0: 0.73)."""
+
+
+def load_dense(source: Path, dtype: str) -> Any:
+    """Return transformers' model of a GGUF file, its weights unpacked; if not told, it keeps GGUF's blocks."""
+    model: torch.nn.Module = transformers.AutoModelForCausalLM.from_pretrained(
+        source.parent,
+        gguf_file=source.name,
+        dtype=getattr(torch, dtype),
+        quantization_config=transformers.GgufConfig(dequantize=True),
+    )
+    return model
+
+
+def tokenizer_of(source: Path) -> Any:
+    """Return the tokenizer of a GGUF file, a tokenizers.Tokenizer."""
+    return transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).backend_tokenizer
 
 
 @torch.inference_mode()

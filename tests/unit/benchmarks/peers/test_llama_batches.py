@@ -26,10 +26,13 @@ class Batch(ctypes.Structure):
 class Library:
     """Notes each call's context, and its tokens with their sequences."""
 
-    llama_batch = Batch
-
     def __init__(self):
         self.seen = []
+
+    def llama_batch_init(self, num_tokens, embedding_size, num_sequences):
+        integers = [(c_int32 * num_tokens)() for _ in range(3)]
+        sequences = (POINTER(c_int32) * num_tokens)(*((c_int32 * num_sequences)() for _ in range(num_tokens)))
+        return Batch(0, *integers, sequences, (c_int8 * num_tokens)())
 
     def llama_decode(self, context, batch):
         sequences = [batch.seq_id[place][0] for place in range(batch.n_tokens)]
