@@ -169,6 +169,6 @@ def _contender(name: str, dialect: Dialect, command: Callable[[int], Sequence[st
 
 
 def _answers(dialect: Dialect, port: int) -> bool:
-    with suppress(grpc.RpcError, OSError), dialect.asking(port) as ask:  # it does not listen yet
-        return bool(ask(dialect.seeded(1, 0), timeout=1.0))
+    with suppress(grpc.RpcError, OSError):  # it does not listen yet
+        return bool(dialect.ask(port, dialect.seeded(1, 0), timeout=1.0))
     return False

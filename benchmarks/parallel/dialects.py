@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,6 @@ from benchmarks.harness.backend import GAN_MODEL, SAMPLE
 from benchmarks.peers.gan.generator import LATENT_DIM, NUM_CLASSES, Floats, Labels, Levels
 from tandem.gan.v1 import gan_pb2
 from tandem.oip import grpc_service_pb2
-
-Ask = Callable[..., bytes]
-"""Sends a request, waits up to `timeout` seconds, and returns the reply."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +31,15 @@ class Dialect:
     levels: Callable[[bytes], Levels]
     is_http: bool = False
 
-    @contextmanager
-    def asking(self, port: int) -> Iterator[Ask]:
-        """Yield what sends single requests."""
+    def ask(self, port: int, request: bytes, timeout: float) -> bytes:
+        """Send a request, wait up to `timeout` seconds, and return the reply. Raises OSError, RpcError."""
         if self.is_http:
-            yield lambda request, timeout: _post(port, self.path, request, timeout)
-        else:
-            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-                method: Any = channel.unary_unary(self.path)
-                yield method
-
-
-def _post(port: int, path: str, body: bytes, timeout: float) -> bytes:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)) as connection:
-        connection.request("POST", path, body)
-        return connection.getresponse().read()
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)) as connection:
+                connection.request("POST", self.path, request)
+                return connection.getresponse().read()
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            method: Any = channel.unary_unary(self.path)
+            return bytes(method(request, timeout=timeout))
 
 
 def _explicit_sample(latents: Floats, labels: Labels) -> bytes:

@@ -43,12 +43,11 @@ def check(served: Service, dialect: Dialect, expected: Levels) -> float:
     Raises LoadFailed if they are others.
     """
     requests, off = [dialect.explicit(*drawn_latents(1, seed)) for seed in range(NUM_CHECKED)], 0.0
-    with dialect.asking(served.port) as ask:
-        for callers in _CHECK_CALLERS:
-            with ThreadPoolExecutor(callers) as pool:
-                replies = pool.map(partial(ask, timeout=_LONGEST_SECONDS), requests)
-                images = np.concatenate([dialect.levels(reply) for reply in replies])
-            off = max(off, levels_off(images, expected))
+    ask = partial(dialect.ask, served.port, timeout=_LONGEST_SECONDS)
+    for callers in _CHECK_CALLERS:
+        with ThreadPoolExecutor(callers) as pool:
+            images = np.concatenate(list(map(dialect.levels, pool.map(ask, requests))))
+        off = max(off, levels_off(images, expected))
     return off
 
 
