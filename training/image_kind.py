@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional
 
@@ -78,10 +79,7 @@ class ImageKind:
     def of(cls, run: Path) -> "ImageKind":
         """Return what a run was trained on."""
         path = run / FILE
-        if not path.exists():
-            return cls()
-        read = json.loads(path.read_text())
-        return cls(read["data_set"], tuple(read["shape"]), tuple(read["class_names"]), read["sha256"])
+        return TypeAdapter(cls).validate_json(path.read_text()) if path.exists() else cls()
 
 
 FASHION = ImageKind()

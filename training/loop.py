@@ -77,10 +77,16 @@ class Trainer(Generic[Recipe]):
         save_file(state, folder / f"{name}-{self.step_index:06d}.safetensors")
 
 
-def descend(loss: Tensor, optimiser: torch.optim.Optimizer, schedule: Any = None) -> None:
-    """Take one step down the gradient of a loss, and the schedule's next one."""
+def descend(
+    loss: Tensor, optimiser: torch.optim.Optimizer, schedule: Any = None, clipped: Sequence[Tensor] = ()
+) -> None:
+    """Take one step down the gradient of a loss, and the schedule's next one.
+
+    The gradients of the parameters `clipped` have a norm of at most 1.
+    """
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    nn.utils.clip_grad_norm_(clipped, 1.0)
     optimiser.step()
     if schedule is not None:
         schedule.step()
@@ -233,7 +239,8 @@ def newest(run: Path, pattern: str) -> Path:
     """Return the weights of the last snapshot of a run. Exits if there is none."""
     snapshots = sorted(run.glob(pattern))
     if not snapshots:
-        raise SystemExit(f"error: {run} has no snapshots ({pattern})")
+        there = sorted(path.name for path in run.glob("*.safetensors"))
+        raise SystemExit(f"error: {run} has no snapshot {pattern}; there are: {', '.join(there) or 'none'}")
     return snapshots[-1]
 
 

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import remove_parametrizations
 
+from training import loop
 from training.gan.networks import LATENT_DIM, ConditionalBatchNorm, Discriminator, Generator
 from training.gan.train import write_samples
 from training.image_kind import ImageKind
-from training.loop import path_parser
 from training.model_files import image_table, write_model_toml, write_onnx
 
 TOML = """kind = "gan"
@@ -49,17 +49,6 @@ class FoldedNorm(nn.Module):
         return x * scale + shift
 
 
-def served_generator(run: Path, step: int | None) -> tuple[int, Generator]:
-    """Return (step, the averaged generator of that snapshot), the newest one if `step` is None."""
-    snapshots = {int(path.stem.removeprefix("ema-")): path for path in run.glob("ema-*.safetensors")}
-    step = max(snapshots, default=None) if step is None else step
-    if step is None or step not in snapshots:
-        raise SystemExit(f"error: {run} has no snapshot of step {step}; there are: {sorted(snapshots)}")
-    generator = Generator(ImageKind.of(run))
-    generator.load_state_dict(load_file(snapshots[step]))
-    return step, generator.eval().requires_grad_(False)
-
-
 def fold_norms(generator: Generator) -> Generator:
     """Replace each conditional batch norm of `generator` by its folded form and return it."""
     for name, child in list(generator.named_children()):
@@ -86,14 +75,17 @@ def example(kind: ImageKind, shape: tuple[int, ...], batch_size: int) -> tuple[T
 def export(run: Path, model: Path, step: int | None) -> None:
     """Write generator.onnx, discriminator.onnx and samples.png into `model`, the digests into its model.toml."""
     kind = ImageKind.of(run)
-    step, generator = served_generator(run, step)
+    weights = loop.newest(run, "ema-*.safetensors" if step is None else f"ema-{step:06d}.safetensors")
+    generator = Generator(kind)
+    generator.load_state_dict(load_file(weights))
+    generator.eval().requires_grad_(False)
     trained, discriminator = Discriminator(kind), Discriminator(kind)  # a copy would lose its norms with the original
     checkpoint = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     for network in (trained, discriminator):
         network.load_state_dict(checkpoint["discriminator"])
         network.eval().requires_grad_(False)
     model.mkdir(parents=True, exist_ok=True)
-    print(f"step {step}")
+    print(weights.name)
     folded, baked = fold_norms(copy.deepcopy(generator)), bake_norms(discriminator)
     latents, images = (partial(example, kind, shape) for shape in ((LATENT_DIM,), kind.shape))
     files = [model / "generator.onnx", model / "discriminator.onnx"]
@@ -105,7 +97,7 @@ def export(run: Path, model: Path, step: int | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = path_parser(__doc__, run="folder of the training run", model="folder of the model in the repository")
+    parser = loop.path_parser(__doc__, run="folder of the training run", model="folder of the model in the repository")
     parser.add_argument("--step", type=int, help="snapshot to serve; default: the newest")
     options = parser.parse_args(argv)
     export(options.run, options.model, options.step)

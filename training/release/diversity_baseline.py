@@ -11,7 +11,7 @@ Writes diversity.json into the model's folder and its name and digest into model
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 
@@ -62,7 +62,8 @@ def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
         look = discriminator_look(Discriminator(session, image), image)
     features = features_by_class(model, image, look, num_images=2 * NUM_IMAGES, seed=seed)
     digests = {file: sha256_of(model.path(file)) for file in files}
-    baseline = baseline_of(features, image.class_names or (ALL,), kind=kind, digests=digests, seed=seed)
+    about = {"features": kind, "measured_for": digests, "num_images": NUM_IMAGES, "seed": seed}
+    baseline = yardstick_of(DiversityBaseline, image.class_names, features, about)
     if model.spec.kind == "transformer":
         return baseline
     return baseline.model_copy(update={"truncated": measure_truncated(model, image, look, seed)})
@@ -79,15 +80,8 @@ def measure_truncated(model: Model, image: ImageSpec, look: Look, seed: int) -> 
     ]
     found = []
     for truncation, own, following in zip(TRUNCATIONS, features, features[1:], strict=False):
-        yardstick = TruncatedYardstick(
-            truncation=truncation,
-            alarm_variance_ratio=ALARM_VARIANCE_RATIO,
-            alarm_nearest_ratio=ALARM_NEAREST_RATIO,
-            classes=_classes(image.class_names or (ALL,), own),
-        )
-        for healthy in (own, following):
-            yardstick = with_quiet_limits(yardstick, [vectors[NUM_TRUNCATED:] for vectors in healthy])
-        found.append(yardstick)
+        yardstick = yardstick_of(TruncatedYardstick, image.class_names, own, {"truncation": truncation})
+        found.append(with_quiet_limits(yardstick, following))
     return tuple(found)
 
 
@@ -100,28 +94,14 @@ def drawing_files(model: Model) -> list[str]:
     return [spec.image_tokens.decoder, *(str(Path(spec.huggingface) / part.name) for part in parts)]
 
 
-def baseline_of(
-    features: Sequence[Features], names: Sequence[str], *, kind: Kind, digests: dict[str, str], seed: int
-) -> DiversityBaseline:
-    """Return the baseline of features [2 N, F], one array a class: half of them measured, half of them tried out on."""
-    half = len(features[0]) // 2
-    baseline = DiversityBaseline(
-        features=kind,
-        measured_for=digests,
-        num_images=half,
-        seed=seed,
-        alarm_variance_ratio=ALARM_VARIANCE_RATIO,
-        alarm_nearest_ratio=ALARM_NEAREST_RATIO,
-        classes=_classes(names, features),
+def yardstick_of(kind: type[Y], names: Sequence[str], features: Sequence[Features], about: dict[str, Any]) -> Y:
+    """Return the yardstick of features [2 N, F], one array a class: half are measured, half tried out on."""
+    classes = tuple(
+        class_baseline(name, vectors[: len(vectors) // 2])
+        for name, vectors in zip(names or (ALL,), features, strict=True)
     )
-    return with_quiet_limits(baseline, [feature[half:] for feature in features])
-
-
-def _classes(names: Sequence[str], features: Sequence[Features]) -> tuple[ClassBaseline, ...]:
-    """Return the baselines of the first half of the features of each class."""
-    return tuple(
-        class_baseline(name, vectors[: len(vectors) // 2]) for name, vectors in zip(names, features, strict=True)
-    )
+    limits = {"alarm_variance_ratio": ALARM_VARIANCE_RATIO, "alarm_nearest_ratio": ALARM_NEAREST_RATIO}
+    return with_quiet_limits(kind(classes=classes, **limits, **about), features)
 
 
 def class_baseline(name: str, features: Features) -> ClassBaseline:
@@ -134,9 +114,9 @@ def class_baseline(name: str, features: Features) -> ClassBaseline:
     return ClassBaseline(name=name, variance=variance, distance=distance)
 
 
-def with_quiet_limits(baseline: Y, healthy: list[Features]) -> Y:
-    """Return the baseline with limits that no window of the features `healthy`, one array a class, falls short of."""
-    windows = DiversityWindows(baseline)
+def with_quiet_limits(baseline: Y, features: Sequence[Features]) -> Y:
+    """Return the baseline with limits that no window of the second half of the features [2 N, F] falls short of."""
+    windows, healthy = DiversityWindows(baseline), [vectors[len(vectors) // 2 :] for vectors in features]
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(healthy)), len(healthy[0])))
     rows = [iter(vectors) for vectors in healthy]
     readings = [

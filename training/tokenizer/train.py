@@ -72,11 +72,7 @@ class Trainer(loop.Trainer[Recipe]):
             restored, quantised = self.model(image)
         bits = self.prior(quantised).mean()
         loss = restoration_loss(restored, image) + self.recipe.rate_weight * bits
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._trained, 1.0)
-        self.optimiser.step()
-        self.schedule.step()
+        loop.descend(loss, self.optimiser, self.schedule, self._trained)
         self.averaged.update_parameters(self.model)
         return {"loss": loss.item(), "bits_per_token": bits.item()}
 

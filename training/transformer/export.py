@@ -6,6 +6,7 @@ into model.toml, which is written if there is none.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 
 from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
+from services.ar.model.tensor_check import expected_shapes
+from services.ar.model.weights import parameter_names
 from training import loop
 from training.image_kind import ImageKind
 from training.model_files import Example, image_table, noise_images, write_model_toml, write_onnx
@@ -84,23 +87,13 @@ def huggingface_config(config: ModelConfig) -> dict[str, object]:
 
 def huggingface_tensors(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """Return our weights under Hugging Face's names, the stacked matrices taken apart."""
-    kv_size = config.num_kv_heads * config.head_dim
-    sizes = [config.num_heads * config.head_dim, kv_size, kv_size]
-    tensors = {"model.embed_tokens.weight": state["embedding.weight"], "model.norm.weight": state["norm.weight"]}
-    for layer in range(config.num_layers):
-        ours, theirs = f"layers.{layer}", f"model.layers.{layer}"
-        parts = dict(zip("qkv", state[f"{ours}.attention.qkv.weight"].split(sizes), strict=True))
-        tensors |= {f"{theirs}.self_attn.{name}_proj.weight": part for name, part in parts.items()}
-        gate, up = state[f"{ours}.mlp.gate_up.weight"].chunk(2)
-        tensors |= {
-            f"{theirs}.self_attn.o_proj.weight": state[f"{ours}.attention.out.weight"],
-            f"{theirs}.mlp.gate_proj.weight": gate,
-            f"{theirs}.mlp.up_proj.weight": up,
-            f"{theirs}.mlp.down_proj.weight": state[f"{ours}.mlp.down.weight"],
-            f"{theirs}.input_layernorm.weight": state[f"{ours}.attention_norm.weight"],
-            f"{theirs}.post_attention_layernorm.weight": state[f"{ours}.mlp_norm.weight"],
-        }
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+    shapes, tensors, starts = expected_shapes(config), {}, Counter[str]()
+    for ours, theirs, _ in parameter_names(config):
+        if theirs in shapes:
+            start, num_rows = starts[ours], shapes[theirs][0]
+            tensors[theirs] = state[ours][start : start + num_rows].contiguous()
+            starts[ours] += num_rows
+    return tensors
 
 
 def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:

@@ -118,11 +118,7 @@ class Trainer(loop.Trainer[Recipe]):
         (sequences,) = batch
         with loop.mixed_precision():
             loss = token_bits(self.model, sequences).mean()
-        self.optimiser.zero_grad(set_to_none=True)
-        (loss * math.log(2)).backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.schedule.step()
+        loop.descend(loss * math.log(2), self.optimiser, self.schedule, list(self.model.parameters()))
         return {"bits_per_token": loss.item()}
 
     @torch.no_grad()

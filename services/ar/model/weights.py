@@ -46,7 +46,7 @@ def read_parameters(
     """
     config = checkpoint.config
     wanted = expected_shapes(config)
-    slots = {theirs: (ours, index) for ours, theirs, index in _names(config) if theirs in wanted}
+    slots = {theirs: (ours, index) for ours, theirs, index in parameter_names(config) if theirs in wanted}
     num_parts = Counter(target for target, _ in slots.values())
     parts: dict[str, dict[int, Weights]] = defaultdict(dict)
     for count, (name, weights) in enumerate(checkpoint.read_tensors(), 1):
@@ -60,7 +60,7 @@ def read_parameters(
         report(min(1.0, count / sum(num_parts.values())))
 
 
-def _names(config: ModelConfig) -> Iterator[tuple[str, str, int]]:
+def parameter_names(config: ModelConfig) -> Iterator[tuple[str, str, int]]:
     """Yield our name of each parameter that there may be, Hugging Face's of a part of it, and the part's place."""
     for kind in ("weight", "bias"):
         for ours, theirs in _TOP.items():
