@@ -80,10 +80,7 @@ class Trainer(Generic[Recipe]):
 def descend(
     loss: Tensor, optimiser: torch.optim.Optimizer, schedule: Any = None, clipped: Sequence[Tensor] = ()
 ) -> None:
-    """Take one step down the gradient of a loss, and the schedule's next one.
-
-    The gradients of the parameters `clipped` have a norm of at most 1.
-    """
+    """Take one step down the gradient of a loss, cut off at norm 1 for `clipped`, and the schedule's next one."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(clipped, 1.0)
@@ -262,18 +259,14 @@ def best(run: Path, pattern: str, figure: str) -> Path:
 def path_parser(description: str | None, **paths: str) -> argparse.ArgumentParser:
     """Return a parser of required paths, each an option with its help text."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
-    _add_paths(options, paths)
-    return options
-
-
-def _add_paths(options: argparse.ArgumentParser, paths: dict[str, str]) -> None:
     for name, text in paths.items():
         options.add_argument(f"--{name}", type=Path, required=True, help=text)
+    return options
 
 
 def parser(description: str | None, snapshot_every: int, **paths: str) -> argparse.ArgumentParser:
     """Return a parser of the options that every training has, and of required paths that only one has."""
-    options = path_parser(description, out="folder for checkpoints, logs and images")
+    options = path_parser(description, out="folder for checkpoints, logs and images", **paths)
     options.add_argument("--data", type=Path, help="images and labels in an .npz file; default: Fashion-MNIST")
     options.add_argument(
         "--effort", type=float, default=1.0, help="share of the recipe's steps, which suit 60,000 images"
@@ -284,7 +277,6 @@ def parser(description: str | None, snapshot_every: int, **paths: str) -> argpar
     options.add_argument(
         "--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots, of the whole effort"
     )
-    _add_paths(options, paths)
     return options
 
 
