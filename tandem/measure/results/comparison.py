@@ -156,10 +156,10 @@ class Judgement(Part):
     """What quality was measured with. `reason`: why it was not measured; empty if it was."""
 
     reason: str
-    data_set: str | None
-    num_test_images: int | None
-    judge: str | None
-    judge_sha256: str | None
+    data_set: str | None = None
+    num_test_images: int | None = None
+    judge: str | None = None
+    judge_sha256: str | None = None
 
 
 class CpuSource(Part):

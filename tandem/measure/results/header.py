@@ -84,23 +84,23 @@ class ServedModel(Part):
     paradigm: Paradigm
     name: str
     modality: str
-    licence: str
-    device: str | None  # sequential: where it runs
-    dtype: str | None  # what most of the work is done in
+    licence: str = ""
+    device: str | None = None  # sequential: where it runs
+    dtype: str | None = None  # what most of the work is done in
     runtime: str | None = None  # what computes: "native", "torch", "cuda", "onnxruntime" or "openvino"
     num_instances: int | None = None  # that compute at a time
     threads_per_instance: int | None = None
-    providers: tuple[str, ...]  # parallel: execution providers that really run it
+    providers: tuple[str, ...] = ()  # parallel: execution providers that really run it
     fingerprint: str | None = None  # of what it makes: weights, runtime or kernel, precision, processor
-    num_parameters: int | None
-    max_context_tokens: int | None
-    vocab_size: int | None
-    tokens_per_image: int | None
+    num_parameters: int | None = None
+    max_context_tokens: int | None = None
+    vocab_size: int | None = None
+    tokens_per_image: int | None = None
     takes_steps: bool | None = None  # sequential: whether images can be drawn in fewer steps than they have tokens
-    image_shape: tuple[int, ...]
-    num_classes: int
+    image_shape: tuple[int, ...] = ()
+    num_classes: int = 0
     class_names: tuple[str, ...] = ()
-    max_batch_size: int | None
+    max_batch_size: int | None = None
 
 
 class Header(Part):

@@ -9,6 +9,7 @@ import base64
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import takewhile
 from time import monotonic
 
@@ -23,7 +24,7 @@ from tandem.measure.generator.requests.replies import Pixels, images_by_number
 from tandem.measure.generator.requests.served import name_model
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
-from tandem.measure.meters.cpu import CpuMeter, CpuReading
+from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.results.comparison import ALONE, JudgedImages, Judgement, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Workload
@@ -104,9 +105,7 @@ async def third_party_beside(source: Generator, model: str, pair: Pair) -> Besid
     }
     workloads = [Workload.model_validate({**settings, "delivery": delivery}) for delivery in DELIVERIES]
     name = await name_model(source.address, workloads[-1])
-    unknown = dict.fromkeys(ServedModel.model_fields) | {"class_names": (), "image_shape": (), "providers": ()}
-    known = {"paradigm": "sequential", "name": name, "modality": "text", "licence": "", "num_classes": 0}
-    served = ServedModel.model_validate(unknown | known)
+    served = ServedModel(paradigm="sequential", name=name, modality="text")
     modes = tuple(Mode(workload.model_copy(update={"model": name}), served) for workload in workloads)
     contrasts = tuple((mode.name, f"sequential {mode.workload.delivery}") for mode in modes)
     return Beside(source, CpuMeter((), {}), modes, contrasts, (served,))
@@ -137,11 +136,6 @@ MOST_EXTRA_ROUNDS = 4
 NOT_ASKED = "it was not asked for"
 
 
-def unjudged(reason: str) -> Judgement:
-    """Return why the images were not judged."""
-    return Judgement(reason=reason, data_set=None, num_test_images=None, judge=None, judge_sha256=None)
-
-
 @dataclass(kw_only=True)
 class CallersStudy(Study):
     """`modes`: of the pair, controls among them. `trials` in the order of their rounds, which are numbered from 0;
@@ -161,7 +155,7 @@ class CallersStudy(Study):
     quality: dict[str, JudgedImages] = field(default_factory=dict)
     bits: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     predicted: Mapping[int, float] = field(default_factory=dict)
-    judgement: Judgement = field(default_factory=lambda: unjudged(NOT_ASKED))
+    judgement: Judgement = field(default_factory=lambda: Judgement(reason=NOT_ASKED))
 
     def __post_init__(self) -> None:
         classes = {mode.drawer: mode.model.num_classes or 1 for mode in self.modes}
@@ -192,17 +186,15 @@ class CallersStudy(Study):
     def _lacks_images(self) -> bool:
         return min(album.num_balanced for album in self.albums.values()) < self.settings.quality_images
 
-    def _beside_of(self, mode: Mode) -> Beside | None:
-        return self.foreign if mode.is_foreign else self.beside if mode.form else None
-
-    def _source(self, mode: Mode) -> Generator:
-        beside = self._beside_of(mode)
-        return self.source if beside is None else beside.source
+    def _side(self, mode: Mode) -> tuple[Generator, CpuMeter]:
+        """Return who sends requests in a mode, and the meter of those who answer."""
+        beside = self.foreign if mode.is_foreign else self.beside if mode.form else None
+        return (self.source, self.meter) if beside is None else (beside.source, beside.meter)
 
     async def _ask(self, mode: Mode, concurrency: int, num_requests: int) -> float:
         """Have so many callers ask so often in all, which nobody counts; return how long it took."""
         scenario = uncounted(mode, concurrency, self.settings.seed, num_requests)
-        run_result = check_whole(self.source, await self.audited_runs.once(self._source(mode), scenario))
+        run_result = check_whole(self.source, await self.audited_runs.once(self._side(mode)[0], scenario))
         return run_result.document.window.seconds
 
     async def _try(self, load: tuple[int, Mode], number: int) -> Trial:
@@ -213,17 +205,14 @@ class CallersStudy(Study):
         least = LEAST_TEXT_LATENCIES if mode.is_text and not mode.is_foreign else LEAST_LATENCIES
         seconds = max(settings.trial_seconds, least * await self._ask(mode, concurrency, concurrency))
         scenario = steady(mode, concurrency, seconds, settings.seed)
-        run_result = await self.run(self._source(mode), name, scenario, meter=lambda: self._read_meter(mode))
+        source, meter = self._side(mode)
+        run_result = await self.run(source, name, scenario, meter=partial(meter.read, mode.paradigm))
         self._add_images(mode, run_result)
         trial = trial_of(mode, concurrency, run_result)
         if trial.failure:
             self.trials.append((number, trial))
             raise BrokenOff(trial.failure)
         return trial
-
-    async def _read_meter(self, mode: Mode) -> CpuReading:
-        beside = self._beside_of(mode)
-        return await (self.meter if beside is None else beside.meter).read(mode.paradigm)
 
     def _add_images(self, mode: Mode, run_result: RunResult) -> None:
         """Keep the images of a trial."""

@@ -12,7 +12,7 @@ import numpy as np
 from tandem.measure.formats import quantity
 from tandem.measure.generator.generator import BROKEN_OFF
 from tandem.measure.meters.cpu import CpuMeter, cpu_meter
-from tandem.measure.results.comparison import BesideResult, Comparison, Contrast, ModeResult, Served
+from tandem.measure.results.comparison import BesideResult, Comparison, Contrast, Judgement, ModeResult, Served
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import merge
 from tandem.measure.studies.comparison.callers import (
@@ -21,7 +21,6 @@ from tandem.measure.studies.comparison.callers import (
     CallersStudy,
     pair_beside,
     third_party_beside,
-    unjudged,
 )
 from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair, Request, find_pair, work_of
 from tandem.measure.studies.comparison.steps import ask_likelihoods, likelihoods
@@ -76,14 +75,14 @@ def judge(judges: Assessor | None, request: Request, study: CallersStudy) -> Non
     """Keep the quality of what was served, by drawer; Ctrl-C ends it."""
     if judges is None or study.stop_reason:
         reason = study.stop_reason if judges else request.unjudged
-        study.judgement = unjudged(reason) if reason else study.judgement
+        study.judgement = Judgement(reason=reason) if reason else study.judgement
         return
     try:
         models = {mode.drawer: mode.model.name for mode in study.modes}
         most = request.settings.quality_images
         study.quality, study.judgement = judges.assess(study.albums, models, most, request.on_stage)
     except KeyboardInterrupt:
-        study.stop_reason, study.judgement = BROKEN_OFF, unjudged(BROKEN_OFF)
+        study.stop_reason, study.judgement = BROKEN_OFF, Judgement(reason=BROKEN_OFF)
 
 
 # Statuses that are an answer of a server under load: they are told, but nothing is wrong.

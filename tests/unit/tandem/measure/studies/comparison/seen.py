@@ -20,9 +20,7 @@ METER = CpuMeter((), {})
 
 
 def model(paradigm: str, name: str, **given: Any) -> ServedModel:
-    fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
-    fields |= {"modality": "image", "licence": "MIT", "num_classes": NUM_CLASSES, "image_shape": (4, 4, 1)}
-    fields |= {"class_names": (), "providers": ()}
+    fields = {"modality": "image", "licence": "MIT", "num_classes": NUM_CLASSES, "image_shape": (4, 4, 1)}
     return ServedModel.model_validate({**fields, "paradigm": paradigm, "name": name, **given})
 
 
