@@ -14,6 +14,7 @@ from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting import NgramDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
+from tests.engine_loop import brought
 from tests.tiny_models import VOCAB_SIZE
 
 BLOCK_SIZE = 8
@@ -86,15 +87,8 @@ def run(
     drafter = NgramDrafter(num_drafted, max_rows=64) if num_drafted else None
     scheduler = Scheduler(BlockPool(num_blocks, BLOCK_SIZE), NUM_SEQUENCES, MAX_BATCH_TOKENS, drafter=drafter)
     runner.start()
-    brought: dict[int, list[SampledToken]] = {id(sequence): [] for sequence in sequences}
-    for sequence in sequences:
-        scheduler.add(sequence)
-    while scheduler.has_work:
-        batch = scheduler.schedule()
-        for progress in scheduler.commit(batch, runner.run(batch)):
-            brought[id(progress.sequence)] += progress.tokens
-    return list(brought.values()), scheduler
+    return brought(scheduler, runner, sequences), scheduler
 
 
-def token_ids(brought: list[list[SampledToken]]) -> list[list[int]]:
-    return [[token.token_id for token in tokens] for tokens in brought]
+def token_ids(outputs: list[list[SampledToken]]) -> list[list[int]]:
+    return [[token.token_id for token in tokens] for tokens in outputs]
