@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from services.ar.constraints.grammar import Constraint, Kind
 from services.ar.engine.sequence import SamplingParams
@@ -59,6 +59,11 @@ def sampling_params(
     max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(default_max_tokens, room)
     check_int("sampling.max_tokens", max_tokens, 1, room)
     check_int("sampling.min_tokens", raw.min_tokens, 0, max_tokens)
+    _check_ids("sampling.stop_token_ids", raw.stop_token_ids, MAX_STOP_TOKEN_IDS, num_output_tokens)
+    _check_ids("sampling.logit_bias", raw.logit_bias, MAX_LOGIT_BIASES, num_output_tokens)
+    biases = {id_: _number("sampling.logit_bias", bias, -100.0, 100.0) for id_, bias in raw.logit_bias.items()}
+    if request.top_logprobs and not request.logprobs:
+        raise InvalidArgument("top_logprobs", request.top_logprobs, "0 unless logprobs is true")
     return SamplingParams(
         seed=raw.seed if raw.HasField("seed") else secrets.randbits(63),
         max_tokens=max_tokens,
@@ -76,12 +81,12 @@ def sampling_params(
         presence_penalty=_number("sampling.presence_penalty", raw.presence_penalty, -2.0, 2.0),
         frequency_penalty=_number("sampling.frequency_penalty", raw.frequency_penalty, -2.0, 2.0),
         stop=_stop_strings(raw.stop),
-        stop_token_ids=_stop_token_ids(raw.stop_token_ids, num_output_tokens),
-        logit_bias=_logit_bias(raw, num_output_tokens),
+        stop_token_ids=frozenset(raw.stop_token_ids),
+        logit_bias=biases,
         ignore_eos=raw.ignore_eos,
         n=check_int("sampling.n", raw.n if raw.HasField("n") else 1, 1, MAX_CHOICES),
         logprobs=request.logprobs,
-        top_logprobs=_top_logprobs(request, num_output_tokens),
+        top_logprobs=check_top_logprobs(request.top_logprobs, num_output_tokens),
         steps=check_steps("sampling.steps", raw.steps if raw.HasField("steps") else None, max_tokens, takes_steps),
     )
 
@@ -141,25 +146,10 @@ def _stop_strings(stops: Iterable[str]) -> tuple[str, ...]:
     return stops
 
 
-def _stop_token_ids(token_ids: Iterable[int], vocab_size: int) -> frozenset[int]:
-    ids = list(token_ids)
-    if len(ids) > MAX_STOP_TOKEN_IDS:
-        raise InvalidArgument("sampling.stop_token_ids", f"{len(ids)} ids", f"at most {MAX_STOP_TOKEN_IDS}")
-    check_token_ids("sampling.stop_token_ids", ids, vocab_size)
-    return frozenset(ids)
-
-
-def _logit_bias(raw: ar_pb2.SamplingParams, vocab_size: int) -> dict[int, float]:
-    if len(raw.logit_bias) > MAX_LOGIT_BIASES:
-        raise InvalidArgument("sampling.logit_bias", f"{len(raw.logit_bias)} ids", f"at most {MAX_LOGIT_BIASES}")
-    check_token_ids("sampling.logit_bias", raw.logit_bias, vocab_size)
-    return {token_id: _number("sampling.logit_bias", bias, -100.0, 100.0) for token_id, bias in raw.logit_bias.items()}
-
-
-def _top_logprobs(request: ar_pb2.GenerateRequest, num_output_tokens: int) -> int:
-    if request.top_logprobs and not request.logprobs:
-        raise InvalidArgument("top_logprobs", request.top_logprobs, "0 unless logprobs is true")
-    return check_top_logprobs(request.top_logprobs, num_output_tokens)
+def _check_ids(field: str, token_ids: Collection[int], most: int, vocab_size: int) -> None:
+    if len(token_ids) > most:
+        raise InvalidArgument(field, f"{len(token_ids)} ids", f"at most {most}")
+    check_token_ids(field, token_ids, vocab_size)
 
 
 def check_token_ids(field: str, token_ids: Iterable[int], vocab_size: int) -> None:

@@ -180,7 +180,8 @@ class Engine:
     def _step(self) -> None:
         started = time.monotonic()
         if late := self._scheduler.drop_late(started):
-            self._on_event_loop(self._deliver, [Progress(sequence, [], None, _too_late()) for sequence in late])
+            why = "before the work could be done"
+            self._on_event_loop(self._deliver, [Progress(one, [], None, DeadlineExceeded(why)) for one in late])
         batch = self._scheduler.schedule()
         for work in batch:
             _note_step(work.sequence, len(batch), started)
@@ -245,10 +246,6 @@ class Engine:
                 if id(sequence) in self._streams:  # else it has failed before, alone
                     self._leave(sequence, "failed")
         self._admission.line.close()
-
-
-def _too_late() -> DeadlineExceeded:
-    return DeadlineExceeded("before the work could be done")
 
 
 def _outcome(error: Exception | None) -> Outcome:
