@@ -9,15 +9,10 @@ from services.ar.metrics import ArMetrics, EngineMetrics
 MODEL = {"model": "m"}
 
 
-def engine_metrics(metrics: ArMetrics) -> tuple[EngineMetrics, Scheduler]:
-    pool = BlockPool(num_blocks=8, block_size=4)
-    scheduler = Scheduler(pool, max_num_sequences=2, max_batch_tokens=16)
-    return EngineMetrics(metrics, "m", scheduler, pool), scheduler
-
-
 def test_a_step_is_counted_by_its_tokens_and_its_batch():
-    registry = CollectorRegistry()
-    metrics, scheduler = engine_metrics(ArMetrics(registry))
+    registry, pool = CollectorRegistry(), BlockPool(num_blocks=8, block_size=4)
+    scheduler = Scheduler(pool, max_num_sequences=2, max_batch_tokens=16)
+    metrics = EngineMetrics(ArMetrics(registry), "m", scheduler, pool)
     for token_ids in ([1, 2, 3], [4]):
         scheduler.add(Sequence(token_ids, SamplingParams()))
     metrics.stepped(scheduler.schedule(), 0.5)

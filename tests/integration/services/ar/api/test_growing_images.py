@@ -13,7 +13,6 @@ from tests.tiny_models import CLASS_NAMES, FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOK
 
 Responses = list[ar_pb2.GenerateResponse]
 CELL = SIDE // 7
-BORDER = 1e-5
 
 
 def picture(label: int = 3, fields: dict[str, object] | None = None, **sampling: object) -> ar_pb2.GenerateRequest:

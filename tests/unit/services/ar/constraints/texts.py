@@ -68,7 +68,3 @@ def generated(mask: GrammarMask, seed: int, most: int = 300) -> list[int]:
         mask.advance([token_id])
         token_ids.append(token_id)
     return token_ids
-
-
-def text_of(token_ids: list[int]) -> str:
-    return b"".join(CODEC.token_bytes(token_id) for token_id in token_ids if token_id != END).decode()
