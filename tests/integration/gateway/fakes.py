@@ -21,7 +21,6 @@ from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 from tests.integration.byte_tokenizer import ByteTokenizer
-from tests.integration.tandem.fakes import NoObserver
 
 # A backend that cancels has gone away, and is tried again: see gateway/proxy/envoy.yaml.
 PASSING_CODES = [each for each in grpc.StatusCode if each not in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)]
@@ -166,7 +165,7 @@ class FakeBackend:
 
     def _new_server(self) -> RpcServer:
         ledger = ServedLedger()
-        handlers = [service_handler(self._service, self.servicer, NoObserver(), ledger), served_handler(ledger)]
+        handlers = [service_handler(self._service, self.servicer, ledger=ledger), served_handler(ledger)]
         return RpcServer(self._host, self.port, handlers, [self._service.full_name], self._tls)
 
     async def start(self, serving: bool = True) -> None:

@@ -210,18 +210,10 @@ def _png(value: int) -> bytes:
     return file.getvalue()
 
 
-class NoObserver:
-    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
-        pass
-
-    def refused(self, rpc: str, code: str, count: int) -> None:
-        pass
-
-
 def server_of(sequential: Any, parallel: Any) -> RpcServer:
     """Return a server of both paradigms on a free port."""
     servicers = {SERVICES[SEQUENTIAL]: sequential, SERVICES[PARALLEL]: parallel}
-    handlers = [service_handler(service, servicer, NoObserver()) for service, servicer in servicers.items()]
+    handlers = [service_handler(service, servicer) for service, servicer in servicers.items()]
     return RpcServer("127.0.0.1", 0, handlers, [service.full_name for service in servicers])
 
 

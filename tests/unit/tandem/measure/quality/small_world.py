@@ -13,13 +13,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime.rpc.call import Call
-from runtime.rpc.rpc import service_handler
-from runtime.server.server import RpcServer
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import Unavailable
 from tandem.shared.file_hashes import sha256_of
+from tests.integration.tandem.fakes import server_of
 
 SIDE, NUM_CLASSES = 4, 3
 CLASS_NAMES = ("left", "right", "top")
@@ -139,14 +138,6 @@ def batch(images: npt.NDArray[np.uint8], num_channels: int = 1) -> images_pb2.Im
     )
 
 
-class NoObserver:
-    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
-        pass
-
-    def refused(self, rpc: str, code: str, count: int) -> None:
-        pass
-
-
 class SmallGateway:
     """Where it is, and what stands behind it."""
 
@@ -158,12 +149,7 @@ class SmallGateway:
 @contextlib.asynccontextmanager
 async def small_gateway() -> AsyncIterator[SmallGateway]:
     gateway = SmallGateway()
-    services = (
-        (ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"], gateway.sequential),
-        (gan_pb2.DESCRIPTOR.services_by_name["GanService"], gateway.parallel),
-    )
-    handlers = [service_handler(descriptor, servicer, NoObserver()) for descriptor, servicer in services]
-    server = RpcServer("127.0.0.1", 0, handlers, [descriptor.full_name for descriptor, _ in services])
+    server = server_of(gateway.sequential, gateway.parallel)
     await server.start()
     gateway.address = f"127.0.0.1:{server.port}"
     try:
