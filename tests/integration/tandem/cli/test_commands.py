@@ -14,11 +14,7 @@ from PIL import Image
 from tandem.cli.servers.ports import free_ports
 from tandem.cli.use.image_file import save_image
 from tandem.shared.errors import ExpectedError, InvalidArgument, ResourceExhausted
-from tests.integration.tandem.cli.commands import (
-    run,
-    run_each,
-    tandem,
-)
+from tests.integration.tandem.cli.commands import run, run_each, tandem
 from tests.integration.tandem.fakes import FakeGateway
 
 

@@ -10,13 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
-from tandem.client import (
-    Credentials,
-    HandshakeFailed,
-    TandemClient,
-    TandemRpcError,
-    Unauthenticated,
-)
+from tandem.client import Credentials, HandshakeFailed, TandemClient, TandemRpcError, Unauthenticated
 from tests.certificates import Authority
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import FakeBackend
