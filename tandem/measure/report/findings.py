@@ -60,8 +60,7 @@ def latency_ratios(capacities: Sequence[Capacity], quantile: str) -> Pairs:
 
 def cost_ratios(found: Crossover) -> Pairs:
     """Return the ratios of CPU an image, by callers."""
-    costs = sorted(found.costs, key=lambda cost: cost.concurrency)
-    return [(float(cost.concurrency), cost.sequential_cpu_seconds / cost.parallel_cpu_seconds) for cost in costs]
+    return [(float(cost.concurrency), cost.first_value / cost.second_value) for cost in found.costs]
 
 
 def between(low: float, high: float) -> str:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tandem.measure.results.comparison import Contrast
 from tandem.measure.results.header import Header
 from tandem.measure.results.value import Part, Value
 from tandem.measure.scenario import Delivery, Paradigm, Seconds
@@ -134,22 +135,16 @@ class BreakEven(Part):
     num_steps: Value
 
 
-class Cost(Part):
-    """CPU seconds of the servers an image, as a comparison has measured them."""
-
-    concurrency: int
-    sequential_cpu_seconds: float
-    parallel_cpu_seconds: float
-
-
 class Crossover(Header):
-    """One fit. `runs`: files of the load runs behind it, beside this one."""
+    """One fit. `costs`: CPU seconds of the servers an image, as a comparison has measured them in unary calls. `runs`:
+    files of the load runs behind it, beside this one.
+    """
 
     kind: Literal["crossover"] = "crossover"
     settings: Settings
     services: tuple[FittedService, ...]  # sequential, parallel
     capacities: tuple[Capacity, ...]  # sequential, parallel
     break_even: tuple[BreakEven, ...]
-    costs: tuple[Cost, ...]  # by concurrency; empty where none are known
+    costs: tuple[Contrast, ...]  # by concurrency; empty where none are known
     text: TextIllustration | None
     runs: tuple[str, ...]

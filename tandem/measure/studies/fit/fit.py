@@ -17,7 +17,6 @@ from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import (
     BreakEven,
     Capacity,
-    Cost,
     Crossover,
     FittedService,
     Settings,
@@ -29,7 +28,7 @@ from tandem.measure.results.load import Document
 from tandem.measure.results.record import Table
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, Lengths, OpenLoop, Paradigm, Workload
 from tandem.measure.statistics.bracket import next_rate
-from tandem.measure.studies.comparison.modes import find_pair
+from tandem.measure.studies.comparison.modes import CONTRASTS, find_pair
 from tandem.measure.studies.fit.capacity import capacity, carried, trial, trial_seconds, tried
 from tandem.measure.studies.fit.service import Fit, break_even, fit_service, observe
 from tandem.measure.studies.study import (
@@ -122,13 +121,14 @@ class FitStudy(Study):
         used = {stream.model for document in self.documents for stream in document.streams}
         served = {model.name: model for document in self.documents for model in document.models if model.name in used}
         header = self.header(self.source.address, list(served.values()))
+        costs = [each for each in comparison.contrasts if each.metric == "cpu_seconds_per_image"] if comparison else []
         return Crossover(
             **header | {"machine": self.documents[0].machine},
             settings=self.settings,
             services=tuple(self.services),
             capacities=tuple(sorted(self.capacities, key=lambda one: PARADIGMS.index(one.paradigm))),
             break_even=self.break_even,
-            costs=_costs(comparison),
+            costs=tuple(cost for cost in costs if (cost.first, cost.second) == CONTRASTS[0]),
             text=self.text,
             runs=(),
         )
@@ -238,18 +238,4 @@ def _text_length(fit: Fit, length: float) -> TextLength:
         measured_seconds=measured,
         fitted_seconds=fitted,
         relative_residual=fitted / measured - 1,
-    )
-
-
-def _costs(comparison: Comparison | None) -> tuple[Cost, ...]:
-    """Return what an image costs by unary calls, at the loads at which that is known of both models."""
-    known: dict[Paradigm, dict[int, float]] = {paradigm: {} for paradigm in PARADIGMS}
-    for mode in comparison.modes if comparison else ():
-        for point in mode.curve if mode.delivery == "unary" else ():
-            if (servers := point.figures.get("cpu_seconds_per_image")) is not None:
-                known[mode.paradigm][point.concurrency] = servers.value
-    first, second = known["sequential"], known["parallel"]
-    return tuple(
-        Cost(concurrency=callers, sequential_cpu_seconds=first[callers], parallel_cpu_seconds=second[callers])
-        for callers in sorted(first.keys() & second.keys())
     )
