@@ -26,7 +26,9 @@ def record_of(
 ) -> Record:
     """Return the record of what a sender has done; `routes` and `readings` are those of the workloads."""
     progress = sender.progress()
-    use = Use(progress.cpu_seconds, progress.wall_seconds, progress.num_sent, sender.is_real_time, sender.is_compiled)
+    use = Use(
+        progress.cpu_seconds, progress.wall_seconds, progress.num_sent, bool(progress.is_real_time), sender.is_compiled
+    )
     order = np.argsort(seen.messages["number"], kind="stable")
     ends = np.cumsum(seen.messages["size"])[order].tolist()
     begins = (np.cumsum(seen.messages["size"]) - seen.messages["size"])[order].tolist()

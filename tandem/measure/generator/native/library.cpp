@@ -35,11 +35,11 @@ void tandem_sender_start(void* sender, const Load* load, const Caller* callers, 
     of(sender).start(*load, {callers, callers + count});
 }
 
-void tandem_sender_feed(void* sender, const RequestSpec* specs, uint64_t count, const char* bytes, uint64_t size) {
-    of(sender).feed({std::make_shared<const std::string>(bytes, size), {specs, specs + count}});
+void tandem_sender_feed(void* sender, const RequestSpec* specs, uint64_t count, const char* bytes, uint64_t size,
+                        int is_last) {
+    of(sender).feed({std::make_shared<const std::string>(bytes, size), {specs, specs + count}}, is_last != 0);
 }
 
-void tandem_sender_feed_no_more(void* sender) { of(sender).feed_no_more(); }
 const Progress* tandem_sender_progress(void* sender) { return &of(sender).progress; }
 void tandem_sender_stop(void* sender) { of(sender).stop(); }
 void tandem_sender_join(void* sender) { of(sender).join(); }

@@ -2,6 +2,7 @@
 
 #include "sender.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
 
@@ -63,21 +64,21 @@ void Sender::start(const Load& load, std::vector<Caller> callers) {
     callers_ = std::move(callers);
     seen.dropped.assign(routes.size(), 0);
     progress.phase = int64_t(Phase::loading);
-    thread_ = std::thread([this] { run(); });  // with the priority of the calling one
+    // A thread begins with the priority of the one that makes it; see priority.py.
+    const int own_policy = sched_getscheduler(0);
+    sched_param own, lowest{1};
+    sched_getparam(0, &own);
+    sched_setscheduler(0, SCHED_RR, &lowest);
+    progress.is_real_time = sched_getscheduler(0) == SCHED_RR;
+    thread_ = std::thread([this] { run(); });
+    sched_setscheduler(0, own_policy, &own);
 }
 
-void Sender::feed(Block block) {
+void Sender::feed(Block block, bool is_last) {
     {
         std::lock_guard lock(mutex_);
         inbox_.push_back(std::move(block));
-    }
-    waker_.ring();
-}
-
-void Sender::feed_no_more() {
-    {
-        std::lock_guard lock(mutex_);
-        is_fed_ = true;
+        is_fed_ = is_last;
     }
     waker_.ring();
 }

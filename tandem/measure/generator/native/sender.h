@@ -44,9 +44,8 @@ public:
     void adopt(int fd);  // of a socket that is connected; before `start`
     void reset();        // forget the last run, but for the connections
     void start(const Load& load, std::vector<Caller> callers);
-    void feed(Block block);
-    void feed_no_more();  // an open loop ends with the requests that it has
-    void stop();          // cut everything off
+    void feed(Block block, bool is_last);
+    void stop();  // cut everything off
     void join();
 
     Progress progress;

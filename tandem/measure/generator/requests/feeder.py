@@ -59,8 +59,6 @@ class Feeder:
         if self.has_all or self.num_fed - num_taken >= self._ahead or self._bytes_ahead >= MAX_AHEAD_BYTES:
             return False
         self._hand_over(sender)
-        if self.has_all:
-            sender.feed_no_more()
         return not self.has_all
 
     def _hand_over(self, sender: Sender) -> None:
@@ -76,7 +74,8 @@ class Feeder:
         table["size"], table["begin"] = sizes, np.cumsum(sizes) - sizes
         table["route"] = [spec.workload for spec in specs]
         table["length"] = [spec.length for spec in specs]
-        sender.feed(table, b"".join(_PREFIX.pack(0, len(message)) + message for message in messages))
         self.num_fed += len(specs)
+        framed = b"".join(_PREFIX.pack(0, len(message)) + message for message in messages)
+        sender.feed(table, framed, self.has_all)
         self._blocks.append((self.num_fed, int(sizes.sum())))
         self._bytes_ahead += int(sizes.sum())

@@ -18,17 +18,28 @@ _SHORTEST_SECONDS = 20e-6  # less than it takes to set a timer
 
 
 class Alarm:
-    """By the loop's own timer. Used by one task at a time; make it where an event loop runs."""
+    """Used by one task at a time; make it where an event loop runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_descriptor: bool = sys.platform == "linux") -> None:
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
+        self._descriptor = -1
+        if has_descriptor:
+            self._libc = ctypes.CDLL(None, use_errno=True)
+            self._descriptor = _check(self._libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC))
+            self._loop.add_reader(self._descriptor, self._ring)
 
     async def until(self, instant: float) -> None:
         """Return at `instant` (seconds, time.monotonic) or soon after; others run meanwhile, even if it has passed."""
-        if instant - time.monotonic() > _SHORTEST_SECONDS:
+        left = instant - time.monotonic()
+        if left > _SHORTEST_SECONDS:
             self._waiter = self._loop.create_future()
-            self._set(instant)
+            if self._descriptor < 0:
+                self._loop.call_later(left, self._ring)
+            else:
+                # An itimerspec: seconds and nanoseconds of the interval, then of the first expiry.
+                setting = (ctypes.c_long * 4)(0, 0, int(instant), int(instant % 1 * 1e9))
+                _check(self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, setting, None))
             await self._waiter
             return
         await asyncio.sleep(0)
@@ -36,41 +47,16 @@ class Alarm:
             pass
 
     def _ring(self) -> None:
+        if self._descriptor >= 0:
+            os.read(self._descriptor, 8)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _set(self, instant: float) -> None:
-        """See that `_ring` is called then."""
-        self._loop.call_later(instant - time.monotonic(), self._ring)
-
     def close(self) -> None:
         """Give the timer back."""
-
-
-def new_alarm() -> Alarm:
-    """Return the best there is here."""
-    return _TimerDescriptor() if sys.platform == "linux" else Alarm()
-
-
-class _TimerDescriptor(Alarm):
-    def __init__(self) -> None:
-        super().__init__()
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._descriptor = _check(self._libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC))
-        self._loop.add_reader(self._descriptor, self._on_expiry)
-
-    def _set(self, instant: float) -> None:
-        # An itimerspec: seconds and nanoseconds of the interval, then of the first expiry.
-        setting = (ctypes.c_long * 4)(0, 0, int(instant), int(instant % 1 * 1e9))
-        _check(self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, setting, None))
-
-    def _on_expiry(self) -> None:
-        os.read(self._descriptor, 8)
-        self._ring()
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._descriptor)
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
 
 
 def _check(result: int) -> int:

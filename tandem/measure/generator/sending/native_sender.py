@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.generator.native import build
-from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.sending.sender import Load, Progress, Route, Sender
 from tandem.measure.generator.sending.tables import MESSAGE, REQUEST_SPEC, ROW, RequestSpec, Seen, Table
 from tandem.shared.compiled.library import open_functions
@@ -90,20 +89,11 @@ class NativeSender(Sender):
         values = {name: getattr(load, name) for name, *_ in build.Load._fields_}
         native = build.Load(**(values | {"budget": -1 if load.budget is None else load.budget}))
         callers = np.array(load.callers, np.float64).reshape(-1, 2)
-        was_first = is_first()
-        self.is_real_time = go_first()
-        self._quick.start(
-            self._sender, native, _at(callers, build.Caller), len(callers)
-        )  # its thread goes first as well
-        if self.is_real_time and not was_first:  # what makes its requests waits like all others
-            wait_like_all()
+        self._quick.start(self._sender, native, _at(callers, build.Caller), len(callers))
 
-    def feed(self, specs: Table, messages: bytes) -> None:
+    def feed(self, specs: Table, messages: bytes, is_last: bool) -> None:
         assert specs.dtype == REQUEST_SPEC
-        self._slow.feed(self._sender, _at(specs, RequestSpec), len(specs), messages, len(messages))
-
-    def feed_no_more(self) -> None:
-        self._quick.feed_no_more(self._sender)
+        self._slow.feed(self._sender, _at(specs, RequestSpec), len(specs), messages, len(messages), is_last)
 
     def progress(self) -> Progress:
         return self._progress
@@ -124,7 +114,6 @@ class NativeSender(Sender):
 
     def reset(self) -> None:
         self._slow.reset(self._sender)
-        self.is_real_time = False
 
     async def close(self) -> None:
         self._slow.close(self._sender)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
-from tandem.measure.generator.schedule.alarm import new_alarm
+from tandem.measure.generator.schedule.alarm import Alarm
 from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
 from tandem.measure.generator.sending.statuses import DEADLINE_EXCEEDED, OK, UNAVAILABLE
@@ -33,7 +33,7 @@ class PythonSender(Sender):
 
     def __init__(self, address: str, make_calls: Callable[[], Calls]) -> None:
         self._was_first = is_first()
-        self.is_real_time = go_first()  # before any connection starts a thread
+        self._is_real_time = go_first()  # before any connection starts a thread
         self._address = address
         self._server = make_calls()
         self._clear()
@@ -48,7 +48,7 @@ class PythonSender(Sender):
         self._calls: list[PythonCall] = []  # that have ended
         self._lags: list[float] = []
         self._dropped: list[int] = []
-        self._counts = Progress()
+        self._counts = Progress(is_real_time=self._is_real_time)
         self._running: asyncio.Task[None] | None = None
         self._fault: BaseException | None = None
 
@@ -75,15 +75,12 @@ class PythonSender(Sender):
         self._counts.phase, self._counts.answered_at = Phase.LOADING, self._now()
         self._running = asyncio.create_task(self._run())
 
-    def feed(self, specs: Table, messages: bytes) -> None:
+    def feed(self, specs: Table, messages: bytes, is_last: bool) -> None:
         view = memoryview(messages)
         for spec in specs:
             begin, end = int(spec["begin"]) + _PREFIX_BYTES, int(spec["begin"] + spec["size"])
             self._queue.append((spec, bytes(view[begin:end])))
-        self._fed.set()
-
-    def feed_no_more(self) -> None:
-        self._has_all = True
+        self._has_all = is_last
         self._fed.set()
 
     def progress(self) -> Progress:
@@ -127,7 +124,7 @@ class PythonSender(Sender):
             raise fault
 
     async def _beat(self) -> None:
-        with contextlib.closing(new_alarm()) as alarm:
+        with contextlib.closing(Alarm()) as alarm:
             while True:
                 due = time.monotonic() + _BEAT_SECONDS
                 await alarm.until(due)
@@ -141,7 +138,7 @@ class PythonSender(Sender):
         return bool(self._queue)
 
     async def _open_loop(self) -> None:
-        with contextlib.closing(new_alarm()) as alarm:
+        with contextlib.closing(Alarm()) as alarm:
             while await self._has_request():
                 intended = float(self._queue[0][0]["intended"])
                 if intended > self._now():

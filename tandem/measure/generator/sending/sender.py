@@ -61,10 +61,12 @@ class Progress(Structure):
     are those of the load, without its drain.
 
     `num_taken`: requests taken from what was handed over. `num_measured`: of a closed loop, those after the warm-up.
+    `is_real_time`: whether the system lets it go first.
     """
 
     _fields_ = [
         *((name, c_int64) for name in ("phase", "num_taken", "num_measured", "num_sent", "outstanding")),
+        ("is_real_time", c_int64),
         *((name, c_int64) for name in ("max_outstanding", "dropped", *COUNTED, "unavailable_in_a_row")),
         *((name, c_double) for name in ("answered_at", "load_ended_at", "wall_seconds", "cpu_seconds")),
     ]
@@ -77,7 +79,6 @@ class Sender(ABC):
     """
 
     is_compiled: bool
-    is_real_time = False  # the system lets it go first
 
     @abstractmethod
     async def connect(self, seconds: float) -> None:
@@ -96,12 +97,11 @@ class Sender(ABC):
         """Start sending; requests may have been handed over before."""
 
     @abstractmethod
-    def feed(self, specs: Table, messages: bytes) -> None:
-        """Hand requests over: rows of REQUEST_SPEC in the order of their sending, and the messages they point into."""
+    def feed(self, specs: Table, messages: bytes, is_last: bool) -> None:
+        """Hand requests over: rows of REQUEST_SPEC in the order of their sending, and the messages they point into.
 
-    @abstractmethod
-    def feed_no_more(self) -> None:
-        """Say that all requests were handed over."""
+        `is_last`: no others follow.
+        """
 
     @abstractmethod
     def progress(self) -> Progress:

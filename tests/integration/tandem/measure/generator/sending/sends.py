@@ -92,8 +92,7 @@ async def sent(
     specs["size"] = [len(each) for each in framed]
     specs["begin"] = np.cumsum(specs["size"]) - specs["size"]
     specs["route"] = specs["number"] % len(routes)
-    sender.feed(specs, b"".join(framed))
-    sender.feed_no_more()
+    sender.feed(specs, b"".join(framed), True)
     sender.begin(routes, load)
     if until is not None:
         await until()

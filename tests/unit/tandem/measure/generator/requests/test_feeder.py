@@ -15,11 +15,9 @@ class Taker:
         self.blocks = []
         self.is_fed = False
 
-    def feed(self, specs, messages):
+    def feed(self, specs, messages, is_last):
         self.blocks.append((specs.copy(), messages))
-
-    def feed_no_more(self):
-        self.is_fed = True
+        self.is_fed = is_last
 
     @property
     def numbers(self):

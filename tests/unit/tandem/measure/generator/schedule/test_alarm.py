@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from tandem.measure.generator.schedule.alarm import Alarm, new_alarm
+from tandem.measure.generator.schedule.alarm import Alarm
 
 
-@pytest.fixture(params=[new_alarm, Alarm])
+@pytest.fixture(params=[True, False])
 async def alarm(request):
-    made = request.param()
+    made = Alarm(has_descriptor=request.param)
     yield made
     made.close()
 
