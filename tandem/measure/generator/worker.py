@@ -25,7 +25,7 @@ from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.requests.endpoints import endpoints_of
 from tandem.measure.generator.sending.grpc_calls import GrpcCalls
 from tandem.measure.generator.sending.http.http_calls import HttpCalls
-from tandem.measure.generator.sending.native_sender import NativeSender, open_sender_library
+from tandem.measure.generator.sending.native_sender import NativeSender
 from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Sender
 from tandem.shared.compiled.recipe import LibraryUnavailable
@@ -76,7 +76,7 @@ def _new_sender(address: str, num_connections: int, is_http: bool, credentials: 
     # Only grpc can resolve an address with a slash, as unix:/a/socket or dns:///host:1.
     if not is_http and credentials.ca is None and "/" not in address:
         with contextlib.suppress(LibraryUnavailable):
-            return NativeSender(open_sender_library(), address, num_connections, credentials.metadata or ())
+            return NativeSender(address, num_connections, credentials.metadata or ())
     kind = HttpCalls if is_http else GrpcCalls
     return PythonSender(address, lambda: kind(address, num_connections, credentials))
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -29,30 +29,24 @@ _MOST = 99_999_999  # eight digits
 _RETRY_SECONDS = 0.1
 
 
-class Library(NamedTuple):
-    """`slow` functions let go of Python's lock; those that take microseconds keep it."""
-
-    quick: SimpleNamespace
-    slow: SimpleNamespace
-
-
 @cache
-def open_sender_library() -> Library:
-    """Return the sender's functions. Raises LibraryUnavailable."""
+def _library() -> tuple[SimpleNamespace, SimpleNamespace]:
+    """Return the sender's functions twice: as they keep Python's lock, which is quick, and as they let go of it."""
     if sys.platform != "linux":
         raise LibraryUnavailable(f"the compiled sender needs Linux (epoll, timerfd); this is {sys.platform}")
-    return Library(*open_functions(build.sender_recipe()))
+    return open_functions(build.sender_recipe())
 
 
 class NativeSender(Sender):
-    """`address` is host:port, of an IPv6 host [host]:port. Connections last from one run to the next."""
+    """`address` is host:port, of an IPv6 host [host]:port. Connections last from one run to the next.
+
+    Raises LibraryUnavailable.
+    """
 
     is_compiled = True
 
-    def __init__(
-        self, library: Library, address: str, num_connections: int, metadata: Iterable[tuple[str, str]] = ()
-    ) -> None:
-        self._quick, self._slow = library.quick, library.slow
+    def __init__(self, address: str, num_connections: int, metadata: Iterable[tuple[str, str]] = ()) -> None:
+        self._quick, self._slow = _library()
         self._address, self._num_connections = address, num_connections
         self._sender: int = self._slow.open(address.encode())
         for name, value in metadata:

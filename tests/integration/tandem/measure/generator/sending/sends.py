@@ -16,7 +16,7 @@ import pytest
 
 from tandem.client.credentials import Credentials
 from tandem.measure.generator.sending.grpc_calls import GrpcCalls
-from tandem.measure.generator.sending.native_sender import NativeSender, open_sender_library
+from tandem.measure.generator.sending.native_sender import NativeSender
 from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Load, Phase, Route, Sender
 from tandem.measure.generator.sending.tables import REQUEST_SPEC, Seen
@@ -52,10 +52,9 @@ async def connected(kind: str, address: str, num_connections: int = 2) -> AsyncI
         sender: Sender = PythonSender(address, lambda: GrpcCalls(address, num_connections, CREDENTIALS))
     else:
         try:
-            library = open_sender_library()
+            sender = NativeSender(address, num_connections, CREDENTIALS.metadata or ())
         except LibraryUnavailable as error:
             pytest.skip(str(error))
-        sender = NativeSender(library, address, num_connections, CREDENTIALS.metadata or ())
     await sender.connect(LIMIT_SECONDS)
     try:
         yield sender
