@@ -2,8 +2,6 @@
 
 import math
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +9,9 @@ from pathlib import Path
 import httpx
 import yaml
 
-from benchmarks.harness.processes import free_port
+from benchmarks.harness.processes import free_port, running
 
 COMMITTED = Path(__file__).parents[2] / "deploy" / "prometheus"
-READY_SECONDS = 120.0
 
 
 class Prometheus:
@@ -34,7 +31,6 @@ class Prometheus:
         found = [(series["metric"], float(series["value"][1])) for series in data["result"]]
         return [(labels, value) for labels, value in found if not math.isnan(value)]
 
-    @property
     def is_ready(self) -> bool:
         try:
             return self._client.get("query", params={"query": "1"}).is_success
@@ -54,18 +50,7 @@ def prometheus(folder: Path, addresses: Mapping[str, str]) -> Iterator[Prometheu
     listen = f"127.0.0.1:{free_port()}"
     files = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data")
     flags = (*files, "--enable-feature=exemplar-storage")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(["prometheus", *flags, f"--web.listen-address={listen}"], stderr=log)
-    try:
-        with httpx.Client(base_url=f"http://{listen}/api/v1", timeout=10.0) as client:
-            server = Prometheus(client)
-            deadline = time.monotonic() + READY_SECONDS
-            while not server.is_ready:
-                log_tail = (folder / "log").read_text()[-2000:]
-                assert process.poll() is None, log_tail
-                assert time.monotonic() < deadline, log_tail
-                time.sleep(0.1)
+    with httpx.Client(base_url=f"http://{listen}/api/v1", timeout=60.0) as client:
+        server = Prometheus(client)
+        with running(["prometheus", *flags, f"--web.listen-address={listen}"], server.is_ready):
             yield server
-    finally:
-        process.terminate()
-        process.wait(timeout=30)

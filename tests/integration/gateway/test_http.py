@@ -56,7 +56,7 @@ async def test_status_tells_what_runs(gateway: RunningGateway, gan: FakeBackend,
     ]
     [row] = found["rpcs"]
     assert (row["rpc"], row["requests"]) == ("Sample", {"OK": 3})
-    assert 0 < row["p50_seconds"] <= row["p95_seconds"] < 10
+    assert 0 < row["p50_seconds"] <= row["p95_seconds"]
 
 
 async def test_the_page_s_files_are_strict_and_self_contained(http: httpx.AsyncClient) -> None:

@@ -23,16 +23,14 @@ async def test_a_stream(gateway: RunningGateway, text: FakeSequential) -> None:
     delays = {1: 0.2, 2: 0.1, 3: 0.1}
     text.before_message = lambda index: asyncio.sleep(delays.get(index, 0.0))
     request = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=3)).SerializeToString()
-    began, arrivals = time.monotonic(), []
-    async for message in gateway.stream(GENERATE, request):
-        if ar_pb2.GenerateResponse.FromString(message).token_ids:
-            arrivals.append(time.monotonic() - began)
+    began = time.monotonic()
+    assert len([message async for message in gateway.stream(GENERATE, request)]) == 5
     seen = time.monotonic() - began
     await gateway.until_idle()
     duration, first_output, per_token = (gateway.value(f"{name}_sum") for name in (DURATION, FIRST_OUTPUT, PER_TOKEN))
     assert 0.4 <= duration <= seen
-    assert 0.2 <= first_output <= arrivals[0]
-    assert 0 < first_output + 2 * per_token <= duration
+    assert 0.2 <= first_output <= duration
+    assert 0 < 2 * per_token <= duration - 0.2
 
 
 async def test_the_parts_are_the_backend_s_and_their_sum_is_the_whole(

@@ -74,7 +74,7 @@ async def answer_of(port: int, sent: bytes) -> bytes:
 
 
 async def test_a_request_that_does_not_end_is_cut_off_and_takes_no_place(ar: Backend) -> None:
-    quick = {**QUICK, "request": "0.3s", "keepalive_interval": "600s"}
+    quick = {**QUICK, "request": "1s", "keepalive_interval": "600s"}
     async with (
         proxy([ar], limits=quick, max_in_flight=1, max_caller_share=1) as running,
         connected(running.address) as connection,
