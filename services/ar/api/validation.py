@@ -54,7 +54,7 @@ def sampling_params(
     The model generates tokens 0 to num_output_tokens - 1, several a step if it `takes_steps`. What is `recommended`
     holds where the request says nothing of how tokens are chosen.
     """
-    raw = _with_recommended(request.sampling, recommended)
+    raw = _filled(request.sampling, recommended)
     room = max_context_tokens - num_prompt_tokens
     max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(default_max_tokens, room)
     check_int("sampling.max_tokens", max_tokens, 1, room)
@@ -68,37 +68,32 @@ def sampling_params(
         seed=raw.seed if raw.HasField("seed") else secrets.randbits(63),
         max_tokens=max_tokens,
         min_tokens=raw.min_tokens,
-        temperature=_number("sampling.temperature", raw.temperature if raw.HasField("temperature") else 1.0, 0.0, 10.0),
+        temperature=_number("sampling.temperature", raw.temperature, 0.0, 10.0),
         top_k=check_int("sampling.top_k", raw.top_k, 0, 2**31 - 1),
-        top_p=_positive("sampling.top_p", raw.top_p if raw.HasField("top_p") else 1.0, 1.0),
+        top_p=_positive("sampling.top_p", raw.top_p, 1.0),
         min_p=_number("sampling.min_p", raw.min_p, 0.0, 1.0),
-        repetition_penalty=_number(
-            "sampling.repetition_penalty",
-            raw.repetition_penalty if raw.HasField("repetition_penalty") else 1.0,
-            MIN_REPETITION_PENALTY,
-            10.0,
-        ),
+        repetition_penalty=_number("sampling.repetition_penalty", raw.repetition_penalty, MIN_REPETITION_PENALTY, 10.0),
         presence_penalty=_number("sampling.presence_penalty", raw.presence_penalty, -2.0, 2.0),
         frequency_penalty=_number("sampling.frequency_penalty", raw.frequency_penalty, -2.0, 2.0),
         stop=_stop_strings(raw.stop),
         stop_token_ids=frozenset(raw.stop_token_ids),
         logit_bias=biases,
         ignore_eos=raw.ignore_eos,
-        n=check_int("sampling.n", raw.n if raw.HasField("n") else 1, 1, MAX_CHOICES),
+        n=check_int("sampling.n", raw.n, 1, MAX_CHOICES),
         logprobs=request.logprobs,
         top_logprobs=check_top_logprobs(request.top_logprobs, num_output_tokens),
         steps=check_steps("sampling.steps", raw.steps if raw.HasField("steps") else None, max_tokens, takes_steps),
     )
 
 
-def _with_recommended(raw: ar_pb2.SamplingParams, recommended: ar_pb2.SamplingParams | None) -> ar_pb2.SamplingParams:
+def _filled(raw: ar_pb2.SamplingParams, recommended: ar_pb2.SamplingParams | None) -> ar_pb2.SamplingParams:
+    """Return the parameters with the defaults, and with what is recommended where they do not say how to choose tokens."""
     is_chosen = any(map(raw.HasField, ("temperature", "top_p", "repetition_penalty"))) or raw.top_k or raw.min_p
-    if recommended is None or is_chosen:
-        return raw
-    merged = ar_pb2.SamplingParams()
-    merged.CopyFrom(recommended)
-    merged.MergeFrom(raw)
-    return merged
+    filled = ar_pb2.SamplingParams(temperature=1.0, top_p=1.0, repetition_penalty=1.0, n=1)
+    if recommended is not None and not is_chosen:
+        filled.MergeFrom(recommended)
+    filled.MergeFrom(raw)
+    return filled
 
 
 def check_steps(field: str, steps: int | None, num_tokens: int, takes_steps: bool) -> int:

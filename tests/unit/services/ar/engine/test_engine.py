@@ -100,9 +100,14 @@ async def test_cancelled_sequences_end_within_one_step_and_free_their_blocks():
     assert rig.outcomes == ["cancelled", "finished"]
 
 
-async def test_a_dead_thread_fails_everything_in_flight():
-    async with Rig(dies_at=3) as rig:
+async def test_a_dead_thread_fails_everything_in_flight_and_who_waits_for_room_hears_of_it():
+    async with Rig(dies_at=3, max_open_sequences=3) as rig:
+        rig.runner.gate.clear()
         streams = [rig.engine.submit([sequence()]) for _ in range(3)]
+        waiting = asyncio.create_task(rig.engine.wait_for_room("", 1))
+        await asyncio.sleep(0)
+        rig.runner.gate.set()
+        await waiting
         for stream in streams:
             with pytest.raises(Internal):
                 await read(stream)
@@ -234,18 +239,3 @@ async def test_newcomers_count_to_who_waits_for_room_and_rests_do_not():
             places.append(rig.engine._admission.line.places(""))
         assert places == [2, 2], "of the three that may come before it"
         waiting.cancel()
-
-
-async def test_who_waits_for_room_hears_of_the_engine_s_death():
-    async with Rig(dies_at=1, max_open_sequences=2) as rig:
-        rig.runner.gate.clear()
-        stream = rig.engine.submit([sequence(), sequence()])
-        waiting = asyncio.create_task(rig.engine.wait_for_room("", 1))
-        await asyncio.sleep(0)
-        rig.runner.gate.set()
-        await waiting
-        with pytest.raises(Internal):
-            await read(stream)
-        await rig.engine.wait_dead()
-        with pytest.raises(Internal):
-            rig.engine.submit([sequence()])
