@@ -87,7 +87,7 @@ def sampling_params(
 
 
 def _filled(raw: ar_pb2.SamplingParams, recommended: ar_pb2.SamplingParams | None) -> ar_pb2.SamplingParams:
-    """Return the parameters with the defaults, and with what is recommended where they do not say how to choose tokens."""
+    """Return the parameters with defaults, and what is recommended, where they do not say how to choose tokens."""
     is_chosen = any(map(raw.HasField, ("temperature", "top_p", "repetition_penalty"))) or raw.top_k or raw.min_p
     filled = ar_pb2.SamplingParams(temperature=1.0, top_p=1.0, repetition_penalty=1.0, n=1)
     if recommended is not None and not is_chosen:

@@ -41,14 +41,8 @@ def choice_message(params: SamplingParams, index: int, ids: list[int]) -> ar_pb2
     )
 
 
-def ended(message: ar_pb2.GenerateResponse) -> ar_pb2.GenerateResponse:
-    message.usage.CopyFrom(
-        ar_pb2.Usage(prompt_tokens=2**31 - 1, cached_tokens=2**31 - 1, output_tokens=2**31 - 1, seed=2**64 - 1)
-    )
-    message.timings.CopyFrom(FULL_TIMINGS)
-    return message
-
-
+MOST = {"prompt_tokens": 2**31 - 1, "cached_tokens": 2**31 - 1, "output_tokens": 2**31 - 1, "seed": 2**64 - 1}
+ENDED = ar_pb2.GenerateResponse(usage=MOST, timings=FULL_TIMINGS)
 token_lists = st.lists(st.integers(0, NUM_IDS - 1), min_size=1, max_size=40)
 
 
@@ -68,7 +62,7 @@ def test_no_reply_is_larger_than_its_bound(ids: list[list[int]], top_logprobs: i
         stop=tuple(stop),
     )
     messages = [choice_message(params, index, each) for index, each in enumerate(ids)]
-    ended(messages[-1])
+    messages[-1].MergeFrom(ENDED)
     bound = params.n * (params.max_tokens * SIZES.bytes_per_token(params) + choice_bytes(params))
     assert join_messages(messages).ByteSize() <= bound
     for message in messages:
