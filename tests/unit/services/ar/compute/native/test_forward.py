@@ -5,6 +5,7 @@ import random
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,14 +20,14 @@ from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Attention, Transformer
 from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
+from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.engine.step import Layout, Work
 from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.quantised import QuantisedTensor, add_minima
 from services.ar.model.weights import open_checkpoint
 from tests.causal_attention import CausalAttention
-from tests.engine_loop import brought
+from tests.engine_loop import Brought, brought, check_company
 from tests.kernels import USABLE_LEVELS
 from tests.rounding import ByteCacheAttention, HalfCacheAttention, round_activations
 from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
@@ -171,7 +172,7 @@ def test_logits_do_not_depend_on_where_a_text_is_cut(tiny):
         assert all(torch.equal(logits_of(forward, token_ids, chunk), whole) for chunk in (1, 3, 7, 33)), kind
 
 
-def outputs(forward: NativeForward, running: list[Sequence], num_blocks: int) -> tuple[list[list[SampledToken]], int]:
+def outputs(forward: NativeForward, running: list[Sequence], num_blocks: int) -> tuple[Brought, int]:
     """Return what each sequence brought, and the number of preemptions."""
     pool = BlockPool(num_blocks, BLOCK_SIZE)
     scheduler = Scheduler(pool, 8, 32, prefix_cache=PrefixCache(pool))
@@ -179,35 +180,11 @@ def outputs(forward: NativeForward, running: list[Sequence], num_blocks: int) ->
     return brought(scheduler, runner, running), scheduler.num_preemptions
 
 
-def sequences() -> list[Sequence]:
-    """Return greedy and sampled sequences, half of which begin alike, and a scored one."""
-    source = random.Random(3)
-    beginning = [source.randrange(VOCAB_SIZE) for _ in range(40)]
-    lengths = [1, 2, 15, 16, 17, 31, 33, 40, 1, 8, 48, 20]
-    prompts = [[source.randrange(VOCAB_SIZE) for _ in range(length)] for length in lengths]
-    return [
-        Sequence(
-            beginning * (number % 2) + prompt,
-            SamplingParams(seed=number, temperature=number % 3, max_tokens=20, ignore_eos=True, logprobs=True),
-            is_scored=number == len(prompts) - 1,
-        )
-        for number, prompt in enumerate(prompts)
-    ]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, kind):
-    """With few blocks some are preempted and computed again; beginnings are shared, outputs too."""
     save_tiny_model(tmp_path, "mistral")
-    forward = native(in_format(open_checkpoint(tmp_path), kind["dtype"]), **kind)
-    alone = [outputs(forward, [sequence], 64)[0][0] for sequence in sequences()]
-    for num_blocks in (64, 12):
-        together = sequences()
-        order = random.Random(1).sample(range(len(together)), len(together))
-        found, num_preemptions = outputs(forward, [together[place] for place in order], num_blocks)
-        assert found == [alone[place] for place in order]
-        assert (num_preemptions > 0) == (num_blocks == 12)
-        assert num_blocks == 12 or any(sequence.num_cached_tokens for sequence in together)
+    forward = native(in_format(open_checkpoint(tmp_path), kind["dtype"]), num_blocks=128, **kind)
+    check_company(partial(outputs, forward), num_shared=40)
 
 
 def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(qwen3):

@@ -1,6 +1,7 @@
 """Exact mode: a sequence's logits are the same to the last bit whatever runs beside it."""
 
 import random
+from functools import partial
 
 import pytest
 import torch
@@ -21,14 +22,13 @@ from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter, NgramDrafter
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
+from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.model.weights import open_checkpoint
 from tandem.shared.models import ModelError
-from tests.engine_loop import brought
+from tests.engine_loop import Brought, brought, check_company
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 
 CHUNK_TOKENS = 16
-NUM_SEQUENCES = 12
 
 
 @pytest.fixture(scope="module", params=["llama", "mistral"])
@@ -41,24 +41,9 @@ def model(request, tmp_path_factory):
     return model
 
 
-def sequences() -> list[Sequence]:
-    """Return greedy and sampled sequences whose prompts end around the cuts, and a scored one."""
-    source = random.Random(3)
-    lengths = [1, 2, 15, 16, 17, 31, 33, 40, 1, 8, 48, 20]
-    prompts = [[source.randrange(VOCAB_SIZE) for _ in range(length)] for length in lengths]
-    return [
-        Sequence(
-            prompt,
-            SamplingParams(seed=number, temperature=number % 2, max_tokens=12, ignore_eos=True, logprobs=True),
-            is_scored=number == NUM_SEQUENCES - 1,
-        )
-        for number, prompt in enumerate(prompts)
-    ]
-
-
 def outputs(
     model, running: list[Sequence], num_blocks: int = 128, drafter: Drafter | None = None
-) -> tuple[list[list[SampledToken]], int]:
+) -> tuple[Brought, int]:
     """Return what each sequence brought, and the number of preemptions."""
     pool = BlockPool(num_blocks, 8)
     scheduler = Scheduler(pool, 8, 32, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS), drafter)
@@ -68,14 +53,7 @@ def outputs(
 
 
 def test_tokens_and_log_probabilities_do_not_depend_on_company(model):
-    """With few blocks some are preempted and computed again."""
-    alone = [outputs(model, [sequence])[0][0] for sequence in sequences()]
-    for num_blocks in (128, 12):
-        together = sequences()
-        shuffled = random.Random(1).sample(range(NUM_SEQUENCES), NUM_SEQUENCES)
-        found, num_preemptions = outputs(model, [together[place] for place in shuffled], num_blocks)
-        assert found == [alone[place] for place in shuffled]
-        assert (num_preemptions > 0) == (num_blocks == 12)
+    check_company(partial(outputs, model))
 
 
 def of_one_beginning() -> list[Sequence]:
@@ -121,7 +99,7 @@ def random_sequence(chance: random.Random) -> Sequence:
 
 
 def test_whatever_the_parameters_drafts_change_neither_tokens_nor_log_probabilities_nor_ends(model):
-    def drawn(num_blocks: int, drafter: Drafter | None) -> tuple[list[list[SampledToken]], int]:
+    def drawn(num_blocks: int, drafter: Drafter | None) -> tuple[Brought, int]:
         return outputs(model, [random_sequence(random.Random(number)) for number in range(24)], num_blocks, drafter)
 
     without, _ = drawn(128, None)
