@@ -31,14 +31,15 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(self.sizes[0], config.hidden_size, bias=config.has_attention_output_bias)
         self.query_norm = nn.RMSNorm(config.head_dim, config.norm_eps) if config.has_qk_norm else nn.Identity()
         self.key_norm = nn.RMSNorm(config.head_dim, config.norm_eps) if config.has_qk_norm else nn.Identity()
+        self.rotate = rotate
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attention: Attention) -> Tensor:
         query, key, value = (
             part.unflatten(-1, (-1, self.head_dim))  # [T, H, D]
             for part in self.qkv(x).split(self.sizes, dim=-1)
         )
-        query = rotate(self.query_norm(query), cos, sin)
-        key = rotate(self.key_norm(key), cos, sin)
+        query = self.rotate(self.query_norm(query), cos, sin)
+        key = self.rotate(self.key_norm(key), cos, sin)
         return self.out(attention(self.layer, query, key, value).flatten(-2))  # type: ignore[no-any-return]
 
 
@@ -50,10 +51,10 @@ class GatedMlp(nn.Module):
         self.gate_up = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=config.has_mlp_bias)
         self.activation = nn.SiLU() if config.activation == "silu" else nn.GELU(approximate="tanh")
         self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.has_mlp_bias)
+        self.gated = gated
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(self.activation(gate) * up)  # type: ignore[no-any-return]
+        return self.down(self.gated(self.gate_up(x), self.activation))  # type: ignore[no-any-return]
 
 
 class Layer(nn.Module):
@@ -122,3 +123,9 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate x [T, H, D] by its positions' angles: cos and sin [T, 1, D]."""
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-second, first], dim=-1) * sin
+
+
+def gated(gate_up: Tensor, activation: nn.Module) -> Tensor:
+    """Return the activation of the first half of gate_up [T, 2 * W] times the second one."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return activation(gate) * up  # type: ignore[no-any-return]
