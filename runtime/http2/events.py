@@ -39,11 +39,10 @@ class Kind:
     """What happened; plain numbers, as enumerations cost more than all else here."""
 
     CALL = 1
-    MESSAGE = 2
-    HALF_CLOSED = 3
-    CANCELLED = 4
-    WRITABLE = 5
-    REFUSED = 6
+    MESSAGE = 2  # or the end of the request, or both: see Flag
+    CANCELLED = 3
+    WRITABLE = 4
+    REFUSED = 5
 
 
 class Flag:

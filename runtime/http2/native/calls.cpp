@@ -75,7 +75,7 @@ void Server::data(Call& call, std::string_view bytes) {
     if (call.ignores_input) return;
     held_bytes_ += int64_t(bytes.size());
     call.incoming.append(bytes);
-    if (holds_too_much())
+    if (held_bytes_ + events.size() > limits_.max_held_bytes)
         refuse(call, status_trailers(resource_exhausted, "the server holds too much of requests that are not whole"));
 }
 
@@ -134,16 +134,18 @@ void Server::half_closed(Call& call) {
     call.is_half_closed = true;
     if (call.ignores_input || call.is_end_told) return;
     call.is_end_told = true;
-    if (call.is_announced) events.add(Kind::half_closed, is_half_closed, call.id);
-    else announce(call, is_half_closed, {});
+    tell(call, is_half_closed, {});
 }
 
 void Server::announce(Call& call, int64_t flags, std::string_view payload) {
-    if (is_too_busy_for(call)) return refuse_unheard(call, busy_trailers_);
+    // Whether a server is well must be told however busy it is.
+    if (events.num_calls() >= limits_.max_unbegun_calls && !call.path.starts_with("/grpc.health."))
+        return refuse_unheard(call, busy_trailers_);
     call.model = model_named(payload);
     if (const std::string* trailers = refusal_of(call)) return refuse_unheard(call, *trailers);
     call.is_announced = true;
-    count_open(call);
+    call.kind = kind_of(call);
+    ++open_[call.kind].count;
     events.add(Kind::call, flags, call.id, call.deadline, call.path, call.metadata, payload);
     std::string().swap(call.metadata);
 }

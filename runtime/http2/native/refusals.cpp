@@ -28,15 +28,6 @@ bool Server::set_capacity(uint64_t refused_call, int64_t capacity) {
     return false;
 }
 
-bool Server::is_too_busy_for(const Call& call) const {  // whether a server is well must be told however busy it is
-    return events.num_calls() >= limits_.max_unbegun_calls && !call.path.starts_with("/grpc.health.");
-}
-
-void Server::count_open(Call& call) {
-    call.kind = kind_of(call);
-    ++open_[call.kind].count;
-}
-
 void Server::count_ended(Call& call) {
     const auto found = open_.find(call.kind);
     if (call.kind.empty() || found == open_.end()) return;

@@ -78,11 +78,8 @@ private:
     bool take_message(Call& call, size_t& at);
     void tell(Call& call, int64_t flags, std::string_view payload);
     bool refuse_malformed(Call& call, const char* why);
-    bool holds_too_much() const { return held_bytes_ + events.size() > limits_.max_held_bytes; }
     void announce(Call& call, int64_t flags, std::string_view payload);
     void refuse(Call& call, std::string trailers);
-    bool is_too_busy_for(const Call& call) const;
-    void count_open(Call& call);
     void count_ended(Call& call);
     const std::string* refusal_of(const Call& call);
     void end_refusals(double before);

@@ -53,7 +53,7 @@ async def test_messages_do_not_wake_a_writer_but_room_does(context: Http2Context
     for _ in range(20):
         context.take(event(Kind.MESSAGE, Flag.HAS_MESSAGE))
         await rounds_of_the_loop()
-    context.take(event(Kind.HALF_CLOSED, Flag.IS_HALF_CLOSED))
+    context.take(event(Kind.MESSAGE, Flag.IS_HALF_CLOSED))
     await rounds_of_the_loop()
     assert wire.num_sent == 1
     context.take(event(Kind.WRITABLE))

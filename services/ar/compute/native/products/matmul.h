@@ -55,42 +55,25 @@ TANDEM_APART void float_tile(const Part& w, int num_inputs, int pair, const floa
     }
 }
 
-// Where the products with one pair of panels go: the bias is added, and `use` is called.
-template <typename Use>
-struct Outputs {
-    const float* bias;  // of the pair, or null
-    int pair;
-    const Use& use;
-
-    void take(int row, int num_rows, Floats (*sums)[2]) const {
-        for (int r = 0; r < num_rows; r++) {
-            if (bias != nullptr)
-                TANDEM_UNROLL for (int side = 0; side < 2; side++) sums[r][side] += load(bias + side * kLanes);
-            use(row + r, pair, sums[r][0], sums[r][1]);
-        }
-    }
-};
-
-// Compute tiles of kRows rows from `row` on, then what is left with smaller ones.
+// Compute tiles of kRows rows from `row` on, then what is left with smaller ones; take(first row, rows, sums) has them.
 template <int kRows>
 inline void quantised_rows(const Part& w, int pair, int num_inputs, const Activations& x, int row, int num_rows,
-                           const auto& outputs) {
+                           const auto& take) {
     for (; row + kRows <= num_rows; row += kRows) {
         Floats sums[kRows][2];
         with_quantised_format(w.format, [&](auto format) {
             if (x.has_fine(row, kRows)) quantised_tile<kRows, format, true>(w, num_inputs, pair, x, row, sums);
             else quantised_tile<kRows, format, false>(w, num_inputs, pair, x, row, sums);
         });
-        outputs.take(row, kRows, sums);
+        take(row, kRows, sums);
     }
     if constexpr (kRows > 1) {
-        if (row < num_rows) quantised_rows<kRows / 2>(w, pair, num_inputs, x, row, num_rows, outputs);
+        if (row < num_rows) quantised_rows<kRows / 2>(w, pair, num_inputs, x, row, num_rows, take);
     }
 }
 
 // Compute as few tiles as possible, of about equally many rows: small ones leave arithmetic units idle.
-inline void float_rows(const Part& w, int pair, int num_inputs, const float* values, int num_rows,
-                       const auto& outputs) {
+inline void float_rows(const Part& w, int pair, int num_inputs, const float* values, int num_rows, const auto& take) {
     int row = 0;
     for (int num_tiles = (num_rows + kMaxFloatRows - 1) / kMaxFloatRows; num_tiles > 0; num_tiles--) {
         int count = (num_rows - row) / num_tiles;
@@ -101,7 +84,7 @@ inline void float_rows(const Part& w, int pair, int num_inputs, const float* val
                 if (count == others + 1) float_tile<others + 1, format>(w, num_inputs, pair, first, sums);
             });
         });
-        outputs.take(row, count, sums);
+        take(row, count, sums);
         row += count;
     }
 }
@@ -113,9 +96,16 @@ inline void multiply(Team& team, const Matrix& w, const Activations& x, int num_
             int number = 0, before = 0;  // of the part that has the pair, and pairs of the parts before it
             while (pair >= before + w.parts[number].num_pairs) before += w.parts[number++].num_pairs;
             const Part& part = w.parts[number];
-            Outputs outputs{w.bias == nullptr ? nullptr : w.bias + 2 * pair * kLanes, pair, use};
-            if (!has_bytes(w)) float_rows(part, pair - before, w.num_inputs, x.values, num_rows, outputs);
-            else quantised_rows<kMaxRows>(part, pair - before, w.num_inputs, x, 0, num_rows, outputs);
+            auto take = [&](int row, int count, Floats(*sums)[2]) {
+                for (int r = 0; r < count; r++) {
+                    if (w.bias != nullptr)
+                        TANDEM_UNROLL for (int side = 0; side < 2; side++) sums[r][side] +=
+                            load(w.bias + (2 * pair + side) * kLanes);
+                    use(row + r, pair, sums[r][0], sums[r][1]);
+                }
+            };
+            if (!has_bytes(w)) float_rows(part, pair - before, w.num_inputs, x.values, num_rows, take);
+            else quantised_rows<kMaxRows>(part, pair - before, w.num_inputs, x, 0, num_rows, take);
         }
     });
 }

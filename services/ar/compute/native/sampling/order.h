@@ -57,43 +57,31 @@ struct Place {
 };
 
 // Weights and the tokens they are of, by ids.
-class Members {
-public:
-    int size() const { return size_; }
-    float weight(int i) const { return weights_[i]; }
-    int32_t id(int i) const { return ids_[i]; }
+struct Members {
+    int size = 0;
+    std::vector<float> weights;
+    std::vector<int32_t> ids;
 
-    // Take those of from[size] that lie between `least`, above 0, and `most`; ids are places, or what `ids` has there.
-    void select(const float* from, const int32_t* ids, int size, float least, float most) {
-        reserve(size);
+    // Take those of from[count] that lie between `least`, above 0, and `most`; ids are places, or what from_ids has there.
+    void select(const float* from, const int32_t* from_ids, int count, float least, float most) {
+        weights.resize(std::max<size_t>(weights.size(), count + 2 * kLanes));
+        ids.resize(weights.size());
         const Ints steps = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-        size_ = 0;
-        for (int first = 0; first < size; first += kLanes) {
+        size = 0;
+        for (int first = 0; first < count; first += kLanes) {
             Floats x = load(from + first);
             uint32_t lanes = lanes_of((Ints)(x >= least) & (Ints)(x <= most));
             if (lanes == 0) continue;
-            Ints places = ids == nullptr ? steps + first : load(ids + first);
-            store_lanes(reinterpret_cast<int32_t*>(&weights_[size_]), (Ints)x, lanes);
-            store_lanes(&ids_[size_], places, lanes);
-            size_ += __builtin_popcount(lanes);
+            Ints places = from_ids == nullptr ? steps + first : load(from_ids + first);
+            store_lanes(reinterpret_cast<int32_t*>(&weights[size]), (Ints)x, lanes);
+            store_lanes(&ids[size], places, lanes);
+            size += __builtin_popcount(lanes);
         }
-        store(&weights_[size_], Floats{});
+        store(&weights[size], Floats{});
     }
     void select(const Members& from, float least, float most) {
-        select(from.weights_.data(), from.ids_.data(), from.size_, least, most);
+        select(from.weights.data(), from.ids.data(), from.size, least, most);
     }
-
-private:
-    void reserve(int size) {
-        if (size_t needed = size + 2 * kLanes; weights_.size() < needed) {
-            weights_.resize(needed);
-            ids_.resize(needed);
-        }
-    }
-
-    int size_ = 0;
-    std::vector<float> weights_;
-    std::vector<int32_t> ids_;
 };
 
 // How much lies in each of some equal spans of bits below `top`.
@@ -103,9 +91,9 @@ public:
         top_ = top;
         shift_ = shift;
         copies_.assign(kCopies << num_bits, Amount());
-        for (int i = 0; i < members.size(); i++) {
-            Amount& bucket = copies_[((top - bits_of(members.weight(i))) >> shift) * kCopies + i % kCopies];
-            bucket = bucket + members.weight(i);
+        for (int i = 0; i < members.size; i++) {
+            Amount& bucket = copies_[((top - bits_of(members.weights[i])) >> shift) * kCopies + i % kCopies];
+            bucket = bucket + members.weights[i];
         }
         buckets_.assign(size_t(1) << num_bits, Amount());
         for (size_t i = 0; i < copies_.size(); i++) buckets_[i / kCopies] = buckets_[i / kCopies] + copies_[i];
@@ -163,7 +151,7 @@ public:
         Amount before;
         uint32_t top = histogram_.pick(before, reached);
         narrow(members_, top, histogram_.span());
-        for (int shift = first_shift_; shift > 0 && found_.size() > kFew;) {
+        for (int shift = first_shift_; shift > 0 && found_.size > kFew;) {
             int num_bits = std::min(shift, kFinerBits);
             shift -= num_bits;
             finer_.take(found_, top, num_bits, shift);
@@ -184,14 +172,14 @@ private:
 
     // Go through the members that are left: few, or equals.
     Place walk(const Amount& before, const auto& reached) {
-        places_.resize(found_.size());
-        for (int i = 0; i < found_.size(); i++) places_[i] = i;
-        if (found_.size() <= kFew)
+        places_.resize(found_.size);
+        for (int i = 0; i < found_.size; i++) places_[i] = i;
+        if (found_.size <= kFew)
             std::stable_sort(places_.begin(), places_.end(),
-                             [&](int a, int b) { return found_.weight(a) > found_.weight(b); });
+                             [&](int a, int b) { return found_.weights[a] > found_.weights[b]; });
         Place place{0, before};
         for (int i : places_) {
-            place = {found_.id(i), place.amount + found_.weight(i)};
+            place = {found_.ids[i], place.amount + found_.weights[i]};
             if (reached(place.amount)) break;
         }
         return place;
