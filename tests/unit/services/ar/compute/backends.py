@@ -7,20 +7,17 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.cuda.forward import CudaForward
-from services.ar.compute.native.interface import Model
-from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import CacheDtype, LayerCache, Parameters, Sizes
+from services.ar.compute.native.parameters import CacheDtype
 from services.ar.compute.runner import Forward
 from services.ar.compute.torch.exact import make_exact
 from services.ar.compute.torch.forward import TorchForward
 from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Transformer
-from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import Checkpoint
 from tests.unit.services.ar.compute.cuda.block_attention import TorchBlockAttention
 from tests.unit.services.ar.compute.cuda.triton_device import DEVICE
-from tests.unit.services.ar.compute.native.formats import in_format, kernel, own_cache_dtype, started
+from tests.unit.services.ar.compute.native.formats import in_format, native
 
 BLOCK_SIZE = 16
 NUM_BLOCKS = 16
@@ -42,21 +39,10 @@ class Opened:
 Open = Callable[[Checkpoint], Opened]
 
 
-class _ParametersThatTell(Parameters):
-    """Remembers the caches that the kernel was given."""
-
-    caches: list[Array]
-
-    def model(self, caches: list[LayerCache], sizes: Sizes) -> Model:
-        self.caches = [array for layer in caches for array in layer]
-        return super().model(caches, sizes)
-
-
 def open_native(dtype: str, level: str | None = None, cache_dtype: CacheDtype | None = None) -> Open:
     def opened(checkpoint: Checkpoint) -> Opened:
-        parameters = _ParametersThatTell(in_format(checkpoint, dtype), STORED, 256, lambda share: None, kernel(level))
-        forward = started(parameters, cache_dtype or own_cache_dtype(dtype), NUM_BLOCKS, level)
-        return Opened(forward, [torch.from_numpy(cache) for cache in parameters.caches])
+        forward = native(in_format(checkpoint, dtype), dtype, NUM_BLOCKS, level, cache_dtype=cache_dtype)
+        return Opened(forward, [torch.from_numpy(tensor) for layer in forward._caches for tensor in layer])
 
     return opened
 

@@ -34,25 +34,18 @@ def test_a_number_asked_for_is_had_whatever_the_share():
     assert plan(201, 100, kv_cache_tokens=1600, gpu_memory_share=0.1) == 100
 
 
-def test_a_sequence_that_does_not_fit_is_an_error_in_the_user_s_terms():
-    with pytest.raises(ModelError) as error:
-        plan(200, 117)
-    for words in (
-        "max_context_tokens: 1008 tokens need 64 MiB",
-        "of 200 MiB free on the device beside the weights, 63 MiB are left",
-        "steps take 117 MiB, gpu_memory_share is 0.9",
-    ):
-        assert words in str(error.value)
-
-
-def test_a_number_that_does_not_fit_is_an_error():
-    with pytest.raises(ModelError, match="kv_cache_tokens: 1616 tokens need 102 MiB"):
-        plan(201, 100, kv_cache_tokens=1616)
-
-
-def test_steps_that_take_more_than_there_is_leave_nothing():
-    with pytest.raises(ModelError, match="0 MiB are left"):
-        plan(10, 100)
+@pytest.mark.parametrize(
+    ("free_mib", "steps_mib", "settings", "message"),
+    [
+        (200, 117, {}, r"max_context_tokens: 1008 tokens need 64 MiB.*; of 200 MiB free .*weights, 63 MiB are left"),
+        (200, 117, {}, r"steps take 117 MiB, gpu_memory_share is 0.9"),
+        (201, 100, {"kv_cache_tokens": 1616}, r"kv_cache_tokens: 1616 tokens need 102 MiB"),
+        (10, 100, {}, r"0 MiB are left"),  # steps take more than there is
+    ],
+)
+def test_what_does_not_fit_is_an_error_in_the_user_s_terms(free_mib, steps_mib, settings, message):
+    with pytest.raises(ModelError, match=message):
+        plan(free_mib, steps_mib, **settings)
 
 
 def test_a_block_has_the_bytes_that_the_cache_has():

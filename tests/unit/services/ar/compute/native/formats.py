@@ -95,22 +95,15 @@ def native(
     fine_positions: int = FINE_POSITIONS,
     cache_dtype: CacheDtype | None = None,
 ) -> NativeForward:
-    """Return the kernel on a checkpoint as it is stored."""
-    parameters = Parameters(checkpoint, STORED, 256, lambda share: None, kernel(level), fine_positions)
-    return started(parameters, cache_dtype or own_cache_dtype(dtype), num_blocks, level)
-
-
-def own_cache_dtype(dtype: str) -> CacheDtype:
-    return "float32" if dtype == "float32" else "float16"
+    """Return the kernel on a checkpoint as it is stored, started."""
+    own_kernel = kernel(level)
+    parameters = Parameters(checkpoint, STORED, 256, lambda share: None, own_kernel, fine_positions)
+    own_cache_dtype: CacheDtype = "float32" if dtype == "float32" else "float16"
+    sizes = Sizes(cache_dtype or own_cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256)
+    forward = NativeForward(parameters, own_kernel, sizes, 2)
+    forward.start()
+    return forward
 
 
 def kernel(level: str | None = None) -> Kernel:
     return open_kernel(cache_folder() / "kernels", level)
-
-
-def started(
-    parameters: Parameters, cache_dtype: CacheDtype, num_blocks: int = 64, level: str | None = None
-) -> NativeForward:
-    forward = NativeForward(parameters, kernel(level), Sizes(cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256), 2)
-    forward.start()
-    return forward
