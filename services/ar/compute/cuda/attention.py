@@ -1,7 +1,6 @@
 """Attention of a step over the KV cache where it lies: blocks are read through block tables, nothing is gathered."""
 
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 import triton
@@ -10,6 +9,7 @@ from torch import Tensor
 from services.ar.compute.cuda import kernels
 from services.ar.compute.cuda.inputs import StepRows
 from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.transformer import Attention
 from services.ar.model.config import ModelConfig
 
 _LOG2_E = 1.4426950408889634
@@ -17,6 +17,11 @@ _FEWEST_ROWS = 16  # of a matrix that tensor cores multiply
 _ROWS_OF_A_CHUNK = {2: 64, 4: 16}  # by bytes a value: float32 has no tensor cores and fills the registers
 _BYTES_OF_KEYS = 16_384  # of a tile, and as many of values: with those prefetched, at most 100 KB of shared memory
 _FEWEST_KEYS_OF_A_SPLIT = 256
+
+_Inputs = tuple[Tensor, Tensor, Tensor]
+"""The step's queries, and a layer's keys and values."""
+_Kind = dict[str, int | bool]
+"""What kernels of single rows and of chunks differ in."""
 
 
 class KernelShapes:
@@ -54,68 +59,49 @@ class BlockAttention:
     def __init__(self, shapes: KernelShapes, cache: KVCache) -> None:
         self._shapes = shapes
         self._cache = cache
+        self.tokens_of_a_tile = shapes.tokens_of_a_tile
 
-    @property
-    def tokens_of_a_tile(self) -> int:
-        return self._shapes.tokens_of_a_tile
+    def __call__(self, rows: StepRows) -> Attention:
+        return partial(self._attend_layer, rows)
 
-    def __call__(self, rows: StepRows) -> "_OfStep":
-        return _OfStep(self._shapes, self._cache, rows)
-
-
-@dataclass(frozen=True)
-class _OfStep:
-    """Implements `model.Attention`."""
-
-    shapes: KernelShapes
-    cache: KVCache
-    rows: StepRows
-
-    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        keys, values = self.cache.layer(layer)
-        self._write(keys, values, key, value, query)
+    def _attend_layer(self, rows: StepRows, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        inputs = (query, *self._cache.layer(layer))
+        self._write(rows, inputs, key, value)
         out = query.new_empty(query.shape)
-        if self.rows.num_singles:
-            self._attend_singles(out, query, keys, values)
-        if (tiles := self.rows.tiles) is not None:
-            kind = {"NUM_ROWS": self.shapes.chunk_rows, "NUM_SPLITS": 1, "IS_SINGLE": False}
-            self._attend(len(tiles), tiles, out, out, query, keys, values, kind)
+        if rows.num_singles:
+            self._attend_singles(rows, out, inputs)
+        if (tiles := rows.tiles) is not None:
+            kind = {"NUM_ROWS": self._shapes.chunk_rows, "NUM_SPLITS": 1, "IS_SINGLE": False}
+            self._attend(rows, len(tiles), tiles, out, out, inputs, kind)
         return out
 
-    def _write(self, keys: Tensor, values: Tensor, key: Tensor, value: Tensor, query: Tensor) -> None:
-        slots, is_finite = self.rows.slots, self.rows.is_finite
+    def _write(self, rows: StepRows, inputs: _Inputs, key: Tensor, value: Tensor) -> None:
+        query, keys, values = inputs
+        slots, is_finite = rows.slots, rows.is_finite
         strides = (keys.stride(0), key.stride(0), value.stride(0), query.stride(0), slots.stride(0))
-        grid = (len(key), self.shapes.num_kv_heads)
-        sizes = {"LARGEST": torch.finfo(keys.dtype).max, "GROUP": self.shapes.heads["GROUP"], **self.shapes.dims}
+        grid = (len(key), self._shapes.num_kv_heads)
+        sizes = {"LARGEST": torch.finfo(keys.dtype).max, "GROUP": self._shapes.heads["GROUP"], **self._shapes.dims}
         kernels.write[grid](keys, values, key, value, query, slots, is_finite, *strides, **sizes, num_warps=1)
 
-    def _attend_singles(self, out: Tensor, query: Tensor, keys: Tensor, values: Tensor) -> None:
-        num_rows, num_splits = self.rows.num_singles, self.shapes.num_splits(self.rows.num_singles)
-        kind = {"NUM_ROWS": self.shapes.single_rows, "NUM_SPLITS": num_splits, "IS_SINGLE": True}
-        unused = self.rows.tables
+    def _attend_singles(self, rows: StepRows, out: Tensor, inputs: _Inputs) -> None:
+        num_rows, num_splits = rows.num_singles, self._shapes.num_splits(rows.num_singles)
+        kind = {"NUM_ROWS": self._shapes.single_rows, "NUM_SPLITS": num_splits, "IS_SINGLE": True}
+        unused = rows.tables
         if num_splits == 1:
-            self._attend(num_rows, unused, out, out, query, keys, values, kind)
+            self._attend(rows, num_rows, unused, out, out, inputs, kind)
             return
         parts = out.new_empty((num_splits, num_rows, *out.shape[1:]), dtype=torch.float32)
         sums = parts.new_empty(parts.shape[:-1])
-        self._attend(num_rows, unused, parts, sums, query, keys, values, kind)
+        self._attend(rows, num_rows, unused, parts, sums, inputs, kind)
         count = num_rows * out.shape[1]
-        kernels.combine[(count,)](out, parts, sums, count, **self.shapes.dims, NUM_SPLITS=num_splits, num_warps=2)
+        kernels.combine[(count,)](out, parts, sums, count, **self._shapes.dims, NUM_SPLITS=num_splits, num_warps=2)
 
     def _attend(
-        self,
-        num_tiles: int,
-        tiles: Tensor,
-        out: Tensor,
-        sums: Tensor,
-        query: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        kind: dict[str, Any],
+        self, rows: StepRows, num_tiles: int, tiles: Tensor, out: Tensor, sums: Tensor, inputs: _Inputs, kind: _Kind
     ) -> None:
-        positions, tables = self.rows.positions, self.rows.tables
+        (query, keys, values), positions, tables = inputs, rows.positions, rows.tables
         strides = (query.stride(0), keys.stride(0), positions.stride(0), tables.stride(0))
         pointers = (out, sums, query, keys, values, positions, tables, tiles)
-        grid = (num_tiles, self.shapes.num_kv_heads, kind["NUM_SPLITS"])
-        options = {**self.shapes.heads, **kind, "NUM_KEYS": self.shapes.num_keys, "num_stages": 2}
-        kernels.attend[grid](*pointers, num_tiles, *strides, self.shapes.scale, **options)
+        grid = (num_tiles, self._shapes.num_kv_heads, kind["NUM_SPLITS"])
+        options = {**self._shapes.heads, **kind, "NUM_KEYS": self._shapes.num_keys, "num_stages": 2}
+        kernels.attend[grid](*pointers, num_tiles, *strides, self._shapes.scale, **options)
