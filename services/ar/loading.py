@@ -4,10 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 from runtime.cores import usable_cores
 from runtime.loading_thread import in_loading_thread
@@ -30,12 +27,7 @@ from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from services.common.batching.work_thread import WorkThread
 from tandem.shared.file_hashes import FileHashes
-from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
-
-if TYPE_CHECKING:
-    from services.common.diversity.watch import DiversityWatch
-
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +54,7 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
     hashes.begin(model.weight_files())
     if is_image:
         model.verify_files(hashes.of)  # before others' libraries read some of them
-    with _verify(model, hashes):
+    try:
         checkpoint = open_checkpoint(model.transformer_path())
         codec = _codec(model, checkpoint, settings, metrics)
         # A model of images is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
@@ -76,6 +68,8 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
             model.spec.kv_cache_dtype,
             model.spec.dtype,
         )
+    finally:  # the files are verified beside what reads them: a damaged one is told as such, whatever that led to
+        model.verify_files(hashes.of)
     description = model_message(model, codec.max_context_tokens, checkpoint.config, computation, num_threads, hashes.of)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)
@@ -84,25 +78,18 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
     engine = _engine(computation, codec, checkpoint.config.vocab_size, settings, metrics, model.name)
     if isinstance(codec, TextCodec):
         limits = admission_limits(settings)  # a burst that the engine takes is not refused before it
-        most = limits.max_open, limits.max_open_of_caller, settings.max_wait_seconds
+        bounds = limits.max_open, limits.max_open_of_caller, settings.max_wait_seconds
+        texts = WorkThread(f"{model.name}'s texts", *bounds)
         compilations = _compilations(codec, checkpoint.config.vocab_size, settings, metrics, model.name)
-        return TextModel(
-            codec, engine, description, num_tokens, WorkThread(f"{model.name}'s texts", *most), compilations
-        )
+        return TextModel(codec, engine, description, num_tokens, texts, compilations)
     from services.ar.api.image import ImageModel  # as all that is about images: a text model does without
+    from services.common.diversity.opening import open_watch
     from services.common.images.received import ReceivedImages
 
     received = ReceivedImages(codec.image, settings.max_decoded_bytes, settings.max_caller_share)
-    return ImageModel(codec, engine, description, num_tokens, received, _watch(model, codec.image, settings, metrics))
-
-
-@contextmanager
-def _verify(model: Model, hashes: FileHashes) -> Iterator[None]:
-    """Verify the model's files beside what reads them. A damaged file is told as such, whatever reading it led to."""
-    try:
-        yield
-    finally:
-        model.verify_files(hashes.of)
+    every, most = settings.diversity_every, settings.diversity_max_per_second
+    watch = open_watch(model, codec.image, every, most, metrics.diversity) if every else None
+    return ImageModel(codec, engine, description, num_tokens, received, watch)
 
 
 def _codec(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Codec:
@@ -113,14 +100,6 @@ def _codec(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: 
     codec = TextCodec(checkpoint, min(settings.max_context_tokens, checkpoint.config.max_context_tokens))
     codec.start()
     return codec
-
-
-def _watch(model: Model, image: ImageSpec, settings: ArSettings, metrics: ArMetrics) -> "DiversityWatch | None":
-    if not settings.diversity_every:
-        return None
-    from services.common.diversity.opening import open_watch
-
-    return open_watch(model, image, settings.diversity_every, settings.diversity_max_per_second, metrics.diversity)
 
 
 def _compilations(
