@@ -28,7 +28,9 @@ Rows = NDArray[np.intp]
 Statistic = Callable[[Rows], float]
 
 
-def estimate(statistic: Statistic, count: int, confidence: float, least: int, spread: Sequence[float] = ()) -> Value:
+def estimate(
+    statistic: Statistic, count: int, confidence: float, spread: Sequence[float] = (), least: int = MIN_ROUNDS
+) -> Value:
     """Return the statistic of rows 0 to `count` - 1, with an interval if there are at least `least` of them, or else
     the range of `spread`, the values of single rounds, if given.
 

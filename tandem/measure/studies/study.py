@@ -22,7 +22,7 @@ from tandem.measure.results.header import ServedModel
 from tandem.measure.results.value import Repeated, Value
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.statistics.interleaving import turns
-from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate
+from tandem.measure.statistics.intervals import Rows, estimate
 from tandem.measure.statistics.quantiles import can_show, nearest_rank
 
 DRAIN_SECONDS = 20.0
@@ -132,13 +132,10 @@ class Figure:
         """That of all rounds together."""
         return self.of(np.arange(self.count))
 
-    def value(self, confidence: float) -> Value:
-        """Return that of all rounds, with its interval if there are enough, or else the range of single ones."""
-        return self._estimate(self.of, confidence, self.spread)
-
     def repeated(self, confidence: float) -> Repeated:
-        """Return the value, with those of single rounds."""
-        return Repeated(**vars(self.value(confidence)), of_rounds=self.spread)
+        """Return that of all rounds, with its interval if there are enough, or else the range of single ones."""
+        found = estimate(self.of, self.count, confidence, self.spread)
+        return Repeated(**vars(found), of_rounds=self.spread)
 
     def minus(self, other: "Figure", confidence: float) -> Value:
         """Return the difference to another figure of the same rounds."""
@@ -159,12 +156,9 @@ class Figure:
         """
         singles = self._singles(other)
         if singles is None:
-            return self._estimate(lambda rows: float(combine(self.of(rows), other.of(rows))), confidence)
+            return estimate(lambda rows: float(combine(self.of(rows), other.of(rows))), self.count, confidence)
         rounds = combine(singles[:, 0], singles[:, 1])
-        return self._estimate(lambda rows: float(np.median(rounds[rows])), confidence, rounds.tolist())
-
-    def _estimate(self, of: Callable[[Rows], float], confidence: float, spread: Sequence[float] = ()) -> Value:
-        return estimate(of, self.count, confidence, MIN_ROUNDS, spread)
+        return estimate(lambda rows: float(np.median(rounds[rows])), self.count, confidence, rounds.tolist())
 
     def _singles(self, other: "Figure") -> Values | None:
         """Return both figures of each round; None unless every round can tell."""

@@ -165,12 +165,12 @@ def mode_result(study: CallersStudy, mode: Mode) -> ModeResult:
 def _series(study: CallersStudy, name: str, concurrency: int) -> Series:
     """Return the trials with at least one image, of a mode at one concurrency."""
     return Series(
-        [
-            (number, trial)
+        {
+            number: trial
             for number, trial in study.trials
             if (trial.mode.name, trial.concurrency) == (name, concurrency)
             and np.any(trial.record.requests["code"] == 0)
-        ]
+        }
     )
 
 

@@ -215,7 +215,10 @@ async def find_pair_over_steps(address: str, sequential: str, parallel: str, ste
     model = next((model for model in images if model.takes_steps), None)
     if model is None:
         return None
-    numbers = _numbers(model, steps)
+    most = model.tokens_per_image or 1
+    if wrong := [number for number in steps if not 1 <= number <= most]:
+        raise InvalidArgument("steps", wrong[0], f"1 to {most}, the tokens of an image of {model.name}")
+    chosen = steps or [number for number in STEPS if number <= most]
     pair = await find_pair(address, model.name, parallel)
     if not pair.is_matched:
         return None
@@ -223,16 +226,7 @@ async def find_pair_over_steps(address: str, sequential: str, parallel: str, ste
     if plain and plain[0].name == sequential:
         del plain[1:]
     is_alike = len(plain) == 1 and (await find_pair(address, plain[0].name, pair.parallel.name)).is_matched
-    return replace(pair, steps=numbers, plain=plain[0] if is_alike else None)
-
-
-def _numbers(model: ServedModel, steps: Sequence[int]) -> tuple[int, ...]:
-    most = model.tokens_per_image or 1
-    wrong = [number for number in steps if not 1 <= number <= most]
-    if wrong:
-        raise InvalidArgument("steps", wrong[0], f"1 to {most}, the tokens of an image of {model.name}")
-    chosen = steps or [number for number in STEPS if number <= most]
-    return tuple(sorted({*chosen, most}))
+    return replace(pair, steps=tuple(sorted({*chosen, most})), plain=plain[0] if is_alike else None)
 
 
 @dataclass(frozen=True, kw_only=True)

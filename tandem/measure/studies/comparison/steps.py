@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tandem.client import AsyncTandemClient, TandemRpcError
 from tandem.measure.generator.generator import BROKEN_OFF
 from tandem.measure.results.value import Value
-from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate
+from tandem.measure.statistics.intervals import estimate
 from tandem.measure.studies.comparison.callers import CallersStudy
 from tandem.measure.studies.comparison.modes import Mode, Pair, Request
 from tandem.shared.errors import NotFound
@@ -94,4 +94,4 @@ def likelihoods(mode: Mode, study: CallersStudy) -> dict[str, Any]:
 
 def _mean(values: Floats) -> Value:
     """Return the mean of values [N] with its 95 % interval by bootstrap."""
-    return estimate(lambda rows: float(values[rows].mean()), len(values), 0.95, MIN_ROUNDS)
+    return estimate(lambda rows: float(values[rows].mean()), len(values), 0.95)

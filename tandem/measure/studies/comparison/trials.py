@@ -4,7 +4,7 @@ contrasts of two modes in the rounds that both were in, and to a capacity. Sends
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -123,19 +123,13 @@ _FIGURES = (*_METRICS, "first_output_p99_seconds", *list(_SPENDERS)[1:], "trial_
 
 
 class Series:
-    """`trials` have at least one image each, and come with the numbers of their rounds, in that order."""
+    """Trials with at least one image each, by the numbers of their rounds, in that order."""
 
-    def __init__(self, trials: Sequence[tuple[int, Trial]]) -> None:
-        self.numbers = [number for number, _ in trials]
-        self.trials = [trial for _, trial in trials]
+    def __init__(self, by_round: Mapping[int, Trial]) -> None:
+        self.by_round, self.trials = by_round, list(by_round.values())
         rows = [trial.record.requests for trial in self.trials]
         self._rows = [requests[requests["outcome"] == Outcome.OK] for requests in rows]
         self.num_images = [len(good) for good in self._rows]
-
-    def within(self, numbers: set[int]) -> "Series":
-        """Return the trials of these rounds."""
-        pairs = zip(self.numbers, self.trials, strict=True)
-        return Series([(number, trial) for number, trial in pairs if number in numbers])
 
     def figure(self, name: str) -> Figure | None:
         """Return the figure that tandem.measure.results.comparison calls so; None if it can't be told."""
@@ -155,10 +149,10 @@ class Series:
 
 def contrasts_of(names: tuple[str, str], series: Sequence[Series], confidence: float) -> Iterator[Contrast]:
     """Yield what two modes of one concurrency say in the rounds that both were in."""
-    both = set(series[0].numbers) & set(series[1].numbers)
+    both = [number for number in series[0].by_round if number in series[1].by_round]
     if not both:
         return
-    samples = [one.within(both) for one in series]
+    samples = [Series({number: one.by_round[number] for number in both}) for one in series]
     for metric in _METRICS:
         first, second = (sample.figure(metric) for sample in samples)
         if first is not None and second is not None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -189,11 +190,7 @@ async def test_a_key_does_not_travel_in_the_clear(
         Status.shown = None
         monkeypatch.setenv(API_KEY, "tdm_secret")
         monkeypatch.setenv(CA, str(tmp_path / "ca.pem"))
-        monkeypatch.setattr("tandem.measure.meters.cpu.pages_of_gateway", lambda _: _ready(page))
+        monkeypatch.setattr("tandem.measure.meters.cpu.pages_of_gateway", AsyncMock(return_value=page))
         with pytest.raises(NotReported, match="uses TLS"):
             await pages_of_backend(gateway, "parallel")
         assert Status.shown is None
-
-
-async def _ready(page: tuple[str]) -> tuple[str]:
-    return page

@@ -11,11 +11,7 @@ from tandem.shared.metrics import SECONDS_BUCKETS
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.scenarios import IMAGES, TEXT, open_scenario
 
-STREAMED = type(IMAGES)(**{**dict(IMAGES), "delivery": "streamed"})
-
-
-def changed(workload, **settings):
-    return type(workload)(**{**dict(workload), **settings})
+STREAMED = IMAGES.model_copy(update={"delivery": "streamed"})
 
 
 def results(rows, window=10.0, workloads=(IMAGES,), messages=(), **counts):
@@ -77,7 +73,7 @@ def test_streamed_outputs_count_by_message_and_gaps_stay_within_a_request():
 
 
 def test_goodput_is_of_all_that_were_planned_but_for_our_own_cancels():
-    workload = changed(IMAGES, slo_seconds=0.2, slo_first_output_seconds=0.1)
+    workload = IMAGES.model_copy(update={"slo_seconds": 0.2, "slo_first_output_seconds": 0.1})
     rows = [
         row(0, 0.0, 0.2, first_output=0.1),
         row(1, 1.0, 0.2, first_output=1.15),  # first output too late
