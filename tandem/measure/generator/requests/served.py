@@ -39,13 +39,11 @@ async def served_models(address: str, paradigms: Iterable[Paradigm]) -> tuple[Se
 
 
 def _as_served(paradigm: Paradigm, model: Any) -> ServedModel:
-    told = {name: getattr(model, name, None) or None for name in ServedModel.model_fields}
+    told: dict[str, Any] = {name: value for name in ServedModel.model_fields if (value := getattr(model, name, None))}
     if (runtime := getattr(model, "runtime", None)) and paradigm == "parallel":
         told |= {name: getattr(runtime, name) for name in ("num_instances", "threads_per_instance")}
         told |= {"runtime": runtime.name, "dtype": runtime.precision}
-    always = {"modality": told["modality"] or "image", "licence": model.licence, "num_classes": model.num_classes}
-    several = {name: tuple(told[name] or ()) for name in ("providers", "image_shape", "class_names")}
-    return ServedModel(**{**told, "paradigm": paradigm, **always, **several})
+    return ServedModel(**{"modality": "image", **told, "paradigm": paradigm})
 
 
 def with_model(workload: Workload, models: Sequence[ServedModel]) -> Workload:

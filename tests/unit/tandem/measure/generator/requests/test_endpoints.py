@@ -14,22 +14,7 @@ SCENARIO = Scenario.model_validate(
         "num_requests": 1,
     }
 )
-MODEL = ServedModel(
-    paradigm="sequential",
-    name="text",
-    modality="text",
-    licence="MIT",
-    device="cpu",
-    dtype="float32",
-    providers=(),
-    num_parameters=1,
-    max_context_tokens=64,
-    vocab_size=50_000,
-    tokens_per_image=None,
-    image_shape=(),
-    num_classes=0,
-    max_batch_size=None,
-)
+MODEL = ServedModel(paradigm="sequential", name="text", modality="text", max_context_tokens=64, vocab_size=50_000)
 
 
 def first_request(prompt_salt: int | None = None) -> ar_pb2.GenerateRequest:
