@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from pydantic_core import to_json
@@ -56,21 +56,24 @@ class GrowingResponse:
         """Yield the events of a stream. There are none before its first message: what fails until then has a status."""
         async with contextlib.aclosing(generated):
             async for message in generated:
-                if not self._num_events:
-                    for kind in ("created", "in_progress"):
-                        yield self._event(kind, response=self._response("in_progress", [], None))
-                    yield self._event("output_item.added", output_index=0, item=self._message("in_progress", []))
-                    yield self._event("content_part.added", **self._place, part=OutputText(text=self.text))
-                if message.text_delta:
-                    self.text += message.text_delta
-                    yield self._event("output_text.delta", **self._place, delta=message.text_delta, logprobs=[])
-                if message.HasField("usage"):
-                    status = _status(message)
-                    yield self._event("output_text.done", **self._place, text=self.text, logprobs=[])
-                    yield self._event("content_part.done", **self._place, part=OutputText(text=self.text))
-                    item = self._message(status, [OutputText(text=self.text)])
-                    yield self._event("output_item.done", output_index=0, item=item)
-                    yield self._event(status, response=self.whole(message, message.usage))
+                if events := b"".join(self._events_of(message)):
+                    yield events
+
+    def _events_of(self, message: Any) -> Iterator[bytes]:
+        if not self._num_events:
+            for kind in ("created", "in_progress"):
+                yield self._event(kind, response=self._response("in_progress", [], None))
+            yield self._event("output_item.added", output_index=0, item=self._message("in_progress", []))
+            yield self._event("content_part.added", **self._place, part=OutputText(text=""))
+        if message.text_delta:
+            self.text += message.text_delta
+            yield self._event("output_text.delta", **self._place, delta=message.text_delta, logprobs=[])
+        if message.HasField("usage"):
+            said, status = OutputText(text=self.text), _status(message)
+            yield self._event("output_text.done", **self._place, text=self.text, logprobs=[])
+            yield self._event("content_part.done", **self._place, part=said)
+            yield self._event("output_item.done", output_index=0, item=self._message(status, [said]))
+            yield self._event(status, response=self.whole(message, message.usage))
 
     def whole(self, message: Any, usage: Any) -> Response:
         """Return the finished response."""
