@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 
 import grpc
 import pytest
@@ -70,20 +70,16 @@ async def test_a_frozen_collector_does_not_hold_the_gateway(
         assert spans(gateway, "failed") > 0
 
 
-async def gateway_process(*flags: str, **variables: str) -> Process:
-    environment = {**os.environ, **variables}
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", *flags, stderr=PIPE, env=environment)
-
-
 async def test_the_variables_turn_it_on_and_the_last_spans_come_at_the_end(
     ar: FakeBackend, collector: Collector
 ) -> None:
     """A span waits for a minute here, so that it is the end of the process that sends it."""
     port = free_port()
-    flags = ("--port", str(port), "--http-port", "0", "--ar-targets", ar.target, "--gan-targets", "")
+    command = ("-m", "gateway", "--port", str(port), "--http-port", "0", "--ar-targets", ar.target, "--gan-targets", "")
     names = {"OTEL_SERVICE_NAME": "ours", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test"}
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address, "OTEL_BSP_SCHEDULE_DELAY": "60000", **names}
-    process = await gateway_process(*flags, **variables)
+    environment = {**os.environ, **variables}
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stderr=PIPE, env=environment)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(60):
         await channel.unary_unary(SCORE)(b"", wait_for_ready=True, metadata=SAMPLED)
     process.send_signal(signal.SIGTERM)

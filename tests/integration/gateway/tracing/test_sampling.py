@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -96,23 +95,13 @@ def exemplars(gateway: RunningGateway) -> set[str]:
 OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
 
 
-async def scraped(gateway: RunningGateway, headers: dict[str, str]) -> httpx.Response:
-    async with client_of(gateway) as client:
-        return await client.get("/metrics", headers=headers)
-
-
-@pytest.fixture
-async def busy(gateway: RunningGateway) -> RunningGateway:
-    """A gateway that has served a recorded request of each paradigm, and others."""
+async def test_latencies_name_their_trace_in_openmetrics(gateway: RunningGateway) -> None:
     for metadata in (SAMPLED, None):
         await finish(gateway.stream(GENERATE, b"", metadata=metadata))
         await finish(gateway.unary(SAMPLE, b"", metadata=metadata))
     await gateway.until_idle()
-    return gateway
-
-
-async def test_latencies_name_their_trace_in_openmetrics(busy: RunningGateway) -> None:
-    response = await scraped(busy, OPENMETRICS)
+    async with client_of(gateway) as client:
+        response = await client.get("/metrics", headers=OPENMETRICS)
     assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     named = {
         family.name: sample.exemplar
