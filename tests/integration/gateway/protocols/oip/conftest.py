@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-import tritonclient.grpc.aio as triton
+from tritonclient.grpc.aio import InferenceServerClient as Client
 
 from tests.integration.gateway.running import RunningGateway
 
 
 @pytest.fixture
-async def client(gateway: RunningGateway) -> AsyncIterator[triton.InferenceServerClient]:
-    async with triton.InferenceServerClient(f"127.0.0.1:{gateway.gateway.server.port}") as client:
+async def client(gateway: RunningGateway) -> AsyncIterator[Client]:
+    async with Client(f"127.0.0.1:{gateway.gateway.server.port}") as client:
         yield client

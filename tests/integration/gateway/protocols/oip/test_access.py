@@ -9,8 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
-import tritonclient.grpc.aio as triton
 from tritonclient.grpc import service_pb2
+from tritonclient.grpc.aio import InferenceServerClient as Client
 from tritonclient.utils import InferenceServerException
 
 from tandem.gan.v1 import gan_pb2
@@ -23,13 +23,11 @@ ALICE = {"authorization": f"Bearer {SECRET}"}
 
 
 @contextlib.asynccontextmanager
-async def protocol(
-    ar: FakeBackend, gan: FakeBackend, **settings: Any
-) -> AsyncIterator[tuple[RunningGateway, triton.InferenceServerClient]]:
+async def protocol(ar: FakeBackend, gan: FakeBackend, **settings: Any) -> AsyncIterator[tuple[RunningGateway, Client]]:
     """Run a gateway before scripted backends, on a clock of budgets that stands still."""
     async with (
         running_gateway([ar], [gan], lambda: 0.0, **settings) as gateway,
-        triton.InferenceServerClient(f"127.0.0.1:{gateway.gateway.server.port}") as client,
+        Client(f"127.0.0.1:{gateway.gateway.server.port}") as client,
     ):
         yield gateway, client
 

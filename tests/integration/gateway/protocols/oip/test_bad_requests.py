@@ -13,8 +13,8 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-import tritonclient.grpc.aio as triton
 from tritonclient.grpc import service_pb2
+from tritonclient.grpc.aio import InferenceServerClient as Client
 from tritonclient.utils import InferenceServerException
 
 from tests.effort import Effort
@@ -84,7 +84,7 @@ BAD: dict[str, tuple[str, list[Any], str]] = {
 }
 
 
-async def test_a_bad_request_is_told(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
+async def test_a_bad_request_is_told(gateway: RunningGateway, client: Client) -> None:
     for number, (name, (model, inputs, words)) in enumerate(BAD.items(), start=1):
         with pytest.raises(InferenceServerException) as refused:
             await client.infer(model, inputs)
@@ -95,7 +95,7 @@ async def test_a_bad_request_is_told(gateway: RunningGateway, client: triton.Inf
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -3.4e38])
-async def test_bad_latents(client: triton.InferenceServerClient, value: float) -> None:
+async def test_bad_latents(client: Client, value: float) -> None:
     config = (await client.get_model_config(IMAGES)).config
     [latent_dim] = next(each.dims for each in config.input if each.name == "latents")
     with pytest.raises(InferenceServerException, match=r"^\[StatusCode.INVALID_ARGUMENT\] latents\[0\]: "):

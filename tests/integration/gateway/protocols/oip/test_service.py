@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import grpc
 import pytest
-import tritonclient.grpc.aio as triton
 from tritonclient.grpc import service_pb2
+from tritonclient.grpc.aio import InferenceServerClient as Client
 from tritonclient.utils import InferenceServerException
 
 from tests.integration.gateway.fakes import FakeBackend
@@ -15,7 +15,7 @@ from tests.integration.gateway.running import RunningGateway, running_gateway
 SERVICE = "/inference.GRPCInferenceService/"
 
 
-async def test_the_server_says_what_it_is(client: triton.InferenceServerClient) -> None:
+async def test_the_server_says_what_it_is(client: Client) -> None:
     assert await client.is_server_live()
     assert await client.is_server_ready()
     metadata = await client.get_server_metadata()
@@ -32,7 +32,7 @@ async def test_the_server_says_what_it_is(client: triton.InferenceServerClient) 
     }
 
 
-async def test_a_text_model_is_decoupled_and_has_no_batch(client: triton.InferenceServerClient) -> None:
+async def test_a_text_model_is_decoupled_and_has_no_batch(client: Client) -> None:
     config = (await client.get_model_config(TEXT)).config
     assert config.model_transaction_policy.decoupled
     assert config.max_batch_size == 0
@@ -54,7 +54,7 @@ async def test_a_text_model_is_decoupled_and_has_no_batch(client: triton.Inferen
     assert metadata.outputs[0].name == "text_output"
 
 
-async def test_the_generator_has_its_batch_first(client: triton.InferenceServerClient) -> None:
+async def test_the_generator_has_its_batch_first(client: Client) -> None:
     config = (await client.get_model_config(IMAGES)).config
     assert not config.model_transaction_policy.decoupled
     assert config.max_batch_size > 1
@@ -67,7 +67,7 @@ async def test_the_generator_has_its_batch_first(client: triton.InferenceServerC
 
 
 @pytest.mark.parametrize("ask", ["get_model_metadata", "get_model_config", "get_inference_statistics"])
-async def test_a_model_that_is_not_there(client: triton.InferenceServerClient, ask: str) -> None:
+async def test_a_model_that_is_not_there(client: Client, ask: str) -> None:
     for arguments, words in (
         (("nothing",), "there is no 'nothing'; there are: fashion-gan, tiny, tiny-image"),
         ((TEXT, "2"), "model_version: there is no '2'; there are: 1"),
@@ -95,7 +95,7 @@ async def test_what_is_not_there_is_unimplemented(gateway: RunningGateway) -> No
 async def test_a_backend_that_is_gone_is_not_ready(ar: FakeBackend, gan: FakeBackend) -> None:
     async with (
         running_gateway([ar], [gan]) as gateway,
-        triton.InferenceServerClient(f"127.0.0.1:{gateway.gateway.server.port}") as client,
+        Client(f"127.0.0.1:{gateway.gateway.server.port}") as client,
     ):
         assert await client.is_server_ready()
         await ar.stop()

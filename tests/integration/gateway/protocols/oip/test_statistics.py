@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import tritonclient.grpc.aio as triton
+from tritonclient.grpc.aio import InferenceServerClient as Client
 
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.oip.inputs import labels, picture_inputs, sampled, seeds, text_inputs
 from tests.integration.gateway.running import RunningGateway
 
 
-async def statistics(client: triton.InferenceServerClient, model: str) -> Any:
+async def statistics(client: Client, model: str) -> Any:
     [found] = (await client.get_inference_statistics(model)).model_stats
     return found
 
@@ -30,7 +30,7 @@ def check(found: Any, num_requests: int, num_inferences: int) -> None:
     )
 
 
-async def test_images_and_passes(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
+async def test_images_and_passes(gateway: RunningGateway, client: Client) -> None:
     assert (await statistics(client, IMAGES)).inference_stats.queue.count == 0
     for _ in range(3):
         await client.infer(IMAGES, [seeds(1)])
@@ -46,7 +46,7 @@ async def test_images_and_passes(gateway: RunningGateway, client: triton.Inferen
     assert not found.response_stats
 
 
-async def test_texts_and_steps(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
+async def test_texts_and_steps(gateway: RunningGateway, client: Client) -> None:
     async def requests() -> AsyncIterator[dict[str, Any]]:
         sampling = {"max_tokens": 10, "ignore_eos": True}
         yield {"model_name": TEXT, "inputs": text_inputs("a", sampling, stream=True)}
@@ -64,7 +64,7 @@ async def test_texts_and_steps(gateway: RunningGateway, client: triton.Inference
     check(await statistics(client, PICTURES), 1, 2)
 
 
-async def test_those_that_fail_are_counted_apart(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
+async def test_those_that_fail_are_counted_apart(gateway: RunningGateway, client: Client) -> None:
     num_done = 0
     while True:
         call = asyncio.create_task(

@@ -9,8 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
-import tritonclient.grpc.aio as triton
 from tritonclient.grpc import service_pb2
+from tritonclient.grpc.aio import InferenceServerClient as Client
 
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
@@ -37,7 +37,7 @@ def asked(model: str, inputs: list[Any], request_id: str = "", **more: Any) -> d
     return {"model_name": model, "inputs": inputs, "request_id": request_id, **more}
 
 
-async def answers(client: triton.InferenceServerClient, *requests: dict[str, Any]) -> dict[str, list[Any]]:
+async def answers(client: Client, *requests: dict[str, Any]) -> dict[str, list[Any]]:
     """Return the replies of a stream by request id; an error stands under the empty one."""
 
     async def each() -> AsyncIterator[dict[str, Any]]:
@@ -57,7 +57,7 @@ def finals(results: list[Any]) -> list[bool]:
     return [each["triton_final_response"].bool_param for each in parameters]
 
 
-async def test_a_text_comes_token_by_token(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
+async def test_a_text_comes_token_by_token(gateway: RunningGateway, client: Client) -> None:
     expected = await completed(gateway, "The clock", **SAMPLING)
     flags = {"stream": True, "return_finish_reason": True, "return_num_output_tokens": True}
     request = asked(TEXT, text_inputs("The clock", SAMPLING, **flags), "x", enable_empty_final_response=True)
@@ -73,7 +73,7 @@ async def test_a_text_comes_token_by_token(gateway: RunningGateway, client: trit
     assert sum(result.as_numpy("num_output_tokens")[0] for result in results) == 20
 
 
-async def test_choices_have_their_places(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
+async def test_choices_have_their_places(gateway: RunningGateway, client: Client) -> None:
     expected = await completed(gateway, "a", n=3, **SAMPLING)
     flags = {"stream": True, "return_cumulative_logprob": True, "exclude_input_in_output": False}
     results = (await answers(client, asked(TEXT, text_inputs("a", {**SAMPLING, "n": 3}, **flags), "x")))["x"]
@@ -84,7 +84,7 @@ async def test_choices_have_their_places(gateway: RunningGateway, client: triton
         assert results[-1].as_numpy("cumulative_logprob")[place] == pytest.approx(total, rel=1e-6)
 
 
-async def test_one_call_carries_many_requests(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
+async def test_one_call_carries_many_requests(gateway: RunningGateway, client: Client) -> None:
     texts = {f"t{seed}": await completed(gateway, "a", max_tokens=20, seed=seed) for seed in range(8)}
     images = {f"i{seed}": await sampled(gateway, seed=seed) for seed in range(8)}
     picture = await drawn(gateway, 2, seed=1)
@@ -104,9 +104,7 @@ async def test_one_call_carries_many_requests(gateway: RunningGateway, client: t
     assert {name: finals(results).count(True) for name, results in found.items()} == dict.fromkeys(found, 1)
 
 
-async def test_an_error_is_told_inside_and_the_call_goes_on(
-    gateway: RunningGateway, client: triton.InferenceServerClient
-) -> None:
+async def test_an_error_is_told_inside_and_the_call_goes_on(gateway: RunningGateway, client: Client) -> None:
     found = await answers(
         client,
         asked("nothing", [seeds(1)], "a"),
@@ -135,9 +133,7 @@ async def test_an_error_bears_the_id_of_its_request(gateway: RunningGateway) -> 
     assert await call.code() is grpc.StatusCode.OK
 
 
-async def test_answers_without_an_id_keep_the_order_of_the_requests(
-    gateway: RunningGateway, client: triton.InferenceServerClient
-) -> None:
+async def test_answers_without_an_id_keep_the_order_of_the_requests(gateway: RunningGateway, client: Client) -> None:
     slow = {"max_tokens": 60, "ignore_eos": True}
     requests = [
         asked(TEXT, text_inputs("a", slow, stream=True)),
