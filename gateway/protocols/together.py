@@ -15,6 +15,8 @@ MAX_AT_A_TIME = 16
 
 async def run_all(work: Sequence[Coroutine[Any, Any, T]], at_a_time: int = MAX_AT_A_TIME) -> list[T]:
     """Return all results, in order."""
+    if len(work) == 1:  # needs no task of its own
+        return [await work[0]]
     places = asyncio.Semaphore(at_a_time)
 
     async def run(piece: Coroutine[Any, Any, T]) -> T:

@@ -111,8 +111,6 @@ async def _messages(calls: Calls, admission: Admission) -> AsyncGenerator[Sequen
         async with contextlib.aclosing(admission.stream(route, requests[0])) as messages:
             async for message in messages:
                 yield [message]
-    elif len(requests) == 1:  # needs no task of its own
-        yield [await admission.unary(route, requests[0])]
     else:
         yield await run_all([admission.unary(route, each) for each in requests], at_a_time=len(requests))
 

@@ -51,31 +51,24 @@ class OipProtocol:
         self._streams = GrpcioServer(options=AGELESS)
 
     async def start(self) -> None:
-        """Serve gRPC at the sockets. Raises OSError."""
+        """Serve gRPC at the sockets: the stream by grpc.aio, all else by a server to which messages arrive as bytes."""
+        handlers = {"ModelInfer": _handler(Arrived.of, self._infer)}
+        for name, method in self._information.methods().items():
+            request_class = GetMessageClass(_SERVICE.methods_by_name[name].input_type)
+            handlers[name] = _handler(partial(parse, request_class), partial(_answer, method))
+        unary = grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers)
+        stream: grpc.RpcMethodHandler[Any, Any]
+        stream = grpc.stream_stream_rpc_method_handler(self._infer_stream, response_serializer=_SERIALIZE)
+        streams = ManyMessages(_SERVICE.full_name, {"ModelStreamInfer": stream})
         self._unary = await new_transport()
-        await self._unary.start(f"unix:{self._sockets.oip}", 0, [self._unary_handler()])
-        await self._streams.start(f"unix:{self._sockets.oip_streams}", 0, [self._stream_handler()])
+        await self._unary.start(f"unix:{self._sockets.oip}", 0, [unary])
+        await self._streams.start(f"unix:{self._sockets.oip_streams}", 0, [streams])
 
     async def close(self) -> None:
         """End the servers."""
         if self._unary is not None:
             await self._unary.stop(0)
         await self._streams.stop(0)
-
-    def _unary_handler(self) -> grpc.GenericRpcHandler:
-        """Return all methods but the stream, for a server to which messages arrive as bytes."""
-        handlers = {"ModelInfer": _handler(Arrived.of, self._infer)}
-        for name, method in self._information.methods().items():
-            request_class = GetMessageClass(_SERVICE.methods_by_name[name].input_type)
-            handlers[name] = _handler(partial(parse, request_class), partial(_answer, method))
-        return grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers)
-
-    def _stream_handler(self) -> grpc.GenericRpcHandler:
-        """Return the stream, for a grpc.aio server."""
-        handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
-            self._infer_stream, response_serializer=_SERIALIZE
-        )
-        return ManyMessages(_SERVICE.full_name, {"ModelStreamInfer": handler})
 
     async def _infer(self, arrived: Arrived, context: Context) -> Message:
         """Answer one request for inference."""

@@ -66,9 +66,9 @@ class Calls:
 
     async def whole(self, request: ar_pb2.GenerateRequest, names: Names) -> ar_pb2.CompleteResponse:
         """Return all that a generation brings: in one message, or gathered from a stream if it might not fit one."""
+        whole = ar_pb2.CompleteRequest(generate=request)
         try:
-            reply: ar_pb2.CompleteResponse
-            reply = await self.unary("Complete", ar_pb2.CompleteRequest(generate=request), names)
+            reply: ar_pb2.CompleteResponse = await self.unary("Complete", whole, names)
             return reply
         except UpstreamError as error:
             if violation_of(error).reason != ReplyTooLarge.reason:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
@@ -51,7 +52,9 @@ class Constraint(NamedTuple):
 
 
 _KINDS = {"json": "json_schema", "json_object": "json_object", "regex": "regex", "choice": "choice", "grammar": "lark"}
-"""Fields of structured_outputs, and of vLLM's older guided_*, with the kind of constraint that each is."""
+"""Fields of structured_outputs, and the kind of constraint that each is."""
+_GUIDED = {f"guided_{name}": kind for name, kind in _KINDS.items() if name != "json_object"}
+"""vLLM's older ones."""
 
 Strings = Annotated[list[str], Field(fail_fast=True)]
 TokenIds = Annotated[list[Int32], Field(fail_fast=True)]
@@ -124,7 +127,7 @@ class SamplingBody(Body):
     def continues_usage(self) -> bool:
         return self.includes_usage and bool(self.stream_options and self.stream_options.continuous_usage_stats)
 
-    @property
+    @cached_property
     def constraint(self) -> Constraint | None:
         """What outputs have to match, None if that is anything. Raises InvalidArgument for two at a time."""
         # False and null ask for nothing.
@@ -143,10 +146,12 @@ class SamplingBody(Body):
                 yield Constraint("response_format", "json_object", True)
             else:
                 yield Constraint("response_format.json_schema.schema", "json_schema", schema)
-        structured = self.structured_outputs.model_dump(by_alias=True) if self.structured_outputs else {}
-        for name, kind in _KINDS.items():
-            yield Constraint(f"structured_outputs.{name}", kind, structured.get(name))
-            yield Constraint(f"guided_{name}", kind, getattr(self, f"guided_{name}", None))
+        if self.structured_outputs is not None:
+            structured = self.structured_outputs.model_dump(by_alias=True)
+            for name, kind in _KINDS.items():
+                yield Constraint(f"structured_outputs.{name}", kind, structured[name])
+        for name, kind in _GUIDED.items():
+            yield Constraint(name, kind, getattr(self, name))
 
     @property
     def names_of_sampling(self) -> Mapping[str, str]:
