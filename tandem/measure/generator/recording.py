@@ -30,15 +30,15 @@ def record_of(
         progress.cpu_seconds, progress.wall_seconds, progress.num_sent, bool(progress.is_real_time), sender.is_compiled
     )
     order = np.argsort(seen.messages["number"], kind="stable")
-    ends = np.cumsum(seen.messages["size"])[order].tolist()
-    begins = (np.cumsum(seen.messages["size"]) - seen.messages["size"])[order].tolist()
-    bounds, raw = list(zip(begins, ends, strict=True)), seen.message_bytes.tobytes()
+    ends = np.cumsum(seen.messages["size"])
+    bounds = np.stack((ends - seen.messages["size"], ends), axis=1)[order]  # where each message's bytes lie
+    raw = seen.message_bytes.tobytes()
     messages = np.zeros(len(order), MESSAGE)
     messages["number"], messages["at"] = seen.messages["number"][order], seen.messages["at"][order]
     rows, texts, told = seen.rows.copy(), list(seen.texts), np.zeros(len(seen.rows), _TOLD)
     first, behind = (np.searchsorted(messages["number"], rows["number"], side) for side in ("left", "right"))
     for place, (row, begin, end) in enumerate(zip(rows, first.tolist(), behind.tolist(), strict=True)):
-        found = readings[row["route"]]([raw[left:right] for left, right in bounds[begin:end]])
+        found = readings[row["route"]]([raw[left:right] for left, right in bounds[begin:end].tolist()])
         if found.num_outputs:
             messages["num_outputs"][begin:end] = found.num_outputs
         if found.code != OK and row["code"] == OK:
@@ -46,14 +46,17 @@ def record_of(
             texts.append(found.text)
         counts = (sum(found.num_outputs), found.num_images, found.num_prompt_tokens, found.is_counted)
         told[place] = (*counts, *found.reported)
-    carrying = messages[messages["num_outputs"] > 0]
     is_streamed = np.array([route.is_streamed for route in routes])[rows["route"]]
-    requests = _requests(rows, told, behind - first, _first_outputs(rows, is_streamed, carrying))
-    kept = [raw[begin:end] for begin, end in bounds] if keeps_replies else []
+    is_of_stream = np.isin(messages["number"], rows["number"][is_streamed])
+    carrying = messages[is_of_stream & (messages["num_outputs"] > 0)]
+    at_end = np.where(told["num_outputs"] > 0, rows["ended"], np.nan)
+    first_outputs = np.where(is_streamed, _first_outputs(rows, carrying), at_end)
+    requests = _requests(rows, told, behind - first, first_outputs)
+    kept = [raw[begin:end] for begin, end in bounds.tolist()] if keeps_replies else []
     replies = [(number, len(reply)) for number, reply in zip(messages["number"].tolist(), kept, strict=False)]
     return Record(
         requests=requests,
-        messages=carrying[np.isin(carrying["number"], rows["number"][is_streamed])],
+        messages=carrying,
         lags=seen.lags,
         num_dropped=seen.dropped,
         num_abandoned=np.zeros_like(seen.dropped),
@@ -65,11 +68,10 @@ def record_of(
     )
 
 
-def _first_outputs(rows: Table, is_streamed: NDArray[np.bool_], carrying: Table) -> NDArray[np.float64]:
-    """Return when each request had its first output; `carrying` are the messages with outputs, in order."""
+def _first_outputs(rows: Table, carrying: Table) -> NDArray[np.float64]:
+    """Return when the first of each request's messages with outputs came; `carrying` are all of them, in order."""
     first_at = dict(zip(carrying["number"][::-1].tolist(), carrying["at"][::-1].tolist(), strict=True))
-    first = np.array([first_at.get(number, np.nan) for number in rows["number"].tolist()], np.float64)
-    return np.where(is_streamed | np.isnan(first), first, rows["ended"])
+    return np.array([first_at.get(number, np.nan) for number in rows["number"].tolist()], np.float64)
 
 
 def _requests(rows: Table, told: Table, num_messages: NDArray[np.int_], first_outputs: NDArray[np.float64]) -> Table:
