@@ -66,7 +66,6 @@ def measure_loads(
 ) -> dict[str, float]:
     """Return the figures of all workloads, each after a warm-up of its own."""
     dialect, pids, found = contender.dialect, served.pids, dict[str, float]()
-    workload = Workload(kind="method", method=dialect.path.removeprefix("/"), delivery="unary")
     url = f"http://127.0.0.1:{served.port}{dialect.path}"
     with ExitStack() as stack:
         tester = None if dialect.is_http else stack.enter_context(open_tester(served.port, audited_runs))
@@ -77,6 +76,7 @@ def measure_loads(
             else:
                 ending = {"duration_seconds": seconds, "warm_up_seconds": seconds / 2}
                 name, many = f"{contender.name}, {load}", ClosedLoop(concurrency=callers)
+                workload = Workload(kind="method", method=dialect.path.removeprefix("/"), delivery="unary")
                 measured = _figures_of(tester.run(name, workload, many, requests, pids, **ending))
             measured[RATE] = measured.pop("per_second") * images
             found |= {f"{load}.{figure}": value for figure, value in measured.items()}

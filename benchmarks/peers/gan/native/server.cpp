@@ -31,31 +31,6 @@ struct Call {
     int64_t count() const { return request->has_count() ? request->count() : 1; }
 };
 
-class Queue {
-public:
-    void put(const Call& call) {
-        std::lock_guard held(lock_);
-        calls_.push_back(call);
-        arrived_.notify_one();
-    }
-
-    std::vector<Call> take() {  // whole requests, at least one
-        std::unique_lock held(lock_);
-        arrived_.wait(held, [this] { return !calls_.empty(); });
-        std::vector<Call> batch;
-        for (int64_t images = 0; !calls_.empty() && images < kMostImages; calls_.pop_front()) {
-            batch.push_back(calls_.front());
-            images += batch.back().count();
-        }
-        return batch;
-    }
-
-private:
-    std::mutex lock_;
-    std::condition_variable arrived_;
-    std::deque<Call> calls_;
-};
-
 class Generator {
 public:
     Generator(const Ort::Env& env, const char* path) : session_(env, path, options()) {}
@@ -116,29 +91,41 @@ private:
 
 class Service final : public gan::GanService::CallbackService {
 public:
-    explicit Service(Queue& queue) : queue_(queue) {}
-
     grpc::ServerUnaryReactor* Sample(grpc::CallbackServerContext* context, const gan::SampleRequest* request,
                                      gan::SampleResponse* response) override {
         grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-        queue_.put({request, response, reactor});
+        std::lock_guard held(lock_);
+        calls_.push_back({request, response, reactor});
+        arrived_.notify_one();
         return reactor;
     }
 
+    std::vector<Call> take() {  // whole requests, at least one
+        std::unique_lock held(lock_);
+        arrived_.wait(held, [this] { return !calls_.empty(); });
+        std::vector<Call> batch;
+        for (int64_t images = 0; !calls_.empty() && images < kMostImages; calls_.pop_front()) {
+            batch.push_back(calls_.front());
+            images += batch.back().count();
+        }
+        return batch;
+    }
+
 private:
-    Queue& queue_;
+    std::mutex lock_;
+    std::condition_variable arrived_;
+    std::deque<Call> calls_;
 };
 
 int main(int count, char** words) {
     if (count != 4) return fprintf(stderr, "usage: see the head of server.cpp\n"), 1;
     const Ort::Env env;
-    Queue queue;
+    Service service;
     std::vector<std::jthread> threads;
     for (int session = 0; session < atoi(words[3]); ++session)
-        threads.emplace_back([&queue, generator = std::make_shared<Generator>(env, words[2])] {
-            for (;;) generator->draw(queue.take());
+        threads.emplace_back([&service, generator = std::make_shared<Generator>(env, words[2])] {
+            for (;;) generator->draw(service.take());
         });
-    Service service(queue);
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:" + std::string(words[1]), grpc::InsecureServerCredentials());
     builder.RegisterService(&service);
