@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,3 +19,12 @@ async def until(holds: Callable[[], Any]) -> Any:
             if found:
                 return found
             await asyncio.sleep(0.005)
+
+
+def wait_until(holds: Callable[[], Any], what: object = "") -> None:
+    """Return as soon as `holds` returns what is true, for tests without an event loop. Raises TimeoutError of `what`."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.1)

@@ -22,12 +22,12 @@ from tests.e2e.mixed_load import IMAGE_MODEL, NUM_CHOICES, TEXT_MODEL, Load, mix
 from tests.e2e.prometheus import COMMITTED, Prometheus, prometheus
 from tests.e2e.stacks import Stack, running_stack
 from tests.tiny_models import add_to_repository
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 VARIABLES = {"$sequential": IMAGE_MODEL, "$parallel": "fashion-gan", "$model": ".+", "$window": "30s"}
 PARADIGMS = frozenset({"sequential", "parallel"})
-PATIENCE_SECONDS = 180.0
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed")
@@ -110,13 +110,10 @@ def offered_models() -> list[Question]:
 
 @pytest.mark.parametrize("questions", [panel_queries, recordings, offered_models])
 def test_nothing_is_empty_under_load(watched: Watched, questions: Callable[[], list[Question]]):
-    waiting = questions()
-    assert waiting
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while waiting and time.monotonic() < deadline:
-        waiting = [question for question in waiting if not question.is_answered(watched.prometheus)]
-        time.sleep(0.2)
-    assert waiting == []
+    asked = questions()
+    assert asked
+    for question in asked:
+        wait_until(lambda question=question: question.is_answered(watched.prometheus), question)
 
 
 def test_no_rule_fails_and_a_healthy_system_alarms_nobody(watched: Watched):
@@ -133,24 +130,24 @@ def test_the_stacked_phases_reach_the_line_of_the_whole(watched: Watched, paradi
         for panel in json.loads((DASHBOARDS / "tradeoff.json").read_text())["panels"]
         if panel["title"] == f"Mean request, {paradigm}"
     ]
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:  # a rate is extrapolated to its window's ends, in each series by its own first sample
+
+    def reach() -> bool:
         now = time.time()
         phases, whole = (watched.prometheus.values(substituted(target["expr"]), now) for target in panel["targets"])
-        is_whole = bool(whole) and sum(seconds for _, seconds in phases) == pytest.approx(whole[0][1], rel=0.01)
-        if is_whole or time.monotonic() > deadline:
-            break
-        time.sleep(0.5)
-    assert len(phases) > 4
-    assert sum(seconds for _, seconds in phases) == pytest.approx(whole[0][1], rel=0.01)
+        total = sum(seconds for _, seconds in phases)
+        return len(phases) > 4 and bool(whole) and total == pytest.approx(whole[0][1], rel=0.01)
+
+    wait_until(reach)  # a rate is extrapolated to its window's ends, in each series by its own first sample
 
 
 def test_a_picture_in_sequence_is_49_tokens_and_one_image(watched: Watched):
-    now = time.time()
-    counted = watched.prometheus.values(f'sum by (unit) (tandem_outputs_total{{model="{IMAGE_MODEL}"}})', now)
-    units = {labels["unit"]: value for labels, value in counted}
-    assert units["token"] == 49 * units["image"]
-    assert 0 < units["image"] <= watched.load.num_images + NUM_CHOICES
+    def is_so() -> bool:
+        counted = watched.prometheus.values(f'sum by (unit) (tandem_outputs_total{{model="{IMAGE_MODEL}"}})')
+        units = {labels["unit"]: value for labels, value in counted}
+        assert 0 < units["image"] <= watched.load.num_images + NUM_CHOICES
+        return units["token"] == 49 * units["image"]
+
+    wait_until(is_so)  # a scrape may come between the counts of one picture
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package promtool is not installed")
@@ -179,9 +176,10 @@ def test_a_latency_leads_to_its_trace_at_the_gateway_and_at_the_backend(watched:
     metadata = (("traceparent", f"00-{TRACE}-b7ad6b7169203331-01"),)
     with grpc.insecure_channel(watched.stack.address) as channel:
         stub = gan_pb2_grpc.GanServiceStub(channel)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        # An exemplar is kept when its series is scraped; it stays in the histogram until another takes its place.
-        while (found := traces(watched.prometheus)) != {job: {TRACE} for job in TRACED}:
-            assert time.monotonic() < deadline, found
+
+        def are_known() -> bool:
             stub.Sample(gan_pb2.SampleRequest(), metadata=metadata)
-            time.sleep(0.5)
+            return traces(watched.prometheus) == {job: {TRACE} for job in TRACED}
+
+        # An exemplar is kept when its series is scraped; it stays in the histogram until another takes its place.
+        wait_until(are_known)
