@@ -5,8 +5,7 @@ Opened, warm, a batcher before each. Knows nothing of requests or half images.
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.request import Slice
 from services.common.images.encoding import Images
-from services.common.runtimes.configuration import ProviderChoice
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.common.runtimes.session import (
     INTEGERS,
@@ -59,7 +57,7 @@ class TokenDecoder:
         """Return the images [N, H, W, C] of tokens [N, T], in the model's own range."""
         return channels_last(self._run(tokens), self._layout)
 
-    def decode_batch(self, batch: Sequence[Slice[Tokens, Images]]) -> list[Images | ModelFault]:
+    def run_batch(self, batch: Sequence[Slice[Tokens, Images]]) -> list[Images | ModelFault]:
         """Return the images of each slice, decoded in one pass; ModelFault where a pixel is not finite."""
         images = self.decode(np.concatenate([part.payload[part.start : part.stop] for part in batch]))
         sizes = [part.num_samples for part in batch]
@@ -105,7 +103,7 @@ class TokenEncoder:
             raise ValueError(f"the token encoder gave {tokens.min()} to {tokens.max()}, not 0 to {self._num_codes - 1}")
         return tokens
 
-    def encode_batch(self, batch: Sequence[Slice[Images, Tokens]]) -> list[Tokens | ModelFault]:
+    def run_batch(self, batch: Sequence[Slice[Images, Tokens]]) -> list[Tokens | ModelFault]:
         """Return the tokens of each slice, found in one pass; ModelFault where one is no code of an image.
 
         A network that computes NaN or infinity gives integers far outside.
@@ -135,9 +133,6 @@ class TokenEncoder:
         return np.zeros((count, *self._image.shape), np.float32)
 
 
-Network = TypeVar("Network", TokenDecoder, TokenEncoder)
-
-
 def load_image_codec(model: Model, config: ModelConfig, settings: ArSettings, metrics: ArMetrics) -> ImageCodec:
     """Return the codec of an image model, its batchers not started. Raises ModelError, ProviderError."""
     image, tokens = model.spec.image, model.spec.image_tokens
@@ -146,26 +141,27 @@ def load_image_codec(model: Model, config: ModelConfig, settings: ArSettings, me
     _check_fit(model.name, image, tokens, config, settings)
     costs = None if tokens.step_costs is None else load_step_costs(model.path(tokens.step_costs), tokens.num_tokens)
     # A caller that is alone may have as many images encoded as one request may bring.
-    max_queued_of_caller = max(MAX_IMAGES, math.floor(settings.max_caller_share * MAX_QUEUED))
-    limits = BatchLimits(
-        MAX_BATCH_SIZE,
-        MAX_QUEUED,
-        max_queued_of_caller=max_queued_of_caller,
-        max_wait_seconds=settings.max_wait_seconds,
-    )
+    share, wait = max(MAX_IMAGES, math.floor(settings.max_caller_share * MAX_QUEUED)), settings.max_wait_seconds
+    limits = BatchLimits(MAX_BATCH_SIZE, MAX_QUEUED, max_queued_of_caller=share, max_wait_seconds=wait)
 
-    def observer(network: TokenDecoder | TokenEncoder, name: str) -> WorkMetrics:
-        for place, provider in enumerate(network.providers):
+    def opened(network: type[TokenDecoder | TokenEncoder], name: str, file: str) -> Batcher[Any, Any]:
+        """Open a network, run it once at each size of a batch that is a power of two, and put a batcher before it."""
+        path = model.path(file)
+        session = open_session(path, choose_providers(settings.device), NUM_THREADS, settings.device)
+        try:
+            one = network(session, image, tokens)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
+        for doubling in range(MAX_BATCH_SIZE.bit_length()):
+            one.warm_up(2**doubling)
+        for place, provider in enumerate(one.providers):
             metrics.provider.labels(model.name, name, provider, str(place)).set(1)
-        return WorkMetrics(metrics.images, (model.name, name))
+        observer = WorkMetrics(metrics.images, (model.name, name))
+        return Batcher(f"{model.name}'s token {name}", [one.run_batch], limits, observer)
 
-    decoder = _open(TokenDecoder, model.path(tokens.decoder), image, tokens, settings.device)
-    decoders = Batcher(f"{model.name}'s token decoder", [decoder.decode_batch], limits, observer(decoder, "decoder"))
-    if tokens.encoder is None:
-        return ImageCodec(image, tokens, decoders, None, costs)
-    encoder = _open(TokenEncoder, model.path(tokens.encoder), image, tokens, settings.device)
-    encoders = Batcher(f"{model.name}'s token encoder", [encoder.encode_batch], limits, observer(encoder, "encoder"))
-    return ImageCodec(image, tokens, decoders, encoders, costs)
+    decoder = opened(TokenDecoder, "decoder", tokens.decoder)
+    encoder = None if tokens.encoder is None else opened(TokenEncoder, "encoder", tokens.encoder)
+    return ImageCodec(image, tokens, decoder, encoder, costs)
 
 
 def _check_fit(name: str, image: ImageSpec, tokens: ImageTokensSpec, config: ModelConfig, settings: ArSettings) -> None:
@@ -182,18 +178,3 @@ def _check_fit(name: str, image: ImageSpec, tokens: ImageTokensSpec, config: Mod
     if settings.max_context_tokens < 1 + tokens.num_tokens:
         wanted = f"{1 + tokens.num_tokens}, a class and an image"
         raise ModelError(f"{name}: max_context_tokens is {settings.max_context_tokens}, less than {wanted}")
-
-
-def _open(
-    network: type[Network], path: Path, image: ImageSpec, tokens: ImageTokensSpec, choice: ProviderChoice
-) -> Network:
-    session = open_session(path, choose_providers(choice), NUM_THREADS, choice)
-    try:
-        opened = network(session, image, tokens)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
-    size = 1
-    while size <= MAX_BATCH_SIZE:
-        opened.warm_up(size)
-        size *= 2
-    return opened

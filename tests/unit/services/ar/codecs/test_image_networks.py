@@ -79,8 +79,8 @@ def slices_of(payloads: list[np.ndarray]) -> list[Slice]:
 
 def test_a_batch_gives_each_request_its_own(folder):
     tokens = [random_tokens(count) for count in (1, 3, 2)]
-    images = TokenDecoder(session(folder / "decoder.onnx"), IMAGE, TOKENS).decode_batch(slices_of(tokens))
-    found = TokenEncoder(session(folder / "encoder.onnx"), IMAGE, TOKENS).encode_batch(slices_of(images))
+    images = TokenDecoder(session(folder / "decoder.onnx"), IMAGE, TOKENS).run_batch(slices_of(tokens))
+    found = TokenEncoder(session(folder / "encoder.onnx"), IMAGE, TOKENS).run_batch(slices_of(images))
     for mine, painted_mine, found_mine in zip(tokens, images, found, strict=True):
         assert (painted_mine == np.stack([painted(row) for row in mine])).all()
         assert (found_mine == mine).all()
@@ -96,9 +96,7 @@ def test_pixels_that_are_not_finite_are_a_fault_of_their_request_alone(folder, t
     onnx.save(model, tmp_path / "decoder.onnx")
     tokens = [np.full((1, NUM_TOKENS), 3), random_tokens(2) % 7 + 8, np.full((2, NUM_TOKENS), 4)]
     tokens[1][1, 11] = 7
-    first, second, third = TokenDecoder(session(tmp_path / "decoder.onnx"), IMAGE, TOKENS).decode_batch(
-        slices_of(tokens)
-    )
+    first, second, third = TokenDecoder(session(tmp_path / "decoder.onnx"), IMAGE, TOKENS).run_batch(slices_of(tokens))
     assert isinstance(second, ModelFault)
     assert (first == painted(tokens[0][0])).all()
     assert (third == painted(tokens[2][0])).all()
@@ -108,7 +106,7 @@ def test_tokens_that_are_no_codes_are_a_fault_of_their_request_alone(folder):
     white = np.ones((2, *IMAGE.shape), np.float32)  # the tiny encoder finds 542 in it
     good = [np.stack([painted(row) for row in random_tokens(count)]) for count in (1, 3)]
     encoder = TokenEncoder(session(folder / "encoder.onnx"), IMAGE, TOKENS)
-    first, second, third = encoder.encode_batch(slices_of([good[0], white, good[1]]))
+    first, second, third = encoder.run_batch(slices_of([good[0], white, good[1]]))
     assert isinstance(second, ModelFault)
     assert (first == random_tokens(1)).all()
     assert (third == random_tokens(3)).all()
