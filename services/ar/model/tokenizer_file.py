@@ -14,8 +14,8 @@ MAX_TOKENIZER_COMMAS = 2_000_000
 """About as many as values: a vocabulary of 262,144 has 1.3 million. The library takes up to 500 bytes for each."""
 
 
-def open_tokenizer(path: Path) -> Tokenizer | None:
-    """Return the tokenizer of a tokenizer.json, or None if there is no such file. Raises ModelError."""
+def open_tokenizer(path: Path, vocab_size: int) -> Tokenizer | None:
+    """Return the tokenizer of a tokenizer.json, checked, or None if there is no such file. Raises ModelError."""
     if not path.exists():
         return None
     check_size(path, MAX_TOKENIZER_BYTES)
@@ -27,6 +27,7 @@ def open_tokenizer(path: Path) -> Tokenizer | None:
         # A file may ask for prompts to be cut, or filled up to any length; a server does neither.
         tokenizer.no_truncation()
         tokenizer.no_padding()
+    check_tokenizer(path, tokenizer, vocab_size)
     return tokenizer
 
 

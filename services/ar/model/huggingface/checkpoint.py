@@ -16,7 +16,7 @@ from services.ar.model.huggingface.packed import Scheme, scheme_of, sources_of, 
 from services.ar.model.huggingface.safetensors_files import stored_tensors, weight_files
 from services.ar.model.quantised import Weights, as_array
 from services.ar.model.tensor_check import Source, Sources, check_sources, is_unused_bias, read_sources
-from services.ar.model.tokenizer_file import check_tokenizer, open_tokenizer
+from services.ar.model.tokenizer_file import open_tokenizer
 from tandem.shared.models import ModelError
 
 _TEMPLATE_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
@@ -42,7 +42,7 @@ def open_huggingface(folder: Path) -> Checkpoint:
     unused = {name for name in sources if scheme is not None and is_unused_bias(name, config)}
     zeros = {name: sources.pop(name) for name in unused}
     check_sources(folder, config, sources)
-    tokenizer = _tokenizer(folder, config.vocab_size)
+    tokenizer = open_tokenizer(folder / "tokenizer.json", config.vocab_size)
     path = folder / "tokenizer_config.json"
     tokenizer_config = Fields(path, read_object(path, is_optional=True))
     special = _special_tokens(tokenizer_config)
@@ -82,14 +82,6 @@ def _dtype(raw: dict[str, Any], scheme: Scheme | None) -> str:
     if scheme is not None:
         return f"int{scheme.num_bits}"
     return "bfloat16" if raw.get("dtype", raw.get("torch_dtype")) == "bfloat16" else "float32"
-
-
-def _tokenizer(folder: Path, vocab_size: int) -> Tokenizer | None:
-    path = folder / "tokenizer.json"
-    tokenizer = open_tokenizer(path)
-    if tokenizer is not None:
-        check_tokenizer(path, tokenizer, vocab_size)
-    return tokenizer
 
 
 def _special_tokens(tokenizer_config: Fields) -> dict[str, str]:
