@@ -22,7 +22,7 @@ async def until(holds: Callable[[], Any]) -> Any:
 
 
 def wait_until(holds: Callable[[], Any], what: object = "") -> None:
-    """Return as soon as `holds` returns what is true, for tests without an event loop. Raises TimeoutError of `what`."""
+    """Return as soon as `holds` returns what is true; for tests without an event loop. Raises TimeoutError: `what`."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while not holds():
         if time.monotonic() > deadline:
