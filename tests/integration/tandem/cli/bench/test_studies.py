@@ -30,7 +30,9 @@ ENDLESS: dict[str, tuple[str, tuple[str, ...]]] = {
     "colocation": ("colocation.json", ("--rounds", "1000", "--trial-seconds", "0.1", "--fit", "fit.json")),
 }
 # What is said, or how many requests there are at least, once there is something to keep.
-ENOUGH: dict[str, int | bytes] = {"compare": 4000, "fit": 20, "growth": 100, "colocation": b"round 2:"}
+ENOUGH: dict[str, int | bytes] = {"fit": 20, "growth": b"round 3 ", "colocation": b"round 2:"}
+# Of the paradigms: up to three in the warm-up, and up to four in a round of four trials.
+ENOUGH_TURNS = 12
 
 
 def has_kept(document: Any) -> bool:
@@ -72,8 +74,10 @@ def words(study: str, address: str, *others: str) -> tuple[str, ...]:
 async def under_way(study: str, gateway: FakeGateway, folder: Path) -> AsyncIterator[Any]:
     command = tandem(*words(study, gateway.address))
     async with asyncio.timeout(LIMIT_SECONDS), started(*command, folder=folder) as process:
-        enough = ENOUGH[study]
-        if isinstance(enough, bytes):
+        enough = ENOUGH.get(study)
+        if enough is None:
+            await paradigms_take_turns(gateway, process)
+        elif isinstance(enough, bytes):
             assert process.stderr is not None
             while enough not in await process.stderr.readline():
                 pass
@@ -82,6 +86,19 @@ async def under_way(study: str, gateway: FakeGateway, folder: Path) -> AsyncIter
                 assert process.returncode is None, await process.communicate()
                 await asyncio.sleep(0.01)
         yield process
+
+
+async def paradigms_take_turns(gateway: FakeGateway, process: asyncio.subprocess.Process) -> None:
+    """Return when requests have gone to one paradigm, then to the other, `ENOUGH_TURNS` times."""
+    side, num_turns, before = "", 0, {"sequential": 0, "parallel": 0}
+    while num_turns < ENOUGH_TURNS:
+        assert process.returncode is None, await process.communicate()
+        await asyncio.sleep(0.01)
+        now = {"sequential": len(gateway.sequential.requests), "parallel": len(gateway.parallel.requests)}
+        grown = [name for name, count in now.items() if count > before[name]]
+        if len(grown) == 1 and grown != [side]:
+            side, num_turns = grown[0], num_turns + 1
+        before = now
 
 
 @pytest.mark.parametrize("study", ENDLESS)
