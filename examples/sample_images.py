@@ -9,8 +9,7 @@ from tandem.client import AsyncTandemClient, TandemRpcError
 async def main() -> None:
     async with AsyncTandemClient() as client:
         sneakers, bags = await asyncio.gather(
-            client.sample(9, labels="sneaker", seed=1),
-            client.sample(9, labels="bag", seed=1),
+            client.sample(9, labels="sneaker", seed=1), client.sample(9, labels="bag", seed=1)
         )
     for name, images in (("sneakers", sneakers), ("bags", bags)):
         images.to_grid().save(f"{name}.png")

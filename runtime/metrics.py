@@ -6,14 +6,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication
 
 import prometheus_client
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import start_http_server
 
 from runtime.histogram import Histogram

@@ -55,14 +55,8 @@ def commands(options: argparse.Namespace) -> list[Command]:
     tokenizer, decoder, own = (["--tokenizer", text] for text in (at("tokenizer"), at("decoder"), f"{name}-ar"))
     looks = ["--opponent", f"{model('gan')}/discriminator.onnx", "--judge", f"{model('judge')}/judge.onnx"]
     parts: dict[str, list[Command]] = {
-        "judge": [
-            train(judge.main, "judge"),
-            (judge_export.main, ["--run", at("judge"), "--model", model("judge")]),
-        ],
-        "gan": [
-            train(gan.main, "gan"),
-            (gan_export.main, ["--run", at("gan"), "--model", model("gan")]),
-        ],
+        "judge": [train(judge.main, "judge"), (judge_export.main, ["--run", at("judge"), "--model", model("judge")])],
+        "gan": [train(gan.main, "gan"), (gan_export.main, ["--run", at("gan"), "--model", model("gan")])],
         "ar": [
             train(tokenizer_train.main, "tokenizer"),
             train(tune_decoder.main, "decoder", *tokenizer),

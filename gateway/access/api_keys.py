@@ -49,11 +49,7 @@ class ApiKey(BaseModel):
 
     def per_minute(self) -> Mapping[str, int]:
         """Return the budgets by unit."""
-        limits = {
-            REQUEST: self.requests_per_minute,
-            TOKEN: self.tokens_per_minute,
-            IMAGE: self.images_per_minute,
-        }
+        limits = {REQUEST: self.requests_per_minute, TOKEN: self.tokens_per_minute, IMAGE: self.images_per_minute}
         return {unit: limit for unit, limit in limits.items() if limit is not None}
 
 

@@ -47,10 +47,7 @@ _LIMIT = re.compile(r"\$\{(\w+):([^}]*)\}")
 
 
 def document(
-    settings: GatewaySettings,
-    sockets: Sockets,
-    limits: Limits | None = None,
-    tracing: TracingSettings | None = None,
+    settings: GatewaySettings, sockets: Sockets, limits: Limits | None = None, tracing: TracingSettings | None = None
 ) -> Json:
     """Return an envoy.config.bootstrap.v3.Bootstrap as plain values, without our modules.
 
@@ -61,10 +58,7 @@ def document(
 
 
 def write(
-    settings: GatewaySettings,
-    sockets: Sockets,
-    limits: Limits | None = None,
-    tracing: TracingSettings | None = None,
+    settings: GatewaySettings, sockets: Sockets, limits: Limits | None = None, tracing: TracingSettings | None = None
 ) -> None:
     """Write all files that Envoy starts with into the folder of `sockets`."""
     clock = None if settings.server_tls() else modules.place_clock(sockets)

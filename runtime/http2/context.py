@@ -125,12 +125,7 @@ class Http2Context(WholeWrites):
         raise grpc.aio.AbortError
 
     async def refuse_alike(
-        self,
-        code: grpc.StatusCode,
-        details: str,
-        entries: Iterable[Entry],
-        cached: Iterable[Entry],
-        capacity: Capacity,
+        self, code: grpc.StatusCode, details: str, entries: Iterable[Entry], cached: Iterable[Entry], capacity: Capacity
     ) -> NoReturn:
         """Abort, and let the server refuse those like it beyond `capacity()` more, with `cached` for `entries`.
 

@@ -53,11 +53,7 @@ def _random_words(seed: int, domain: int, first_index: int, count: int, words_pe
 
 
 def draw_latents(
-    seed: int,
-    first_index: int,
-    count: int,
-    latent_dim: int,
-    truncation: float | None = None,
+    seed: int, first_index: int, count: int, latent_dim: int, truncation: float | None = None
 ) -> npt.NDArray[np.float32]:
     """Return the latents [count, latent_dim] of images first_index to first_index + count - 1.
 

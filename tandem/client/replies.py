@@ -15,10 +15,7 @@ from tandem.client.text import Alternative, Choice, Completion, FinishReason, Ge
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 
-_FINISH_REASONS: dict[int, FinishReason] = {
-    ar_pb2.FINISH_REASON_STOP: "stop",
-    ar_pb2.FINISH_REASON_LENGTH: "length",
-}
+_FINISH_REASONS: dict[int, FinishReason] = {ar_pb2.FINISH_REASON_STOP: "stop", ar_pb2.FINISH_REASON_LENGTH: "length"}
 Plain = TypeVar("Plain")
 _ENCODING_NAMES = {number: name for name, number in ENCODINGS.items()}
 

@@ -9,13 +9,7 @@ from typing import TypeVar
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.call import Call
 from services.ar.api.sequential_model import LIST_FIELD, MAX_TEXTS, SequentialModel, check_count, check_is_scorable
-from services.ar.api.validation import (
-    DEFAULT_MAX_TOKENS,
-    check_prompt,
-    check_token_ids,
-    constraint_of,
-    turns_of,
-)
+from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, check_token_ids, constraint_of, turns_of
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.constraints.compiler import Compilations
 from services.ar.engine.engine import Engine

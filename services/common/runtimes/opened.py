@@ -92,11 +92,7 @@ def open_on_gpu(path: Path, choice: ProviderChoice, num_instances: int, threads:
 
 
 def open_calibrated(
-    path: Path,
-    wish: Wish,
-    probe_for: Callable[[Session], Feed],
-    store: CalibrationStore,
-    int8: Int8File | None = None,
+    path: Path, wish: Wish, probe_for: Callable[[Session], Feed], store: CalibrationStore, int8: Int8File | None = None
 ) -> OpenModel:
     """Open a model with the fastest configuration of this machine's CPU. Raises ModelError, ProviderError.
 

@@ -169,11 +169,7 @@ class OpenVinoSession:
     """One instance of a compiled model; `run` may be called from any thread, one call at a time."""
 
     def __init__(
-        self,
-        compiled: Mapping[int, Any],
-        plan: BatchPlan,
-        inputs: Sequence[TensorInfo],
-        outputs: Sequence[TensorInfo],
+        self, compiled: Mapping[int, Any], plan: BatchPlan, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
@@ -191,8 +187,7 @@ class OpenVinoSession:
         for size in sizes:
             rows = slice(start, min(start + size, count))
             self._passes[size].run(
-                {name: each[rows] for name, each in feed.items()},
-                {name: each[rows] for name, each in results.items()},
+                {name: each[rows] for name, each in feed.items()}, {name: each[rows] for name, each in results.items()}
             )
             start += size
         return list(results.values())

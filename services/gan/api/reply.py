@@ -32,11 +32,7 @@ class SampleReply:
     """A SampleResponse; `values` are the bytes of its images in raw encodings, which `message` is without."""
 
     def __init__(
-        self,
-        message: gan_pb2.SampleResponse,
-        images: images_pb2.ImageBatch,
-        head: bytes = b"",
-        values: bytes = b"",
+        self, message: gan_pb2.SampleResponse, images: images_pb2.ImageBatch, head: bytes = b"", values: bytes = b""
     ) -> None:
         """`images` describes the images; `head` is what stands before the values."""
         self.message = message

@@ -22,13 +22,11 @@ class ImageOptions:
 
     label: Annotated[str | None, _images(help="Draw this class instead, by name or number.")] = None
     out: Annotated[
-        Path | None,
-        _images(dir_okay=False, help=rf"File for the images: PNG, JPEG or WebP.  \[default: {IMAGE_FILE}]"),
+        Path | None, _images(dir_okay=False, help=rf"File for the images: PNG, JPEG or WebP.  \[default: {IMAGE_FILE}]")
     ] = None
     partial: Annotated[bool, _images("--partial", help="Show the image while it grows.")] = False
     steps: Annotated[
-        int | None,
-        _images(min=1, help=r"Draw in so many steps, where the model takes steps.  \[default: one a token]"),
+        int | None, _images(min=1, help=r"Draw in so many steps, where the model takes steps.  \[default: one a token]")
     ] = None
 
 

@@ -18,8 +18,7 @@ from tandem.measure import formats
 def sample(
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
     label: Annotated[
-        list[str] | None,
-        typer.Option(help="Class of the images, by name or number; repeat it to name one an image."),
+        list[str] | None, typer.Option(help="Class of the images, by name or number; repeat it to name one an image.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same images.")] = None,
     truncation: Annotated[

@@ -41,12 +41,7 @@ class ChatPrompt:
     """
 
     def __init__(
-        self,
-        template: str,
-        special_tokens: Mapping[str, str],
-        tokenizer: Tokenizer,
-        bos: str | None,
-        max_bytes: int,
+        self, template: str, special_tokens: Mapping[str, str], tokenizer: Tokenizer, bos: str | None, max_bytes: int
     ) -> None:
         self._rendering = LimitedWork("services.ar.codecs.chat.rendering", template)
         self._special_tokens = dict(special_tokens)

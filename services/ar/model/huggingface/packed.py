@@ -21,14 +21,7 @@ import numpy as np
 
 from services.ar.model.arrays import Array, Shape
 from services.ar.model.fields import Fields, shorten
-from services.ar.model.quantised import (
-    GROUP,
-    QuantisedTensor,
-    StoredTensor,
-    as_array,
-    pack_nibbles,
-    quantise,
-)
+from services.ar.model.quantised import GROUP, QuantisedTensor, StoredTensor, as_array, pack_nibbles, quantise
 from services.ar.model.tensor_check import Source
 from tandem.shared.models import ModelError
 

@@ -29,8 +29,7 @@ def quantise(
     num_seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds to measure with.")] = 3,
     judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_MEASURE)] = JUDGE_DIR,
     reference: Annotated[
-        Path | None,
-        typer.Option(help="Other images than Fashion-MNIST, as for evaluate.", rich_help_panel=_MEASURE),
+        Path | None, typer.Option(help="Other images than Fashion-MNIST, as for evaluate.", rich_help_panel=_MEASURE)
     ] = None,
     models_dir: ModelsDir = MODELS_DIR,
 ) -> None:

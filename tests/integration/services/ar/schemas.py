@@ -5,12 +5,7 @@ from typing import Any
 
 def fields(**properties: Any) -> dict[str, Any]:
     """Return the schema of an object with these properties, all of them and no others."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 SHORT = {"type": "string", "maxLength": 8}
@@ -32,12 +27,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "person": fields(name=SHORT, age={"type": "integer", "minimum": 0, "maximum": 150}),
     "nested": fields(outer=fields(inner=fields(value=DIGIT)), label={"enum": ["x", "y"]}),
     "list of digits": {"type": "array", "items": DIGIT, "minItems": 2, "maxItems": 5},
-    "tuple": {
-        "type": "array",
-        "prefixItems": [DIGIT, {"type": "boolean"}, SHORT],
-        "items": False,
-        "minItems": 3,
-    },
+    "tuple": {"type": "array", "prefixItems": [DIGIT, {"type": "boolean"}, SHORT], "items": False, "minItems": 3},
     "optional": {
         "type": "object",
         "properties": {"a": DIGIT, "b": {"type": "boolean"}, "c": {"type": "null"}},

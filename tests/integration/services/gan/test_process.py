@@ -25,11 +25,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 @contextlib.asynccontextmanager
 async def process(
-    models_dir: Path,
-    *flags: str,
-    port: int | None = None,
-    module: str = "services.gan",
-    cache: Path | None = None,
+    models_dir: Path, *flags: str, port: int | None = None, module: str = "services.gan", cache: Path | None = None
 ):
     """Yield (process, port); what it writes is kept."""
     port = port or free_port()

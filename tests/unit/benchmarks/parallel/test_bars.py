@@ -4,16 +4,7 @@ import math
 
 import pytest
 
-from benchmarks.parallel.bars import (
-    DIRECT,
-    EQUAL,
-    MOSEC,
-    NATIVE,
-    PLAIN,
-    TRITON,
-    bars,
-    compare_contenders,
-)
+from benchmarks.parallel.bars import DIRECT, EQUAL, MOSEC, NATIVE, PLAIN, TRITON, bars, compare_contenders
 
 _ROUND = {
     "1x64.images_per_second": {DIRECT: 3000.0, PLAIN: 1000.0, MOSEC: 2000.0, TRITON: 500.0, NATIVE: 4000.0},

@@ -3,16 +3,7 @@
 import torch
 
 from training.image_kind import FASHION
-from training.tokenizer.networks import (
-    LEVELS,
-    NUM_CODES,
-    NUM_DIMS,
-    Encoder,
-    Prior,
-    from_tokens,
-    quantise,
-    to_tokens,
-)
+from training.tokenizer.networks import LEVELS, NUM_CODES, NUM_DIMS, Encoder, Prior, from_tokens, quantise, to_tokens
 
 GRID = FASHION.grid[0]
 NUM_TOKENS = FASHION.num_tokens

@@ -93,10 +93,7 @@ async def test_what_is_not_there_is_unimplemented(gateway: RunningGateway) -> No
 
 
 async def test_a_backend_that_is_gone_is_not_ready(ar: FakeBackend, gan: FakeBackend) -> None:
-    async with (
-        running_gateway([ar], [gan]) as gateway,
-        Client(f"127.0.0.1:{gateway.gateway.server.port}") as client,
-    ):
+    async with running_gateway([ar], [gan]) as gateway, Client(f"127.0.0.1:{gateway.gateway.server.port}") as client:
         assert await client.is_server_ready()
         await ar.stop()
         await gateway.until(serving=False)

@@ -47,10 +47,7 @@ REFUSED: dict[str, list[tuple[dict[str, object], str]]] = {
         (IMAGE | {"tokens": {}}, "a class token, 512 to 521, at the beginning"),
         (IMAGE | {"tokens": {"ids": [5]}}, "tokens: [5] is not accepted"),
         (IMAGE | {"tokens": {"ids": [512, 512]}}, "tokens: 512 is not accepted; accepted: codes 0 to 511"),
-        (
-            IMAGE | {"tokens": {"ids": [512, *range(49)]}},
-            "tokens: '49 codes' is not accepted; accepted: at most 48",
-        ),
+        (IMAGE | {"tokens": {"ids": [512, *range(49)]}}, "tokens: '49 codes' is not accepted; accepted: at most 48"),
         (picture(max_tokens=50), "sampling.max_tokens: 50 is not accepted; accepted: 1 to 49"),
         (picture(stop=["a"]), "sampling.stop: ['a'] is not accepted; accepted: nothing"),
         (picture(stop_token_ids=[512]), "sampling.stop_token_ids: 512 is not accepted; accepted: token ids 0 to 511"),

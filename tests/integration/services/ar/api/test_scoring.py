@@ -66,10 +66,7 @@ async def test_alternatives_are_the_most_probable_tokens_and_change_nothing_else
     assert [each.logprob for each in found.tokens] == [each.logprob for each in plain.tokens]
     for entry, best in zip(found.tokens, expected.indices.tolist(), strict=True):
         assert [each.token_id for each in entry.alternatives] == best
-        assert [each.logprob for each in entry.alternatives if each.token_id == entry.token_id] in (
-            [],
-            [entry.logprob],
-        )
+        assert [each.logprob for each in entry.alternatives if each.token_id == entry.token_id] in ([], [entry.logprob])
         assert [each.token for each in entry.alternatives] == [
             backend.worker.get("").codec.token_bytes(token_id) for token_id in best
         ]

@@ -1,11 +1,6 @@
 import pytest
 
-from services.ar.api.validation import (
-    check_prompt,
-    constraint_of,
-    image_encoding,
-    sampling_params,
-)
+from services.ar.api.validation import check_prompt, constraint_of, image_encoding, sampling_params
 from services.ar.engine.sequence import SamplingParams
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument

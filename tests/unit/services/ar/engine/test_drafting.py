@@ -161,10 +161,7 @@ def test_what_followed_the_last_tokens_before_is_proposed():
         assert NgramDraft(3).propose(token_ids, 8) == expected
 
 
-@given(
-    st.lists(st.integers(0, 3), max_size=60),
-    st.lists(st.integers(0, 5), min_size=1, max_size=10),
-)
+@given(st.lists(st.integers(0, 3), max_size=60), st.lists(st.integers(0, 5), min_size=1, max_size=10))
 def test_a_text_that_grows_is_as_one_that_is_searched_anew(token_ids, growths):
     draft, length = NgramDraft(5), 0
     for growth in growths:

@@ -48,13 +48,7 @@ def test_a_decode_a_draft_a_piece_of_a_prompt_its_end_and_a_scored_text():
     decode, drafting = sequence([1, 2, 3], 2, [5]), sequence([4, 5, 6], 2, [3, 1])
     piece, end = sequence([7, 8, 9, 10], 0, [0]), sequence([11, 12, 13], 1, [2])
     scored = sequence([14, 15, 16], 0, [4], is_scored=True)
-    works = [
-        Work(decode, 1),
-        Work(drafting, 4, draft=(20, 21, 22)),
-        Work(piece, 2),
-        Work(end, 2),
-        Work(scored, 2),
-    ]
+    works = [Work(decode, 1), Work(drafting, 4, draft=(20, 21, 22)), Work(piece, 2), Work(end, 2), Work(scored, 2)]
     layout = Layout(works, block_size=4)
     assert layout.token_ids == [3, 6, 20, 21, 22, 7, 8, 12, 13, 14, 15]
     assert layout.positions == [2, 2, 3, 4, 5, 0, 1, 1, 2, 0, 1]

@@ -94,12 +94,7 @@ def test_the_delay_that_is_set_holds_beside_it():
 
 
 @pytest.mark.parametrize(
-    ("passes", "seconds"),
-    [
-        ([(1, 80.0)], 80.0),
-        ([(64, 80.0)], 0.0),
-        ([(1, 500.0), (4, 10.0)], 10.0),
-    ],
+    ("passes", "seconds"), [([(1, 80.0)], 80.0), ([(64, 80.0)], 0.0), ([(1, 500.0), (4, 10.0)], 10.0)]
 )
 def test_the_delay_is_an_eighth_of_the_mean_pass_of_one_sample(passes, seconds):
     """A mean of nothing but single passes, unknown without any, and no longer than passes of more."""

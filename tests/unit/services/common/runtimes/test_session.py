@@ -76,8 +76,7 @@ def test_one_bad_number_in_any_output_marks_its_own_part(bad, output):
 
 
 @given(
-    arrays.arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(0, 3)), elements=st.floats(width=32)),
-    st.data(),
+    arrays.arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(0, 3)), elements=st.floats(width=32)), st.data()
 )
 def test_parts_are_those_of_each_alone(rows, data):
     stops = [*sorted(data.draw(st.sets(st.integers(1, len(rows)))) | {len(rows)})]

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 
 from services.common.images.messages import fill_image_batch
-from services.gan.api.validation import (
-    check_verdicts,
-    images_a_part,
-    max_images,
-)
+from services.gan.api.validation import check_verdicts, images_a_part, max_images
 from tandem.common.v1 import timings_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import ReplyTooLarge

@@ -86,10 +86,7 @@ def test_it_says_what_the_writer_wrote(tmp_path: Path) -> None:
         (lambda n: {"values": (value("key", ARRAY, struct.pack("<IQ", TEXT, n)),)}, "the number of key is"),
         (lambda n: {"tensors": (text("name", n) + bytes(40),)}, "the length of the name of a tensor is"),
         (lambda n: {"tensors": (tensor("x", (n, n, n)),), "data": 100}, "the end of 'x', by its"),
-        (
-            lambda n: {"tensors": (tensor("x", offset=n // 32 * 32),), "data": 16},
-            "the end of 'x', by its",
-        ),
+        (lambda n: {"tensors": (tensor("x", offset=n // 32 * 32),), "data": 16}, "the end of 'x', by its"),
     ],
 )
 def test_a_count_or_length_beyond_the_file_is_refused(tmp_path: Path, parts, message: str) -> None:

@@ -8,15 +8,7 @@ import pytest
 from tokenizers import pre_tokenizers
 
 from services.ar.model.gguf.file import GgufFile
-from services.ar.model.gguf.tokenizer import (
-    BYTE,
-    CONTROL,
-    NORMAL,
-    UNKNOWN,
-    USER_DEFINED,
-    GgufTokenizer,
-    read_tokenizer,
-)
+from services.ar.model.gguf.tokenizer import BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED, GgufTokenizer, read_tokenizer
 from tandem.shared.models import ModelError
 
 ALPHABET = dict.fromkeys(sorted(pre_tokenizers.ByteLevel.alphabet()), NORMAL)

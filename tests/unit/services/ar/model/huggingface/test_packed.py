@@ -24,10 +24,7 @@ EXACT = {
     "gptq_v2-4-asymmetric": GPTQ(4),
     "gptq-8-symmetric": GPTQ(8, zero_offset=1),
 }
-ROUNDED = {
-    "compressed-8-asymmetric": COMPRESSED(8),
-    "gptq-4-asymmetric-by-activation": GPTQ(4, zero_offset=1),
-}
+ROUNDED = {"compressed-8-asymmetric": COMPRESSED(8), "gptq-4-asymmetric-by-activation": GPTQ(4, zero_offset=1)}
 
 
 def case(name: str) -> tuple[dict[str, Array], Array]:
