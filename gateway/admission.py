@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from gateway.access.access import Access
 from gateway.figures.metrics import GatewayMetrics
 from gateway.http.errors import upstream_error
+from gateway.http.parsing import JsonParser
 from gateway.tracing.request_trace import PARENT_METADATA, context_to_pass_on
 from runtime.deadlines import Deadline
 from runtime.rpc.message import undisturbed
@@ -77,12 +78,16 @@ _MAX_TIMEOUT_SECONDS = 1e8
 class Entrance:
     """Where requests of one transport come in: it knows which are under way, and ends them when the gateway stops.
 
-    Their calls go to Envoy's listener at `socket`, and count as those of `transport`. Needs a running event loop.
+    Their calls go to Envoy's listener at `socket`, and count as those of `transport`. All have one
+    `parser`, which reads large bodies. Needs a running event loop.
     """
 
-    def __init__(self, access: Access, metrics: GatewayMetrics, socket: Path, transport: str) -> None:
+    def __init__(
+        self, access: Access, metrics: GatewayMetrics, parser: JsonParser, socket: Path, transport: str
+    ) -> None:
         self.access = access
         self.metrics = metrics
+        self.parser = parser
         self.transport = transport
         self.channel = grpc.aio.insecure_channel(f"unix:{socket}", options=_OPTIONS)
         self.draining = asyncio.Event()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -24,6 +25,7 @@ from gateway.figures.recorder import Recorder
 from gateway.figures.replicas import Replicas
 from gateway.http import rpcs
 from gateway.http.app import HttpServer, build_app
+from gateway.http.parsing import JsonParser
 from gateway.http.rpcs import Rpcs
 from gateway.http.status import Status
 from gateway.protocols.catalogue import Catalogue
@@ -138,14 +140,19 @@ class Gateway:
         self._sent = SentTimes(sockets.sent_times) if sockets.sent_times.exists() else None
         self._log = AccessLogService(self._take)
         transports, catalogue = (rpcs.TRANSPORT, oip.TRANSPORT, openai.TRANSPORT), Catalogue(self.replicas)
-        self.entrances = [Entrance(access, self.metrics, sockets.internal, transport) for transport in transports]
+        self._parser = JsonParser()
+        new_entrance = partial(Entrance, access, self.metrics, self._parser, sockets.internal)
+        self.entrances = [new_entrance(transport) for transport in transports]
         for_json, for_oip, for_openai = self.entrances
         self._oip = OipProtocol(for_oip, catalogue, statistics, sockets)
-        self._openai = OpenAiProtocol(for_openai, catalogue)
         handlers = [self._log.handler(), *([Authorization(access).handler()] if access.asks_for_keys else [])]
         self.server = GatewayServer(sockets, handlers, self.envoy, self.entrances, lambda: self._log.num_taken)
         self._history, status = History(self.metrics), Status(self.replicas, self.metrics, self.server)
-        routes = (*Rpcs(for_json).http_routes(), *self._oip.http_routes, *self._openai.http_routes())
+        routes = (
+            *Rpcs(for_json).http_routes(),
+            *self._oip.http_routes,
+            *OpenAiProtocol(for_openai, catalogue).http_routes(),
+        )
         app = build_app(access, status, self._history, self.registry, routes)
         self._http = HttpServer(app, sockets.http)
 
@@ -184,7 +191,7 @@ class Gateway:
     async def stop(self) -> None:
         """End the rest once Envoy has ended, and count its last log entries."""
         await self._oip.close()
-        self._openai.close()
+        self._parser.close()
         for entrance in self.entrances:
             await entrance.close()
         await self._http.stop()

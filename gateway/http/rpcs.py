@@ -18,7 +18,7 @@ from gateway.admission import Admission, Entrance
 from gateway.http.endpoint import Endpoint
 from gateway.http.exchange import Exchange
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
-from gateway.http.parsing import JsonParser, plain
+from gateway.http.parsing import plain
 from runtime.rpc.routes import Route, all_routes
 
 TRANSPORT = "http"
@@ -30,7 +30,6 @@ class Rpcs:
 
     def __init__(self, entrance: Entrance) -> None:
         self._entrance = entrance
-        self._parser = JsonParser()
 
     def http_routes(self) -> list[HttpRoute]:
         """Return one HTTP route for each RPC."""
@@ -46,7 +45,7 @@ class Rpcs:
         admission.began_at = time.monotonic()
         content: dict[str, Any] = {}
         async with exchange.while_wanted(admission.deadline):
-            request = await self._parser.parse(admission.identity.caller, route.request_class, body)
+            request = await self._entrance.parser.parse(admission.identity.caller, route.request_class, body)
             async with contextlib.aclosing(admission.stream(route, request)) as replies:
                 async for reply in replies:
                     takes_long = len(reply) > MAX_INLINE_BYTES

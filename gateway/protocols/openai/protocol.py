@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.admission import Admission, Entrance
 from gateway.http.endpoint import Endpoint
-from gateway.http.parsing import JsonParser
 from gateway.protocols.catalogue import Catalogue, Served
 from gateway.protocols.openai import images, tokens
 from gateway.protocols.openai.document import Path, document, page
@@ -69,7 +68,6 @@ class OpenAiProtocol:
     def __init__(self, entrance: Entrance, catalogue: Catalogue) -> None:
         self._entrance = entrance
         self._catalogue = catalogue
-        self._parser = JsonParser()
 
     def http_routes(self) -> list[BaseRoute]:
         """Return the API's routes. Health and the description need no key, as the gateway's own probes."""
@@ -93,13 +91,9 @@ class OpenAiProtocol:
         async with exchange.while_wanted(admission.deadline):
             asked: Any = exchange.parameters
             if path.body:
-                asked = await self._parser.run(admission.identity.caller, raw, path.body.parse, raw)
+                asked = await self._entrance.parser.run(admission.identity.caller, raw, path.body.parse, raw)
             await exchange.answer(await path.operation(asked, Calls(admission, self._catalogue)))
 
     async def _health(self, _: Request) -> Response:
         is_ready = self._catalogue.all_serve() and not self._entrance.is_draining
         return Response(status_code=200 if is_ready else 503)
-
-    def close(self) -> None:
-        """Let go of the thread that reads large bodies."""
-        self._parser.close()

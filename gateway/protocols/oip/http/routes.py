@@ -14,7 +14,6 @@ from gateway.http.endpoint import Endpoint, identify
 from gateway.http.errors import error_body, error_headers, http_status
 from gateway.http.exchange import Exchange
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
-from gateway.http.parsing import JsonParser
 from gateway.protocols.oip.http.bodies import HEADER_LENGTH, as_plain, http_reply, read_infer, split
 from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.information import SERVER_METADATA, Information
@@ -47,7 +46,6 @@ class HttpRoutes:
         self._entrance = entrance
         self._inference = inference
         self._information = information
-        self._parser = JsonParser()
 
     def routes(self) -> list[BaseRoute]:
         """Return all of them, those of a model with and without its version."""
@@ -102,7 +100,7 @@ class HttpRoutes:
 
         async def read(model: Adapter) -> ModelInferRequest:
             caller = admission.identity.caller
-            return await self._parser.run(caller, head, read_infer, asked, head, rest, model.inputs)
+            return await self._entrance.parser.run(caller, head, read_infer, asked, head, rest, model.inputs)
 
         async with exchange.while_wanted(admission.deadline):
             reply = await self._inference.infer(asked, read, admission)

@@ -33,7 +33,7 @@ async def test_a_read_that_fails_after_a_drain_is_not_an_error(tmp_path: Path) -
     asyncio.get_running_loop().set_exception_handler(lambda _, about: told.append(about["message"]))
     context: Any = IdleContext()
     unused: Any = None
-    entrance = Entrance(unused, unused, tmp_path, "oip")
+    entrance = Entrance(unused, unused, unused, tmp_path, "oip")
     stream = InferStream(unused, entrance, context)
     running = asyncio.create_task(stream.run())
     await asyncio.sleep(0)
