@@ -50,8 +50,7 @@ public:
 
     // For the server's thread: let `choose` name some of the calls that Python has not taken, which it gets oldest first;
     // of those Python is told nothing any more.
-    template <class Choose>
-    void withdraw(Choose choose) {
+    template <class Choose> void withdraw(Choose choose) {
         std::lock_guard lock(mutex_);
         std::vector<uint64_t> calls;
         for (const Records* records : {&published_, &made_})

@@ -2,11 +2,7 @@
 
 #include "server.h"
 
-namespace {
-
-Server& of(void* server) { return *static_cast<Server*>(server); }
-
-}  // namespace
+static Server& of(void* server) { return *static_cast<Server*>(server); }
 
 // `busy`: the trailers of calls that are refused because Python has not come to those before; `unread`: because replies
 // that were not read hold too much. `many`: paths whose calls may have many messages, each ended by a null character.

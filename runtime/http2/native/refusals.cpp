@@ -2,12 +2,8 @@
 
 #include "server.h"
 
-namespace {
-
 constexpr double tell_unheard_after_seconds = 0.1;
 constexpr size_t max_unheard_paths = 256;  // a client may make up any number
-
-}  // namespace
 
 int64_t Server::refuse_alike(uint64_t call, std::string_view trailers, std::string_view cached, int64_t capacity) {
     std::vector<Command> commands(1);

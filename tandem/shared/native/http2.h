@@ -142,14 +142,12 @@ private:
     double wrote_at_ = 0;  // when the socket took something, or began to take nothing
 };
 
-template <class Call>
-Call* call_of(nghttp2_session* session, int32_t stream) {
+template <class Call> Call* call_of(nghttp2_session* session, int32_t stream) {
     return static_cast<Call*>(nghttp2_session_get_stream_user_data(session, stream));
 }
 
 // Callbacks of sessions whose user data is a Connection and whose streams' is a Call: its `owner` is told of both.
-template <class Connection, class Call>
-nghttp2_session_callbacks* new_callbacks() {
+template <class Connection, class Call> nghttp2_session_callbacks* new_callbacks() {
     nghttp2_session_callbacks* made;
     nghttp2_session_callbacks_new(&made);
     nghttp2_session_callbacks_set_on_header_callback(

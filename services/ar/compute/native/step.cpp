@@ -123,8 +123,7 @@ private:
             default: return use(float_cache<float>(layer));
         }
     }
-    template <typename T>
-    FloatCache<T> float_cache(const Layer& layer) const {
+    template <typename T> FloatCache<T> float_cache(const Layer& layer) const {
         int stride = filled_up(model_.head_dim, kLanes);
         return {(T*)layer.keys, (T*)layer.values, model_.num_blocks, model_.block_size, model_.head_dim, stride};
     }

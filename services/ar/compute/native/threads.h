@@ -28,8 +28,7 @@ inline void pause() {
 }
 
 // Wait while `value` is `old`: spin for as long as a piece of work lasts, then give the core away.
-template <typename T>
-inline void await_change(const std::atomic<T>& value, T old) {
+template <typename T> inline void await_change(const std::atomic<T>& value, T old) {
     constexpr int kSpins = 2000;
     for (int round = 0; round < kSpins; round++) {
         if (value.load(std::memory_order_acquire) != old) return;
@@ -90,8 +89,7 @@ public:
 
     // Call body(first, last) or body(first, last, rank) for pieces of 0 to count; return when all are done. Pieces are of
     // at most `largest`, and shrink as the end comes near, so that all threads meet it together. The owner's rank is 0.
-    template <typename Body>
-    void share(int count, int largest, const Body& body) {
+    template <typename Body> void share(int count, int largest, const Body& body) {
         if (count <= 0) return;
         if (size_ == 1 || count == 1 || !sharing_.is_on()) return call(&body, 0, count, 0);
         Loop& loop = loops_[(phase_ + 1) % 2];
@@ -110,10 +108,7 @@ public:
             await_change(num_done_, done);
         sharing_.judge(done_here, count - done_here, met - begun, Sharing::Clock::now() - met);
     }
-    template <typename Body>
-    void share(int count, const Body& body) {
-        share(count, count, body);
-    }
+    template <typename Body> void share(int count, const Body& body) { share(count, count, body); }
 
 private:
     // What is to be done in a phase. Two take turns: one is overwritten only after the ticket has left its phase, so a
@@ -124,13 +119,11 @@ private:
         std::atomic<int> count, largest;
     };
 
-    template <typename Body>
-    static void call(const Body* body, int first, int last, int rank) {
+    template <typename Body> static void call(const Body* body, int first, int last, int rank) {
         if constexpr (std::is_invocable_v<Body, int, int, int>) (*body)(first, last, rank);
         else (*body)(first, last);
     }
-    template <typename Body>
-    static void call_erased(const void* body, int first, int last, int rank) {
+    template <typename Body> static void call_erased(const void* body, int first, int last, int rank) {
         call(static_cast<const Body*>(body), first, last, rank);
     }
 

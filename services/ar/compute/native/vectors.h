@@ -117,8 +117,7 @@ inline void store_lanes(int32_t* to, auto x, uint32_t lanes) {
 }
 
 // The first half of a vector's lanes, and the second.
-template <typename Vector>
-inline auto halves(Vector x) {
+template <typename Vector> inline auto halves(Vector x) {
     if constexpr (sizeof(Vector) > kRegisterBytes) {
         return x;
     } else {
@@ -138,8 +137,7 @@ inline auto folded(auto x, const auto& join) {
 }
 
 // Doubles of a half of Floats.
-template <typename Part>
-inline auto widened(Part x) {
+template <typename Part> inline auto widened(Part x) {
     if constexpr (2 * sizeof(Part) == kRegisterBytes) {
         return __builtin_convertvector(x, DoubleRegister);
     } else {
@@ -155,8 +153,7 @@ inline Doubles add(Doubles sum, Floats x) {
 }
 
 // Each lane from the one whose number differs from its own in the bit kBit.
-template <int kBit, typename Vector>
-inline Vector swapped(Vector x) {
+template <int kBit, typename Vector> inline Vector swapped(Vector x) {
     if constexpr (sizeof(Vector) == kRegisterBytes) {
         return [&]<int... kLane>(std::integer_sequence<int, kLane...>) {
             return (Vector)__builtin_shufflevector(x, x, (kLane ^ kBit)...);
@@ -170,8 +167,7 @@ inline Vector swapped(Vector x) {
 
 // Bytes moved left by kShift bits, or right where it is negative, and masked; the mask must take away what came from the
 // neighbouring byte, as two move together.
-template <int kShift>
-inline Weights bits_at(Weights w, int mask) {
+template <int kShift> inline Weights bits_at(Weights w, int mask) {
     constexpr int kLeft = kShift >= 0 ? kShift : 0, kRight = kShift < 0 ? -kShift : 0;
     Weights moved = each([](ByteRegister bytes) { return (ByteRegister)((MovedRegister)bytes << kLeft >> kRight); }, w);
     bool is_masked = kLanesOf<MovedRegister> == kRegisterBytes && kLeft == 0 && mask == 255 >> kRight;
@@ -186,10 +182,7 @@ constexpr int kMostNarrow = INT32_MAX;  // room for any number of products
 struct NarrowDots {
     Ints sum;
 
-    template <int kQuad>
-    void add(Weights w, const int8_t* activations) {
-        sum = dot<kQuad>(sum, w, activations);
-    }
+    template <int kQuad> void add(Weights w, const int8_t* activations) { sum = dot<kQuad>(sum, w, activations); }
     Ints total() const { return sum; }
 };
 #endif
@@ -214,10 +207,8 @@ inline bool are_finite(const float* values, int size) {
 }
 
 // The largest finite value that a cache of T can hold.
-template <typename T>
-constexpr float kLargest = std::numeric_limits<float>::max();
-template <>
-inline constexpr float kLargest<Half> = 65504.0f;
+template <typename T> constexpr float kLargest = std::numeric_limits<float>::max();
+template <> inline constexpr float kLargest<Half> = 65504.0f;
 
 // x brought between -most and most; 0 for NaN. What lies between keeps its bits.
 inline Floats saturated(Floats x, float most) {

@@ -6,8 +6,7 @@ namespace {
 
 Sender& of(void* sender) { return *static_cast<Sender*>(sender); }
 
-template <typename Table>
-uint64_t copied(const Table& table, void* to) {
+template <typename Table> uint64_t copied(const Table& table, void* to) {
     if (to != nullptr) std::copy(table.begin(), table.end(), static_cast<typename Table::value_type*>(to));
     return table.size();
 }

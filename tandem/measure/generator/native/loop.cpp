@@ -6,11 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
 
-namespace {
-
 constexpr double beat_seconds = 0.02, first_backoff_seconds = 0.1, max_backoff_seconds = 1.0, stable_seconds = 1.0;
-
-}  // namespace
 
 Sender::Sender(std::string authority)
     : authority_(std::move(authority)),

@@ -65,8 +65,7 @@ struct Group {
 
 private:
     // Of two lanes that are kBit apart the first becomes their sum, the second their difference.
-    template <int kBit>
-    static Floats butterfly(Floats x) {
+    template <int kBit> static Floats butterfly(Floats x) {
         float signs[kLanes];
         for (int lane = 0; lane < kLanes; lane++) signs[lane] = lane & kBit ? -1.0f : 1.0f;
         return fma(x, load(signs), swapped<kBit>(x));
@@ -135,8 +134,7 @@ inline void score(const ByteCache& cache, const Panels& panels, const Activation
 }
 
 // The weights that kQueries queries give the positions of a stretch, as whole numbers.
-template <int kQueries>
-struct ByteWeights {
+template <int kQueries> struct ByteWeights {
     int8_t *upper, *lower;   // [query][kStretch]: the two bytes of each number
     float scales[kQueries];  // weight = scale * number
     // What sums of products with values + 128 have to begin with.

@@ -11,8 +11,7 @@
 namespace tandem {
 
 // One layer's cache; T is float or Half. [num_kv_heads][num_blocks] blocks.
-template <typename T>
-struct FloatCache {
+template <typename T> struct FloatCache {
     T* keys;
     T* values;
     int num_blocks;
@@ -44,13 +43,11 @@ inline void keep(const FloatCache<T>& cache, int head, int block, int offset, co
 }
 
 // The keys of 16 positions, which lie in one block, and the value of one position.
-template <typename T>
-inline const T* keys_at(const FloatCache<T>& cache, int head, const View& view, int position) {
+template <typename T> inline const T* keys_at(const FloatCache<T>& cache, int head, const View& view, int position) {
     int offset = position % cache.block_size / kLanes * kLanes;
     return cache.key_block(head, view.block_table[position / cache.block_size]) + offset;
 }
-template <typename T>
-inline const T* value_at(const FloatCache<T>& cache, int head, const View& view, int position) {
+template <typename T> inline const T* value_at(const FloatCache<T>& cache, int head, const View& view, int position) {
     const T* block = cache.value_block(head, view.block_table[position / cache.block_size]);
     return block + size_t(position % cache.block_size) * cache.value_stride;
 }

@@ -44,8 +44,7 @@ inline __m256i spread(const int8_t* four_bytes) { return _mm256_set1_epi32(read<
 
 #if defined(__AVXVNNI__)
 
-template <int kQuad>
-inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
+template <int kQuad> inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
     __m256i all_four = spread(activations + 4 * kQuad);
     auto added = [&](IntRegister to, ByteRegister bytes) {
         return (IntRegister)_mm256_dpbusd_epi32((__m256i)to, (__m256i)bytes, all_four);
@@ -56,13 +55,11 @@ inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
 #else
 
 // A sum that is complete before more is added: GCC would add up in trees, for which there are too few registers.
-template <typename Register>
-inline Register in_turn(Register sum) {
+template <typename Register> inline Register in_turn(Register sum) {
     asm("" : "+x"(sum));
     return sum;
 }
-template <int kQuad>
-inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
+template <int kQuad> inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
     // Bytes without a sign times signed ones, which get the signs of both; two products of 128 and 127 fit 16 bits.
     __m256i all_four = spread(activations + 4 * kQuad);
     auto added = [&](IntRegister to, ByteRegister bytes) {
@@ -80,8 +77,7 @@ struct NarrowDots {
     Ints sum;
     Pair<ShortRegister> pairs = {};
 
-    template <int kQuad>
-    void add(Weights w, const int8_t* activations) {
+    template <int kQuad> void add(Weights w, const int8_t* activations) {
         __m256i all_four = spread(activations + 4 * kQuad);
         auto added = [&](ShortRegister to, ByteRegister bytes) {
             return in_turn(to + (ShortRegister)_mm256_maddubs_epi16((__m256i)bytes, all_four));

@@ -32,8 +32,7 @@ inline void store_bytes(int8_t* to, Ints x) {
 inline void store_lanes(int32_t* to, Ints x, uint32_t lanes) {
     _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(__mmask16(lanes), (__m512i)x));
 }
-template <int kQuad>
-inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
+template <int kQuad> inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
     return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w,
                                      _mm512_set1_epi32(read<int32_t>(activations + 4 * kQuad)));
 }

@@ -56,8 +56,7 @@ inline Ints load_shorts(const uint16_t* from) {
 inline void store_bytes(int8_t* to, Ints x) {
     for (int i = 0; i < kLanes; i++) to[i] = int8_t(x[i]);
 }
-template <int kQuad>
-inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
+template <int kQuad> inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
     for (int i = 0; i < kLanes; i++)
         for (int j = 0; j < 4; j++) sum[i] += w[4 * i + j] * activations[4 * kQuad + j];
     return sum;

@@ -35,8 +35,7 @@ inline uint32_t lanes_of(Ints condition) {
     uint8x16_t held = vandq_u8(vreinterpretq_u8_s8(low_bytes(condition)), bits);
     return vaddv_u8(vget_low_u8(held)) | uint32_t(vaddv_u8(vget_high_u8(held))) << 8;
 }
-template <int kQuad>
-inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
+template <int kQuad> inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
     int8x16_t sixteen = vld1q_s8(activations + kQuad / 4 * 16);
     auto added = [&](int32x4_t to, uint8x16_t bytes) {
         return vdotq_laneq_s32(to, vreinterpretq_s8_u8(bytes), sixteen, kQuad % 4);

@@ -11,8 +11,7 @@
 namespace tandem {
 
 // Two vectors as one, of lanes one after the other: registers, or pairs of them.
-template <typename Part>
-struct Pair {
+template <typename Part> struct Pair {
     using Lane = std::remove_cvref_t<decltype(Part()[0])>;
 
     Part a, b;
@@ -64,12 +63,10 @@ typedef uint16_t PairsRegister __attribute__((vector_size(kRegisterBytes)));
 typedef uint8_t ByteRegister __attribute__((vector_size(kRegisterBytes)));
 typedef double DoubleRegister __attribute__((vector_size(kRegisterBytes)));
 
-template <typename Vector, int kBytes = sizeof(Vector)>
-struct OfRegisters {
+template <typename Vector, int kBytes = sizeof(Vector)> struct OfRegisters {
     using Type = typename OfRegisters<Pair<Vector>>::Type;
 };
-template <typename Vector>
-struct OfRegisters<Vector, 64> {
+template <typename Vector> struct OfRegisters<Vector, 64> {
     using Type = Vector;
 };
 using Floats = OfRegisters<FloatRegister>::Type;
@@ -77,20 +74,17 @@ using Ints = OfRegisters<IntRegister>::Type;
 using Doubles = OfRegisters<DoubleRegister>::Type;
 using Weights = OfRegisters<ByteRegister>::Type;
 
-template <typename Vector>
-constexpr int kLanesOf = sizeof(Vector) / sizeof(std::declval<Vector>()[0]);
+template <typename Vector> constexpr int kLanesOf = sizeof(Vector) / sizeof(std::declval<Vector>()[0]);
 
 // function(register of x, registers of the others), for each register.
 inline auto each(const auto& function, auto x, auto... others) { return function(x, others...); }
-template <typename Part>
-inline auto each(const auto& function, Pair<Part> x, auto... others) {
+template <typename Part> inline auto each(const auto& function, Pair<Part> x, auto... others) {
     auto a = each(function, x.a, others.a...);
     return Pair<decltype(a)>{a, each(function, x.b, others.b...)};
 }
 
 // A vector whose registers are function(number of the first lane).
-template <typename Vector>
-inline Vector made(const auto& function, int lane = 0) {
+template <typename Vector> inline Vector made(const auto& function, int lane = 0) {
     if constexpr (sizeof(Vector) == kRegisterBytes) {
         return function(lane);
     } else {
@@ -109,8 +103,7 @@ inline void take(const auto& function, auto x, int lane = 0) {
     }
 }
 
-template <typename Register>
-inline Register read(const void* from) {
+template <typename Register> inline Register read(const void* from) {
     Register x;
     std::memcpy(&x, from, sizeof(x));
     return x;

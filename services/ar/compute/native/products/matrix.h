@@ -30,8 +30,7 @@ constexpr int group_scales(Format format) { return format == Format::int8 || for
 constexpr float kQ40Middle = 8;  // the nibble that stands for 0
 
 // Call body(format) with the format as a constant, if it is one of kFormats.
-template <Format... kFormats>
-inline void with_format(Format format, const auto& body) {
+template <Format... kFormats> inline void with_format(Format format, const auto& body) {
     (void)((format == kFormats && (body(std::integral_constant<Format, kFormats>()), true)) || ...);
 }
 inline void with_float_format(Format format, const auto& body) {
@@ -43,8 +42,7 @@ inline void with_quantised_format(Format format, const auto& body) {
 
 inline bool has_bytes(const Matrix& w) { return is_quantised(w.parts[0].format); }
 
-template <Format kFormat>
-inline Floats load_as(const uint8_t* from) {
+template <Format kFormat> inline Floats load_as(const uint8_t* from) {
     if constexpr (kFormat == Format::bfloat16) return load_bfloat16(reinterpret_cast<const uint16_t*>(from));
     if constexpr (kFormat == Format::float16) return load(reinterpret_cast<const Half*>(from));
     return load(reinterpret_cast<const float*>(from));
@@ -86,8 +84,7 @@ inline size_t panel_of(const Rows& rows, int row) {
 }
 inline size_t lane_of(const Rows& rows, int row) { return (rows.first + row) % kLanes; }
 
-template <typename Value>
-inline void pack_floats(const Rows& rows) {
+template <typename Value> inline void pack_floats(const Rows& rows) {
     for (int row = 0; row < rows.num_rows; row++) {
         const Value* from = reinterpret_cast<const Value*>(rows.steps) + size_t(row) * rows.num_values;
         Value* to =
@@ -103,8 +100,7 @@ constexpr int step_bytes(Format format) {
 }
 
 // Lay a group's steps of one output into its lane. Four steps are worked on as one number, none reaches into another.
-template <Format kFormat>
-inline void pack_group(const uint8_t* steps, uint8_t* lane) {
+template <Format kFormat> inline void pack_group(const uint8_t* steps, uint8_t* lane) {
     constexpr int kQuads = step_bytes(kFormat) / 4, kVectors = group_bytes(kFormat) / 64;
     uint32_t quads[kQuads], vectors[kVectors] = {};
     std::memcpy(quads, steps, sizeof(quads));
@@ -119,8 +115,7 @@ inline void pack_group(const uint8_t* steps, uint8_t* lane) {
     for (int vector = 0; vector < kVectors; vector++) std::memcpy(lane + 64 * vector, &vectors[vector], 4);
 }
 
-template <Format kFormat>
-inline void pack_steps(const Rows& rows) {
+template <Format kFormat> inline void pack_steps(const Rows& rows) {
     constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
     size_t num_groups = rows.num_inputs / kGroup, num_scales = num_groups * (kFormat == Format::int6 ? 2 : 1);
     for (int row = 0; row < rows.num_rows; row++) {

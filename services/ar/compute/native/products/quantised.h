@@ -72,16 +72,14 @@ inline void quantise(const Activations& x, int row, int num_inputs) {
 }
 
 // Call body(0), body(1), ... with numbers that are known when compiled.
-template <int kCount, typename Body>
-TANDEM_INLINED inline void unrolled(const Body& body) {
+template <int kCount, typename Body> TANDEM_INLINED inline void unrolled(const Body& body) {
     [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) TANDEM_INLINED {
         (body(std::integral_constant<int, kIndex>()), ...);
     }(std::make_integer_sequence<int, kCount>());
 }
 
 // Inputs 0 to 15 of a group, or 16 to 31 for kHalf 1, of quad kQuad of them: bytes for `dot`.
-template <Format kFormat, int kHalf, int kQuad>
-inline Weights quad_of(const uint8_t* data, Weights both) {
+template <Format kFormat, int kHalf, int kQuad> inline Weights quad_of(const uint8_t* data, Weights both) {
     Weights nibbles = bits_at<-4 * kHalf>(both, 15);
     if constexpr (kFormat == Format::int5)
         return nibbles | bits_at<4 - kQuad - 4 * kHalf>(load_weights(data + 256), 16);

@@ -25,8 +25,7 @@ int quantised(float first, float second, bool is_fine) {
 }
 
 // Whatever key, value and query are, the cache is finite; what comes out is not if the query is not.
-template <typename Cache>
-int attended(const Cache& cache, float first, float second, bool is_fine = false) {
+template <typename Cache> int attended(const Cache& cache, float first, float second, bool is_fine = false) {
     float key[kHeadDim], value[kHeadDim], query[kHeadDim], out[kHeadDim];
     for (int d = 0; d < kHeadDim; d++) {
         key[d] = d == 20 ? first : 1.0f;

@@ -23,8 +23,7 @@ void print(Floats x) {
 void print(Ints x) {
     for (int i = 0; i < kLanes; i++) std::printf(" %08x", x[i]);
 }
-template <typename T>
-void show(const char* what, const T& x) {
+template <typename T> void show(const char* what, const T& x) {
     std::printf("%s", what);
     print(x);
     std::printf("\n");
@@ -120,8 +119,7 @@ void show_products(RandomNumbers& random) {
 }
 
 // As many products of the largest weights and activations as `most_dots` allows.
-template <Format kFormat, int kWeight>
-void show_most(const char* name) {
+template <Format kFormat, int kWeight> void show_most(const char* name) {
     uint8_t weights[64];
     int8_t activations[32];
     std::memset(weights, kWeight, sizeof(weights));
