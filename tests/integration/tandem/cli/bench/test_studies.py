@@ -30,7 +30,7 @@ ENDLESS: dict[str, tuple[str, tuple[str, ...]]] = {
     "colocation": ("colocation.json", ("--rounds", "1000", "--trial-seconds", "0.1", "--fit", "fit.json")),
 }
 # What is said, or how many requests there are at least, once there is something to keep.
-ENOUGH: dict[str, int | bytes] = {"fit": 20, "growth": b"round 3 ", "colocation": b"round 2:"}
+ENOUGH: dict[str, int | bytes] = {"fit": 20, "growth": 100, "colocation": b"round 2:"}
 # Of the paradigms: up to three in the warm-up, and up to four in a round of four trials.
 ENOUGH_TURNS = 12
 
