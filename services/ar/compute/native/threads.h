@@ -57,6 +57,9 @@ public:
 
     bool is_on() const { return is_on_; }
 
+    // Whether the cores were this team's alone of late.
+    bool is_calm() const { return patience_ == kShortest; }
+
     // Of a loop, `done` places took the owner `worked`, then it waited for the `others`, which it would have had to do.
     void judge(int done, int others, Clock::duration worked, Clock::duration waited) {
         if (done > 0) won_ += double(worked.count()) / done * others;
@@ -88,7 +91,9 @@ public:
     void end() { sharing_.end(); }
 
     // Call body(first, last) or body(first, last, rank) for pieces of 0 to count; return when all are done. Pieces are of
-    // at most `largest`, and shrink as the end comes near, so that all threads meet it together. The owner's rank is 0.
+    // at most `largest`, and shrink as the end comes near, so that all threads meet it together. Two threads that had
+    // their cores for themselves take a half each, as every piece is a jump in the stream of weights; the cores of a
+    // larger team may differ in speed. The owner's rank is 0.
     template <typename Body> void share(int count, int largest, const Body& body) {
         if (count <= 0) return;
         if (size_ == 1 || count == 1 || !sharing_.is_on()) return call(&body, 0, count, 0);
@@ -97,6 +102,7 @@ public:
         loop.body.store(&body, std::memory_order_release);
         loop.count.store(count, std::memory_order_release);
         loop.largest.store(largest, std::memory_order_release);
+        loop.smallest.store(size_ == 2 && sharing_.is_calm() ? (count + 1) / 2 : 1, std::memory_order_release);
         num_done_.store(0, std::memory_order_relaxed);
         ticket_.store(uint64_t(phase_ + 1) << 32, std::memory_order_release);
         announce();
@@ -116,7 +122,7 @@ private:
     struct Loop {
         std::atomic<void (*)(const void*, int, int, int)> call;
         std::atomic<const void*> body;
-        std::atomic<int> count, largest;
+        std::atomic<int> count, smallest, largest;
     };
 
     template <typename Body> static void call(const Body* body, int first, int last, int rank) {
@@ -137,8 +143,9 @@ private:
             if (first >= count) return num_taken;
             auto call = loop.call.load(std::memory_order_acquire);
             const void* body = loop.body.load(std::memory_order_acquire);
-            int size =
-                std::min(loop.largest.load(std::memory_order_acquire), std::max(1, (count - first) / (2 * size_)));
+            int smallest = loop.smallest.load(std::memory_order_acquire);
+            int size = std::min(loop.largest.load(std::memory_order_acquire),
+                                std::min(count - first, std::max(smallest, (count - first) / (2 * size_))));
             if (!ticket_.compare_exchange_weak(ticket, ticket + size, std::memory_order_acq_rel)) continue;
             call(body, first, first + size, rank);
             num_taken += size;
