@@ -2,18 +2,17 @@
 
 #include "server.h"
 
-namespace {
-
 constexpr int64_t low_backlog_bytes = 64 << 10;
 constexpr double reset_after_seconds = 1;
 
-std::string_view until_null(std::string_view& text) {
+static std::string_view until_null(std::string_view& text) {
     const std::string_view found = text.substr(0, text.find('\0'));
     text.remove_prefix(std::min(text.size(), found.size() + 1));
     return found;
 }
 
-std::vector<nghttp2_nv> fields(std::string_view text) {  // key, value, key, value, ..., each ended by a null character
+static std::vector<nghttp2_nv> fields(
+    std::string_view text) {  // key, value, key, value, ..., each ended by a null character
     std::vector<nghttp2_nv> found;
     while (!text.empty()) {
         const std::string_view name = until_null(text), value = until_null(text);
@@ -21,8 +20,6 @@ std::vector<nghttp2_nv> fields(std::string_view text) {  // key, value, key, val
     }
     return found;
 }
-
-}  // namespace
 
 void Server::reply(Call& call, Command& command) {
     if (is_too_much(call, int64_t(command.bytes.size())))

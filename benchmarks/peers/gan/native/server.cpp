@@ -20,7 +20,6 @@
 #include "tandem/gan/v1/gan.grpc.pb.h"
 
 namespace gan = tandem::gan::v1;
-namespace common = tandem::common::v1;
 
 constexpr int64_t kLatents = 64, kPixels = 28 * 28, kClasses = 10, kMostImages = 64;
 
@@ -72,9 +71,9 @@ private:
     }
 
     static void reply(const Call& call, const float* pixels) {
-        common::ImageBatch& images = *call.response->mutable_images();
+        auto& images = *call.response->mutable_images();
         for (const int64_t size : {call.count(), int64_t{28}, int64_t{28}, int64_t{1}}) images.add_shape(size);
-        images.set_encoding(common::ENCODING_RAW_UINT8);
+        images.set_encoding(tandem::common::v1::ENCODING_RAW_UINT8);
         std::string& data = *images.mutable_data();
         data.resize(call.count() * kPixels);
         for (size_t index = 0; index < data.size(); ++index)

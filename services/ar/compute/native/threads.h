@@ -56,9 +56,7 @@ public:
     }
 
     bool is_on() const { return is_on_; }
-
-    // Whether the cores were this team's alone of late.
-    bool is_calm() const { return patience_ == kShortest; }
+    bool is_calm() const { return patience_ == kShortest; }  // the cores were the team's alone of late
 
     // Of a loop, `done` places took the owner `worked`, then it waited for the `others`, which it would have had to do.
     void judge(int done, int others, Clock::duration worked, Clock::duration waited) {
