@@ -1,11 +1,11 @@
 """How near are answers to what float32 makes of the same 4-bit weights: our kernel's variants.
 
-    python -m benchmarks.parity [--contenders int4-8-int8 int4-8 int4-16] [--questions 20] [--out out]
+    python -m benchmarks.parity [--contenders int4-8-int8 int4-8 int4-16] [--questions 40] [--out out]
 
 Contenders are `dtype` and, with weights of few bits, `activation_bits` and `kv_cache_dtype` of the kernel; the model's
 default is int4-8-int8. The reference is the kernel in float32, which `benchmarks.side_by_side` compares with
-transformers token for token. It answers questions greedily, up to 20 tokens each; then all contenders score these
-answers: where one leaves them, it is set back. `answers_equal` are those that it would give token for token,
+transformers token for token. It answers everyday questions greedily, up to 20 tokens each; then all contenders score
+these answers: where one leaves them, it is set back. `answers_equal` are those that it would give token for token,
 `divergence` is Kullback and Leibler's, nats a token. Writes text_parity.json.
 """
 
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,12 +31,12 @@ from services.ar.engine.step import Layout, Work
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
-from tandem.measure.prompts import PROMPTS
 
 ANSWER_TOKENS = 20
 CHUNK_TOKENS = 256
 CONTEXT_TOKENS = 1024
 BLOCK_SIZE = 16
+QUESTIONS = Path(__file__).with_name("questions.txt").read_text().splitlines()
 CONTENDERS = ("int4-8-int8", "int4-8", "int4-16", "int8-8", "int8-16", "bfloat16")
 
 
@@ -107,7 +108,7 @@ def measure(names: list[str], num_questions: int) -> dict[str, Any]:
     checkpoint = open_checkpoint(gguf)
     codec, reference = TextCodec(checkpoint, 2048), Kernel(checkpoint, "float32")
     answers = []
-    for question in PROMPTS[:num_questions]:
+    for question in QUESTIONS[:num_questions]:
         prompt = codec.encode_chat([("user", question)])
         answers.append(ScoredText(prompt + reference.greedy(prompt, ANSWER_TOKENS, codec.eos_token_ids), len(prompt)))
     expected = list(map(reference.logits, answers))
@@ -123,7 +124,7 @@ def measure(names: list[str], num_questions: int) -> dict[str, Any]:
 def main() -> None:
     flags = parser(__doc__, out="text_parity")
     flags.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=list(CONTENDERS))
-    flags.add_argument("--questions", type=int, default=len(PROMPTS))
+    flags.add_argument("--questions", type=int, default=len(QUESTIONS))
     options = flags.parse_args()
     with torch.inference_mode():
         write(options.out, "text_parity", measure(options.contenders, options.questions))
