@@ -51,7 +51,7 @@ check: setup  ## lint, types, contract and unit tests: what to run after each ch
 	$(MAKE) --jobs 2 lint types
 	$(BIN)/python -m pytest -n 2 -m 'not (containers or faults)' tests/contract tests/unit
 
-test: setup  ## lint, types and every test that this machine can run (15 minutes)
+test: setup  ## lint, types and every test that this machine can run (13 minutes)
 	$(MAKE) --jobs 3 lint types kernels
 	$(BIN)/tandem models pull smollm2-135m-instruct
 	$(BIN)/python -m pytest --durations=25 -n $(WORKERS) tests $(addprefix --ignore=,$(TESTS_ALONE)); \
