@@ -68,7 +68,7 @@ private:
             if (Kind(record.kind) == Kind::call) {
                 streams_[record.call] = {found == replies_.end() ? &unknown : &found->second, 0, 0};
                 if (has_come) begin(record.call);
-            } else if (Kind(record.kind) == Kind::message || Kind(record.kind) == Kind::half_closed) begin(record.call);
+            } else if (Kind(record.kind) == Kind::message) begin(record.call);
             else if (Kind(record.kind) == Kind::cancelled) forget(record.call);
         }
     }
