@@ -3,12 +3,10 @@
 import pytest
 
 from benchmarks.harness.backend import program
-from tandem.shared.compiled.recipe import LibraryUnavailable
+from tests.compiled import skip_without_compiler
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled() -> None:
-    try:
+    with skip_without_compiler():
         program()
-    except LibraryUnavailable as error:
-        pytest.skip(str(error))

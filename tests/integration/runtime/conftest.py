@@ -4,17 +4,15 @@ import pytest
 
 import runtime.server.server
 from runtime.http2.library import open_http2
-from tandem.shared.compiled.recipe import LibraryUnavailable
+from tests.compiled import skip_without_compiler
 
 
 @pytest.fixture(params=["native", "grpcio"])
 def each_transport(request, monkeypatch):
     """Run the test once over each transport."""
     if request.param == "native":
-        try:
+        with skip_without_compiler():
             open_http2()
-        except LibraryUnavailable as error:
-            pytest.skip(str(error))
     new_transport = runtime.server.server.new_transport
     monkeypatch.setattr(runtime.server.server, "new_transport", lambda http2, tls: new_transport(request.param, tls))
     return request.param

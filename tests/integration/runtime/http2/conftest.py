@@ -6,7 +6,7 @@ import pytest
 
 from runtime.http2.library import default_limits, open_http2
 from runtime.http2.server import Http2Server
-from tandem.shared.compiled.recipe import LibraryUnavailable
+from tests.compiled import skip_without_compiler
 
 
 @pytest.fixture
@@ -15,10 +15,8 @@ async def http2(request: pytest.FixtureRequest) -> AsyncIterator[Http2Server]:
     limits = default_limits()
     for name, value in getattr(request, "param", {}).items():
         setattr(limits, name, value)
-    try:
+    with skip_without_compiler():
         server = Http2Server(open_http2(), limits)
-    except LibraryUnavailable as error:
-        pytest.skip(str(error))
     yield server
     await server.stop(0)
 

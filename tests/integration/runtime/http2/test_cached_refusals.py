@@ -18,8 +18,8 @@ from runtime.rpc.rpc import service_handler
 from runtime.rpc.served import SERVED_METADATA
 from tandem.common.v1 import served_pb2
 from tandem.gan.v1 import gan_pb2
-from tandem.shared.compiled.recipe import LibraryUnavailable
 from tandem.shared.errors import ResourceExhausted
+from tests.compiled import skip_without_compiler
 from tests.integration.runtime.gan_service import DESCRIPTOR, SAMPLE, GanServicer
 from tests.waiting import until
 
@@ -105,10 +105,8 @@ class Hall:
 
 @pytest.fixture
 async def hall() -> AsyncIterator[Hall]:
-    try:
+    with skip_without_compiler():
         server = Http2Server(open_http2())
-    except LibraryUnavailable as error:
-        pytest.skip(str(error))
     servicer, codes = Servicer(), Codes()
     port = await server.start("127.0.0.1", 0, [service_handler(DESCRIPTOR, servicer, codes)])
     try:

@@ -12,7 +12,6 @@ from typing import Any
 
 import grpc
 import numpy as np
-import pytest
 
 from tandem.client.credentials import Credentials
 from tandem.measure.generator.sending.grpc_calls import GrpcCalls
@@ -20,7 +19,7 @@ from tandem.measure.generator.sending.native_sender import NativeSender
 from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Load, Phase, Route, Sender
 from tandem.measure.generator.sending.tables import REQUEST_SPEC, Seen
-from tandem.shared.compiled.recipe import LibraryUnavailable
+from tests.compiled import skip_without_compiler
 
 SERVICE = "test.Service"
 CREDENTIALS = Credentials(api_key="secret")
@@ -51,10 +50,8 @@ async def connected(kind: str, address: str, num_connections: int = 2) -> AsyncI
     if kind == "Python":
         sender: Sender = PythonSender(address, lambda: GrpcCalls(address, num_connections, CREDENTIALS))
     else:
-        try:
+        with skip_without_compiler():
             sender = NativeSender(address, num_connections, CREDENTIALS.metadata or ())
-        except LibraryUnavailable as error:
-            pytest.skip(str(error))
     await sender.connect(LIMIT_SECONDS)
     try:
         yield sender
