@@ -26,7 +26,8 @@ class ImageOptions:
     ] = None
     partial: Annotated[bool, _images("--partial", help="Show the image while it grows.")] = False
     steps: Annotated[
-        int | None, _images(min=1, help=r"Draw in so many steps, where the model takes steps.  \[default: one a token]")
+        int | None,
+        _images(min=1, help=r"Number of steps to draw in, if the model takes steps.  \[default: one a token]"),
     ] = None
 
 

@@ -25,7 +25,7 @@ def score(
     text: Annotated[str | None, typer.Argument(help="The text; - reads it from standard input.")] = None,
     image: Annotated[Path | None, _images(exists=True, dir_okay=False, help="Score this image instead.")] = None,
     label: Annotated[str | None, _images(help="The image's class, by name or number.")] = None,
-    steps: Annotated[int | None, _images(min=1, help="Under generation in so many steps.")] = None,
+    steps: Annotated[int | None, _images(min=1, help="The number of steps of the generation that is scored.")] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="A line a token, with its probability.")] = False,
     model: ModelName = "",
     timeout: Timeout = None,

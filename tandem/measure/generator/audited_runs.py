@@ -1,5 +1,5 @@
-"""The runs of a study: each audited; one whose audit fails is repeated, and told of if repeating does not help. So is
-one that was over before it had sent anything, as on a machine that paused.
+"""The runs of a study. Each run is audited. One whose audit fails is repeated, and if that does not help, the document
+says so. A run that ended before it sent a request, because the machine paused, is repeated as well.
 """
 
 from __future__ import annotations

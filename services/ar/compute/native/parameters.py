@@ -162,9 +162,9 @@ _TASKS_A_THREAD = 4
 
 @contextmanager
 def workers(num_threads: int) -> Iterator[CallEach]:
-    """Yield what calls a function for each argument in so many threads, and waits while too many calls are open.
+    """Yield a function that calls another one for each argument, in `num_threads` threads.
 
-    The end waits for all calls. Both raise what one of them raised.
+    It waits while too many calls are open; the end of the block waits for all. Both raise what a call raised.
     """
     threads = ThreadPoolExecutor(num_threads, "packing")
     calls: deque[Future[None]] = deque()

@@ -21,7 +21,7 @@ from tandem.shared.metrics import TIMINGS_FIELDS
 _times: Callable[[Any], tuple[float, ...]] = attrgetter(*TIMINGS_FIELDS)
 NO_MESSAGE = "the reply is no message of its type"
 _OWN: dict[str, tuple[Any, str]] = {
-    # rpc: the class of its replies' messages, and where in one the pixels are, which nobody counts
+    # rpc: the class of its replies' messages, and the field of their pixels, which no figure needs
     "Generate": (ar_pb2.GenerateResponse, "image.data"),
     "Complete": (ar_pb2.CompleteResponse, "choices.image.data"),
     "Sample": (gan_pb2.SampleResponse, "images.data"),

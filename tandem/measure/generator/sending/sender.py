@@ -15,8 +15,8 @@ from tandem.measure.generator.sending.tables import Seen, Table
 class Route:
     """Where requests of one kind go, as /package.Service/Method.
 
-    `is_kept`: the messages of their replies are, for whoever reads them behind the load. `bulk`: the path, by numbers,
-    of a field that nobody reads; the compiled sender leaves it out to save memory.
+    `is_kept`: whether the messages of replies are kept, to be read after the load. `bulk`: the path, in field numbers,
+    to a field that is not needed; the compiled sender leaves it out to save memory.
     """
 
     path: str
