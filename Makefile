@@ -14,7 +14,7 @@ TESTS_ALONE := $(addprefix tests/integration/tandem/measure/generator/test_,apis
 # More than cores: a test that waits for its servers leaves its core to the others.
 WORKERS := 3
 
-.PHONY: help setup demo up images check test test-newest test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar train-pair gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images check test test-newest test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar train-draft-head export-draft-head train-text export-text train-pair gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -133,13 +133,25 @@ export-sar: setup  ## export the trained fashion-sar into models/, measure the c
 	$(BIN)/python -m training.set_autoregressive.step_costs --model models/fashion-sar
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-sar
 
+train-draft-head: setup  ## train the draft head of a text model on its own answers: MODEL=models/smollm2-135m-instruct
+	$(BIN)/python -m training.draft_head.train --threads 2 --model $(MODEL) --out runs/draft-head
+
+export-draft-head: setup  ## export the trained draft head into the model's folder: MODEL=models/smollm2-135m-instruct
+	$(BIN)/python -m training.draft_head.export --run runs/draft-head --model $(MODEL)
+
+train-text: setup  ## train a small text model on the answers of runs/draft-head: ORDER=spread, left_to_right or next_token
+	$(BIN)/python -m training.text.train --order $(ORDER) --answers runs/draft-head --data runs/texts --out runs/text-$(ORDER)
+
+export-text: setup  ## export the trained text model into a folder: ORDER=spread MODEL=models/text-spread
+	$(BIN)/python -m training.text.export --order $(ORDER) --run runs/text-$(ORDER) --data runs/texts --model $(MODEL)
+
 train-pair: setup  ## train a pair of your own: DATA=images.npz [MODELS=my-models] [EFFORT=1]
 	$(BIN)/python -m training.pair --data $(DATA) --models $(or $(MODELS),my-models) --effort $(or $(EFFORT),1)
 
 gates: setup  ## what the committed models must reach, and whether they do
 	$(BIN)/python -m tandem.measure.quality.gates
 
-BENCHMARKS := growth hop parallel parity perplexity side_by_side
+BENCHMARKS := drafts growth hop parallel parity perplexity side_by_side
 
 # Some end with 1 where a bar is missed: that keeps none of the others from running.
 bench: setup  ## every benchmark, one after another (hours); what failed or missed a bar is named at the end

@@ -98,11 +98,21 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def add_to_repository(models_dir: Path, name: str = "tiny", family: str = "llama") -> transformers.PreTrainedModel:
-    """Make an entry of a model repository whose weights are a tiny random model; return transformers' model of it."""
+def add_to_repository(
+    models_dir: Path, name: str = "tiny", family: str = "llama", window: int | None = None
+) -> transformers.PreTrainedModel:
+    """Make an entry of a model repository whose weights are a tiny random model; return transformers' model of it.
+
+    With `window` the model has MASK as its last token, and takes steps; 0: from left to right, else in a spread order.
+    """
     folder = models_dir / name
-    reference = save_tiny_model(folder / "weights", family)
+    changes = {} if window is None else {"vocab_size": VOCAB_SIZE + 1}
+    reference = save_tiny_model(folder / "weights", family, **changes)
     lines = ['kind = "transformer"', 'modality = "text"', 'licence = "Apache-2.0"', 'huggingface = "weights"']
+    if window is not None:
+        lines += ["[text_tokens]", f"mask_token = {VOCAB_SIZE}"]
+    if window:
+        lines += ['order = "spread"', f"window = {window}"]
     (folder / "model.toml").write_text("\n".join(lines))
     return reference
 

@@ -33,8 +33,6 @@ NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Instruction sets of CPUs that multiply in bfloat16."""
 
 Batch = tuple[Tensor, ...]
-
-
 Recipe = TypeVar("Recipe")
 Averaged = tuple[Tensor, ...] | list[Tensor]
 
@@ -50,9 +48,9 @@ class Trainer(Generic[Recipe]):
     BATCH_SEED = 0
     """Added to the recipe's seed where images are shuffled."""
 
-    def __init__(self, recipe: Recipe, kind: ImageKind, images: tuple[Tensor, Tensor] | None = None) -> None:
+    def __init__(self, recipe: Recipe, kind: ImageKind | None, images: tuple[Tensor, Tensor] | None = None) -> None:
         self.recipe = recipe
-        self.kind = kind
+        self.kind: Any = kind  # None: it is not trained on images
         self.step_index = 0
         self._images = images
         torch.manual_seed(recipe.seed)  # type: ignore[attr-defined]
@@ -145,7 +143,8 @@ def run(trainer: Trainer[Any], folder: Path, *, snapshot_every: int, seconds: fl
     Ends the command after a signal, when the step that it came in is done and kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trainer.kind.note(folder)
+    if trainer.kind is not None:
+        trainer.kind.note(folder)
     offset = _restore(trainer, folder) - time.process_time()
     started, last = time.monotonic(), trainer.recipe.steps
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(elapsed_when_finished=True))
@@ -158,8 +157,7 @@ def run(trainer: Trainer[Any], folder: Path, *, snapshot_every: int, seconds: fl
             trainer.step_index += 1
             progress.advance(task)
             is_snapshot = trainer.step_index % snapshot_every == 0 or trainer.step_index == last
-            if is_snapshot:
-                values |= _snapshot(trainer, folder, offset)
+            values |= _snapshot(trainer, folder, offset) if is_snapshot else {}
             if trainer.step_index % LOG_EVERY == 0 or is_snapshot:
                 line = {"step": trainer.step_index, "processor_seconds": _processor_seconds(offset), **values}
                 print(json.dumps(line), file=log, flush=True)
@@ -268,16 +266,19 @@ def parser(description: str | None, snapshot_every: int, **paths: str) -> argpar
     """Return a parser of the options that every training has, and of required paths that only one has."""
     options = path_parser(description, out="folder for checkpoints, logs and images", **paths)
     options.add_argument("--data", type=Path, help="images and labels in an .npz file; default: Fashion-MNIST")
-    options.add_argument(
-        "--effort", type=float, default=1.0, help="share of the recipe's steps, which suit 60,000 images"
-    )
+    add_options(options, snapshot_every)
+    return options
+
+
+def add_options(options: argparse.ArgumentParser, snapshot_every: int) -> None:
+    """Add the options that trainings of every kind have."""
+    options.add_argument("--effort", type=float, default=1.0, help="share of the recipe's steps")
     options.add_argument("--threads", type=int, default=1, help="of the processor; times are stated for one")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
     options.add_argument(
         "--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots, of the whole effort"
     )
-    return options
 
 
 def parse(options: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:

@@ -88,7 +88,7 @@ def tandem(model: str, dtype: str) -> Engine:
     """Return ours: the sequential backend's own process, asked over gRPC; one server for all needs."""
 
     def request(prompt: list[int], num_tokens: int) -> bytes:
-        sampling = ar_pb2.SamplingParams(temperature=0.0, max_tokens=num_tokens, ignore_eos=True)
+        sampling = ar_pb2.SamplingParams(temperature=0.0, max_tokens=num_tokens, ignore_eos=True, speculative_tokens=0)
         tokens = ar_pb2.TokenPrompt(ids=prompt)
         return ar_pb2.GenerateRequest(model=model, tokens=tokens, sampling=sampling).SerializeToString()
 

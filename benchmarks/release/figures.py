@@ -38,6 +38,7 @@ MEASUREMENTS = {
     "hop": Measurement("hop", ("gateway", "runtime"), ("--rounds", "5")),
     "parallel": Measurement("parallel", IMAGES, ("--rounds", "4")),
     "text_peers": Measurement("side_by_side", TEXT),
+    "text_drafts": Measurement("drafts", TEXT),
     "text_perplexity": Measurement("perplexity", TEXT, ("--windows", "64")),
     "text_parity": Measurement("parity", TEXT),
     "growth": Measurement("growth", IMAGES),

@@ -18,11 +18,12 @@ from services.ar.compute.runner import Computation, Runner
 from services.ar.constraints.compiler import Compilations, Compiler, grammar_memory, token_table
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool, PrefixCache
-from services.ar.engine.drafting import Drafter, MaskedDrafter, NgramDrafter
+from services.ar.engine.drafting import Drafter, MaskedDrafter, TextDrafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.scheduler import Scheduler
 from services.ar.metrics import ArMetrics, EngineMetrics, WorkMetrics
 from services.ar.model.checkpoint import Checkpoint
+from services.ar.model.draft_head import DraftHead, read_draft_head
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from services.common.batching.work_thread import WorkThread
@@ -33,7 +34,10 @@ logger = logging.getLogger(__name__)
 
 # A CPU reads the weights for one token as long as it computes with them for some eight; from there each one counts.
 _CPU_DRAFT_ROWS = 8
+_MASKED_DRAFT_TOKENS = 3
 _NATIVE_WARM_UP_TOKENS = 2
+_FEWEST_GROUPED_ROWS = 2
+"""A token, and the MASK row of the next."""
 
 
 async def load_and_start(
@@ -67,6 +71,7 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
             _ProgressLog(model.name),
             model.spec.kv_cache_dtype,
             model.spec.dtype,
+            _draft_head(model, checkpoint) if settings.speculative_tokens else None,
         )
     finally:  # the files are verified beside what reads them: a damaged one is told as such, whatever that led to
         model.verify_files(hashes.of)
@@ -80,8 +85,8 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
         limits = admission_limits(settings)  # a burst that the engine takes is not refused before it
         bounds = limits.max_open, limits.max_open_of_caller, settings.max_wait_seconds
         texts = WorkThread(f"{model.name}'s texts", *bounds)
-        compilations = _compilations(codec, checkpoint.config.vocab_size, settings, metrics, model.name)
-        return TextModel(codec, engine, description, num_tokens, texts, compilations)
+        compilations = _compilations(codec, description.vocab_size, settings, metrics, model.name)
+        return TextModel(codec, engine, description, num_tokens, texts, compilations, settings.max_batch_tokens)
     from services.ar.api.image import ImageModel  # as all that is about images: a text model does without
     from services.common.diversity.opening import open_watch
     from services.common.images.received import ReceivedImages
@@ -92,12 +97,23 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
     return ImageModel(codec, engine, description, num_tokens, received, watch)
 
 
+def _draft_head(model: Model, checkpoint: Checkpoint) -> DraftHead | None:
+    name = model.spec.draft_head
+    return None if name is None else read_draft_head(model.path(name), checkpoint.config)
+
+
 def _codec(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Codec:
     if model.spec.modality == "image":
         from services.ar.codecs.image_networks import load_image_codec
 
         return load_image_codec(model, checkpoint.config, settings, metrics)
-    codec = TextCodec(checkpoint, min(settings.max_context_tokens, checkpoint.config.max_context_tokens))
+    most = min(settings.max_context_tokens, checkpoint.config.max_context_tokens)
+    text_tokens, last = model.spec.text_tokens, checkpoint.config.vocab_size - 1
+    if text_tokens is not None and text_tokens.mask_token != last:
+        raise ModelError(f"{model.name}: text_tokens.mask_token: expected {last}, the last token of the vocabulary")
+    if text_tokens is not None and settings.max_batch_tokens < _FEWEST_GROUPED_ROWS:
+        raise ModelError(f"{model.name}: needs max_batch_tokens of at least {_FEWEST_GROUPED_ROWS}")
+    codec = TextCodec(checkpoint, most, text_tokens)
     codec.start()
     return codec
 
@@ -126,12 +142,13 @@ def _engine(
     prefix_cache = PrefixCache(pool, chunk_tokens) if has_prefixes and can_share else None
     max_draft_rows = _CPU_DRAFT_ROWS if is_cpu else settings.max_batch_tokens
     drafter: Drafter | None = None
-    if is_text and settings.speculative_tokens:
-        drafter = NgramDrafter(settings.speculative_tokens, max_draft_rows)
-    elif codec.mask_token is not None and settings.masked_draft_tokens:
-        drafter = MaskedDrafter(settings.masked_draft_tokens, max_draft_rows)
-    # What is cut at fixed places may not fit into less; a GPU reads this many tokens in about the time of one.
-    is_bounded = is_text and chunk_tokens is None and is_cpu
+    if codec.mask_token is not None and settings.speculative_tokens:
+        drafter = MaskedDrafter(min(settings.speculative_tokens, _MASKED_DRAFT_TOKENS), max_draft_rows)
+    elif is_text and settings.speculative_tokens:
+        drafter = TextDrafter(settings.speculative_tokens, max_draft_rows, computation.has_draft_head)
+    # What is cut at fixed places may not fit into less, as MASK rows behind a prompt may not; a GPU reads this many
+    # tokens in about the time of one.
+    is_bounded = is_text and chunk_tokens is None and is_cpu and codec.mask_token is None
     scheduler = Scheduler(
         pool,
         settings.max_num_sequences,
@@ -144,7 +161,8 @@ def _engine(
     observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache, drafter)
     # Threads of an image model keep their priority: its callers wait for a whole image, as the parallel service's do.
     nice = settings.text_nice if is_text and is_cpu else 0
-    num_output_tokens = vocab_size if isinstance(codec, TextCodec) else codec.num_codes
+    num_text_tokens = vocab_size if codec.mask_token is None else codec.mask_token
+    num_output_tokens = num_text_tokens if isinstance(codec, TextCodec) else codec.num_codes
     runner = Runner(computation.forward, settings.block_size, num_output_tokens, nice)
     return Engine(scheduler, runner, observer, admission_limits(settings))
 

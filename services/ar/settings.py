@@ -109,13 +109,11 @@ class ArSettings(BackendSettings):
     """Whether texts that begin alike compute their beginning once; in blocks of block_size tokens, or of 128 where
     torch computes and is exact."""
 
-    speculative_tokens: int = Field(0, ge=0, le=64)
-    """Draft tokens that a text may check in a step, copied from where its last tokens occurred before; 0: none. It
-    saves steps where a text repeats itself or its prompt. The output stays the same, with exact to the last bit."""
-
-    masked_draft_tokens: int = Field(3, ge=0, le=64)
-    """Draft tokens that an image model with a MASK token checks in a step while few sequences run, predicted by the
-    step before; 0: none. The output stays the same, with exact to the last bit."""
+    speculative_tokens: int = Field(7, ge=0, le=64)
+    """Draft tokens that a text, or an image of a model with a MASK token, may check in a step while few sequences run;
+    0: none. A text's are predicted by the draft head that its model has, or copied from where its last tokens occurred
+    before; an image's, at most 3, by MASK rows of the step before. The output stays the same, with exact to the last
+    bit."""
 
     diversity_every: int = Field(32, ge=0)
     """Watches one of every N images for diversity, if the model has a baseline; 0: no image."""

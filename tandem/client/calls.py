@@ -90,13 +90,17 @@ class Calls:
         *,
         model: str = "",
         steps: int | None = None,
+        tokens_per_step: int | None = None,
+        context_tokens: int | None = None,
         timeout_seconds: float | None = None,
     ) -> Steps[list[Score]]:
         """Return the exact log-likelihoods of 1 to 256 plain texts, or lists of token ids, in one call.
 
-        `steps`: under generation in so many steps, of a model that `takes_steps`.
+        `steps`: of images, `tokens_per_step`: of texts, under generation in so many steps or of so many tokens a step,
+        by a model that `takes_steps`. `context_tokens`, 1 by default, at the beginning of each are not scored.
         """
-        request = requests.score_request(contents, model, steps)
+        how = {"steps": steps, "tokens_per_step": tokens_per_step, "context_tokens": context_tokens}
+        request = requests.score_request(contents, model, **how)
         return replies.scores((yield Call(self._sequential.Score, request, timeout_seconds)))
 
     def score_images(

@@ -31,13 +31,15 @@ class SequentialModel:
     fingerprint: str = ""
     special_token_ids: tuple[int, ...] = ()
     takes_steps: bool = False
-    """Whether images can be generated in fewer steps than they have tokens."""
+    """Whether several tokens can be generated a step: images by `steps`, texts by `tokens_per_step`."""
     default_sampling: Mapping[str, float] = field(default_factory=dict)
     """What the model's authors recommend, by the names of sampling options; holds where a request sets none of them."""
     runtime: str = ""
     """What computes its steps: "native", "torch" or "cuda"; empty if the server does not report it."""
     num_instances: int = 0
     threads_per_instance: int = 0
+    window_tokens: int = 0
+    """The most tokens of an output, of a text model that writes in an order of its own; else 0."""
 
 
 @dataclass(frozen=True)

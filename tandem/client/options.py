@@ -66,7 +66,13 @@ class SamplingOptions(TypedDict, total=False):
     n: int | None
     """Choices to generate; 1 (default) to 16."""
     steps: int | None
-    """Models that say `takes_steps`: all of max_tokens are generated in so many steps, 1 to max_tokens, the default."""
+    """Image models that say `takes_steps`: all of max_tokens are generated in so many steps, 1 to max_tokens, the
+    default."""
+    tokens_per_step: int | None
+    """Text models that say `takes_steps`: tokens that each step generates together, 1 (default) to 64."""
+    speculative_tokens: int | None
+    """The most tokens that a step may try ahead and check, 0 to 64; default: as many as the server does. The output is
+    the same."""
     json_schema: str | Mapping[str, object] | None
     """Text models: each choice is a JSON value that is valid under this schema; at most 65,536 bytes. This and the four
     that follow exclude each other."""
@@ -88,6 +94,8 @@ class GenerateOptions(SamplingOptions, total=False):
     label: int | str | None
     """Image models, instead of a prompt: the class to draw, by number or name."""
 
+    given_tokens: Mapping[int, int] | None
+    """Models whose `window_tokens` is above 0: tokens of the output that are given, by their places in it."""
     model: str
     """Name of a model; may be left out where only one takes such a prompt."""
     logprobs: bool

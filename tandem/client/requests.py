@@ -39,16 +39,17 @@ def generate_request(prompt: Prompt | None, options: GenerateOptions) -> ar_pb2.
         image_encoding=_encoding("image_encoding", options.get("image_encoding")),
         partial_images=options.get("partial_images"),
     )
+    _put_map("given_tokens", request.given_tokens, options.get("given_tokens"))
     _put_prompt(request, prompt, options)
     _put_sampling(request.sampling, options)
     return request
 
 
 def score_request(
-    contents: Sequence[str] | Sequence[Sequence[int]], model: str, steps: int | None = None
+    contents: Sequence[str] | Sequence[Sequence[int]], model: str, **how: int | None
 ) -> ar_pb2.ScoreRequest:
-    """Raises ValueError if a value does not fit its field."""
-    request = _fill(ar_pb2.ScoreRequest(), model=model, steps=steps)
+    """`how`: fields of the request. Raises ValueError if a value does not fit its field."""
+    request = _fill(ar_pb2.ScoreRequest(), model=model, **how)
     if all(isinstance(content, str) for content in contents):
         request.texts.SetInParent()
         _fill(request.texts, texts=contents)
@@ -158,16 +159,19 @@ def _put_sampling(sampling: ar_pb2.SamplingParams, options: GenerateOptions) -> 
         except (TypeError, ValueError) as error:
             raise ExpectedError(f"json_schema: {error}") from None
     stop, choice = values.pop("stop") or (), values.pop("choice")
-    biases = values.pop("logit_bias") or {}
+    _put_map("logit_bias", sampling.logit_bias, values.pop("logit_bias"))
     _fill(sampling, stop=[stop] if isinstance(stop, str) else stop, **values)
     if choice is not None:
         sampling.choice.SetInParent()
         _fill(sampling.choice, texts=[choice] if isinstance(choice, str) else choice)
-    for token_id, bias in biases.items():
+
+
+def _put_map(field: str, message: Any, values: Mapping[int, float] | None) -> None:
+    for key, value in (values or {}).items():
         try:
-            sampling.logit_bias[token_id] = bias
+            message[key] = value
         except (TypeError, ValueError) as error:
-            raise ExpectedError(f"logit_bias: {{{token_id!r}: {bias!r}}}: {error}") from None
+            raise ExpectedError(f"{field}: {{{key!r}: {value!r}}}: {error}") from None
 
 
 def _encoding(field: str, name: Encoding | None) -> int | None:

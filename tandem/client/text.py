@@ -43,7 +43,11 @@ class Usage:
     fingerprint: str = ""
     """Same model, request, seed and fingerprint: same output."""
     steps: int = 0
-    """Steps that generate max_tokens; 0 for models that generate one token a step."""
+    """Steps that generate max_tokens of an image; 0 for texts, and models that generate one token a step."""
+    drafted_tokens: int = 0
+    """Tokens that were tried ahead, see `SamplingOptions.speculative_tokens`."""
+    accepted_tokens: int = 0
+    """Of those, tokens that proved to be the ones generated."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class GenerateChunk:
     usage: Usage | None
     timings: Timings | None
     image: ImageBatch | None = None
+    places: tuple[int, ...] = ()
+    """Where in the output each of `token_ids` stands, if the model writes in an order of its own."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ class Choice:
     finish_reason: FinishReason | None
     matched_stop: str
     image: ImageBatch | None = None
+    places: tuple[int, ...] = ()
+    """Where in the text each of `token_ids` stands, if the model writes in an order of its own."""
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,23 @@ class ImageTokensSpec(_Table):
         return self
 
 
+class TextTokensSpec(_Table):
+    """How a text model writes that can generate several tokens a step."""
+
+    mask_token: int = Field(ge=1)
+    """The last token of the vocabulary, which stands for what is not known yet."""
+    order: Literal["left_to_right", "spread"] = "left_to_right"
+    """spread: places of an output whose numbers have their bits mirrored, so that neighbours are far apart in time."""
+    window: int = Field(0, ge=0, le=4096)
+    """The most tokens of an output in the spread order; else 0."""
+
+    @model_validator(mode="after")
+    def _has_window(self) -> Self:
+        if (self.order == "spread") != (self.window > 0):
+            raise ValueError("window: expected one above 0 for the spread order, and none for left_to_right")
+        return self
+
+
 class SamplingSpec(_Table):
     """How a model's authors recommend to sample; what a request gets that says nothing of it itself."""
 
@@ -158,8 +175,12 @@ class ModelSpec(_Table):
     """Transformer: what weights are held as where the settings leave that open, see `ArSettings`."""
     kv_cache_dtype: Literal["float16", "int8"] | None = None
     """Transformer: what keys and values are held as where the settings leave that open, see `ArSettings`."""
+    draft_head: str | None = None
+    """Text transformer: the safetensors file of its draft head, which predicts tokens behind the next."""
     sampling: SamplingSpec | None = None
     """Text transformer: how its authors recommend to sample."""
+    text_tokens: TextTokensSpec | None = None
+    """Text transformer: how it generates several tokens a step; None: it cannot."""
     image: ImageSpec | None = None
     """What an image model draws."""
     image_tokens: ImageTokensSpec | None = None
@@ -186,8 +207,12 @@ class ModelSpec(_Table):
 
     def _keys_without_effect(self) -> tuple[str, ...]:
         if self.kind != "transformer":
-            return ("image_tokens", "sampling", "dtype", "kv_cache_dtype", *_SOURCES)
-        of_other_modality = ("image_tokens", "image", "diversity") if self.modality == "text" else ("sampling",)
+            return ("image_tokens", "sampling", "dtype", "kv_cache_dtype", "draft_head", "text_tokens", *_SOURCES)
+        of_other_modality = (
+            ("image_tokens", "image", "diversity")
+            if self.modality == "text"
+            else ("sampling", "draft_head", "text_tokens")
+        )
         return (*of_other_modality, "generator", "int8", "discriminator")
 
     def _check_image_transformer(self) -> None:

@@ -148,3 +148,12 @@ async def test_the_language_model_streams_and_its_answer_can_be_scored(page: Wat
     await page.at("#text-score").click()
     await page.says("#text-summary", "tokens scored in")
     assert await page.at("#text-output").inner_text() == "The two clocks in the station"
+
+
+async def test_checked_writes_what_sequential_writes(page: Watched) -> None:
+    """The most probable tokens of an untrained model repeat themselves, so that drafts hold."""
+    await page.at("#text-temperature").fill("0")
+    await page.at("#text-max").fill("400")
+    await page.at("#text-modes").click()
+    await page.says("#text-summary", "Checked wrote the very text of sequential, in ")
+    await page.says("#modes .mode:last-child", re.compile(r"\d+ of \d+ tokens tried ahead held"))

@@ -99,15 +99,12 @@ async def _tokens(
     loaded = await load_and_start(model, settings, ArMetrics(new_registry()))
     codec = loaded.codec
     assert isinstance(codec, ImageCodec)
-    groups = loaded.groups(1, codec.num_tokens, codec.num_tokens)
     for label in track(range(codec.num_classes), "drawing"):
         for start in range(0, num_images, BATCH_SIZE):
             count = min(BATCH_SIZE, num_images - start)
             params = SamplingParams(seed=seed * num_images + start, max_tokens=codec.num_tokens, n=count)
             prompt = [codec.class_token(label)]
-            stream = loaded.engine.submit(
-                [Sequence(prompt, params, choice_index=index, groups=groups) for index in range(count)]
-            )
+            stream = loaded.engine.submit([Sequence(prompt, params, choice_index=index) for index in range(count)])
             while not stream.is_finished:
                 await stream.get()
             yield codec, label, [sequence.output_token_ids for sequence in stream.sequences]

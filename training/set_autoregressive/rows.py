@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from services.ar.engine.sequence import group_ends
+from services.ar.engine.groups import group_ends
 
 
 def group_starts(num_tokens: int) -> Tensor:
@@ -26,14 +26,21 @@ def group_starts(num_tokens: int) -> Tensor:
     return table
 
 
-def visible_rows(starts: Tensor) -> Tensor:
-    """Return [B, 1, 2 T, 2 T], true where a row (second to last) sees another (last); `starts` [B, T]: see above."""
-    size = starts.shape[1]
-    place = torch.arange(size, device=starts.device)
-    causal = (place[:, None] >= place).expand(len(starts), size, size)  # [B, T, T]
-    begun = place <= starts[:, :, None]  # content row m holds token m - 1, the class at 0
-    in_group = causal & (place >= starts[:, :, None])
-    content = torch.cat([causal, torch.zeros_like(causal)], dim=2)
+def visible_rows(starts: Tensor, num_prompt: int = 1, first: Tensor | None = None) -> Tensor:
+    """Return [B, 1, R, R], true where a row (second to last) sees another (last); `starts` [B, T]: see above.
+
+    The rows are those of `num_prompt` + T - 1 contents, then T of MASK. Content rows before `first` [B], if given, are
+    there to fill up, and no other sees them.
+    """
+    size, num_content = starts.shape[1], num_prompt - 1 + starts.shape[1]
+    row, place = torch.arange(num_content, device=starts.device), torch.arange(size, device=starts.device)
+    is_there = torch.ones(len(starts), 1, num_content, dtype=torch.bool, device=starts.device)
+    if first is not None:
+        is_there = (row >= first[:, None]).unsqueeze(1)
+    causal = (row[:, None] >= row) & is_there | torch.eye(num_content, dtype=torch.bool, device=starts.device)
+    begun = (row < num_prompt + starts[:, :, None]) & is_there
+    in_group = (place[:, None] >= place) & (place >= starts[:, :, None])
+    content = torch.cat([causal, causal.new_zeros(len(starts), num_content, size)], dim=2)
     return torch.cat([content, torch.cat([begun, in_group], dim=2)], dim=1).unsqueeze(1)
 
 

@@ -12,11 +12,10 @@ log holds bits a token of training images, and at each snapshot of held-out imag
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from services.ar.compute.torch.transformer import Transformer
@@ -25,14 +24,12 @@ from tandem.shared.models import ModelRepository
 from training import loop
 from training.dataset import load, shuffled_batches
 from training.image_kind import ImageKind
+from training.set_autoregressive.recipe import Phase, Recipe, SetTrainer, draw_steps
 from training.set_autoregressive.rows import RowAttention, group_starts, rows_of, visible_rows
 from training.set_autoregressive.tokens import NUM_DRAWN, drawn_sequences, mask_token, token_sequences
 from training.tokenizer.networks import NUM_CODES
 from training.transformer.train import config_of as next_token_config
-from training.transformer.train import initialise
 
-WORTH_COMPILING = 500
-"""Steps: compiling takes a minute."""
 TESTED_PARTS = (1, 4, 6, 12)
 """Of the number of tokens, so many steps are tested, and a single one."""
 
@@ -40,19 +37,6 @@ TESTED_PARTS = (1, 4, 6, 12)
 def config_of(kind: ImageKind) -> ModelConfig:
     """Return the shape of the transformer."""
     return dataclasses.replace(next_token_config(kind), vocab_size=mask_token(kind) + 1)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Some steps of a training."""
-
-    steps: int
-    rate: float
-    """What the learning rates are multiplied by."""
-    real_share: float
-    """What share of a batch are real images; the others are drawn ones."""
-    content_weight: float = 1.0
-    """How much the loss at the content rows weighs, beside that at the MASK rows."""
 
 
 PHASES = (
@@ -63,51 +47,6 @@ PHASES = (
     Phase(3_000, 0.5, 0.5, 1.5),
     Phase(4_000, 0.5, 0.9, 1.5),
 )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the outcome."""
-
-    phases: tuple[Phase, ...] = PHASES
-    """In every second one the learning rates fall to 0."""
-    batch_size: int = 64
-    matrix_learning_rate: float = 6e-3
-    """Of Muon (Jordan et al. 2024) for the matrices of the layers, whose steps are scaled to the size of AdamW's."""
-    learning_rate: float = 3e-3
-    """Of AdamW for the embedding and the vectors."""
-    weight_decay: float = 0.05
-    seed: int = 0
-
-    @property
-    def steps(self) -> int:
-        return sum(phase.steps for phase in self.phases)
-
-    def with_effort(self, effort: float) -> "Recipe":
-        """Return the recipe with a share of the steps of each phase."""
-        phases = (dataclasses.replace(phase, steps=loop.share_of(phase.steps, effort)) for phase in self.phases)
-        return dataclasses.replace(self, phases=tuple(phases))
-
-    def phase_of(self, step: int) -> Phase:
-        """Return the phase of a step, the last one behind the end."""
-        return self.phases[self._place_of(step)[0]]
-
-    def _place_of(self, step: int) -> tuple[int, int]:
-        """Return the number of a step's phase, and how many steps of it were before."""
-        number = 0
-        while number + 1 < len(self.phases) and step >= self.phases[number].steps:
-            step -= self.phases[number].steps
-            number += 1
-        return number, step
-
-    def rate(self, step: int) -> float:
-        """Return what learning rates are multiplied by: they rise over at most 200 steps, stay, and fall in the next
-        phase as 1 - sqrt (Haegele et al. 2024, arXiv 2405.18392).
-        """
-        number, before = self._place_of(step)
-        phase = self.phases[number]
-        done = before / phase.steps
-        return phase.rate * (1 - math.sqrt(min(1.0, done)) if number % 2 else min(1.0, (before + 1) / 200))
 
 
 def losses(model: Transformer, sequences: Tensor, starts: Tensor) -> Tensor:
@@ -122,37 +61,12 @@ def losses(model: Transformer, sequences: Tensor, starts: Tensor) -> Tensor:
     return functional.cross_entropy(logits, targets.flatten(), reduction="none").view(ids.shape)
 
 
-def draw_steps(count: int, num_tokens: int, source: torch.Generator) -> Tensor:
-    """Return numbers of steps [count], 1 to `num_tokens`, uniform in their logarithm."""
-    return (num_tokens + 1.0) ** torch.rand(count, generator=source) // 1
-
-
-class Trainer(loop.Trainer[Recipe]):
-    """Trains the model of groups of tokens. Compiled, a step takes a third of the time; that needs a C++ compiler."""
-
-    KEPT = ("model", "muon", "adamw", "muon_schedule", "adamw_schedule")
+class Trainer(SetTrainer[Recipe]):
+    """Trains the model of groups of tokens."""
 
     def __init__(self, recipe: Recipe, kind: ImageKind, *, real: Tensor, drawn: Tensor, validation: Tensor) -> None:
-        super().__init__(recipe, kind)
+        super().__init__(recipe, kind, config_of(kind), losses)
         self._real, self._drawn = real, drawn
-        config = config_of(kind)
-        self.model = Transformer(config).to(loop.device())
-        self.model.apply(initialise)
-        self.model.prepare(config.max_context_tokens)
-        matrices = [p for p in self.model.layers.parameters() if p.ndim == 2]
-        vectors = [p for p in self.model.parameters() if p.ndim != 2]
-        others = [
-            {"params": [self.model.embedding.weight], "weight_decay": recipe.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        self.muon = torch.optim.Muon(
-            matrices, recipe.matrix_learning_rate, recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
-        )
-        self.adamw = torch.optim.AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.95))
-        self.muon_schedule, self.adamw_schedule = (
-            torch.optim.lr_scheduler.LambdaLR(optimiser, recipe.rate) for optimiser in (self.muon, self.adamw)
-        )
-        self._losses = torch.compile(losses) if recipe.steps >= WORTH_COMPILING else losses
         self._starts = group_starts(kind.num_tokens).to(loop.device())
         self._validation = validation.to(loop.device())
 
@@ -167,22 +81,18 @@ class Trainer(loop.Trainer[Recipe]):
             num_real = round(size * self.recipe.phase_of(step).real_share)
             source = torch.Generator().manual_seed(seed * 7919 + step)
             sequences = torch.cat([self._real[own[:num_real]], self._drawn[others[num_real:]]])
-            yield sequences, draw_steps(len(sequences), sequences.shape[1] - 1, source).long()
+            yield sequences, draw_steps(len(sequences), sequences.shape[1] - 1, source)
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         sequences, steps = batch
         with loop.mixed_precision():
-            content, masked = self._losses(self.model, sequences, self._starts[steps]).mean(dim=0).chunk(2)
-        self.model.zero_grad(set_to_none=True)
-        (masked.mean() + self.recipe.phase_of(self.step_index).content_weight * content.mean()).backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for part in (self.muon, self.adamw, self.muon_schedule, self.adamw_schedule):
-            part.step()
+            content, masked = self.losses(self.model, sequences, self._starts[steps]).mean(dim=0).chunk(2)
+        self.descend(masked.mean() + self.recipe.phase_of(self.step_index).content_weight * content.mean())
         return {"bits_per_token": masked.mean().item() / math.log(2), "content": content.mean().item() / math.log(2)}
 
     def snapshot(self, folder: Path) -> dict[str, float]:
         self.write_weights(self.model, folder, "model")
-        num_tokens = self.kind.num_tokens
+        num_tokens = self._starts.shape[1]
         tested = dict.fromkeys((*(num_tokens // part for part in TESTED_PARTS if part <= num_tokens), 1))
         return {f"validation_bits_per_token_{k}": bits_per_token(self.model, self._validation, k) for k in tested}
 
@@ -205,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokenizer", default="fashion-ar", help="released model that makes tokens, and draws images")
     parser.add_argument("--models-dir", type=Path, default=Path("models"))
     options = loop.parse(parser, argv)
-    recipe = Recipe(seed=options.seed).with_effort(options.effort)
+    recipe = Recipe(PHASES, seed=options.seed).with_effort(options.effort)
     data = load(options.data)
     tokenizer = ModelRepository(options.models_dir).get(options.tokenizer)
     real, validation = token_sequences(tokenizer, data.train), token_sequences(tokenizer, data.validation)[:1000]

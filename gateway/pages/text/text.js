@@ -3,6 +3,7 @@
 import { ApiError, call, explained, stream } from "../api.js";
 import { byId, duration, element, number, plural, say } from "../dom.js";
 import { modelFor, onStatus } from "../status.js";
+import { compareModes, offerModes } from "./modes.js";
 import { tokenView } from "./tokens.js";
 
 const ALTERNATIVES = 5;
@@ -25,6 +26,7 @@ export function setUpText() {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run(answer);
   });
   byId("text-score").addEventListener("click", () => run(score));
+  byId("text-modes").addEventListener("click", () => run(inEachMode));
   byId("text-stop").addEventListener("click", () => running?.abort());
   byId("text-new").addEventListener("click", beginNewConversation);
   byId("text-model").addEventListener("change", beginNewConversation);
@@ -32,6 +34,7 @@ export function setUpText() {
 
 function takeStatus(status) {
   ({ model = null, problem = "" } = modelFor(status, "sequential", "text", byId("text-model")));
+  offerModes(model);
   if (!running) {
     enable();
     say(byId("text-problem"), problem || failure);
@@ -40,7 +43,7 @@ function takeStatus(status) {
 
 function beginNewConversation() {
   running?.abort();
-  view.clear();
+  clear();
   say(byId("text-summary"), "");
   converse([]);
 }
@@ -54,6 +57,7 @@ function converse(messages) {
 // Makes room among the tokens, whose answer joins the turns.
 function clear(first) {
   view.clear(first);
+  byId("modes").hidden = true;
   list(turns);
 }
 
@@ -68,7 +72,7 @@ function fail(text) {
 }
 
 function enable() {
-  for (const id of ["text-go", "text-score"]) byId(id).disabled = !model || Boolean(problem) || Boolean(running);
+  for (const id of ["text-go", "text-score", "text-modes"]) byId(id).disabled = !model || Boolean(problem) || Boolean(running);
   byId("text-stop").hidden = !running;
 }
 
@@ -97,10 +101,7 @@ async function answer(prompt, figures, signal) {
   say(byId("text-summary"), "Waiting for the first token …");
   const before = turns;
   const messages = [...before, { role: "user", content: prompt }];
-  const temperature = byId("text-temperature").valueAsNumber;
-  const sampling = { max_tokens: byId("text-max").valueAsNumber || undefined };
-  if (Number.isFinite(temperature)) sampling.temperature = temperature;
-  const message = { model: model.name, chat: { messages }, sampling, logprobs: true, top_logprobs: ALTERNATIVES };
+  const message = { ...request(messages), top_logprobs: ALTERNATIVES };
   let bits = 0;
   let text = "";
   for await (const { result } of stream("sequential", "Generate", message, signal)) {
@@ -119,6 +120,24 @@ async function answer(prompt, figures, signal) {
   const measured = `${course}; ${(bits / figures.count).toFixed(1)} bits a token.`;
   say(byId("text-summary"), figures.count ? measured : "The model ended its answer before the first token.");
   if (turns === before) converse([...messages, { role: "assistant", content: text }]);
+}
+
+// The conversation goes on from before: an answer of these does not join it.
+async function inEachMode(prompt, figures, signal) {
+  clear();
+  byId("text-output").hidden = true;
+  byId("modes").hidden = false;
+  const progress = (text) => say(byId("text-summary"), text);
+  progress(await compareModes(model, request([...turns, { role: "user", content: prompt }]), progress, signal));
+}
+
+function request(messages) {
+  const temperature = byId("text-temperature").valueAsNumber;
+  const most = Math.min(byId("text-max").valueAsNumber, model.window_tokens || Infinity);
+  const sampling = { max_tokens: most || undefined };
+  if (Number.isFinite(temperature)) sampling.temperature = temperature;
+  const chat = { messages, plain_without_template: true };
+  return { model: model.name, chat, sampling, logprobs: true };
 }
 
 async function score(prompt, figures, signal) {

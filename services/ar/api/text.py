@@ -9,10 +9,18 @@ from typing import TypeVar
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.call import Call
 from services.ar.api.sequential_model import LIST_FIELD, MAX_TEXTS, SequentialModel, check_count, check_is_scorable
-from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, check_token_ids, constraint_of, turns_of
+from services.ar.api.validation import (
+    DEFAULT_MAX_TOKENS,
+    MAX_TOKENS_PER_STEP,
+    check_prompt,
+    check_token_ids,
+    constraint_of,
+    turns_of,
+)
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.constraints.compiler import Compilations
 from services.ar.engine.engine import Engine
+from services.ar.engine.groups import TokenGroups, equal_ends, spread_order
 from services.ar.engine.sequence import SamplingParams, TokenMask
 from services.common.batching.work_thread import WorkThread
 from tandem.ar.v1 import ar_pb2
@@ -35,7 +43,6 @@ class TextModel(SequentialModel):
 
     codec: TextCodec
     makes = "text"
-    default_max_tokens = DEFAULT_MAX_TOKENS
 
     def __init__(
         self,
@@ -45,10 +52,17 @@ class TextModel(SequentialModel):
         num_warm_up_tokens: int,
         text_thread: WorkThread,
         compilations: Compilations | None,
+        max_batch_tokens: int = 2 * MAX_TOKENS_PER_STEP,
     ) -> None:
         background = [text_thread] if compilations is None else [text_thread, compilations]
+        if codec.mask_token is not None:
+            description.vocab_size = codec.mask_token  # which none is to send, or gets
+        description.window_tokens = self.window_tokens = codec.window_tokens
         super().__init__(codec, engine, description, description.vocab_size, num_warm_up_tokens, background)
         description.special_token_ids.extend(codec.special_tokens)
+        self.default_max_tokens = codec.window_tokens or DEFAULT_MAX_TOKENS
+        if codec.mask_token is not None:  # a step has the tokens of a group, and MASK rows for those of the next
+            self.most_tokens_per_step = max(1, min(MAX_TOKENS_PER_STEP, max_batch_tokens // 2))
         self._text_thread = text_thread
         self._compilations = compilations
 
@@ -69,10 +83,24 @@ class TextModel(SequentialModel):
         turns = turns_of(chat, self.codec.max_context_tokens)
         return partial(self.codec.encode_chat, turns, with_bos, is_plain_without=chat.plain_without_template)
 
+    def groups(
+        self, num_prompt_tokens: int, num_tokens: int, params: SamplingParams, given_places: tuple[int, ...]
+    ) -> TokenGroups | None:
+        """Return groups of equal sizes; where the order is the model's own, also those of a single token."""
+        ends = equal_ends(num_tokens - len(given_places), params.tokens_per_step)
+        if self.window_tokens:
+            order = spread_order(num_tokens, self.window_tokens)
+            places = (*given_places, *(place for place in order if place not in given_places))
+            return TokenGroups.of(num_prompt_tokens + len(given_places), ends, places)
+        return TokenGroups.of(num_prompt_tokens, ends) if params.tokens_per_step > 1 else None
+
     async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> Sequence[TokenMask] | None:
         constraint = constraint_of(request.sampling)
         if constraint is None:
             return None
+        if self.window_tokens or request.sampling.tokens_per_step > 1:
+            reason = "where each step generates the next token: others are drawn before it is known"
+            raise InvalidArgument(constraint.field, "a constraint", f"none but {reason}")
         if self._compilations is None:
             raise InvalidArgument(constraint.field, "a constraint", "nothing: this model has no end token")
         return await self._compilations.masks(constraint, count, call.deadline, call.owner)

@@ -19,6 +19,8 @@ MAX_STOP_STRINGS = 16
 MAX_STOP_CHARACTERS = 256
 MAX_STOP_TOKEN_IDS = 64
 MAX_LOGIT_BIASES = 1024
+MAX_SPECULATIVE_TOKENS = 64
+MAX_TOKENS_PER_STEP = 64
 DEFAULT_MAX_TOKENS = 256
 MIN_REPETITION_PENALTY = 0.01
 """With less, one token that was seen before outweighs every other whatever the model says."""
@@ -48,14 +50,18 @@ def sampling_params(
     default_max_tokens: int = DEFAULT_MAX_TOKENS,
     takes_steps: bool = False,
     recommended: ar_pb2.SamplingParams | None = None,
+    most_tokens_per_step: int = 1,
+    window_tokens: int = 0,
 ) -> SamplingParams:
     """Return the request's parameters with defaults filled in. Raises InvalidArgument.
 
-    The model generates tokens 0 to num_output_tokens - 1, several a step if it `takes_steps`. What is `recommended`
+    The model generates tokens 0 to num_output_tokens - 1, several a step if it `takes_steps`, or as many as
+    `most_tokens_per_step` at a time; `window_tokens` of an output, if there is such a bound. What is `recommended`
     holds where the request says nothing of how tokens are chosen.
     """
     raw = _filled(request.sampling, recommended)
     room = max_context_tokens - num_prompt_tokens
+    room = min(room, window_tokens or room)
     max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(default_max_tokens, room)
     check_int("sampling.max_tokens", max_tokens, 1, room)
     check_int("sampling.min_tokens", raw.min_tokens, 0, max_tokens)
@@ -82,8 +88,20 @@ def sampling_params(
         n=check_int("sampling.n", raw.n, 1, MAX_CHOICES),
         logprobs=request.logprobs,
         top_logprobs=check_top_logprobs(request.top_logprobs, num_output_tokens),
+        speculative_tokens=_speculative_tokens(raw),
         steps=check_steps("sampling.steps", raw.steps if raw.HasField("steps") else None, max_tokens, takes_steps),
+        tokens_per_step=check_tokens_per_step(
+            "sampling.tokens_per_step",
+            raw.tokens_per_step if raw.HasField("tokens_per_step") else None,
+            most_tokens_per_step,
+        ),
     )
+
+
+def _speculative_tokens(raw: ar_pb2.SamplingParams) -> int | None:
+    if not raw.HasField("speculative_tokens"):
+        return None
+    return check_int("sampling.speculative_tokens", raw.speculative_tokens, 0, MAX_SPECULATIVE_TOKENS)
 
 
 def _filled(raw: ar_pb2.SamplingParams, recommended: ar_pb2.SamplingParams | None) -> ar_pb2.SamplingParams:
@@ -105,6 +123,28 @@ def check_steps(field: str, steps: int | None, num_tokens: int, takes_steps: boo
     return check_int(field, steps, 1, num_tokens)
 
 
+def check_tokens_per_step(field: str, tokens_per_step: int | None, most: int) -> int:
+    """Return how many tokens a step generates together, `most` at most."""
+    if tokens_per_step not in (None, 1) and most == 1:
+        raise InvalidArgument(field, tokens_per_step, "1: this model does not generate several tokens per step by it")
+    return 1 if tokens_per_step is None else check_int(field, tokens_per_step, 1, most)
+
+
+def given_tokens(
+    request: ar_pb2.GenerateRequest, max_tokens: int, num_output_tokens: int, window: int
+) -> dict[int, int]:
+    """Return the tokens of the output that are given, by their places in it. Raises InvalidArgument."""
+    given = dict(request.given_tokens)
+    if given and not window:
+        raise InvalidArgument("given_tokens", f"{len(given)} tokens", "none: this model writes from left to right")
+    if len(given) >= max_tokens:
+        raise InvalidArgument("given_tokens", f"{len(given)} tokens", f"fewer than max_tokens {max_tokens}")
+    for place in given:
+        check_int("given_tokens", place, 0, max_tokens - 1)
+    check_token_ids("given_tokens", given.values(), num_output_tokens)
+    return given
+
+
 def check_top_logprobs(top_logprobs: int, num_output_tokens: int) -> int:
     """Return how many alternatives are reported for each token. Raises InvalidArgument."""
     return check_int("top_logprobs", top_logprobs, 0, min(MAX_TOP_LOGPROBS, num_output_tokens))
@@ -116,6 +156,8 @@ def image_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encoding
         raise InvalidArgument("sampling.stop", list(request.sampling.stop), "nothing: images hold no text")
     if kind := request.sampling.WhichOneof("constraint"):
         raise InvalidArgument(f"sampling.{kind}", "a constraint", "nothing: images hold no text")
+    if request.report_drafts:
+        raise InvalidArgument("report_drafts", True, "false: images hold no text")
     return check_encoding("image_encoding", request.image_encoding, spec)
 
 

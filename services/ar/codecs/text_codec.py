@@ -12,6 +12,7 @@ from services.ar.codecs.chat.control_tokens import token_ids
 from services.ar.codecs.chat.prompt import ChatPrompt
 from services.ar.model.checkpoint import Checkpoint
 from tandem.shared.errors import InvalidArgument, NoChatTemplate, PromptTooLong
+from tandem.shared.model_spec import TextTokensSpec
 from tandem.shared.models import ModelError
 
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
@@ -22,12 +23,15 @@ _BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")  # of a SentencePiece vocabular
 class TextCodec:
     """Encodes prompts and makes a decoder for each output; prompts that can't fit are refused before the work."""
 
-    mask_token = None
-
-    def __init__(self, checkpoint: Checkpoint, max_context_tokens: int) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, max_context_tokens: int, text_tokens: TextTokensSpec | None = None
+    ) -> None:
         tokenizer, special = checkpoint.tokenizer, checkpoint.special_tokens
         if tokenizer is None:
             raise ModelError("there is no tokenizer.json, which a text model needs")
+        self.mask_token = None if text_tokens is None else text_tokens.mask_token
+        self.window_tokens = 0 if text_tokens is None else text_tokens.window
+        """The most tokens of an output, in a model with an order of its own; else 0."""
         self.max_context_tokens = max_context_tokens
         self.eos_token_ids = checkpoint.eos_token_ids
         self._tokenizer = tokenizer

@@ -14,6 +14,7 @@ from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import ALL_POSITIONS, FINE_POSITIONS, CacheDtype, Sizes
 from services.ar.compute.runner import Computation
 from services.ar.model.checkpoint import Checkpoint
+from services.ar.model.draft_head import DraftHead
 from services.ar.model.few_bits import round_to_four_bits
 from services.ar.settings import ArSettings
 from tandem.shared.compiled.recipe import LibraryUnavailable
@@ -33,16 +34,20 @@ def open_computation(
     report: Callable[[float], None],
     kv_cache_dtype: CacheDtype | None = None,
     dtype: str | None = None,
+    draft_head: DraftHead | None = None,
 ) -> Computation:
     """Read the weights into what computes with them; `report` is told the share read, 0 to 1.
 
-    `kv_cache_dtype` and `dtype`: what the model's entry recommends. Raises ModelError.
+    `kv_cache_dtype` and `dtype`: what the model's entry recommends. `draft_head` is for the native kernel alone.
+    Raises ModelError.
     """
     with _enough_memory(settings):
         has_gpu = _has_gpu(settings)
         if not has_gpu and settings.kernel != "torch":
             try:
-                return _native(checkpoint, max_context_tokens, num_threads, settings, report, kv_cache_dtype, dtype)
+                return _native(
+                    checkpoint, max_context_tokens, num_threads, settings, report, kv_cache_dtype, dtype, draft_head
+                )
             except LibraryUnavailable as error:
                 needs_kernel = settings.dtype in ("int8", "int4") or settings.kv_cache_dtype != "auto"
                 if settings.kernel == "native" or needs_kernel:
@@ -112,6 +117,7 @@ def _native(
     report: Callable[[float], None],
     recommended_cache_dtype: CacheDtype | None,
     recommended_dtype: str | None,
+    draft_head: DraftHead | None,
 ) -> Computation:
     dtype = (recommended_dtype or checkpoint.dtype) if settings.dtype == "auto" else settings.dtype
     if dtype == "int4" != checkpoint.dtype:
@@ -126,17 +132,28 @@ def _native(
     fine_positions = FINE_POSITIONS if packed_as == STORED else 0  # weights rounded once more differ by more than that
     if settings.activation_bits == "16":
         fine_positions = ALL_POSITIONS
+    max_drafts = 0 if draft_head is None else settings.max_num_sequences
     forward = open_native(
         checkpoint,
-        Sizes(cache_dtype, num_blocks, settings.block_size, settings.max_batch_tokens, max_context_tokens),
+        Sizes(cache_dtype, num_blocks, settings.block_size, settings.max_batch_tokens, max_context_tokens, max_drafts),
         dtype=packed_as,
         num_threads=num_threads,
         report=report,
         fine_positions=fine_positions,
+        draft_head=draft_head,
     )
     causes = {
         "digest": forward.kernel.digest,
         "activation_bits": settings.activation_bits,
         "kv_cache_dtype": cache_dtype,
     }
-    return Computation(forward, num_blocks, "cpu", dtype, is_exact=True, kernel="native", kernel_causes=causes)
+    return Computation(
+        forward,
+        num_blocks,
+        "cpu",
+        dtype,
+        is_exact=True,
+        kernel="native",
+        kernel_causes=causes,
+        has_draft_head=draft_head is not None,
+    )

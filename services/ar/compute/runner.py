@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from runtime.process.priority import give_way
 from services.ar.engine.sequence import SampledToken
-from services.ar.engine.step import Layout, LogitsRow, StepResult, Work
+from services.ar.engine.step import Layout, LogitsRow, StepResult, Work, keep_predicted
 from tandem.shared.errors import ModelFault, TandemError
 
 
@@ -32,6 +32,19 @@ class Computed:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a draft head is to predict: `num_wanted` tokens behind those that a sequence gets in this step.
+
+    That are the tokens of `num_rows` of `Wanted.rows`, as far as they are what was `drafted`, and one more.
+    """
+
+    first_row: int
+    num_rows: int
+    drafted: tuple[int, ...]
+    num_wanted: int
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What is to be sampled in a step, from the first `num_output_tokens` logits of each row."""
 
@@ -39,6 +52,7 @@ class Wanted:
     places: list[int]
     """For each of `rows`, which of `Layout.logits_indices` it is."""
     num_output_tokens: int
+    predictions: list[Prediction]
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,8 @@ class Sampled:
     """One for each of `Wanted.rows`; token -1 for a row that is not finite."""
 
     is_finite: Sequence[bool]
+    predictions: Sequence[tuple[int, ...]] = ()
+    """One for each of `Wanted.predictions`; fewer tokens than wanted where no more are likely enough."""
 
 
 RowsOfWork: TypeAlias = "list[LogitsRow] | TandemError"
@@ -59,7 +75,7 @@ def with_masks(rows: list[LogitsRow]) -> RowsOfWork:
     """Return the rows of one work with what its sequence's mask allows in each; fewer, where a draft leaves no more.
 
     The rows behind the last that is returned are void: a token of the draft that stands before them is ruled out, or
-    completes the output. An error ends the work's request alone.
+    completes the output. MASK rows, which only predict, may be anything. An error ends the work's request alone.
     """
     mask = rows[0].sequence.token_mask if rows else None
     if mask is None:
@@ -68,7 +84,8 @@ def with_masks(rows: list[LogitsRow]) -> RowsOfWork:
         allowed = mask.masks(rows[-1].drafted)
     except TandemError as error:
         return error
-    return [replace(row, allowed=each) for row, each in zip(rows, allowed, strict=False)]
+    held, num_checked = [replace(row, allowed=each) for row, each in zip(rows, allowed, strict=False)], len(allowed)
+    return held + rows[num_checked:] if num_checked == 1 + len(rows[-1].drafted) else held
 
 
 def allowed_bits(row: LogitsRow) -> Bits:
@@ -133,12 +150,18 @@ class Runner:
     def _run(self, batch: list[Work]) -> list[StepResult]:
         layout = Layout(batch, self._block_size)
         works = _rows_of_works(layout)
-        wanted = Wanted(list(_rows(works)), _places(layout, works), self._num_output_tokens)
+        predictions = list(_predictions(batch, works))
+        wanted = Wanted(
+            list(_rows(works)), _places(layout, works), self._num_output_tokens, [each for _, each in predictions]
+        )
         sampled = self._forward.sample(layout, wanted)
         tokens = iter(sampled.tokens)
-        found = [work if isinstance(work, Exception) else list(islice(tokens, len(work))) for work in works]
+        found = [rows if isinstance(rows, Exception) else list(islice(tokens, len(rows))) for rows in works]
+        for (work, _), predicted in zip(predictions, sampled.predictions, strict=True):
+            work.predicted = predicted
         is_sound = _soundness(layout, sampled)
-        return [work if sound else ModelFault() for work, sound in zip(found, is_sound, strict=True)]
+        results = [rows if sound else ModelFault() for rows, sound in zip(found, is_sound, strict=True)]
+        return [keep_predicted(work, result) for work, result in zip(batch, results, strict=True)]
 
 
 def _rows_of_works(layout: Layout) -> list[RowsOfWork]:
@@ -156,6 +179,17 @@ def _places(layout: Layout, works: list[RowsOfWork]) -> list[int]:
     firsts = accumulate(layout.tokens_per_work, initial=0)
     pairs = zip(firsts, works, strict=False)
     return [first + number for first, work in pairs if not isinstance(work, Exception) for number in range(len(work))]
+
+
+def _predictions(batch: list[Work], works: list[RowsOfWork]) -> Iterable[tuple[Work, Prediction]]:
+    """Yield what a draft head is to predict, and of which work."""
+    first_row = 0
+    for work, rows in zip(batch, works, strict=True):
+        if isinstance(rows, Exception):
+            continue
+        if work.num_predicted and rows:
+            yield work, Prediction(first_row, len(rows), work.draft, work.num_predicted)
+        first_row += len(rows)
 
 
 def _soundness(layout: Layout, sampled: Sampled) -> list[bool]:
@@ -183,3 +217,5 @@ class Computation:
     kernel_causes: Mapping[str, object]
     """What results depend on to the last bit, besides weights, dtype and processor; values that JSON can hold."""
     chunk_tokens: int | None = None
+    has_draft_head: bool = False
+    """Whether the forward computes `Wanted.predictions`."""

@@ -162,7 +162,10 @@ class PrefixCache:
         size, keys = self._pool.block_size, sequence.block_keys
         num_blocks = self._shareable(sequence, num_tokens) // size
         for place in range(len(keys), num_blocks):
+            positions = range(place * size, (place + 1) * size)
             tokens = array("q", sequence.token_ids[place * size : (place + 1) * size])
+            if (in_text := sequence.text_positions(positions)) != positions:
+                tokens.extend(in_text)
             before = keys[-1] if keys else _first_link(sequence.cache_salt)
             keys.append(hashlib.sha256(before + tokens.tobytes()).digest())
         return keys[:num_blocks]

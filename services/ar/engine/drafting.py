@@ -11,15 +11,16 @@ from abc import ABC, abstractmethod
 from itertools import takewhile
 from weakref import WeakKeyDictionary
 
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
 
 
 class Drafter(ABC):
     """Where drafts come from is a subclass' own.
 
-    max_tokens: that a sequence may draft a step. max_rows: rows of a step with drafts, over all sequences; a step of so
-    many should hardly take longer than one of a single token, or else drafts cost more than they bring.
+    max_tokens: that a sequence may draft a step, if its request does not say fewer. max_rows: rows of a step with
+    drafts, over all sequences; a step of so many should hardly take longer than one of a single token, or else drafts
+    cost more than they bring.
     """
 
     def __init__(self, max_tokens: int, max_rows: int) -> None:
@@ -27,24 +28,33 @@ class Drafter(ABC):
         self.max_rows = max_rows
         self.num_drafted_tokens = 0
         self.num_accepted_tokens = 0
+        self._predicted: WeakKeyDictionary[Sequence, dict[int, int]] = WeakKeyDictionary()  # by place in the sequence
 
     @abstractmethod
     def add_draft(self, work: Work, max_rows: int) -> Work:
         """Return a work that decodes with a draft of at most `max_rows` rows more, as it is if there is none."""
 
-    def judge(self, work: Work, tokens: list[SampledToken], num_accepted: int) -> None:
-        """Note how many tokens of a work's draft held; `tokens` are all that were sampled in its step."""
+    def judge(self, work: Work, num_accepted: int) -> None:
+        """Note how many tokens of a work's draft held, and what was predicted in its step; before they are entered."""
         self.num_drafted_tokens += len(work.draft)
         self.num_accepted_tokens += num_accepted
-        self._learn(work, tokens, num_accepted)
+        work.sequence.num_drafted_tokens += len(work.draft)
+        work.sequence.num_accepted_tokens += num_accepted
+        self._learn(work, num_accepted)
 
     @abstractmethod
-    def _learn(self, work: Work, tokens: list[SampledToken], num_accepted: int) -> None: ...
+    def _learn(self, work: Work, num_accepted: int) -> None: ...
 
+    def _most_tokens(self, sequence: Sequence) -> int:
+        """Return how many tokens a draft may have: behind its last, one more is wanted."""
+        wanted, asked = sequence.params.max_tokens - sequence.num_output_tokens - 1, sequence.params.speculative_tokens
+        return min(wanted, self._max_tokens if asked is None else asked, self._max_tokens)
 
-def most_tokens(sequence: Sequence) -> int:
-    """Return how many tokens a draft may have: behind its last, one more is wanted."""
-    return sequence.params.max_tokens - sequence.num_output_tokens - 1
+    def _predicted_tokens(self, sequence: Sequence, count: int) -> tuple[int, ...]:
+        """Return what earlier steps predict of the next `count` tokens, up to the first that they do not."""
+        predicted, first = self._predicted.setdefault(sequence, {}), len(sequence.token_ids)
+        places = takewhile(predicted.__contains__, range(first, first + count))
+        return tuple(predicted[place] for place in places)
 
 
 _LENGTHS = (4, 3, 2)
@@ -53,29 +63,42 @@ _LENGTHS = (4, 3, 2)
 _LONGEST_PAUSE_STEPS = 16
 
 
-class NgramDrafter(Drafter):
-    """Drafts the tokens of texts."""
+class TextDrafter(Drafter):
+    """Drafts the tokens of texts: those that followed the last ones before, or those that a draft head predicts.
 
-    def __init__(self, max_tokens: int, max_rows: int) -> None:
+    has_head: whether the model has one.
+    """
+
+    def __init__(self, max_tokens: int, max_rows: int, has_head: bool = False) -> None:
         super().__init__(max_tokens, max_rows)
-        self._drafts: WeakKeyDictionary[Sequence, NgramDraft] = WeakKeyDictionary()
+        self._has_head = has_head
+        self._copies: WeakKeyDictionary[Sequence, NgramDraft] = WeakKeyDictionary()
 
     def add_draft(self, work: Work, max_rows: int) -> Work:
-        draft = self._draft(work.sequence, min(max_rows, most_tokens(work.sequence)))
-        return dataclasses.replace(work, num_tokens=work.num_tokens + len(draft), draft=draft)
+        most = min(max_rows, self._most_tokens(work.sequence))
+        if most <= 0:
+            return work
+        draft = self._draft(work.sequence, most)
+        num_predicted = most if self._has_head else 0
+        num_tokens = work.num_tokens + len(draft)
+        return dataclasses.replace(work, num_tokens=num_tokens, draft=draft, num_predicted=num_predicted)
 
     def _draft(self, sequence: Sequence, max_tokens: int) -> tuple[int, ...]:
         """Return what may follow, and nothing behind which no token is wanted."""
-        source = self._drafts.setdefault(sequence, NgramDraft(self._max_tokens))
-        proposed = source.propose(sequence.token_ids, max_tokens)
+        source = self._copies.setdefault(sequence, NgramDraft(self._max_tokens))
+        proposed = source.propose(sequence.token_ids, max_tokens) or self._predicted_tokens(sequence, max_tokens)
         ending = sequence.ending_token_ids
         draft = tuple(takewhile(lambda token_id: token_id not in ending, proposed))
         if draft and sequence.token_mask is not None:
             return draft[: sequence.token_mask.num_allowed(draft)]
         return draft
 
-    def _learn(self, work: Work, tokens: list[SampledToken], num_accepted: int) -> None:
-        self._drafts[work.sequence].judge(len(work.draft), num_accepted)
+    def _learn(self, work: Work, num_accepted: int) -> None:
+        copies = self._copies[work.sequence]
+        if work.draft and copies.is_tried:
+            copies.judge(len(work.draft), num_accepted)
+        first = len(work.sequence.token_ids) + 1 + num_accepted
+        self._predicted[work.sequence] = dict(enumerate(work.predicted, first))
 
 
 class NgramDraft:
@@ -89,6 +112,8 @@ class NgramDraft:
     """
 
     def __init__(self, max_tokens: int) -> None:
+        self.is_tried = False
+        """Whether what was proposed last is any token at all."""
         self._max_tokens = max_tokens
         self._num_tokens = max_tokens  # of the next draft, at most
         self._pause_steps = 0
@@ -98,14 +123,17 @@ class NgramDraft:
 
     def propose(self, token_ids: list[int], max_tokens: int) -> list[int]:
         """Return what may follow `token_ids`, which only ever grow; called once a step."""
+        self.is_tried = False
         if self._steps_to_wait:
             self._steps_to_wait -= 1
             return []
         self._note(token_ids)
         known = (ngram for ngram in _ngrams(token_ids, len(token_ids)) if ngram in self._following)
         longest = next(known, None)
-        count = min(self._num_tokens, max_tokens)
-        return [] if longest is None else _copy(token_ids, self._following[longest], count)
+        if longest is None:
+            return []
+        self.is_tried = True
+        return _copy(token_ids, self._following[longest], min(self._num_tokens, max_tokens))
 
     def judge(self, num_drafted: int, num_accepted: int) -> None:
         """Learn how many tokens of the last draft came true."""
@@ -140,29 +168,24 @@ class MaskedDrafter(Drafter):
     A prediction stays when a token before it turns out to be another one: most come true all the same.
     """
 
-    def __init__(self, max_tokens: int, max_rows: int) -> None:
-        super().__init__(max_tokens, max_rows)
-        self._predicted: WeakKeyDictionary[Sequence, dict[int, int]] = WeakKeyDictionary()  # by place in the sequence
-
     def add_draft(self, work: Work, max_rows: int) -> Work:
         """Return the work with the predictions of earlier steps as its draft, and MASK rows for those of the next.
 
         The first MASK row predicts only what the check computes too, but those after it were trained with it.
         """
-        sequence, room = work.sequence, most_tokens(work.sequence)
-        if sequence.mask_token_id is None or max_rows <= 2 * self._max_tokens:
+        sequence, most = work.sequence, self._most_tokens(work.sequence)
+        if sequence.mask_token_id is None or most <= 0 or max_rows <= 2 * self._max_tokens:
             return work
-        predicted, num_known = self._predicted.setdefault(sequence, {}), len(sequence.token_ids)
-        places = takewhile(predicted.__contains__, range(num_known, num_known + min(self._max_tokens, room)))
-        draft = tuple(predicted[place] for place in places)
-        num_predicted = min(self._max_tokens, room - len(draft))
+        draft = self._predicted_tokens(sequence, most)
+        if draft and sequence.token_mask is not None:
+            draft = draft[: sequence.token_mask.num_allowed(draft)]
+        room = sequence.params.max_tokens - sequence.num_output_tokens - 1 - len(draft)
+        num_predicted = min(self._max_tokens, room)
         num_masked = 1 + num_predicted if num_predicted else 0
         num_tokens = work.num_tokens + len(draft) + num_masked
         return dataclasses.replace(work, num_tokens=num_tokens, draft=draft, num_masked=num_masked)
 
-    def _learn(self, work: Work, tokens: list[SampledToken], num_accepted: int) -> None:
+    def _learn(self, work: Work, num_accepted: int) -> None:
         # The first MASK row stands where the last of the checked tokens goes.
-        num_checked = 1 + len(work.draft)
-        first_place = work.positions.start + 1 + num_checked
-        predicted = (token.token_id for token in tokens[num_checked:])
-        self._predicted[work.sequence].update(enumerate(predicted, first_place))
+        first_place = work.positions.start + 2 + len(work.draft)
+        self._predicted[work.sequence].update(enumerate(work.predicted, first_place))

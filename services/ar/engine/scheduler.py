@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from services.ar.engine.block_pool import BlockPool, PrefixCache
 from services.ar.engine.drafting import Drafter
 from services.ar.engine.fair_share import FairShares
+from services.ar.engine.next_work import next_work
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
-from services.ar.engine.step import Progress, StepResult, Work, accept_tokens, finish_reason, next_work
+from services.ar.engine.step import Progress, StepResult, Work, accept_tokens, finish_reason
 from services.common.fair_queue import FairQueue
 from tandem.shared.errors import ExpectedError
 
@@ -253,12 +254,12 @@ class Scheduler:
         sequence = work.sequence
         brought = accept_tokens(work, tokens)
         if self._drafter is not None and work.is_drafting:
-            self._drafter.judge(work, tokens, len(brought) - 1)
+            self._drafter.judge(work, len(brought) - 1)
         self._advance(work, brought)
         reason = finish_reason(sequence, brought)
         if reason is not None:
             self.remove(sequence)
-        return Progress(sequence, brought, reason)
+        return Progress(sequence, brought, reason, rejected=work.draft[max(0, len(brought) - 1) :])
 
     def _advance(self, work: Work, tokens: list[SampledToken]) -> None:
         sequence, num_computed_before = work.sequence, work.sequence.num_computed_tokens

@@ -2,11 +2,12 @@
 
 import enum
 import math
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Protocol, Self
+from typing import Protocol
+
+from services.ar.engine.groups import TokenGroups
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,11 @@ class SamplingParams:
     logprobs: bool = False
     top_logprobs: int = 0
     steps: int = 0
-    """Steps that generate all of max_tokens, in a model that generates several tokens a step; else 0."""
+    """Steps that generate all of max_tokens, in an image model that generates several tokens a step; else 0."""
+    tokens_per_step: int = 1
+    """Tokens that a step generates together, in a text model."""
+    speculative_tokens: int | None = None
+    """The most that a step may try ahead; None: as many as the scheduler's drafter has."""
 
     @property
     def is_greedy(self) -> bool:
@@ -50,42 +55,6 @@ class SamplingParams:
         """Whether tokens are drawn as the model itself would draw them."""
         is_free = not (self.truncates or self.has_penalties or self.logit_bias or self.stop_token_ids)
         return self.temperature == 1.0 and is_free
-
-
-@cache
-def group_ends(num_tokens: int, steps: int) -> tuple[int, ...]:
-    """Return how many of `num_tokens` are there after each of `steps` steps, 1 to num_tokens: rising, at least by 1.
-
-    The arccos schedule of Besnier et al. 2025 (arXiv 2503.17076): few tokens at the beginning, many at the end. Serves
-    the training, and models whose costs have not been measured (see codecs/step_costs.py).
-    """
-    ends = [0]
-    for step in range(1, steps + 1):
-        share = 1 - math.acos(step / steps) / (math.pi / 2)
-        ends.append(min(max(round(num_tokens * share), ends[-1] + 1), num_tokens - (steps - step)))
-    return tuple(ends[1:])
-
-
-@dataclass(frozen=True)
-class TokenGroups:
-    """The groups of one sequence. `ends`: its length with the prompt alone, then after each step; rising."""
-
-    ends: tuple[int, ...]
-
-    @classmethod
-    def of(cls, num_prompt_tokens: int, ends: Iterable[int]) -> Self:
-        """Return the groups of the tokens behind a prompt; `ends` are the numbers of these tokens after each step."""
-        return cls((num_prompt_tokens, *(num_prompt_tokens + end for end in ends)))
-
-    @property
-    def num_given_tokens(self) -> int:
-        """Tokens whose keys and values are wanted: all but those of the last group."""
-        return self.ends[-2]
-
-    def known_and_masked(self, num_computed_tokens: int) -> tuple[int, int]:
-        """Return where the group ends that is computed next, and where the one ends whose MASK rows go along."""
-        place = bisect_right(self.ends, num_computed_tokens)
-        return self.ends[place], self.ends[place + 1]
 
 
 class TokenMask(Protocol):
@@ -147,6 +116,8 @@ class Sequence:
     eos_token_ids: frozenset[int] = frozenset()
     choice_index: int = 0
     is_scored: bool = False
+    num_context_tokens: int = 1
+    """Of a scored text: tokens at its beginning that are not scored."""
     caller: str = ""
     """Whose it is: callers take turns when sequences wait."""
     latest_start: float = math.inf
@@ -178,6 +149,10 @@ class Sequence:
     """The number of the last step that it took part in; see scheduler.py."""
     scheduled_at: float | None = field(default=None, init=False)
     """When it was first taken into a step, monotonic seconds."""
+    num_drafted_tokens: int = field(default=0, init=False)
+    """Tokens that it has tried ahead."""
+    num_accepted_tokens: int = field(default=0, init=False)
+    """Tokens, of those, that proved to be the ones generated."""
     num_steps: int = field(default=0, init=False)
     sum_batch_sizes: int = field(default=0, init=False)
     """Sequences in each of its steps, summed."""
@@ -209,7 +184,29 @@ class Sequence:
     @property
     def is_prompt(self) -> bool:
         """Whether more is to be computed before its next token than an output takes a step."""
-        return self.num_uncomputed_tokens > 1 and (self.groups is None or self.num_computed_tokens == 0)
+        if self.groups is not None:
+            return self.num_computed_tokens + 1 < self.groups.num_prompt_tokens
+        return self.num_uncomputed_tokens > 1
+
+    @property
+    def has_places(self) -> bool:
+        """Whether its output is written in another order than that of the text."""
+        return self.groups is not None and bool(self.groups.places)
+
+    @property
+    def text_prompt_token_ids(self) -> list[int]:
+        """The tokens before the output; the others of the prompt have places in it."""
+        num_given = len(self.groups.places) - len(self.groups.new_places) if self.groups is not None else 0
+        return self.prompt_token_ids[: len(self.prompt_token_ids) - num_given]
+
+    @property
+    def final_token_ids(self) -> frozenset[int]:
+        """Token ids behind which none is generated; where tokens have places of their own, others stand before them."""
+        return frozenset() if self.has_places else self.ending_token_ids
+
+    def text_positions(self, positions: range) -> SequenceOf[int]:
+        """Return where in the text its tokens, or MASK rows, at these positions stand."""
+        return positions if self.groups is None else self.groups.text_positions(positions)
 
     @property
     def is_complete(self) -> bool:

@@ -20,12 +20,16 @@ class Work:
     """Rows of one sequence in one step: `num_tokens` from its first uncomputed token, those of `draft` behind its own.
 
     `num_masked`: MASK rows behind them, for the tokens of a group, or for what the next draft is to be.
+    `num_predicted`: tokens that a draft head is to predict, at most, behind those that the step brings. `predicted`:
+    what either of them has predicted, once the step has run.
     """
 
     sequence: Sequence
     num_tokens: int
     draft: tuple[int, ...] = ()
     num_masked: int = 0
+    num_predicted: int = 0
+    predicted: tuple[int, ...] = ()
 
     @property
     def positions(self) -> range:
@@ -35,12 +39,12 @@ class Work:
     @property
     def is_decode(self) -> bool:
         """Whether it is one token of the sequence, with a draft or without, and no group."""
-        return self.sequence.groups is None and self.num_given == 1
+        return self.num_given == 1 and (self.sequence.groups is None or not self.num_masked)
 
     @property
     def is_drafting(self) -> bool:
-        """Whether it has a draft, or MASK rows for the next one."""
-        return self.sequence.groups is None and bool(self.draft or self.num_masked)
+        """Whether it has a draft, or is to predict the next one."""
+        return self.sequence.groups is None and bool(self.draft or self.num_masked or self.num_predicted)
 
     @property
     def completes(self) -> bool:
@@ -55,8 +59,10 @@ class Work:
     @property
     def num_scored_before(self) -> int:
         """Of a scored text: how many tokens the rows before these ones score."""
-        groups = self.sequence.groups
-        return self.positions.start if groups is None else self.positions.start + self.num_given - groups.ends[0]
+        groups, start = self.sequence.groups, self.positions.start
+        if groups is None:
+            return max(0, start + 1 - self.sequence.num_context_tokens)
+        return start + self.num_given - groups.num_prompt_tokens
 
 
 @dataclass(slots=True)  # as above
@@ -69,33 +75,21 @@ class Progress:
     error: Exception | None = None
     first_sampled_at: float = 0.0
     last_sampled_at: float = 0.0
+    rejected: tuple[int, ...] = ()
+    """Tokens that the last step had tried ahead and that did not hold."""
 
     @property
     def is_last(self) -> bool:
         return self.finish_reason is not None or self.error is not None
 
 
-def next_work(sequence: Sequence, chunk_tokens: int | None, budget: int) -> Work | None:
-    """Return what is computed next of a sequence, None if that has to wait for a larger budget.
-
-    chunk_tokens, if given: prompts are cut at its multiples, and outputs computed again go token by token. Groups are
-    computed again, and scored, as they were generated: the tokens of one, with the MASK rows of the next.
-    """
-    if sequence.groups is not None:
-        known, masked = sequence.groups.known_and_masked(sequence.num_computed_tokens)
-        work = Work(sequence, masked - sequence.num_computed_tokens, num_masked=masked - known)
-        return work if work.num_tokens <= budget else None
-    num_tokens = _next_tokens(sequence, chunk_tokens, budget)
-    return Work(sequence, num_tokens) if num_tokens else None
-
-
-def _next_tokens(sequence: Sequence, chunk_tokens: int | None, budget: int) -> int:
-    if chunk_tokens is None:
-        return min(sequence.num_uncomputed_tokens, budget)
-    num_prompt_tokens = sequence.num_uncomputed_tokens - sequence.num_output_tokens
-    to_cut = chunk_tokens - sequence.num_computed_tokens % chunk_tokens
-    num_tokens = min(num_prompt_tokens, to_cut) if num_prompt_tokens > 0 else 1
-    return num_tokens if num_tokens <= budget else 0
+def keep_predicted(work: Work, result: StepResult) -> StepResult:
+    """Return a work's result without what its MASK rows predict for the next draft, which the work keeps."""
+    if isinstance(result, Exception) or not work.num_masked or work.sequence.groups is not None:
+        return result
+    num_checked = 1 + len(work.draft)
+    work.predicted = tuple(token.token_id for token in result[num_checked:])
+    return result[:num_checked]
 
 
 def accept_tokens(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
@@ -111,7 +105,7 @@ def accept_tokens(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
             tokens = tokens[: 1 + sum(1 for _ in held)]
         if len(tokens) < 2:
             return tokens
-    ending = work.sequence.ending_token_ids
+    ending = work.sequence.final_token_ids
     place = next((place for place, token in enumerate(tokens, 1) if token.token_id in ending), len(tokens))
     return tokens[:place]
 
@@ -120,7 +114,7 @@ def finish_reason(sequence: Sequence, tokens: list[SampledToken]) -> FinishReaso
     """Return why a sequence ends that has just got `tokens`, None if it goes on."""
     if sequence.is_scored:
         return FinishReason.SCORED if sequence.num_uncomputed_tokens == 0 else None
-    if tokens and (tokens[-1].token_id in sequence.ending_token_ids or sequence.is_complete):
+    if tokens and (tokens[-1].token_id in sequence.final_token_ids or sequence.is_complete):
         return FinishReason.STOP
     if sequence.num_output_tokens >= sequence.params.max_tokens:
         return FinishReason.LENGTH
@@ -148,13 +142,15 @@ class LogitsRow:
 
     @property
     def position(self) -> int:
-        """The place of its token in the output."""
+        """The number of its token among those of the output, in the order in which they are generated."""
         return self.sequence.num_output_tokens + len(self.drafted) + self.num_masked_before
 
     @property
     def may_end(self) -> bool:
         """Whether its token may be one that ends the output."""
-        return self.position >= self.params.min_tokens
+        groups = self.sequence.groups
+        place = groups.new_places[self.position] if groups is not None and groups.places else self.position
+        return place >= self.params.min_tokens
 
     @property
     def unwanted_token_ids(self) -> frozenset[int]:
@@ -166,6 +162,9 @@ class LogitsRow:
 class Layout:
     """A batch laid out flat, work after work in the order given: those of one row first, then others that decode.
 
+    `positions`: of rows in their sequences, whose order attention goes by. `text_positions`: where in the text they
+    stand, which their rotary angles tell.
+
     A draft's tokens are rows like any others, and each row's logits are wanted. See drafting.py for the MASK rows
     behind one, and sequence.py for those of a sequence whose tokens are generated in groups.
     """
@@ -173,6 +172,7 @@ class Layout:
     def __init__(self, batch: list[Work], block_size: int) -> None:
         self.token_ids: list[int] = []
         self.positions: list[int] = []
+        self.text_positions: list[int] = []
         self.decodes: list[Work] = []
         self.chunks: list[tuple[Work, int]] = []
         self.logits_indices: list[int] = []
@@ -211,6 +211,7 @@ class Layout:
                 raise ValueError("a sequence has groups of tokens, but no MASK token")
             self.token_ids.extend([sequence.mask_token_id] * work.num_masked)
         self.positions.extend(positions)
+        self.text_positions.extend(sequence.text_positions(positions))
         self._add_logits(work, start)
 
     def _add_logits(self, work: Work, start: int) -> None:
@@ -219,10 +220,11 @@ class Layout:
             if sequence.is_scored or work.completes:
                 self._add_group(work, start + work.num_given)
         elif sequence.is_scored:
-            first = sequence.num_computed_tokens
-            following = sequence.token_ids[first + 1 : first + 1 + work.num_tokens]
+            positions = work.positions
+            first = max(positions.start, min(sequence.num_context_tokens - 1, positions.stop))
+            following = sequence.token_ids[first + 1 : positions.stop + 1]
             self.logits_rows.extend(LogitsRow(sequence, token_id) for token_id in following)
-            self.logits_indices.extend(range(start, start + work.num_tokens))
+            self.logits_indices.extend(range(start + first - positions.start, start + work.num_tokens))
         elif work.completes:
             self._add_checked(work, start + work.num_given - 1)
         self.tokens_per_work.append(len(self.logits_rows) - before)

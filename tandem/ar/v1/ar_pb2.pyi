@@ -19,7 +19,14 @@ FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "text", "chat", "tokens", "class_label", "sampling", "logprobs", "top_logprobs", "image_encoding", "partial_images")
+    __slots__ = ("model", "text", "chat", "tokens", "class_label", "sampling", "logprobs", "top_logprobs", "image_encoding", "partial_images", "given_tokens", "report_drafts")
+    class GivenTokensEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CHAT_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +37,8 @@ class GenerateRequest(_message.Message):
     TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_ENCODING_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_DRAFTS_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     chat: ChatPrompt
@@ -40,7 +49,9 @@ class GenerateRequest(_message.Message):
     top_logprobs: int
     image_encoding: _images_pb2.Encoding
     partial_images: bool
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., chat: _Optional[_Union[ChatPrompt, _Mapping]] = ..., tokens: _Optional[_Union[TokenPrompt, _Mapping]] = ..., class_label: _Optional[int] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., logprobs: _Optional[bool] = ..., top_logprobs: _Optional[int] = ..., image_encoding: _Optional[_Union[_images_pb2.Encoding, str]] = ..., partial_images: _Optional[bool] = ...) -> None: ...
+    given_tokens: _containers.ScalarMap[int, int]
+    report_drafts: bool
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., chat: _Optional[_Union[ChatPrompt, _Mapping]] = ..., tokens: _Optional[_Union[TokenPrompt, _Mapping]] = ..., class_label: _Optional[int] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., logprobs: _Optional[bool] = ..., top_logprobs: _Optional[int] = ..., image_encoding: _Optional[_Union[_images_pb2.Encoding, str]] = ..., partial_images: _Optional[bool] = ..., given_tokens: _Optional[_Mapping[int, int]] = ..., report_drafts: _Optional[bool] = ...) -> None: ...
 
 class CompleteRequest(_message.Message):
     __slots__ = ("generate",)
@@ -81,7 +92,7 @@ class TokenPrompt(_message.Message):
     def __init__(self, ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SamplingParams(_message.Message):
-    __slots__ = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "seed", "max_tokens", "min_tokens", "stop", "stop_token_ids", "logit_bias", "ignore_eos", "n", "json_schema", "json_object", "regex", "lark", "choice", "steps")
+    __slots__ = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "seed", "max_tokens", "min_tokens", "stop", "stop_token_ids", "logit_bias", "ignore_eos", "n", "json_schema", "json_object", "regex", "lark", "choice", "steps", "speculative_tokens", "tokens_per_step")
     class LogitBiasEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +121,8 @@ class SamplingParams(_message.Message):
     LARK_FIELD_NUMBER: _ClassVar[int]
     CHOICE_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    SPECULATIVE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_STEP_FIELD_NUMBER: _ClassVar[int]
     temperature: float
     top_k: int
     top_p: float
@@ -131,7 +144,9 @@ class SamplingParams(_message.Message):
     lark: str
     choice: TextChoice
     steps: int
-    def __init__(self, temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., repetition_penalty: _Optional[float] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty: _Optional[float] = ..., seed: _Optional[int] = ..., max_tokens: _Optional[int] = ..., min_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., logit_bias: _Optional[_Mapping[int, float]] = ..., ignore_eos: _Optional[bool] = ..., n: _Optional[int] = ..., json_schema: _Optional[str] = ..., json_object: _Optional[bool] = ..., regex: _Optional[str] = ..., lark: _Optional[str] = ..., choice: _Optional[_Union[TextChoice, _Mapping]] = ..., steps: _Optional[int] = ...) -> None: ...
+    speculative_tokens: int
+    tokens_per_step: int
+    def __init__(self, temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., repetition_penalty: _Optional[float] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty: _Optional[float] = ..., seed: _Optional[int] = ..., max_tokens: _Optional[int] = ..., min_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., logit_bias: _Optional[_Mapping[int, float]] = ..., ignore_eos: _Optional[bool] = ..., n: _Optional[int] = ..., json_schema: _Optional[str] = ..., json_object: _Optional[bool] = ..., regex: _Optional[str] = ..., lark: _Optional[str] = ..., choice: _Optional[_Union[TextChoice, _Mapping]] = ..., steps: _Optional[int] = ..., speculative_tokens: _Optional[int] = ..., tokens_per_step: _Optional[int] = ...) -> None: ...
 
 class TextChoice(_message.Message):
     __slots__ = ("texts",)
@@ -140,7 +155,7 @@ class TextChoice(_message.Message):
     def __init__(self, texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("choice_index", "token_ids", "text_delta", "logprobs", "finish_reason", "matched_stop", "usage", "timings", "image")
+    __slots__ = ("choice_index", "token_ids", "text_delta", "logprobs", "finish_reason", "matched_stop", "usage", "timings", "image", "places", "rejected_text")
     CHOICE_INDEX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     TEXT_DELTA_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +165,8 @@ class GenerateResponse(_message.Message):
     USAGE_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_TEXT_FIELD_NUMBER: _ClassVar[int]
     choice_index: int
     token_ids: _containers.RepeatedScalarFieldContainer[int]
     text_delta: str
@@ -159,7 +176,9 @@ class GenerateResponse(_message.Message):
     usage: Usage
     timings: _timings_pb2.Timings
     image: _images_pb2.ImageBatch
-    def __init__(self, choice_index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., text_delta: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., image: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ...) -> None: ...
+    places: _containers.RepeatedScalarFieldContainer[int]
+    rejected_text: str
+    def __init__(self, choice_index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., text_delta: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., image: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ..., places: _Optional[_Iterable[int]] = ..., rejected_text: _Optional[str] = ...) -> None: ...
 
 class TokenLogprob(_message.Message):
     __slots__ = ("token_id", "logprob", "token", "alternatives")
@@ -184,36 +203,44 @@ class Alternative(_message.Message):
     def __init__(self, token_id: _Optional[int] = ..., logprob: _Optional[float] = ..., token: _Optional[bytes] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("prompt_tokens", "cached_tokens", "output_tokens", "seed", "fingerprint", "steps")
+    __slots__ = ("prompt_tokens", "cached_tokens", "output_tokens", "seed", "fingerprint", "steps", "drafted_tokens", "accepted_tokens")
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    DRAFTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     prompt_tokens: int
     cached_tokens: int
     output_tokens: int
     seed: int
     fingerprint: str
     steps: int
-    def __init__(self, prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., fingerprint: _Optional[str] = ..., steps: _Optional[int] = ...) -> None: ...
+    drafted_tokens: int
+    accepted_tokens: int
+    def __init__(self, prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., fingerprint: _Optional[str] = ..., steps: _Optional[int] = ..., drafted_tokens: _Optional[int] = ..., accepted_tokens: _Optional[int] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
-    __slots__ = ("model", "texts", "tokens", "images", "top_logprobs", "steps")
+    __slots__ = ("model", "texts", "tokens", "images", "top_logprobs", "steps", "tokens_per_step", "context_tokens")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXTS_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_STEP_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     model: str
     texts: TextContent
     tokens: TokenContent
     images: ImageContent
     top_logprobs: int
     steps: int
-    def __init__(self, model: _Optional[str] = ..., texts: _Optional[_Union[TextContent, _Mapping]] = ..., tokens: _Optional[_Union[TokenContent, _Mapping]] = ..., images: _Optional[_Union[ImageContent, _Mapping]] = ..., top_logprobs: _Optional[int] = ..., steps: _Optional[int] = ...) -> None: ...
+    tokens_per_step: int
+    context_tokens: int
+    def __init__(self, model: _Optional[str] = ..., texts: _Optional[_Union[TextContent, _Mapping]] = ..., tokens: _Optional[_Union[TokenContent, _Mapping]] = ..., images: _Optional[_Union[ImageContent, _Mapping]] = ..., top_logprobs: _Optional[int] = ..., steps: _Optional[int] = ..., tokens_per_step: _Optional[int] = ..., context_tokens: _Optional[int] = ...) -> None: ...
 
 class TextContent(_message.Message):
     __slots__ = ("texts",)
@@ -266,7 +293,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "modality", "licence", "num_parameters", "max_context_tokens", "vocab_size", "num_classes", "device", "dtype", "image_shape", "class_names", "tokens_per_image", "value_range", "can_score_images", "fingerprint", "special_token_ids", "takes_steps", "default_sampling", "runtime", "num_instances", "threads_per_instance")
+    __slots__ = ("name", "modality", "licence", "num_parameters", "max_context_tokens", "vocab_size", "num_classes", "device", "dtype", "image_shape", "class_names", "tokens_per_image", "value_range", "can_score_images", "fingerprint", "special_token_ids", "takes_steps", "default_sampling", "runtime", "num_instances", "threads_per_instance", "window_tokens")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +315,7 @@ class Model(_message.Message):
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
     NUM_INSTANCES_FIELD_NUMBER: _ClassVar[int]
     THREADS_PER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_TOKENS_FIELD_NUMBER: _ClassVar[int]
     name: str
     modality: str
     licence: str
@@ -309,7 +337,8 @@ class Model(_message.Message):
     runtime: str
     num_instances: int
     threads_per_instance: int
-    def __init__(self, name: _Optional[str] = ..., modality: _Optional[str] = ..., licence: _Optional[str] = ..., num_parameters: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., num_classes: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., class_names: _Optional[_Iterable[str]] = ..., tokens_per_image: _Optional[int] = ..., value_range: _Optional[_Iterable[float]] = ..., can_score_images: _Optional[bool] = ..., fingerprint: _Optional[str] = ..., special_token_ids: _Optional[_Iterable[int]] = ..., takes_steps: _Optional[bool] = ..., default_sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., runtime: _Optional[str] = ..., num_instances: _Optional[int] = ..., threads_per_instance: _Optional[int] = ...) -> None: ...
+    window_tokens: int
+    def __init__(self, name: _Optional[str] = ..., modality: _Optional[str] = ..., licence: _Optional[str] = ..., num_parameters: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., num_classes: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., class_names: _Optional[_Iterable[str]] = ..., tokens_per_image: _Optional[int] = ..., value_range: _Optional[_Iterable[float]] = ..., can_score_images: _Optional[bool] = ..., fingerprint: _Optional[str] = ..., special_token_ids: _Optional[_Iterable[int]] = ..., takes_steps: _Optional[bool] = ..., default_sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., runtime: _Optional[str] = ..., num_instances: _Optional[int] = ..., threads_per_instance: _Optional[int] = ..., window_tokens: _Optional[int] = ...) -> None: ...
 
 class TokenizeRequest(_message.Message):
     __slots__ = ("model", "text", "chat", "without_bos")

@@ -45,8 +45,14 @@ class SamplingOptions:
     presence_penalty: Annotated[float | None, _sampling(min=-2, max=2, help="0: none.")] = None
     frequency_penalty: Annotated[float | None, _sampling(min=-2, max=2, help="0: none.")] = None
     seed: Annotated[int | None, _sampling(min=0, help="Same seed, same output.")] = None
+    tokens_per_step: Annotated[
+        int | None, _sampling(min=1, max=64, help=r"Tokens of a text drawn together, if the model can.  \[default: 1]")
+    ] = None
     stop: Annotated[list[str] | None, _sampling(help="End before this text; may be repeated.")] = None
     ignore_eos: Annotated[bool, _sampling("--ignore-eos", help="Go on past the model's end.")] = False
+    speculative_tokens: Annotated[
+        int | None, _sampling(min=0, max=64, help="The most tokens that a step may try ahead; the text is the same.")
+    ] = None
 
     def as_asked(self) -> GenerateOptions:
         return cast(GenerateOptions, vars(self))

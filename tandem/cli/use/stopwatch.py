@@ -45,6 +45,8 @@ def generation_summary(last: GenerateChunk, stopwatch: Stopwatch, is_full: bool 
     if is_full and last.timings is not None:
         parts += phase_texts(last.timings, "queue", "prefill", "decode", "encode")
     if last.usage is not None:
+        if last.usage.drafted_tokens:
+            parts.append(f"{last.usage.accepted_tokens} of {last.usage.drafted_tokens} tokens tried ahead held")
         parts.append(f"seed {last.usage.seed}")
     if is_full and last.finish_reason is not None:
         parts.append(f"ended by {last.finish_reason}")

@@ -73,6 +73,8 @@ class FakeSequential(ByteTokenizer):
                 last.image.CopyFrom(_image(count))
             if choice == choices - 1:
                 last.usage.CopyFrom(ar_pb2.Usage(prompt_tokens=3, output_tokens=count * choices, seed=7))
+                if drafted := request.sampling.speculative_tokens:
+                    last.usage.drafted_tokens, last.usage.accepted_tokens = drafted, 3
                 last.timings.CopyFrom(
                     Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=self.total_seconds)
                 )

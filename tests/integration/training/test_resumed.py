@@ -14,6 +14,8 @@ from training.gan import train as gan
 from training.image_kind import FASHION
 from training.judge import train as judge
 from training.set_autoregressive import train as sets
+from training.text import train as text
+from training.text.texts import MASK, PROMPT, WINDOW, Texts, train_tokenizer
 from training.tokenizer import train as tokenizer
 from training.tokenizer import tune_decoder
 from training.tokenizer.networks import FIRST_CLASS_TOKEN, NUM_CODES
@@ -52,12 +54,22 @@ def sequences(count: int) -> torch.Tensor:
     return torch.cat([labels, torch.randint(NUM_CODES, (count, FASHION.num_tokens), generator=source)], dim=1)
 
 
+TEXT = text.TextRecipe((text.Phase(2, 1.0), text.Phase(2, 1.0)), batch_size=4, order="spread")
+
+
+def texts() -> Texts:
+    source = torch.Generator().manual_seed(1)
+    tokens = torch.randint(MASK, (2, 2 * (PROMPT + WINDOW)), generator=source)
+    return Texts(train_tokenizer(["The two clocks in the station"]), *tokens)
+
+
 TRAININGS: dict[str, Callable[[], loop.Trainer]] = {
     "gan": lambda: gan.Trainer(gan.Recipe(STEPS, BATCH_SIZE), DATA),
     "judge": lambda: judge.Trainer(judge.Recipe(STEPS, BATCH_SIZE), DATA),
     "tokenizer": lambda: tokenizer.Trainer(tokenizer.Recipe(STEPS, BATCH_SIZE), DATA),
     "decoder": lambda: tune_decoder.Trainer(tune_decoder.Recipe(STEPS, BATCH_SIZE), random_tokenizer(), DATA),
     "sets": lambda: sets.Trainer(SETS, FASHION, real=sequences(8), drawn=sequences(4), validation=sequences(4)),
+    "texts": lambda: text.Trainer(TEXT, texts()),
     "transformer": lambda: transformer.Trainer(transformer.Recipe(STEPS, BATCH_SIZE), random_tokenizer(), DATA),
 }
 

@@ -65,7 +65,7 @@ _Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstanc
 INTEGER: TypeAdapter[int] = TypeAdapter(_Integer)
 _WHOLE, _FINITE = ("a whole number that fits", INTEGER), ("a finite number", TypeAdapter(_Number))
 _READ: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
-    **dict.fromkeys(("max_tokens", "min_tokens", "seed", "n", "steps", LOGPROBS), _WHOLE),
+    **dict.fromkeys(("max_tokens", "min_tokens", "seed", "n", "steps", "tokens_per_step", LOGPROBS), _WHOLE),
     "top_k": (_WHOLE[0], TypeAdapter(_TopK)),
     **dict.fromkeys(("temperature", "top_p", "min_p", "repetition_penalty"), _FINITE),
     **dict.fromkeys(("presence_penalty", "frequency_penalty"), _FINITE),

@@ -97,7 +97,7 @@ class CudaForward(TorchSampling):
         return logits
 
     def _hidden(self, rows: StepRows) -> Tensor:
-        hidden: Tensor = self._model(rows.token_ids, rows.positions, self._attention(rows))
+        hidden: Tensor = self._model(rows.token_ids, rows.text_positions, self._attention(rows))
         self._flags.note_hidden(hidden)
         return hidden
 

@@ -19,11 +19,12 @@ class StepRows:
     """
 
     token_ids: Tensor  # [T]
-    positions: Tensor  # [T]
+    positions: Tensor  # [T], in the sequence
     slots: Tensor  # [T], where key and value go: block * block_size + offset
     tables: Tensor  # [tables, max_blocks] int32
     is_finite: Tensor  # [T] uint8, set to 0 by attention where a query, key or value is not finite
     num_singles: int
+    text_positions: Tensor  # [T], in the text
     tiles: Tensor | None = None  # [tiles, 3] int32: first row, number of rows, table
 
 
@@ -37,21 +38,22 @@ class StepInputs:
         self, max_tokens: int, max_blocks: int, scratch_block: int, block_size: int, device: torch.device
     ) -> None:
         is_cuda = device.type == "cuda"
-        # Token id, position and slot of each row; the tables of single rows in their order, then those of the chunks.
-        self._host_tokens = torch.zeros((max_tokens, 3), dtype=torch.int64, pin_memory=is_cuda)
+        # Token id, position, slot and position in the text of each row; the tables of single rows in their order, then
+        # those of the chunks.
+        self._host_tokens = torch.zeros((max_tokens, 4), dtype=torch.int64, pin_memory=is_cuda)
         self._host_tables = torch.zeros((max_tokens, max_blocks), dtype=torch.int32, pin_memory=is_cuda)
-        self._tokens = torch.zeros((max_tokens, 3), dtype=torch.int64, device=device)
+        self._tokens = torch.zeros((max_tokens, 4), dtype=torch.int64, device=device)
         self._tables = torch.zeros((max_tokens, max_blocks), dtype=torch.int32, device=device)
         self._written: list[list[int]] = [[] for _ in range(max_tokens)]  # the tables on the host
-        self._padding = (0, 0, scratch_block * block_size)
+        self._padding = (0, 0, scratch_block * block_size, 0)
         self._scratch_table = [scratch_block]
         self._copied = torch.cuda.Event() if is_cuda else None
 
     def rows(self, is_finite: Tensor, num_singles: int, tiles: Tensor | None = None) -> StepRows:
         """Return where the first rows, one for each flag, stand, whatever is there when they are looked at."""
         num_rows = len(is_finite)
-        token_ids, positions, slots = self._tokens[:num_rows].unbind(1)
-        return StepRows(token_ids, positions, slots, self._tables, is_finite, num_singles, tiles)
+        token_ids, positions, slots, in_text = self._tokens[:num_rows].unbind(1)
+        return StepRows(token_ids, positions, slots, self._tables, is_finite, num_singles, in_text, tiles)
 
     def fill(self, layout: Layout, block_tables: list[list[int]], num_rows: int) -> None:
         """Bring a step over; rows behind the layout's own, up to `num_rows`, are padding."""
@@ -59,7 +61,9 @@ class StepInputs:
             self._copied.synchronize()  # the last step's numbers have left the host
         count = len(layout.token_ids)
         tokens = self._host_tokens.numpy()
-        tokens[:count, 0], tokens[:count, 1], tokens[:count, 2] = layout.token_ids, layout.positions, layout.slots
+        columns = (layout.token_ids, layout.positions, layout.slots, layout.text_positions)
+        for place, column in enumerate(columns):
+            tokens[:count, place] = column
         tokens[count:num_rows] = self._padding
         tables = block_tables + [self._scratch_table] * (num_rows - count)
         self._write(tables)

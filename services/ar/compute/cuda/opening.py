@@ -44,7 +44,7 @@ def check_kernels(device: torch.device) -> None:
     zeros = torch.zeros(1, dtype=torch.int64, device=device)
     is_finite = torch.ones(1, dtype=torch.uint8, device=device)
     table = torch.zeros((1, 1), dtype=torch.int32, device=device)
-    rows = StepRows(zeros, zeros, zeros, table, is_finite, num_singles=1)
+    rows = StepRows(zeros, zeros, zeros, table, is_finite, num_singles=1, text_positions=zeros)
     query, key, value = torch.randn((3, 1, 2, 16), device=device).unbind()
     out = attention(rows)(0, query, key[:, :1], value[:, :1])
     if not torch.allclose(out, value[:, :1].expand_as(out), atol=1e-5):

@@ -88,6 +88,17 @@ class Layer(Structure):
     ]
 
 
+class DraftHead(Structure):
+    """Predicts tokens behind the next, see drafting.h; num_tokens 0: the model has none."""
+
+    _fields_ = [
+        *((norm, Floats) for norm in ("hidden_norm", "token_norm")),
+        *((matrix, Matrix) for matrix in ("gate_up", "down", "output")),  # gate_up: a panel of each in turn
+        ("token_ids", Ints),  # [num_tokens], what the rows of `output` stand for
+        ("num_tokens", c_int32),
+    ]
+
+
 class Model(Structure):
     """Rows at positions below `fine_positions` are fine, see products/quantised.h; has_gelu 0: SiLU."""
 
@@ -95,12 +106,13 @@ class Model(Structure):
         *((size, c_int32) for size in ("num_layers", "num_heads", "num_kv_heads", "head_dim", "hidden_size")),
         *((size, c_int32) for size in ("num_blocks", "block_size")),
         ("cache_format", typed(c_int32, "CacheFormat")),
-        *((size, c_int32) for size in ("max_rows", "max_context_tokens", "fine_positions")),
+        *((size, c_int32) for size in ("max_rows", "max_drafts", "max_context_tokens", "fine_positions")),
         *((factor, c_float) for factor in ("norm_eps", "embedding_scale")),
         ("has_gelu", c_int32),
         ("norm", Floats),
         ("layers", typed(c_void_p, "const Layer*")),
         *((matrix, Matrix) for matrix in ("embedding", "head")),
+        ("draft_head", DraftHead),
     ]
 
 
@@ -110,7 +122,8 @@ class Step(Structure):
     _fields_ = [
         ("num_rows", c_int32),
         ("num_logits", c_int32),
-        *((column, Ints) for column in ("token_ids", "positions")),  # [num_rows]
+        # [num_rows]; positions: in the sequence, text_positions: where in the text, for the rotary angles
+        *((column, Ints) for column in ("token_ids", "positions", "text_positions")),
         ("tables", Ints),  # [num_rows], where a row's block table begins
         ("block_tables", Ints),
         ("logits_rows", Ints),  # [num_logits], the rows whose logits are wanted, in ascending order
@@ -118,6 +131,7 @@ class Step(Structure):
         # [num_rows], 1 before the step. 0 after it if a row's query, key or value in any layer is not finite, or its
         # last hidden state or logits, if they are wanted.
         ("is_finite", typed(c_void_p, "uint8_t*")),
+        ("hidden", typed(c_void_p, "float*")),  # [num_logits][hidden_size], the last hidden states; null: not wanted
     ]
 
 
@@ -156,6 +170,20 @@ class Row(Structure):
     ]
 
 
+class Draft(Structure):
+    """What is to be predicted behind the rows of one sequence, which check what was `drafted`."""
+
+    _fields_ = [
+        ("first_row", c_int32),  # of Samples.rows
+        ("num_rows", c_int32),  # at most num_drafted + 1: a mask may leave fewer
+        ("num_drafted", c_int32),
+        ("num_wanted", c_int32),
+        ("least_chance", c_double),  # of all that is predicted to hold
+        ("drafted", Ints),
+        ("predicted", typed(c_void_p, "int32_t*")),  # [num_wanted], -1 behind the last that is likely enough
+    ]
+
+
 class Samples(Structure):
     """Rows, and where what is sampled goes; of the vocabulary the first `num_tokens` can be output."""
 
@@ -166,6 +194,8 @@ class Samples(Structure):
         ("logprobs", typed(c_void_p, "float*")),  # [num_rows], of rows that want one
         ("alternative_ids", typed(c_void_p, "int32_t*")),  # [num_rows][max_alternatives], the best first
         ("alternative_logprobs", typed(c_void_p, "float*")),
+        ("num_drafts", c_int32),
+        ("drafts", typed(c_void_p, "const Draft*")),
     ]
 
 
@@ -179,7 +209,7 @@ INTERFACE = Interface(
         "sample": (None, Floats, c_int64, POINTER(Samples), c_int32),
         "close": (None, c_void_p),
     },
-    structures=(Part, Matrix, Rows, Layer, Model, Step, Sampling, Row, Samples),
+    structures=(Part, Matrix, Rows, Layer, DraftHead, Model, Step, Sampling, Row, Draft, Samples),
     numbers={Format: "int32_t", CacheFormat: "int32_t"},
     constants={"lanes": LANES},
 )

@@ -11,13 +11,14 @@ from typing import Literal, TypeAlias, TypeVar
 import numpy as np
 
 from services.ar.compute.memory import LargePages, floats, zeros
-from services.ar.compute.native.interface import LANES, CacheFormat, Layer, Matrix, Model
+from services.ar.compute.native.interface import LANES, CacheFormat, DraftHead, Layer, Matrix, Model
 from services.ar.compute.native.library import Kernel
 from services.ar.compute.native.packing import CallEach, PackedMatrix, address_of, pack, pack_bias
 from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
-from services.ar.model.quantised import GROUP, as_array
+from services.ar.model.draft_head import DraftHead as HeadWeights
+from services.ar.model.quantised import GROUP, as_array, rearrange
 from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters
 
@@ -34,6 +35,8 @@ class Sizes:
     block_size: int
     max_rows: int
     max_context_tokens: int
+    max_drafts: int = 0
+    """Sequences that tokens are predicted of in a step, by a draft head."""
 
 
 LayerCache = list[Array]
@@ -84,14 +87,21 @@ class Parameters:
         kernel: Kernel,
         fine_positions: int = FINE_POSITIONS,
         num_threads: int = 1,
+        draft_head: HeadWeights | None = None,
     ) -> None:
         self.config: ModelConfig = checkpoint.config
+        self._head = draft_head
         self._fine_positions = fine_positions
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Array] = {}
         self._pages = LargePages()
         with workers(num_threads) as call_each:
+            if draft_head is not None:
+                self._pack_draft_head(draft_head, kernel, call_each)
             for name, parts in read_parameters(checkpoint, report):
+                if draft_head is not None and name == self._output:
+                    chosen = rearrange(parts[0], lambda rows: rows[draft_head.token_ids])
+                    self._matrices["draft.output"] = pack([chosen], dtype, kernel, False, call_each, self._pages.empty)
                 alternate = _ALTERNATING in name
                 if parts[0].shape[1:]:
                     matrix = pack(parts, dtype, kernel, alternate, call_each, self._pages.empty)
@@ -103,6 +113,14 @@ class Parameters:
         for prefix, is_local in (("", False), ("local_", True))[: 1 + any(self.config.local_layers)]:
             table = rotary_table(self.config, num_positions, is_local)
             self._vectors[f"{prefix}cos"], self._vectors[f"{prefix}sin"] = map(floats, table)
+
+    def _pack_draft_head(self, head: HeadWeights, kernel: Kernel, call_each: CallEach) -> None:
+        for name, parts in (("gate_up", [head.gate, head.up]), ("down", [head.down])):
+            packed = pack(parts, "int8", kernel, name in _ALTERNATING, call_each, self._pages.empty)
+            self._matrices[f"draft.{name}"] = packed
+        self._vectors["draft.hidden_norm"], self._vectors["draft.token_norm"] = map(
+            floats, (head.hidden_norm, head.token_norm)
+        )
 
     def enlarge_pages(self) -> None:
         """Bring the matrices into large pages; steps may be computed with them meanwhile."""
@@ -127,6 +145,7 @@ class Parameters:
             block_size=sizes.block_size,
             cache_format=CacheFormat[sizes.cache_dtype.upper()],
             max_rows=sizes.max_rows,
+            max_drafts=sizes.max_drafts,
             max_context_tokens=sizes.max_context_tokens,
             fine_positions=self._fine_positions,
             norm_eps=config.norm_eps,
@@ -135,8 +154,20 @@ class Parameters:
             norm=self._address("norm.weight"),
             layers=ctypes.addressof(self._layers),
             embedding=self._matrix("embedding"),
-            head=self._matrix("embedding" if config.ties_embeddings else "head"),
+            head=self._matrix(self._output.removesuffix(".weight")),
+            draft_head=self._draft_head(),
         )
+
+    @property
+    def _output(self) -> str:
+        return "embedding.weight" if self.config.ties_embeddings else "head.weight"
+
+    def _draft_head(self) -> DraftHead:
+        if self._head is None:
+            return DraftHead()
+        norms = self._address("draft.hidden_norm"), self._address("draft.token_norm")
+        matrices = (self._matrix(f"draft.{name}") for name in ("gate_up", "down", "output"))
+        return DraftHead(*norms, *matrices, address_of(self._head.token_ids), len(self._head.token_ids))
 
     def _layer(self, index: int, cache: LayerCache) -> Layer:
         prefix, local = f"layers.{index}.", "local_" * self.config.is_local(index)

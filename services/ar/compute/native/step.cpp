@@ -6,8 +6,7 @@
 #include <numbers>
 
 #include "attention/attention.h"
-#include "elementwise.h"
-#include "products/matmul.h"
+#include "drafting.h"
 #include "sampling/sampler.h"
 
 namespace tandem {
@@ -19,7 +18,8 @@ inline void note(const Step& step, int row, bool is_finite) {
 
 class Engine {
 public:
-    Engine(const Model& model, int num_threads) : model_(model), team_(num_threads), sampler_(num_threads) {
+    Engine(const Model& model, int num_threads)
+        : model_(model), team_(num_threads), sampler_(num_threads), draft_head_(model_) {
         const Layer& layer = model.layers[0];
         int widest = layer.qkv.num_inputs;
         for (const Matrix* w : {&layer.out, &layer.down, &model.head}) widest = std::max(widest, w->num_inputs);
@@ -46,6 +46,7 @@ public:
         forward(step);
         sampler_.run(team_, samples, step.logits, model_.head.num_outputs,
                      [&](int row) { return step.is_finite[step.logits_rows[row]] != 0; });
+        draft_head_.run(team_, samples, normed_.data());
         team_.end();
     }
 
@@ -167,8 +168,8 @@ private:
     // and keep keys and values.
     void place_row(const Step& step, const Layer& layer, const auto& cache, int row) {
         int head_dim = model_.head_dim, position = step.positions[row];
-        const float* cos = layer.cos + size_t(position) * head_dim;
-        const float* sin = layer.sin + size_t(position) * head_dim;
+        const float* cos = layer.cos + size_t(step.text_positions[row]) * head_dim;
+        const float* sin = layer.sin + size_t(step.text_positions[row]) * head_dim;
         float* query = &qkv_[size_t(row) * layer.qkv.num_outputs];
         float* key = query + model_.num_heads * head_dim;
         float* value = key + model_.num_kv_heads * head_dim;
@@ -202,6 +203,8 @@ private:
             note(step, step.logits_rows[row], are_finite(row_of(hidden_, row), model_.hidden_size));
         });
         normalise_rows(step.num_logits, model_.norm, model_.head);
+        for (int row = 0; step.hidden != nullptr && row < step.num_logits; row++)
+            std::copy_n(row_of(normed_, row), model_.hidden_size, step.hidden + size_t(row) * model_.hidden_size);
         int width = model_.head.num_outputs;
         multiply(team_, model_.head, activations(normed_), step.num_logits,
                  [&](int row, int pair, Floats low, Floats high) {
@@ -253,6 +256,7 @@ private:
     const Model model_;
     Team team_;
     Sampler sampler_;
+    DraftHeadRunner draft_head_;
     size_t scratch_size_;
     std::vector<float> hidden_, normed_, qkv_, attended_, gated_, scales_, sums_, scratch_;
     std::vector<int8_t> bytes_, upper_bytes_;

@@ -46,7 +46,7 @@ class TorchForward(TorchSampling):
         num_rows = len(layout.token_ids)
         flags = StepFlags(num_rows, self._device)
         attention = self._attention(layout, flags.begin(num_rows))
-        hidden = self._model(self._tensor(layout.token_ids), self._tensor(layout.positions), attention)
+        hidden = self._model(self._tensor(layout.token_ids), self._tensor(layout.text_positions), attention)
         flags.note_hidden(hidden)
         wanted = torch.tensor(layout.logits_indices, dtype=torch.long, device=self._device)
         logits = self._model.logits(hidden[wanted])

@@ -34,7 +34,8 @@ def request_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> M
 
 def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> _RequestOf:
     # Prompts are pieces of one row of random tokens, each behind a token of its own: cheap, and none begins like
-    # another, of this load or an earlier one, so no prefix cache answers for the model.
+    # another, of this load or an earlier one, so no prefix cache answers for the model. What such texts repeat says
+    # nothing of real ones, so no tokens are tried ahead.
     vocab_size = max(1, model.vocab_size or 1)
     pool = np.random.default_rng(0).integers(0, vocab_size, _POOL_TOKENS).tolist()
 
@@ -45,7 +46,11 @@ def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> _Re
             ids = list(itertools.islice(itertools.cycle(pool), begin, begin + spec.prompt_tokens))
         ids[0] = (spec.seed + prompt_salt) % vocab_size
         sampling = ar_pb2.SamplingParams(
-            max_tokens=spec.length, seed=spec.seed, ignore_eos=True, temperature=workload.temperature
+            max_tokens=spec.length,
+            seed=spec.seed,
+            ignore_eos=True,
+            temperature=workload.temperature,
+            speculative_tokens=0,
         )
         return ar_pb2.GenerateRequest(model=workload.model, tokens=ar_pb2.TokenPrompt(ids=ids), sampling=sampling)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from playwright.async_api import Browser
 
@@ -30,10 +31,10 @@ class Sequential(FakeSequential):
 
 @contextlib.asynccontextmanager
 async def page_of(
-    browser: Browser, gan: FakeBackend, *models: ar_pb2.Model
-) -> AsyncIterator[tuple[Watched, Sequential]]:
-    """The page of a gateway whose sequential backend has these models."""
-    async with FakeBackend(SEQUENTIAL, Sequential(*models)) as ar, running_gateway([ar], [gan]) as gateway:
+    browser: Browser, gan: FakeBackend, *models: ar_pb2.Model, kind: type[Sequential] = Sequential
+) -> AsyncIterator[tuple[Watched, Any]]:
+    """The page of a gateway whose sequential backend, of a kind, has these models."""
+    async with FakeBackend(SEQUENTIAL, kind(*models)) as ar, running_gateway([ar], [gan]) as gateway:
         await gateway.until(serving=True)
         async with opened(browser, gateway.web_address) as page:
             yield page, ar.servicer

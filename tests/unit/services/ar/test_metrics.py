@@ -1,7 +1,7 @@
 from prometheus_client import CollectorRegistry
 
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting import NgramDrafter
+from services.ar.engine.drafting import TextDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from services.ar.metrics import ArMetrics, EngineMetrics
@@ -25,7 +25,7 @@ def test_a_step_is_counted_by_its_tokens_and_its_batch():
 
 def test_drafts_are_counted_and_are_no_prefill():
     registry = CollectorRegistry()
-    pool, drafter = BlockPool(num_blocks=8, block_size=4), NgramDrafter(4, max_rows=16)
+    pool, drafter = BlockPool(num_blocks=8, block_size=4), TextDrafter(4, max_rows=16)
     scheduler = Scheduler(pool, max_num_sequences=2, max_batch_tokens=16, drafter=drafter)
     metrics = EngineMetrics(ArMetrics(registry), "m", scheduler, pool, drafter=drafter)
     assert registry.get_sample_value("tandem_drafted_tokens_total", MODEL) == 0

@@ -3,7 +3,7 @@
 import torch
 
 from services.ar.compute.torch.transformer import Transformer
-from services.ar.engine.sequence import group_ends
+from services.ar.engine.groups import group_ends
 from services.ar.model.config import ModelConfig
 from training.set_autoregressive.rows import RowAttention, group_starts, rows_of, visible_rows
 
@@ -57,3 +57,15 @@ def test_a_token_changes_the_mask_rows_of_later_groups_alone():
 def _mask_rows(model: Transformer, sequence: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
     ids, positions = rows_of(sequence, MASK)
     return model(ids.flatten(), positions.flatten(), RowAttention(visible_rows(starts)))[NUM_TOKENS:]
+
+
+def test_behind_a_prompt_of_several_tokens_rows_that_fill_up_are_seen_by_none_but_themselves():
+    visible = visible_rows(torch.tensor([[0, 1]]), 3, torch.tensor([1]))[0, 0]  # two prompt tokens, two groups
+    assert visible.int().tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0, 0],
+        [0, 1, 1, 0, 0, 0],
+        [0, 1, 1, 1, 0, 0],
+        [0, 1, 1, 0, 1, 0],
+        [0, 1, 1, 1, 0, 1],
+    ]

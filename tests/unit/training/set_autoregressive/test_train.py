@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from training.image_kind import FASHION
-from training.set_autoregressive import train
-from training.set_autoregressive.train import Phase, Recipe, Trainer
+from training.set_autoregressive import recipe
+from training.set_autoregressive.recipe import Phase, Recipe
+from training.set_autoregressive.train import Trainer
 
 NUM_TOKENS = FASHION.num_tokens
 RECIPE = Recipe((Phase(400, 1.0, 0.5), Phase(100, 1.0, 0.75), Phase(300, 0.5, 0.25), Phase(50, 0.5, 1.0, 1.5)))
@@ -16,7 +17,7 @@ def test_learning_rates_rise_stay_and_fall_twice():
 
 
 def test_a_batch_has_the_share_of_real_images_that_its_phase_says_and_depends_on_the_step_alone(monkeypatch):
-    monkeypatch.setattr(train, "WORTH_COMPILING", 1_000)
+    monkeypatch.setattr(recipe, "WORTH_COMPILING", 1_000)
     real, drawn = (torch.arange(*ends).repeat(1 + NUM_TOKENS, 1).T for ends in ((0.0, 100.0), (100.0, 300.0)))
     trainer = Trainer(RECIPE, FASHION, real=real, drawn=drawn, validation=real)
     for first_step, num_real in ((0, 32), (399, 32), (400, 48), (500, 16), (849, 64)):

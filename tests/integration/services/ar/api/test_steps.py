@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from services.ar.compute.torch.loading import load_transformer
-from services.ar.engine.sequence import group_ends
+from services.ar.engine.groups import group_ends
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
@@ -132,6 +132,11 @@ async def test_a_picture_that_was_begun_goes_on_in_the_cheapest_groups_of_the_re
     rest = StepCosts(BITS).group_ends(20, NUM_TOKENS - 20, 5)
     expected = oracle(models_dir, COSTLY, [*codes, *tokens], (20, *(20 + end for end in rest)))
     assert logprobs == pytest.approx(expected[20:], abs=2e-4)
+    content = {"token_lists": [{"ids": [FIRST_CLASS_TOKEN + 3, *codes, *tokens]}]}
+    request = ar_pb2.ScoreRequest(model=COSTLY, tokens=content, steps=5, context_tokens=21)
+    likelihood = (await backend.stub.Score(request)).likelihoods[0]
+    assert [entry.token_id for entry in likelihood.tokens] == tokens
+    assert likelihood.total_logprob == pytest.approx(math.fsum(logprobs), abs=1e-6)
 
 
 async def test_costs_of_other_images_are_refused_at_the_start(tmp_path):
@@ -201,7 +206,7 @@ async def test_drafts_save_steps_and_change_no_byte(backend, models_dir, kernel)
     assert 0 < num_accepted < backend.sample("tandem_drafted_tokens_total", model=NAME)
     await backend.assert_idle()
     settings = {"models_dir": models_dir, "models": [NAME], "kernel": kernel, **CPU}
-    async with serving(ArSettings(**settings, kv_cache_tokens=512, masked_draft_tokens=0)) as plain:
+    async with serving(ArSettings(**settings, kv_cache_tokens=512, speculative_tokens=0)) as plain:
         assert [await drawn(plain, request) for request in requests] == with_drafts
         assert plain.sample("tandem_drafted_tokens_total", model=NAME) == 0
 
@@ -211,7 +216,7 @@ async def test_drafts_of_the_released_model_save_half_of_the_steps():
     requests = [ar_pb2.GenerateRequest(class_label=label, sampling={"seed": label}) for label in range(10)]
     async with (
         serving(ArSettings(**settings)) as drafting,
-        serving(ArSettings(**settings, masked_draft_tokens=0)) as plain,
+        serving(ArSettings(**settings, speculative_tokens=0)) as plain,
     ):
         with_drafts = [await drawn(drafting, request) for request in requests]
         assert [await drawn(plain, request) for request in requests] == with_drafts

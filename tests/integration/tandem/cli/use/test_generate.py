@@ -24,6 +24,17 @@ async def test_generate_writes_text_to_stdout_and_timings_to_stderr(gateway: Fak
     assert roles == ["system", "user"]
 
 
+async def test_generate_says_how_many_tokens_were_tried_ahead(gateway: FakeGateway) -> None:
+    words = ("generate", "Hi", "--address", gateway.address)
+    without, with_drafts = await run_each((*words, "--speculative-tokens", "0"), (*words, "--speculative-tokens", "5"))
+    assert "ahead" not in without.err
+    assert "3 of 5 tokens tried ahead held" in with_drafts.err
+    refused = await run(*tandem(*words, "--speculative-tokens", "65"))
+    assert refused.code == 2
+    asked = sorted(request.sampling.speculative_tokens for request in gateway.sequential.requests)
+    assert asked == [0, 5]
+
+
 async def test_generate_writes_several_texts_one_after_another(gateway: FakeGateway) -> None:
     ended = await run(*tandem("generate", "Hi", "--n", "2", "--address", gateway.address))
     assert (ended.code, ended.out) == (0, "Hello wörld!\nHello wörld!\n")

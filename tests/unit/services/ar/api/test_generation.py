@@ -26,7 +26,7 @@ class Letters:
         return chr(token_id).encode()
 
 
-def generation_of(num_choices: int, tokens_per_output: list[int]) -> Generation:
+def generation_of(num_choices: int, tokens_per_output: list[int], reports_drafts: bool = False) -> Generation:
     """Return a generation of which all is ready: each choice has outputs of so many tokens."""
     params = SamplingParams(max_tokens=sum(tokens_per_output), n=num_choices, logprobs=True)
     stream = RequestStream([Sequence([65], params, choice_index=index) for index in range(num_choices)])
@@ -39,7 +39,8 @@ def generation_of(num_choices: int, tokens_per_output: list[int]) -> Generation:
     engine = SimpleNamespace(end=lambda sequence, outcome: None)
     sizes = TokenSizes.of([bytes([token_id]) for token_id in range(128)])
     model = SimpleNamespace(token_sizes=sizes, codec=Letters(), engine=engine, fingerprint="x")
-    return Generation(model, stream, params, None, SimpleNamespace(started_at=1.0, received_at=1.0))
+    call = SimpleNamespace(started_at=1.0, received_at=1.0)
+    return Generation(model, stream, params, None, call, reports_drafts)
 
 
 @pytest.mark.parametrize("tokens_per_output", [[1] * 1000, [64] * 16, [200] * 5])
@@ -72,6 +73,11 @@ async def test_what_has_gathered_for_a_slow_reader_keeps_to_the_size_of_a_messag
     messages = [message async for message in generation_of(2, [1] * 200).messages()]
     assert sum(len(message.token_ids) for message in messages) == 2 * 200
     assert max(message.ByteSize() for message in messages) <= 500
+
+
+async def test_each_step_has_its_own_message_where_drafts_are_reported():
+    messages = [message async for message in generation_of(1, [1, 3, 2], reports_drafts=True).messages()]
+    assert [len(message.token_ids) for message in messages] == [1, 3, 2]
 
 
 async def test_a_few_tokens_of_a_step_are_made_at_once():

@@ -1,6 +1,6 @@
 import pytest
 
-from services.ar.api.validation import check_prompt, constraint_of, image_encoding, sampling_params
+from services.ar.api.validation import check_prompt, constraint_of, given_tokens, image_encoding, sampling_params
 from services.ar.engine.sequence import SamplingParams
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -125,3 +125,17 @@ def test_what_is_out_of_bounds_is_refused_by_field_value_and_range(given, field,
     assert caught.value.field == field
     assert value in str(caught.value)
     assert str(caught.value).endswith(f"accepted: {accepted}")
+
+
+def test_tokens_a_step_and_tokens_given_are_for_models_that_take_them():
+    message = ar_pb2.GenerateRequest(sampling={"tokens_per_step": 8, "max_tokens": 20}, given_tokens={3: 7})
+    params = sampling_params(message, 10, 100, 64, most_tokens_per_step=64, window_tokens=32)
+    assert (params.tokens_per_step, params.max_tokens) == (8, 20)
+    assert given_tokens(message, 20, 100, 32) == {3: 7}
+    assert sampling_params(ar_pb2.GenerateRequest(), 10, 100, 64, 32, window_tokens=32).max_tokens == 32
+    assert check(tokens_per_step=1).tokens_per_step == 1
+    with pytest.raises(InvalidArgument, match=r"sampling.tokens_per_step.*8.*1: this model"):
+        check(tokens_per_step=8)
+    for window, wanted, accepted in ((0, {3: 7}, "from left to right"), (32, {20: 7}, "0 to 19"), (32, {3: 100}, "99")):
+        with pytest.raises(InvalidArgument, match=rf"given_tokens.*{accepted}"):
+            given_tokens(ar_pb2.GenerateRequest(given_tokens=wanted), 20, 100, window)

@@ -9,7 +9,7 @@ from services.ar.engine.drafting import Drafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
-from services.ar.engine.step import Layout, LogitsRow, Work
+from services.ar.engine.step import Layout, LogitsRow, StepResult, Work, accept_tokens, keep_predicted
 
 GUILTY = 666_000
 """The first token of a sequence that makes steps fail."""
@@ -127,7 +127,7 @@ class StepEngine:
         self.scheduler.check_integrity()
         return batch
 
-    def _compute(self, work: Work) -> list[SampledToken]:
+    def _compute(self, work: Work) -> StepResult:
         sequence, layout = work.sequence, Layout([work], BLOCK_SIZE)
         token_ids = (*sequence.token_ids[: work.positions.start + work.num_given], *work.draft)
         for place, slot in enumerate(layout.slots, work.positions.start):
@@ -136,7 +136,13 @@ class StepEngine:
             slot = sequence.block_table[place // BLOCK_SIZE] * BLOCK_SIZE + place % BLOCK_SIZE
             assert self._slots[slot] == (sequence.cache_salt, token_ids[: place + 1])
         rows = zip(layout.logits_indices, layout.logits_rows, strict=True)
-        return [SampledToken(self._sample(token_ids, layout.positions[index], row)) for index, row in rows]
+        tokens = [SampledToken(self._sample(token_ids, layout.positions[index], row)) for index, row in rows]
+        found = keep_predicted(work, tokens)
+        if work.num_predicted and isinstance(found, list) and found:
+            behind = (*sequence.token_ids, *(token.token_id for token in accept_tokens(work, found)))
+            places = range(len(behind), len(behind) + work.num_predicted)
+            work.predicted = tuple(self._predict(sequence, place) for place in places)
+        return found
 
     def _sample(self, token_ids: History, position: int, row: LogitsRow) -> int:
         if row.forced is not None:

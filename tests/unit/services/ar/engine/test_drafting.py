@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting import NgramDraft, NgramDrafter
+from services.ar.engine.drafting import NgramDraft, TextDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Work
@@ -26,7 +26,7 @@ def sequence(prompt: list[int], max_tokens: int = 40, seed: int = 0, **parameter
 
 
 def test_a_text_that_repeats_itself_takes_fewer_steps():
-    drafter = NgramDrafter(8, 64)
+    drafter = TextDrafter(8, 64)
     with_drafts, without = (
         StepEngine(next_token, drafter=each).run(*(sequence([0, 1], 60, seed, ignore_eos=True) for seed in range(4)))
         for each in (drafter, None)
@@ -39,7 +39,7 @@ def test_a_text_that_repeats_itself_takes_fewer_steps():
 
 def test_the_output_ends_where_a_token_ends_it_though_more_had_been_drafted():
     """In the prompt a 9 stands behind the tokens that the model will end after."""
-    drafter = NgramDrafter(8, 64)
+    drafter = TextDrafter(8, 64)
     scheduler = Scheduler(BlockPool(16, BLOCK_SIZE), 4, 32, drafter=drafter)
     ended = Sequence([1, 2, 5, 6, 9, 1, 2], SamplingParams(), frozenset({END}))
     scheduler.add(ended)
@@ -54,12 +54,30 @@ def test_the_output_ends_where_a_token_ends_it_though_more_had_been_drafted():
     assert (drafter.num_drafted_tokens, drafter.num_accepted_tokens) == (8, 1)
 
 
-def draft_of(drafter: NgramDrafter, drafting: Sequence, max_rows: int = 8) -> tuple[int, ...]:
+def test_what_a_head_predicts_is_drafted_where_nothing_can_be_copied():
+    """The text never repeats itself; of what is predicted, the third token is wrong each time."""
+    drafter = TextDrafter(4, 8, has_head=True)
+    engine = StepEngine(
+        lambda one, history: len(history) * 10,
+        drafter=drafter,
+        predict=lambda one, place: place * 10 if place % 3 else 5,
+    )
+    (num_prompt, *steps) = engine.run(Sequence([0, 10], SamplingParams(max_tokens=30)))
+    ((_, brought),) = engine.brought.items()
+    assert brought == [place * 10 for place in range(2, 32)]
+    assert (num_prompt, len(steps) < 20) == (2, True)
+    assert drafter.num_accepted_tokens == 30 - 1 - len(steps)
+    asked = Sequence([0, 10], SamplingParams(max_tokens=30, speculative_tokens=0))
+    assert StepEngine(lambda one, history: 1, drafter=drafter).run(asked) == [2] + [1] * 29
+    assert (asked.num_drafted_tokens, asked.num_accepted_tokens) == (0, 0)
+
+
+def draft_of(drafter: TextDrafter, drafting: Sequence, max_rows: int = 8) -> tuple[int, ...]:
     return drafter.add_draft(Work(drafting, 1), max_rows).draft
 
 
 def test_nothing_is_drafted_behind_which_no_token_is_wanted():
-    drafter = NgramDrafter(8, 64)
+    drafter = TextDrafter(8, 64)
     assert draft_of(drafter, sequence([1, 2, 5, END, 6, 1, 2])) == (5,)
     assert draft_of(drafter, sequence([1, 2, 5, END, 6, 1, 2], ignore_eos=True))[:3] == (5, END, 6)
     assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2], stop_token_ids=frozenset({6}))) == (5,)
@@ -84,7 +102,7 @@ def works(scheduler: Scheduler) -> list[tuple[int, int]]:
 
 
 def test_drafts_get_the_tokens_of_a_step_that_nobody_else_wants():
-    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 16, drafter=NgramDrafter(8, 64))
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 16, drafter=TextDrafter(8, 64))
     for _ in range(2):
         scheduler.add(loop(6))
     assert works(scheduler) == [(6, 0), (6, 0)]
@@ -95,7 +113,7 @@ def test_drafts_get_the_tokens_of_a_step_that_nobody_else_wants():
 
 
 def test_drafts_keep_a_step_within_its_rows_and_what_one_leaves_is_for_the_next():
-    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 64, drafter=NgramDrafter(8, max_rows=10))
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 64, drafter=TextDrafter(8, max_rows=10))
     scheduler.add(Sequence([1, 2, 3, 4], SamplingParams()))  # has nothing to draft
     scheduler.add(loop(4))
     scheduler.add(loop(4))
@@ -130,7 +148,7 @@ def test_under_random_load_all_end_with_the_output_that_each_has_alone_without_d
     arrivals, num_blocks, max_tokens, chunk_tokens, max_batch_tokens
 ):
     """Prompts of two tokens meet often; blocks are few, so sequences are preempted and what is kept is evicted."""
-    drafter = NgramDrafter(max_tokens, 64) if max_tokens else None
+    drafter = TextDrafter(max_tokens, 64) if max_tokens else None
     engine = StepEngine(next_token, num_blocks, max_batch_tokens, chunk_tokens, drafter)
     sequences, cancelled = [], set()
     for num_steps, prompt, is_cancelling, num_tokens, seed, ignores_end, is_scored, salt in arrivals:

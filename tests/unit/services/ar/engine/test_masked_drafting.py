@@ -4,9 +4,10 @@ import random
 
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting import MaskedDrafter
+from services.ar.engine.groups import TokenGroups
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence, TokenGroups
-from services.ar.engine.step import Work
+from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
+from services.ar.engine.step import Work, keep_predicted
 from tests.unit.services.ar.engine.rig import BLOCK_SIZE, StepEngine
 
 MASK = 99
@@ -59,7 +60,7 @@ def test_the_places_of_mask_rows_are_free_again_after_their_step():
     scheduler.add(drafting)
     (work,) = batch = scheduler.schedule()
     assert (work.num_tokens, pool.num_taken) == (5, 2)
-    scheduler.commit(batch, [[SampledToken(1), SampledToken(2), SampledToken(3), SampledToken(4)]])
+    scheduler.commit(batch, [keep_predicted(work, [SampledToken(token_id) for token_id in (1, 2, 3, 4)])])
     assert pool.num_taken == 1
     assert drafting.output_token_ids == [1]
     (work,) = scheduler.schedule()

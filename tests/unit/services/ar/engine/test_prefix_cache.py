@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.ar.engine.groups import TokenGroups
 from services.ar.engine.sequence import SamplingParams, Sequence
 from tests.unit.services.ar.engine.rig import BLOCK_SIZE, StepEngine
 
@@ -72,3 +73,16 @@ def test_a_salt_does_not_pass_for_the_key_of_a_block_before():
     for salt in victim.block_keys:
         assert engine.run(sequence(PROMPT, salt=salt)) == [21, 1]
         assert engine.run(sequence(PROMPT[BLOCK_SIZE:], salt=salt)) == [17, 1]
+
+
+def test_blocks_of_the_same_tokens_at_other_places_in_the_text_are_not_shared():
+    def placed(prompt: list[int], places: tuple[int, ...]) -> Sequence:
+        groups = TokenGroups.of(len(prompt), (1,), places)
+        return Sequence(prompt, SamplingParams(max_tokens=1), mask_token_id=99, groups=groups)
+
+    engine = StepEngine()
+    first, same, moved = (placed(PROMPT, (*range(8, 20), 0)), placed(PROMPT, (*range(8, 20), 1)), placed(PROMPT, (0,)))
+    engine.run(first)
+    engine.run(same)
+    engine.run(moved)
+    assert (first.num_cached_tokens, same.num_cached_tokens, moved.num_cached_tokens) == (0, 20, 8)

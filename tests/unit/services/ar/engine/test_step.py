@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence, TokenGroups
+from services.ar.engine.groups import TokenGroups
+from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.engine.step import Layout, LogitsRow, Work, accept_tokens, finish_reason, run_isolated
 from tests.unit.services.ar.engine.rig import StepEngine
 
@@ -108,3 +109,28 @@ def test_one_guilty_among_many_is_found_in_few_runs():
     steps = Steps({37})
     run_isolated(steps, new_works(64))
     assert steps.num_runs <= 1 + 2 * 6
+
+
+@pytest.mark.parametrize("num_context", [1, 5, 15])
+@pytest.mark.parametrize("chunk_tokens", [None, 4])
+def test_a_context_is_not_scored(num_context, chunk_tokens):
+    engine = StepEngine(max_batch_tokens=8, chunk_tokens=chunk_tokens)
+    scored = Sequence(list(range(16)), SamplingParams(), is_scored=True, num_context_tokens=num_context)
+    engine.run(scored)
+    assert engine.brought == {scored: list(range(num_context, 16))}
+
+
+def test_an_end_token_ends_nothing_where_others_may_stand_before_it():
+    params = SamplingParams(max_tokens=4, stop_token_ids=frozenset({2}), min_tokens=2)
+    placed = Sequence([50], params, mask_token_id=MASK, groups=TokenGroups.of(1, (2, 4), (0, 2, 1, 3)))
+    work = Work(placed, 3, num_masked=2)
+    tokens = [SampledToken(2), SampledToken(2)]
+    assert accept_tokens(work, tokens) == tokens
+    assert finish_reason(placed, tokens) is None
+    assert [LogitsRow(placed, num_masked_before=number).may_end for number in range(4)] == [False, True, False, True]
+    assert Layout([Work(laid_out(placed), 3, num_masked=2)], 4).text_positions == [0, 1, 3]
+
+
+def laid_out(sequence: Sequence) -> Sequence:
+    sequence.block_table = [0]
+    return sequence

@@ -20,7 +20,7 @@ from services.ar.compute.torch.transformer import Transformer
 from services.ar.engine import scheduler
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool, PrefixCache
-from services.ar.engine.drafting import NgramDrafter
+from services.ar.engine.drafting import TextDrafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SamplingParams, Sequence
@@ -54,13 +54,13 @@ STAGES: dict[str, tuple[Any, str]] = {
     "schedule: blocks": (Scheduler, "_make_room"),
     "schedule: shared prefix": (PrefixCache, "share"),
     "schedule: count of shared tokens": (PrefixCache, "count"),
-    "schedule: draft": (NgramDrafter, "add_draft"),
+    "schedule: draft": (TextDrafter, "add_draft"),
     "run: layout": (Layout, "_add"),
     "run: model": (TorchForward, "__call__"),
     "run: sampling": (sampling, "_uniform"),
     "commit: state": (Scheduler, "_advance"),
     "commit: publishing blocks": (PrefixCache, "keep"),
-    "commit: verdict on a draft": (NgramDrafter, "judge"),
+    "commit: verdict on a draft": (TextDrafter, "judge"),
 }
 
 
@@ -77,7 +77,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
 def engine_of(model: Transformer) -> tuple[Engine, Scheduler, KVCache, Outcomes]:
     pool = BlockPool(NUM_BLOCKS, BLOCK_SIZE)
     cache = KVCache(model.config, NUM_BLOCKS, BLOCK_SIZE, torch.float32, torch.device("cpu"))
-    scheduler = Scheduler(pool, 6, 40, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS), NgramDrafter(4, 64))
+    scheduler = Scheduler(pool, 6, 40, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS), TextDrafter(4, 64))
     runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=True), BLOCK_SIZE, VOCAB_SIZE)
     outcomes = Outcomes()
     return Engine(scheduler, runner, outcomes, AdmissionLimits(8, 64, 64, 60.0)), scheduler, cache, outcomes

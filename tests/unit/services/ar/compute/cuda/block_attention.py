@@ -11,7 +11,7 @@ from services.ar.compute.runner import Forward, Runner
 from services.ar.compute.torch.kv_cache import KVCache, finite_rows, visible
 from services.ar.compute.torch.transformer import Attention, Transformer
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafting import NgramDrafter
+from services.ar.engine.drafting import TextDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, SamplingParams, Sequence
 from tests.engine_loop import brought
@@ -84,7 +84,7 @@ def run(
 ) -> tuple[list[list[SampledToken]], Scheduler]:
     """Run the sequences to their ends; return what each brought."""
     runner = Runner(forward, BLOCK_SIZE, VOCAB_SIZE)
-    drafter = NgramDrafter(num_drafted, max_rows=64) if num_drafted else None
+    drafter = TextDrafter(num_drafted, max_rows=64) if num_drafted else None
     scheduler = Scheduler(BlockPool(num_blocks, BLOCK_SIZE), NUM_SEQUENCES, MAX_BATCH_TOKENS, drafter=drafter)
     runner.start()
     return brought(scheduler, runner, sequences), scheduler

@@ -78,7 +78,7 @@ class Step:
         tokens = torch.tensor([unused, self.positions, self.slots]).T.contiguous().to(DEVICE)
         is_finite = torch.ones(len(self.positions), dtype=torch.uint8, device=DEVICE)
         tiles_ = torch.tensor(tiles, dtype=torch.int32).to(DEVICE)
-        return StepRows(*tokens.unbind(1), tables.to(DEVICE), is_finite, len(self.singles), tiles_)
+        return StepRows(*tokens.unbind(1), tables.to(DEVICE), is_finite, len(self.singles), tokens[:, 1], tiles_)
 
     def oracle(self) -> PagedAttention:
         window, block_size = self.config.sliding_window, self.caches[1].block_size

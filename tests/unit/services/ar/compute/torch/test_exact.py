@@ -20,7 +20,7 @@ from services.ar.compute.torch.forward import TorchForward
 from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool, PrefixCache
-from services.ar.engine.drafting import Drafter, NgramDrafter
+from services.ar.engine.drafting import Drafter, TextDrafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SamplingParams, Sequence
 from services.ar.model.weights import open_checkpoint
@@ -104,7 +104,7 @@ def test_whatever_the_parameters_drafts_change_neither_tokens_nor_log_probabilit
 
     without, _ = drawn(128, None)
     for num_blocks in (128, 16):
-        found, num_preemptions = drawn(num_blocks, drafter := NgramDrafter(6, 64))
+        found, num_preemptions = drawn(num_blocks, drafter := TextDrafter(6, 64))
         assert found == without
         assert (num_preemptions > 0) == (num_blocks == 16)
         assert drafter.num_accepted_tokens > 20
