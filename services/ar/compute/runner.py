@@ -52,7 +52,7 @@ class Wanted:
     places: list[int]
     """For each of `rows`, which of `Layout.logits_indices` it is."""
     num_output_tokens: int
-    predictions: list[Prediction]
+    predictions: Sequence[Prediction] = ()
 
 
 @dataclass(frozen=True)
