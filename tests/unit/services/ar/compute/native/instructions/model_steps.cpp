@@ -107,10 +107,11 @@ void run(const Kernel& kernel, Format format, int fine_positions, CacheFormat ca
     std::vector<Layer> layers;
     for (int i = 0; i < kNumLayers; i++) layers.push_back(layer(memory, i, format, cache));
     Matrix embedding = memory.matrix(format, kHidden, kVocabulary);
-    Model model{kNumLayers,     kHeads,     kKvHeads, kHeadDim,           kHidden,
-                kNumBlocks,     kBlockSize, cache,    kMostRows,          kMaxPositions,
-                fine_positions, 1e-5f,      1.5f,     fine_positions > 0, memory.floats(kHidden, 1, 0.5f),
-                layers.data(),  embedding,  embedding};
+    Model model{kNumLayers,    kHeads,     kKvHeads,           kHeadDim,
+                kHidden,       kNumBlocks, kBlockSize,         cache,
+                kMostRows,     0,          kMaxPositions,      fine_positions,
+                1e-5f,         1.5f,       fine_positions > 0, memory.floats(kHidden, 1, 0.5f),
+                layers.data(), embedding,  embedding,          {}};
     void* engine = kernel.open(&model, 2);
     const int32_t block_tables[] = {3, 1, 5};
     for (int number = 0; number < 2; number++) {
@@ -125,8 +126,8 @@ void run(const Kernel& kernel, Format format, int fine_positions, CacheFormat ca
         int num_rows = int(tokens.size());
         std::vector<float> logits(num_rows * kVocabulary);
         std::vector<uint8_t> is_finite(num_rows, 1);
-        Step step{num_rows,     num_rows,      tokens.data(), positions.data(), tables.data(),
-                  block_tables, wanted.data(), logits.data(), is_finite.data()};
+        Step step{num_rows,     num_rows,      tokens.data(), positions.data(), positions.data(), tables.data(),
+                  block_tables, wanted.data(), logits.data(), is_finite.data(), nullptr};
         Samples none{};
         kernel.run(engine, &step, &none);
         for (int row = 0; row < num_rows; row++)
