@@ -59,7 +59,11 @@ class CpuMeter:
 
     def num_replicas(self, paradigm: str) -> int:
         """Return how many backends of a paradigm are read; 1 where that is not known."""
-        return len(self._pages.get(paradigm, ())) or 1
+        return len(self.pages_of(paradigm)) or 1
+
+    def pages_of(self, paradigm: str) -> Sequence[str]:
+        """Return the pages of the backends of a paradigm, host:port; none where that is not known."""
+        return self._pages.get(paradigm, ())
 
     async def read(self, paradigm: str) -> CpuReading:
         """Raises OSError if a process that was there is gone."""

@@ -11,6 +11,7 @@ from tandem.measure.scenario import Delivery, Paradigm, Seconds
 
 Shape = Literal["affine", "knee"]
 """Of a service curve."""
+Variable = Literal["batch", "in flight", "rows"]
 
 
 class Settings(Part):
@@ -43,12 +44,12 @@ class FitPoint(Part):
 
 class FittedCurve(Part):
     """base + slope x, or with a knee at which the slope changes. `x`: "batch", sequences a step or images a pass as the
-    backend told, or requests "in flight".
+    backend told, "rows" of them a step, or requests "in flight".
 
     `is_good`: no point is far off. Fits hold within the x of `points`.
     """
 
-    x: Literal["batch", "in flight"]
+    x: Variable
     shape: Shape
     base_seconds: Value
     slope_seconds: Value

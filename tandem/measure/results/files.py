@@ -17,11 +17,12 @@ from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import SCHEMA_VERSION
 from tandem.measure.results.load import Document
 from tandem.measure.results.record import CODE_NAMES, Outcome, Record
+from tandem.measure.results.text import TextStudy
 from tandem.measure.scenario import Scenario
 from tandem.shared.errors import ExpectedError
 from tandem.shared.metrics import BACKEND_PHASES
 
-Result = Comparison | Crossover | Growth | Colocation | Document
+Result = Comparison | Crossover | Growth | Colocation | TextStudy | Document
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
 
 R = TypeVar("R", bound=Result)

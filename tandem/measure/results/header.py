@@ -96,7 +96,8 @@ class ServedModel(Part):
     max_context_tokens: int | None = None
     vocab_size: int | None = None
     tokens_per_image: int | None = None
-    takes_steps: bool | None = None  # sequential: whether images can be drawn in fewer steps than they have tokens
+    window_tokens: int | None = None  # sequential: the most tokens of a text, where it has an order of its own
+    takes_steps: bool | None = None  # sequential: whether a step can bring several tokens
     image_shape: tuple[int, ...] = ()
     num_classes: int = 0
     class_names: tuple[str, ...] = ()

@@ -64,9 +64,9 @@ class Measured:
         return np.asarray((fitted - self.seconds) / self.scale)
 
 
-def fit_curve(measured: Measured) -> Curve:
+def fit_curve(measured: Measured, knees: Sequence[float] | None = None) -> Curve:
     """Return the affine fit, or one with a knee if its residuals are smaller by more than its two parameters are worth
-    (corrected Akaike criterion). A knee lies on one of the `x`, well between the ends.
+    (corrected Akaike criterion). A knee is one of `knees`, or else of the `x`, well between the ends.
 
     Relative least squares, so that large batches, which take long, do not decide alone. No parameter is negative: more
     work never takes less time. Raises ValueError.
@@ -79,7 +79,10 @@ def fit_curve(measured: Measured) -> Curve:
             f"batch sizes: only from {number(float(np.min(x)))} to {number(float(np.max(x)))} measured; a curve needs"
             " more of a range: more callers, or longer runs"
         )
-    candidates = [fit_shape(measured, np.inf), *(fit_shape(measured, knee) for knee in _knees(x))]
+    candidates = [
+        fit_shape(measured, np.inf),
+        *(fit_shape(measured, knee) for knee in (_knees(x) if knees is None else knees)),
+    ]
     return min(candidates, key=lambda curve: _criterion(curve, measured))
 
 

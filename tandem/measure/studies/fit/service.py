@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from tandem.measure.results.crossover import BreakEven, FitPoint, FittedCurve
+from tandem.measure.results.crossover import BreakEven, FitPoint, FittedCurve, Variable
 from tandem.measure.results.record import Outcome, Record, Table
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Paradigm
@@ -98,7 +98,7 @@ def in_flight(everyone: Table, rows: Table) -> Floats:
 
 NUM_DRAWS = 200
 SLICES_A_POINT = 4
-_X: tuple[Literal["batch", "in flight"], ...] = ("batch", "in flight", "in flight")
+_X: tuple[Variable, ...] = ("batch", "in flight", "in flight")
 
 
 class Service(NamedTuple):
@@ -118,7 +118,7 @@ class Fit:
     def curves(self) -> dict[str, FittedCurve]:
         """Return the curves with their intervals and residuals, by the names that Service gives them."""
         parts = zip(self.service, zip(*self.draws, strict=True), _X, targets_of(self.rows), strict=True)
-        return {name: _fitted_curve(*part) for name, part in zip(Service._fields, parts, strict=True)}
+        return {name: fitted_curve(*part) for name, part in zip(Service._fields, parts, strict=True)}
 
 
 def fit_service(rows: Table) -> Fit:
@@ -149,9 +149,7 @@ def break_even(sequential: Fit, parallel: Fit) -> tuple[BreakEven, ...]:
     return tuple(BreakEven(num_in_flight=number, num_steps=value(number)) for number in dict.fromkeys((1, most)))
 
 
-def _fitted_curve(
-    curve: Curve, drawn: Sequence[Curve], x: Literal["batch", "in flight"], measured: Measured
-) -> FittedCurve:
+def fitted_curve(curve: Curve, drawn: Sequence[Curve], x: Variable, measured: Measured) -> FittedCurve:
     points = _points(curve, measured)
     worst = max(abs(point.relative_residual) for point in points)
     has_knee = curve.shape == "knee"

@@ -19,7 +19,7 @@ from tandem.measure.statistics.quantiles import nearest_rank
 Trial = tuple[Literal["streams", "context"] | Text, int]
 """One point: of a curve over streams or over context; or of a text that all servers are given, in so many streams."""
 
-_PASSAGES = (
+PASSAGES = (
     "The ferry leaves the northern pier at seven, crosses the bay in forty minutes, and waits for the bus from the"
     " hills. Whoever misses it has time for a long breakfast, since the next one goes at noon.",
     "In the garden behind the library stand three pear trees. The oldest bears fruit every second year, the youngest"
@@ -35,7 +35,7 @@ _NUM_WORDS_BEGUN = 6
 
 def prompt(kind: Text, place: int, source: random.Random) -> str:
     """Return a text that begins like no other; one that repeats itself has begun with its next repetition."""
-    passage = _PASSAGES[place % len(_PASSAGES)]
+    passage = PASSAGES[place % len(PASSAGES)]
     if kind == "repeats itself":
         begun = " ".join(passage.split()[:_NUM_WORDS_BEGUN])
         passage = "\n\n".join((*[passage] * _REPEATS, begun))
