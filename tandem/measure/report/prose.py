@@ -17,6 +17,7 @@ from tandem.measure.report.tables import Cell, Table, read_tables, value_cell
 from tandem.measure.results.crossover import Crossover, FitPoint, FittedCurve
 from tandem.measure.results.growth import TEXTS, Point
 from tandem.measure.results.header import Header
+from tandem.measure.results.text import CHECKED_GAIN
 from tandem.measure.results.value import PHASES, Value
 from tandem.measure.statistics.curve import curve_of
 from tandem.measure.studies.fit import capacity
@@ -139,6 +140,8 @@ _VALUES: dict[str, Any] = {
     **_FINDINGS,
     **{name: getattr(capacity, name) for name in ("tried", "is_met", "is_telling", "LEAST_REQUESTS")},
     "Cell": Cell,
+    "CHECKED_GAIN": CHECKED_GAIN,
+    "NONE": formats.NONE,
     "PHASES": PHASES,
     "TEXTS": TEXTS,
     "curve_of": curve_of,

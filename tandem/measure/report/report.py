@@ -15,7 +15,16 @@ from PIL import Image
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.drawing import draw_svg, save_pngs
 from tandem.measure.report.charts.load import cdf_charts, cost_chart, first_output_chart, load_charts, phase_stack
-from tandem.measure.report.charts.studies import KEY, fit_charts, growth_charts, law_chart, modes_between, quality_chart
+from tandem.measure.report.charts.studies import (
+    KEY,
+    TEXT_KEY,
+    fit_charts,
+    growth_charts,
+    law_chart,
+    modes_between,
+    quality_chart,
+    text_chart,
+)
 from tandem.measure.report.findings import of_paradigm, points_of
 from tandem.measure.report.prose import answers, environment, paragraphs, tables
 from tandem.measure.report.sources import Sources, matched_runs
@@ -44,6 +53,7 @@ def charts_of(sources: Sources) -> list[Chart | Stack]:
     is_matched = comparison is None or comparison.is_matched
     found: list[Chart | Stack | None] = [quality_chart(points_of(sources.steps or comparison))]
     found += [] if sources.steps is None else [law_chart(sources.steps)]
+    found += [] if sources.text is None else [text_chart(sources.text)]
     found += load_charts(runs, comparison if is_matched else None)
     found += [cost_chart(comparison)] if comparison is not None and is_matched else []
     found += [phase_stack(runs, comparison), *cdf_charts(runs, comparison)]
@@ -96,6 +106,8 @@ def tell(sources: Sources) -> Story:
     """Return what the first screen tells: what of these documents answers the question."""
     warnings = tuple(paragraphs("answer.warnings", sources))
     document = sources.steps or sources.comparison
+    if document is None and sources.text is not None:
+        return Story(tuple(paragraphs("text.explanation", sources.text)), (), warnings)
     if document is None:
         return Story((), tuple(paragraphs("answer.nothing")), warnings)
     if not document.is_matched:
@@ -127,7 +139,7 @@ def first_chart(charts: Sequence[Chart | Stack]) -> Chart | None:
     by_key = {chart.key: chart for chart in charts if isinstance(chart, Chart)}
     if KEY in by_key:
         return by_key[KEY]
-    known = [by_key[key] for key in ("open", "compared", "closed") if key in by_key]
+    known = [by_key[key] for key in ("open", "compared", "closed", TEXT_KEY) if key in by_key]
     for chart in known:
         curves = {series.role for series in chart.series if series.style == "line" and len(series.x) >= 3}
         if {"sequential", "parallel"} <= curves:

@@ -14,6 +14,7 @@ from tandem.measure.results.files import Result, read_result
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, StreamResult
+from tandem.measure.results.text import TextStudy
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 from tandem.shared.errors import ExpectedError
 
@@ -49,7 +50,7 @@ class Rejected:
 
 @dataclass
 class Sources:
-    """`comparison` to `colocation` are the newest document of each kind; `rejected` lists older ones."""
+    """`comparison` to `text` are the newest document of each kind; `rejected` lists older ones."""
 
     runs: list[Run] = field(default_factory=list)
     comparison: Comparison | None = None
@@ -57,6 +58,7 @@ class Sources:
     growth: Growth | None = None
     steps: Comparison | None = None
     colocation: Colocation | None = None
+    text: TextStudy | None = None
     rejected: list[Rejected] = field(default_factory=list)
     _files: dict[str, str] = field(default_factory=dict)  # names by kind
 
@@ -77,7 +79,7 @@ class Sources:
     @property
     def documents(self) -> list[Result]:
         """All that could be read."""
-        single = (self.crossover, self.comparison, self.growth, self.steps, self.colocation)
+        single = (self.crossover, self.comparison, self.growth, self.steps, self.colocation, self.text)
         return [*(document for document in single if document is not None), *(run.document for run in self.runs)]
 
     def add(self, name: str, document: Result) -> None:

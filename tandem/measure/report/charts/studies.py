@@ -14,6 +14,7 @@ from tandem.measure.report.findings import Drawn, fid_of, front, tokenizer_fid, 
 from tandem.measure.results.comparison import Comparison, JudgedImages
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import TEXTS, Fit, Growth, Point
+from tandem.measure.results.text import TextStudy
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import curve_of
@@ -170,6 +171,27 @@ def law_chart(document: Comparison) -> Chart:
         Series("sum of the steps' costs", "neutral", "fit", [steps for steps, _ in told], [bits for _, bits in told]),
     ]
     return Chart("steps-law", "Bits a token over those in the most steps", "steps", "bits a token", series)
+
+
+TEXT_KEY = "text-modes"
+
+
+def text_chart(document: TextStudy) -> Chart:
+    """Return tokens/s of a caller over those of all, a line each mode; and hollow, what is predicted."""
+    series = []
+    for mode in document.modes:
+        number = mode.tokens_per_step
+        role: Role = "neutral" if number is None else "parallel" if number > 1 else "sequential"
+        known = [(point.concurrency, point.figures["tokens_per_second"]) for point in mode.curve]
+        notes = [quantity(callers, "caller") for callers, _ in known]
+        rates, own = [rate for _, rate in known], [scaled(rate, 1 / callers) for callers, rate in known]
+        series.append(Series(mode.name, role, "line", rates, own, notes))
+        end = slice(-1, None) if number is None else slice(1)
+        series.append(Series("", role, "points", rates[end], own[end], [mode.name], is_labelled=True, in_legend=False))
+        told, each = list(mode.predicted.values()), [rate / callers for callers, rate in mode.predicted.items()]
+        series.append(Series(f"{mode.name}, predicted", role, "hollow", told, each, in_legend=False))
+    title, axes = "Tokens a step: what one caller gets, and what all get", ("tokens/s of all", "tokens/s of a caller")
+    return Chart(TEXT_KEY, title, *axes, series, facts=[document.settings])
 
 
 KEY = "cost-quality"

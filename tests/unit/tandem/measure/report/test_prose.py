@@ -18,6 +18,7 @@ TABLED = (
     "growth",
     "steps, no rate",
     "steps, tokenizer known",
+    "text",
     "colocation, too much",
     "run",
     "run, of texts",
@@ -29,6 +30,7 @@ MACROS = {
     "crossover": ("capacities", "explanation", "caveats"),
     "growth": ("explanation", "caveats"),
     "steps": ("explanation", "caveats"),
+    "text": ("explanation", "caveats"),
     "colocation": ("explanation",),
     "load": ("summary",),
 }

@@ -40,7 +40,7 @@ def whole(results: Path) -> Sources:
     """Documents of all kinds."""
     sources = read_sources([results])
     known = variants()
-    for name in ("comparison, equal terms", "steps, tokenizer known", "growth", "colocation"):
+    for name in ("comparison, equal terms", "steps, tokenizer known", "growth", "text", "colocation"):
         sources.add(name, known[name])
     sources.rejected.clear()
     return sources
@@ -92,7 +92,7 @@ def test_the_page_of_runs_alone() -> None:
     assert found.charts == ["open", "phases", "closed", "goodput", "cdf-load"]
 
 
-@pytest.mark.parametrize("kind", ["steps", "growth", "colocation"])
+@pytest.mark.parametrize("kind", ["steps", "growth", "text", "colocation"])
 def test_of_nothing_is_no_crash(kind: str) -> None:
     known = {name: document for name, document in variants().items() if name.partition(",")[0] == kind}
     for name, document in known.items():

@@ -20,6 +20,7 @@ from tests.unit.tandem.measure.studies.colocation import imagined as colocation
 from tests.unit.tandem.measure.studies.fit.simulated import MACHINE
 from tests.unit.tandem.measure.studies.growth import imagined as growth
 from tests.unit.tandem.measure.studies.steps import imagined as steps
+from tests.unit.tandem.measure.studies.text import imagined as texts
 
 R = TypeVar("R", bound=Result)
 TOLD = (0.01, 0.0, 0.002, 0.0, 0.02, 0.001, 0.034, 4.0)
@@ -28,7 +29,7 @@ TOLD = (0.01, 0.0, 0.002, 0.0, 0.02, 0.001, 0.034, 4.0)
 @cache
 def variants() -> dict[str, Result]:
     """Return documents by name, all made on one machine."""
-    kinds = (comparisons, growths, all_steps, colocations, runs)
+    kinds = (comparisons, growths, all_steps, all_texts, colocations, runs)
     return {name: on_machine(document) for kind in kinds for name, document in kind()}
 
 
@@ -123,6 +124,12 @@ def all_steps() -> Iterator[tuple[str, Comparison]]:
     unmeasured = tuple(changed(mode, curve=()) for mode in plain.modes)
     judgement = changed(plain.judgement, reason="there is no judge")
     yield "steps, nothing known", changed(bare, modes=unmeasured, judgement=judgement)
+
+
+def all_texts() -> Iterator[tuple[str, Result]]:
+    yield "text", texts.document()
+    yield "text, broken off", texts.document(texts.study(num_rounds=0, bits=({}, 0), stop_reason="broken off by hand"))
+    yield "text, nothing counted", texts.document(texts.unmetered())
 
 
 def colocations() -> Iterator[tuple[str, Result]]:

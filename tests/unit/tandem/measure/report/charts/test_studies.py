@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tandem.measure.report.charts.chart import Chart, at
-from tandem.measure.report.charts.studies import quality_chart
+from tandem.measure.report.charts.studies import quality_chart, text_chart
 from tandem.measure.report.findings import Drawn, points_of
 from tandem.measure.results.comparison import Comparison
 from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document, judged
+from tests.unit.tandem.measure.studies.text import imagined as texts
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +68,24 @@ def test_what_a_tokenizer_leaves_of_real_images_is_a_line(steps: Comparison) -> 
         "real images through the tokenizer of sar: 1.2",
         "real images through the tokenizer of ar: 0.5",
     ]
+
+
+def test_each_number_of_tokens_a_step_is_a_line_from_one_caller_on() -> None:
+    document = texts.document()
+    chart = text_chart(document)
+    lines = [series for series in chart.series if series.style == "line"]
+    assert [series.name for series in lines] == [mode.name for mode in document.modes]
+    assert [series.role for series in lines] == ["sequential", *["parallel"] * 4, "neutral"]
+    for series, mode in zip(lines, document.modes, strict=True):
+        for callers, all_of_them, own in zip((1, 2, 4, 8, 16, 32, 64), series.x, series.y, strict=True):
+            assert at(own) * callers == pytest.approx(at(all_of_them))
+        assert series.titles[0].endswith("1 caller")
+        told = next(each for each in chart.series if each.name == f"{mode.name}, predicted")
+        assert list(told.x) == list(mode.predicted.values())
+    labels = [series.notes for series in chart.series if series.is_labelled]
+    assert labels == [[mode.name] for mode in document.modes]
+    assert "1, 4, 16 callers alone" in chart.note
+
+
+def test_a_study_of_nothing_has_no_chart() -> None:
+    assert text_chart(texts.document(texts.study(num_rounds=0))).is_empty
