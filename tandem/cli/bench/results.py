@@ -176,7 +176,9 @@ def _note(terminal: Terminal, *texts: str) -> None:
 
 
 RUNS, PICTURES, REPORT = "runs", "pictures", "report.html"
-COMPARISON, STEPS, FIT, COLOCATION = "comparison.json", "steps.json", "crossover.json", "colocation.json"
+COMPARISON, STEPS, FIT, COLOCATION, TEXT = (
+    f"{name}.json" for name in ("comparison", "steps", "crossover", "colocation", "text")
+)
 
 
 def exit_code(document: Header, is_kept: bool) -> int:
@@ -211,7 +213,7 @@ class ResultFolder:
 
     def clear(self) -> None:
         """Take away what an earlier tradeoff has left: a report must not mix it with new figures. Other files stay."""
-        named = [self.path / name for name in (COMPARISON, STEPS, FIT, COLOCATION, REPORT)]
+        named = [self.path / name for name in (COMPARISON, STEPS, FIT, COLOCATION, TEXT, REPORT)]
         for path in (*named, *(self.path / RUNS).glob("*.json"), *(self.path / PICTURES).glob("*.png")):
             path.unlink(missing_ok=True)
         self.path.mkdir(parents=True, exist_ok=True)

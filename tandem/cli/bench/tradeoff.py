@@ -11,14 +11,18 @@ import typer
 from tandem.cli.bench.compare import compare_to, settings_of, with_judge
 from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.report import write_report
-from tandem.cli.bench.results import COMPARISON, PICTURES, REPORT, STEPS, ResultFolder, Stages
+from tandem.cli.bench.results import COMPARISON, PICTURES, REPORT, STEPS, TEXT, ResultFolder, Stages
 from tandem.cli.bench.studies import colocate_to, fit_to
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
+from tandem.measure.report.sources import read_sources
+from tandem.measure.results import text as texts
 from tandem.measure.results.comparison import ALONE
+from tandem.measure.results.files import check_writable
+from tandem.measure.setting_errors import validate
 from tandem.measure.studies.comparison.modes import Pair, Request, find_pair, find_pair_over_steps
 from tandem.shared.errors import ExpectedError
 
@@ -26,6 +30,7 @@ SHORT: dict[str, Any] = {"climb_seconds": 5.0, "trial_seconds": 3.5}
 THOROUGH: dict[str, Any] = {"climb_seconds": 20.0, "num_rounds": 6, "num_trials": 8, "trial_seconds": 20.0}
 # Of co-location; a round has five trials where a language model is served, too.
 SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.6}
+THOROUGH_TEXT: dict[str, Any] = {"num_rounds": 8, "trial_seconds": 5.0, "most_seconds": 3600.0}
 # Over steps, of more modes than a comparison has: two loads.
 _OVER_STEPS: dict[str, Any] = {"concurrencies": (ALONE, 64), "control": False, "num_scored": 500}
 
@@ -51,6 +56,16 @@ class Extent:
             r" \[default: 1,2,4,8,12,24,49]",
         ),
     ] = ""
+    text: Annotated[
+        bool,
+        typer.Option(
+            "--text", help="Measure instead a text model over --steps tokens a step, and as the server checks drafts."
+        ),
+    ] = False
+    held: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, exists=True, help="With --text: texts to tell the bits of, blank lines between."),
+    ] = None
     together: Annotated[
         bool,
         typer.Option(
@@ -79,10 +94,16 @@ def tradeoff(
     draws in any number of steps, such as fashion-sar, it is measured over these beside both, which takes longer than
     all the rest. Of two models that do different work it compares only what each costs.
 
+    With --text it asks one text model for 1, 2, 3, 4 and 8 tokens a step, and as the server drafts and checks, with 1
+    to 64 callers, and says at how many callers each stops paying, predicted and measured. The report then shows it
+    beside the pictures that an earlier tradeoff has left in the folder.
+
     Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
     folder, stages = ResultFolder(out_dir, terminal), Stages(terminal, are_many=True)
+    if extent.text:
+        raise typer.Exit(text_to(folder, address, models.sequential_model, extent, meters, terminal))
     changes: dict[str, Any] = {"slo_seconds": extent.slo}
     request = Request(
         address=address,
@@ -117,6 +138,27 @@ def tradeoff(
     for code in (INTERRUPTED, FAILED):
         if code in codes:
             raise typer.Exit(code)
+
+
+def text_to(
+    folder: ResultFolder, address: str, model: str, extent: Extent, meters: MeterOptions, terminal: Terminal
+) -> int:
+    """Measure a text model in its modes, keep and show the document, and write the report; return the exit code."""
+    with friendly_errors(terminal, address):
+        need_packages("report", *REPORT_PACKAGES)
+        from tandem.measure.studies.text.document import text_document
+        from tandem.measure.studies.text.study import measure_text
+
+        given: dict[str, Any] = {"tokens_per_step": whole_numbers(extent.steps)} if extent.steps else {}
+        settings = validate(texts.Settings, {**(THOROUGH_TEXT if extent.thorough else {}), **given, "model": model})
+        held = [] if extent.held is None else extent.held.read_text().split("\n\n")
+        check_writable(folder.path / TEXT)
+        with Stages(terminal, are_many=True) as stages:
+            study = asyncio.run(measure_text(address, settings, meters.pages, held, stages.begin))
+        document = text_document(study)
+        code = folder.end(TEXT, document)
+        write_report(read_sources([folder.path]), folder.path / REPORT, folder.path / PICTURES, terminal)
+    return code
 
 
 def _measure_parts(parts: Sequence[_Part], count: int, address: str, terminal: Terminal) -> list[int]:
@@ -156,16 +198,21 @@ def pair_over_steps(address: str, sequential: str, parallel: str, steps: str, te
 
     Raises TandemRpcError, TandemError, and ExpectedError for steps that cannot be.
     """
-    try:
-        numbers = [int(number) for number in steps.split(",")] if steps else []
-    except ValueError:
-        raise ExpectedError(f"steps: {steps!r} is not accepted; accepted: whole numbers with commas between") from None
+    numbers = whole_numbers(steps)
     pair = asyncio.run(find_pair_over_steps(address, sequential, parallel, numbers))
     if pair is None and steps:
         raise ExpectedError("steps: no sequential model that is served takes steps")
     if pair is None:
         terminal.note("no sequential model that is served takes steps, so there is no curve over steps")
     return pair
+
+
+def whole_numbers(steps: str) -> list[int]:
+    """Return the numbers of K,K,...; none of an empty text. Raises ExpectedError."""
+    try:
+        return [int(number) for number in steps.split(",")] if steps else []
+    except ValueError:
+        raise ExpectedError(f"steps: {steps!r} is not accepted; accepted: whole numbers with commas between") from None
 
 
 def steps_to(folder: ResultFolder, request: Request, pair: Pair, terminal: Terminal) -> int:

@@ -9,17 +9,21 @@ import typer
 from rich.console import Console
 
 from tandem.cli.bench import tradeoff
-from tandem.cli.bench.options import JudgeOptions
+from tandem.cli.bench.options import JudgeOptions, MeterOptions
+from tandem.cli.bench.results import ResultFolder
 from tandem.cli.terminal import Terminal
 from tandem.measure.quality import reference
 from tandem.measure.results.crossover import Crossover
-from tandem.measure.results.files import read_as
+from tandem.measure.results.files import read_as, write_document
+from tandem.measure.results.text import TextStudy
 from tandem.measure.studies.comparison import modes
+from tandem.measure.studies.text import study as text_study
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.report.conftest import a_comparison, results  # noqa: F401  a fixture
 from tests.unit.tandem.measure.studies.colocation.imagined import document as colocation
 from tests.unit.tandem.measure.studies.comparison.seen import model
 from tests.unit.tandem.measure.studies.steps.imagined import PAIR, document
+from tests.unit.tandem.measure.studies.text import imagined as texts
 
 
 @pytest.fixture
@@ -128,3 +132,44 @@ def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_w
     tradeoff.tradeoff(out_dir=tmp_path, together=is_wanted)
     assert asked == ([(("", ""), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])
     assert (reported[0].colocation is not None) is is_wanted
+
+
+def test_texts_are_shown_beside_the_pictures_that_are_there(monkeypatch, terminal, tmp_path, capsys):
+    asked = []
+
+    async def measured(address, settings, metrics, held, on_stage):
+        asked.append((address, settings.model, settings.tokens_per_step, settings.num_rounds, metrics, held))
+        return texts.study()
+
+    monkeypatch.setattr(text_study, "measure_text", measured)
+    write_document(tmp_path / "steps.json", document())
+    held = tmp_path / "held.txt"
+    held.write_text("One text.\n\nAnother one.")
+    extent = tradeoff.Extent(text=True, thorough=True, steps="2,4", held=held)
+    meters, folder = MeterOptions(sequential_metrics="127.0.0.1:9"), ResultFolder(tmp_path, terminal)
+    assert tradeoff.text_to(folder, "127.0.0.1:1", "own", extent, meters, terminal) == 0
+    told = ["One text.", "Another one."]
+    assert asked == [("127.0.0.1:1", "own", (2, 4), 8, {"sequential": "127.0.0.1:9"}, told)]
+    assert len(read_as(tmp_path / "text.json", TextStudy).modes) == 6
+    page = (tmp_path / "report.html").read_text()
+    assert "several tokens a step" in page
+    assert "What each step costs and buys" in page
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
+        "cost-quality.png",
+        "steps-law.png",
+        "text-modes.png",
+    }
+    assert "One caller: K = 8 tokens a step is fastest" in capsys.readouterr().out
+
+
+def test_texts_alone_are_what_a_report_of_them_opens_with(monkeypatch, terminal, tmp_path):
+    async def measured(*_):
+        return texts.study()
+
+    monkeypatch.setattr(text_study, "measure_text", measured)
+    extent, folder = tradeoff.Extent(text=True), ResultFolder(tmp_path, terminal)
+    assert tradeoff.text_to(folder, "127.0.0.1:1", "", extent, MeterOptions(), terminal) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert page.index("One caller:") < page.index("text-modes") < page.index("Figures of texts")
+    with pytest.raises(typer.Exit):
+        tradeoff.text_to(folder, "127.0.0.1:1", "", tradeoff.Extent(steps="two"), MeterOptions(), terminal)
