@@ -20,7 +20,9 @@ from tandem.measure.studies.fit.service import NUM_DRAWS, fitted_curve
 
 _NUM_ITERATIONS = 50
 _NUM_PLACES = 50
-_SEQUENCE_ROWS = (0.0, *np.geomspace(0.125, 32.0, 17).tolist())
+_SEQUENCE_ROWS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+# What a sequence costs is told from few loads: it must explain more than this share of a step, or it is left out.
+_TOLERATED, _PENALTY = 0.03, 4.0  # the latter of a further parameter, by the Akaike criterion of few points
 
 
 class Need(NamedTuple):
@@ -70,7 +72,8 @@ def fit_steps(needs: Sequence[Sequence[Need]]) -> tuple[StepCost, FittedCurve]:
         found = measured(np.arange(num_rounds), sequence_rows)
         # There are few numbers of rows, so a knee may lie between two of them.
         curve = fit_curve(found, places(float(np.min(found.x)), float(np.max(found.x)))[1:-1])
-        return float(np.sum(found.residuals(curve) ** 2)), StepCost(curve, sequence_rows)
+        misfit = np.log(max(_TOLERATED**2, np.mean(found.residuals(curve) ** 2)))
+        return len(needs) * float(misfit) + (_PENALTY if sequence_rows else 0.0), StepCost(curve, sequence_rows)
 
     cost = min(map(fit, _SEQUENCE_ROWS), key=lambda each: each[0])[1]
     drawn = (measured(random.integers(0, num_rounds, num_rounds), cost.sequence_rows) for _ in range(NUM_DRAWS))
