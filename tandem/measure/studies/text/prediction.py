@@ -5,6 +5,7 @@ More tokens a step save steps while a step costs about the same however many row
 of it costs its own.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -72,8 +73,8 @@ def fit_steps(needs: Sequence[Sequence[Need]]) -> tuple[StepCost, FittedCurve]:
         found = measured(np.arange(num_rounds), sequence_rows)
         # There are few numbers of rows, so a knee may lie between two of them.
         curve = fit_curve(found, places(float(np.min(found.x)), float(np.max(found.x)))[1:-1])
-        misfit = np.log(max(_TOLERATED**2, np.mean(found.residuals(curve) ** 2)))
-        return len(needs) * float(misfit) + (_PENALTY if sequence_rows else 0.0), StepCost(curve, sequence_rows)
+        misfit = math.log(max(_TOLERATED**2, float(np.mean(found.residuals(curve) ** 2))))
+        return len(needs) * misfit + (_PENALTY if sequence_rows else 0.0), StepCost(curve, sequence_rows)
 
     cost = min(map(fit, _SEQUENCE_ROWS), key=lambda each: each[0])[1]
     drawn = (measured(random.integers(0, num_rounds, num_rounds), cost.sequence_rows) for _ in range(NUM_DRAWS))
