@@ -28,11 +28,7 @@ def request(text: str = TEXT, logprobs: bool = False, **sampling: object) -> ar_
 async def complete(backend: Backend, message: ar_pb2.GenerateRequest) -> ar_pb2.CompleteResponse:
     reply = await backend.stub.Complete(ar_pb2.CompleteRequest(generate=message))
     reply.ClearField("timings")
-    for field in (
-        "cached_tokens",
-        "drafted_tokens",
-        "accepted_tokens",
-    ):  # depend on the company
+    for field in ("cached_tokens", "drafted_tokens", "accepted_tokens"):  # depend on the company
         reply.usage.ClearField(field)
     return reply
 
