@@ -68,6 +68,7 @@ NOT_RUN = {
     "make images": DOCKER,
     "docker compose exec": DOCKER,
     "bench tradeoff --steps": LONG,
+    "bench tradeoff --text": LONG,
     "bench colocation --fit": LONG,
     "--quality-images 0": LONG,
     "models quantise": "it needs a judge and images of the user's own",
