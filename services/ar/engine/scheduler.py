@@ -172,9 +172,14 @@ class Scheduler:
         self._failed.append(Progress(sequence, [], None, error.with_traceback(None)))
 
     def _with_drafts(self, batch: list[Work], budget: int, drafter: Drafter) -> list[Work]:
-        """Return the works, those that decode with drafts: of equal shares, what one leaves is for those behind it."""
+        """Return the works, those that decode with drafts: of equal shares, what one leaves is for those behind it.
+
+        Where there is no row for each of them, rows cost more than they bring, and none has a draft.
+        """
         room = min(budget, drafter.max_rows - sum(work.num_tokens for work in batch))
         decoding = [place for place, work in enumerate(batch) if work.is_decode and work.completes]
+        if room < len(decoding):
+            return batch
         for count, place in enumerate(decoding):
             if room > 0:
                 share = -(-room // (len(decoding) - count))
