@@ -50,7 +50,7 @@ def measure(folder: Path) -> dict[str, Any]:
     flags = [f"--{name}={port}" for name, port in ports.items()]
     with serving("tandem.cli", "up", *flags, *MODELS, port=ports["port"]):
         fit = ("--fit", str(measured / "crossover.json"), "--address", f"127.0.0.1:{ports['port']}")
-        run("bench", "colocation", *fit, "--sequential", "fashion-ar", "--out", str(measured))
+        run("bench", "colocation", *fit, "--sequential-model", "fashion-ar", "--out", str(measured))
     paths = {kind: measured / f"{kind}.json" for kind in DOCUMENTS}
     if missing := [kind for kind in DOCUMENTS if not paths[kind].exists()]:
         raise FileNotFoundError(f"no document of {', '.join(missing)}")
