@@ -134,7 +134,7 @@ def measure(model: str, rounds: int, numbers: Sequence[int]) -> dict[str, Any]:
             measures = {who: partial(session.measure, who, callers) for who in (PLAIN, COPIED, CHECKED)}
             figures.measure_rounds(rounds, measures, partial(_to_plain, callers), f"{callers} callers")
     return figures.document(
-        "text_drafts", 1, about={"model": model, "callers": list(numbers), "num_equal_tokens": num_equal}
+        "text_drafts", rounds, about={"model": model, "callers": list(numbers), "num_equal_tokens": num_equal}
     )
 
 
