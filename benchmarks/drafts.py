@@ -4,11 +4,11 @@
 
 Contenders: `plain` tries no token ahead; `copied` copies from where the last tokens occurred before; `checked` is the
 server's default, a draft head and copies. The first and the last are asked for by requests, the second by another
-server, which has no head. Each caller asks the questions of benchmarks/questions.txt, each once more than there are
-rounds, in an order of its own; answers are greedy, of at most 128 tokens. Rates count tokens from the first request to
-the last answer, prompts included; `to_plain` is the ratio of a round. `tokens_a_step` is 1 plus the share of steps'
-drafts that held. All contenders must give the same answers, greedy and sampled, or the command fails:
-`num_equal_tokens` counts them. Writes text_drafts.json.
+server, which has no head. In each round callers share the questions of benchmarks/questions.txt, more than once where
+there are many callers; each round begins with another question. Answers are greedy, of at most 128 tokens. Rates count
+tokens from the first request to the last answer, prompts included; `to_plain` is the ratio of a round. `tokens_a_step`:
+all tokens over those that were not drafts that held. All contenders must give the same answers, greedy and sampled, or
+the command fails: `num_equal_tokens` counts them. Writes text_drafts.json.
 """
 
 import itertools
@@ -88,7 +88,7 @@ class Session:
 
     def measure(self, who: str, callers: int, number: int) -> Round:
         """Ask all questions, more than once where callers are many."""
-        chosen = list(itertools.islice(itertools.cycle(_shuffled(number)), max(len(QUESTIONS), 2 * callers)))
+        chosen = list(itertools.islice(itertools.cycle(_rotated(number)), max(len(QUESTIONS), 2 * callers)))
         run = self._testers[who].run(
             f"{who}, {callers} callers",
             self._workload,
@@ -107,7 +107,7 @@ class Session:
         }
 
 
-def _shuffled(number: int) -> Sequence[str]:
+def _rotated(number: int) -> Sequence[str]:
     place = 7 * number % len(QUESTIONS)
     return QUESTIONS[place:] + QUESTIONS[:place]
 

@@ -96,8 +96,8 @@ class Calls:
     ) -> Steps[list[Score]]:
         """Return the exact log-likelihoods of 1 to 256 plain texts, or lists of token ids, in one call.
 
-        `steps`: of images, `tokens_per_step`: of texts, under generation in so many steps or of so many tokens a step,
-        by a model that `takes_steps`. `context_tokens`, 1 by default, at the beginning of each are not scored.
+        For a model that `takes_steps`: the likelihood of generation in `steps` steps, or of `tokens_per_step` tokens a
+        step. The first `context_tokens` of each text, 1 by default, are not scored.
         """
         how = {"steps": steps, "tokens_per_step": tokens_per_step, "context_tokens": context_tokens}
         request = requests.score_request(contents, model, **how)

@@ -66,8 +66,8 @@ class SamplingOptions(TypedDict, total=False):
     n: int | None
     """Choices to generate; 1 (default) to 16."""
     steps: int | None
-    """Image models that say `takes_steps`: all of max_tokens are generated in so many steps, 1 to max_tokens, the
-    default."""
+    """Image models that say `takes_steps`: the number of steps that generate all of max_tokens, 1 to max_tokens, which
+    is the default."""
     tokens_per_step: int | None
     """Text models that say `takes_steps`: tokens that each step generates together, 1 (default) to 64."""
     speculative_tokens: int | None

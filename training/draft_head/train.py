@@ -29,7 +29,7 @@ from training import loop
 from training.draft_head.answers import Answers, draw_answers, load_answers
 
 NUM_TOKENS = 400_000
-HELD_OUT_ANSWERS = 512
+HELD_OUT_ANSWERS = 100
 IGNORED = -1
 
 
@@ -42,7 +42,7 @@ class Recipe:
     """Places of answers, each of which is predicted `depth` tokens of."""
     depth: int = 4
     decay: float = 0.8
-    """What a token's loss counts of that of the token before."""
+    """The weight of a token's loss, relative to that of the token before."""
     width: int = 1_024
     num_tokens: int = 8_192
     """That it can predict: those that are most frequent in the answers."""
@@ -200,7 +200,7 @@ class Trainer(loop.Trainer[Recipe]):
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = loop.path_parser(__doc__, model="folder of the model in the repository", out="folder of the run")
-    loop.add_options(parser, snapshot_every=500)
+    loop.add_options(parser, snapshot_every=350)
     parser.add_argument("--answers", type=Path, help="folder of the answers; default: that of the run")
     options = loop.parse(parser, argv)
     model = ModelRepository(options.model.parent).get(options.model.name)

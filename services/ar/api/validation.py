@@ -3,6 +3,7 @@
 import math
 import secrets
 from collections.abc import Collection, Iterable
+from typing import Literal
 
 from services.ar.constraints.grammar import Constraint, Kind
 from services.ar.engine.sequence import SamplingParams
@@ -61,7 +62,8 @@ def sampling_params(
     """
     raw = _filled(request.sampling, recommended)
     room = max_context_tokens - num_prompt_tokens
-    room = min(room, window_tokens or room)
+    if window_tokens:
+        room = min(room, window_tokens)
     max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(default_max_tokens, room)
     check_int("sampling.max_tokens", max_tokens, 1, room)
     check_int("sampling.min_tokens", raw.min_tokens, 0, max_tokens)
@@ -89,19 +91,20 @@ def sampling_params(
         logprobs=request.logprobs,
         top_logprobs=check_top_logprobs(request.top_logprobs, num_output_tokens),
         speculative_tokens=_speculative_tokens(raw),
-        steps=check_steps("sampling.steps", raw.steps if raw.HasField("steps") else None, max_tokens, takes_steps),
+        steps=check_steps("sampling.steps", _given(raw, "steps"), max_tokens, takes_steps),
         tokens_per_step=check_tokens_per_step(
-            "sampling.tokens_per_step",
-            raw.tokens_per_step if raw.HasField("tokens_per_step") else None,
-            most_tokens_per_step,
+            "sampling.tokens_per_step", _given(raw, "tokens_per_step"), most_tokens_per_step
         ),
     )
 
 
+def _given(raw: ar_pb2.SamplingParams, name: Literal["steps", "tokens_per_step", "speculative_tokens"]) -> int | None:
+    return getattr(raw, name) if raw.HasField(name) else None
+
+
 def _speculative_tokens(raw: ar_pb2.SamplingParams) -> int | None:
-    if not raw.HasField("speculative_tokens"):
-        return None
-    return check_int("sampling.speculative_tokens", raw.speculative_tokens, 0, MAX_SPECULATIVE_TOKENS)
+    most = _given(raw, "speculative_tokens")
+    return None if most is None else check_int("sampling.speculative_tokens", most, 0, MAX_SPECULATIVE_TOKENS)
 
 
 def _filled(raw: ar_pb2.SamplingParams, recommended: ar_pb2.SamplingParams | None) -> ar_pb2.SamplingParams:

@@ -18,9 +18,8 @@ from services.ar.engine.step import Work
 class Drafter(ABC):
     """Where drafts come from is a subclass' own.
 
-    max_tokens: that a sequence may draft a step, if its request does not say fewer. max_rows: rows of a step with
-    drafts, over all sequences; a step of so many should hardly take longer than one of a single token, or else drafts
-    cost more than they bring.
+    max_tokens: tokens that a sequence may draft in a step, unless its request allows fewer. max_rows: rows that a step
+    with drafts may have, over all sequences. With more rows, drafts take longer to check than they save.
     """
 
     def __init__(self, max_tokens: int, max_rows: int) -> None:

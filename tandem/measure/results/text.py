@@ -14,15 +14,15 @@ from tandem.measure.scenario import Seconds
 
 Callers = Annotated[int, Field(ge=1, le=1024)]
 CHECKED_GAIN = 1.05
-"""Of the tokens/s of a token a step. What is checked pays as long as it brings so many times as much: under load the
-server drafts ever less, so it costs nothing then. More tokens a step pay as long as they bring as much.
+"""Checked mode pays while its tokens/s are at least this multiple of those of K = 1. Under load the server drafts less
+and less, so the ratio comes near 1 and stays there. K > 1 pays while its tokens/s are at least those of K = 1.
 """
 
 
 class Settings(Part):
-    """What was asked for: texts of `new_tokens`, by so many callers at a time, each of whom asks again at once. Every
-    round has each mode once at each number of callers; none but the first begins that would end after `most_seconds`,
-    if it took as long as those before. The prediction knows `fitted_at` alone, and is checked at the other numbers.
+    """What was asked for: texts of `new_tokens`; each caller asks again as soon as it has an answer. Every round has
+    each mode once at each number of callers. A round but the first begins only if it would end within `most_seconds`,
+    judged by those before. The prediction knows `fitted_at` alone, and is checked at the other numbers.
     `context_tokens` of each held text are given where bits are told.
     """
 

@@ -40,7 +40,7 @@ def text_document(study: ModesStudy) -> TextStudy:
 
 
 def _by_round(study: ModesStudy, name: str, callers: int) -> dict[int, TextTrial]:
-    """Return the trials of a mode with so many callers."""
+    """Return the trials of a mode with this number of callers."""
     return {number: trial for number, trial in study.trials if (trial.mode.name, trial.concurrency) == (name, callers)}
 
 

@@ -27,8 +27,8 @@ _TOLERATED, _PENALTY = 0.03, 4.0  # the latter of a further parameter, by the Ak
 
 
 class Need(NamedTuple):
-    """What a text needs with so many callers, in the mean: `steps` of its sequence, of `rows` rows each, prompt
-    included; `rest_seconds` outside of them. `batch`, `step_seconds`: of the steps it rode in, so many sequences.
+    """What a text needs on average, at this number of callers: `steps` of its sequence, of `rows` rows each, prompt
+    included, and `rest_seconds` outside of them. `batch`: sequences in these steps; `step_seconds`: how long one took.
     """
 
     callers: float

@@ -123,6 +123,17 @@ def test_drafts_keep_a_step_within_its_rows_and_what_one_leaves_is_for_the_next(
     assert works(scheduler) == [(1, 0), (1, 0), (1, 0), (9, 0)]
 
 
+def test_nothing_is_drafted_where_there_is_no_row_for_each():
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 8, 64, drafter=TextDrafter(8, max_rows=8))
+    for _ in range(4):
+        scheduler.add(loop(4))
+    works(scheduler)
+    assert works(scheduler) == [(2, 1)] * 4
+    scheduler.add(loop(4))
+    works(scheduler)
+    assert works(scheduler) == [(1, 0)] * 5
+
+
 @settings(max_examples=250)
 @given(
     arrivals=st.lists(
