@@ -123,7 +123,7 @@ def test_outputs_with_a_draft_head_are_those_without_in_fewer_steps_or_not(check
         return [[token.token_id for token in tokens] for tokens in found]
 
     expected_tokens = outputs(plain, 64, None)
-    for num_blocks, max_rows in ((64, 8), (64, 30), (9, 30)):
+    for num_blocks, max_rows in ((64, 16), (64, 30), (9, 30)):
         drafter = TextDrafter(4, max_rows, has_head=True)
         assert outputs(drafting, num_blocks, drafter) == expected_tokens
         assert drafter.num_drafted_tokens > 0
