@@ -101,24 +101,32 @@ def tradeoff(
     Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
-    folder, stages = ResultFolder(out_dir, terminal), Stages(terminal, are_many=True)
+    folder = ResultFolder(out_dir, terminal)
     if extent.text:
-        raise typer.Exit(text_to(folder, address, models.sequential_model, extent, meters, terminal))
-    changes: dict[str, Any] = {"slo_seconds": extent.slo}
-    request = Request(
-        address=address,
-        settings=settings_of("thorough" if extent.thorough else "short", **changes),
-        sequential=models.sequential_model,
-        parallel=models.parallel_model,
-        metrics=meters.pages,
-        beside=beside,
-        on_stage=stages.begin,
-    )
+        code = text_to(folder, address, models.sequential_model, extent, meters, terminal)
+    else:
+        request = Request(
+            address=address,
+            settings=settings_of("thorough" if extent.thorough else "short", slo_seconds=extent.slo),
+            sequential=models.sequential_model,
+            parallel=models.parallel_model,
+            metrics=meters.pages,
+            beside=beside,
+        )
+        code = pair_to(folder, request, extent, quality, terminal)
+    if code:
+        raise typer.Exit(code)
+
+
+def pair_to(folder: ResultFolder, request: Request, extent: Extent, quality: JudgeOptions, terminal: Terminal) -> int:
+    """Measure a pair of models, keep and show the documents, and write the report; return the exit code."""
+    address, stages = request.address, Stages(terminal, are_many=True)
+    names = request.sequential, request.parallel
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
-        request = with_judge(request, quality, terminal)
-        pair = asyncio.run(find_pair(address, *models.names))
-        over_steps = pair_over_steps(address, *models.names, extent.steps, terminal) if pair.is_matched else None
+        request = with_judge(replace(request, on_stage=stages.begin), quality, terminal)
+        pair = asyncio.run(find_pair(address, *names))
+        over_steps = pair_over_steps(address, *names, extent.steps, terminal) if pair.is_matched else None
         if not pair.is_matched:
             terminal.note(f"{pair.unmatched}: quality, steps and the crossover are left out")
         folder.clear()  # only now that there is something to measure
@@ -135,9 +143,7 @@ def tradeoff(
         with friendly_errors(terminal, address):
             is_whole = write_report(folder.sources, folder.path / REPORT, folder.path / PICTURES, terminal)
             codes.append(0 if is_whole else FAILED)
-    for code in (INTERRUPTED, FAILED):
-        if code in codes:
-            raise typer.Exit(code)
+    return next((code for code in (INTERRUPTED, FAILED) if code in codes), 0)
 
 
 def text_to(
