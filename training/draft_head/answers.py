@@ -1,7 +1,8 @@
 """What a text model answers to questions of its own, with its last hidden states: all that its draft head learns from.
 
 Questions are what the model writes where its chat template has the user's turn (Xu et al. 2024, "Magpie",
-arXiv 2406.08464); a model without a template goes on with texts of its own. No other text is needed.
+arXiv 2406.08464), behind one of OPENINGS, so that they are of as many kinds as people's; a model without a template
+goes on with texts of its own. No other text is needed.
 """
 
 from collections.abc import Iterator
@@ -31,7 +32,12 @@ MAX_CONTEXT_TOKENS = 512
 MAX_QUESTION_TOKENS = 64
 MAX_ANSWER_TOKENS = 256
 ANSWERS_A_FILE = 256
-QUESTIONS = SamplingParams(max_tokens=MAX_QUESTION_TOKENS, top_p=0.95)
+QUESTIONS = SamplingParams(max_tokens=MAX_QUESTION_TOKENS, temperature=0.8, top_p=0.95)
+OPENINGS = (
+    *("", "What", "What is", "What are", "How", "How do I", "How does", "How many", "Why", "Why do", "Who", "When was"),
+    *("Where", "Which", "Is", "Can you", "Should I", "Tell me", "Give me", "Name", "List", "Write a", "Write a Python"),
+    *("Explain", "Describe", "Translate", "I am", "I need", "Help me", "Summarize"),
+)
 ANSWERS = (
     SamplingParams(max_tokens=MAX_ANSWER_TOKENS, temperature=0.0),
     SamplingParams(max_tokens=MAX_ANSWER_TOKENS, temperature=0.2, top_p=0.9),
@@ -87,6 +93,7 @@ class Conversations:
         most = min(MAX_CONTEXT_TOKENS, checkpoint.config.max_context_tokens)
         self._codec = TextCodec(checkpoint, most)
         self._codec.start()
+        self._before = self._before_questions()
         num_blocks = MAX_SEQUENCES * MAX_CONTEXT_TOKENS // BLOCK_SIZE
         sizes = Sizes(model.spec.kv_cache_dtype or "float16", num_blocks, BLOCK_SIZE, 256, most)
         forward = open_native(checkpoint, sizes, num_threads=usable_cores())
@@ -98,10 +105,13 @@ class Conversations:
 
     def draw(self, first_seed: int) -> Iterator[tuple[list[int], Array]]:
         """Yield the tokens of answers and their hidden states [tokens, hidden_size] float16, as they end, for ever."""
-        seed, opening = first_seed, self._opening()
+        seed = first_seed
+        openings = [
+            self._before + self._codec.encode(text, with_bos=False) if text else self._before for text in OPENINGS
+        ]
         while True:
             while self._scheduler.num_running + self._scheduler.num_waiting < MAX_SEQUENCES:
-                self._scheduler.add(self._sequence(opening, QUESTIONS, seed))
+                self._scheduler.add(self._sequence(openings[seed % len(openings)], QUESTIONS, seed))
                 seed += 1
             batch = self._scheduler.schedule()
             for progress in self._scheduler.commit(batch, self._runner.run(batch)):
@@ -115,15 +125,15 @@ class Conversations:
         if hidden is not None:
             yield sequence.output_token_ids, np.stack(hidden)
             return
-        ids = [token_id for token_id in sequence.output_token_ids if token_id not in sequence.ending_token_ids]
-        if question := self._codec.decode(ids).strip():
+        ids = sequence.token_ids[len(self._before) :]
+        if question := self._codec.decode([id_ for id_ in ids if id_ not in sequence.ending_token_ids]).strip():
             seed = sequence.params.seed
             prompt = self._codec.encode_chat([("user", question)], is_plain_without=True)
             answer = self._sequence(prompt, ANSWERS[seed % len(ANSWERS)], seed)
             self._forward.recorded[answer] = []
             self._scheduler.add(answer)
 
-    def _opening(self) -> list[int]:
+    def _before_questions(self) -> list[int]:
         """Return the tokens that stand before a user's first turn."""
         if self._codec.chat_template is None:
             return self._codec.encode("\n")
