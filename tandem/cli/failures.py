@@ -82,6 +82,8 @@ _OPTIONS = (  # how the command line calls fields of the contract
     (re.compile(r"^texts\.texts\[\d+\]"), "the text"),
     (re.compile(r"^images\.images(\.\w+)?"), "the image"),
     (re.compile(r"^class_label"), "--label"),
+    (re.compile(r"^tokens_per_step"), "--tokens-per-step"),
+    (re.compile(r"^context_tokens"), "--context-tokens"),
 )
 
 

@@ -18,6 +18,7 @@ from tandem.client import Score, SequentialModel, TandemClient
 from tandem.measure import formats
 
 _images = partial(typer.Option, rich_help_panel="Images")
+_texts = partial(typer.Option, rich_help_panel="Texts")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -26,6 +27,10 @@ def score(
     image: Annotated[Path | None, _images(exists=True, dir_okay=False, help="Score this image instead.")] = None,
     label: Annotated[str | None, _images(help="The image's class, by name or number.")] = None,
     steps: Annotated[int | None, _images(min=1, help="The number of steps of the generation that is scored.")] = None,
+    tokens_per_step: Annotated[
+        int | None, _texts(min=1, max=64, help=r"Tokens drawn together, if the model can.  \[default: 1]")
+    ] = None,
+    context_tokens: Annotated[int, _texts(min=1, help="Tokens at the beginning that are given, and not scored.")] = 1,
     tokens: Annotated[bool, typer.Option("--tokens", help="A line a token, with its probability.")] = False,
     model: ModelName = "",
     timeout: Timeout = None,
@@ -39,6 +44,9 @@ def score(
     terminal = Terminal()
     with friendly_errors(terminal, address), TandemClient(address) as client:
         if image is not None and label is not None:
+            if (tokens_per_step, context_tokens) != (None, 1):
+                words = "these are for texts: leave out --image and --label"
+                raise typer.BadParameter(words, param_hint="--tokens-per-step, --context-tokens")
             result, condition = (
                 _score_image(client, image, label=label, name=model, steps=steps, timeout=timeout),
                 "given the class",
@@ -47,8 +55,9 @@ def score(
             content = text_of_input() if text == "-" else text or ""
             if steps is not None:
                 raise typer.BadParameter("steps are for images: give --image and --label", param_hint="--steps")
-            result = client.score(content, model=model, timeout_seconds=timeout)
-            condition = "the first has none"
+            how = {"tokens_per_step": tokens_per_step, "context_tokens": context_tokens}
+            (result,) = client.score_many([content], model=model, timeout_seconds=timeout, **how)
+            condition = f"behind a context of {context_tokens}"
         _print(terminal, result, condition, tokens)
 
 

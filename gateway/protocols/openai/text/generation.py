@@ -32,6 +32,13 @@ class PromptTokensDetails(Reply):
     cached_tokens: int = Field(description="Tokens whose keys and values were found in the cache, >= 0.")
 
 
+class CompletionTokensDetails(Reply):
+    """Of the tokens that the server tried ahead (speculative decoding)."""
+
+    accepted_prediction_tokens: int = Field(description="Tokens that proved to be the ones generated.")
+    rejected_prediction_tokens: int = Field(description="The others; completion_tokens does not count them.")
+
+
 class Usage(Reply):
     """What a request consumed, in tokens."""
 
@@ -39,6 +46,7 @@ class Usage(Reply):
     completion_tokens: int = Field(description="Of all choices, end tokens included.")
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails | None = Field(None, description="Present if any were tried.")
 
 
 class TextReply(Reply):
@@ -56,10 +64,13 @@ class TextReply(Reply):
 def usage_of(parts: Sequence[ar_pb2.Usage]) -> Usage:
     """Return what calls have consumed together."""
     prompt, output = sum(part.prompt_tokens for part in parts), sum(part.output_tokens for part in parts)
-    details = PromptTokensDetails(cached_tokens=sum(part.cached_tokens for part in parts))
-    return Usage(
-        prompt_tokens=prompt, completion_tokens=output, total_tokens=prompt + output, prompt_tokens_details=details
-    )
+    cached, accepted = sum(part.cached_tokens for part in parts), sum(part.accepted_tokens for part in parts)
+    details: dict[str, Any] = {"prompt_tokens_details": PromptTokensDetails(cached_tokens=cached)}
+    if drafted := sum(part.drafted_tokens for part in parts):
+        details["completion_tokens_details"] = CompletionTokensDetails(
+            accepted_prediction_tokens=accepted, rejected_prediction_tokens=drafted - accepted
+        )
+    return Usage(prompt_tokens=prompt, completion_tokens=output, total_tokens=prompt + output, **details)
 
 
 B = TypeVar("B", bound=SamplingBody)

@@ -92,6 +92,12 @@ class SamplingBody(Body):
     ignore_eos: bool | None = Field(None, description="vLLM's. True: the end token does not end the output.")
     min_tokens: Int32 | None = Field(None, description="vLLM's: tokens before which nothing may end a choice.")
     stop_token_ids: TokenIds | None = Field(None, description="vLLM's: up to 64 ids that end the output.")
+    tokens_per_step: Int32 | None = Field(
+        None, description="Tandem's: tokens of a choice that a step draws together, 1 (default) to 64."
+    )
+    speculative_tokens: Int32 | None = Field(
+        None, description="Tandem's: the most tokens that a step tries ahead, 0 to 64; default: the server's setting."
+    )
     response_format: ResponseFormat | None = Field(None, description="What the output has to match; default text.")
     structured_outputs: StructuredOutputs | None = Field(None, description="vLLM's; see there.")
     guided_json: dict[str, Any] | str | None = Field(None, description="vLLM's: as structured_outputs.json.")

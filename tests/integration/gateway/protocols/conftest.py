@@ -16,7 +16,7 @@ from tests.tiny_models import add_image_model, add_to_repository
 @pytest.fixture(scope="session")
 def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
     models_dir = tmp_path_factory.mktemp("models")
-    add_to_repository(models_dir)
+    add_to_repository(models_dir, window=0)
     add_image_model(models_dir)
     ar, gan = free_port(), free_port()
     of_text = ("--models", "tiny,tiny-image", "--models-dir", str(models_dir), "--max-context-tokens", "256")

@@ -98,6 +98,21 @@ async def test_score_prints_the_figures(gateway: FakeGateway) -> None:
     assert "perplexity      4" in ended.out
 
 
+async def test_score_of_several_tokens_a_step_behind_a_context(gateway: FakeGateway, tmp_path: Path) -> None:
+    words = ("score", "--tokens-per-step", "4", "--context-tokens", "3", "--address", gateway.address)
+    ended = await run(*tandem(*words, "ab"))
+    assert (ended.code, "over 1 tokens (behind a context of 3)" in ended.out) == (0, True)
+    [request] = gateway.sequential.scored
+    assert (list(request.texts.texts), request.tokens_per_step, request.context_tokens) == (["ab"], 4, 3)
+    gateway.sequential.error = InvalidArgument("context_tokens", 3, "0 to 1")
+    refused = await run(*tandem(*words, "ab"))
+    assert (refused.code, refused.err) == (2, "error: --context-tokens: 3 is not accepted; accepted: 0 to 1\n")
+    picture = tmp_path / "picture.png"
+    Image.new("L", (4, 4)).save(picture)
+    refused = await run(*tandem(*words, "--image", str(picture), "--label", "coat"))
+    assert (refused.code, "these are for texts" in refused.err) == (2, True)
+
+
 async def test_score_of_a_picture(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
     Image.new("RGB", (4, 4), (9, 9, 9)).save(file)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
+from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import ModelFault, ResourceExhausted
 from tests.integration.gateway.callers import client_of
 from tests.integration.gateway.fakes import FakeBackend, FakeSequential
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
+from tests.integration.gateway.protocols.openai.events import Stubs
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.npm import install_openai
 
@@ -59,6 +62,23 @@ async def test_usage_so_far_ends_in_the_whole_usage(client: openai.AsyncOpenAI) 
     totals = [usage.total_tokens for usage in usages if usage]
     assert totals == sorted(totals)
     assert totals[-1] == totals[-2]
+
+
+async def test_usage_counts_what_was_tried_ahead(client: openai.AsyncOpenAI, stubs: Stubs) -> None:
+    sampling = {"seed": 1, "temperature": 0, "max_tokens": 60}
+    request = ar_pb2.GenerateRequest(model=TEXT, text="The clock", sampling=ar_pb2.SamplingParams(**sampling))
+    counted = (await stubs.ar.Complete(ar_pb2.CompleteRequest(generate=request))).usage
+    asked: dict[str, Any] = {"model": TEXT, "prompt": "The clock", **sampling}
+    checked = await client.completions.create(**asked)
+    assert checked.usage is not None
+    details = checked.usage.completion_tokens_details
+    assert details is not None
+    found = (details.accepted_prediction_tokens, details.rejected_prediction_tokens)
+    assert found == (counted.accepted_tokens, counted.drafted_tokens - counted.accepted_tokens)
+    assert all(found)
+    plain = await client.completions.create(**asked, extra_body={"speculative_tokens": 0})
+    assert plain.usage is not None
+    assert (plain.usage.completion_tokens_details, plain.choices[0].text) == (None, checked.choices[0].text)
 
 
 @pytest.fixture

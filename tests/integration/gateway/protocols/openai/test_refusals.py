@@ -34,6 +34,8 @@ SAMPLING: dict[str, Any] = {
     "seed": [2**64, -(2**63) - 1, 1.5, "1"],
     "max_tokens": [-1, 256, 2**40],
     "min_tokens": [-1, 100],
+    "tokens_per_step": [0, 65, "2", 1.5],
+    "speculative_tokens": [-1, 65, "2"],
     "stop": [["x"] * 17, "", "x" * 257, [1]],
     "stop_token_ids": [[5] * 65, [-1], [384], "5"],
     "logit_bias": [{"x": 1}, {"384": 1}, {"5": 101}, {"-1": 1}, [1]],

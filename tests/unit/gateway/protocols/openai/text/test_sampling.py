@@ -81,6 +81,7 @@ def test_what_is_absent_or_null_is_left_to_the_backend() -> None:
 def test_every_field_has_its_place() -> None:
     same = {"temperature": 0.0, "top_p": 0.5, "top_k": 3, "min_p": 0.1, "repetition_penalty": 1.5, "n": 2}
     same |= {"presence_penalty": 1.0, "frequency_penalty": -1.0, "min_tokens": 1, "ignore_eos": True}
+    same |= {"tokens_per_step": 4, "speculative_tokens": 0}
     given = completion(**same, seed=-1, stop="x", stop_token_ids=[4, 5], logit_bias={"7": -2.0})
     others = {"seed": 2**64 - 1, "max_tokens": 9, "stop": ["x"], "stop_token_ids": [4, 5], "logit_bias": {7: -2.0}}
     expected = ar_pb2.SamplingParams(**same, **others)
@@ -89,7 +90,7 @@ def test_every_field_has_its_place() -> None:
         each
         for each in ar_pb2.SamplingParams.DESCRIPTOR.fields
         if (each.containing_oneof is None or len(each.containing_oneof.fields) == 1)
-        and each.name not in ("steps", "tokens_per_step", "speculative_tokens")  # in how many steps, which is ours
+        and each.name != "steps"  # of images
     ]
     assert len(expected.ListFields()) == len(fields)
 
