@@ -27,8 +27,6 @@ _fit = partial(typer.Option, rich_help_panel="Fit")
 _capacity = partial(typer.Option, rich_help_panel="Capacity")
 _streams = partial(typer.Option, rich_help_panel="Streams")
 _context = partial(typer.Option, rich_help_panel="Context")
-_others = partial(typer.Option, rich_help_panel="Other servers")
-_PLAIN = "sequential"
 
 
 @dataclass(frozen=True)
@@ -155,14 +153,6 @@ def colocate_to(
     return folder.end(COLOCATION, document)
 
 
-def _named(texts: list[str] | None) -> list[str]:
-    for text in texts or []:
-        address, _, label = text.partition("=")
-        if ":" not in address or not label:
-            raise typer.BadParameter(f"{text!r} is not accepted: ADDRESS=LABEL, as 127.0.0.1:50061=drafts")
-    return texts or []
-
-
 @dataclass(frozen=True)
 class GrowthOptions:
     """Fields of tandem.measure.results.growth.Settings, as people give them."""
@@ -177,10 +167,6 @@ class GrowthOptions:
         "64,128,256,512,1024,2000"
     )
     context_new_tokens: Annotated[int, _context("--context-tokens", help="New tokens behind it.")] = 32
-    draft_concurrencies: Annotated[
-        str, _others("--draft-concurrency", metavar="N,N,...", help="Streams at a time to compare at.")
-    ] = "1,8"
-    draft_new_tokens: Annotated[int, _others("--draft-tokens", help="New tokens of each of them.")] = 96
     num_rounds: Annotated[int, typer.Option("--rounds", help="How often each point is measured.")] = 5
     seed: Annotated[int, typer.Option(help="Of prompts and order.")] = 0
 
@@ -188,14 +174,6 @@ class GrowthOptions:
 @grouped
 def growth(
     options: GrowthOptions,
-    also: Annotated[
-        list[str] | None,
-        _others(
-            metavar="ADDRESS=LABEL",
-            callback=_named,
-            help="A server of the same model with drafts (--speculative-tokens), to be compared; can be repeated.",
-        ),
-    ] = None,
     out: Annotated[
         Path | None, typer.Option(dir_okay=False, help=rf"The document.  \[default: {RESULTS_DIR}/growth-TIME.json]")
     ] = None,
@@ -203,25 +181,20 @@ def growth(
 ) -> None:
     """Measure how the cost of generating in sequence grows, with the streams at a time and with the context.
 
-    Finds the knee, where what streams share of a step costs as much as what each adds, and says why. With --also, what
-    drafts bring: outputs are compared, and must be the same. Five rounds take some three minutes at 1,000 tokens/s.
-    `tandem bench report` shows the document. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is
-    kept.
+    Finds the knee, where what streams share of a step costs as much as what each adds, and says why. Five rounds take
+    some three minutes at 1,000 tokens/s. `tandem bench report` shows the document. Ends with 1 if anything failed, with
+    130 on Ctrl-C; what was measured is kept.
     """
     terminal = Terminal()
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
-        from tandem.measure.studies.growth.growth import measure_growth
+        from tandem.measure.studies.growth import measure_growth
 
         settings = validate(growing.Settings, vars(options))
-        others = [
-            growing.Server(label=label, address=at) for at, _, label in (text.partition("=") for text in also or [])
-        ]
-        servers = [growing.Server(label=_PLAIN, address=address), *others]
         file = out or RESULTS_DIR / f"growth-{timestamp()}.json"
         check_writable(file)
         with Stages(terminal) as stages:
-            document = asyncio.run(measure_growth(servers, settings, stages.begin))
+            document = asyncio.run(measure_growth(address, settings, stages.begin))
         code = ResultFolder(file.parent, terminal).end(file.name, document)
         terminal.note(f"document: {file}")
     raise typer.Exit(code)

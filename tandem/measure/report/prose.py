@@ -15,7 +15,6 @@ from tandem.measure import formats
 from tandem.measure.report import findings
 from tandem.measure.report.tables import Cell, Table, read_tables, value_cell
 from tandem.measure.results.crossover import Crossover, FitPoint, FittedCurve
-from tandem.measure.results.growth import TEXTS, Point
 from tandem.measure.results.header import Header
 from tandem.measure.results.text import CHECKED_GAIN
 from tandem.measure.results.value import PHASES, Value
@@ -124,12 +123,6 @@ def _most_off(curve: FittedCurve) -> FitPoint:
     return max(curve.points, key=lambda point: abs(point.relative_residual))
 
 
-def _ranked_drafts(points: Iterable[Point]) -> tuple[Point, Point]:
-    """Return the case that gains least, and the one that gains most."""
-    ranked = sorted((point for point in points if point.num_outputs), key=lambda point: point.figures["ratio"].value)
-    return ranked[0], ranked[-1]
-
-
 _NAMES = ("number", "count", "share", "factor", "seconds", "milliseconds", "quantity", "two_digits", "with_interval")
 _SHOWS: dict[str, Any] = {name: getattr(formats, name) for name in (*_NAMES, "ends", "optional")}
 _SHOWS |= {"percent": "{:.0%}".format, "bits": formats.decimals(3), "hundredfold": formats.decimals(0, 100)}
@@ -143,10 +136,8 @@ _VALUES: dict[str, Any] = {
     "CHECKED_GAIN": CHECKED_GAIN,
     "NONE": formats.NONE,
     "PHASES": PHASES,
-    "TEXTS": TEXTS,
     "curve_of": curve_of,
     "decimals": formats.decimals,
     "most_off": _most_off,
-    "ranked_drafts": _ranked_drafts,
 }
 """What templates can ask for beside their document."""

@@ -21,7 +21,6 @@ from tandem.measure.report.charts.studies import (
     fit_charts,
     growth_charts,
     law_chart,
-    modes_between,
     quality_chart,
     text_chart,
 )
@@ -59,8 +58,7 @@ def charts_of(sources: Sources) -> list[Chart | Stack]:
     found += [phase_stack(runs, comparison), *cdf_charts(runs, comparison)]
     found += [] if comparison is None else [first_output_chart(comparison)]
     found += [] if sources.crossover is None else fit_charts(sources.crossover)
-    if sources.growth is not None:
-        found += growth_charts(sources.growth, modes_between(sources.growth, comparison))
+    found += [] if sources.growth is None else growth_charts(sources.growth)
     return [chart for chart in found if chart is not None and not chart.is_empty]
 
 
@@ -68,7 +66,7 @@ def page(sources: Sources, charts: Sequence[Chart | Stack]) -> str:
     """Return the HTML. Whatever comes from a document is escaped, by the template or in the charts."""
     html = environment(is_escaping=True).overlay()
     html.filters = {**html.filters, "with_code": _with_code}
-    growth, first = sources.growth, first_chart(charts)
+    first = first_chart(charts)
     keys = [chart.key for chart in charts]
     rendered: str = html.get_template("page.html").render(
         answers=answers,
@@ -82,7 +80,6 @@ def page(sources: Sources, charts: Sequence[Chart | Stack]) -> str:
         first=first,
         charts={chart.key: chart for chart in charts if chart is not first},
         load_keys=[key for key in _LOAD_KEYS if key in keys],
-        modes=() if growth is None else modes_between(growth, sources.comparison),
         method=paragraphs("report.method", sources),
         caveats=paragraphs("report.caveats", sources),
         style=Markup(files("tandem.measure.report").joinpath("templates", "style.css").read_text()),  # noqa: S704  our own

@@ -11,9 +11,6 @@ from tandem.measure.results.header import Header
 from tandem.measure.results.value import Part, Repeated, Value
 from tandem.measure.setting_errors import FromText
 
-Text = Literal["repeats itself", "new"]
-TEXTS: dict[Text, str] = {"repeats itself": "text that repeats itself", "new": "new text"}
-"""What texts there are, and what people call them."""
 Shape = Literal["sum", "max"]
 Concurrency = Annotated[int, Field(ge=1, le=1024)]
 Tokens = Annotated[int, Field(ge=2, le=1_000_000)]
@@ -21,7 +18,7 @@ Tokens = Annotated[int, Field(ge=2, le=1_000_000)]
 
 class Settings(Part):
     """What was asked for. `concurrencies`: streams at a time, of prompts of `prompt_tokens`; `contexts`: tokens of a
-    lone stream's prompt; `draft_concurrencies`: streams at a time that other servers are compared at.
+    lone stream's prompt.
     """
 
     model: str = ""
@@ -30,41 +27,26 @@ class Settings(Part):
     new_tokens: Tokens = 64
     contexts: Annotated[tuple[Tokens, ...], Field(min_length=1), FromText] = (64, 128, 256, 512, 1024, 2000)
     context_new_tokens: Tokens = 32
-    draft_concurrencies: Annotated[tuple[Concurrency, ...], Field(min_length=1), FromText] = (1, 8)
-    draft_new_tokens: Tokens = 96
     num_rounds: int = Field(5, ge=1, le=1000)
     seed: int = Field(0, ge=0, lt=2**62)
 
-    @field_validator("concurrencies", "contexts", "draft_concurrencies")
+    @field_validator("concurrencies", "contexts")
     @classmethod
     def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(sorted(set(value)))
 
 
-class Server(Part):
-    """A server, and what a reader is to call it."""
-
-    label: str
-    address: str
-
-
 class Point(Part):
-    """What `server` made of `at` streams at a time, or of one stream behind `at` tokens of context.
+    """`at` streams at a time, or one stream behind `at` tokens of context.
 
     decode_tokens_per_second: while all of them were generating, from the last one's first token to the first one's end.
     whole: from sending to the last one's end, prompts included. step: what a stream waited for a token while all were
     generating, in the mean; gap: the median time between its messages. prefill: the context by the time to the first
-    token. tokens_per_message: behind the first message of each stream; what a step brings travels in one message, so
-    these are tokens a step as long as the client keeps up. ratio: of decode tokens/s to the first server's in the same
-    round, with the same texts; `num_different`: outputs that differed from its.
+    token, of a context alone.
     """
 
-    kind: Literal["streams", "context"] | Text
     at: int
-    server: Server
     figures: dict[str, Repeated]
-    num_outputs: int = 0
-    num_different: int = 0
 
 
 class Fit(Part):
@@ -85,11 +67,8 @@ class Growth(Header):
 
     kind: Literal["growth"] = "growth"
     settings: Settings
-    points: tuple[Point, ...]
+    streams: tuple[Point, ...]
+    contexts: tuple[Point, ...]
     step_fit: Fit | None
     gap_fit: Fit | None
     first_token_fit: Fit | None
-
-    def of(self, *kinds: str) -> list[Point]:
-        """Return the points of these kinds."""
-        return [point for point in self.points if point.kind in kinds]

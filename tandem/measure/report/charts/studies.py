@@ -3,7 +3,6 @@ with intervals over the variable, and over them what was fitted.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,63 +12,13 @@ from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series
 from tandem.measure.report.findings import Drawn, fid_of, front, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import Comparison, JudgedImages
 from tandem.measure.results.crossover import Crossover
-from tandem.measure.results.growth import TEXTS, Fit, Growth, Point
+from tandem.measure.results.growth import Fit, Growth, Point
 from tandem.measure.results.text import TextStudy
 from tandem.measure.results.value import Value
-from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import curve_of
 from tandem.measure.statistics.knee import Cost
 
 _NUM_POINTS = 60
-_ONE = Value(value=1.0, count=1)
-_KINDS: dict[str, tuple[Role, Style]] = {
-    "sequential": ("sequential", "points"),
-    "drafts, text that repeats itself": ("neutral", "points"),
-    "drafts, new text": ("neutral", "hollow"),
-    "parallel": ("parallel", "points"),
-}
-
-
-@dataclass(frozen=True)
-class GenerationMode:
-    """`outputs_per_pass`: tokens that a pass of the model brings to one request, in the mean; of an image that is
-    drawn in one pass, the tokens that the sequential model needs for one. `speed`: relative to the sequential mode.
-    """
-
-    kind: str
-    name: str
-    workload: str
-    outputs_per_pass: float
-    speed: Value
-
-
-def modes_between(growth: Growth, comparison: Comparison | None) -> list[GenerationMode]:
-    """Return what was measured between one output a pass of the model and all in one pass; without drafts there is
-    nothing between, and so nothing to show. Texts and images are different workloads, so each mode is compared with
-    the sequential one of its own.
-    """
-    modes = []
-    for text, point in ((text, point) for kind, text in TEXTS.items() for point in growth.of(kind)):
-        is_first = not point.num_outputs
-        kind, name = ("sequential",) * 2 if is_first else (f"drafts, {text}", f"sequential, {point.server.label}")
-        workload, tokens = f"{text}, {quantity(point.at, 'stream')}", point.figures["tokens_per_message"].value
-        modes.append(GenerationMode(kind, name, workload, tokens, _ONE if is_first else point.figures["ratio"]))
-    return [*modes, *_image_modes(comparison)] if modes and comparison is not None else modes
-
-
-def _image_modes(comparison: Comparison) -> list[GenerationMode]:
-    """Return the two modes of making an image, asked for by one caller; none if the comparison does not hold both."""
-    steps = next((model.tokens_per_image for model in comparison.models if model.tokens_per_image), None)
-    waits: dict[Paradigm, float] = {
-        mode.paradigm: mode.alone.figures["latency_p50_seconds"].value
-        for mode in comparison.modes
-        if mode.delivery == "unary" and mode.alone is not None and "latency_p50_seconds" in mode.alone.figures
-    }
-    if steps is None or len(waits) < 2:
-        return []
-    speed = Value(value=waits["sequential"] / waits["parallel"], count=1)
-    parts: tuple[tuple[Paradigm, float, Value], ...] = (("sequential", 1.0, _ONE), ("parallel", steps, speed))
-    return [GenerationMode(name, name, "an image, alone", outputs, times) for name, outputs, times in parts]
 
 
 def _over(points: Sequence[Point], figure: str, name: str, style: Style, scale: float = 1.0) -> Series:
@@ -103,11 +52,9 @@ def fit_charts(document: Crossover) -> list[Chart]:
     ]
 
 
-def growth_charts(document: Growth, modes: Sequence[GenerationMode]) -> list[Chart]:
-    """Return how the cost of a text grows over streams and over the context, and what lies between sequential and
-    parallel; all, those too that nothing was measured for.
-    """
-    points = document.of("streams")
+def growth_charts(document: Growth) -> list[Chart]:
+    """Return how the cost of a text grows over streams and over the context, those too without a point."""
+    points = document.streams
     streams = [
         _over(points, "decode_tokens_per_second", "while all generate", "line"),
         _over(points, "whole_tokens_per_second", "prompts included", "dash"),
@@ -115,21 +62,14 @@ def growth_charts(document: Growth, modes: Sequence[GenerationMode]) -> list[Cha
     if document.step_fit is not None and points:
         streams += _knee(document.step_fit, points[0].at, points[-1].at)
     title, rate = "Tokens/s over streams at a time", "tokens/s, all together"
-    between = []
-    for kind, (role, style) in _KINDS.items():
-        chosen = [mode for mode in modes if mode.kind == kind]
-        rows = [(mode.outputs_per_pass, mode.speed, f"{mode.name}: {mode.workload}") for mode in chosen]
-        between.append(value_series(kind, role, style, rows))
-    middle = "The middle ground: sequential, with drafts, parallel"
-    contexts, prompt = document.of("context"), "Time to the first token over the prompt"
+    prompt = "Time to the first token over the prompt"
     over = (
         ("growth-context", "A token's time over the context", "a token", "gap_p50_seconds", document.gap_fit),
         ("growth-prefill", prompt, "to the first token", "first_token_p50_seconds", document.first_token_fit),
     )
     return [
         Chart("growth-streams", title, "streams at a time", rate, streams, facts=[document.settings]),
-        *(_context(contexts, *each) for each in over),
-        Chart("growth-middle", middle, "outputs a pass", "times as fast as sequential", between),
+        *(_context(document.contexts, *each) for each in over),
     ]
 
 

@@ -11,19 +11,30 @@ from tandem.measure.statistics.intervals import estimate
 from tandem.measure.studies.study import Figure, ratio_of_sums
 
 _TIMEOUT_SECONDS = 120.0
+_PASSAGES = (
+    "The ferry leaves the northern pier at seven, crosses the bay in forty minutes, and waits for the bus from the"
+    " hills. Whoever misses it has time for a long breakfast, since the next one goes at noon.",
+    "In the garden behind the library stand three pear trees. The oldest bears fruit every second year, the youngest"
+    " has never borne any, and the one between them keeps the birds of the whole street.",
+    "Our workshop repairs clocks, music boxes and, on Fridays, radios. Bring the key if there is one, write your name"
+    " on the tag, and do not wind anything that has stood still for more than a year.",
+    "The map shows two paths to the summit. The first follows the river and is easy but long; the second climbs"
+    " straight through the wood and should not be taken after rain.",
+)
 
 
 async def bits_of(
     address: str, model: str, tokens_per_step: Sequence[int], texts: Sequence[str], num_given: int, most_tokens: int
 ) -> tuple[dict[int, tuple[Value, Value]], int]:
-    """Return bits a token and bits a byte, by tokens a step, of the same texts, each cut to `most_tokens`, behind their
-    first `num_given` tokens; and how many tokens that are. Texts that are too short are left out. Raises grpc.RpcError.
+    """Return bits a token and bits a byte, by tokens a step, of the same texts, or of a few of our own, each cut to
+    `most_tokens`, behind their first `num_given` tokens; and how many tokens that are. Texts that are too short are
+    left out. Raises grpc.RpcError.
     """
     credentials, found, num_scored = Credentials.from_environment(), dict[int, tuple[Value, Value]](), 0
     async with open_async_channel(address, credentials) as channel:
         stub = AutoregressiveServiceStub(channel)
         options = {"timeout": _TIMEOUT_SECONDS, "metadata": credentials.metadata}
-        asked = [ar_pb2.TokenizeRequest(model=model, text=text) for text in texts]
+        asked = [ar_pb2.TokenizeRequest(model=model, text=text) for text in texts or _PASSAGES]
         lists = [list((await stub.Tokenize(request, **options)).ids)[:most_tokens] for request in asked]
         lists = [ids for ids in lists if len(ids) > num_given]
         for number in tokens_per_step if lists else ():

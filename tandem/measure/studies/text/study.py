@@ -28,7 +28,6 @@ from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.statistics.curve import Floats
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.trials import Trial, trial_of
-from tandem.measure.studies.growth.streams import PASSAGES
 from tandem.measure.studies.study import Study, check_whole, senders
 from tandem.measure.studies.text.bits import bits_of
 from tandem.measure.studies.text.prediction import Need, need_of
@@ -91,7 +90,7 @@ async def measure_text(
         window = settings.context_tokens + (model.window_tokens or model.max_context_tokens or 0)
         most = min(model.max_context_tokens or window, window)
         try:
-            study.bits = await bits_of(address, model.name, numbers, held or PASSAGES, settings.context_tokens, most)
+            study.bits = await bits_of(address, model.name, numbers, held, settings.context_tokens, most)
         except grpc.aio.AioRpcError as error:
             study.problems.append(f"bits: {error.code().name}: {error.details()}")
     return study

@@ -43,8 +43,7 @@ def has_kept(document: Any) -> bool:
         case "crossover":
             return document.runs == ("runs/most-sequential.json",)
         case "growth":  # the fake takes no context
-            streams = document.of("streams")
-            return document.of("context") == [] and any(point.figures["step_seconds"].count > 1 for point in streams)
+            return bool(document.streams) and not document.contexts
         case _:
             return [pairing.num_rounds for pairing in document.pairings] == [1, 1]
 
@@ -171,12 +170,6 @@ def refusals() -> list[tuple[tuple[str, ...], int, str]]:
         (("growth", "--model", "fake-image"), 1, "'fake-image' is not served; sequential text models there: fake-text"),
         (("growth", "--concurrency", "0"), 1, "concurrencies[0]: '0' is not accepted"),
         (("growth", "--rounds", "0"), 1, "num_rounds: 0 is not accepted"),
-        (("growth", "--also", "127.0.0.1:1"), 2, "'127.0.0.1:1' is not accepted: ADDRESS=LABEL"),
-        (
-            ("growth", "--model", "fake-text", "--also", "127.0.0.1:1=drafts"),
-            1,
-            "also: 127.0.0.1:1=drafts: nothing answers at 127.0.0.1:1",
-        ),
         (("growth", "--out", "/proc/nowhere/file.json"), 1, "/proc/nowhere"),
         (("colocation", "--text-model", "nobody"), 1, "'nobody' is not served; sequential text models there"),
         (("colocation", "--parallel-model", "nobody"), 1, "'nobody' is not served; parallel image models there"),

@@ -92,9 +92,7 @@ def on_terms(plain: Comparison) -> Comparison:
 
 
 def growths() -> Iterator[tuple[str, Growth]]:
-    plain = growth.document()
-    yield "growth", plain
-    yield "growth, no drafts", changed(plain, points=tuple(plain.of("streams", "context")))
+    yield "growth", growth.document()
     yield "growth, of nothing", growth.document(growth.findings(Settings(), num_rounds=0), problem="broken off by hand")
     few = Settings(concurrencies=(1, 2, 4), contexts=(64, 5000))
     yield "growth, knee beyond", growth.document(growth.findings(few, lambda number: 0.01 + 0.0001 * number))
