@@ -44,7 +44,7 @@ class Recipe:
     decay: float = 0.8
     """The weight of a token's loss, relative to that of the token before."""
     width: int = 1_024
-    num_tokens: int = 8_192
+    num_tokens: int = 4_096
     """That it can predict: those that are most frequent in the answers."""
     num_compared: int = 3_072
     """Tokens that a step compares, those that follow included."""

@@ -168,7 +168,7 @@ class Rows:
 
 logger = logging.getLogger(__name__)
 
-LEAST_CHANCE = 0.35
+LEAST_CHANCE = 0.3
 """That a prediction holds, with all before it. Checking it takes a row, a tenth of a step; 0.25 and 0.5 were slower."""
 _FLOAT = np.dtype(np.float32)
 _SMALL_PAGES_SECONDS = 1.0
