@@ -36,7 +36,9 @@ class ArMetrics:
         self.used_blocks = metric(Gauge, "tandem_kv_blocks_used", "KV cache blocks in use.")
         self.blocks = metric(Gauge, "tandem_kv_blocks", "KV cache blocks there are.")
         self.preemptions = metric(Counter, "tandem_preemptions", "Sequences sent back for want of KV blocks.")
-        text = "Tokens that went through the model: of outputs, with drafts and MASK rows (decode), or of prompts."
+        text = (
+            "Tokens that went through the model: drawn, with drafts and MASK rows (decode), or known before (prefill)."
+        )
         self.computed_tokens = metric(Counter, "tandem_computed_tokens", text, "kind")
         text = "Tokens of prompts that were taken into the batch."
         self.prompt_tokens = metric(Counter, "tandem_prompt_tokens", text)
@@ -95,7 +97,7 @@ class EngineMetrics:
     def stepped(self, batch: list[Work], seconds: float) -> None:
         self._metrics.backend.observe_batch(self._model, len(batch))
         self._steps.observe(seconds)
-        num_decodes = sum(work.num_tokens for work in batch if work.is_decode or work.num_masked)
+        num_decodes = sum(work.num_tokens for work in batch if work.num_given == 1 or work.num_masked)
         self._decode_tokens.inc(num_decodes)
         if num_prefills := sum(work.num_tokens for work in batch) - num_decodes:
             self._prefill_tokens.inc(num_prefills)

@@ -1,12 +1,9 @@
 """Runs one step: lays the batch out flat, has it computed and sampled. Knows nothing of how that is done."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any, Protocol, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
 
 from runtime.process.priority import give_way
 from services.ar.engine.sequence import SampledToken
@@ -68,7 +65,6 @@ class Sampled:
 
 
 RowsOfWork: TypeAlias = "list[LogitsRow] | TandemError"
-Bits: TypeAlias = npt.NDArray[np.uint8]
 
 
 def with_masks(rows: list[LogitsRow]) -> RowsOfWork:
@@ -84,20 +80,20 @@ def with_masks(rows: list[LogitsRow]) -> RowsOfWork:
         allowed = mask.masks(rows[-1].drafted)
     except TandemError as error:
         return error
-    held, num_checked = [replace(row, allowed=each) for row, each in zip(rows, allowed, strict=False)], len(allowed)
-    return held + rows[num_checked:] if num_checked == 1 + len(rows[-1].drafted) else held
+    for row, each in zip(rows, allowed, strict=False):
+        row.allowed = each
+    return rows if len(allowed) == 1 + len(rows[-1].drafted) else rows[: len(allowed)]
 
 
-def allowed_bits(row: LogitsRow) -> Bits:
+def allowed_bits(row: LogitsRow) -> bytes:
     """Return which tokens a row may be, a bit for each and at least one of them set; ends that are unwanted are not."""
-    bits = np.frombuffer(row.allowed or b"", np.uint8)
-    unwanted = row.unwanted_token_ids
+    allowed, unwanted = row.allowed or b"", row.unwanted_token_ids
     if not unwanted:
-        return bits
-    wanted = bits.copy()
+        return allowed
+    wanted = bytearray(allowed)
     for token_id in unwanted:
         wanted[token_id // 8] &= 0xFF ^ (1 << token_id % 8)
-    return wanted if wanted.any() else bits
+    return bytes(wanted) if any(wanted) else allowed
 
 
 class Forward(Protocol):
@@ -133,7 +129,7 @@ class Runner:
         give_way(self._nice)  # before the forward's threads begin, which inherit it
         self._forward.start()
 
-    def run(self, batch: list[Work]) -> list[StepResult]:
+    def run(self, batch: list[Work], on_computing: Callable[[], object] = lambda: None) -> list[StepResult]:
         """Return, for each work, the tokens it brought: one if it completes, none if more of its prompt is to come.
 
         A draft brings one more for each of its tokens, as if all before it held; a scored text one for each computed.
@@ -141,19 +137,20 @@ class Runner:
         infinity has ModelFault instead, one whose mask fails has the mask's error; the others are as without it.
         """
         order = sorted(range(len(batch)), key=lambda place: self._kind(batch[place]))
-        results = dict(zip(order, self._run([batch[place] for place in order]), strict=True))
+        results = dict(zip(order, self._run([batch[place] for place in order], on_computing), strict=True))
         return [results[place] for place in range(len(batch))]
 
     def _kind(self, work: Work) -> tuple[bool, bool, Any]:
         return not work.is_decode, work.num_tokens > 1, self._forward.kind(work) if work.is_decode else 0
 
-    def _run(self, batch: list[Work]) -> list[StepResult]:
+    def _run(self, batch: list[Work], on_computing: Callable[[], object]) -> list[StepResult]:
         layout = Layout(batch, self._block_size)
         works = _rows_of_works(layout)
         predictions = list(_predictions(batch, works))
         wanted = Wanted(
             list(_rows(works)), _places(layout, works), self._num_output_tokens, [each for _, each in predictions]
         )
+        on_computing()
         sampled = self._forward.sample(layout, wanted)
         tokens = iter(sampled.tokens)
         found = [rows if isinstance(rows, Exception) else list(islice(tokens, len(rows))) for rows in works]

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 from llguidance import LLMatcher
 
@@ -15,13 +14,22 @@ SECONDS_A_MASK = 0.001
 
 
 class Allowance:
-    """So much time for each mask, and a burst on top of it, which fills up again."""
+    """So much time for each mask, and a burst on top of it, which fills up again.
+
+    `clock` tells seconds. It is the wall's until something took longer than a mask may, perhaps as the machine stood
+    still, and the thread's own from then on: to ask for that can take as long as a mask.
+    """
 
     def __init__(self) -> None:
         self._left_seconds = BURST_SECONDS
+        self.clock = time.perf_counter
 
     def spend(self, seconds: float, num_masks: int) -> None:
         """Note that so many masks took so long. Raises TooComplex if that is more than there was."""
+        if self.clock is time.perf_counter:
+            if seconds > SECONDS_A_MASK:
+                self.clock = time.thread_time
+            return
         self._left_seconds = min(BURST_SECONDS, self._left_seconds + num_masks * SECONDS_A_MASK - seconds)
         if self._left_seconds < 0.0:
             raise TooComplex("the constraint takes too long to follow")
@@ -44,10 +52,13 @@ class GrammarMask:
         return bool(self._matcher.is_stopped()) and not self._matcher.is_error()
 
     def masks(self, draft: Sequence[int]) -> list[bytes]:
-        with self._paid_for(1 + len(draft)):
-            masks = [self._matcher.compute_bitmask()]
-            check(self._matcher)
+        clock = self._allowance.clock
+        started = clock()
+        masks = [self._matcher.compute_bitmask()]
+        check(self._matcher)
+        if draft:
             masks.extend(self._masks_behind(draft))
+        self._allowance.spend(clock() - started, 1 + len(draft))
         return masks
 
     def _masks_behind(self, draft: Sequence[int]) -> Iterator[bytes]:
@@ -61,25 +72,32 @@ class GrammarMask:
             yield mask
 
     def num_allowed(self, draft: Sequence[int]) -> int:
-        trial = self._matcher.deep_copy()
-        with self._paid_for(len(draft)):
-            for number, token_id in enumerate(draft):
-                if not trial.try_consume_tokens([token_id]) or trial.is_stopped():
-                    return number
-        return len(draft)
+        clock, trial, number = self._allowance.clock, self._matcher.deep_copy(), 0
+        started = clock()
+        while number < len(draft) and trial.try_consume_tokens([draft[number]]) and not trial.is_stopped():
+            number += 1
+        self._allowance.spend(clock() - started, number)
+        return number
 
     def advance(self, token_ids: Sequence[int]) -> None:
-        with self._paid_for(len(token_ids)):
-            num_taken = self._matcher.try_consume_tokens(list(token_ids))
+        clock = self._allowance.clock
+        started = clock()
+        num_taken = self._matcher.try_consume_tokens(list(token_ids))
+        self._allowance.spend(clock() - started, len(token_ids))
         check(self._matcher)
         if num_taken < len(token_ids):
             raise ValueError(f"token {token_ids[num_taken]} was generated, which the grammar rules out")
 
-    @contextmanager
-    def _paid_for(self, num_masks: int) -> Iterator[None]:
-        started = time.thread_time()
-        yield
-        self._allowance.spend(time.thread_time() - started, num_masks)
+    def take_certain(self, most: int) -> list[int]:
+        taken: list[int] = []
+        clock = self._allowance.clock
+        started = clock()
+        # The first alone, each time: behind it, the tokenizer may write the same text in other tokens.
+        while len(taken) < most and (certain := self._matcher.compute_ff_tokens()[:1]):
+            self.advance(certain)
+            taken.extend(certain)
+        self._allowance.spend(clock() - started, len(taken))
+        return taken
 
 
 def request_masks(matcher: LLMatcher, count: int, reservation: Reservation | None = None) -> list[GrammarMask]:

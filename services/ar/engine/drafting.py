@@ -186,5 +186,5 @@ class MaskedDrafter(Drafter):
 
     def _learn(self, work: Work, num_accepted: int) -> None:
         # The first MASK row stands where the last of the checked tokens goes.
-        first_place = work.positions.start + 2 + len(work.draft)
+        first_place = work.positions.start + work.num_given + 1 + len(work.draft)
         self._predicted[work.sequence].update(enumerate(work.predicted, first_place))

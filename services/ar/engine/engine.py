@@ -38,8 +38,8 @@ class StepRunner(Protocol):
     def start(self) -> None:
         """Called once, in the thread that will call `run`, before the first step."""
 
-    def run(self, batch: list[Work]) -> list[StepResult]:
-        """Compute the batch. It may be called again with a part of it after it raised."""
+    def run(self, batch: list[Work], on_computing: Callable[[], object] = lambda: None) -> list[StepResult]:
+        """Compute the batch; call `on_computing` right before. It may be called again with a part after it raised."""
 
 
 class EngineObserver(Protocol):
@@ -185,8 +185,8 @@ class Engine:
         batch = self._scheduler.schedule()
         for work in batch:
             _note_step(work.sequence, len(batch), started)
+        results = run_isolated(partial(self._runner.run, on_computing=self._hand_over), batch) if batch else []
         self._hand_over()
-        results = run_isolated(self._runner.run, batch) if batch else []
         progress = self._scheduler.commit(batch, results)
         ended = time.monotonic()
         if any(item.error is not None for item in progress):
@@ -197,10 +197,10 @@ class Engine:
         self._due = self._gathering.add(progress, ended)
 
     def _hand_over(self) -> None:
-        """Give the event loop what is due after the last step.
+        """Give the event loop what is due after the last step, unless it has it.
 
         When the next step is about to be computed, not before: while the kernel computes, the interpreter's lock is the
-        event loop's. Had it the lock sooner, the kernel would wait for it.
+        event loop's. Had it the lock sooner, the kernel would wait for it, as each mask that is made lets go of it.
         """
         due, self._due = self._due, []
         if due:

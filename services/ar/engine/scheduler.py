@@ -261,10 +261,13 @@ class Scheduler:
         if self._drafter is not None and work.is_drafting:
             self._drafter.judge(work, len(brought) - 1)
         self._advance(work, brought)
+        rejected = work.draft[max(0, len(brought) - 1) :]
+        if brought and sequence.token_mask is not None and finish_reason(sequence, brought) is None:
+            brought = brought + sequence.extend_certain()
         reason = finish_reason(sequence, brought)
         if reason is not None:
             self.remove(sequence)
-        return Progress(sequence, brought, reason, rejected=work.draft[max(0, len(brought) - 1) :])
+        return Progress(sequence, brought, reason, rejected=rejected)
 
     def _advance(self, work: Work, tokens: list[SampledToken]) -> None:
         sequence, num_computed_before = work.sequence, work.sequence.num_computed_tokens

@@ -78,6 +78,13 @@ class TokenMask(Protocol):
         """Take tokens that were generated. Raises TandemError if the next ones cannot be computed, ValueError if they
         had been ruled out."""
 
+    def take_certain(self, most: int) -> list[int]:
+        """Take, and return, up to `most` tokens that come next whatever the model says. Raises as `advance` does."""
+
+
+MOST_CERTAIN_TOKENS = 16
+"""Taken at once: what is computed with the next token holds up the step's other sequences."""
+
 
 class FinishReason(enum.Enum):
     """Why a sequence ended by itself."""
@@ -136,6 +143,8 @@ class Sequence:
     ending_token_ids: frozenset[int] = field(init=False)
     """Token ids that end the output."""
     token_ids: list[int] = field(init=False)
+    num_certain_tokens: int = field(default=0, init=False)
+    """Tokens at its end that its mask left no choice about, since the last one that was drawn."""
     num_computed_tokens: int = field(default=0, init=False)
     block_table: list[int] = field(default_factory=list, init=False)
     block_keys: list[bytes] = field(default_factory=list, init=False)
@@ -186,7 +195,7 @@ class Sequence:
         """Whether more is to be computed before its next token than an output takes a step."""
         if self.groups is not None:
             return self.num_computed_tokens + 1 < self.groups.num_prompt_tokens
-        return self.num_uncomputed_tokens > 1
+        return self.num_uncomputed_tokens > 1 + self.num_certain_tokens
 
     @property
     def has_places(self) -> bool:
@@ -222,3 +231,20 @@ class Sequence:
         self.token_ids.extend(token_ids)
         if self.token_mask is not None:
             self.token_mask.advance(token_ids)
+
+    def extend_certain(self) -> list[SampledToken]:
+        """Add, and return, what the mask leaves no choice about, unless log-probabilities of it are wanted.
+
+        The model would draw the same tokens, one a step. They are computed with the one before them instead, in the
+        step that draws the next. Raises what `TokenMask.take_certain` does.
+        """
+        self.num_certain_tokens = 0
+        if self.token_mask is None or self.params.logprobs:
+            return []
+        most = min(MOST_CERTAIN_TOKENS, self.params.max_tokens - self.num_output_tokens)
+        token_ids = self.token_mask.take_certain(most)
+        ending = (place for place, token_id in enumerate(token_ids, 1) if token_id in self.ending_token_ids)
+        token_ids = token_ids[: next(ending, None)]
+        self.token_ids.extend(token_ids)
+        self.num_certain_tokens = len(token_ids)
+        return list(map(SampledToken, token_ids))

@@ -38,8 +38,9 @@ class Work:
 
     @property
     def is_decode(self) -> bool:
-        """Whether it is one token of the sequence, with a draft or without, and no group."""
-        return self.num_given == 1 and (self.sequence.groups is None or not self.num_masked)
+        """Whether it is one token of the sequence, with what was certain, with a draft or without, and no group."""
+        is_new = self.num_given <= 1 + self.sequence.num_certain_tokens
+        return is_new and (self.sequence.groups is None or not self.num_masked)
 
     @property
     def is_drafting(self) -> bool:

@@ -162,8 +162,9 @@ class Rows:
         bits = allowed_bits(wanted)
         if 8 * len(bits) < num_tokens:
             raise ValueError(f"a mask of {8 * len(bits)} tokens for {num_tokens}")
-        self._held.append(bits)
-        return bits.ctypes.data
+        held = array("B", bits)  # its address costs less than that of numpy's
+        self._held.append(held)
+        return held.buffer_info()[0]
 
 
 logger = logging.getLogger(__name__)

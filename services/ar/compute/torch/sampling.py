@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from services.ar.compute.runner import Bits, Computed, Sampled, Wanted, allowed_bits
+from services.ar.compute.runner import Computed, Sampled, Wanted, allowed_bits
 from services.ar.engine.sequence import Alternative, SampledToken, SamplingParams
 from services.ar.engine.step import Layout, LogitsRow
 from services.common.philox import Philox
@@ -261,12 +262,12 @@ def rule_out(logits: Tensor, rows: list[LogitsRow]) -> None:
     masked = [place for place, row in enumerate(rows) if row.allowed is not None]
     if not masked:
         return
-    bits = np.stack([allowed_bits(rows[place]) for place in masked])
+    bits = np.frombuffer(b"".join(allowed_bits(rows[place]) for place in masked), np.uint8).reshape(len(masked), -1)
     for place, of_row in zip(masked, _penalties(bits, logits.device), strict=True):
         logits[place] += of_row[: logits.shape[1]]
 
 
-def _penalties(bits: Bits, device: torch.device) -> Iterator[Tensor]:
+def _penalties(bits: npt.NDArray[np.uint8], device: torch.device) -> Iterator[Tensor]:
     """Yield what is added to the logits of each row of bits [R, N]: [8 * N] float32, good until the next one."""
     if device.type == "cpu":
         # Half of what a mask of single tokens takes to make and apply: by one buffer that stays in a core's cache, and

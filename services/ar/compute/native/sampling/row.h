@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "../vectors.h"
+#include "weights.h"
 
 namespace tandem {
 
@@ -35,9 +35,9 @@ private:
     std::vector<int32_t> counts_, met_;
 };
 
+// Whether anything but the mask does.
 inline bool changes_logits(const Row& row) {
-    return row.sampling->num_biases > 0 || row.sampling->has_penalties || row.num_ruled_out > 0 ||
-           row.allowed != nullptr;
+    return row.sampling->num_biases > 0 || row.sampling->has_penalties || row.num_ruled_out > 0;
 }
 
 // Repetition (Keskar et al. 2019) concerns prompt and output, presence and frequency the output.
@@ -58,22 +58,7 @@ inline void penalise(const Row& row, float* logits, Counter& counter) {
     });
 }
 
-// Tokens that the bits do not allow get minus infinity.
-inline void rule_out(const uint8_t* allowed, float* logits, int size) {
-    const Ints bits = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
-    const Floats lowest = all(-std::numeric_limits<float>::infinity());
-    for (int first = 0; first < size; first += kLanes) {
-        int count = std::min(kLanes, size - first);
-        uint16_t word = allowed[first / 8];
-        if (count > 8) word |= uint16_t(allowed[first / 8 + 1] << 8);
-        Ints is_out = ((bits & int32_t(word)) == 0);
-        Floats x = load_first(logits + first, count);
-        x = (Floats)(((Ints)x & ~is_out) | ((Ints)lowest & is_out));
-        std::memcpy(logits + first, &x, count * sizeof(float));
-    }
-}
-
-// Apply bias, penalties, unwanted ends and the mask to logits[size], in this order.
+// Apply bias, penalties and unwanted ends to logits[size], in this order.
 inline void adjust(const Row& row, float* logits, int size, Counter& counter) {
     const Sampling& sampling = *row.sampling;
     for (int i = 0; i < sampling.num_biases; i++) {
@@ -84,7 +69,6 @@ inline void adjust(const Row& row, float* logits, int size, Counter& counter) {
         if (uint32_t(row.ruled_out[i]) < uint32_t(size))
             logits[row.ruled_out[i]] = std::numeric_limits<float>::lowest();
     }
-    if (row.allowed != nullptr) rule_out(row.allowed, logits, size);
 }
 
 }  // namespace tandem

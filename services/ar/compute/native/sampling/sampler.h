@@ -40,7 +40,7 @@ struct Workspace {
     Counter counter;
 
     void reserve(int num_tokens) {
-        logits.resize(num_tokens);
+        logits.resize(num_tokens + kLanes);
         weights.reserve(num_tokens);
         counter.reserve(num_tokens);
     }
@@ -86,13 +86,18 @@ inline int draw(const Sampling& sampling, int position, const float* logits, int
 
 inline int choose(const Row& row, const float* logits, int size, Workspace& space) {
     if (row.forced >= 0) return row.forced;
+    float* changed = space.logits.data();
     if (changes_logits(row)) {
-        std::copy_n(logits, size, space.logits.begin());
-        logits = space.logits.data();
-        adjust(row, space.logits.data(), size, space.counter);
+        adjust(row, std::copy_n(logits, size, changed) - size, size, space.counter);
+        logits = changed;
     }
-    Best best = best_of(logits, size);
+    Best best = best_of(logits, size, row.allowed);
     if (row.sampling->temperature == 0.0) return best.token_id;
+    if (row.allowed != nullptr) {
+        each_vector(logits, size, 0.0f,
+                    [&](int first, Floats x) { store(changed + first, ruled_out(row.allowed, first, size, x)); });
+        logits = changed;
+    }
     return draw(*row.sampling, row.position, logits, size, best.logit, space);
 }
 

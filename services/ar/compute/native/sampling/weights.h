@@ -26,19 +26,31 @@ inline void each_vector(const float* values, int size, float filling, const auto
     body(first, rest);
 }
 
+// The logits x from token `first` on, minus infinity for those that the bits do not allow; all are if there are none.
+inline Floats ruled_out(const uint8_t* allowed, int first, int size, Floats x) {
+    if (allowed == nullptr) return x;
+    const Ints bits = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+    int32_t word = allowed[first / 8];
+    if (size - first > 8) word |= allowed[first / 8 + 1] << 8;
+    Ints is_out = ((bits & word) == 0);
+    return (Floats)(((Ints)x & ~is_out) | ((Ints)all(-std::numeric_limits<float>::infinity()) & is_out));
+}
+
 struct Best {
     float logit;
     int token_id;  // the first of equals
 };
 
-inline Best best_of(const float* logits, int size) {
+inline Best best_of(const float* logits, int size, const uint8_t* allowed = nullptr) {
     constexpr float kLowest = -std::numeric_limits<float>::infinity();
     Floats most = all(kLowest);
-    each_vector(logits, size, kLowest, [&](int, Floats x) { most = max(most, x); });
+    each_vector(logits, size, kLowest,
+                [&](int first, Floats x) { most = max(most, ruled_out(allowed, first, size, x)); });
     float top = max_of(most);
     for (int first = 0; first < size; first += kLanes) {
         int count = std::min(kLanes, size - first);
-        uint32_t lanes = lanes_of((Ints)(load_first(logits + first, count) == top)) & ((1u << count) - 1);
+        Floats x = ruled_out(allowed, first, size, load_first(logits + first, count));
+        uint32_t lanes = lanes_of((Ints)(x == top)) & ((1u << count) - 1);
         if (lanes != 0) return {top, first + __builtin_ctz(lanes)};
     }
     return {top, 0};

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from services.ar.constraints.compiler import Compiler
@@ -59,6 +61,31 @@ def test_masks_end_where_a_draft_is_ruled_out_or_completes(compiler):
     assert mask.num_allowed([]) == 0
 
 
+SCHEMA = """{"type": "object", "required": ["the clock", "of the old station"], "additionalProperties": false,
+"properties": {"the clock": {"enum": ["ticks", "tocks", 17]}, "of the old station": {"type": "boolean"}}}"""
+
+
+@pytest.mark.parametrize(
+    "constraint", [Constraint("json_schema", (SCHEMA,)), Constraint("regex", ("(the (clock )+)+s",))]
+)
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_certain_is_what_masks_leave_no_choice_about(compiler, constraint, seed):
+    dice, num_certain = random.Random(seed), 0
+    leaping, walking = request_masks(compiler.compile(constraint), 2)
+    drawn = None
+    while drawn != END and not walking.is_complete:
+        for token_id in leaping.take_certain(dice.randrange(20)):
+            assert next_tokens(walking) == {token_id}
+            walking.advance([token_id])
+            num_certain += 1
+        assert leaping.masks([]) == walking.masks([])
+        if not walking.is_complete:
+            drawn = dice.choice(sorted(next_tokens(walking)))
+            walking.advance([drawn])
+            leaping.advance([drawn])
+    assert num_certain > 0
+
+
 def test_a_limit_that_is_met_on_the_way_raises_and_completes_nothing(compiler):
     mask = mask_of(compiler, "(.*a.{1000}){50}")
     with pytest.raises(TooComplex, match="states"):
@@ -68,6 +95,7 @@ def test_a_limit_that_is_met_on_the_way_raises_and_completes_nothing(compiler):
 
 def test_what_each_mask_may_take_fills_it_up_again_to_the_brim_and_no_further():
     allowance = Allowance()
+    allowance.spend(2.0, 1)  # of what clock?
     for _ in range(1000):
         allowance.spend(SECONDS_A_MASK, 1)
     allowance.spend(0.0, 1000)

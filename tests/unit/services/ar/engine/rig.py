@@ -32,7 +32,8 @@ class CountingRunner:
     def start(self):
         pass
 
-    def run(self, batch):
+    def run(self, batch, on_computing=lambda: None):
+        on_computing()
         self.steps.append([work.sequence.caller for work in batch])
         self.gate.wait()
         self.num_steps += 1

@@ -72,6 +72,38 @@ def test_what_a_head_predicts_is_drafted_where_nothing_can_be_copied():
     assert (asked.num_drafted_tokens, asked.num_accepted_tokens) == (0, 0)
 
 
+class Certain:
+    """A mask that leaves no choice about most tokens: they are the ones that `next_token` draws."""
+
+    is_complete = False
+
+    def __init__(self, sequence: Sequence) -> None:
+        self._sequence = sequence
+        self._token_ids = list(sequence.prompt_token_ids)
+
+    def num_allowed(self, draft: tuple[int, ...]) -> int:
+        return len(draft)
+
+    def advance(self, token_ids: list[int]) -> None:
+        self._token_ids.extend(token_ids)
+
+    def take_certain(self, most: int) -> list[int]:
+        first = len(self._token_ids)
+        while len(self._token_ids) < first + most and len(self._token_ids) % 7:
+            self._token_ids.append(next_token(self._sequence, tuple(self._token_ids)))
+        return self._token_ids[first:]
+
+
+def test_what_a_mask_leaves_no_choice_about_is_computed_with_the_next_token():
+    held = sequence([0, 1], 20, ignore_eos=True)
+    held.token_mask = Certain(held)
+    assert StepEngine(next_token).run(held) == [2, 5, 7, 7]
+    told = sequence([0, 1], 20, ignore_eos=True, logprobs=True)
+    told.token_mask = Certain(told)
+    assert StepEngine(next_token).run(told) == [2] + [1] * 19
+    assert told.token_ids == held.token_ids
+
+
 def draft_of(drafter: TextDrafter, drafting: Sequence, max_rows: int = 8) -> tuple[int, ...]:
     return drafter.add_draft(Work(drafting, 1), max_rows).draft
 
@@ -145,6 +177,7 @@ def test_nothing_is_drafted_where_there_is_no_row_for_each():
             st.integers(0, 3),  # seed
             st.booleans(),  # whether it ignores the end token
             st.booleans() | st.just(False),  # whether it is scored
+            st.booleans() | st.just(False),  # whether a mask leaves no choice about some of its tokens
             st.sampled_from([b"", b"", b"alice", b"bob"]),
         ),
         min_size=1,
@@ -162,13 +195,14 @@ def test_under_random_load_all_end_with_the_output_that_each_has_alone_without_d
     drafter = TextDrafter(max_tokens, 64) if max_tokens else None
     engine = StepEngine(next_token, num_blocks, max_batch_tokens, chunk_tokens, drafter)
     sequences, cancelled = [], set()
-    for num_steps, prompt, is_cancelling, num_tokens, seed, ignores_end, is_scored, salt in arrivals:
+    for num_steps, prompt, is_cancelling, num_tokens, seed, ignores_end, is_scored, is_held, salt in arrivals:
         for _ in range(num_steps):
             engine.step()
         if is_cancelling and sequences and engine.scheduler.remove(earlier := sequences[len(sequences) // 2]):
             cancelled.add(id(earlier))
         params = SamplingParams(seed=seed, max_tokens=num_tokens, ignore_eos=ignores_end)
         sequences.append(Sequence([*prompt, 1], params, frozenset({END}), is_scored=is_scored, cache_salt=salt))
+        sequences[-1].token_mask = Certain(sequences[-1]) if is_held and not is_scored else None
         engine.scheduler.add(sequences[-1])
     engine.run()
     for one in sequences:
