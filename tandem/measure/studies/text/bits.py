@@ -23,6 +23,16 @@ _PASSAGES = (
 )
 
 
+async def those_that_fit(address: str, model: str, texts: Sequence[str], most_tokens: int) -> list[str]:
+    """Return the texts that have at most so many tokens. Raises grpc.RpcError."""
+    credentials = Credentials.from_environment()
+    options = {"timeout": _TIMEOUT_SECONDS, "metadata": credentials.metadata}
+    async with open_async_channel(address, credentials) as channel:
+        stub = AutoregressiveServiceStub(channel)
+        replies = [await stub.Tokenize(ar_pb2.TokenizeRequest(model=model, text=text), **options) for text in texts]
+    return [text for text, reply in zip(texts, replies, strict=True) if len(reply.ids) <= most_tokens]
+
+
 async def bits_of(
     address: str, model: str, tokens_per_step: Sequence[int], texts: Sequence[str], num_given: int, most_tokens: int
 ) -> tuple[dict[int, tuple[Value, Value]], int]:

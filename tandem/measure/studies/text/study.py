@@ -4,6 +4,7 @@ take turns at each number of callers; some of these numbers make a prediction, w
 
 import asyncio
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -29,13 +30,14 @@ from tandem.measure.statistics.curve import Floats
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.trials import Trial, trial_of
 from tandem.measure.studies.study import Study, check_whole, senders
-from tandem.measure.studies.text.bits import bits_of
+from tandem.measure.studies.text.bits import bits_of, those_that_fit
 from tandem.measure.studies.text.prediction import Need, need_of
 from tandem.shared.errors import ExpectedError
 
 _LIMIT_SECONDS, _LEAST_SECONDS = 120.0, 1e-3
 _WARM_UP_CALLERS = 4
 _ASKED = "Go on with this text, at length: "  # so that an answer would be longer than what is asked for
+_TEMPLATE_TOKENS = 32  # at most, that a chat template puts around a question
 _COUNTED = ("tandem_batch_size_sum", "tandem_computed_tokens_total")  # steps of sequences, and their rows
 
 
@@ -49,7 +51,7 @@ class AskedMode(Mode):
     def name(self) -> str:
         return "checked" if self.tokens_per_step is None else f"K = {self.tokens_per_step}"
 
-    def requests(self, settings: Settings) -> list[bytes]:
+    def requests(self, prompts: Sequence[str], settings: Settings) -> list[bytes]:
         """Return a request for each prompt, with the same seeds in every mode."""
         number, found = self.tokens_per_step, []
         sampling = ar_pb2.SamplingParams(
@@ -59,9 +61,9 @@ class AskedMode(Mode):
             speculative_tokens=None if number is None else 0,
             tokens_per_step=number,
         )
-        for sampling.seed, text in enumerate(PROMPTS, settings.seed):
+        for sampling.seed, text in enumerate(prompts, settings.seed):
             request = ar_pb2.GenerateRequest(model=self.model.name, sampling=sampling)
-            request.chat.messages.add(role="user", content=_ASKED + text)
+            request.chat.messages.add(role="user", content=text)
             request.chat.plain_without_template = True
             found.append(request.SerializeToString())
         return found
@@ -82,8 +84,14 @@ async def measure_text(
     changes = {"model": model.name, "tokens_per_step": tuple(numbers), "new_tokens": length}
     settings = settings.model_copy(update=changes)
     meter = await cpu_meter(address, metrics)
+    room = (model.max_context_tokens or sys.maxsize) - length - _TEMPLATE_TOKENS
+    prompts = await those_that_fit(address, model.name, [_ASKED + text for text in PROMPTS], room)
+    if not prompts:
+        raise ExpectedError(f"model: {model.name} has no room for {length} tokens behind a question of this study")
     async with senders(address) as (source,):
-        study = ModesStudy(source=source, model=model, meter=meter, settings=settings, on_stage=on_stage)
+        study = ModesStudy(
+            source=source, model=model, prompts=prompts, meter=meter, settings=settings, on_stage=on_stage
+        )
         await study.measure()
     if not study.stop_reason:
         on_stage("bits of held text")
@@ -138,6 +146,7 @@ class ModesStudy(Study):
 
     source: Generator
     model: ServedModel
+    prompts: Sequence[str]
     meter: CpuMeter
     settings: Settings
     trials: list[tuple[int, TextTrial]] = field(default_factory=list)
@@ -165,7 +174,7 @@ class ModesStudy(Study):
         with self.until_broken_off():
             self.on_stage("warm-up")
             for mode in self.modes:  # from then on the prefix cache knows all prompts
-                await self._ask(mode, _WARM_UP_CALLERS, len(PROMPTS) if mode.tokens_per_step == 1 else 1)
+                await self._ask(mode, _WARM_UP_CALLERS, len(self.prompts) if mode.tokens_per_step == 1 else 1)
             async for number, trials in self.rounds(loads, numbers, random, self._try):
                 self.trials += [(number, trial) for trial in trials.values()]
         self.seconds = monotonic() - since
@@ -173,7 +182,9 @@ class ModesStudy(Study):
     async def _ask(self, mode: AskedMode, callers: int, num_requests: int) -> float:
         """Have so many callers ask so often in all, which nobody counts; return how long it took."""
         scenario = self._scenario(mode, callers, num_requests=num_requests)
-        run_result = await self.audited_runs.once(self.source, scenario, requests=[mode.requests(self.settings)])
+        run_result = await self.audited_runs.once(
+            self.source, scenario, requests=[mode.requests(self.prompts, self.settings)]
+        )
         return check_whole(self.source, run_result).document.window.seconds
 
     async def _try(self, load: tuple[int, AskedMode], number: int) -> TextTrial:
@@ -183,7 +194,7 @@ class ModesStudy(Study):
         text_seconds = max(_LEAST_SECONDS, await self._ask(mode, callers, callers))
         seconds = text_seconds * math.ceil(settings.trial_seconds / text_seconds)
         scenario, name = self._scenario(mode, callers, duration_seconds=seconds), f"{mode.name}, {callers} at a time"
-        options: dict[str, Any] = {"requests": [mode.requests(settings)], "meter": self._read}
+        options: dict[str, Any] = {"requests": [mode.requests(self.prompts, settings)], "meter": self._read}
         run_result = await self.run(self.source, name, scenario, **options)
         self.problems += [f"{name}: {problem}" for problem in run_result.document.problems]
         cpu, counts = zip(*run_result.readings, strict=True)
