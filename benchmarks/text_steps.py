@@ -5,7 +5,7 @@
 Each model goes on with the beginnings of texts that were held out from its training (benchmarks/held_texts.txt), for
 each number of tokens a step and each temperature with the same seeds. SmolLM2 scores beginning and continuation:
 `judged_bits` are bits a byte of the continuation, the generative perplexity of the field (Lou et al. 2024,
-arXiv 2310.16834) on a scale that does not depend on tokens; the texts that were held out come first. Lower is not always
+arXiv 2310.16834) on a scale that does not depend on tokens; `held`: those of the texts themselves. Lower is not always
 better: a text that repeats itself is easily foretold. `sample` is one of the texts. Writes text_steps.json.
 """
 

@@ -39,6 +39,7 @@ MEASUREMENTS = {
     "parallel": Measurement("parallel", IMAGES, ("--rounds", "4")),
     "text_peers": Measurement("side_by_side", TEXT),
     "text_drafts": Measurement("drafts", TEXT),
+    "text_steps": Measurement("text_steps", ("services/ar", "models/text-forward", "models/text-spread")),
     "text_perplexity": Measurement("perplexity", TEXT, ("--windows", "64")),
     "text_parity": Measurement("parity", TEXT),
     "growth": Measurement("growth", IMAGES),
