@@ -146,7 +146,7 @@ class ModesStudy(Study):
 
     source: Generator
     model: ServedModel
-    prompts: Sequence[str]
+    prompts: Sequence[str] = ()
     meter: CpuMeter
     settings: Settings
     trials: list[tuple[int, TextTrial]] = field(default_factory=list)
