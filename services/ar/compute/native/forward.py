@@ -170,7 +170,7 @@ class Rows:
 logger = logging.getLogger(__name__)
 
 LEAST_CHANCE = 0.3
-"""That a prediction holds, with all before it. Checking it takes a row, a tenth of a step; 0.25 and 0.5 were slower."""
+"""That a prediction holds, with all before it: checking it takes a row, a tenth of a step."""
 _FLOAT = np.dtype(np.float32)
 _SMALL_PAGES_SECONDS = 1.0
 """From the start until weights come into large pages: the first steps, which make it warm, need all cores."""
