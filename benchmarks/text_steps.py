@@ -3,15 +3,17 @@
     python -m benchmarks.text_steps [--models text-forward text-spread] [--texts 32] [--out out]
 
 Each model goes on with the beginnings of texts that were held out from its training (benchmarks/held_texts.txt), for
-each number of tokens a step and each temperature with the same seeds. SmolLM2 scores beginning and continuation:
-`judged_bits` are bits a byte of the continuation, the generative perplexity of the field (Lou et al. 2024,
+each number of tokens a step (K) and each temperature (T) with the same seeds. SmolLM2 scores both together. Figures are
+bits a byte of the continuation, with 95 % confidence intervals over the texts: generative perplexity (Lou et al. 2024,
 arXiv 2310.16834) on a scale that does not depend on tokens; `held`: those of the texts themselves. Lower is not always
-better: a text that repeats itself is easily foretold. `sample` is one of the texts. Writes text_steps.json.
+better: a text that repeats itself is easy to predict. `samples` are continuations of the beginning `given`. All of it
+is the same in each run. Writes text_steps.json.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +27,7 @@ from benchmarks.harness.figures import Figures
 from benchmarks.harness.processes import service
 from benchmarks.harness.results import write
 from tandem.client import TandemClient
+from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import estimate
 from tandem.measure.studies.study import ratio_of_sums
 
@@ -33,31 +36,24 @@ COUNTS = (1, 2, 4, 8, 16, 64)
 TEMPERATURES = (1.0, 0.7)
 NUM_TOKENS = 64
 BEGINNING = 100
-"""Bytes of a text that are given, up to the end of a word."""
-SHOWN = 0
-"""Which text is shown."""
+"""Characters of a text that are given, at least, up to the end of a word."""
 
 
 def beginnings(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Return each text in two parts, the first of at least BEGINNING characters."""
-    found = []
-    for text in texts:
-        place = text.find(" ", BEGINNING)
-        if place > 0:
-            found.append((text[:place], text[place:]))
-    return found
+    """Return each text in two parts: its beginning, and the rest."""
+    places = [text.index(" ", BEGINNING) for text in texts]
+    return [(text[:place], text[place:]) for text, place in zip(texts, places, strict=True)]
 
 
-def judge(client: TandemClient, texts: Sequence[tuple[str, str]]) -> Any:
-    """Return the bits a byte of the second parts behind the first ones, with their confidence interval."""
+def judge(client: TandemClient, texts: Sequence[tuple[str, str]]) -> Value:
+    """Return the bits a byte of the second parts after the first ones, with their confidence interval."""
     bits, sizes = [], []
     for given, text in texts:
-        tokens, place, found = client.score(given + text, model=JUDGE).tokens, 0, 0.0
-        whole = (given + text).encode()
-        start, place = len(given.encode()), len(whole) - sum(len(token.token) for token in tokens)
-        for token in tokens:
-            found -= token.logprob / math.log(2) if place >= start else 0.0
+        place, found = 0, 0.0
+        tokens = client.score(given + text, model=JUDGE).tokens
+        for token in reversed(tokens):
             place += len(token.token)
+            found -= token.logprob / math.log(2) if place <= len(text.encode()) else 0.0
         bits.append(found)
         sizes.append(float(len(text.encode())))
     figure = ratio_of_sums(bits, sizes)
@@ -86,21 +82,16 @@ def measure(models: Sequence[str], num_texts: int) -> dict[str, Any]:
             )
             for name in (JUDGE, *models)
         }
-        held = judge(opened[JUDGE], texts)
-        points = []
+        held, samples = judge(opened[JUDGE], texts), defaultdict[str, dict[str, str]](dict)
+        contenders = defaultdict[str, dict[str, Value]](dict)
         tasks = [(name, k, heat) for name in models for heat in TEMPERATURES for k in COUNTS]
         for name, tokens_per_step, temperature in track(tasks, description="texts"):
             own = continuations(opened[name], name, texts, tokens_per_step, temperature)
-            points.append(
-                {
-                    "model": name,
-                    "tokens_per_step": tokens_per_step,
-                    "temperature": temperature,
-                    "judged_bits": judge(opened[JUDGE], [pair for pair in own if pair[1]]),
-                    "sample": own[SHOWN][1],
-                }
-            )
-    about = {"judge": JUDGE, "num_texts": len(texts), "given": texts[SHOWN][0], "held": held, "points": points}
+            figure = f"T = {temperature:g}, K = {tokens_per_step}"
+            contenders[name][figure] = judge(opened[JUDGE], [pair for pair in own if pair[1]])
+            samples[name][figure] = own[0][1]
+    about = {"judge": JUDGE, "num_texts": len(texts), "held": held, "given": texts[0][0]}
+    about |= {"contenders": contenders, "samples": samples}
     return figures.document("text_steps", 1, about=about)
 
 

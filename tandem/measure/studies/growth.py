@@ -22,7 +22,7 @@ from tandem.measure.studies.study import Study, senders
 
 Kind = Literal["streams", "context"]
 Trial = tuple[Kind, int]
-"""One point of a curve: so many streams at a time, or so many tokens of a lone stream's context."""
+"""One point of a curve: a number of streams at a time, or of tokens in the context of a single stream."""
 Figures = Mapping[str, float]
 """Figures of streams that were sent at once, as Point has them."""
 
@@ -81,7 +81,7 @@ class GrowthStudy(Study):
         self.seen[trial].append(figures_of(run_result.record))
 
     def _streams(self, number: int, prompt_tokens: int, new_tokens: int) -> Scenario:
-        """Return so many streams at once, of prompts that no prefix cache knows.
+        """Return a scenario of `number` streams at once, whose prompts are in no prefix cache.
 
         What a step costs does not depend on which tokens it computes.
         """

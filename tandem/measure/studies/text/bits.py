@@ -23,14 +23,17 @@ _PASSAGES = (
 )
 
 
-async def those_that_fit(address: str, model: str, texts: Sequence[str], most_tokens: int) -> list[str]:
-    """Return the texts that have at most so many tokens. Raises grpc.RpcError."""
+async def find_prompts_that_fit(
+    address: str, model: str, prompts: Sequence[ar_pb2.ChatPrompt], most_tokens: int
+) -> list[ar_pb2.ChatPrompt]:
+    """Return the prompts of at most `most_tokens` tokens, those of the chat template included. Raises grpc.RpcError."""
     credentials = Credentials.from_environment()
     options = {"timeout": _TIMEOUT_SECONDS, "metadata": credentials.metadata}
     async with open_async_channel(address, credentials) as channel:
         stub = AutoregressiveServiceStub(channel)
-        replies = [await stub.Tokenize(ar_pb2.TokenizeRequest(model=model, text=text), **options) for text in texts]
-    return [text for text, reply in zip(texts, replies, strict=True) if len(reply.ids) <= most_tokens]
+        asked = [ar_pb2.TokenizeRequest(model=model, chat=prompt) for prompt in prompts]
+        counts = [len((await stub.Tokenize(request, **options)).ids) for request in asked]
+    return [prompt for prompt, count in zip(prompts, counts, strict=True) if count <= most_tokens]
 
 
 async def bits_of(

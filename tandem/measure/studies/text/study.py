@@ -30,14 +30,13 @@ from tandem.measure.statistics.curve import Floats
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.trials import Trial, trial_of
 from tandem.measure.studies.study import Study, check_whole, senders
-from tandem.measure.studies.text.bits import bits_of, those_that_fit
+from tandem.measure.studies.text.bits import bits_of, find_prompts_that_fit
 from tandem.measure.studies.text.prediction import Need, need_of
 from tandem.shared.errors import ExpectedError
 
 _LIMIT_SECONDS, _LEAST_SECONDS = 120.0, 1e-3
 _WARM_UP_CALLERS = 4
 _ASKED = "Go on with this text, at length: "  # so that an answer would be longer than what is asked for
-_TEMPLATE_TOKENS = 32  # at most, that a chat template puts around a question
 _COUNTED = ("tandem_batch_size_sum", "tandem_computed_tokens_total")  # steps of sequences, and their rows
 
 
@@ -51,7 +50,7 @@ class AskedMode(Mode):
     def name(self) -> str:
         return "checked" if self.tokens_per_step is None else f"K = {self.tokens_per_step}"
 
-    def requests(self, prompts: Sequence[str], settings: Settings) -> list[bytes]:
+    def requests(self, prompts: Sequence[ar_pb2.ChatPrompt], settings: Settings) -> list[bytes]:
         """Return a request for each prompt, with the same seeds in every mode."""
         number, found = self.tokens_per_step, []
         sampling = ar_pb2.SamplingParams(
@@ -61,10 +60,8 @@ class AskedMode(Mode):
             speculative_tokens=None if number is None else 0,
             tokens_per_step=number,
         )
-        for sampling.seed, text in enumerate(prompts, settings.seed):
-            request = ar_pb2.GenerateRequest(model=self.model.name, sampling=sampling)
-            request.chat.messages.add(role="user", content=text)
-            request.chat.plain_without_template = True
+        for sampling.seed, chat in enumerate(prompts, settings.seed):
+            request = ar_pb2.GenerateRequest(model=self.model.name, sampling=sampling, chat=chat)
             found.append(request.SerializeToString())
         return found
 
@@ -84,10 +81,10 @@ async def measure_text(
     changes = {"model": model.name, "tokens_per_step": tuple(numbers), "new_tokens": length}
     settings = settings.model_copy(update=changes)
     meter = await cpu_meter(address, metrics)
-    room = (model.max_context_tokens or sys.maxsize) - length - _TEMPLATE_TOKENS
-    prompts = await those_that_fit(address, model.name, [_ASKED + text for text in PROMPTS], room)
+    room = (model.max_context_tokens or sys.maxsize) - length
+    prompts = await find_prompts_that_fit(address, model.name, list(map(_question, PROMPTS)), room)
     if not prompts:
-        raise ExpectedError(f"model: {model.name} has no room for {length} tokens behind a question of this study")
+        raise ExpectedError(f"model: {model.name} has no room for {length} tokens after any prompt of this study")
     async with senders(address) as (source,):
         study = ModesStudy(
             source=source, model=model, prompts=prompts, meter=meter, settings=settings, on_stage=on_stage
@@ -102,6 +99,12 @@ async def measure_text(
         except grpc.aio.AioRpcError as error:
             study.problems.append(f"bits: {error.code().name}: {error.details()}")
     return study
+
+
+def _question(text: str) -> ar_pb2.ChatPrompt:
+    prompt = ar_pb2.ChatPrompt(plain_without_template=True)
+    prompt.messages.add(role="user", content=_ASKED + text)
+    return prompt
 
 
 def _chosen(models: Sequence[ServedModel], name: str) -> ServedModel:
@@ -146,7 +149,7 @@ class ModesStudy(Study):
 
     source: Generator
     model: ServedModel
-    prompts: Sequence[str] = ()
+    prompts: Sequence[ar_pb2.ChatPrompt]
     meter: CpuMeter
     settings: Settings
     trials: list[tuple[int, TextTrial]] = field(default_factory=list)

@@ -65,7 +65,8 @@ def trial(mode: AskedMode, callers: int, tokens: int, cost: Callable[[float], fl
 
 def study(cost: Callable[[float], float] = step_seconds, num_rounds: int = 3, **given: Any) -> ModesStudy:
     """Return rounds, each some percent slower than the one before; `given` are other fields."""
-    fields: dict[str, Any] = {"source": Source(), "model": MODEL, "meter": METER, "settings": Settings(), **given}
+    fields: dict[str, Any] = {"source": Source(), "model": MODEL, "prompts": (), "meter": METER}
+    fields |= {"settings": Settings(), **given}
     made = ModesStudy(**fields)
     made.trials = [
         (number, trial(mode, callers, made.settings.new_tokens, cost, 1 + number / 50))
