@@ -1,6 +1,8 @@
 """Cached refusals: what a call was answered holds for those like it, which the server's thread then answers itself.
 
-While it is cached, the handler's side is asked again and again how many more such calls it would take.
+While it is cached, the handler's side is asked again and again how many more such calls it would take. That is no room
+for calls that are let in and not begun. Connections of a caller hear each of the same room, so each has its part of it:
+else all of them would fill it at once, and to refuse in the handler what is too much costs as much as to serve it.
 """
 
 from __future__ import annotations
@@ -18,11 +20,16 @@ _MAX_SHARE = 0.05
 
 
 class CachedRefusals:
-    """Used on the event loop. `set_capacity(call_id, capacity)` tells the server's thread; False: it is over."""
+    """Used on the event loop. `num_unbegun()`: how many calls are let in and have not begun.
 
-    def __init__(self, set_capacity: Callable[[int, int], bool]) -> None:
+    `set_capacity(call_id, capacity)` tells the server's thread; False: it is over.
+    """
+
+    def __init__(self, num_unbegun: Callable[[], int], set_capacity: Callable[[int, int], bool]) -> None:
+        self._num_unbegun = num_unbegun
         self._set_capacity = set_capacity
         self._capacities: dict[int, Capacity] = {}  # by the id of the call that was refused
+        self._num_looks = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, call_id: int, capacity: Capacity) -> None:
@@ -42,10 +49,12 @@ class CachedRefusals:
 
     def _look(self) -> None:
         began = time.monotonic()
+        num_unbegun, num_kinds = self._num_unbegun(), len(self._capacities)
+        self._num_looks += 1  # whose part is rounded up changes
         self._capacities = {
             call_id: capacity
-            for call_id, capacity in self._capacities.items()
-            if self._set_capacity(call_id, capacity())
+            for place, (call_id, capacity) in enumerate(self._capacities.items(), self._num_looks)
+            if self._set_capacity(call_id, (capacity() - num_unbegun + place % num_kinds) // num_kinds)
         }
         self._timer = None
         if self._capacities:

@@ -46,7 +46,7 @@ class Library:
     def __init__(self, quick: SimpleNamespace, slow: SimpleNamespace) -> None:
         self._quick, self._slow = quick, slow
         self.open, self.start, self.drain = quick.open, quick.start, quick.drain
-        self.descriptor, self.num_connections = quick.descriptor, quick.connections
+        self.descriptor, self.num_connections, self.num_unbegun = quick.descriptor, quick.connections, quick.unbegun
         self.stop, self.close = slow.stop, slow.close
 
     def events(self, server: int) -> bytes:
@@ -67,12 +67,15 @@ class Library:
         records = (Finished * len(rows))(*rows)  # type: ignore[misc]
         functions.finish(server, records, len(calls))
 
-    def refuse_alike(self, server: int, call_id: int, trailers: bytes, cached: bytes, capacity: int) -> int:
-        """End a call, and refuse with `cached` those like it beyond `capacity` more; see cached_refusal.h."""
-        return int(self._quick.refuse_alike(server, call_id, trailers, len(trailers), cached, len(cached), capacity))
+    def refuse_alike(self, server: int, call_id: int, trailers: bytes, cached: bytes) -> int:
+        """End a call, and refuse with `cached` those like it; see cached_refusal.h."""
+        return int(self._quick.refuse_alike(server, call_id, trailers, len(trailers), cached, len(cached)))
 
     def set_capacity(self, server: int, call_id: int, capacity: int) -> bool:
-        """Let in so many more calls like the one that was turned away; False: that does not stand any more."""
+        """Let in so many more calls like the one that was turned away than there are, or fewer if it is negative.
+
+        False: that does not stand any more.
+        """
         return bool(self._quick.set_capacity(server, call_id, capacity))
 
 

@@ -52,7 +52,7 @@ class Http2Server:
         self._callbacks_ended: asyncio.Future[None] | None = None  # while somebody waits for that
         self._contexts: dict[int, Http2Context] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._cached_refusals = CachedRefusals(self._set_capacity)
+        self._cached_refusals = CachedRefusals(self._num_unbegun, self._set_capacity)
         self._finished: list[Ending] = []  # since the event loop last went round
         self._server = 0
         self._descriptor = -1
@@ -147,8 +147,11 @@ class Http2Server:
 
     def refuse_alike(self, call_id: int, trailers: bytes, cached: bytes, capacity: Capacity) -> None:
         """End a call; others like it are refused with `cached` before handlers hear of them: see cached_refusal.h."""
-        if self._server and self._library.refuse_alike(self._server, call_id, trailers, cached, capacity()) >= 0:
+        if self._server and self._library.refuse_alike(self._server, call_id, trailers, cached) >= 0:
             self._cached_refusals.add(call_id, capacity)
+
+    def _num_unbegun(self) -> int:
+        return int(self._library.num_unbegun(self._server))
 
     def _set_capacity(self, call_id: int, capacity: int) -> bool:
         return self._library.set_capacity(self._server, call_id, capacity)

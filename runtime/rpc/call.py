@@ -21,7 +21,15 @@ from google.protobuf.message_factory import GetMessageClass
 
 from runtime.deadlines import Deadline
 from runtime.rpc.message import Context
-from runtime.rpc.metadata import Owner, arrival_wait_seconds, caller_of, metadata_of, owner_of, sampled_trace_id
+from runtime.rpc.metadata import (
+    Owner,
+    arrival_wait_seconds,
+    caller_of,
+    metadata_of,
+    owner_of,
+    peer_entries,
+    sampled_trace_id,
+)
 from runtime.rpc.routes import Route, route_of
 from runtime.rpc.served import REQUEST_ID_METADATA, SERVED_METADATA, ServedCount, ServedLedger
 from runtime.rpc.status import code_of, status_details
@@ -204,7 +212,10 @@ class Call:
 @contextlib.asynccontextmanager
 async def open_call(method: Method, context: Context) -> AsyncIterator[Call]:
     """Yield a call that has a context, and end it as the block ends."""
-    call = Call(method, tuple(context.invocation_metadata() or ()), Deadline.after(context.time_remaining()))
+    metadata = tuple(context.invocation_metadata() or ())
+    if (peer := getattr(context, "peer", None)) is not None:  # grpcio's; our own server has added what it knows
+        metadata += peer_entries(metadata, peer())
+    call = Call(method, metadata, Deadline.after(context.time_remaining()))
     try:
         yield call
     except BaseException as error:
@@ -244,22 +255,27 @@ class CallbackCall(Call):
     def begin(self, raw: bytes) -> None:
         """Read the request, and call the method with it."""
         try:
-            self._leave = self._method.behaviour(self.read(raw), self, self._answer)
+            leave = self._method.behaviour(self.read(raw), self, self._answer)
         except Exception as error:
             self._answer(error)
+        else:
+            if not self._is_ended:
+                self._leave = leave
 
     def leave(self) -> None:
         """Note that the client has gone, or may wait no longer."""
         if not self._is_ended:
             self._is_ended = True
-            if self._leave is not None:
-                self._leave()
+            leave, self._leave = self._leave, None
+            if leave is not None:
+                leave()
             self.end(asyncio.CancelledError())
 
     def _answer(self, result: Any) -> bool:
         if self._is_ended:
             return False
         self._is_ended = True
+        self._leave = None  # it knows what the call waits for, which knows the call: a cycle
         error, reply = (result, None) if isinstance(result, BaseException) else (None, b"")
         if error is None:
             try:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 from tandem.shared.errors import InvalidArgument
 
@@ -37,6 +38,8 @@ _ACCEPTED = "one value of 1 to 64 characters: letters, digits, _ and -"
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # IPv4, or IPv6 in brackets, perhaps with a zone, and a port. No identifier has a colon, so none is taken for a peer.
 _PEER = re.compile(r"([0-9.]{7,15}|\[[0-9A-Fa-f.:]{2,45}(%[A-Za-z0-9_.-]{1,16})?\]):[0-9]{1,5}")
+
+_MAPPED = re.compile(r"\[::ffff:([0-9.]+)\]")  # IPv4 at a socket of IPv6
 
 
 class Owner(str):
@@ -90,6 +93,17 @@ def peer_of(metadata: Metadata) -> str:
     """Return the peer's address and port in a call's metadata; `NOBODY` unless there is just one well-formed value."""
     value = metadata.get(PEER_METADATA)
     return value if isinstance(value, str) and _PEER.fullmatch(value) else NOBODY
+
+
+def peer_entries(entries: Sequence[tuple[str, Value]], peer: str) -> tuple[tuple[str, str], ...]:
+    """Return what to add to a call's metadata so that it names its peer, as grpcio calls it: ipv6:%5B::1%5D:80.
+
+    Nothing if it names a caller or a peer already. Programs choose how many connections they have, so those of one
+    address are one caller's.
+    """
+    if any(key in (CALLER_METADATA, PEER_METADATA) for key, _ in entries):
+        return ()
+    return ((PEER_METADATA, _MAPPED.sub(r"\1", unquote(peer.partition(":")[2]))),)
 
 
 def owner_of(metadata: Metadata) -> Owner:

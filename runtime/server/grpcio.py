@@ -38,8 +38,7 @@ AGELESS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.m
 class GrpcioServer:
     """A transport of `runtime.server.server`; `host` may be a Unix socket as well, as unix:PATH.
 
-    What `runtime.http2` has and this has not: bounds for replies that nobody reads, and the connection as the peer of
-    calls that name nobody.
+    What `runtime.http2` has and this has not: bounds for replies that nobody reads.
     """
 
     def __init__(self, tls: ServerTls | None = None, options: Sequence[tuple[str, int]] = OPTIONS) -> None:

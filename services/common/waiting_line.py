@@ -58,7 +58,7 @@ class WaitingLine:
     def capacity_left(self, caller: str) -> float:
         """Return how many entries of new requests of the caller have room, and their turn."""
         free = min(self._counts.whole - self._counts.total, self.places(caller))
-        return free if caller == NOBODY else min(free, self._counts.capacity_left(caller))
+        return free if caller == NOBODY else min(free, self._counts.capacity_left(caller, one_by_one=True))
 
     def check(self, what: str, caller: str, count: int, is_begun: bool, retry_seconds: Callable[[], float]) -> None:
         """Raises ResourceExhausted, about the queue `what`, if the entries have no room.

@@ -22,13 +22,14 @@ inline std::string kind_of(const Call& call) {
     return call.path + '\0' + call.caller + '\0' + call.peer + '\0' + call.model;
 }
 
-struct CachedRefusal {                  // shared by both threads
-    std::atomic<int64_t> capacity{-1};  // calls more that Python would take; negative: nothing new
+struct CachedRefusal {  // shared by both threads
+    static constexpr int64_t nothing_new = INT64_MIN;
+
+    std::atomic<int64_t> capacity{nothing_new};  // calls more that Python would take than it has been told of
     std::atomic<bool> is_over{false};
 };
 
-// Open calls of one kind: Python has received them and has not finished them. `num_unbegun`, below: those of them that
-// Python has not started, so the capacity that it states does not count them.
+// Open calls of one kind: Python has been told of them and has not finished them.
 struct OpenCalls {
     int64_t count = 0;
     std::shared_ptr<CachedRefusal> cached_refusal;  // none: nothing is refused
@@ -42,13 +43,13 @@ struct OpenCalls {
     bool is_for(const Call& call) const { return call.timeout <= timeout * timeout_tolerance; }
     int64_t num_too_many() const { return cached_refusal == nullptr ? 0 : std::max<int64_t>(0, count - most); }
 
-    void learn(int64_t num_unbegun) {
-        const int64_t capacity = cached_refusal->capacity.exchange(-1);
-        if (capacity >= 0) most = count - num_unbegun + capacity;
+    void learn() {
+        const int64_t capacity = cached_refusal->capacity.exchange(CachedRefusal::nothing_new);
+        if (capacity != CachedRefusal::nothing_new) most = count + capacity;
     }
 
     // Python refuses the call, and others with it that have as much time or less. What was said of calls that have
-    // more stands: there may be room for them.
+    // more stands: there may be room for them. There is none for the `num_unbegun` that it has not come to, either.
     void cache(const Call& call, std::shared_ptr<CachedRefusal> its, std::string its_trailers, int64_t num_unbegun) {
         const bool is_less = cached_refusal != nullptr && call.timeout * timeout_tolerance < timeout;
         if (is_less || call.model.empty()) {  // without a model, others like it may be for another one
@@ -61,7 +62,6 @@ struct OpenCalls {
         trailers = std::move(its_trailers);
         refused_at = now();
         most = count - num_unbegun - 1;  // without the one that is refused
-        if (const int64_t capacity = cached_refusal->capacity.exchange(-1); capacity > 0) most += capacity;
     }
 
     void end_cached_refusal() {

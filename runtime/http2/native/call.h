@@ -60,12 +60,12 @@ struct Call {
     uint64_t num_messages = 0, num_untaken = 0, epoch = 0;  // the last two: see Events::epoch
 
     // The reply.
-    std::shared_ptr<Backlog> backlog = std::make_shared<Backlog>();
-    std::string outgoing;          // [sent, size) is still to go
-    size_t sent = 0, counted = 0;  // counted: of `outgoing`, as held by the owner
-    std::string trailers;          // as metadata; grpc-status among them
-    double moved_at = INFINITY;    // when the client took something, or there was something to take
-    double resets_at = INFINITY;   // of a call that is over, and whose client does not take the rest
+    std::shared_ptr<Backlog> backlog;  // from when Python hears of it
+    std::string outgoing;              // [sent, size) is still to go
+    size_t sent = 0, counted = 0;      // counted: of `outgoing`, as held by the owner
+    std::string trailers;              // as metadata; grpc-status among them
+    double moved_at = INFINITY;        // when the client took something, or there was something to take
+    double resets_at = INFINITY;       // of a call that is over, and whose client does not take the rest
     bool has_begun = false, is_deferred = false, is_finished = false;
 
     size_t unsent() const { return outgoing.size() - sent; }

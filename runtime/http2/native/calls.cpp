@@ -26,10 +26,6 @@ void Server::begin(Connection& connection, int32_t stream) {
     call->stream = stream;
     nghttp2_session_set_stream_user_data(connection.session, stream, call.get());
     calls_[call->id] = call.get();
-    {
-        std::lock_guard lock(mutex_);
-        backlogs_[call->id] = call->backlog;
-    }
     connection.calls[stream] = std::move(call);
 }
 
@@ -66,7 +62,6 @@ void Server::headers_done(Call& call, bool is_end) {
     }
     call.owner = call.caller.empty() ? call.peer.substr(0, call.peer.rfind(':')) : call.caller;
     call.takes_many = takes_many_.count(call.path);
-    if (call.deadline < INFINITY) timers_.emplace(call.deadline, call.id);
     if (is_end) half_closed(call);
     else unannounced_.push_back(call.id);
 }
@@ -142,10 +137,17 @@ void Server::announce(Call& call, int64_t flags, std::string_view payload) {
     if (events.num_calls() >= limits_.max_unbegun_calls && !call.path.starts_with("/grpc.health."))
         return refuse_unheard(call, busy_trailers_);
     call.model = model_named(payload);
-    if (const std::string* trailers = refusal_of(call)) return refuse_unheard(call, *trailers);
+    std::string kind = kind_of(call);
+    if (const std::string* trailers = refusal_of(call, kind)) return refuse_unheard(call, *trailers);
     call.is_announced = true;
-    call.kind = kind_of(call);
+    call.kind = std::move(kind);
     ++open_[call.kind].count;
+    if (call.deadline < INFINITY) timers_.emplace(call.deadline, call.id);
+    call.backlog = std::make_shared<Backlog>();
+    {
+        std::lock_guard lock(mutex_);
+        backlogs_[call.id] = call.backlog;
+    }
     events.add(Kind::call, flags, call.id, call.deadline, call.path, call.metadata, payload);
     std::string().swap(call.metadata);
 }

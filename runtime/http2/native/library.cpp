@@ -13,6 +13,7 @@ void* tandem_http2_open(int listener, const Limits* limits, const char* busy, ui
 void tandem_http2_start(void* server) { of(server).start(); }
 int tandem_http2_descriptor(void* server) { return of(server).events.descriptor(); }
 int64_t tandem_http2_connections(void* server) { return of(server).num_connections(); }
+int64_t tandem_http2_unbegun(void* server) { return of(server).events.num_calls(); }
 void tandem_http2_drain(void* server) { of(server).drain(); }
 void tandem_http2_stop(void* server, double seconds) { of(server).stop(seconds); }
 void tandem_http2_close(void* server) { delete &of(server); }
@@ -29,8 +30,8 @@ int64_t tandem_http2_send(void* server, uint64_t call, const char* message, uint
 
 // `cached`: the trailers of those that are refused with it; see Server::refuse_alike.
 int64_t tandem_http2_refuse_alike(void* server, uint64_t call, const char* trailers, uint64_t size, const char* cached,
-                                  uint64_t cached_size, int64_t capacity) {
-    return of(server).refuse_alike(call, {trailers, size}, {cached, cached_size}, capacity);
+                                  uint64_t cached_size) {
+    return of(server).refuse_alike(call, {trailers, size}, {cached, cached_size});
 }
 
 int tandem_http2_set_capacity(void* server, uint64_t refused_call, int64_t capacity) {

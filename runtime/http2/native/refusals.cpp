@@ -5,10 +5,9 @@
 constexpr double tell_unheard_after_seconds = 0.1;
 constexpr size_t max_unheard_paths = 256;  // a client may make up any number
 
-int64_t Server::refuse_alike(uint64_t call, std::string_view trailers, std::string_view cached, int64_t capacity) {
+int64_t Server::refuse_alike(uint64_t call, std::string_view trailers, std::string_view cached) {
     std::vector<Command> commands(1);
     commands[0] = {call, {}, std::string(trailers), true, std::string(cached), std::make_shared<CachedRefusal>()};
-    commands[0].cached_refusal->capacity = capacity;
     return give(commands);
 }
 
@@ -31,12 +30,12 @@ void Server::count_ended(Call& call) {
     if (--found->second.count == 0 && found->second.cached_refusal == nullptr) open_.erase(found);
 }
 
-// The trailers of a refusal that is cached for calls like this one; null if there is none, or room.
-const std::string* Server::refusal_of(const Call& call) {
-    const auto found = open_.find(kind_of(call));
+// The trailers of a refusal that is cached for calls of this one's kind; null if there is none, or room.
+const std::string* Server::refusal_of(const Call& call, const std::string& kind) {
+    const auto found = open_.find(kind);
     if (found == open_.end() || found->second.cached_refusal == nullptr) return nullptr;
     OpenCalls& open = found->second;
-    if (open.cached_refusal->capacity >= 0) open.learn(num_unbegun(found->first));
+    open.learn();
     if (open.count < open.most || !open.is_for(call)) return nullptr;
     open.refused_at = now();
     return &open.trailers;
@@ -48,16 +47,6 @@ void Server::end_refusals(double before) {  // those that last refused a call be
         if (open.cached_refusal != nullptr && open.refused_at < before) open.end_cached_refusal();
         each = open.count == 0 && open.cached_refusal == nullptr ? open_.erase(each) : std::next(each);
     }
-}
-
-int64_t Server::num_unbegun(const std::string& kind) {  // calls that Python has not come to
-    int64_t count = 0;
-    events.withdraw([&](const std::vector<uint64_t>& calls) {
-        for (const uint64_t each : calls)
-            if (const auto found = calls_.find(each); found != calls_.end()) count += found->second->kind == kind;
-        return std::unordered_set<uint64_t>();
-    });
-    return count;
 }
 
 // Where a refusal is cached, it holds for those as well that came before it and that Python has not come to; the last

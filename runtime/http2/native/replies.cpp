@@ -152,8 +152,9 @@ void Server::forget(Call& call) {
     held_bytes_ -= int64_t(call.incoming.size());
     call.outgoing.clear();
     count_unsent(call);
-    if (call.deadline < INFINITY) timers_.erase({call.deadline, call.id});
     calls_.erase(call.id);
+    if (call.backlog == nullptr) return;  // Python has not heard of it
+    timers_.erase({call.deadline, call.id});
     std::lock_guard lock(mutex_);
     backlogs_.erase(call.id);
 }

@@ -164,7 +164,7 @@ void Server::obey(Command& command) {
     const std::string kind = command.cached_refusal == nullptr ? std::string() : call.kind;
     if (!kind.empty())
         open_[kind].cache(call, std::move(command.cached_refusal), std::move(command.cached_trailers),
-                          num_unbegun(kind));
+                          events.num_calls());
     reply(call, command);
     if (!kind.empty()) refuse_unbegun(kind);
 }
@@ -201,7 +201,7 @@ void Server::serve(Connection& connection, uint32_t ready) {
     const double at = now() + announce_after_seconds;
     for (const uint64_t id : unannounced_)
         if (const auto found = calls_.find(id); found != calls_.end() && !found->second->is_announced)
-            timers_.emplace(at, id);
+            timers_.emplace(std::min(at, found->second->deadline), id);
     unannounced_.clear();
 }
 

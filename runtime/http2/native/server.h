@@ -30,10 +30,10 @@ public:
     int64_t send(uint64_t call, std::string_view message);
     void finish(const Finished* calls, size_t count);  // together, as the thread need be woken once
 
-    // Finish a call. From now on, refuse calls like it with `cached` while the number of open ones is at least
-    // what it is now plus `capacity`.
-    int64_t refuse_alike(uint64_t call, std::string_view trailers, std::string_view cached, int64_t capacity);
-    // Say how many more there may be, of what was told by turning this call away. False: that does not stand any more.
+    // Finish a call. From now on, refuse calls like it with `cached` while there are as many open ones as there are now,
+    // until it is said how many more there may be.
+    int64_t refuse_alike(uint64_t call, std::string_view trailers, std::string_view cached);
+    // Say so of what was told by turning this call away. False: that does not stand any more.
     bool set_capacity(uint64_t refused_call, int64_t capacity);
 
     Events events;
@@ -81,9 +81,8 @@ private:
     void announce(Call& call, int64_t flags, std::string_view payload);
     void refuse(Call& call, std::string trailers);
     void count_ended(Call& call);
-    const std::string* refusal_of(const Call& call);
+    const std::string* refusal_of(const Call& call, const std::string& kind);
     void end_refusals(double before);
-    int64_t num_unbegun(const std::string& kind);
     void refuse_unbegun(const std::string& kind);
     void refuse_unheard(Call& call, const std::string& trailers);
     void tell_unheard();

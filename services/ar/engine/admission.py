@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from runtime.deadlines import Deadline
-from runtime.rpc.metadata import connection_of
 from services.common.fair_queue import CallerCounts
 from services.common.waiting_line import WaitingLine, check_wait
 from tandem.shared.errors import ResourceExhausted
@@ -90,12 +89,7 @@ class Admission:
 
     def wait_seconds(self, caller: str, count: int = 1) -> float:
         """Return how long the last of `count` further sequences of the caller would wait before it runs."""
-        of_connection = self.counts.of_connections(caller)
-        own_connection = connection_of(caller)
-        mine = of_connection[own_connection]
-        own = mine + sum(min(open_, mine + count) for each, open_ in of_connection.items() if each != own_connection)
-        others = sum(min(open_, own + count) for name, open_ in self.counts.of_caller.items() if name != caller)
-        num_without_place = own + others + count - self.limits.max_running
+        num_without_place = self.counts.ahead(caller, count) + count - self.limits.max_running
         return max(0, num_without_place) * self._running_seconds / self.limits.max_running
 
     def opened(self, caller: str, count: int = 1, is_begun: bool = False) -> None:

@@ -138,9 +138,9 @@ class BatchAdmission(Generic[Payload, Result]):
         Each is to be done in so many seconds. While other callers have work, theirs is done between.
         """
         free = self._line.capacity_left(caller)
-        if len(self._in_hand) >= self._num_instances:
+        if free > 0 and len(self._in_hand) >= self._num_instances:
             free = min(free, self._samples_in_time(caller, seconds))
-        return max(0, int(free / self._queue.mean_samples(caller)))
+        return int(free / self._queue.mean_samples(caller)) if free > 0 else 0
 
     def _samples_in_time(self, caller: str, seconds: float) -> int:
         """Return how many more samples of the caller would be done in time, by the wait of the next."""
@@ -167,8 +167,7 @@ class BatchAdmission(Generic[Payload, Result]):
         """Return how long a request that the caller adds now would wait: for an instance, then for its turn."""
         now = self._clock()
         left = min(each.given_at + self._times.pass_seconds(each.batch_size) - now for each in self._in_hand.values())
-        ahead = self._queue.samples_ahead(caller, self._limits.full_batch_size)
-        return max(0.0, left) + self._work_seconds(ahead)
+        return max(0.0, left) + self._work_seconds(self._queue.counts.ahead(caller, 1))
 
     def _own_seconds(self, caller: str, num_samples: int) -> float:
         """Return what the samples take from their beginning: at least the pass that they ride in, and where they fill
@@ -178,9 +177,9 @@ class BatchAdmission(Generic[Payload, Result]):
             return 0.0
         size = max(self._limits.full_batch_size, min(num_samples, self._limits.max_batch_size))
         one = self._times.pass_seconds(min(size, num_samples + self._queue.num_samples))
-        before_first = self._queue.samples_ahead(caller, size)
-        before_last = self._queue.samples_ahead(caller, size, -(-num_samples // size))
-        return _MARGIN * max(one, self._work_seconds(before_last - before_first + num_samples))
+        ahead = self._queue.counts.ahead
+        between = ahead(caller, num_samples) - ahead(caller, 1) if num_samples > 1 else 0
+        return _MARGIN * max(one, self._work_seconds(between + num_samples))
 
     def _work_seconds(self, num_samples: float) -> float:
         # With spare ones at work each pass takes longer, and more of them run.

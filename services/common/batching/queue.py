@@ -9,14 +9,14 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from typing import Generic
 
-from runtime.rpc.metadata import NOBODY, connection_of
+from runtime.rpc.metadata import NOBODY
 from services.common.batching.request import BatchRequest, Payload, Result, Slice
 from services.common.fair_queue import CallerCounts, FairQueue
 
 
 class BatchQueue(Generic[Payload, Result]):
-    """Callers take turns, a request a turn, first come first served within each. A request that does not fit the batch
-    goes behind its caller's others for its rest, and the turn passes on.
+    """Callers take turns by the samples that they are served, first come first served within each. A request that does
+    not fit the batch goes behind its caller's others for its rest.
 
     Slices whose batch failed come before all others, each as a batch of its own. They count as taken, not as waiting.
 
@@ -36,22 +36,6 @@ class BatchQueue(Generic[Payload, Result]):
     def num_samples(self) -> int:
         return self.counts.total
 
-    def samples_ahead(self, caller: str, max_batch_size: int, num_turns_more: int = 1) -> float:
-        """Return about how many of the samples here are taken before a request that the caller adds now is.
-
-        They are all of its connection, and what the turns of others bring until its own turn comes as often as it must:
-        `num_turns_more` times for the newcomer, once until it begins, and once a batch that it fills until it ends.
-        """
-        connection = connection_of(caller)
-        own_samples = self.counts.of_connections(caller)
-        turns = _turns(own_samples, self._requests.of_connections(caller), max_batch_size)
-        own_turns = turns.pop(connection, 0) + num_turns_more
-        own = own_samples[connection] + _before(own_samples, turns, own_turns)
-        own_turns += sum(min(each, own_turns) for each in turns.values())
-        callers = _turns(self._num_of_caller, self._requests.sizes(), max_batch_size)
-        callers.pop(caller, 0)
-        return own + _before(self._num_of_caller, callers, own_turns)
-
     @property
     def num_callers(self) -> int:
         """How many callers have samples here."""
@@ -59,7 +43,7 @@ class BatchQueue(Generic[Payload, Result]):
 
     def mean_samples(self, caller: str) -> float:
         """Return how many samples the waiting requests of a caller have on average, 1 without any."""
-        num_requests = self._requests.sizes()[caller]
+        num_requests = self._requests.of_connections(caller).total()
         return self._num_of_caller[caller] / num_requests if num_requests else 1.0
 
     @property
@@ -92,7 +76,7 @@ class BatchQueue(Generic[Payload, Result]):
     ) -> tuple[list[Slice[Payload, Result]], list[BatchRequest[Payload, Result]]]:
         """Return the next batch, of at most `max_samples` samples, and the requests that came too late for it.
 
-        No request is added to one that has `full_samples` already; None: `max_samples`.
+        Only a request that is alone in it makes it larger than `full_samples`; None: `max_samples`.
         While more wait than it holds, those are too late as well that would end past their deadline, in `pass_seconds`:
         they would take places from others and be of no use. A slice that runs alone keeps the size that it had.
         """
@@ -109,11 +93,11 @@ class BatchQueue(Generic[Payload, Result]):
                 self.remove(request)
                 expired.append(request)
                 continue
-            slices.append(request.take(room, now))
+            slices.append(request.take(room - least_room if slices else room, now))
             num_taken = slices[-1].num_samples
             room -= num_taken
             self.counts.add(request.caller, -num_taken)
-            self._requests.take(request)
+            self._requests.take(request, num_taken)
             if request.num_waiting:
                 self._requests.add(request)
         return slices, expired
@@ -144,13 +128,3 @@ class BatchQueue(Generic[Payload, Result]):
         most = max((count for caller, count in by_caller.items() if caller != NOBODY), default=0)
         most_allowed = (self.max_samples_of_caller + self.max_samples) // 2
         assert most <= most_allowed, f"{most} of {most_allowed}"  # noqa: S101
-
-
-def _turns(samples: Counter[str], requests: Counter[str], max_batch_size: int) -> dict[str, int]:
-    """Return how many turns each takes for what it has: one a request, and one a batch that a request fills."""
-    return {each: max(requests[each], -(-num // max_batch_size)) for each, num in samples.items()}
-
-
-def _before(samples: Counter[str], turns: dict[str, int], num_turns: int) -> float:
-    """Return how many samples the turns of others bring while somebody has so many."""
-    return sum(samples[each] * min(1.0, num_turns / own) for each, own in turns.items())

@@ -57,7 +57,7 @@ static void answer(Server& server, const RecordHead& record, std::string_view pa
     if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
     else if (path == "/echo/Odd") finish(server, record.call, payload, ok.substr(0, ok.size() - 5));  // no last value
     else if (path == "/echo/Full") {
-        server.refuse_alike(record.call, busy, busy, 0);
+        server.refuse_alike(record.call, busy, busy);
         refused.insert(record.call);
     } else if (path == "/echo/Trailers" || path == "/echo/Headers") {  // with a trailer as large as the message
         const std::string trailers = std::string(ok) + "tandem-long" + '\0' + std::string(payload) + '\0';

@@ -1,6 +1,7 @@
 """What a call was served, as a proxy learns it: in the trailers of every call that its handler ends, or afterwards."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import grpc
 import pytest
 
 from runtime.rpc.call import Call
+from runtime.rpc.metadata import connection_of
 from runtime.rpc.served import SERVED_METADATA, ServedLedger
 from runtime.server.served_service import SERVED_SERVICE, served_handler
 from tandem.common.v1 import images_pb2, served_pb2, served_pb2_grpc, timings_pb2
@@ -168,11 +170,11 @@ async def test_how_many_may_be_asked_for(count):
             await backend.take(*map(str, range(count)))
 
 
-async def test_whose_turn_a_call_takes(each_transport):
+async def test_whose_turn_a_call_takes():
     async with running() as backend:
         peer = ("tandem-peer", "10.0.0.7:4711")
         for metadata in ([], [peer], [peer, ("tandem-caller", "alice")]):
             await backend.stub.Sample(gan_pb2.SampleRequest(count=1), metadata=metadata)
     found = [(call.caller, call.owner) for call in backend.servicer.calls]
-    direct = "127.0.0.1" if each_transport == "native" else ""  # grpcio's server does not name the connection
-    assert found == [("", direct), ("", "10.0.0.7"), ("alice", "alice")]
+    assert found == [("", "127.0.0.1"), ("", "10.0.0.7"), ("alice", "alice")]
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", connection_of(backend.servicer.calls[0].owner))

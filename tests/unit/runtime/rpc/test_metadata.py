@@ -19,6 +19,7 @@ from runtime.rpc.metadata import (
     connection_of,
     metadata_of,
     parse_traceparent,
+    peer_entries,
     peer_of,
     sampled_trace_id,
 )
@@ -53,6 +54,20 @@ def test_what_is_no_address_is_nobody(values: list[str | bytes]) -> None:
 @given(name=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
 def test_no_identifier_is_taken_for_an_address(name: str) -> None:
     assert peer_of(metadata_of([(PEER_METADATA, name)])) == NOBODY
+
+
+@pytest.mark.parametrize(
+    ("peer", "shown"),
+    [
+        ("ipv4:10.1.2.3:80", "10.1.2.3:80"),
+        ("ipv6:%5B::1%5D:80", "[::1]:80"),
+        ("ipv6:%5B::ffff:10.1.2.3%5D:80", "10.1.2.3:80"),
+        ("unix:", NOBODY),
+    ],
+)
+def test_what_grpcio_calls_a_peer_is_one_where_the_call_names_nobody(peer: str, shown: str) -> None:
+    assert peer_of(metadata_of(peer_entries([("user-agent", "grpc")], peer))) == shown
+    assert peer_entries([(PEER_METADATA, "10.0.0.1:1")], peer) == peer_entries([(CALLER_METADATA, "a")], peer) == ()
 
 
 @pytest.mark.parametrize(

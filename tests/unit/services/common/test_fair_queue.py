@@ -37,6 +37,19 @@ def test_a_connection_with_less_than_an_equal_part_may_go_beyond_its_caller_s_sh
     assert counts(**held).capacity_left(Owner("a", connection)) == room
 
 
+@pytest.mark.parametrize(
+    ("held", "connection", "room"),
+    [({}, "x", 12), ({"x": 11}, "x", 1), ({"x": 12}, "y", 4), ({"x": 9, "y": 2}, "y", 4), ({"x": 9, "y": 4}, "y", 2)],
+)
+def test_one_by_one_a_connection_goes_beyond_the_share_as_far_as_its_part(held, connection, room):
+    made, caller = counts(**held), Owner("a", connection)
+    assert made.capacity_left(caller, one_by_one=True) == room
+    for left in range(room, 0, -1):
+        assert made.capacity_left(caller) >= left
+        made.add(caller, 1)
+    assert made.capacity_left(caller) <= 0
+
+
 @pytest.mark.parametrize("caller", [NOBODY, "b"])
 def test_who_tells_no_connection_has_the_share(caller):
     assert counts(x=12).capacity_left(caller) == 12
@@ -51,6 +64,22 @@ def test_what_is_given_back_leaves_nothing(held):
     for caller, connection, count in held:
         made.add(Owner(caller, connection), -count)
     assert (made.of_caller, made.of_connections("a")) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("caller", "count", "ahead"),
+    [
+        (Owner("a", "x"), 1, 6 + 1 + 5),  # its own, and 7 of each other: as many as there are
+        (Owner("a", "y"), 1, 1 + 2 + 4),
+        (Owner("a", "z"), 2, 2 + 1 + 5),
+        (Owner("c", "x"), 3, 3 + 3),
+        ("c", 100, 7 + 5),
+    ],
+)
+def test_ahead_of_what_comes_is_what_its_connection_has_and_as_much_of_each_other(caller, count, ahead):
+    made = counts(x=6, y=1)
+    made.add("b", 5)
+    assert made.ahead(caller, count) == ahead
 
 
 @dataclass(eq=False)
@@ -81,53 +110,72 @@ def test_the_caller_of_the_least_load_comes_first_in_turn_among_equals():
     assert queue.least_served({"a": 2, "b": 1, "c": 1}, {}).caller == "c"
 
 
-def test_at_random_it_is_what_turns_by_hand_are():
+def test_who_has_been_served_least_comes_first_counted_in_work():
+    queue = filled("aaabbbbbb")
+    works = {"a": 4, "b": 1}
+    order = ""
+    while queue:
+        order += queue.first.caller
+        queue.take(queue.first, works[order[-1]])
+    assert order == "abbbbabba"
+
+
+def test_who_comes_is_served_before_who_has_had_more_since_it_left_and_who_comes_back_is_not_new():
+    queue = filled("aab")
+    queue.take(queue.first, 10)
+    queue.add(of("c"))
+    queue.take(queue.first, 3)
+    queue.add(of("b"))
+    assert order(queue) == "cba"
+
+
+def test_nobody_is_remembered_once_all_have_left():
+    queue = filled("aab")
+    for _ in range(3):
+        queue.take(queue.first, 10)
+    for caller in "aab":
+        queue.add(of(caller))
+    assert order(queue) == "aba"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.integers(1, 64)), min_size=1, max_size=60))
+def test_nobody_who_waits_is_served_more_than_another_by_more_than_two_items(entries):
+    queue, works, served = FairQueue(), {}, Counter()
+    for caller, connection, work in entries:
+        item = of(Owner(caller, connection))
+        queue.add(item)
+        works[item] = work
+    while queue:
+        item = queue.first
+        queue.take(item, works[item])
+        served[item.caller] += works[item]
+        assert all(served[item.caller] - served[each] <= 2 * 64 for each in queue.sizes())
+
+
+def test_at_random_nothing_is_lost_and_each_connection_is_served_in_order():
     chance = random.Random(5)
     for _ in range(200):
-        queue, model, last = FairQueue(), {}, None
+        queue, waiting = FairQueue(), {}
         for _ in range(60):
-            match chance.choice(["add", "add", "pop", "remove", "preempted"]):
+            item = of(Owner(chance.choice("abcd"), chance.choice("xy")))
+            own = waiting.setdefault((item.caller, item.caller.connection), [])
+            match chance.choice(["add", "add", "take", "remove", "preempted"]):
                 case "add":
-                    item = of(chance.choice("abcd"))
                     queue.add(item)
-                    model.setdefault(item.caller, []).append(item)
-                    if last in model:
-                        model[last] = model.pop(last)
+                    own.append(item)
                 case "preempted":
-                    item = of(chance.choice("abcd"))
                     queue.add_first(item)
-                    model.setdefault(item.caller, []).insert(0, item)
-                    if last in model:
-                        model[last] = model.pop(last)
-                case "pop" if len(queue):
-                    expected = served(model)[0]
-                    assert queue.first is expected
-                    assert queue.pop() is expected
-                    last = expected.caller
-                    take(model, expected)
+                    own.insert(0, item)
+                case "take" if len(queue):
+                    first = queue.first
+                    queue.take(first, chance.randint(1, 9))
+                    assert waiting[first.caller, first.caller.connection].pop(0) is first
                 case "remove" if len(queue):
                     item = chance.choice(list(queue))
                     assert queue.remove(item)
                     assert item not in queue
                     assert not queue.remove(item)
-                    forget(model, item)
-            assert len(queue) == len(list(queue)) == sum(map(len, model.values()))
-            assert queue.sizes() == Counter(item.caller for item in queue)
-
-
-def served(model: dict[str, list[Item]]) -> list[Item]:
-    """Return the order in which all would be served if nothing came."""
-    rounds = range(max(map(len, model.values()), default=0))
-    return [own[number] for number in rounds for own in model.values() if number < len(own)]
-
-
-def take(model: dict[str, list[Item]], item: Item) -> None:
-    forget(model, item)
-    if item.caller in model:
-        model[item.caller] = model.pop(item.caller)  # to the end
-
-
-def forget(model: dict[str, list[Item]], item: Item) -> None:
-    model[item.caller].remove(item)
-    if not model[item.caller]:
-        del model[item.caller]
+                    waiting[item.caller, item.caller.connection].remove(item)
+            assert sorted(map(id, queue)) == sorted(id(each) for its in waiting.values() for each in its)
+            assert len(queue) == queue.sizes().total() == len(list(queue))
+            assert all(each in queue for each in queue)

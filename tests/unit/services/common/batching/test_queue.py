@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,22 +43,20 @@ def test_a_new_connection_of_a_caller_has_room_beyond_its_share():
     assert queue.counts.capacity_left(old) == 8
 
 
-def test_what_is_ahead_of_a_connection_is_its_own_and_the_turns_of_others():
-    queue = BatchQueue(max_samples=1000)
-    for number in range(10):
-        queue.add(request(f"hog {number}", 8, caller=Owner("a", "a:1")))
-    queue.add(request("b", 6, caller=Owner("b", "b:1")))
-    assert queue.samples_ahead(Owner("a", "a:1"), 64) == 80 + 6
-    assert queue.samples_ahead(Owner("a", "a:2"), 64) == 8 + 6
-    assert queue.samples_ahead(Owner("c", "c:1"), 64) == 8 + 6
-
-
-def test_a_request_that_does_not_fit_goes_behind_its_caller_s_others_and_the_turn_passes_on():
+def test_a_request_that_does_not_fit_goes_behind_its_caller_s_others():
     queue = BatchQueue(max_samples=100)
     crowd(queue, ("hog", 10), ("hog", 1), ("a", 1))
     assert described(queue.take(4, now=1.0)) == [("hog0", 0, 4)]
     assert described(queue.take(4, now=2.0)) == [("a2", 0, 1), ("hog1", 0, 1), ("hog0", 4, 6)]
     assert described(queue.take(4, now=3.0)) == [("hog0", 6, 10)]
+
+
+def test_only_a_request_alone_makes_a_batch_larger_than_a_full_one():
+    queue = BatchQueue(max_samples=1000)
+    crowd(queue, ("hog", 64), ("hog", 64), ("light", 1))
+    assert described(queue.take(64, now=1.0, full_samples=16)) == [("hog0", 0, 64)]
+    assert described(queue.take(64, now=2.0, full_samples=16)) == [("light2", 0, 1), ("hog1", 0, 15)]
+    assert described(queue.take(64, now=3.0, full_samples=16)) == [("hog1", 15, 64)]
 
 
 @given(
@@ -68,7 +67,7 @@ def test_a_newcomer_begins_when_it_was_told(callers, limits):
     """With requests of one sample, but for the place in the round: callers behind it have one turn less before it."""
     queue = BatchQueue(max_samples=10_000)
     crowd(queue, *((caller, 1) for caller in callers))
-    ahead = queue.samples_ahead("me", 8)
+    ahead = queue.counts.ahead("me", 1)
     mine = request("mine", 1, caller="me")
     queue.add(mine)
     order = []
@@ -81,21 +80,17 @@ def test_a_newcomer_begins_when_it_was_told(callers, limits):
     waiting=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 20)), max_size=30),
     limits=st.lists(st.integers(1, 9), min_size=1, max_size=8),
 )
-def test_no_caller_gets_two_turns_while_another_waits_for_one(waiting, limits):
-    queue = BatchQueue(max_samples=1000)
+def test_who_waits_gets_as_many_samples_as_any_other_but_for_a_batch(waiting, limits):
+    """Up to its last turn each waits all the time."""
+    queue, served, batch = BatchQueue(max_samples=1000), Counter(), 0
     crowd(queue, *waiting)
-    turns = []
-    batch = 0
     while queue.num_samples:
-        turns += [one.request.caller for one in queue.take(limits[batch % len(limits)], now=1.0)[0]]
+        for one in queue.take(limits[batch % len(limits)], now=1.0)[0]:
+            served[one.request.caller] += one.num_samples
         queue.check_integrity()
         batch += 1
-    for caller in {caller for caller, _ in waiting}:
-        # Up to its last turn it waits all the time, so between two of its turns nobody else has more than one.
-        own = [place for place, each in enumerate(turns) if each == caller]
-        for first, second in zip([-1, *own], own, strict=False):
-            between = turns[first + 1 : second]
-            assert len(between) == len(set(between)), (turns, caller)
+        least = min((served[caller] for caller in queue.counts.of_caller), default=max(served.values()))
+        assert max(served.values()) - least <= 2 * max(limits), (served, queue.counts.of_caller)
 
 
 def test_who_could_not_be_done_in_time_takes_no_place_from_others():
