@@ -127,7 +127,7 @@ class Gateway:
         bootstrap.write(settings, sockets, limits, tracing)
         self._sockets, self._certificates = sockets, settings.certificates()
         self._tasks: list[asyncio.Task[Any]] = []
-        self.envoy, self.registry = Envoy(find_envoy(), sockets, settings.workers), new_registry()
+        self.envoy, self.registry = Envoy(find_envoy(), sockets, settings.workers), new_registry(settings.metrics_names)
         self.metrics, tls = GatewayMetrics(self.registry), settings.backend_tls()
         self._targets = {SEQUENTIAL: settings.ar_targets, PARALLEL: settings.gan_targets}
         self.replicas = Replicas(self._targets, self._publish, tls.grpc_credentials() if tls else None)

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from gateway.access.api_keys import ApiKey, load_api_keys
+from runtime.metrics import MetricsNames
 from runtime.settings import OptionalFile, ProcessSettings
 from runtime.tls import ChannelTls, read_channel_tls, read_identity
 from tandem.shared.loopback import is_loopback
@@ -31,6 +32,9 @@ class GatewaySettings(ProcessSettings):
     probe_port: int | None = Field(None, ge=0, le=65535)
     """One more port for /livez, /readyz and /metrics, which answers when the public ones have all connections that they
     may; none by default."""
+
+    metrics_names: MetricsNames = "tandem"
+    """vllm: the metrics page also has what vLLM measures, under vLLM's names, for what was made for vLLM."""
 
     http_hosts: Annotated[list[str], NoDecode] = []
     """Host names under which browsers may ask for the page, besides localhost and IP addresses; separated by commas."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from wsgiref.types import StartResponse, WSGIApplication
 
 import prometheus_client
@@ -10,16 +10,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Pl
 from prometheus_client.exposition import start_http_server
 
 from runtime.histogram import Histogram
+from runtime.vllm_names import VllmNames, with_colons
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.shared.errors import ExpectedError
 from tandem.shared.metrics import FIELD_OF_PHASE, SECONDS_BUCKETS
 
+MetricsNames: TypeAlias = Literal["tandem", "vllm"]
 BATCH_SIZE_BUCKETS = tuple(float(2**n) for n in range(11))
 
 
-def new_registry() -> CollectorRegistry:
+def new_registry(names: MetricsNames = "tandem") -> CollectorRegistry:
     """Return a registry of its own for one process, with the process's CPU, memory and garbage collection."""
-    registry = CollectorRegistry()
+    registry = VllmNames() if names == "vllm" else CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
@@ -107,8 +109,16 @@ def expose(registry: CollectorRegistry, host: str, port: int) -> int:
     except OSError as error:
         raise ExpectedError(f"cannot listen on {host}:{port} for metrics: {error.strerror}") from None
     if (app := server.get_app()) is not None:
-        server.set_app(_with_head(app))
+        server.set_app(_with_head(_with_colons(app) if isinstance(registry, VllmNames) else app))
     return int(server.server_port)
+
+
+def _with_colons(app: WSGIApplication) -> WSGIApplication:
+    def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        plain = {name: value for name, value in environ.items() if name != "HTTP_ACCEPT_ENCODING"}
+        return [with_colons(b"".join(app(plain, start_response)))]
+
+    return answer
 
 
 def _with_head(app: WSGIApplication) -> WSGIApplication:

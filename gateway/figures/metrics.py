@@ -20,6 +20,7 @@ from tandem.shared.metrics import SECONDS_BUCKETS
 PARADIGMS = (SEQUENTIAL, PARALLEL)
 SHED_REASONS = (GATEWAY_FULL, BACKEND_FULL)
 BUDGETS = ("request", "token", "image")
+TOKENS_BUCKETS = tuple(float(2**n) for n in range(16))
 
 _REQUEST = ("paradigm", "model", "rpc", "transport")
 _STREAM = (*_REQUEST, "streaming")
@@ -59,6 +60,8 @@ class GatewayMetrics:
         self._phases = histogram("tandem_phase_seconds", text, "paradigm", "model", "phase")
         text = "The gateway's own share of a finished request: before it went upstream and after upstream's last byte."
         self._overhead = histogram("tandem_gateway_overhead_seconds", text, "paradigm", "rpc")
+        text = "Tokens of a finished request of a sequential model: input is its prompt, output what was generated."
+        self._tokens = Histogram("tandem_request_tokens", text, ("model", "kind"), TOKENS_BUCKETS, registry)
         # To look a child up by its labels costs more than to count with it; the sets of labels are closed: keep them.
         self._requests_of, self._outputs_of = cache(self._requests.labels), cache(self._outputs.labels)
         for paradigm in PARADIGMS:
@@ -118,5 +121,9 @@ class GatewayMetrics:
         self._overhead.of(route.paradigm, route.rpc).observe(seen.gateway_seconds, seen.trace_id)
         for phase, seconds in seen.phases.items():
             self._phases.of(route.paradigm, seen.model, phase).observe(seconds, seen.trace_id)
-        if seen.seconds_per_output is not None and route.paradigm == SEQUENTIAL:
+        if route.paradigm != SEQUENTIAL or route.unit is None:
+            return
+        self._tokens.of(seen.model, "input").observe(seen.num_input_tokens, seen.trace_id)
+        self._tokens.of(seen.model, "output").observe(seen.num_outputs, seen.trace_id)
+        if seen.seconds_per_output is not None:
             self._per_token.of(*stream).observe(seen.seconds_per_output, seen.trace_id)

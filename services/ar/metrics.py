@@ -35,6 +35,9 @@ class ArMetrics:
         self.running = metric(Gauge, "tandem_sequences_running", "Sequences in the batch.")
         self.used_blocks = metric(Gauge, "tandem_kv_blocks_used", "KV cache blocks in use.")
         self.blocks = metric(Gauge, "tandem_kv_blocks", "KV cache blocks there are.")
+        self.cache_usage = metric(
+            Gauge, "tandem_kv_cache_usage_ratio", "KV cache blocks in use, of those there are, 0 to 1."
+        )
         self.preemptions = metric(Counter, "tandem_preemptions", "Sequences sent back for want of KV blocks.")
         text = (
             "Tokens that went through the model: drawn, with drafts and MASK rows (decode), or known before (prefill)."
@@ -76,6 +79,7 @@ class EngineMetrics:
         self._model = model
         metrics.blocks.labels(model).set(pool.num_blocks)
         metrics.used_blocks.labels(model).set_function(lambda: pool.num_taken)
+        metrics.cache_usage.labels(model).set_function(lambda: pool.num_taken / pool.num_blocks)
         metrics.waiting.labels(model).set_function(lambda: scheduler.num_waiting)
         metrics.running.labels(model).set_function(lambda: scheduler.num_running)
         # Counters begin at 0: one that appears with its first event hides that event from a rate. They are looked up

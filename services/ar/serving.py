@@ -17,7 +17,7 @@ def run(settings: ArSettings, hashes: FileHashes) -> None:
 
 
 async def _serve(settings: ArSettings, hashes: FileHashes) -> int:
-    registry = new_registry()
+    registry = new_registry(settings.metrics_names)
     metrics = ArMetrics(registry)
     worker = ArWorker(settings, metrics, hashes)
     descriptor = ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"]

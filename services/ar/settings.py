@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.metrics import MetricsNames
 from runtime.settings import BackendSettings
 
 
@@ -17,6 +18,9 @@ class ArSettings(BackendSettings):
 
     metrics_port: int = Field(9101, ge=0, le=65535)
     """Prometheus port."""
+
+    metrics_names: MetricsNames = "tandem"
+    """vllm: the metrics page also has what vLLM measures, under vLLM's names, for what was made for vLLM."""
 
     models_dir: Path = Path("models")
     """The model repository: one folder a model."""

@@ -20,7 +20,9 @@ class Stack:
 
 
 @contextmanager
-def running_stack(ar: Sequence[str] | None = (), gan: Sequence[str] | None = ()) -> Iterator[Stack]:
+def running_stack(
+    ar: Sequence[str] | None = (), gan: Sequence[str] | None = (), gateway: Sequence[str] = ()
+) -> Iterator[Stack]:
     """Run the backends with these flags, None: not that one, and the gateway in front of them."""
     metrics = {job: f"127.0.0.1:{free_port()}" for job in ("gateway", "ar", "gan")}
     port, targets = free_port(), []
@@ -32,5 +34,5 @@ def running_stack(ar: Sequence[str] | None = (), gan: Sequence[str] | None = ())
                 places = ("--port", str(backend), "--metrics-port", metrics[job].split(":")[1])
                 processes.enter_context(serving(f"services.{job}", *flags, *places, port=backend))
         places = ("--port", str(port), "--http-port", metrics["gateway"].split(":")[1])
-        processes.enter_context(serving("gateway", *places, *targets, port=port))
+        processes.enter_context(serving("gateway", *places, *targets, *gateway, port=port))
         yield Stack(f"127.0.0.1:{port}", metrics)

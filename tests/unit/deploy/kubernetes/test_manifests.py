@@ -47,8 +47,16 @@ process_cpu_seconds_total{instance="f",job="gateway"} 0+1.25x60
 process_cpu_seconds_total{instance="a",job="ar"} 0+5x60
 envoy_process_cpu_seconds_total{instance="e",job="gateway"} 0+5x60
 envoy_process_cpu_seconds_total{instance="f",job="gateway"} 0+1.25x60
+tandem_backend_phase_seconds_sum{instance="a",model="text",paradigm="sequential",phase="queue"} 0+2x60
+tandem_backend_phase_seconds_sum{instance="b",model="text",paradigm="sequential",phase="queue"} 0+0x60
+tandem_backend_phase_seconds_sum{instance="a",model="text",paradigm="sequential",phase="decode"} 0+9x60
+tandem_backend_phase_seconds_count{instance="a",model="text",paradigm="sequential",phase="queue"} 0+3x60
+tandem_backend_phase_seconds_count{instance="b",model="text",paradigm="sequential",phase="queue"} 0+1x60
+tandem_backend_phase_seconds_sum{instance="c",model="g",paradigm="parallel",phase="queue"} 3+0x60
+tandem_backend_phase_seconds_count{instance="c",model="g",paradigm="parallel",phase="queue"} 7+0x60
 """
 EXPECTED = {"sequences": 100.0, "requests": 72.0, "images": 1024.0, "cores": 0.75, "envoy-cores": 1.25}
+EXPECTED |= {"sequential-queue-seconds": 0.5, "parallel-queue-seconds": 0.0}
 
 
 def test_selectors_and_targets_lead_to_the_pods_of_their_process(pods):
