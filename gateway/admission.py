@@ -30,12 +30,14 @@ from tandem.shared.errors import DeadlineExceeded, OverBudget, TandemError, Unau
 class Identity(NamedTuple):
     """`caller_id` is the identifier of an API key, empty where none are asked for; `peer` is an address and port.
 
-    `trace` is the caller's trace context, as metadata.
+    `trace` is the caller's trace context, as metadata. Of the calls with one `affinity`, all go to the same replica; if
+    it is empty, Envoy looks at their prompts.
     """
 
     caller_id: str
     peer: str
     trace: tuple[tuple[str, str], ...] = ()
+    affinity: str = ""
 
     @property
     def caller(self) -> str:
@@ -44,22 +46,28 @@ class Identity(NamedTuple):
 
     @classmethod
     def of_metadata(cls, metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
-        """Return what Envoy has set in the metadata of a call; clients cannot set it."""
+        """Return what Envoy has set in the metadata of a call, and what its caller may."""
         pairs = tuple(metadata)
-        found = {key: str(value) for key, value in pairs if key in (CALLER_METADATA, PEER_METADATA)}
+        found = {key: str(value) for key, value in pairs if key in (CALLER_METADATA, PEER_METADATA, AFFINITY_METADATA)}
         trace = context_to_pass_on(pairs, PARENT_METADATA)
-        return cls(found.get(CALLER_METADATA, ""), found.get(PEER_METADATA, ""), trace)
+        own = (found.get(CALLER_METADATA, ""), found.get(PEER_METADATA, ""))
+        return cls(*own, trace, found.get(AFFINITY_METADATA, ""))
 
     @classmethod
     def of_headers(cls, caller_id: str, headers: Headers) -> Identity:
-        """Return what Envoy has set in the headers of an HTTP request, and the trace context that its caller sent."""
-        return cls(caller_id, headers.get(PEER_METADATA, ""), context_to_pass_on(headers.items(), TRACEPARENT_METADATA))
+        """Return what Envoy has set in the headers of an HTTP request, and what its caller may."""
+        trace = context_to_pass_on(headers.items(), TRACEPARENT_METADATA)
+        return cls(caller_id, headers.get(PEER_METADATA, ""), trace, headers.get(AFFINITY_METADATA, ""))
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return the metadata that identifies a caller to backends, by key and address, and the trace."""
-        own = ((CALLER_METADATA, self.caller_id), (PEER_METADATA, self.peer))
+        """Return the metadata that identifies a caller to backends, by key and address, its affinity and the trace."""
+        affinity = self.affinity if self.affinity.isascii() and self.affinity.isprintable() else ""
+        own = ((CALLER_METADATA, self.caller_id), (PEER_METADATA, self.peer), (AFFINITY_METADATA, affinity))
         return (*((key, value) for key, value in own if value), *self.trace)
 
+
+AFFINITY_METADATA = "tandem-affinity"
+"""Metadata key, and HTTP header, of what calls have in common that are to go to the same replica."""
 
 TRANSPORT_METADATA = "tandem-transport"
 """Metadata key of the label `transport` in the metrics. Envoy removes it from what clients send."""

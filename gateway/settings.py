@@ -56,6 +56,10 @@ class GatewaySettings(ProcessSettings):
     """Of the requests in flight, their bytes and the connections, the part that one caller may hold. A caller is an API
     key, without keys an address. At 1, one caller may hold all."""
 
+    prefix_cache: bool = True
+    """Whether sequential replicas have a prefix cache, so that prompts that begin alike go to the same one; else each
+    goes where the fewest requests are in flight."""
+
     workers: int = Field(1, ge=1, le=256)
     """Threads of the proxy."""
 

@@ -7,7 +7,7 @@ tests, in which each process that misses one would compile it.
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway.proxy.native.build import CLOCK, SHARES
+from gateway.proxy.native.build import AFFINITY, CLOCK, SHARES
 from runtime.http2.build import http2_recipe
 from services.ar.compute.native.build import kernel_recipe, usable_levels
 from services.gan.native.build import gan_recipe
@@ -18,7 +18,7 @@ USABLE_LEVELS = usable_levels()
 """Those that this processor has, the best first."""
 
 if __name__ == "__main__":
-    ours = (http2_recipe(), sender_recipe(), gan_recipe(), CLOCK, SHARES)
+    ours = (http2_recipe(), sender_recipe(), gan_recipe(), CLOCK, SHARES, AFFINITY)
     recipes = [*map(kernel_recipe, USABLE_LEVELS), *ours]
     with ThreadPoolExecutor(os.cpu_count()) as compilers:  # a thread only waits for its compiler
         for path in compilers.map(lambda recipe: recipe.find_or_compile(cache_folder() / "kernels"), recipes):

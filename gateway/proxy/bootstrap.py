@@ -30,6 +30,8 @@ Limits = Mapping[str, str | int]
 
 TEMPLATE = Path(__file__).with_name("envoy.yaml")
 
+NO_MODULES = {"clock": None, "shares": None, "affinity": None}
+
 GRPC_PREFIX_BYTES = 5
 """A gRPC message is preceded by a flag and its length."""
 
@@ -54,7 +56,7 @@ def document(
     `limits` replace values that envoy.yaml has itself. Raises OSError if the host's name has no address, KeyError for a
     limit that is not there.
     """
-    return _fill({**_values(settings, sockets), "tracing": tracing, "clock": None, "shares": None}, limits)[0]
+    return _fill({**_values(settings, sockets), "tracing": tracing, **NO_MODULES}, limits)[0]
 
 
 def write(
@@ -63,7 +65,9 @@ def write(
     """Write all files that Envoy starts with into the folder of `sockets`."""
     clock = None if settings.server_tls() else modules.place_clock(sockets)
     shares = modules.place_shares(sockets) if settings.max_caller_share < 1 else None
-    values = {**_values(settings, sockets), "tracing": tracing, "clock": clock, "shares": shares}
+    values = _values(settings, sockets)
+    affinity = modules.place_affinity(sockets) if values["is_affine"] else None
+    values |= {"tracing": tracing, "clock": clock, "shares": shares, "affinity": affinity}
     bootstrap, secrets = _fill(values, limits)
     sockets.bootstrap.write_text(json.dumps(bootstrap, indent=2))
     for name, secret in secrets.items():
@@ -123,7 +127,8 @@ def _values(settings: GatewaySettings, sockets: Sockets) -> Json:
         "out_of_memory": _OUT_OF_MEMORY,
         "out_of_memory_details": _details(_OUT_OF_MEMORY),
         "share_details": _details(_SHARE),
-        "backends": [_backend(SEQUENTIAL, settings.ar_targets), _backend(PARALLEL, settings.gan_targets)],
+        "backends": [sequential := _backend(SEQUENTIAL, settings.ar_targets), _backend(PARALLEL, settings.gan_targets)],
+        "is_affine": settings.prefix_cache and (len(sequential["endpoints"]) > 1 or not sequential["is_static"]),
         "is_certified": server is not None,
         "is_mutual": server is not None and server.client_ca is not None,
         "backend_tls": backends,

@@ -3,7 +3,8 @@
 native/socket_clock.cpp tells the log when bytes came into Envoy's sockets and left. Without it (no compiler, TLS,
 another Envoy or system) the proxy's clock begins when a request is parsed, and ends when the reply is handed to its
 connection. native/caller_shares.cpp bounds what one caller takes of the proxy. Without it all callers share one bound,
-which one of them can use up.
+which one of them can use up. native/affinity.cpp sends prompts that begin alike to the same replica. Without it each
+request goes where the fewest are in flight.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 
 from gateway.proxy.binary import packaged_version
-from gateway.proxy.native.build import CLOCK, SHARES
+from gateway.proxy.native.build import AFFINITY, CLOCK, SHARES
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
 from tandem.shared.cache_folder import cache_folder
@@ -50,3 +51,10 @@ def place_clock(sockets: Sockets) -> Path | None:
 def place_shares(sockets: Sockets) -> Path | None:
     """Put the shares' module into the folder and return its path; None, and a line in the log, without one."""
     return _place(SHARES, sockets, "one caller can use up what the gateway has for all")
+
+
+def place_affinity(sockets: Sockets) -> Path | None:
+    """Put the module that chooses replicas into the folder and return its path; None, and a line in the log, without
+    one.
+    """
+    return _place(AFFINITY, sockets, "prompts that begin alike go to different replicas")

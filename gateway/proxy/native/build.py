@@ -16,7 +16,8 @@ def _recipe(what: str, unit: str) -> Recipe:
 
 CLOCK = _recipe("the clock of the proxy's sockets", "socket_clock")
 SHARES = _recipe("the callers' shares of the proxy", "caller_shares")
+AFFINITY = _recipe("the proxy's choice of a replica", "affinity")
 
 if __name__ == "__main__":
-    for recipe in (CLOCK, SHARES):
+    for recipe in (CLOCK, SHARES, AFFINITY):
         print(recipe.find_or_compile(Path(sys.argv[1])))

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,8 +69,8 @@ class Plan:
     """What to start: ports, the model repository, the models of each backend, and whether there is a gateway.
 
     A backend without models is not started. `precision`: what both backends compute in, empty: as their settings say.
-    `more_ports`: gRPC and metrics ports of more replicas of the sequential backend. `parallel_flags`: more of the
-    parallel one's. `beside`: what else to start.
+    `more_ports`: gRPC and metrics ports of more replicas of the sequential backend, `more_parallel_ports` of the
+    parallel one. `parallel_flags`: more of the parallel one's. `beside`: what else to start.
     """
 
     ports: Ports
@@ -81,8 +81,19 @@ class Plan:
     has_gateway: bool = True
     precision: str = ""
     more_ports: Sequence[tuple[int, int]] = ()
+    more_parallel_ports: Sequence[tuple[int, int]] = ()
     parallel_flags: Mapping[str, str] = field(default_factory=dict)
     beside: "Plan | None" = None
+
+    @property
+    def sequential_ports(self) -> Sequence[tuple[int, int]]:
+        """The gRPC and the metrics port of each sequential replica."""
+        return ((self.ports.ar_port, self.ports.ar_metrics_port), *self.more_ports)
+
+    @property
+    def parallel_ports(self) -> Sequence[tuple[int, int]]:
+        """The same of each parallel replica."""
+        return ((self.ports.gan_port, self.ports.gan_metrics_port), *self.more_parallel_ports)
 
     @property
     def sequential_address(self) -> str:
@@ -110,18 +121,17 @@ class Plan:
         return [*own, *(self.beside.layers() if self.beside else [])]
 
     def _backends(self) -> list[ChildSpec]:
-        ports, backends = self.ports, []
-        if self.sequential_models:
-            own = {"--dtype": self.precision} if self.precision else {}
-            for number, (port, metrics) in enumerate(((ports.ar_port, ports.ar_metrics_port), *self.more_ports), 1):
-                flags = self._flags(metrics, self.sequential_models) | own
-                name = SEQUENTIAL if number == 1 else f"{SEQUENTIAL}-{number}"
-                backends.append(self._spec(name, "services.ar", port, flags))
-        if self.parallel_models:
-            own = {"--precision": self.precision} if self.precision else {}
-            flags = self._flags(ports.gan_metrics_port, self.parallel_models) | own | dict(self.parallel_flags)
-            backends.append(self._spec(PARALLEL, "services.gan", ports.gan_port, flags))
-        return backends
+        own = {"--dtype": self.precision} if self.precision else {}
+        sequential = self._replicas(SEQUENTIAL, "services.ar", self.sequential_ports, self.sequential_models, own)
+        own = ({"--precision": self.precision} if self.precision else {}) | dict(self.parallel_flags)
+        return [*sequential, *self._replicas(PARALLEL, "services.gan", self.parallel_ports, self.parallel_models, own)]
+
+    def _replicas(
+        self, name: str, module: str, ports: Sequence[tuple[int, int]], models: Sequence[str], own: dict[str, str]
+    ) -> Iterator[ChildSpec]:
+        for number, (port, metrics_port) in enumerate(ports if models else (), 1):
+            flags = self._flags(metrics_port, models) | own
+            yield self._spec(name if number == 1 else f"{name}-{number}", module, port, flags)
 
     def _flags(self, metrics_port: int, models: Sequence[str]) -> dict[str, str]:
         return {
@@ -131,11 +141,10 @@ class Plan:
         }
 
     def _gateway(self) -> ChildSpec:
-        targets = [self.sequential_address, *(f"{HOST}:{port}" for port, _ in self.more_ports)]
         flags = {
             "--http-port": str(self.ports.http_port),
-            "--ar-targets": ",".join(targets) if self.sequential_models else "",
-            "--gan-targets": self.parallel_address if self.parallel_models else "",
+            "--ar-targets": _targets(self.sequential_ports) if self.sequential_models else "",
+            "--gan-targets": _targets(self.parallel_ports) if self.parallel_models else "",
         }
         return self._spec(GATEWAY, "gateway", self.ports.port, flags)
 
@@ -161,8 +170,17 @@ def replica_ports(models_dir: Path, sequential_models: Sequence[str]) -> tuple[t
     repository = ModelRepository(models_dir)
     if not sequential_models or any(repository.get(name).spec.modality == "text" for name in sequential_models):
         return ()
-    ports = free_ports(2 * (min(usable_cores(), MOST_REPLICAS) - 1))
+    return free_pairs(min(usable_cores(), MOST_REPLICAS) - 1)
+
+
+def free_pairs(count: int) -> tuple[tuple[int, int], ...]:
+    """Return the ports of so many replicas, for gRPC and for metrics, which are free."""
+    ports = free_ports(2 * count)
     return tuple(zip(ports[::2], ports[1::2], strict=True))
+
+
+def _targets(ports: Sequence[tuple[int, int]]) -> str:
+    return ",".join(f"{HOST}:{port}" for port, _ in ports)
 
 
 def choose_models(

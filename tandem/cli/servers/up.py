@@ -10,7 +10,15 @@ from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.gateway import envoy_version
-from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, choose_models
+from tandem.cli.servers.plan import (
+    MOST_REPLICAS,
+    PARALLEL_MODELS,
+    SEQUENTIAL_MODELS,
+    Plan,
+    Ports,
+    choose_models,
+    free_pairs,
+)
 from tandem.cli.servers.ports import HOST
 from tandem.cli.servers.stack import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
@@ -30,6 +38,9 @@ def up(
         list[str] | None,
         typer.Option(help=rf"Which to serve; may be repeated.  \[default: {', '.join(PARALLEL_MODELS)}, if there]"),
     ] = None,
+    replicas: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICAS, help="Processes of each backend, which share this machine's cores.")
+    ] = 1,
     drain_seconds: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds that open requests get to finish after Ctrl-C.")
     ] = 10.0,
@@ -51,7 +62,8 @@ def up(
         except OSError as problem:
             has_gateway = False
             terminal.note(f"without a gateway, the backends alone: {problem}")
-        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=has_gateway)
+        more = (free_pairs(replicas - 1), free_pairs(replicas - 1))
+        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway, "", *more)
 
         async def until_stopped() -> int:
             from gateway.settings import GatewaySettings
@@ -70,17 +82,17 @@ def announce(plan: Plan, terminal: Terminal, *, is_secure: bool = False) -> None
     ports = plan.ports
     pages = f"{'https' if is_secure else 'http'}://{HOST}:{ports.http_port}"
     of_paradigms = [
-        (plan.sequential_models, ports.ar_metrics_port, f"{plan.sequential_address} (sequential)"),
-        (plan.parallel_models, ports.gan_metrics_port, f"{plan.parallel_address} (parallel)"),
+        (plan.sequential_models, plan.sequential_ports, "sequential"),
+        (plan.parallel_models, plan.parallel_ports, "parallel"),
     ]
-    served = [(port, address) for models, port, address in of_paradigms if models]
-    backends = f"the backends' on {' and '.join(str(port) for port, _ in served)}"
+    served = [(pair, name) for models, pairs, name in of_paradigms if models for pair in pairs]
+    backends = f"the backends' on {' and '.join(str(port) for (_, port), _ in served)}"
     where = [
         ("gRPC", f"{plan.address}  (reflection and health included)"),
         ("web page", f"{pages}/"),
         ("metrics", f"{pages}/metrics, and {backends}"),
     ]
-    alone = [("gRPC", " and ".join(address for _, address in served)), ("metrics", backends)]
+    alone = [("gRPC", " and ".join(f"{HOST}:{port} ({name})" for (port, _), name in served)), ("metrics", backends)]
     lines = [
         *(where if plan.has_gateway else alone),
         ("logs", f"{LOG_FOLDER}/"),

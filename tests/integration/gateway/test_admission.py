@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from gateway.access.api_keys import find, load_api_keys
+from runtime.rpc.routes import SEQUENTIAL
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import HOLD, FakeBackend
+from tests.integration.gateway.fakes import HOLD, FakeBackend, sequential
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.ways import WAYS, Ended
 from tests.waiting import until
@@ -39,6 +40,20 @@ def counted(gateway: RunningGateway, way: str, code: str) -> float:
         "tandem_requests_total", transport=way.partition(" ")[0]
     )
     return gateway.value("tandem_requests_total", code=code)
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+async def test_what_belongs_together_goes_to_one_replica(ar: FakeBackend, way: str, is_said: bool) -> None:
+    async with sequential() as other, running_gateway([ar, other]) as gateway:
+        await gateway.until_replicas_serve(SEQUENTIAL, 2)
+        for session in range(6):
+            before = ar.servicer.num_calls
+            for number in range(3):
+                prompt = f"prompt {number}" if is_said else f"prompt of {session}"
+                headers = {"tandem-affinity": f"{session}"} if is_said else {}
+                assert await WAYS[way](gateway, prompt, headers) == Ended(200)
+            assert ar.servicer.num_calls - before in (0, 3)
+        assert ar.servicer.num_calls + other.servicer.num_calls == 18
 
 
 async def test_a_key_is_needed_and_a_request_costs_one(ar: FakeBackend, tmp_path: Path, way: str) -> None:

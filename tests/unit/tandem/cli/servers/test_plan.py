@@ -67,6 +67,28 @@ def test_a_plan_beside_computes_in_one_precision_with_more_replicas() -> None:
     assert gateway.command[gateway.command.index("--ar-targets") + 1] == "127.0.0.1:3,127.0.0.1:7"
 
 
+def test_each_replica_has_ports_of_its_own_and_the_gateway_knows_them(capsys: pytest.CaptureFixture[str]) -> None:
+    several = Plan(
+        Ports(), MODELS, ["fashion-ar"], ["fashion-gan"], 1.0, more_ports=[(7, 8)], more_parallel_ports=[(9, 10)]
+    )
+    backends, [gateway] = several.layers()
+    assert [(each.name, each.address.rpartition(":")[2]) for each in backends] == [
+        ("sequential", "50051"),
+        ("sequential-2", "7"),
+        ("parallel", "50052"),
+        ("parallel-2", "9"),
+    ]
+    assert backends[3].command[backends[3].command.index("--metrics-port") + 1] == "10"
+    options = dict(zip(gateway.command[3::2], gateway.command[4::2], strict=True))
+    assert options["--ar-targets"] == "127.0.0.1:50051,127.0.0.1:7"
+    assert options["--gan-targets"] == "127.0.0.1:50052,127.0.0.1:9"
+    announce(several, Terminal())
+    assert "the backends' on 9101 and 8 and 9102 and 10" in capsys.readouterr().out
+    alone = replace(several, has_gateway=False, parallel_models=[])
+    announce(alone, Terminal())
+    assert "127.0.0.1:50051 (sequential) and 127.0.0.1:7 (sequential)" in capsys.readouterr().out
+
+
 def test_a_repository_of_ones_own_needs_no_model_that_comes_with_tandem(tmp_path: Path) -> None:
     for name in ("mine", "fashion-ar"):
         (tmp_path / name).mkdir()
