@@ -75,7 +75,7 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
         )
     finally:  # the files are verified beside what reads them: a damaged one is told as such, whatever that led to
         model.verify_files(hashes.of)
-    description = model_message(model, codec.max_context_tokens, checkpoint.config, computation, num_threads, hashes.of)
+    description = model_message(model, codec, checkpoint.config, computation, num_threads, hashes.of)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)
     # The largest step there is, so that no request is the first to ask for its memory; the kernel has it already.

@@ -1,7 +1,7 @@
 """What the sequential backend exports besides the common metrics: the engine's state and outcomes, and diversity."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -12,6 +12,7 @@ from services.ar.engine.drafting import Drafter
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.step import Work
 from services.common.batching.request import ENDS, End
+from services.common.runtimes.metrics import RuntimeMetrics
 from tandem.shared.metrics import SECONDS_BUCKETS
 
 PARADIGM = "sequential"
@@ -30,6 +31,7 @@ class ArMetrics:
         seconds = partial(metric, Histogram, buckets=SECONDS_BUCKETS)
         self.backend = BackendMetrics(registry, PARADIGM)
         self.diversity = DiversityMetrics(registry)
+        self.runtimes = RuntimeMetrics(registry)
         self.sequences = metric(Counter, "tandem_sequences", "Sequences that ended, each exactly once.", "outcome")
         self.waiting = metric(Gauge, "tandem_sequences_waiting", "Sequences in the queue.")
         self.running = metric(Gauge, "tandem_sequences_running", "Sequences in the batch.")
@@ -59,8 +61,6 @@ class ArMetrics:
         self.constraints = metric(Counter, "tandem_constraints", text, "outcome")
         text = "Seconds of compiling a constraint, waiting left out."
         self.compilations = seconds("tandem_constraint_compile_seconds", text)
-        text = "1 for each execution provider that a session really has; place 0 is the first choice."
-        self.provider = metric(Gauge, "tandem_execution_provider_info", text, "network", "provider", "place")
 
 
 class EngineMetrics:
@@ -87,6 +87,7 @@ class EngineMetrics:
         self._steps = metrics.steps.labels(model)
         self._decode_tokens = metrics.computed_tokens.labels(model, "decode")
         self._prefill_tokens = metrics.computed_tokens.labels(model, "prefill")
+        self._group_tokens_of = cache(metrics.group_tokens.labels)
         self._totals = [_Total(metrics.preemptions.labels(model), lambda: scheduler.num_preemptions)]
         drafted, accepted = metrics.drafted_tokens.labels(model), metrics.accepted_tokens.labels(model)
         if drafter is not None:
@@ -107,7 +108,7 @@ class EngineMetrics:
             self._prefill_tokens.inc(num_prefills)
         for work in batch:
             if work.sequence.groups is not None:
-                self._metrics.group_tokens.labels(self._model).observe(work.num_masked)
+                self._group_tokens_of(self._model).observe(work.num_masked)
         for total in self._totals:
             total.follow()
 

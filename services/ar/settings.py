@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.metrics import MetricsNames
-from runtime.settings import BackendSettings
+from services.common.runtimes.settings import RuntimeSettings
 
 
-class ArSettings(BackendSettings):
+class ArSettings(RuntimeSettings):
     """The sequential backend: transformers that generate one token after another, of texts or of images."""
 
     port: int = Field(50051, ge=0, le=65535)
@@ -29,7 +29,7 @@ class ArSettings(BackendSettings):
     """Names of the models to load."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where the models run; auto takes a GPU where there is one."""
+    """Where the models run; auto takes a GPU where there is one. With `provider` auto, token decoders do so, too."""
 
     kernel: Literal["auto", "native", "torch"] = "auto"
     """What computes on a CPU: the native kernel, compiled at the first start, or torch; auto takes the kernel if there

@@ -6,7 +6,6 @@ import math
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from runtime.loading_thread import in_loading_thread
@@ -16,11 +15,9 @@ from services.common.batching.batcher import Batcher
 from services.common.diversity.opening import open_watch
 from services.common.diversity.watch import DiversityWatch
 from services.common.images.received import ReceivedImages
-from services.common.runtimes.calibration_store import CalibrationStore
 from services.common.runtimes.configuration import Wish
-from services.common.runtimes.onnx_session import CPU, Provider, choose_providers, open_session
-from services.common.runtimes.opened import Int8File, OpenModel, open_calibrated, open_on_gpu
-from services.common.runtimes.openvino_session import sizes_up_to
+from services.common.runtimes.onnx_session import open_session
+from services.common.runtimes.opened import Int8File, OpenModel, naming, open_model
 from services.common.runtimes.session import Feed, Session
 from services.gan.discriminator import Discriminator, DiscriminatorInputs, Verdict, discriminator_look
 from services.gan.generator import Generator, blank, probe
@@ -28,8 +25,6 @@ from services.gan.generator_batch import GeneratorBatches, ImageSlice
 from services.gan.image_request import Part
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.settings import GanSettings
-from tandem.shared.cache_folder import cache_folder
-from tandem.shared.compiled.recipe import COMPILING, hold_lock
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError
 
@@ -122,10 +117,9 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
     image = _check_spec(model)
     model.verify_files()
     opened = open_generator(model, image, settings)
-    providers = choose_providers(settings.provider)
     discriminator = None
     if model.spec.discriminator is not None:
-        discriminator = _open_discriminator(model, image, providers, settings)
+        discriminator = _open_discriminator(model, image, settings)
     watch = None
     if settings.diversity_every:
         watch = open_watch(
@@ -134,14 +128,13 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
             settings.diversity_every,
             settings.diversity_max_per_second,
             metrics.diversity,
-            lambda: discriminator_look(_open_discriminator(model, image, providers, settings), image),
+            lambda: discriminator_look(_open_discriminator(model, image, settings), image),
         )
     loaded = ImageModel(model, image, opened, discriminator, watch, settings, metrics)
     loaded.warm_up()
-    metrics.report_providers(model.name, "generator", loaded.providers)
-    metrics.report_runtime(model.name, opened)
+    metrics.runtimes.report_opened(model.name, "generator", opened)
     if discriminator is not None:
-        metrics.report_providers(model.name, "discriminator", discriminator.providers)
+        metrics.runtimes.report_providers(model.name, "discriminator", discriminator.providers)
     seconds = time.monotonic() - started
     logger.info("loaded %s in %.1f s: %s (%s)", model.name, seconds, opened.configuration.name, loaded.fingerprint)
     return loaded
@@ -160,42 +153,21 @@ def open_generator(model: Model, spec: ImageSpec, settings: GanSettings) -> Open
     """Open a model's generator, which draws `spec`. Raises ModelError, which names the file, or ProviderError."""
     if model.spec.generator is None:
         raise ModelError(f"{model.name}: has no generator")
-    path = model.path(model.spec.generator)
-    may_run_on_gpu = settings.runtime != "openvino" and settings.precision in ("auto", "float32")
-    try:
-        if may_run_on_gpu and choose_providers(settings.provider)[0] != CPU:
-            threads = settings.threads_per_instance or 1
-            opened = open_on_gpu(path, settings.provider, settings.num_instances, threads)
-            Generator(opened.sessions[0], spec)  # raises ModelError
-            return opened
-        return _open_on_cpu(path, model, spec, settings)
-    except ModelError as error:
-        raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
-
-
-def _open_on_cpu(path: Path, model: Model, spec: ImageSpec, settings: GanSettings) -> OpenModel:
     wish = Wish.model_validate({name: getattr(settings, name) for name in Wish.model_fields})
     int8 = model.spec.int8
     form = None if int8 is None else Int8File(model.path(int8.generator), int8.rms_difference)
 
-    def probe_for(session: Session) -> Feed:
-        return Generator(session, spec).feed(probe(spec, sizes_up_to(settings.max_batch_size)[-1]))
+    def probe_for(session: Session, count: int) -> Feed:
+        return Generator(session, spec).feed(probe(spec, count))
 
-    store = CalibrationStore(cache_folder() / "calibrations")
-    with hold_lock(cache_folder() / "kernels" / COMPILING):  # the other service's compiler would disturb a calibration
-        return open_calibrated(path, wish, probe_for, store, form)
+    return open_model(model.path(model.spec.generator), settings.provider, wish, probe_for, form)
 
 
-def _open_discriminator(
-    model: Model, image: ImageSpec, providers: list[Provider], settings: GanSettings
-) -> Discriminator:
+def _open_discriminator(model: Model, image: ImageSpec, settings: GanSettings) -> Discriminator:
     assert model.spec.discriminator is not None  # noqa: S101  checked by the caller
     path = model.path(model.spec.discriminator)
-    session = open_session(path, providers, settings.threads_per_instance or 1, settings.provider)
-    try:
-        return Discriminator(session, image)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+    with naming(path):
+        return Discriminator(open_session(path, settings.provider, settings.threads_per_instance or 1), image)
 
 
 async def load_and_start(model: Model, settings: GanSettings, metrics: GanMetrics) -> ImageModel:

@@ -5,11 +5,10 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.settings import BackendSettings
-from services.common.runtimes.configuration import PrecisionChoice, ProviderChoice, RuntimeChoice
+from services.common.runtimes.settings import RuntimeSettings
 
 
-class GanSettings(BackendSettings):
+class GanSettings(RuntimeSettings):
     """The parallel backend: generators that return a batch of images in one pass."""
 
     port: int = Field(50052, ge=0, le=65535)
@@ -23,20 +22,6 @@ class GanSettings(BackendSettings):
 
     models: list[str] = Field(["fashion-gan"], min_length=1)
     """Names of the models to load."""
-
-    provider: ProviderChoice = "auto"
-    """ONNX Runtime's execution provider: auto takes CUDA where there is a device, else the CPU; if one that is named
-    here is not available, the process does not start."""
-
-    runtime: RuntimeChoice = "auto"
-    """What runs the generators on the CPU: auto takes the fastest, found by a short calibration at the first start, of
-    those that draw the same bits in any batch. It is kept; one that was made while other programs had the cores is made
-    again by a start on an idle machine. On a GPU it is ONNX Runtime."""
-
-    precision: PrecisionChoice = "auto"
-    """What the generators compute in: auto takes the fastest on this CPU. bfloat16 needs a processor with instructions
-    for it; its images differ from those in float32 by less than a byte's step, as root mean square. int8 needs a model
-    that has such a form, made by `tandem models quantise`, which measures what is lost."""
 
     num_instances: int = Field(0, ge=0, le=256)
     """Copies of each generator that run at a time; 0: as many as are fastest, which is one on a GPU."""
@@ -93,8 +78,4 @@ class GanSettings(BackendSettings):
     def _fits(self) -> "GanSettings":
         if self.max_images_per_request > self.max_queued_images:
             raise ValueError(f"max_queued_images {self.max_queued_images} is less than max_images_per_request")
-        if self.provider in ("cuda", "tensorrt") and (
-            self.runtime == "openvino" or self.precision in ("bfloat16", "int8")
-        ):
-            raise ValueError(f"provider {self.provider!r} is ONNX Runtime's, and runs what the file holds, in float32")
         return self

@@ -26,7 +26,7 @@ from services.common.diversity.baseline import (
 from services.common.diversity.opening import pixel_look
 from services.common.diversity.watch import Look
 from services.common.diversity.windows import DiversityWindows, Features, squared_distances
-from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.common.runtimes.onnx_session import open_session
 from services.gan.discriminator import Discriminator, discriminator_look
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.model_spec import ImageSpec
@@ -58,7 +58,7 @@ def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
         if discriminator_file is None:
             raise ModelError(f"{model.name}: has no discriminator; --features pixels does without")
         files.append(discriminator_file)
-        session = open_session(model.path(discriminator_file), choose_providers("cpu"), 1, "cpu")
+        session = open_session(model.path(discriminator_file))
         look = discriminator_look(Discriminator(session, image), image)
     features = features_by_class(model, image, look, num_images=2 * NUM_IMAGES, seed=seed)
     digests = {file: sha256_of(model.path(file)) for file in files}

@@ -18,7 +18,7 @@ from services.ar.settings import ArSettings
 from services.common.diversity.watch import Look
 from services.common.diversity.windows import Features
 from services.common.images.encoding import Images
-from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.common.runtimes.onnx_session import open_session
 from services.gan.generator import Generator, Latents
 from services.gan.latents import draw_latents
 from tandem.shared.model_spec import ImageSpec
@@ -41,7 +41,7 @@ def features_by_class(
         return asyncio.run(_sequential(model, look, num_images, seed))
     if model.spec.generator is None:
         raise ModelError(f"{model.name}: makes no images")
-    session = open_session(model.path(model.spec.generator), choose_providers("cpu"), 1, "cpu")
+    session = open_session(model.path(model.spec.generator))
     generator = Generator(session, image)
     features = []
     for label in track(range(max(1, len(image.class_names))), "measuring"):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from services.ar.codecs.image_networks import TokenEncoder
-from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.common.runtimes.onnx_session import open_session
 from tandem.shared.models import Model, ModelError
 from training.dataset import to_model_range
 from training.image_kind import ImageKind
@@ -54,7 +54,7 @@ def token_sequences(tokenizer: Model, split: tuple[Tensor, Tensor]) -> Tensor:
     image, tokens = tokenizer.spec.image, tokenizer.spec.image_tokens
     if image is None or tokens is None or tokens.encoder is None or tokens.num_codes != NUM_CODES:
         raise ModelError(f"{tokenizer.name}: expected a token encoder of {NUM_CODES} codes")
-    session = open_session(tokenizer.path(tokens.encoder), choose_providers("cpu"), 1, "cpu")
+    session = open_session(tokenizer.path(tokens.encoder))
     encoder = TokenEncoder(session, image, tokens)
     images, labels = split
     parts = [encoder.encode(to_model_range(part).permute(0, 2, 3, 1).numpy()) for part in images.split(500)]

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from services.ar.api.sequential_model import Codec
 from services.ar.compute.runner import Computation
 from services.ar.model.config import ModelConfig
 from services.ar.model.tensor_check import expected_shapes
 from services.common.machine import fingerprint, this_machine
-from services.common.runtimes import onnx_session
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.models import Model
 
 
 def model_message(
     model: Model,
-    max_context_tokens: int,
+    codec: Codec,
     config: ModelConfig,
     computation: Computation,
     num_threads: int,
@@ -32,14 +32,14 @@ def model_message(
         modality=model.spec.modality,
         licence=model.spec.licence,
         num_parameters=sum(map(prod, expected_shapes(config).values())),
-        max_context_tokens=max_context_tokens,
+        max_context_tokens=codec.max_context_tokens,
         vocab_size=config.vocab_size,
         device=computation.device,
         dtype=computation.dtype,
         runtime=computation.kernel,
         num_instances=1,
         threads_per_instance=num_threads,
-        fingerprint=model_fingerprint(model, computation, hash_of),
+        fingerprint=model_fingerprint(model, codec, computation, hash_of),
     )
     if model.spec.sampling is not None:
         description.default_sampling.CopyFrom(
@@ -48,7 +48,7 @@ def model_message(
     return description
 
 
-def model_fingerprint(model: Model, computation: Computation, hash_of: Callable[[Path], str]) -> str:
+def model_fingerprint(model: Model, codec: Codec, computation: Computation, hash_of: Callable[[Path], str]) -> str:
     """Return the short name of all that outputs depend on to the last bit, besides the request."""
     machine = this_machine()
     causes: dict[str, Any] = {
@@ -57,17 +57,12 @@ def model_fingerprint(model: Model, computation: Computation, hash_of: Callable[
         "numpy": np.__version__,
         "processor": machine.processor,
         "instructions": machine.instructions,
+        **codec.causes,
     }
     if computation.chunk_tokens is not None:
         causes["chunk_tokens"] = computation.chunk_tokens
     if model.spec.sampling is not None:  # a request that states nothing is sampled so
         causes["sampling"] = model.spec.sampling.model_dump(exclude_none=True)
-    if model.spec.text_tokens is not None:
-        causes["text_tokens"] = model.spec.text_tokens.model_dump()
-    if model.spec.image_tokens is not None:  # an ONNX network makes its images
-        causes["onnxruntime"] = onnx_session.version()
-        if model.spec.image_tokens.order:
-            causes["order"] = [str(cell) for cell in model.spec.image_tokens.order]
     return fingerprint(computation.kernel, computation.dtype, causes)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import nlargest
 
 from runtime.limits import MAX_MESSAGE_BYTES
@@ -78,6 +79,7 @@ def choice_bytes(params: SamplingParams, image: int = 0) -> int:
     return message.ByteSize() + longest_stop + image + end_bytes() + 5 * _FRAME_BYTES
 
 
+@cache
 def end_bytes() -> int:
     """Return the most bytes of what a reply says once: usage and timings."""
     usage = ar_pb2.Usage(prompt_tokens=2**31 - 1, cached_tokens=2**31 - 1, output_tokens=2**31 - 1, seed=2**64 - 1)

@@ -3,7 +3,7 @@
 Knows the grid of tokens and the batchers of the two ONNX models; no transformer, no protobuf.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ class ImageCodec:
         tokens: ImageTokensSpec,
         decoder: Batcher[Tokens, Images],
         encoder: Batcher[Images, Tokens] | None,
+        causes: Mapping[str, object],
         step_costs: StepCosts | None = None,
     ) -> None:
         self.image = image
@@ -53,6 +54,8 @@ class ImageCodec:
         self._cell = np.ones([-(-size // cells) for size, cells in zip(image.shape, tokens.grid, strict=False)], bool)
         self._decoder = decoder
         self._encoder = encoder
+        self.causes = causes
+        """What images and their codes depend on besides the files of the model; values that JSON can hold."""
 
     @property
     def max_context_tokens(self) -> int:

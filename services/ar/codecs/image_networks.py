@@ -17,10 +17,14 @@ from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.request import Slice
 from services.common.images.encoding import Images
-from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.common.runtimes import onnx_session
+from services.common.runtimes.configuration import Wish
+from services.common.runtimes.onnx_session import open_session
+from services.common.runtimes.opened import naming, open_model
 from services.common.runtimes.session import (
     INTEGERS,
     Array,
+    Feed,
     Session,
     channels_last,
     describe,
@@ -35,9 +39,9 @@ from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
 from tandem.shared.models import Model, ModelError
 from tandem.shared.step_costs import load_step_costs
 
-MAX_BATCH_SIZE = 64
+MAX_BATCH_SIZE = 8
+"""Larger passes take 5 % less an image; OpenVINO takes a tenth of a second at each start to compile a size."""
 MAX_QUEUED = 4096
-NUM_THREADS = 1
 
 
 class TokenDecoder:
@@ -49,9 +53,9 @@ class TokenDecoder:
         self._input = token_input(session.inputs, tokens.num_tokens)
         self._layout = layout_of(self._run(self._blank(2)), session.outputs, image)
 
-    @property
-    def providers(self) -> list[str]:
-        return self._session.providers
+    def feed(self, tokens: Tokens) -> Feed:
+        """Return tokens [N, T] as the model wants them."""
+        return {self._input.name: tokens.astype(INTEGERS[self._input.type], copy=False)}
 
     def decode(self, tokens: Tokens) -> Images:
         """Return the images [N, H, W, C] of tokens [N, T], in the model's own range."""
@@ -69,8 +73,7 @@ class TokenDecoder:
         self._run(self._blank(count))
 
     def _run(self, tokens: Tokens) -> Array:
-        feed = {self._input.name: tokens.astype(INTEGERS[self._input.type], copy=False)}
-        return self._session.run(feed, [self._session.outputs[0].name])[0]
+        return self._session.run(self.feed(tokens), [self._session.outputs[0].name])[0]
 
     def _blank(self, count: int) -> Tokens:
         return np.zeros((count, self._num_tokens), np.int64)
@@ -144,24 +147,35 @@ def load_image_codec(model: Model, config: ModelConfig, settings: ArSettings, me
     share, wait = max(MAX_IMAGES, math.floor(settings.max_caller_share * MAX_QUEUED)), settings.max_wait_seconds
     limits = BatchLimits(MAX_BATCH_SIZE, MAX_QUEUED, max_queued_of_caller=share, max_wait_seconds=wait)
 
-    def opened(network: type[TokenDecoder | TokenEncoder], name: str, file: str) -> Batcher[Any, Any]:
-        """Open a network, run it once at each size of a batch that is a power of two, and put a batcher before it."""
-        path = model.path(file)
-        session = open_session(path, choose_providers(settings.device), NUM_THREADS, settings.device)
-        try:
-            one = network(session, image, tokens)
-        except ModelError as error:
-            raise ModelError(f"{path}: {error}") from None
+    def batcher(network: TokenDecoder | TokenEncoder, name: str) -> Batcher[Any, Any]:
+        """Run a network once at each size of a batch that is a power of two, and put a batcher before it."""
         for doubling in range(MAX_BATCH_SIZE.bit_length()):
-            one.warm_up(2**doubling)
-        for place, provider in enumerate(one.providers):
-            metrics.provider.labels(model.name, name, provider, str(place)).set(1)
+            network.warm_up(2**doubling)
         observer = WorkMetrics(metrics.images, (model.name, name))
-        return Batcher(f"{model.name}'s token {name}", [one.run_batch], limits, observer)
+        return Batcher(f"{model.name}'s token {name}", [network.run_batch], limits, observer)
 
-    decoder = opened(TokenDecoder, "decoder", tokens.decoder)
-    encoder = None if tokens.encoder is None else opened(TokenEncoder, "encoder", tokens.encoder)
-    return ImageCodec(image, tokens, decoder, encoder, costs)
+    def probe(session: Session, count: int) -> Feed:
+        some = np.random.default_rng(0).integers(0, tokens.num_codes, (count, tokens.num_tokens))
+        return TokenDecoder(session, image, tokens).feed(some)
+
+    provider = settings.device if settings.provider == "auto" else settings.provider
+    # One thread, as the transformer's compute beside it.
+    fixed = {"num_instances": 1, "threads_per_instance": 1, "max_batch_size": MAX_BATCH_SIZE}
+    precision = "auto" if settings.precision == "int8" else settings.precision  # no decoder has an int8 form
+    wish = Wish.model_validate({"runtime": settings.runtime, "precision": precision, **fixed})
+    opened = open_model(model.path(tokens.decoder), provider, wish, probe, spare=0)
+    metrics.runtimes.report_opened(model.name, "decoder", opened)
+    decoder = batcher(TokenDecoder(opened.sessions[0], image, tokens), "decoder")
+    encoder = None
+    if tokens.encoder is not None:
+        path = model.path(tokens.encoder)
+        with naming(path):
+            network = TokenEncoder(open_session(path, provider), image, tokens)
+        metrics.runtimes.report_providers(model.name, "encoder", network.providers)
+        encoder = batcher(network, "encoder")
+    # ONNX Runtime is the encoder's.
+    causes = {"decoder": opened.fingerprint, "onnxruntime": onnx_session.version(), "order": tokens.order}
+    return ImageCodec(image, tokens, decoder, encoder, causes, costs)
 
 
 def _check_fit(name: str, image: ImageSpec, tokens: ImageTokensSpec, config: ModelConfig, settings: ArSettings) -> None:

@@ -32,6 +32,8 @@ class TextCodec:
         self.mask_token = None if text_tokens is None else text_tokens.mask_token
         self.window_tokens = 0 if text_tokens is None else text_tokens.window
         """The most tokens of an output, in a model with an order of its own; else 0."""
+        self.causes = {} if text_tokens is None else {"text_tokens": text_tokens.model_dump()}
+        """What texts depend on besides the files of the model; values that JSON can hold."""
         self.max_context_tokens = max_context_tokens
         self.eos_token_ids = checkpoint.eos_token_ids
         self._tokenizer = tokenizer

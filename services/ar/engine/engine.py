@@ -10,6 +10,7 @@ and with it all that is in flight, only if its own state is damaged or nothing a
 
 import asyncio
 import logging
+import math
 import queue
 import threading
 import time
@@ -30,6 +31,9 @@ from tandem.shared.errors import DeadlineExceeded, Internal, TandemError
 logger = logging.getLogger(__name__)
 
 Outcome = Literal["finished", "cancelled", "failed"]
+
+# The blocks are counted while there is no work, when a reader that has just got its last token wants the lock.
+_CHECK_EVERY_SECONDS = 1.0
 
 
 class StepRunner(Protocol):
@@ -69,6 +73,7 @@ class Engine:
         self._died: asyncio.Future[BaseException] | None = None
         self._loop_calls: LoopCalls | None = None
         self._last_progress = time.monotonic()
+        self._checked_at = -math.inf
         self._gathering = Gathering()
         self._due: list[Progress] = []  # since the last step
 
@@ -165,7 +170,9 @@ class Engine:
         while not self._scheduler.has_work or not self._mailbox.empty():
             if not self._scheduler.has_work:
                 self._hand_over()
-                self._scheduler.check_integrity()
+                if self._last_progress >= self._checked_at + _CHECK_EVERY_SECONDS:
+                    self._checked_at = self._last_progress
+                    self._scheduler.check_integrity()
             command = self._mailbox.get()
             if command is None:
                 self._hand_over()

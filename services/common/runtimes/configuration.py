@@ -40,7 +40,7 @@ class Configuration(_Values):
     runtime: RuntimeName
     precision: Precision
     is_rewritten: bool
-    """Whether convolutions are run in the forms that `rewrites` gives them."""
+    """Whether the graph is run in the form that `rewrites` gives it."""
     num_instances: PositiveInt
     threads_per_instance: PositiveInt
     pass_seconds: dict[int, PositiveFloat] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
+from services.common.runtimes.rewrites.integer_division import rewrite_integer_divisions
 from services.common.runtimes.rewrites.narrow_convolution import rewrite_narrow_convolutions
 from services.common.runtimes.session import TensorInfo
 from tandem.shared.models import ModelError
@@ -68,8 +69,8 @@ def read_onnx(path: Path) -> OnnxFile:
 
 
 def rewrite(model: onnx.ModelProto) -> onnx.ModelProto | None:
-    """Return the model with convolutions in forms that are faster and give the same; None if there are none such."""
-    faster = rewrite_narrow_convolutions(rewrite_conv_transposes(model))
+    """Return the model in forms that give the same, and are faster or bear fewer bits; None if there are none such."""
+    faster = rewrite_narrow_convolutions(rewrite_conv_transposes(rewrite_integer_divisions(model)))
     return None if faster is model else faster
 
 

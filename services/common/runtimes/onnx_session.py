@@ -89,19 +89,20 @@ class OnnxSession:
 
 
 def choose_providers(choice: ProviderChoice) -> list[Provider]:
-    """Return the providers to ask for on this machine, and say so. Raises ProviderError."""
+    """Return the providers to ask for on this machine. Raises ProviderError."""
     import onnxruntime
 
-    wanted = wanted_providers(choice, onnxruntime.get_available_providers(), num_cuda_devices())
+    num_devices = 0 if choice == "cpu" else num_cuda_devices()
+    wanted = wanted_providers(choice, onnxruntime.get_available_providers(), num_devices)
     if wanted != [CPU]:
         # The CUDA libraries may lie in Python packages, where the loader does not look.
         onnxruntime.preload_dlls()
-    logger.info("asking onnxruntime for %s", ", ".join(name for name, _ in wanted))
+        logger.info("asking onnxruntime for %s", ", ".join(name for name, _ in wanted))
     return wanted
 
 
 def open_session(
-    path: Path, providers: list[Provider], num_threads: int, choice: ProviderChoice, content: bytes | None = None
+    path: Path, choice: ProviderChoice = "cpu", num_threads: int = 1, content: bytes | None = None
 ) -> OnnxSession:
     """Open an ONNX file, or `content` in its place: the model of that file as it was read and perhaps rewritten.
 
@@ -109,6 +110,7 @@ def open_session(
     """
     import onnxruntime
 
+    providers = choose_providers(choice)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1

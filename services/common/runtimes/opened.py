@@ -5,7 +5,8 @@ GPU by ONNX Runtime as the file is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,13 @@ from services.common.runtimes.calibrator import MAX_RMS_DIFFERENCE, Calibrator, 
 from services.common.runtimes.configuration import Calibration, Configuration, ProviderChoice, Trial, Wish
 from services.common.runtimes.onnx_file import OnnxFile, read_onnx, rewrite
 from services.common.runtimes.onnx_session import CPU, choose_providers, open_session
+from services.common.runtimes.openvino_session import sizes_up_to
 from services.common.runtimes.session import Feed, Session, rows
 from services.common.runtimes.ways import Forms
+from tandem.shared.cache_folder import cache_folder
+from tandem.shared.compiled.recipe import COMPILING, hold_lock
 from tandem.shared.file_hashes import sha256_of
+from tandem.shared.models import ModelError
 
 logger = logging.getLogger(__name__)
 
@@ -70,16 +75,43 @@ class OpenModel:
         return None if self.calibration is None else self.calibration.chosen_trial
 
 
-def open_on_gpu(path: Path, choice: ProviderChoice, num_instances: int, threads: int) -> OpenModel:
-    """Open a model with ONNX Runtime's providers; `num_instances` 0: as many as those are best with.
+Probe = Callable[[Session, int], Feed]
+"""Returns so many inputs to try a model with, whose file a session runs. Raises ModelError if it is not as expected."""
 
-    Raises ModelError, ProviderError.
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let a ModelError that is raised name the file."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def open_model(
+    path: Path, choice: ProviderChoice, wish: Wish, probe: Probe, int8: Int8File | None = None, spare: int = NUM_SPARE
+) -> OpenModel:
+    """Open a model on a GPU where there is one and `choice` and the wish allow it, else on the CPU as is fastest.
+
+    Raises ModelError, which names the file, or ProviderError.
     """
-    providers = choose_providers(choice)
-    first = open_session(path, providers, threads, choice)
+    may_run_on_gpu = wish.runtime != "openvino" and wish.precision in ("auto", "float32")
+    with naming(path):
+        if may_run_on_gpu and choose_providers(choice)[0] != CPU:
+            opened = _open_on_gpu(path, choice, wish)
+            probe(opened.sessions[0], 1)
+            return opened
+        store = CalibrationStore(cache_folder() / "calibrations")
+        return open_calibrated(path, wish, probe, store, int8, spare)
+
+
+def _open_on_gpu(path: Path, choice: ProviderChoice, wish: Wish) -> OpenModel:
+    """Open a model with ONNX Runtime's providers, where the wish leaves it open in as many instances as is best."""
+    threads = wish.threads_per_instance or 1
+    first = open_session(path, choice, threads)
     # On the CPU an instance a core, each with a thread, is faster than one with all threads.
-    count = num_instances or (usable_cores() if first.providers == [CPU[0]] else 1)
-    sessions = [first, *(open_session(path, providers, threads, choice) for _ in range(count - 1))]
+    count = wish.num_instances or (usable_cores() if first.providers == [CPU[0]] else 1)
+    sessions = [first, *(open_session(path, choice, threads) for _ in range(count - 1))]
     configuration = Configuration(
         runtime="onnxruntime",
         precision="float32",
@@ -92,25 +124,23 @@ def open_on_gpu(path: Path, choice: ProviderChoice, num_instances: int, threads:
 
 
 def open_calibrated(
-    path: Path, wish: Wish, probe_for: Callable[[Session], Feed], store: CalibrationStore, int8: Int8File | None = None
+    path: Path, wish: Wish, probe: Probe, store: CalibrationStore, int8: Int8File | None = None, spare: int = NUM_SPARE
 ) -> OpenModel:
-    """Open a model with the fastest configuration of this machine's CPU. Raises ModelError, ProviderError.
-
-    `probe_for` gets a session of the file as it is, and returns inputs to try it with, a full batch of them.
-    """
-    reference = open_session(path, [CPU], 1, "cpu")
-    probe, machine = probe_for(reference), this_machine()
-    forms = Forms(_read_form(path, reference, probe))
+    """Open a model with the fastest configuration of this machine's CPU. Raises ModelError, ProviderError."""
+    reference, machine = open_session(path), this_machine()
+    inputs = probe(reference, sizes_up_to(wish.max_batch_size)[-1])
+    forms = Forms(_read_form(path, reference, inputs))
     if int8 is not None:
-        forms = Forms(forms.exact, _read_form(int8.path, open_session(int8.path, [CPU], 1, "cpu"), probe))
+        forms = Forms(forms.exact, _read_form(int8.path, open_session(int8.path), inputs))
     int8_difference = 0.0 if int8 is None else int8.rms_difference
-    calibrator = Calibrator(forms, wish, machine.cores, probe, reference, int8_difference)
-    calibration = _calibrate_once(forms, wish, machine, calibrator, store)
+    calibrator = Calibrator(forms, wish, machine.cores, inputs, reference, int8_difference)
+    with hold_lock(cache_folder() / "kernels" / COMPILING):  # the other service's compiler would disturb it
+        calibration = _calibrate_once(forms, wish, machine, calibrator, store)
     configuration, trial = calibration.configuration, calibration.chosen_trial
     if trial is not None and trial.rejected:
         logger.warning("%s: runs with %s all the same, though %s", path, configuration.name, trial.rejected)
     name = _fingerprint(forms.of(configuration.precision), configuration, machine)
-    sessions = forms.open(configuration, NUM_SPARE)
+    sessions = forms.open(configuration, spare)
     return OpenModel(sessions, configuration, name, calibration, machine.instruction_set)
 
 
@@ -146,7 +176,7 @@ def _read_form(path: Path, reference: Session, probe: Feed) -> OnnxFile:
     if model is None:
         return file
     faster = OnnxFile(file.path, model, file.digest, is_rewritten=True)
-    session = open_session(path, [CPU], 1, "cpu", faster.content)
+    session = open_session(path, content=faster.content)
     some, name = rows(probe, 0, NUM_VERIFIED), reference.outputs[0].name
     (expected,), (got,) = reference.run(some, [name]), session.run(some, [name])
     rms = difference(got, expected)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from services.common.runtimes import openvino_session
 from services.common.runtimes.configuration import Configuration, Precision, RuntimeName, Wish
 from services.common.runtimes.onnx_file import OnnxFile
-from services.common.runtimes.onnx_session import CPU, ProviderError, open_session
+from services.common.runtimes.onnx_session import ProviderError, open_session
 from services.common.runtimes.openvino_session import BatchPlan, OpenVinoModel, sizes_up_to, unmeasured
 from services.common.runtimes.session import Session
 from tandem.shared.models import ModelError
@@ -44,7 +44,7 @@ class Forms:
         file, count = self.of(configuration.precision), configuration.num_instances
         threads = configuration.threads_per_instance
         if configuration.runtime == "onnxruntime":
-            return [open_session(file.path, [CPU], threads, "cpu", file.content) for _ in range(count)]
+            return [open_session(file.path, "cpu", threads, file.content) for _ in range(count)]
         model = OpenVinoModel(file, configuration.precision, count, threads)
         plan = BatchPlan(configuration.pass_seconds)
         return [model.session(plan) for _ in range(count + num_spare)]

@@ -163,13 +163,13 @@ def openvino() -> Finding:
     from services.common.runtimes import openvino_session
 
     if not openvino_session.is_installed():
-        return Finding("openvino", "not installed; generators run by ONNX Runtime, which is slower on most processors")
+        return Finding("openvino", "not installed; ONNX Runtime draws images, which is slower on most processors")
     precisions = ", ".join(openvino_session.native_precisions())
     return Finding("openvino", f"{openvino_session.version()}, native here: {precisions}", True)
 
 
 def calibrations(folder: Path) -> Iterator[Finding]:
-    """How the generators in the repository were calibrated on this machine: a finding for each configuration.
+    """How generators and token decoders were calibrated on this machine: a finding for each configuration.
 
     None on a client without the servers' packages, which calibrates nothing.
     """
@@ -181,10 +181,14 @@ def calibrations(folder: Path) -> Iterator[Finding]:
 
     store = CalibrationStore(cache_folder() / "calibrations")
     for model in _models(folder):
-        if isinstance(model, Finding) or model.spec.generator is None or weights_state(model) != "here":
+        if isinstance(model, Finding) or weights_state(model) != "here":
+            continue
+        tokens = model.spec.image_tokens
+        drawing = model.spec.generator if tokens is None else tokens.decoder
+        if drawing is None:
             continue
         try:
-            digest = read_onnx(model.path(model.spec.generator)).digest
+            digest = read_onnx(model.path(drawing)).digest
         except ModelError as error:
             yield Finding(model.name, str(error), False)
             continue

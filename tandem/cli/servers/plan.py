@@ -121,7 +121,7 @@ class Plan:
         return [*own, *(self.beside.layers() if self.beside else [])]
 
     def _backends(self) -> list[ChildSpec]:
-        own = {"--dtype": self.precision} if self.precision else {}
+        own = {"--dtype": self.precision, "--precision": self.precision} if self.precision else {}
         sequential = self._replicas(SEQUENTIAL, "services.ar", self.sequential_ports, self.sequential_models, own)
         own = ({"--precision": self.precision} if self.precision else {}) | dict(self.parallel_flags)
         return [*sequential, *self._replicas(PARALLEL, "services.gan", self.parallel_ports, self.parallel_models, own)]

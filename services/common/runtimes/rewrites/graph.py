@@ -30,7 +30,7 @@ def replace_nodes(model: onnx.ModelProto, replacement: Replacement) -> onnx.Mode
         return model
     del graph.node[:]
     graph.node.extend(nodes)
-    _drop_weights_of(replaced, graph)
+    _drop_unread(replaced, graph)
     return rewritten
 
 
@@ -75,12 +75,18 @@ def _size(dimension: onnx.TensorShapeProto.Dimension) -> int | None:
     return dimension.dim_value if dimension.HasField("dim_value") else None
 
 
-def _drop_weights_of(replaced: list[onnx.NodeProto], graph: onnx.GraphProto) -> None:
-    """Take the constants that only replaced nodes have read out of the graph."""
+def _drop_unread(replaced: list[onnx.NodeProto], graph: onnx.GraphProto) -> None:
+    """Take out of the graph the nodes whose outputs only replaced nodes have read, and the constants of all these."""
     bodies = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
     if any(each.type in bodies for node in graph.node for each in node.attribute):
         return  # what a body of If or Loop reads stands in no input of a node here
-    used = {name for node in graph.node for name in node.input} | {each.name for each in graph.output}
-    unused = {name for node in replaced for name in node.input} - used
+    read = {each.name for each in graph.output}
+    for node in reversed(list(graph.node)):
+        if read.isdisjoint(node.output):
+            graph.node.remove(node)
+            replaced.append(node)
+        else:
+            read.update(node.input)
+    unused = {name for node in replaced for name in node.input} - read
     for each in [each for each in graph.initializer if each.name in unused]:
         graph.initializer.remove(each)

@@ -18,7 +18,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from services.common.images.encoding import to_uint8
 from services.common.runtimes.calibrator import difference
-from services.common.runtimes.onnx_session import CPU, open_session
+from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
 from services.common.runtimes.session import rows
 from services.gan.generator import Generator, Latents, probe
@@ -121,7 +121,7 @@ def _without_advice() -> Iterator[None]:
 def loss(model: Model, quantised: Path, *, meter: FidMeter, seeds: Sequence[int], num_images: int) -> Loss:
     """Measure both generators. Raises ModelError, InvalidArgument."""
     path, spec = generator_of(model)
-    first, second = (Generator(open_session(file, [CPU], 0, "cpu"), spec) for file in (path, quantised))
+    first, second = (Generator(open_session(file, num_threads=0), spec) for file in (path, quantised))
     latents = probe(spec, NUM_CALIBRATED)
     return Loss(
         [meter.fid(first, spec, seed, num_images) for seed in seeds],
@@ -135,7 +135,7 @@ class _Latents(CalibrationDataReader):  # type: ignore[misc]  # the library has 
 
     def __init__(self, model: Model) -> None:
         path, spec = generator_of(model)
-        generator = Generator(open_session(path, [CPU], 0, "cpu"), spec)
+        generator = Generator(open_session(path, num_threads=0), spec)
         feed = generator.feed(probe(spec, NUM_CALIBRATED))
         self._batches = (rows(feed, start, start + BATCH_SIZE) for start in range(0, NUM_CALIBRATED, BATCH_SIZE))
 

@@ -16,9 +16,13 @@ from services.ar.compute.native.forward import NativeForward
 from services.ar.loading import load, load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
+from services.common.runtimes.openvino_session import is_installed, native_precisions
 from tandem.shared.file_hashes import FileHashes
 from tandem.shared.models import ModelError, ModelRepository
 from tests.tiny_models import add_to_repository
+
+ROOT = Path(__file__).parents[4]
+needs_openvino = pytest.mark.skipif(not is_installed(), reason="OpenVINO is not installed")
 
 
 @pytest.fixture
@@ -91,6 +95,27 @@ async def test_what_computes_a_text_gives_way_before_its_threads_begin(repositor
     for part in loaded.parts:
         await part.stop()
     assert happened == [(steps, "engine"), "begins"]
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
+def test_the_token_decoder_runs_by_what_is_asked_for(folder, runtime):
+    codec = attempt(folder, runtime=runtime, precision="float32").codec
+    assert codec.causes["decoder"].startswith(f"{runtime}-float32-")
+    assert len(codec.parts[0]._instances) == 1, "one thread beside those of the engine"
+
+
+def test_a_precision_that_only_generators_have_is_not_for_the_token_decoder(folder):
+    assert attempt(folder, precision="int8").codec.causes["decoder"] == attempt(folder).codec.causes["decoder"]
+
+
+@needs_openvino
+def test_a_token_decoder_may_run_in_bfloat16(caplog):
+    """Its tokens are numbers that bfloat16 does not have."""
+    if "bfloat16" not in native_precisions():
+        pytest.skip("bfloat16 is not native to this processor")
+    codec = attempt(ROOT / "models" / "fashion-sar", runtime="openvino", precision="bfloat16").codec
+    assert codec.causes["decoder"].startswith("openvino-bfloat16-")
+    assert "all the same" not in caplog.text
 
 
 def test_a_fixed_batch_size_is_refused(folder):

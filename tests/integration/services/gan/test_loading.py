@@ -40,7 +40,7 @@ def load(folder, registry=None, **changes):
 def drawn(folder, latents, provider="cpu"):
     """Return the images that the folder's generator makes of the latents, without a batcher."""
     image = ModelRepository(folder.parent).get(folder.name).spec.image
-    session = open_session(folder / "generator.onnx", choose_providers(provider), 1, provider)
+    session = open_session(folder / "generator.onnx", provider)
     return Generator(session, image).draw(latents)
 
 

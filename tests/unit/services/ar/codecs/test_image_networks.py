@@ -10,7 +10,7 @@ from onnx import numpy_helper
 from runtime.deadlines import Deadline
 from services.ar.codecs.image_networks import TokenDecoder, TokenEncoder
 from services.common.batching.request import BatchRequest, Slice
-from services.common.runtimes.onnx_session import OnnxSession, choose_providers, open_session
+from services.common.runtimes.onnx_session import OnnxSession, open_session
 from tandem.shared.errors import ModelFault
 from tandem.shared.model_spec import ImageSpec, ImageTokensSpec
 from tandem.shared.models import ModelError
@@ -29,7 +29,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def session(path: Path) -> OnnxSession:
-    return open_session(path, choose_providers("cpu"), 1, "cpu")
+    return open_session(path)
 
 
 def random_tokens(count: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 from services.common.runtimes import calibrator
 from services.common.runtimes.calibrator import Calibrator, Speed, depends_on_batch, difference, measure
 from services.common.runtimes.configuration import Wish
-from services.common.runtimes.onnx_session import CPU, open_session
+from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.session import Array, Feed, TensorInfo
 from services.common.runtimes.ways import Forms, trial_sizes
 from tests.unit.services.common.runtimes.graphs import batch_normalising_model, generator_model, latents, saved
@@ -21,7 +21,7 @@ from tests.unit.services.common.runtimes.graphs import batch_normalising_model, 
 @pytest.mark.parametrize(("model", "size"), [(batch_normalising_model(), 1), (generator_model(), None)])
 def test_samples_that_depend_on_their_company(tmp_path, model, size):
     file = saved(model, tmp_path / "model.onnx")
-    session = open_session(file.path, [CPU], 1, "cpu")
+    session = open_session(file.path)
     assert depends_on_batch(session, latents(16), "image", [1, 3, 16]) == size
 
 
@@ -54,7 +54,7 @@ def test_passes_that_did_not_compute_had_no_share_of_the_cores() -> None:
 @pytest.fixture
 def calibrate(tmp_path):
     file = saved(generator_model(), tmp_path / "generator.onnx")
-    reference = open_session(file.path, [CPU], 1, "cpu")
+    reference = open_session(file.path)
 
     def calibrate(**wish):
         wish = Wish(max_batch_size=8, runtime="onnxruntime", precision="float32", **wish)

@@ -38,7 +38,7 @@ def store(tmp_path):
 
 
 def open_it(file, store, int8=None, **wish):
-    return open_calibrated(file.path, Wish(max_batch_size=8, **wish), lambda _: latents(8), store, int8)
+    return open_calibrated(file.path, Wish(max_batch_size=8, **wish), lambda _, count: latents(count), store, int8)
 
 
 @pytest.fixture

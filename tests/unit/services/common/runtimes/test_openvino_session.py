@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.common.runtimes import openvino_session
 from services.common.runtimes.calibrator import MAX_RMS_DIFFERENCE, depends_on_batch, difference
-from services.common.runtimes.onnx_session import CPU, open_session
+from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.openvino_session import (
     LARGEST_COMPILED,
     BatchPlan,
@@ -81,7 +81,7 @@ def file(request, tmp_path, monkeypatch):
 
 @pytest.fixture
 def reference(file):
-    return open_session(file.path, [CPU], 1, "cpu")
+    return open_session(file.path)
 
 
 def expected(reference, feed):

@@ -63,7 +63,7 @@ def test_a_plan_beside_computes_in_one_precision_with_more_replicas() -> None:
     assert [each.name for each in (first, second)] == ["sequential-float32", "sequential-2-float32"]
     assert second.address == "127.0.0.1:7"
     assert all("--dtype float32" in " ".join(each.command) for each in (first, second))
-    assert "--precision float32" in " ".join(parallel.command)
+    assert all("--precision float32" in " ".join(each.command) for each in (first, second, parallel))
     assert gateway.command[gateway.command.index("--ar-targets") + 1] == "127.0.0.1:3,127.0.0.1:7"
 
 
