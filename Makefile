@@ -14,7 +14,7 @@ TESTS_ALONE := $(addprefix tests/integration/tandem/measure/generator/test_,apis
 # More than cores: a test that waits for its servers leaves its core to the others.
 WORKERS := 3
 
-.PHONY: help setup demo up images check test test-newest test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar train-draft-head export-draft-head train-text export-text train-pair gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images check test test-newest test-containers test-faults lint format types kernels stubs release-figures train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar train-draft-head export-draft-head train-text export-text train-pair gates bench gpu schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -89,7 +89,7 @@ format: setup  ## ruff and clang-format: mend what can be mended
 types: setup  ## mypy, strict
 	$(BIN)/mypy
 
-kernels: setup  ## compile the libraries that the tests load, the kernel for each instruction set of this processor
+kernels: setup  ## compile the libraries that the tests load; with Triton, hold the GPU's kernels to their bounds
 	-$(BIN)/python -m tests.kernels
 
 train-judge: setup  ## train a judge; goes on where it stopped
@@ -157,6 +157,11 @@ BENCHMARKS := drafts text_steps growth hop parallel parity perplexity side_by_si
 bench: setup  ## every benchmark, one after another (hours); what failed or missed a bar is named at the end
 	@failed=; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || failed="$$failed $$name"; done; \
 	test -z "$$failed" || { echo "bench: failed, or missed a bar:$$failed" >&2; exit 1; }
+
+# Where there is no network, the text model is the usual one only if it was pulled before.
+gpu: setup  ## the first hour on a GPU: what holds there and how fast it is, on one page (10 minutes)
+	-$(BIN)/tandem models pull smollm2-135m-instruct
+	$(BIN)/python -m benchmarks.gpu
 
 release-figures: setup  ## measure the fault table and all figures that are older than their code (hours), and render the pages
 	$(if $(NAMES),,-$(MAKE) test-faults)

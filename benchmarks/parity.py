@@ -49,18 +49,26 @@ class ScoredText:
 
 
 class Kernel:
-    """The kernel on a checkpoint, with settings by their names. One text at a time."""
+    """What computes a checkpoint, with settings by their names: the CPU's kernel, or torch. One text at a time."""
 
-    def __init__(self, checkpoint: Checkpoint, dtype: str, activation_bits: str = "8", kv_cache: str = "auto") -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        dtype: str,
+        activation_bits: str = "8",
+        kv_cache: str = "auto",
+        kernel: str = "native",
+        device: str = "cpu",
+    ) -> None:
         sizes = {"block_size": BLOCK_SIZE, "kv_cache_tokens": CONTEXT_TOKENS, "max_context_tokens": CONTEXT_TOKENS}
         kinds = {"dtype": dtype, "activation_bits": activation_bits, "kv_cache_dtype": kv_cache}
-        settings = ArSettings.model_validate({"device": "cpu", "kernel": "native", **sizes, **kinds})
+        settings = ArSettings.model_validate({"device": device, "kernel": kernel, **sizes, **kinds})
         computation = open_computation(checkpoint, CONTEXT_TOKENS, usable_cores(), settings, lambda share: None)
         self._forward = computation.forward
         self._forward.start()
 
     def logits(self, text: ScoredText) -> Tensor:
-        """Return the logits that judge a text's tokens: [judged, vocabulary], float32."""
+        """Return the logits that judge a text's tokens: [judged, vocabulary], float32, on the CPU."""
         return torch.cat(list(self._chunks(text.ids[:-1], 0)))[text.first - 1 :]
 
     def greedy(self, prompt: list[int], num_tokens: int, ends: Iterable[int]) -> list[int]:
@@ -79,7 +87,7 @@ class Kernel:
         sequence.num_computed_tokens = known
         while sequence.num_computed_tokens < len(ids):
             work = Work(sequence, min(CHUNK_TOKENS, len(ids) - sequence.num_computed_tokens))
-            yield torch.from_numpy(self._forward(Layout([work], BLOCK_SIZE)).logits.copy())
+            yield torch.as_tensor(self._forward(Layout([work], BLOCK_SIZE)).logits).float().cpu().clone()
             sequence.num_computed_tokens += work.num_tokens
 
 

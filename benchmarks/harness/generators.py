@@ -30,7 +30,7 @@ LARGEST_BATCH = 64
 
 @dataclass(frozen=True)
 class BareLoop:
-    """Instances with a feed of LARGEST_BATCH samples. `name`: their runtime's, and "int8" if they compute so."""
+    """Instances with a feed of the largest batch. `name`: their runtime's, and "int8" if they compute so."""
 
     name: str
     sessions: Sequence[Session]
@@ -45,17 +45,18 @@ class BareLoop:
         return {"images_per_second": speed.by_clock, "cpu_ms": num_threads / speed.by_cpu_time * 1e3}
 
 
-def open_bare_loop(model: Model, folder: Path, **settings: str) -> BareLoop:
-    """Open a model of the repository `folder`; `settings` are those of the service. Raises ModelError."""
+def open_bare_loop(model: Model, folder: Path, largest: int = LARGEST_BATCH, **settings: str) -> BareLoop:
+    """Open a model of the repository `folder` for batches of up to `largest`; `settings` are those of the service.
+    Raises ModelError.
+    """
     image = model.spec.image
     assert image is not None
     chosen = GanSettings.model_validate({"models_dir": folder, "models": [model.name], **settings})
     opened = open_generator(model, image, chosen)
-    assert opened.calibration is not None, "the bare loop is the CPU's"
     configuration = opened.configuration
     name = configuration.runtime + (" int8" if configuration.precision == "int8" else "")
     sessions = opened.sessions[: configuration.num_instances]
-    return BareLoop(name, sessions, Generator(sessions[0], image).feed(probe(image, LARGEST_BATCH)))
+    return BareLoop(name, sessions, Generator(sessions[0], image).feed(probe(image, largest)))
 
 
 SMALLEST = 4

@@ -40,18 +40,21 @@ def _with_values(found: dict[str, Any]) -> Any:
 
 
 def write(folder: Path, name: str, document: Any) -> None:
-    """Write a result, whole or not at all, and print its page."""
+    """Write a result and its page, each whole or not at all, and print the page."""
     folder.mkdir(parents=True, exist_ok=True)
     with whole(folder / f"{name}.json") as target:
         target.write_text(dump(document, indent=1) + "\n")
-    sys.stdout.write(page(name, read(folder / f"{name}.json")))
+    text = page(name, read(folder / f"{name}.json"))
+    with whole(folder / f"{name}.md") as target:
+        target.write_text(text)
+    sys.stdout.write(text)
 
 
 def page(name: str, document: Mapping[str, Any]) -> str:
     """Return a result in Markdown: where it was measured, its bars, and all of its figures."""
     around = document["surroundings"]
     parts = [
-        f"# {name}",
+        f"# {document.get('title', name)}",
         f"Commit {around['commit']}, {around['date']}. {describe_machine(around)}",
         *(f"- {text}" for text in _notes(document)),
     ]

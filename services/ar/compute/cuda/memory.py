@@ -32,7 +32,7 @@ def measure_memory(model: Transformer, max_batch_tokens: int, max_decode_rows: i
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
     positions = torch.arange(max_batch_tokens, device=device) % len(model.cos)
-    model.logits(model(torch.zeros_like(positions), positions, _no_attention)).log_softmax(dim=-1)
+    model.logits(model(torch.zeros_like(positions), positions, no_attention)).log_softmax(dim=-1)
     peak = torch.cuda.max_memory_allocated(device) - before
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)
@@ -40,7 +40,8 @@ def measure_memory(model: Transformer, max_batch_tokens: int, max_decode_rows: i
     return DeviceMemory(free, 2 * peak + max_decode_rows * model.config.vocab_size * torch.float32.itemsize)
 
 
-def _no_attention(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def no_attention(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention in which nobody sees anything: a step without a cache."""
     return torch.zeros_like(query)
 
 

@@ -1,11 +1,13 @@
 """Opens what runs a transformer on a CUDA device: its kernels, its cache as large as memory allows, its graphs."""
 
+from collections.abc import Callable
+
 import torch
 
 from services.ar.compute.cuda.attention import BlockAttention, KernelShapes
 from services.ar.compute.cuda.forward import CudaForward
 from services.ar.compute.cuda.fused import fuse
-from services.ar.compute.cuda.graphs import Capture
+from services.ar.compute.cuda.graphs import Capture, Run
 from services.ar.compute.cuda.inputs import StepRows
 from services.ar.compute.cuda.memory import bytes_of_a_block, measure_memory, plan_blocks
 from services.ar.compute.torch.kv_cache import KVCache
@@ -14,10 +16,13 @@ from services.ar.model.config import ModelConfig
 from services.ar.settings import ArSettings
 
 
-def open_forward(model: Transformer, settings: ArSettings) -> tuple[CudaForward, int]:
+def open_forward(
+    model: Transformer, settings: ArSettings, new_capture: Callable[[], Callable[[Run], Run]] = Capture
+) -> tuple[CudaForward, int]:
     """Return what computes, not started, and the number of blocks that sequences may have. Raises ModelError.
 
-    `model`, on the device and with its rotary table, is changed: its layers are fused.
+    `model`, on the device and with its rotary table, is changed: its layers are fused. `new_capture` makes what
+    captures its graphs.
     """
     config, weight = model.config, model.norm.weight
     block_size, max_context_tokens = settings.block_size, len(model.cos)
@@ -29,7 +34,7 @@ def open_forward(model: Transformer, settings: ArSettings) -> tuple[CudaForward,
     cache = KVCache(config, num_blocks + 1, block_size, weight.dtype, weight.device)
     num_processors = torch.cuda.get_device_properties(weight.device).multi_processor_count
     shapes = KernelShapes(config, block_size, weight.dtype, max_context_tokens, num_processors)
-    capture = Capture() if settings.cuda_graphs else None
+    capture = new_capture() if settings.cuda_graphs else None
     forward = CudaForward(
         model, cache, BlockAttention(shapes, cache), max_context_tokens, max_batch_tokens, max_decode_rows, capture
     )
