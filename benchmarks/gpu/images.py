@@ -17,7 +17,7 @@ from benchmarks.harness.generators import open_bare_loop
 from benchmarks.harness.load import open_tester
 from benchmarks.harness.processes import gateway, service
 from services.common.runtimes.calibrator import ODD_SIZES, depends_on_batch
-from services.common.runtimes.opened import open_on_gpu
+from services.common.runtimes.onnx_session import open_session
 from services.gan.generator import Generator, probe
 from tandem.measure.scenario import ClosedLoop
 from tandem.measure.workload_text import parse_workload
@@ -51,9 +51,9 @@ def equal(stage: Stage, figures: Figures) -> None:
         models = {"float32": model, "float16": write_float16(model, Path(folder))}
         paths = {precision: each.path(each.spec.generator or "") for precision, each in models.items()}
         latents = probe(image, _COMPARED)
-        expected = Generator(open_on_gpu(paths["float32"], "cpu", 1, 1).sessions[0], image).draw(latents)
+        expected = Generator(open_session(paths["float32"]), image).draw(latents)
         for precision, path in paths.items():
-            session = open_on_gpu(path, stage.device, 1, 1).sessions[0]
+            session = open_session(path, stage.device)
             generator = Generator(session, image)
             distance = float(np.abs(generator.draw(latents) - expected).max()) / (high - low)
             differing = depends_on_batch(session, generator.feed(latents), session.outputs[0].name, ODD_SIZES)

@@ -123,7 +123,7 @@ class GatewayMetrics:
             self._phases.of(route.paradigm, seen.model, phase).observe(seconds, seen.trace_id)
         if route.paradigm != SEQUENTIAL or route.unit is None:
             return
-        self._tokens.of(seen.model, "input").observe(seen.num_input_tokens, seen.trace_id)
-        self._tokens.of(seen.model, "output").observe(seen.num_outputs, seen.trace_id)
+        self._tokens.of(seen.model, "input").observe(seen.num_input_tokens)
+        self._tokens.of(seen.model, "output").observe(seen.num_outputs)
         if seen.seconds_per_output is not None:
             self._per_token.of(*stream).observe(seen.seconds_per_output, seen.trace_id)

@@ -167,8 +167,11 @@ async def test_without_blocks_for_all_texts_are_begun_again_and_come_out_the_sam
         serving(ArSettings(**settings, **limits, kv_cache_tokens=2048, prefix_cache=False)) as roomy,
     ):
         requests = mixed_requests()
-        crowded = await asyncio.gather(*(written(tight, request) for request in requests))
-        assert any(tight.sample("tandem_preemptions_total", model=name) for name in (FORWARD, SPREAD))
+        for _ in range(30):  # on a busy machine they may come one after another
+            crowded = await asyncio.gather(*(written(tight, request) for request in requests))
+            if was_tight := any(tight.sample("tandem_preemptions_total", model=name) for name in (FORWARD, SPREAD)):
+                break
+        assert was_tight
         await tight.assert_idle()
         for request, found in zip(requests, crowded, strict=True):
             expected = await written(roomy, request)
