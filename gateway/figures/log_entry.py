@@ -31,6 +31,8 @@ _STATUS, _FULL = "grpc-status", str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
 _NAMES = {str(code.value[0]): code.name for code in grpc.StatusCode}
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+# Nearly as gRPC reads them (400 is INTERNAL there); these are the client's own mistakes.
+_OF_HTTP = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "UNIMPLEMENTED"}
 # gRPC's core rounds a timeout up, to three digits, when it writes it into the header.
 _ROUNDING = 0.01
 
@@ -125,8 +127,11 @@ def code_of(raw: HTTPAccessLogEntry, status: str) -> str:
         return "DEADLINE_EXCEEDED" if _explains(timeout, times_of(raw).ended) else "CANCELLED"
     if status:
         return _NAMES.get(status, "UNKNOWN")
-    # Envoy can only reset a stream whose reply has begun, and grpc clients call that INTERNAL.
-    return "INTERNAL" if raw.response.HasField("response_code") else "UNAVAILABLE"
+    if not raw.response.HasField("response_code"):
+        return "UNAVAILABLE"
+    # A request that is not gRPC's gets HTTP's status alone. Else the reply has begun: Envoy can only reset the stream,
+    # and grpc clients call that INTERNAL.
+    return _OF_HTTP.get(raw.response.response_code.value, "INTERNAL")
 
 
 def refusal_of(raw: HTTPAccessLogEntry, status: str) -> str:

@@ -122,6 +122,18 @@ class WaitTooLong(ResourceExhausted):
         self.retry_after_seconds = retry_after_seconds
 
 
+class EndsTooLate(ResourceExhausted):
+    """Expected error: beside what runs, the work could not end in time; nothing of the request was kept."""
+
+    def __init__(self, what: str, expected_seconds: float, seconds: float, retry_after_seconds: float) -> None:
+        TandemError.__init__(
+            self,
+            f"{what}: the request would take about {expected_seconds:.3g} s beside others, and its deadline leaves"
+            f" {seconds:.3g} s; retry in {retry_after_seconds:g} s",
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
 class OverBudget(ResourceExhausted):
     """Expected error: the caller has had all that its API key allows a minute; `unit` is request, token or image."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
@@ -18,9 +19,24 @@ Seed = Annotated[int, Field(ge=-(2**63), le=2**64 - 1), AfterValidator(lambda se
 NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 """Values of a field that say that nothing is wanted of it."""
 
+IGNORED = {
+    "include_reasoning",
+    "metadata",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "request_id",
+    "safety_identifier",
+    "separate_reasoning",
+    "service_tier",
+    "stream_reasoning",
+    "user",
+}
+"""Fields that no output depends on, whatever they hold."""
+
 
 class Body(BaseModel, strict=True, extra="allow"):
-    """A JSON object. Unknown fields are ignored; those of `unsupported` are refused unless they ask for nothing."""
+    """A JSON object. What it has of other fields is refused by name, unless that asks for nothing or is in IGNORED."""
 
     unsupported: ClassVar[Mapping[str, Sequence[Any]]] = {}
     """Fields that clients may know and that have no effect here, each with the values that are harmless."""
@@ -33,12 +49,24 @@ class Body(BaseModel, strict=True, extra="allow"):
         except ValidationError as error:
             raise invalid_argument(error) from None
         for name, value in (parsed.model_extra or {}).items():
-            harmless = (*NOTHING, *cls.unsupported.get(name, (value,)))
-            # True is not 1 here, nor False 0.
-            if not any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in harmless):
-                accepted = " or ".join(map(repr, cls.unsupported[name])) or "nothing"
-                raise InvalidArgument(name, value, f"{accepted}: this server does not support more")
+            if name not in IGNORED:
+                cls._check_other(name, value)
         return parsed
+
+    @classmethod
+    def _check_other(cls, name: str, value: Any) -> None:
+        accepted = cls.unsupported.get(name, ())
+        is_on = any(each is True for each in accepted)  # then False asks for something
+        harmless = (*accepted, *(each for each in NOTHING if not (is_on and each is False)))
+        # True is not 1 here, nor False 0.
+        if any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in harmless):
+            return
+        if name in cls.unsupported:
+            what = f"{' or '.join(map(repr, accepted)) or 'nothing'}: this server does not support more"
+        else:
+            alike = get_close_matches(name, cls.model_fields, n=1)
+            what = f"nothing: there is no such field{f', perhaps {alike[0]} was meant' if alike else ''}"
+        raise InvalidArgument(name, value, what)
 
 
 class Reply(BaseModel, ser_json_inf_nan="null"):

@@ -1,4 +1,4 @@
-"""Who may join the engine's queue: as many as it holds, and none that would begin too late.
+"""Who may join the engine's queue: as many as it holds, and none that would begin or end too late.
 
 Owned by the event loop. Knows nothing of the scheduler but that callers share the places of running sequences equally.
 """
@@ -9,8 +9,8 @@ from functools import partial
 
 from runtime.deadlines import Deadline
 from services.common.fair_queue import CallerCounts
-from services.common.waiting_line import WaitingLine, check_wait
-from tandem.shared.errors import ResourceExhausted
+from services.common.waiting_line import WaitingLine, check_wait, retry_after
+from tandem.shared.errors import EndsTooLate, ResourceExhausted
 
 RETRY_AFTER_SECONDS = 1.0
 _QUEUE = "the engine's queue"
@@ -30,6 +30,26 @@ class AdmissionLimits:
     max_wait_seconds: float
 
 
+@dataclass(frozen=True)
+class Run:
+    """A sequence that has run: how long, how many tokens it brought, and how many ran in its steps, on average."""
+
+    seconds: float
+    num_tokens: float
+    num_beside: float
+
+    def mixed(self, other: "Run", weight: float) -> "Run":
+        """Return the mean of both, in which the other one has this weight."""
+        return Run(
+            self.seconds + weight * (other.seconds - self.seconds),
+            self.num_tokens + weight * (other.num_tokens - self.num_tokens),
+            self.num_beside + weight * (other.num_beside - self.num_beside),
+        )
+
+
+_NONE = Run(0.0, 0.0, 0.0)
+
+
 class Admission:
     """Counts open sequences by caller, and learns from those that end how long they run.
 
@@ -39,23 +59,29 @@ class Admission:
     def __init__(self, limits: AdmissionLimits) -> None:
         self.limits = limits
         self.counts = CallerCounts(limits.max_open_of_caller, limits.max_open)  # of open sequences
-        self._running_seconds = 0.0  # of a sequence, on average; 0 until one has ended
+        self._mean = _NONE  # until one has ended
         self.line = WaitingLine(self.counts)
 
-    def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
+    def check(self, caller: str, count: int, deadline: Deadline | None, max_tokens: float = math.inf) -> None:
         """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.
+
+        `max_tokens`: the most that one of them may bring.
 
         New ones do not fit either while it is the turn of a part that waits in the line.
 
         One comes too late that would wait longer than max_wait_seconds, or could not run to its end by its deadline, by
-        how long others have run. Those without a deadline are the rest of a request that has begun: for them, neither
-        turn nor time matters. The error has room for more requests of the same caller: see `capacity_left`.
+        how long others have run. One that need not wait may be short, so it is taken unless others run beside it and
+        its tokens would take too long. Those without a deadline are the rest of a request that has begun: for them,
+        neither turn nor time matters. The error has room for more requests of the same caller, see `capacity_left`,
+        unless it depends on the number of tokens.
         """
         remaining = math.inf if deadline is None else deadline.remaining_seconds()
         try:
             self.line.check(_QUEUE, caller, count, deadline is None, lambda: RETRY_AFTER_SECONDS)
             if deadline is not None:
-                self._check_wait(caller, count, deadline)
+                self._check_time(caller, count, deadline, max_tokens)
+        except EndsTooLate:
+            raise
         except ResourceExhausted as error:
             error.capacity_left = partial(self.capacity_left, caller, remaining)
             raise
@@ -68,29 +94,43 @@ class Admission:
         free = self.line.capacity_left(caller)
         wait = self.wait_seconds(caller)
         if wait:
-            left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._running_seconds) - wait
-            each = self._running_seconds / self.limits.max_running * len(self.counts.of_caller)
+            left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._mean.seconds) - wait
+            each = self._mean.seconds / self.limits.max_running * len(self.counts.of_caller)
             free = min(free, int(left / each)) if left < math.inf else free
         return max(0, int(free))
 
-    def _check_wait(self, caller: str, count: int, deadline: Deadline) -> None:
+    def _check_time(self, caller: str, count: int, deadline: Deadline, max_tokens: float) -> None:
         wait = self.wait_seconds(caller, count)
-        # With an empty queue there is no reason to refuse a short deadline: the request may be short, too.
-        spare = (_SPARE - 1) * wait + _SPARE * self._running_seconds
-        end_by = Deadline(deadline.instant - spare) if wait else deadline
-        check_wait(_QUEUE, wait, self.limits.max_wait_seconds, end_by)
+        if wait:
+            spare = (_SPARE - 1) * wait + _SPARE * self._mean.seconds
+            check_wait(_QUEUE, wait, self.limits.max_wait_seconds, Deadline(deadline.instant - spare))
+        elif self.counts.total:
+            seconds, expected = deadline.remaining_seconds(), self._expected_seconds(caller, count, max_tokens)
+            if _SPARE * expected > seconds:
+                raise EndsTooLate(_QUEUE, expected, seconds, retry_after(_SPARE * expected - seconds))
+
+    def _expected_seconds(self, caller: str, count: int, max_tokens: float) -> float:
+        """Return how long sequences of so many tokens at most run beside those that are open, by how others ran.
+
+        No longer than those, however many run now: that is learnt soon enough.
+        """
+        if not self._mean.num_tokens:
+            return 0.0
+        num_beside = self.counts.ahead(caller, count) + count
+        part = min(1.0, max_tokens / self._mean.num_tokens) * min(1.0, num_beside / self._mean.num_beside)
+        return self._mean.seconds * part
 
     def latest_start(self, caller: str, count: int, deadline: Deadline) -> float:
         """Return when `count` more sequences of the caller must run at the latest, by how long others have run.
 
         That of sequences that need not wait is the deadline itself: they may be short.
         """
-        return deadline.instant - (self._running_seconds if self.wait_seconds(caller, count) else 0.0)
+        return deadline.instant - (self._mean.seconds if self.wait_seconds(caller, count) else 0.0)
 
     def wait_seconds(self, caller: str, count: int = 1) -> float:
         """Return how long the last of `count` further sequences of the caller would wait before it runs."""
         num_without_place = self.counts.ahead(caller, count) + count - self.limits.max_running
-        return max(0, num_without_place) * self._running_seconds / self.limits.max_running
+        return max(0, num_without_place) * self._mean.seconds / self.limits.max_running
 
     def opened(self, caller: str, count: int = 1, is_begun: bool = False) -> None:
         """Note that sequences of the caller joined the queue; with `is_begun` they are the rest of a request."""
@@ -98,10 +138,9 @@ class Admission:
             self.line.passed(caller, count)
         self.counts.add(caller, count)
 
-    def ended(self, caller: str, running_seconds: float | None) -> None:
-        """Note that a sequence has ended, after it had run so long; None if it never did."""
+    def ended(self, caller: str, run: Run | None) -> None:
+        """Note that a sequence has ended, after this run; None if it never ran."""
         self.counts.add(caller, -1)
         self.line.look()
-        if running_seconds is not None:
-            weight = _WEIGHT if self._running_seconds else 1.0
-            self._running_seconds += weight * (running_seconds - self._running_seconds)
+        if run is not None:
+            self._mean = run if self._mean is _NONE else self._mean.mixed(run, _WEIGHT)

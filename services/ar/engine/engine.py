@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 
 from runtime.deadlines import Deadline
 from runtime.process.loop_calls import LoopCalls
-from services.ar.engine.admission import Admission, AdmissionLimits
+from services.ar.engine.admission import Admission, AdmissionLimits, Run
 from services.ar.engine.request_stream import Gathering, RequestStream
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
@@ -126,7 +126,8 @@ class Engine:
         if self._died is None or self._died.done():
             raise Internal
         caller, count = sequences[0].caller, len(sequences)
-        self._admission.check(caller, count, deadline)
+        max_tokens = max(0 if each.is_scored else each.params.max_tokens for each in sequences)
+        self._admission.check(caller, count, deadline, max_tokens)
         if not self._streams:
             self._last_progress = time.monotonic()
         if deadline is not None:
@@ -152,7 +153,11 @@ class Engine:
         """End a sequence; no other code does."""
         del self._streams[id(sequence)]
         started = sequence.scheduled_at
-        self._admission.ended(sequence.caller, None if started is None else time.monotonic() - started)
+        run = None
+        if started is not None:
+            num_beside = sequence.sum_batch_sizes / max(1, sequence.num_steps)
+            run = Run(time.monotonic() - started, sequence.num_output_tokens, num_beside)
+        self._admission.ended(sequence.caller, run)
         with _log_faults("the engine's observer failed"):
             self._observer.ended(outcome)
 

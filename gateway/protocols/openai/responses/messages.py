@@ -9,6 +9,7 @@ from pydantic import Field
 
 from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, WholeReply
 from gateway.protocols.openai.text.chat import turn
+from gateway.protocols.openai.text.sampling import schema_text
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -30,6 +31,23 @@ class InputMessage(Body):
     content: str | list[InputText]
 
 
+class TextFormat(Body):
+    """What the answer has to match."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    name: str | None = Field(None, description="Comes back as it is, as do description and strict.")
+    schema_: dict[str, Any] | None = Field(None, alias="schema", description="With json_schema; draft 2020-12.")
+    description: str | None = None
+    strict: bool | None = Field(None, description="A schema always holds.")
+
+
+class TextSettings(Body):
+    """How the answer is written."""
+
+    format: TextFormat = Field(default_factory=lambda: TextFormat.model_validate({}))
+    verbosity: Literal["medium"] | None = None
+
+
 class ResponseBody(Body):
     """What to answer to. Nothing is stored: a conversation is sent whole each time."""
 
@@ -44,12 +62,12 @@ class ResponseBody(Body):
     seed: Seed | None = Field(None, description="Tandem's: as in completions.")
     stream: bool | None = Field(None, description="True: server-sent events.")
     metadata: dict[str, str] | None = Field(None, description="Comes back as it is.")
+    text: TextSettings = Field(default_factory=TextSettings)
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         **dict.fromkeys(("background", "conversation", "include", "max_tool_calls", "previous_response_id"), ()),
         **dict.fromkeys(("prompt", "store", "tools"), ()),
         "reasoning": ({"effort": None}, {"effort": "none"}),
-        "text": ({"format": {"type": "text"}},),
         "tool_choice": ("none", "auto"),
         "top_logprobs": (0,),
         "truncation": ("disabled",),
@@ -65,6 +83,13 @@ class ResponseBody(Body):
         sampling = ar_pb2.SamplingParams(
             seed=self.seed, max_tokens=self.max_output_tokens, temperature=self.temperature, top_p=self.top_p
         )
+        wanted = self.text.format
+        if wanted.type == "json_object":
+            sampling.json_object = True
+        elif wanted.type == "json_schema":
+            if wanted.schema_ is None:
+                raise InvalidArgument("text.format.schema", None, "a JSON Schema")
+            sampling.json_schema = schema_text(wanted.schema_)
         return ar_pb2.GenerateRequest(model=model, chat=ar_pb2.ChatPrompt(messages=turns), sampling=sampling)
 
 
@@ -112,14 +137,6 @@ class ResponseUsage(WholeReply):
     total_tokens: int
 
 
-class TextFormat(WholeReply):
-    type: Literal["text"] = "text"
-
-
-class TextSettings(WholeReply):
-    format: TextFormat = TextFormat()
-
-
 class Response(WholeReply):
     """The whole reply, and what some events of a stream carry."""
 
@@ -139,7 +156,7 @@ class Response(WholeReply):
     reasoning: None = None
     store: Literal[False] = False
     temperature: float
-    text: TextSettings = TextSettings()
+    text: dict[str, Any] = Field(description="As it was asked for.")
     tool_choice: Literal["none"] = "none"
     tools: list[Any] = []
     top_p: float

@@ -18,7 +18,13 @@ from gateway.protocols.openai.responses import messages
 from gateway.protocols.openai.responses.messages import Event, OutputText, Response, ResponseBody, Status
 from tandem.ar.v1 import ar_pb2
 
-NAMES: Names = {"sampling.max_tokens": "max_output_tokens", "sampling": "", "chat.messages": "input", "chat": "input"}
+NAMES: Names = {
+    "sampling.max_tokens": "max_output_tokens",
+    "sampling.json_schema": "text.format.schema",
+    "sampling": "",
+    "chat.messages": "input",
+    "chat": "input",
+}
 
 
 async def respond(body: ResponseBody, calls: Calls) -> Answer:
@@ -103,6 +109,7 @@ class GrowingResponse:
             model=self._model,
             output=output,
             temperature=self._sampling("temperature"),
+            text=self._body.text.model_dump(by_alias=True, exclude_none=True),
             top_p=self._sampling("top_p"),
             usage=usage
             and messages.ResponseUsage(

@@ -34,6 +34,7 @@ class CompletionBody(SamplingBody):
         description="A text, a list of up to 256 texts, token ids, or a list of up to 256 lists of them."
     )
     max_tokens: Int32 | None = Field(None, description="1 to the context's rest, default 16; with echo also 0.")
+    max_completion_tokens: Int32 | None = Field(None, description="The same as max_tokens, if both are sent.")
     echo: bool | None = Field(None, description="True: the prompt before the output, with logprobs of its tokens too.")
     logprobs: Int32 | None = Field(None, description="Alternatives of each token, 0 to 20; absent: no logprobs.")
     best_of: Int32 | None = Field(None, description="Only the value of n.")
@@ -58,6 +59,8 @@ class CompletionBody(SamplingBody):
         """The most tokens to generate. Raises InvalidArgument for none without an echo, and for a wrong best_of."""
         if self.best_of is not None and self.best_of != self.num_choices:
             raise InvalidArgument("best_of", self.best_of, f"{self.num_choices}, as n: choices are not ranked here")
+        if self.max_completion_tokens not in (None, self.max_tokens):
+            raise InvalidArgument("max_completion_tokens", self.max_completion_tokens, "the same as max_tokens")
         num_tokens = DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
         if num_tokens == 0 and not self.echo:
             raise InvalidArgument("max_tokens", 0, "1 to the context's rest; 0 with echo alone")

@@ -174,13 +174,18 @@ class SamplingBody(Body):
             if wanted.kind == "choice":
                 given["choice"] = ar_pb2.TextChoice(texts=wanted.value)
             elif wanted.kind == "json_schema" and not isinstance(wanted.value, str):
-                given["json_schema"] = json.dumps(wanted.value, ensure_ascii=False, separators=(",", ":"))
+                given["json_schema"] = schema_text(wanted.value)
         given["logit_bias"] = {_token_id(key): bias for key, bias in (self.logit_bias or {}).items()}
         return ar_pb2.SamplingParams(**given, max_tokens=max_tokens)
 
 
 _SAME = [name for name in ar_pb2.SamplingParams.DESCRIPTOR.fields_by_name if name in SamplingBody.model_fields]
 """Fields that the contract has under the same name."""
+
+
+def schema_text(schema: Mapping[str, Any]) -> str:
+    """Return a JSON Schema as the contract has it."""
+    return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
 
 
 def _token_id(key: str) -> int:

@@ -76,6 +76,8 @@ CODES: dict[str, tuple[Any, str]] = {
     "reset after a message": (entry(flags=("upstream_remote_reset",), **MID_STREAM), "INTERNAL"),
     "the proxy ended before anything came": (entry(status=None, details="", response_code=None, **LEFT), "UNAVAILABLE"),
     "not let in": (refused("16", details="ext_authz_denied"), "UNAUTHENTICATED"),
+    "another protocol": (entry(status=None, response_code=404, details="direct_response"), "UNIMPLEMENTED"),
+    "another protocol, without a key": (entry(status=None, response_code=401), "UNAUTHENTICATED"),
 }
 
 

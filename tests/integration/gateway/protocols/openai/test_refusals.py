@@ -126,9 +126,20 @@ NOTHING_WANTED = {
 
 
 @pytest.mark.parametrize("path", NOTHING_WANTED)
-async def test_fields_that_want_nothing_and_unknown_ones_do_no_harm(http: httpx.AsyncClient, path: str) -> None:
-    body = {**BASE[path], **NOTHING_WANTED[path], "a_field_of_the_future": {"x": [1]}}
-    assert (await http.post(path, json=body)).status_code == 200
+async def test_fields_that_want_nothing_do_no_harm(http: httpx.AsyncClient, path: str) -> None:
+    harmless = {"metadata": {"x": "1"}, "service_tier": "auto", "parallel_tool_calls": True, "of_the_future": None}
+    assert (await http.post(path, json={**BASE[path], **NOTHING_WANTED[path], **harmless})).status_code == 200
+
+
+@pytest.mark.parametrize("path", [COMPLETIONS, CHAT])
+async def test_fields_that_are_misspelt_or_another_server_s_are_refused_by_name(http, path: str) -> None:
+    for field, value in {"temperatur": 0.5, "n_predict": 5, "mirostat": 2, "grammar": "root ::= x"}.items():
+        error = check_shape(await http.post(path, json={**BASE[path], field: value}))
+        assert error["param"] == field
+        assert ("temperature was meant" in error["message"]) == (field == "temperatur")
+    for field in ("skip_special_tokens", "add_special_tokens", "spaces_between_special_tokens"):
+        assert (await http.post(path, json={**BASE[path], field: True})).status_code == 200
+        assert check_shape(await http.post(path, json={**BASE[path], field: False}))["param"] == field
 
 
 NO_BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {

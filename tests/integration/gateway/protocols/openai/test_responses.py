@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import openai
+import pydantic
 import pytest
 
 from tandem.ar.v1 import ar_pb2
@@ -70,6 +71,26 @@ async def test_a_stream_tells_the_same_answer_in_order(client: openai.AsyncOpenA
     assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == whole.output_text
     assert events[-1].response.output_text == whole.output_text
     assert events[-1].response.usage.total_tokens == whole.usage.total_tokens
+
+
+class Hour(pydantic.BaseModel):
+    hour: Literal[1, 2]
+    is_late: bool
+
+
+async def test_an_answer_matches_the_type_that_is_asked_for(client: openai.AsyncOpenAI) -> None:
+    found = await client.responses.parse(model=TEXT, input="What time is it?", text_format=Hour)
+    assert isinstance(found.output_parsed, Hour)
+    assert found.text.format.name == "Hour"
+    whole = await client.responses.create(model=TEXT, input="Hi", text={"format": {"type": "json_object"}})
+    assert whole.output_text.lstrip().startswith("{")
+
+
+@pytest.mark.parametrize("schema", [{}, {"schema": None}, {"schema": {"type": "nothing"}}])
+async def test_a_schema_that_is_none_is_refused_by_name(http: httpx.AsyncClient, schema: dict[str, Any]) -> None:
+    asked = {"format": {"type": "json_schema", "name": "a", **schema}}
+    response = await http.post("/v1/responses", json={"input": "a", "text": asked})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "text.format.schema")
 
 
 REFUSED: list[tuple[str, Any]] = [

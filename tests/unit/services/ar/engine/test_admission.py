@@ -6,10 +6,10 @@ import pytest
 
 from runtime.deadlines import Deadline
 from runtime.rpc.metadata import Owner
-from services.ar.engine.admission import Admission, AdmissionLimits
+from services.ar.engine.admission import Admission, AdmissionLimits, Run
 from services.ar.loading import admission_limits
 from services.ar.settings import ArSettings
-from tandem.shared.errors import ResourceExhausted, WaitTooLong
+from tandem.shared.errors import EndsTooLate, ResourceExhausted, WaitTooLong
 
 NEVER = Deadline.after(None)
 
@@ -18,10 +18,14 @@ def admission(max_open: int = 100, max_open_of_caller: int = 100, max_wait_secon
     return Admission(AdmissionLimits(4, max_open, max_open_of_caller, max_wait_seconds))
 
 
+def run(seconds: float, num_tokens: int = 10, num_beside: float = 4.0) -> Run:
+    return Run(seconds, num_tokens, num_beside)
+
+
 def with_open(counts: dict[str, int], running_seconds: float = 2.0, **limits: float) -> Admission:
     found = admission(**limits)
     found.opened("first")
-    found.ended("first", running_seconds)
+    found.ended("first", run(running_seconds))
     for caller, count in counts.items():
         for _ in range(count):
             found.opened(caller)
@@ -75,11 +79,28 @@ def test_what_would_begin_too_late_is_refused_with_the_time_to_come_back():
         found.check("a", 4, NEVER)
 
 
+@pytest.mark.usefixtures("still")
+def test_what_could_not_end_in_time_beside_what_runs_is_refused():
+    """Others took 2 s for 10 tokens, four at a time."""
+    found = with_open({"a": 3})
+    found.check("a", 1, Deadline.after(2.5))
+    with pytest.raises(EndsTooLate, match=r"would take about 2 s beside others, .* leaves 2\.4 s; retry in") as refusal:
+        found.check("a", 1, Deadline.after(2.4))
+    assert refusal.value.retry_after_seconds == pytest.approx(0.1)
+    assert refusal.value.capacity_left is None, "a shorter one may be taken"
+    found.check("a", 1, Deadline.after(2.4), max_tokens=9)
+    found.check("a", 1, Deadline.after(0.1), max_tokens=0)
+    found.check("b", 1, Deadline.after(1.25))  # one of the others runs beside it, as turns are by callers
+    found.check("a", 1, NEVER)
+    with_open({}).check("a", 1, Deadline.after(0.1))  # alone it may be short
+    with_open({"a": 1}).check("a", 1, Deadline.after(1.25)), "half as many, half as long"
+
+
 def test_the_mean_follows_what_ends():
     found = with_open({"a": 4}, running_seconds=1.0)
     for _ in range(100):
         found.opened("b")
-        found.ended("b", 5.0)
+        found.ended("b", run(5.0))
     found.opened("b")
     found.ended("b", None)
     assert found.wait_seconds("a") == pytest.approx(5.0 / 4, rel=0.01)
@@ -112,19 +133,19 @@ def test_as_many_as_there_is_room_for_are_taken_and_no_more(seconds):
     assert refusal.value.capacity_left is not None
     assert refusal.value.capacity_left() == 0
     for _ in range(3):
-        found.ended("a", 2.0)
+        found.ended("a", run(2.0))
     assert refusal.value.capacity_left() in (1, 2)
 
 
 def test_a_new_connection_of_a_caller_has_room_beyond_its_share_and_waits_for_its_turn_only():
     found = admission(max_open=20, max_open_of_caller=12)
     found.opened(Owner("a", "a:1"))
-    found.ended(Owner("a", "a:1"), 2.0)
+    found.ended(Owner("a", "a:1"), run(2.0))
     for _ in range(12):
         found.opened(Owner("a", "a:1"))
     assert [found.counts.capacity_left(Owner("a", connection)) for connection in ("a:1", "a:2")] == [0, 4]
     assert found.wait_seconds(Owner("a", "a:1")) == 4.5
     assert found.wait_seconds(Owner("a", "a:2")) == 0.0  # four run at a time, and one of the others comes first
     found.opened(Owner("a", "a:2"))
-    found.ended(Owner("a", "a:2"), 2.0)
+    found.ended(Owner("a", "a:2"), run(2.0))
     assert found.capacity_left(Owner("a", "a:1"), math.inf) == 0

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.deadlines import Deadline
+from services.ar.engine.admission import Run
 from tandem.shared.errors import DeadlineExceeded, Internal, TandemError, TooComplex, WaitTooLong
 from tests.unit.services.ar.engine.rig import GUILTY, Rig, read, sequence
 
@@ -57,7 +58,7 @@ async def test_what_has_become_too_late_while_it_waited_is_told_so_and_never_run
 async def test_what_cannot_begin_within_its_deadline_is_refused_and_the_rest_of_a_request_is_not():
     async with Rig() as rig:
         await read(rig.engine.submit([sequence(max_tokens=1)], Deadline.after(None)))
-        rig.engine._admission._running_seconds = 80.0  # so that one of eight places comes free every 10 s
+        rig.engine._admission._mean = Run(80.0, 1, 8.0)  # so that one of eight places comes free every 10 s
         rig.runner.gate.clear()
         for _ in range(12):
             rig.engine.submit([sequence(caller="a")])
