@@ -15,6 +15,7 @@ from tandem.shared.errors import EndsTooLate, ResourceExhausted
 RETRY_AFTER_SECONDS = 1.0
 _QUEUE = "the engine's queue"
 _WEIGHT = 0.1  # of the last sequence in the mean
+_FEW = 8  # sequences that are computed nearly as fast as one
 _SPARE = 1.25  # as much longer than expected may a sequence wait and run, and still end by its deadline
 
 
@@ -32,22 +33,14 @@ class AdmissionLimits:
 
 @dataclass(frozen=True)
 class Run:
-    """A sequence that has run: how long, how many tokens it brought, and how many ran in its steps, on average."""
+    """A sequence that has run: how long, how many tokens it brought, and how many ran when it ended, each above 0."""
 
     seconds: float
     num_tokens: float
-    num_beside: float
-
-    def mixed(self, other: "Run", weight: float) -> "Run":
-        """Return the mean of both, in which the other one has this weight."""
-        return Run(
-            self.seconds + weight * (other.seconds - self.seconds),
-            self.num_tokens + weight * (other.num_tokens - self.num_tokens),
-            self.num_beside + weight * (other.num_beside - self.num_beside),
-        )
+    num_running: float
 
 
-_NONE = Run(0.0, 0.0, 0.0)
+_NONE = Run(0.0, 1.0, 1.0)
 
 
 class Admission:
@@ -60,12 +53,13 @@ class Admission:
         self.limits = limits
         self.counts = CallerCounts(limits.max_open_of_caller, limits.max_open)  # of open sequences
         self._mean = _NONE  # until one has ended
+        # Sequences that run while others wait: fewer than may, where prompts take up the steps.
+        self._places = float(limits.max_running)
         self.line = WaitingLine(self.counts)
 
     def check(self, caller: str, count: int, deadline: Deadline | None, max_tokens: float = math.inf) -> None:
-        """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.
-
-        `max_tokens`: the most that one of them may bring.
+        """Raises ResourceExhausted if `count` more sequences of the caller, which bring at most so many tokens each, do
+        not fit, or would come too late.
 
         New ones do not fit either while it is the turn of a part that waits in the line.
 
@@ -94,43 +88,40 @@ class Admission:
         free = self.line.capacity_left(caller)
         wait = self.wait_seconds(caller)
         if wait:
-            left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._mean.seconds) - wait
-            each = self._mean.seconds / self.limits.max_running * len(self.counts.of_caller)
+            running = self._running_seconds(self._places)
+            left = min(self.limits.max_wait_seconds, seconds / _SPARE - running) - wait
+            each = running / self._places * len(self.counts.of_caller)
             free = min(free, int(left / each)) if left < math.inf else free
         return max(0, int(free))
 
     def _check_time(self, caller: str, count: int, deadline: Deadline, max_tokens: float) -> None:
         wait = self.wait_seconds(caller, count)
         if wait:
-            spare = (_SPARE - 1) * wait + _SPARE * self._mean.seconds
+            spare = (_SPARE - 1) * wait + _SPARE * self._running_seconds(self._places)
             check_wait(_QUEUE, wait, self.limits.max_wait_seconds, Deadline(deadline.instant - spare))
         elif self.counts.total:
-            seconds, expected = deadline.remaining_seconds(), self._expected_seconds(caller, count, max_tokens)
+            part = min(1.0, max_tokens / self._mean.num_tokens)
+            expected = part * self._running_seconds(self.counts.ahead(caller, count) + count)
+            seconds = deadline.remaining_seconds()
             if _SPARE * expected > seconds:
                 raise EndsTooLate(_QUEUE, expected, seconds, retry_after(_SPARE * expected - seconds))
 
-    def _expected_seconds(self, caller: str, count: int, max_tokens: float) -> float:
-        """Return how long sequences of so many tokens at most run beside those that are open, by how others ran.
-
-        No longer than those, however many run now: that is learnt soon enough.
-        """
-        if not self._mean.num_tokens:
-            return 0.0
-        num_beside = self.counts.ahead(caller, count) + count
-        part = min(1.0, max_tokens / self._mean.num_tokens) * min(1.0, num_beside / self._mean.num_beside)
-        return self._mean.seconds * part
+    def _running_seconds(self, num_running: float) -> float:
+        """Return how long a sequence runs among so many, by those that ran among others: in proportion."""
+        return self._mean.seconds * max(num_running, _FEW) / max(self._mean.num_running, _FEW)
 
     def latest_start(self, caller: str, count: int, deadline: Deadline) -> float:
         """Return when `count` more sequences of the caller must run at the latest, by how long others have run.
 
         That of sequences that need not wait is the deadline itself: they may be short.
         """
-        return deadline.instant - (self._mean.seconds if self.wait_seconds(caller, count) else 0.0)
+        waits = self.wait_seconds(caller, count) > 0.0
+        return deadline.instant - (self._running_seconds(self._places) if waits else 0.0)
 
     def wait_seconds(self, caller: str, count: int = 1) -> float:
         """Return how long the last of `count` further sequences of the caller would wait before it runs."""
-        num_without_place = self.counts.ahead(caller, count) + count - self.limits.max_running
-        return max(0, num_without_place) * self._mean.seconds / self.limits.max_running
+        num_without_place = self.counts.ahead(caller, count) + count - self._places
+        return max(0.0, num_without_place) * self._running_seconds(self._places) / self._places
 
     def opened(self, caller: str, count: int = 1, is_begun: bool = False) -> None:
         """Note that sequences of the caller joined the queue; with `is_begun` they are the rest of a request."""
@@ -138,9 +129,20 @@ class Admission:
             self.line.passed(caller, count)
         self.counts.add(caller, count)
 
-    def ended(self, caller: str, run: Run | None) -> None:
-        """Note that a sequence has ended, after this run; None if it never ran."""
+    def ended(self, caller: str, run: Run | None, *, is_whole: bool = True, others_wait: bool = False) -> None:
+        """Note that a sequence has ended, after this run, perhaps while others waited; None if it never ran.
+
+        One that is not whole tells something only if it ran longer than others.
+        """
         self.counts.add(caller, -1)
         self.line.look()
-        if run is not None:
-            self._mean = run if self._mean is _NONE else self._mean.mixed(run, _WEIGHT)
+        mean = self._mean
+        if run is not None and (is_whole or run.seconds > mean.seconds):
+            weight = 1.0 if mean is _NONE else _WEIGHT
+            if others_wait:
+                self._places += _WEIGHT * (run.num_running - self._places)
+            self._mean = Run(
+                mean.seconds + weight * (run.seconds - mean.seconds),
+                mean.num_tokens + weight * (run.num_tokens - mean.num_tokens),
+                mean.num_running + weight * (run.num_running - mean.num_running),
+            )

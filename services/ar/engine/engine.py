@@ -155,9 +155,10 @@ class Engine:
         started = sequence.scheduled_at
         run = None
         if started is not None:
-            num_beside = sequence.sum_batch_sizes / max(1, sequence.num_steps)
-            run = Run(time.monotonic() - started, sequence.num_output_tokens, num_beside)
-        self._admission.ended(sequence.caller, run)
+            seconds, num_running = time.monotonic() - started, max(1, self._scheduler.num_running)
+            run = Run(seconds, max(1, sequence.num_output_tokens), num_running)
+        others_wait = self._scheduler.num_waiting > 0
+        self._admission.ended(sequence.caller, run, is_whole=outcome == "finished", others_wait=others_wait)
         with _log_faults("the engine's observer failed"):
             self._observer.ended(outcome)
 

@@ -18,8 +18,8 @@ def admission(max_open: int = 100, max_open_of_caller: int = 100, max_wait_secon
     return Admission(AdmissionLimits(4, max_open, max_open_of_caller, max_wait_seconds))
 
 
-def run(seconds: float, num_tokens: int = 10, num_beside: float = 4.0) -> Run:
-    return Run(seconds, num_tokens, num_beside)
+def run(seconds: float, num_running: int = 8) -> Run:
+    return Run(seconds, 10, num_running)
 
 
 def with_open(counts: dict[str, int], running_seconds: float = 2.0, **limits: float) -> Admission:
@@ -81,19 +81,33 @@ def test_what_would_begin_too_late_is_refused_with_the_time_to_come_back():
 
 @pytest.mark.usefixtures("still")
 def test_what_could_not_end_in_time_beside_what_runs_is_refused():
-    """Others took 2 s for 10 tokens, four at a time."""
-    found = with_open({"a": 3})
-    found.check("a", 1, Deadline.after(2.5))
-    with pytest.raises(EndsTooLate, match=r"would take about 2 s beside others, .* leaves 2\.4 s; retry in") as refusal:
-        found.check("a", 1, Deadline.after(2.4))
+    """Others took 2 s for ten tokens, 16 at a time."""
+    found = Admission(AdmissionLimits(64, 100, 100, 60.0))
+    found.opened("a")
+    found.ended("a", run(2.0, num_running=16))
+    found.check("a", 1, Deadline.after(0.1))  # alone it may be short
+    found.opened("a", 31)
+    found.check("a", 1, Deadline.after(5.0))
+    with pytest.raises(EndsTooLate, match=r"would take about 4 s beside others, .* leaves 4\.9 s; retry in") as refusal:
+        found.check("a", 1, Deadline.after(4.9))
     assert refusal.value.retry_after_seconds == pytest.approx(0.1)
     assert refusal.value.capacity_left is None, "a shorter one may be taken"
-    found.check("a", 1, Deadline.after(2.4), max_tokens=9)
+    found.check("a", 1, Deadline.after(4.9), max_tokens=9)
     found.check("a", 1, Deadline.after(0.1), max_tokens=0)
-    found.check("b", 1, Deadline.after(1.25))  # one of the others runs beside it, as turns are by callers
     found.check("a", 1, NEVER)
-    with_open({}).check("a", 1, Deadline.after(0.1))  # alone it may be short
-    with_open({"a": 1}).check("a", 1, Deadline.after(1.25)), "half as many, half as long"
+    found.check("b", 1, Deadline.after(1.25))  # one of the others runs beside it: few, which are as fast as eight
+    with pytest.raises(EndsTooLate):
+        found.check("b", 1, Deadline.after(1.2))
+
+
+def test_what_left_in_the_middle_tells_only_that_it_ran_as_long():
+    found = with_open({"a": 4})
+    found.opened("b")
+    found.ended("b", run(1.0), is_whole=False)
+    assert found.wait_seconds("a") == pytest.approx(0.5)
+    found.opened("b")
+    found.ended("b", run(4.0), is_whole=False)
+    assert found.wait_seconds("a") == pytest.approx(0.5 * 1.1)
 
 
 def test_the_mean_follows_what_ends():

@@ -58,14 +58,14 @@ async def test_what_has_become_too_late_while_it_waited_is_told_so_and_never_run
 async def test_what_cannot_begin_within_its_deadline_is_refused_and_the_rest_of_a_request_is_not():
     async with Rig() as rig:
         await read(rig.engine.submit([sequence(max_tokens=1)], Deadline.after(None)))
-        rig.engine._admission._mean = Run(80.0, 1, 8.0)  # so that one of eight places comes free every 10 s
+        rig.engine._admission._mean = Run(80.0, 1, 8)  # so that one of eight places comes free every 10 s
         rig.runner.gate.clear()
         for _ in range(12):
             rig.engine.submit([sequence(caller="a")])
         with pytest.raises(WaitTooLong, match="about 50 s"):
             rig.engine.submit([sequence(caller="a")], Deadline.after(45.0))
         rig.engine.submit([sequence(caller="a")], None)
-        rig.engine.submit([sequence(caller="b")], Deadline.after(45.0))
+        rig.engine.submit([sequence(caller="b")], Deadline.after(101.0))
         assert rig.engine._admission.counts.total == 14
 
 
