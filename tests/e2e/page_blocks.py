@@ -71,6 +71,7 @@ NOT_RUN = {
     "bench tradeoff --text": LONG,
     "bench colocation --fit": LONG,
     "--quality-images 0": LONG,
+    "benchmarks.gpu --rehearse": "it needs an NVIDIA GPU, and minutes; tests/integration/benchmarks/gpu rehearses it",
     "models quantise": "it needs a judge and images of the user's own",
     "-m training.pair": DIGITS,
     "check digits-ar": DIGITS,
