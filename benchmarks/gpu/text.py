@@ -78,7 +78,7 @@ class Recorder:
 
 
 class NoAttention:
-    """Implements `forward.StepAttention` for a rehearsal: nobody sees anything."""
+    """Implements `forward.StepAttention` for a rehearsal, with zeros as the result."""
 
     tokens_of_a_tile = 1
 
@@ -118,7 +118,7 @@ def open_forward(
 
 
 def decodes(num_rows: int, num_context_tokens: int) -> Layout:
-    """Return a step that gives each of so many sequences its next token."""
+    """Return the layout of a decode step, one token for each of that many sequences."""
     works, blocks = [], CONTEXT_TOKENS // BLOCK_SIZE
     for row in range(num_rows):
         token_id = 1 + (row + num_context_tokens) % 99

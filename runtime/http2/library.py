@@ -72,9 +72,9 @@ class Library:
         return int(self._quick.refuse_alike(server, call_id, trailers, len(trailers), cached, len(cached)))
 
     def set_capacity(self, server: int, call_id: int, capacity: int) -> bool:
-        """Let in so many more calls like the one that was turned away than there are, or fewer if it is negative.
+        """Let calls like the refused one in until so many more are open than now, or fewer if it is negative.
 
-        False: that does not stand any more.
+        False: the refusal is not cached any more.
         """
         return bool(self._quick.set_capacity(server, call_id, capacity))
 

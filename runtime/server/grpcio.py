@@ -38,7 +38,7 @@ AGELESS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.m
 class GrpcioServer:
     """A transport of `runtime.server.server`; `host` may be a Unix socket as well, as unix:PATH.
 
-    What `runtime.http2` has and this has not: bounds for replies that nobody reads.
+    Unlike `runtime.http2`, it does not bound the memory of replies that a client does not read.
     """
 
     def __init__(self, tls: ServerTls | None = None, options: Sequence[tuple[str, int]] = OPTIONS) -> None:

@@ -110,40 +110,36 @@ class ResourceExhausted(TandemError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class WaitTooLong(ResourceExhausted):
+class _ComeBackLater(ResourceExhausted):
+    """For another reason than a queue's limit."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        TandemError.__init__(self, f"{message}; retry in {retry_after_seconds:g} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class WaitTooLong(_ComeBackLater):
     """Expected error: the work could not begin in time; nothing of the request was kept."""
 
     def __init__(self, what: str, wait_seconds: float, allowed: str, retry_after_seconds: float) -> None:
-        TandemError.__init__(
-            self,
-            f"{what}: the request would wait about {wait_seconds:.3g} s for its turn, longer than the {allowed};"
-            f" retry in {retry_after_seconds:g} s",
-        )
-        self.retry_after_seconds = retry_after_seconds
+        message = f"{what}: the request would wait about {wait_seconds:.3g} s for its turn, longer than the {allowed}"
+        super().__init__(message, retry_after_seconds)
 
 
-class EndsTooLate(ResourceExhausted):
+class EndsTooLate(_ComeBackLater):
     """Expected error: beside what runs, the work could not end in time; nothing of the request was kept."""
 
     def __init__(self, what: str, expected_seconds: float, seconds: float, retry_after_seconds: float) -> None:
-        TandemError.__init__(
-            self,
-            f"{what}: the request would take about {expected_seconds:.3g} s beside others, and its deadline leaves"
-            f" {seconds:.3g} s; retry in {retry_after_seconds:g} s",
-        )
-        self.retry_after_seconds = retry_after_seconds
+        message = f"{what}: the request would take about {expected_seconds:.3g} s beside others"
+        super().__init__(f"{message}, and its deadline leaves {seconds:.3g} s", retry_after_seconds)
 
 
-class OverBudget(ResourceExhausted):
+class OverBudget(_ComeBackLater):
     """Expected error: the caller has had all that its API key allows a minute; `unit` is request, token or image."""
 
     def __init__(self, unit: str, per_minute: int, retry_after_seconds: float) -> None:
-        TandemError.__init__(
-            self,
-            f"the API key's budget of {per_minute} {unit}s a minute is used up; retry in {retry_after_seconds:g} s",
-        )
+        super().__init__(f"the API key's budget of {per_minute} {unit}s a minute is used up", retry_after_seconds)
         self.unit = unit
-        self.retry_after_seconds = retry_after_seconds
 
 
 class MessageTooLarge(TandemError):

@@ -24,8 +24,8 @@
 namespace {
 
 constexpr int request_header = 0, buffered_request = 1, goes_on = 0, requests_active = 7;
-constexpr uint64_t most_percent = 125;  // of the mean of the requests in flight,
-constexpr uint64_t few_more = 4;        // and for a prompt that is under way once, so many more
+constexpr uint64_t most_percent = 125;  // of the mean number of requests in flight
+constexpr uint64_t few_more = 4;        // requests beyond that, for a prompt that no other request in flight has
 constexpr size_t most_read = 64 << 10, most_of_text = 1024, most_tokens = 256;
 constexpr size_t fewest_tokens = 64;  // fewer have little in common, and are those of images
 constexpr std::string_view affinity = "tandem-affinity";
@@ -93,7 +93,7 @@ struct Fields {
 };
 
 // The messages of a conversation that each of its later requests begins with.
-bool add_chat(Hash& hash, std::string_view chat) {
+void add_chat(Hash& hash, std::string_view chat) {
     for (Fields message{chat}; message.next();) {
         bool is_users = false;
         for (Fields part{message.value}; part.next();) {
@@ -102,7 +102,6 @@ bool add_chat(Hash& hash, std::string_view chat) {
         }
         if (is_users) break;
     }
-    return true;
 }
 
 bool add_tokens(Hash& hash, std::string_view prompt) {
@@ -119,7 +118,7 @@ bool add_request(Hash& hash, std::string_view request) {
     for (Fields field{request}; field.next();) switch (field.number) {
             case 1: hash.add(field.value); break;
             case 2: hash.add(field.value.substr(0, most_of_text)); return true;
-            case 3: return add_chat(hash, field.value);
+            case 3: add_chat(hash, field.value); return true;
             case 4: return add_tokens(hash, field.value);
         }
     return false;
@@ -196,7 +195,7 @@ struct Request {
     std::atomic<uint32_t>* count = nullptr;  // in which it is counted
 };
 
-int marker;  // what Envoy asks for and nobody reads
+int marker;  // Envoy wants an address that is not null, and does not read what is there
 
 }  // namespace
 

@@ -25,11 +25,11 @@ inline std::string kind_of(const Call& call) {
 struct CachedRefusal {  // shared by both threads
     static constexpr int64_t nothing_new = INT64_MIN;
 
-    std::atomic<int64_t> capacity{nothing_new};  // calls more that Python would take than it has been told of
+    std::atomic<int64_t> capacity{nothing_new};  // calls that Python would take beyond those that are open
     std::atomic<bool> is_over{false};
 };
 
-// Open calls of one kind: Python has been told of them and has not finished them.
+// Open calls of one kind: announced to Python, and not finished by it.
 struct OpenCalls {
     int64_t count = 0;
     std::shared_ptr<CachedRefusal> cached_refusal;  // none: nothing is refused

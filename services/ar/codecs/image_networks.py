@@ -40,7 +40,7 @@ from tandem.shared.models import Model, ModelError
 from tandem.shared.step_costs import load_step_costs
 
 MAX_BATCH_SIZE = 8
-"""Larger passes take 5 % less an image; OpenVINO takes a tenth of a second at each start to compile a size."""
+"""Larger passes are hardly faster, and OpenVINO compiles each size at each start."""
 MAX_QUEUED = 4096
 
 
@@ -159,7 +159,7 @@ def load_image_codec(model: Model, config: ModelConfig, settings: ArSettings, me
         return TokenDecoder(session, image, tokens).feed(some)
 
     provider = settings.device if settings.provider == "auto" else settings.provider
-    # One thread, as the transformer's compute beside it.
+    # One thread, because the transformer computes at the same time.
     fixed = {"num_instances": 1, "threads_per_instance": 1, "max_batch_size": MAX_BATCH_SIZE}
     precision = "auto" if settings.precision == "int8" else settings.precision  # no decoder has an int8 form
     wish = Wish.model_validate({"runtime": settings.runtime, "precision": precision, **fixed})

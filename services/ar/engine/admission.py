@@ -53,7 +53,7 @@ class Admission:
         self.limits = limits
         self.counts = CallerCounts(limits.max_open_of_caller, limits.max_open)  # of open sequences
         self._mean = _NONE  # until one has ended
-        # Sequences that run while others wait: fewer than may, where prompts take up the steps.
+        # Sequences that run at a time while others wait: fewer than the limit, where prompts take up the steps.
         self._places = float(limits.max_running)
         self.line = WaitingLine(self.counts)
 
@@ -139,8 +139,7 @@ class Admission:
         mean = self._mean
         if run is not None and (is_whole or run.seconds > mean.seconds):
             weight = 1.0 if mean is _NONE else _WEIGHT
-            if others_wait:
-                self._places += _WEIGHT * (run.num_running - self._places)
+            self._places += _WEIGHT * ((run.num_running if others_wait else self.limits.max_running) - self._places)
             self._mean = Run(
                 mean.seconds + weight * (run.seconds - mean.seconds),
                 mean.num_tokens + weight * (run.num_tokens - mean.num_tokens),

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 Outcome = Literal["finished", "cancelled", "failed"]
 
-# The blocks are counted while there is no work, when a reader that has just got its last token wants the lock.
+# Counting the blocks takes the lock from a reader who has just got its last token, so it is not done each time.
 _CHECK_EVERY_SECONDS = 1.0
 
 
@@ -74,6 +74,7 @@ class Engine:
         self._loop_calls: LoopCalls | None = None
         self._last_progress = time.monotonic()
         self._checked_at = -math.inf
+        self._others_wait = False  # for a place in the last step
         self._gathering = Gathering()
         self._due: list[Progress] = []  # since the last step
 
@@ -157,8 +158,7 @@ class Engine:
         if started is not None:
             seconds, num_running = time.monotonic() - started, max(1, self._scheduler.num_running)
             run = Run(seconds, max(1, sequence.num_output_tokens), num_running)
-        others_wait = self._scheduler.num_waiting > 0
-        self._admission.ended(sequence.caller, run, is_whole=outcome == "finished", others_wait=others_wait)
+        self._admission.ended(sequence.caller, run, is_whole=outcome == "finished", others_wait=self._others_wait)
         with _log_faults("the engine's observer failed"):
             self._observer.ended(outcome)
 
@@ -196,6 +196,7 @@ class Engine:
             why = "before the work could be done"
             self._on_event_loop(self._deliver, [Progress(one, [], None, DeadlineExceeded(why)) for one in late])
         batch = self._scheduler.schedule()
+        self._others_wait = self._scheduler.num_waiting > 0
         for work in batch:
             _note_step(work.sequence, len(batch), started)
         results = run_isolated(partial(self._runner.run, on_computing=self._hand_over), batch) if batch else []

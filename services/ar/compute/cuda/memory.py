@@ -41,7 +41,7 @@ def measure_memory(model: Transformer, max_batch_tokens: int, max_decode_rows: i
 
 
 def no_attention(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention in which nobody sees anything: a step without a cache."""
+    """Return zeros in place of what attention gives, for steps without a cache."""
     return torch.zeros_like(query)
 
 

@@ -110,6 +110,16 @@ def test_what_left_in_the_middle_tells_only_that_it_ran_as_long():
     assert found.wait_seconds("a") == pytest.approx(0.5 * 1.1)
 
 
+def test_places_are_those_that_are_taken_while_others_wait():
+    found = Admission(AdmissionLimits(64, 100, 100, 60.0))
+    found.counts.add("a", 40)
+    for others_wait, wait in ((True, 21 / 20), (False, 0.0)):
+        for _ in range(100):
+            found.opened("b")
+            found.ended("b", run(1.0, num_running=20), others_wait=others_wait)
+        assert found.wait_seconds("a") == pytest.approx(wait, rel=0.01)
+
+
 def test_the_mean_follows_what_ends():
     found = with_open({"a": 4}, running_seconds=1.0)
     for _ in range(100):
