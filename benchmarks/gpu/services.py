@@ -66,7 +66,7 @@ def pair_of(stage: Stage, sequential: str) -> Iterator[str]:
     with ExitStack() as stack:
         ar = stack.enter_context(service(SEQUENTIAL, sequential))
         gan = stack.enter_context(service(PARALLEL, GAN_MODEL))
-        yield f"127.0.0.1:{stack.enter_context(gateway(gan.port, ar=ar.port)).port}"
+        yield f"127.0.0.1:{stack.enter_context(gateway(gan.port, ar=[ar.port])).port}"
 
 
 def bench(*words: str) -> None:

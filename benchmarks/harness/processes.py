@@ -46,14 +46,17 @@ def service(module: str, model: str, *flags: str) -> Iterator[Service]:
 
 
 @contextmanager
-def gateway(*gan: int, ar: int | None = None) -> Iterator[Service]:
-    """Run the gateway. `gan`: the ports of the parallel backend's replicas; `ar`: that of the sequential one."""
+def gateway(*gan: int, ar: Sequence[int] = (), flags: Sequence[str] = ()) -> Iterator[Service]:
+    """Run the gateway. `gan` and `ar`: the ports of the parallel and of the sequential backend's replicas."""
     port, http_port = free_port(), free_port()
-    gan_targets = ",".join(f"127.0.0.1:{target}" for target in gan)
-    targets = (f"--ar-targets={f'127.0.0.1:{ar}' if ar else ''}", f"--gan-targets={gan_targets}")
-    flags = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
-    with serving("gateway", *flags, port=port) as process:
+    targets = (f"--{kind}-targets={_addresses(ports)}" for kind, ports in (("ar", ar), ("gan", gan)))
+    own = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING")
+    with serving("gateway", *own, *targets, *flags, port=port) as process:
         yield Service(port, (process.pid,), http_port)
+
+
+def _addresses(ports: Sequence[int]) -> str:
+    return ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def measure(rounds: int, seconds: float, figures: Figures) -> None:
 
         num_tokens = int(seconds * STREAM_SECONDS * costs.TOKENS_PER_SECOND)
         port = stack.enter_context(model_less(num_tokens, costs.TOKENS_PER_SECOND))
-        servers = {DIRECT: Service(port, ()), NOW: stack.enter_context(gateway(port, ar=port))}
+        servers = {DIRECT: Service(port, ()), NOW: stack.enter_context(gateway(port, ar=[port]))}
         testers = {name: asked(server) for name, server in servers.items()}
         contenders = {name: lambda _, name=name: costs.measure(name, *testers[name], seconds) for name in servers}
         figures.measure_rounds(rounds, contenders, costs.added, "costs")
@@ -75,7 +75,7 @@ def measure(rounds: int, seconds: float, figures: Figures) -> None:
     with ExitStack() as stack:
         ar = stack.enter_context(service("services.ar", AR_MODEL))
         gan = stack.enter_context(service("services.gan", GAN_MODEL))
-        pair = asked(stack.enter_context(gateway(gan.port, ar=ar.port)))
+        pair = asked(stack.enter_context(gateway(gan.port, ar=[ar.port])))
         figures.measure_rounds(rounds, {NOW: lambda _: clock.measure(*pair, seconds)}, what="the clock")
 
 

@@ -43,6 +43,7 @@ MEASUREMENTS = {
     "text_perplexity": Measurement("perplexity", TEXT, ("--windows", "64")),
     "text_parity": Measurement("parity", TEXT),
     "growth": Measurement("growth", IMAGES),
+    "replicas": Measurement("replicas", ("services/ar", "gateway/proxy")),
 }
 """By the name of the result's file, in the order in which they are measured."""
 
