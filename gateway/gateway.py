@@ -28,6 +28,7 @@ from gateway.http.app import HttpServer, build_app
 from gateway.http.parsing import JsonParser
 from gateway.http.rpcs import Rpcs
 from gateway.http.status import Status
+from gateway.listing import listing_handlers
 from gateway.protocols.catalogue import Catalogue
 from gateway.protocols.oip import inference as oip
 from gateway.protocols.oip.protocol import OipProtocol
@@ -38,6 +39,7 @@ from gateway.proxy.admin import GRPC, HTTP
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.bootstrap import Limits
 from gateway.proxy.certificates import watch_certificates
+from gateway.proxy.pools import Pools
 from gateway.proxy.process import Envoy
 from gateway.proxy.sent_times import SentTimes
 from gateway.proxy.sockets import Sockets
@@ -130,7 +132,8 @@ class Gateway:
         self.envoy, self.registry = Envoy(find_envoy(), sockets, settings.workers), new_registry(settings.metrics_names)
         self.metrics, tls = GatewayMetrics(self.registry), settings.backend_tls()
         self._targets = {SEQUENTIAL: settings.ar_targets, PARALLEL: settings.gan_targets}
-        self.replicas = Replicas(self._targets, self._publish, tls.grpc_credentials() if tls else None)
+        self._pools, credentials = Pools(sockets.internal), tls.grpc_credentials() if tls else None
+        self.replicas = Replicas(self._targets, self._publish, credentials, self._pools.tell)
         self.registry.register(self.replicas)
         access = Access(settings.api_keys(), self.metrics.over_budget, clock)
         statistics = ModelStatistics()
@@ -145,7 +148,8 @@ class Gateway:
         self.entrances = [new_entrance(transport) for transport in transports]
         for_json, for_oip, for_openai = self.entrances
         self._oip = OipProtocol(for_oip, catalogue, statistics, sockets)
-        handlers = [self._log.handler(), *([Authorization(access).handler()] if access.asks_for_keys else [])]
+        handlers = [self._log.handler(), *listing_handlers(self.replicas)]
+        handlers += [Authorization(access).handler()] if access.asks_for_keys else []
         self.server = GatewayServer(sockets, handlers, self.envoy, self.entrances, lambda: self._log.num_taken)
         self._history, status = History(self.metrics), Status(self.replicas, self.metrics, self.server)
         routes = (
@@ -203,6 +207,7 @@ class Gateway:
         if self._tracer is not None:
             await self._tracer.close()
         await self.replicas.close()
+        await self._pools.close()
         await self.server.close()
 
     def last_progress(self) -> float | None:

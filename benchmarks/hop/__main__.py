@@ -3,10 +3,11 @@
     python -m benchmarks.hop [--out benchmarks/results] [--rounds 5] [--seconds 1]
 
 Writes hop.json: the bars, the figures behind them, and the machine they were measured on. The load is that of
-`tandem bench run`. Costs are measured before a backend without a model that is compiled and never the limit, the clock
-before the matched pair. CPU of the hop is user and system time of all of its processes. Residual: its p50 over that of
-the duration; errors: /metrics beside the client's exact times. Needs g++ and nghttp2 (Debian: libnghttp2-dev). Takes
-about five minutes on a machine that has nothing else to do. Exit code 1: a bar is missed.
+`tandem bench run`. Costs are measured before a backend without a model that is compiled and never the limit, what one
+and two workers of the proxy carry before four of those, the clock before the matched pair. CPU of the hop is user and
+system time of all of its processes. Residual: its p50 over that of the duration; errors: /metrics beside the client's
+exact times. Needs g++ and nghttp2 (Debian: libnghttp2-dev). Takes about six minutes on a machine that has nothing else
+to do. Exit code 1: a bar is missed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.hop.clock import CALLERS, LONE, SITUATIONS, WORKLOADS
 from tandem.shared.compiled.recipe import LibraryUnavailable
 
 STREAM_SECONDS = 1.5
+WORKERS, NUM_REPLICAS = {"1 worker": 1, "2 workers": 2}, 4
 _COMPARED = (LONE, CALLERS, "load_50", "load_90")
 
 
@@ -51,6 +53,18 @@ BARS = (
     Bar("log entries dropped, 32 callers before a backend without a model", ("limit_dropped",), 0, 0, ""),
 )
 """What the hop must reach."""
+
+
+def measure_workers(rounds: int, seconds: float, figures: Figures) -> None:
+    """Measure what gateways carry whose proxies have so many workers, before several backends without a model."""
+    with ExitStack() as stack:
+        ports = [stack.enter_context(model_less(1, costs.TOKENS_PER_SECOND)) for _ in range(NUM_REPLICAS)]
+        contenders = {}
+        for name, count in WORKERS.items():
+            hop = stack.enter_context(gateway(*ports, flags=("--workers", str(count))))
+            tester = stack.enter_context(open_tester(hop.port, figures.audited_runs))
+            contenders[name] = lambda _, tester=tester, hop=hop: costs.measure_full(tester, hop, seconds)
+        figures.measure_rounds(rounds, contenders, what="what workers carry")
 
 
 def measure(rounds: int, seconds: float, figures: Figures) -> None:
@@ -83,6 +97,7 @@ def main() -> None:
     options = parser(__doc__, rounds=5, seconds=1.0, out="hop").parse_args()
     figures = Figures()
     try:
+        measure_workers(options.rounds, 2 * options.seconds, figures)
         measure(options.rounds, options.seconds, figures)
     except LibraryUnavailable as error:
         sys.exit(f"hop: {error}")

@@ -16,6 +16,7 @@ from tandem.measure.workload_text import parse_workload
 
 NUM_CALLERS, TOKENS_PER_SECOND = 32, 200
 ALONE, MANY = ClosedLoop(concurrency=1), ClosedLoop(concurrency=NUM_CALLERS)
+FULL = ClosedLoop(concurrency=2 * NUM_CALLERS)
 IMAGES, IMAGE = parse_workload("images", model=GAN_MODEL), parse_workload("image", model=AR_MODEL)
 # Streams whose messages are due one after another, evenly over the interval between two of one stream.
 APART = OpenLoop(rate_per_second=TOKENS_PER_SECOND * NUM_CALLERS, arrivals="constant")
@@ -55,6 +56,15 @@ def measure_limit(tester: LoadTester, hop: Service, seconds: float) -> dict[str,
     page = counted_since(hop, before, run)
     dropped = len(run.rows) - page.total("tandem_requests_total", rpc=IMAGES.rpc)
     return {"limit_per_second": run.measured.rates.requests, "limit_dropped": dropped}
+
+
+def measure_full(tester: LoadTester, hop: Service, seconds: float) -> dict[str, float]:
+    """Have many callers send all that the proxy carries; return how much that was, and what it took of the hop."""
+    run = tester.run("full", IMAGES, FULL, pids=hop.pids, duration_seconds=seconds)
+    rate = run.measured.rates.requests
+    used = _cpu("full", run, run.num_ok)
+    found = {"full_per_second": rate, "full_p50_ms": run.quantile(0.5) * 1e3, **used}
+    return {**found, "full_cores": rate * used["full_cpu_ms"] / 1e3}
 
 
 def counted_since(hop: Service, before: Page, run: Run) -> Page:

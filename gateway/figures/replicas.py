@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from gateway.proxy.admin import Admin, AdminError, Endpoint, ProxiedReplica
+from gateway.proxy.pools import Known
 from runtime.rpc.routes import list_models_route
 
 logger = logging.getLogger(__name__)
@@ -37,10 +38,14 @@ POLL_SECONDS = 1.0
 Changed = Callable[[str, bool], Awaitable[None]]
 """Takes a paradigm, and whether it has a replica that serves."""
 
+Tell = Callable[[Iterable[Known]], Awaitable[None]]
+"""Takes the replicas whose models are known; may raise AdminError."""
+
 
 class Replica:
-    """`state` is Envoy's view of it, `models` are its Model messages while it serves. Needs a running event loop.
+    """`state` is Envoy's view of it, `models` are its Model messages while it serves, `listed` those that it had last.
 
+    Needs a running event loop.
     With `credentials` the connection uses TLS, and the replica's certificate must be for the name that it was found
     under, or for its address if that is what the settings have.
     """
@@ -48,6 +53,7 @@ class Replica:
     def __init__(self, state: ProxiedReplica, credentials: grpc.ChannelCredentials | None) -> None:
         self.state = state
         self.models: Sequence[Any] | None = None
+        self.listed: Sequence[Any] = ()
         self.channel = _channel(state, credentials)
         self._is_silent = False
 
@@ -55,11 +61,18 @@ class Replica:
         return f"{self.state.paradigm} backend at {self.state.address}"
 
     async def follow(self) -> None:
-        """Ask for its models if it serves and they are not known yet; forget them if it no longer serves."""
+        """Ask for its models if it serves, unless they are known and the connection by which it told them stands.
+
+        Forget them if it no longer serves.
+        """
         if not self.state.is_serving:
             self.models, self._is_silent = None, False
-        elif self.models is None:
+        elif self.models is None or self.channel.get_state() is not grpc.ChannelConnectivity.READY:
             await self._list_models()
+
+    def known(self) -> Known:
+        """Return what is known of its models."""
+        return Known(self.state.paradigm, "" if self.models is None else self.state.address, self.listed)
 
     async def _list_models(self) -> None:
         route = list_models_route(self.state.paradigm)
@@ -71,7 +84,7 @@ class Replica:
                 logger.warning("%s does not list its models: %s", self, error)
             self._is_silent = True
         else:
-            self.models = tuple(reply.models)
+            self.models = self.listed = tuple(reply.models)
 
 
 def _channel(state: ProxiedReplica, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
@@ -85,7 +98,8 @@ def _channel(state: ProxiedReplica, credentials: grpc.ChannelCredentials | None)
 class Replicas(Collector):
     """`targets` (host:port each) by paradigm are those that are configured; a name stands for all its addresses.
 
-    `changed` is awaited at the first poll and at each change; `credentials` are those of connections to replicas.
+    `changed` is awaited at the first poll and at each change, `tell` before it at each poll. `credentials` are those of
+    connections to replicas.
     """
 
     def __init__(
@@ -93,7 +107,9 @@ class Replicas(Collector):
         targets: Mapping[str, Sequence[str]],
         changed: Changed | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        tell: Tell | None = None,
     ) -> None:
+        self._tell = tell
         self._targets = targets
         self._changed = changed
         self._credentials = credentials
@@ -127,6 +143,8 @@ class Replicas(Collector):
         await asyncio.gather(*(replica.channel.close() for replica in gone))
         # Before the replica is announced: the next question is for its models.
         await asyncio.gather(*(replica.follow() for replica in self._known.values()))
+        if self._tell is not None:
+            await self._tell(replica.known() for replica in self._known.values() if replica.listed)
         await self._notify()
 
     def _update(self, key: tuple[str, str], state: ProxiedReplica) -> None:
@@ -147,13 +165,14 @@ class Replicas(Collector):
         """Close the connections to all of them."""
         await asyncio.gather(*(replica.channel.close() for replica in self._known.values()))
 
-    def _replicas(self, paradigm: str) -> list[Replica]:
+    def members(self, paradigm: str) -> list[Replica]:
+        """Return the replicas of a paradigm, with what each lists."""
         # Of a copy, which is made in one step: figures are read in a thread while the event loop changes what is known.
         return [replica for replica in tuple(self._known.values()) if replica.state.paradigm == paradigm]
 
     def of(self, paradigm: str) -> list[ProxiedReplica]:
-        """Return the replicas of a paradigm."""
-        return [replica.state for replica in self._replicas(paradigm)]
+        """Return the replicas of a paradigm as Envoy sees them."""
+        return [replica.state for replica in self.members(paradigm)]
 
     def at(self, address: str) -> Replica | None:
         """Return the replica at host:port, None if there is none."""
@@ -164,12 +183,18 @@ class Replicas(Collector):
 
     def models(self, paradigm: str) -> list[Any]:
         """Return the Model messages of a paradigm, each name once."""
-        known = self._replicas(paradigm)
+        known = self.members(paradigm)
         return list({model.name: model for replica in known for model in replica.models or ()}.values())
+
+    def away(self, model: str) -> str:
+        """Return where a model was that no replica has now, empty if it was nowhere."""
+        had = (each for each in tuple(self._known.values()) if each.models is None)
+        where = (f"{each} is not ready" for each in had if model in {described.name for described in each.listed})
+        return "; ".join(where)
 
     def fingerprints(self, paradigm: str, model: str) -> list[str]:
         """Return what each replica of a paradigm that has the model names as the causes of its outputs."""
-        served = (served for replica in self._replicas(paradigm) for served in replica.models or ())
+        served = (served for replica in self.members(paradigm) for served in replica.models or ())
         return [described.fingerprint for described in served if described.name == model]
 
     def is_configured(self, paradigm: str) -> bool:

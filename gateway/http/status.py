@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from gateway.figures.metrics import GatewayMetrics
-from gateway.figures.replicas import Replicas
+from gateway.figures.replicas import Replica, Replicas
 from runtime.histogram import Distribution
 from runtime.rpc.routes import SERVICES
 from runtime.server.server import RpcServer
@@ -36,21 +36,13 @@ class Status:
         return {**self.readiness(), "grpc_port": self._server.port, "paradigms": paradigms}
 
     def _paradigm(self, paradigm: str) -> dict[str, Any]:
-        replicas = self._replicas.of(paradigm)
         return {
             "paradigm": paradigm,
             "service": SERVICES[paradigm].full_name,
             "configured": self._replicas.is_configured(paradigm),
             "serving": self._replicas.is_serving(paradigm),
             "in_flight": self._replicas.in_flight(paradigm),
-            "replicas": [
-                {
-                    "target": replica.address,
-                    "state": "serving" if replica.is_serving else "not_ready",
-                    "in_flight": replica.num_active,
-                }
-                for replica in replicas
-            ],
+            "replicas": [_state(replica) for replica in self._replicas.members(paradigm)],
             "models": [_describe(model) for model in self._replicas.models(paradigm)],
             "rpcs": self._rpcs(paradigm),
         }
@@ -72,6 +64,15 @@ class Status:
             }
             for rpc in sorted(requests)
         ]
+
+
+def _state(replica: Replica) -> dict[str, Any]:
+    return {
+        "target": replica.state.address,
+        "state": "serving" if replica.state.is_serving else "not_ready",
+        "in_flight": replica.state.num_active,
+        "models": [model.name for model in replica.models or ()],
+    }
 
 
 def _describe(model: Any) -> dict[str, Any]:

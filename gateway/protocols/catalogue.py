@@ -50,10 +50,12 @@ class Catalogue:
         return sorted(unique.values(), key=lambda served: not served.makes_text)
 
     def find(self, name: str) -> Served:
-        """Return the model. Raises NotFound, and Unavailable while a backend that may have it does not serve."""
+        """Return the model. Raises NotFound, and Unavailable while a backend that had or may have it does not serve."""
         models = {served.name: served for served in self.models()}
         if name not in models:
             self._check_all_serve()
+            if problem := self._replicas.away(name):
+                raise Unavailable(problem)
             raise NotFound(name, models)
         return models[name]
 

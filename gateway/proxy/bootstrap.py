@@ -66,7 +66,8 @@ def write(
     clock = None if settings.server_tls() else modules.place_clock(sockets)
     shares = modules.place_shares(sockets) if settings.max_caller_share < 1 else None
     values = _values(settings, sockets)
-    affinity = modules.place_affinity(sockets) if values["is_affine"] else None
+    has_choice = any(backend["has_several"] for backend in values["backends"])
+    affinity = modules.place_affinity(sockets) if has_choice else None
     values |= {"tracing": tracing, "clock": clock, "shares": shares, "affinity": affinity}
     bootstrap, secrets = _fill(values, limits)
     sockets.bootstrap.write_text(json.dumps(bootstrap, indent=2))
@@ -127,8 +128,10 @@ def _values(settings: GatewaySettings, sockets: Sockets) -> Json:
         "out_of_memory": _OUT_OF_MEMORY,
         "out_of_memory_details": _details(_OUT_OF_MEMORY),
         "share_details": _details(_SHARE),
-        "backends": [sequential := _backend(SEQUENTIAL, settings.ar_targets), _backend(PARALLEL, settings.gan_targets)],
-        "is_affine": settings.prefix_cache and (len(sequential["endpoints"]) > 1 or not sequential["is_static"]),
+        "backends": [
+            {**_backend(SEQUENTIAL, settings.ar_targets), "has_prompts": settings.prefix_cache},
+            {**_backend(PARALLEL, settings.gan_targets), "has_prompts": False},
+        ],
         "is_certified": server is not None,
         "is_mutual": server is not None and server.client_ca is not None,
         "backend_tls": backends,
@@ -140,12 +143,14 @@ def _values(settings: GatewaySettings, sockets: Sockets) -> Json:
 def _backend(paradigm: str, targets: Sequence[str]) -> Json:
     """Return what there is to know of a paradigm: its methods' paths as a regular expression, its replicas."""
     service, endpoints = SERVICES[paradigm], [Endpoint.parse(target) for target in targets]
+    is_static = all(endpoint.is_address for endpoint in endpoints)
     return {
         "paradigm": paradigm,
         "service": service.full_name,
         "methods": f"/{re.escape(service.full_name)}/({'|'.join(method.name for method in service.methods)})",
         "endpoints": endpoints,
-        "is_static": all(endpoint.is_address for endpoint in endpoints),
+        "is_static": is_static,
+        "has_several": len(endpoints) > 1 or not is_static,
     }
 
 

@@ -3,8 +3,8 @@
 native/socket_clock.cpp tells the log when bytes came into Envoy's sockets and left. Without it (no compiler, TLS,
 another Envoy or system) the proxy's clock begins when a request is parsed, and ends when the reply is handed to its
 connection. native/caller_shares.cpp bounds what one caller takes of the proxy. Without it all callers share one bound,
-which one of them can use up. native/affinity.cpp sends prompts that begin alike to the same replica. Without it each
-request goes where the fewest are in flight.
+which one of them can use up. native/affinity.cpp sends each request to a replica that has its model, and prompts that
+begin alike to the same one. Without it each request goes where the fewest are in flight.
 """
 
 from __future__ import annotations
@@ -57,4 +57,4 @@ def place_affinity(sockets: Sockets) -> Path | None:
     """Put the module that chooses replicas into the folder and return its path; None, and a line in the log, without
     one.
     """
-    return _place(AFFINITY, sockets, "prompts that begin alike go to different replicas")
+    return _place(AFFINITY, sockets, "a request goes to any replica, whatever its model and its prompt")

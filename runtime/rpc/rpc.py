@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 from operator import methodcaller
 from typing import Any
@@ -48,6 +48,7 @@ def service_handler(
     servicer: object,
     observer: RpcObserver | None = None,
     ledger: ServedLedger | None = None,
+    only: Container[str] | None = None,
 ) -> ServiceHandler:
     """Serve `service` with the methods of `servicer`: rpc SampleStream calls `servicer.sample_stream(request, call)`.
 
@@ -55,9 +56,11 @@ def service_handler(
     callback method: a plain function that gets an `Answer` as its third argument, calls it once, on the event loop, now
     or later, and returns what to call if the client leaves before, or None.
     Without an `observer` calls are not counted. `ledger` keeps what calls were served to which a proxy gave an id.
+    `only` are the names of the rpcs that are served, all by default.
     """
-    methods = {rpc.name: Method.of(rpc, servicer, observer, ledger) for rpc in service.methods}
-    handlers = {rpc.name: _grpc_handler(methods[rpc.name]) for rpc in service.methods}
+    rpcs = [rpc for rpc in service.methods if only is None or rpc.name in only]
+    methods = {rpc.name: Method.of(rpc, servicer, observer, ledger) for rpc in rpcs}
+    handlers = {name: _grpc_handler(method) for name, method in methods.items()}
     generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
     callback_methods = {f"/{service.full_name}/{name}": each for name, each in methods.items() if each.is_callback}
     return ServiceHandler(generic, callback_methods, observer)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.http.app import PAGES
-from tests.integration.gateway.fakes import SAMPLE, FakeBackend
+from tests.integration.gateway.fakes import IMAGE_MODEL, SAMPLE, FakeBackend
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 
@@ -44,7 +44,7 @@ async def test_status_tells_what_runs(gateway: RunningGateway, gan: FakeBackend,
     status = (await http.get("/status")).json()
     assert status["grpc_port"] == gateway.gateway.server.port
     found = {each["paradigm"]: each for each in status["paradigms"]}["parallel"]
-    assert found["replicas"] == [{"target": gan.target, "state": "serving", "in_flight": 0}]
+    assert found["replicas"] == [{"target": gan.target, "state": "serving", "in_flight": 0, "models": [IMAGE_MODEL]}]
     assert found["models"] == [
         {
             "name": "fake-<gan>",

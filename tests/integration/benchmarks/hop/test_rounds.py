@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.harness.figures import DIRECT, NOW, Figures
 from benchmarks.harness.results import are_met
-from benchmarks.hop.__main__ import BARS, measure
+from benchmarks.hop.__main__ import BARS, measure, measure_workers
 
 
 def test_a_round_has_all_figures_and_counts_every_request() -> None:
@@ -19,3 +19,12 @@ def test_a_round_has_all_figures_and_counts_every_request() -> None:
     assert DIRECT in spreads["one_unary_p50_ms"]
     figures.failures.append("cost, round 2: why")
     assert not are_met(figures.document("hop", 1, bars=BARS))
+
+
+def test_workers_are_measured_beside_each_other() -> None:
+    figures = Figures(most_attempts=1)
+    measure_workers(1, 0.1, figures)
+    assert figures.failures == []
+    found = figures.spreads()
+    assert set(found["full_per_second"]) == set(found["full_cores"]) == {"1 worker", "2 workers"}
+    assert all(value.value > 0 for figure in found.values() for value in figure.values())

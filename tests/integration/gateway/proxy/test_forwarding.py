@@ -24,6 +24,8 @@ REQUEST = bytes(range(256)) * 5
 async def test_every_method_gets_through_byte_for_byte(ar: Backend) -> None:
     async with parallel() as gan, proxy([ar], [gan]) as running:
         for route in all_routes():
+            if route.rpc == "ListModels":  # the gateway's own
+                continue
             ended = await running.call(route.path, REQUEST)
             assert ended.code is grpc.StatusCode.OK
             assert set(ended.replies) == {REQUEST}
