@@ -99,14 +99,15 @@ def tiny_tokenizer() -> Tokenizer:
 
 
 def add_to_repository(
-    models_dir: Path, name: str = "tiny", family: str = "llama", window: int | None = None
+    models_dir: Path, name: str = "tiny", family: str = "llama", window: int | None = None, **changes: Any
 ) -> transformers.PreTrainedModel:
     """Make an entry of a model repository whose weights are a tiny random model; return transformers' model of it.
 
     With `window` the model has MASK as its last token, and takes steps; 0: from left to right, else in a spread order.
+    `changes`: of its configuration.
     """
     folder = models_dir / name
-    changes = {} if window is None else {"vocab_size": VOCAB_SIZE + 1}
+    changes |= {} if window is None else {"vocab_size": VOCAB_SIZE + 1}
     reference = save_tiny_model(folder / "weights", family, **changes)
     lines = ['kind = "transformer"', 'modality = "text"', 'licence = "Apache-2.0"', 'huggingface = "weights"']
     if window is not None:

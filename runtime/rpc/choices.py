@@ -23,5 +23,21 @@ def join_messages(messages: Iterable[ar_pb2.GenerateResponse]) -> ar_pb2.Complet
         choice.text_delta = "".join(texts[index])
         choice.ClearField("usage")
         choice.ClearField("timings")
+        calls = _whole_calls(choice.tool_calls)
+        choice.ClearField("tool_calls")
+        choice.tool_calls.extend(calls)
         reply.choices.append(choice)
     return reply
+
+
+def _whole_calls(parts: Iterable[ar_pb2.ToolCall]) -> list[ar_pb2.ToolCall]:
+    """Return calls of functions put together; a part without an id goes on with the call before it."""
+    calls: list[list[ar_pb2.ToolCall]] = []
+    for part in parts:
+        if part.id:
+            calls.append([])
+        calls[-1].append(part)
+    return [
+        ar_pb2.ToolCall(id=call[0].id, name=call[0].name, arguments="".join(part.arguments for part in call))
+        for call in calls
+    ]

@@ -28,6 +28,7 @@ PRINTS: dict[str, tuple[str, ...]] = {
     "fashion-gan/stats": ('"model_stats"',),
     "print([model.id": ("'fashion-ar'", SENTENCE, "prompt_tokens=", r"\[None, -"),
     "client.images.generate": (r"(?s)(\d+ bytes of PNG.*){4}", r"image_generation\.completed \d+"),
+    "turn.tool_calls[0]": (r"weather \{'city': '.*', 'unit': '[CF]'\}", SENTENCE),
     "new OpenAI({": (SENTENCE,),
     "curl -sS --fail -N": ('"fashion-ar"', r"data: \[DONE\]", '"count":', '"prompt":', 'special_tokens"'),
     "check NAME --seeds": (ANSWER, r"\{.*\}", "49 tokens", "log-likelihood", "fashion-judge", "100.0 % of 64"),

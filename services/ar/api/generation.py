@@ -9,8 +9,10 @@ from collections.abc import Sequence as SequenceOf
 from typing import TYPE_CHECKING
 
 from runtime.rpc.call import Call
+from services.ar.api.calls import CallReader
 from services.ar.api.reply_size import max_message_tokens
 from services.ar.api.sequential_model import Codec, SequentialModel
+from services.ar.api.stop_strings import StopStrings
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
@@ -20,42 +22,6 @@ from tandem.common.v1.timings_pb2 import Timings
 
 if TYPE_CHECKING:
     from services.ar.api.image import GrowingImages
-
-
-class StopStrings:
-    """Passes text on, held back as long as it may be the beginning of a stop string."""
-
-    def __init__(self, stops: tuple[str, ...]) -> None:
-        self._stops = stops
-        self._held = ""
-        self.matched: str | None = None
-        """The stop string that was met; nothing may be fed after that."""
-
-    def feed(self, text: str) -> str:
-        """Return the text that is certain to stand before any stop string."""
-        if not self._stops:
-            return text
-        self._held += text
-        matches = [(self._held.find(stop), stop) for stop in self._stops if stop in self._held]
-        if matches:
-            place, self.matched = min(matches, key=lambda match: match[0])
-            return self._take(place, drop_rest=True)
-        return self._take(len(self._held) - self._num_held_back())
-
-    def flush(self) -> str:
-        """Return what was held back; the text has ended."""
-        return self._take(len(self._held))
-
-    def _take(self, length: int, drop_rest: bool = False) -> str:
-        taken, self._held = self._held[:length], "" if drop_rest else self._held[length:]
-        return taken
-
-    def _num_held_back(self) -> int:
-        longest = max((len(stop) for stop in self._stops), default=1) - 1
-        for length in range(min(longest, len(self._held)), 0, -1):
-            if any(stop.startswith(self._held[-length:]) for stop in self._stops):
-                return length
-        return 0
 
 
 class Choice:
@@ -146,7 +112,8 @@ class Generation:
     What is ready of a choice goes into one message, or, when a slow reader has let much gather, into several, between
     which others are served. An image's tokens stay together as far as a message holds them, as the image is drawn.
 
-    `growing_images` is there for an image model: it adds what its tokens look like.
+    `growing_images` is there for an image model: it adds what its tokens look like. `readers`, one a choice, are there
+    where functions may be called.
     """
 
     def __init__(
@@ -157,7 +124,9 @@ class Generation:
         growing_images: GrowingImages | None,
         call: Call,
         reports_drafts: bool = False,
+        readers: SequenceOf[CallReader] = (),
     ) -> None:
+        self._readers = readers
         self._reports_drafts = reports_drafts
         self._model = model
         self._stream = stream
@@ -205,15 +174,21 @@ class Generation:
         tokens, text = choice.feed(tokens, outputs[-1].finish_reason)
         if choice.finish_reason is not None:
             self._model.engine.end(self._stream.sequences[index], "finished")
+        reason, calls = _FINISH_REASONS[choice.finish_reason], list[ar_pb2.ToolCall]()
+        if self._readers:
+            text, calls = self._readers[index].feed(text, choice.finish_reason is not None)
+            if choice.finish_reason is FinishReason.STOP and self._readers[index].num_whole_calls:
+                reason = ar_pb2.FINISH_REASON_TOOL_CALLS
         return ar_pb2.GenerateResponse(
             choice_index=index,
             token_ids=[token.token_id for token in tokens],
             text_delta=text,
             logprobs=[logprob_message(token, self._model.codec) for token in tokens] if self._params.logprobs else (),
-            finish_reason=_FINISH_REASONS[choice.finish_reason],
+            finish_reason=reason,
             matched_stop=choice.matched_stop,
             rejected_text=self._rejected_text(outputs[-1]),
             places=choice.places(len(tokens)),
+            tool_calls=calls,
         )
 
     def _rejected_text(self, output: Progress) -> str:

@@ -25,6 +25,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from services.ar.api.calls import CallReader
     from services.ar.api.image import GrowingImages
     from services.common.diversity.watch import DiversityWatch
 
@@ -118,12 +119,15 @@ class SequentialModel(ABC):
         Raises InvalidArgument, ResourceExhausted.
         """
 
-    async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> SequenceOf[TokenMask] | None:
-        """Return what rules tokens out of each of `count` choices, None if nothing does.
+    async def masks(
+        self, request: ar_pb2.GenerateRequest, count: int, call: Call
+    ) -> tuple[SequenceOf[TokenMask], SequenceOf[CallReader]]:
+        """Return what rules tokens out of each of `count` choices, and what reads calls of functions out of its text.
 
-        Raises InvalidArgument, TooComplex, ResourceExhausted.
+        There is none of either where nothing is ruled out, or called. Raises InvalidArgument, TooComplex,
+        ResourceExhausted.
         """
-        return None
+        return (), ()
 
     @abstractmethod
     async def read_scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:

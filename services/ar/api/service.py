@@ -64,7 +64,7 @@ class ArServicer:
         growing_images = model.growing_images(request, prompt, params)
         if in_one_message:
             check_whole_reply(model.token_sizes, params, growing_images.max_bytes if growing_images else 0)
-        masks = await model.masks(request, params.n, call)
+        masks, readers = await model.masks(request, params.n, call)
         sequences = [
             model.sequence(
                 prompt,
@@ -78,7 +78,7 @@ class ArServicer:
             for index in range(params.n)
         ]
         with model.engine.running(sequences, call.deadline) as stream:
-            generation = Generation(model, stream, params, growing_images, call, request.report_drafts)
+            generation = Generation(model, stream, params, growing_images, call, request.report_drafts, readers)
             async for message in generation.messages():
                 if generation.timings is not None and message.HasField("timings"):
                     self._metrics.backend.observe_timings(model.name, generation.timings, call.trace_id)

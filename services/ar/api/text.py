@@ -8,16 +8,18 @@ from typing import TypeVar
 
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.rpc.call import Call
+from services.ar.api.calls import CallReader
 from services.ar.api.sequential_model import LIST_FIELD, MAX_TEXTS, SequentialModel, check_count, check_is_scorable
+from services.ar.api.tools import tool_use, turns_of
 from services.ar.api.validation import (
     DEFAULT_MAX_TOKENS,
     MAX_TOKENS_PER_STEP,
     check_prompt,
     check_token_ids,
     constraint_of,
-    turns_of,
 )
 from services.ar.codecs.text_codec import TextCodec
+from services.ar.constraints.calls import calls_constraint
 from services.ar.constraints.compiler import Compilations
 from services.ar.engine.engine import Engine
 from services.ar.engine.groups import TokenGroups, equal_ends, spread_order
@@ -71,7 +73,7 @@ class TextModel(SequentialModel):
         if kind == "text":
             token_ids = await self._off_loop(partial(self.codec.encode, request.text), len(request.text), call)
         elif kind == "chat":
-            token_ids = await self._run(self._encode_chat(request.chat), call)
+            token_ids = await self._run(partial(self._encode_chat, request.chat), call)
         elif kind == "tokens":
             token_ids = list(request.tokens.ids)
         else:
@@ -79,9 +81,10 @@ class TextModel(SequentialModel):
         check_prompt(kind, token_ids, self.num_output_tokens, self.codec.max_context_tokens)
         return token_ids
 
-    def _encode_chat(self, chat: ar_pb2.ChatPrompt, with_bos: bool = True) -> partial[list[int]]:
-        turns = turns_of(chat, self.codec.max_context_tokens)
-        return partial(self.codec.encode_chat, turns, with_bos, is_plain_without=chat.plain_without_template)
+    def _encode_chat(self, chat: ar_pb2.ChatPrompt, with_bos: bool = True) -> list[int]:
+        turns, use = turns_of(chat, self.codec.max_context_tokens), tool_use(chat)
+        tools, is_plain_without = use.tools if use else (), chat.plain_without_template
+        return self.codec.encode_chat(turns, with_bos, tools=tools, is_plain_without=is_plain_without)
 
     def groups(
         self, num_prompt_tokens: int, num_tokens: int, params: SamplingParams, given_places: tuple[int, ...]
@@ -94,16 +97,24 @@ class TextModel(SequentialModel):
             return TokenGroups.of(num_prompt_tokens + len(given_places), ends, places)
         return TokenGroups.of(num_prompt_tokens, ends) if params.tokens_per_step > 1 else None
 
-    async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> Sequence[TokenMask] | None:
-        constraint = constraint_of(request.sampling)
+    async def masks(
+        self, request: ar_pb2.GenerateRequest, count: int, call: Call
+    ) -> tuple[Sequence[TokenMask], Sequence[CallReader]]:
+        constraint, use, form = constraint_of(request.sampling), tool_use(request.chat), self.codec.call_form
+        if use is not None:
+            constraint = calls_constraint(use, form, constraint)
         if constraint is None:
-            return None
+            return (), ()
         if self.window_tokens or request.sampling.tokens_per_step > 1:
             reason = "where each step generates the next token: others are drawn before it is known"
             raise InvalidArgument(constraint.field, "a constraint", f"none but {reason}")
         if self._compilations is None:
             raise InvalidArgument(constraint.field, "a constraint", "nothing: this model has no end token")
-        return await self._compilations.masks(constraint, count, call.deadline, call.owner)
+        masks = await self._compilations.masks(constraint, count, call.deadline, call.owner)
+        if use is None:
+            return masks, ()
+        names = [use.tools[index].name for index in use.called]
+        return masks, [CallReader(form, names, use.is_required) for _ in range(count)]
 
     async def read_scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         if request.WhichOneof("content") == "texts":
@@ -147,7 +158,7 @@ class TextModel(SequentialModel):
         if kind == "text":
             encode = partial(self.codec.encode, request.text, with_bos=with_bos)
         elif kind == "chat":
-            encode = self._encode_chat(request.chat, with_bos)
+            encode = partial(self._encode_chat, request.chat, with_bos)
         else:
             raise InvalidArgument("content", None, "text or chat")
         return await self._run(partial(_tokens, kind, self.codec, encode), call)

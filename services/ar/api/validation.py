@@ -36,13 +36,6 @@ def check_prompt(field: str, token_ids: list[int], vocab_size: int, max_context_
     check_token_ids(field, token_ids, vocab_size)
 
 
-def turns_of(chat: ar_pb2.ChatPrompt, max_context_tokens: int) -> list[tuple[str, str]]:
-    """Return the role and content of each message. Raises InvalidArgument if they cannot fit, at a token a message."""
-    if len(chat.messages) > max_context_tokens:
-        raise InvalidArgument("chat.messages", f"{len(chat.messages)} messages", f"at most {max_context_tokens}")
-    return [(message.role, message.content) for message in chat.messages]
-
-
 def sampling_params(
     request: ar_pb2.GenerateRequest,
     num_prompt_tokens: int,

@@ -10,6 +10,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from services.ar.codecs.chat.control_tokens import token_ids
 from services.ar.codecs.chat.prompt import ChatPrompt
+from services.ar.codecs.chat.tools import TAGGED, Tool, Turn
 from services.ar.model.checkpoint import Checkpoint
 from tandem.shared.errors import InvalidArgument, NoChatTemplate, PromptTooLong
 from tandem.shared.model_spec import TextTokensSpec
@@ -49,6 +50,7 @@ class TextCodec:
             # The codec puts this token first, so what the template writes of it is left out.
             bos = special.get("bos_token") if checkpoint.bos_token_id is not None else None
             self._chat = ChatPrompt(checkpoint.chat_template, special, tokenizer, bos, self._max_prompt_bytes)
+        self.call_form = TAGGED if self._chat is None else self._chat.call_form
 
     def start(self) -> None:
         """Have what renders conversations ready before the first one. Raises ModelError if the template is none."""
@@ -88,18 +90,23 @@ class TextCodec:
         return ids if self.bos_token_id is None else [self.bos_token_id, *ids]
 
     def encode_chat(
-        self, messages: Sequence[tuple[str, str]], with_bos: bool = True, *, is_plain_without: bool = False
+        self,
+        messages: Sequence[tuple[str, str] | Turn],
+        with_bos: bool = True,
+        *,
+        tools: Sequence[Tool] = (),
+        is_plain_without: bool = False,
     ) -> list[int]:
         """Return the tokens of a conversation of (role, content), up to where the assistant's answer begins.
 
-        Control tokens are the template's alone; in a content they are ordinary text. `is_plain_without` a template: an
-        only message is a plain text. Raises InvalidArgument.
+        Control tokens are the template's alone; in a content they are ordinary text. It lists `tools` as functions that
+        the assistant may call. `is_plain_without` a template: an only message is a plain text. Raises InvalidArgument.
         """
         if self._chat is None:
-            if is_plain_without and len(messages) == 1:
+            if is_plain_without and len(messages) == 1 and not tools:
                 return self.encode(messages[0][1], "chat.messages[0].content", with_bos)
             raise NoChatTemplate
-        ids = self._chat.encode(messages)
+        ids = self._chat.encode([Turn(*message) for message in messages], tools)
         return self._with_bos(ids) if with_bos else ids
 
     def token_bytes(self, token_id: int) -> bytes:

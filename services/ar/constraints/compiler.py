@@ -100,7 +100,8 @@ class Compiler:
             raise TooComplex("the constraint takes too long to follow")
 
 
-def _refusal(constraint: Constraint, reason: str) -> InvalidArgument:
+def _refusal(whole: Constraint, error: str) -> InvalidArgument:
+    constraint, reason = whole.blamed(error)
     value = constraint.texts[0] if len(constraint.texts) == 1 else list(constraint.texts)
     reason = " ".join(reason.removesuffix("<non-verbose/>").split())[:_MOST_REASON_CHARACTERS]
     return InvalidArgument(constraint.field, value, f"{_ACCEPTED[constraint.kind]} ({reason})")

@@ -26,20 +26,31 @@ Kind: TypeAlias = Literal["json_schema", "json_object", "regex", "lark", "choice
 class Constraint:
     """One of the kinds of tandem.ar.v1.SamplingParams.constraint; bounds are checked already, see api/validation.py.
 
-    `texts`: the schema, the expression, the grammar, or the texts to choose from; none for "json_object".
+    `texts`: the schema, the expression, the grammar, or the texts to choose from; none for "json_object". `origin`: the
+    request's field that it came in, if that is not the one of its kind. `lines`: what the first lines of a grammar were
+    made of, each of them of one.
     """
 
     kind: Kind
     texts: tuple[str, ...] = ()
+    origin: str = ""
+    lines: tuple["Constraint", ...] = ()
 
     @property
     def field(self) -> str:
         """The request's field that it came in."""
-        return f"sampling.{self.kind}"
+        return self.origin or f"sampling.{self.kind}"
+
+    def blamed(self, reason: str) -> tuple["Constraint", str]:
+        """Return what an error of the compiler is about, and the error without its place."""
+        found = re.match(r"at (\d+)\(\d+\): (?:failed to compile JSON schema: )?(.*)", reason)
+        if found is None or int(found[1]) > len(self.lines):
+            return self, reason
+        return self.lines[int(found[1]) - 1], found[2]
 
 
 # One space at most, behind commas and colons alone: a model that is free to add more can go on with it for ever.
-_JSON_OPTIONS: "JsonCompileOptions" = {
+JSON_OPTIONS: "JsonCompileOptions" = {
     "item_separator": ", ?",
     "key_separator": ": ?",
     "whitespace_flexible": False,
@@ -52,9 +63,9 @@ _JSON_OPTIONS: "JsonCompileOptions" = {
 def grammar_of(constraint: Constraint) -> str:
     """Return the grammar. Raises ValueError for a schema that is no JSON object; compiling finds other errors."""
     if constraint.kind == "json_schema":
-        return LLMatcher.grammar_from_json_schema(constraint.texts[0], overrides=_JSON_OPTIONS)
+        return LLMatcher.grammar_from_json_schema(constraint.texts[0], overrides=JSON_OPTIONS)
     if constraint.kind == "json_object":
-        return LLMatcher.grammar_from_json_schema('{"type": "object"}', overrides=_JSON_OPTIONS)
+        return LLMatcher.grammar_from_json_schema('{"type": "object"}', overrides=JSON_OPTIONS)
     if constraint.kind == "lark":
         return LLMatcher.grammar_from_lark(constraint.texts[0])
     if constraint.kind == "regex":

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.document import Path
 from gateway.protocols.openai.exchange import Answer, Calls
 from gateway.protocols.openai.messages import Body, Int32, Reply
 from gateway.protocols.openai.text.generation import FINISH_REASONS, Finish, Generation, TextReply, Usage, answer
 from gateway.protocols.openai.text.sampling import SamplingBody
+from gateway.protocols.openai.text.tools import Call, Called, Mode, Tool, call_of, names_of_tools, offer
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -25,28 +28,38 @@ class TextPart(Body):
     text: str
 
 
-def turn(role: str, content: str | list[Any]) -> ar_pb2.ChatMessage:
+def turn(role: str, content: str | list[Any], **others: Any) -> ar_pb2.ChatMessage:
     """Return a turn of the contract; a content of several parts is their texts, joined."""
     text = content if isinstance(content, str) else "".join(part.text for part in content)
-    return ar_pb2.ChatMessage(role="system" if role == "developer" else role, content=text)
+    return ar_pb2.ChatMessage(role="system" if role == "developer" else role, content=text, **others)
 
 
 class Message(Body):
     """One turn of a conversation."""
 
-    role: str = Field(description="system (or developer), user or assistant.")
-    content: str | list[TextPart] = Field(description="A text, or parts of it, which are joined.")
+    role: str = Field(description="system (or developer), user, assistant, or tool for the result of a call.")
+    content: str | list[TextPart] | None = Field(
+        None, description="A text, or parts of it, which are joined; null for the assistant alone."
+    )
+    tool_calls: list[Called] | None = Field(None, description="Calls that the assistant has made.")
+    tool_call_id: str | None = Field(None, description="With the role tool: the id of the call that this results from.")
 
-    unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {"audio": (), "function_call": (), "tool_calls": ()}
+    unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {"audio": (), "function_call": ()}
 
 
 def chat_prompt(messages: list[Message]) -> ar_pb2.ChatPrompt:
     """Return the conversation of the contract. Raises InvalidArgument for what a turn may not have."""
+    chat = ar_pb2.ChatPrompt()
     for index, message in enumerate(messages):
         for name, value in (message.model_extra or {}).items():
             if name in Message.unsupported and value:
                 raise InvalidArgument(f"messages[{index}].{name}", value, "nothing: this server does not support it")
-    return ar_pb2.ChatPrompt(messages=[turn(message.role, message.content) for message in messages])
+        if message.content is None and message.role != "assistant":
+            raise InvalidArgument(f"messages[{index}].content", None, "a text, or parts of one")
+        chat.messages.append(turn(message.role, message.content or "", tool_call_id=message.tool_call_id))
+        for call in message.tool_calls or ():
+            chat.messages[-1].tool_calls.add(id=call.id, name=call.function.name, arguments=call.function.arguments)
+    return chat
 
 
 class ChatBody(SamplingBody):
@@ -59,16 +72,18 @@ class ChatBody(SamplingBody):
     max_tokens: Int32 | None = Field(None, description="The older name of max_completion_tokens.")
     logprobs: bool | None = Field(None, description="True: the log-probability of each token.")
     top_logprobs: Int32 | None = Field(None, description="Alternatives of each token, 0 to 20; needs logprobs.")
+    tools: list[Tool] | None = Field(None, description="Functions that the assistant may call, up to 128.")
+    tool_choice: Mode | Tool | None = Field(None, description="Whether it calls them; default auto.")
+    parallel_tool_calls: bool | None = Field(None, description="False: one call at the most.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         **SamplingBody.unsupported,
         **dict.fromkeys(("audio", "chat_template", "chat_template_kwargs", "continue_final_message", "documents"), ()),
-        **dict.fromkeys(("echo", "functions", "prediction", "store", "tools", "web_search_options"), ()),
+        **dict.fromkeys(("echo", "functions", "prediction", "store", "web_search_options"), ()),
         "add_generation_prompt": (True,),
         "function_call": ("none", "auto"),
         "modalities": (["text"],),
         "reasoning_effort": ("none",),
-        "tool_choice": ("none", "auto"),
         "verbosity": ("medium",),
     }
 
@@ -80,6 +95,13 @@ class ChatBody(SamplingBody):
         if self.max_tokens not in (None, self.max_completion_tokens):
             raise InvalidArgument("max_tokens", self.max_tokens, "max_completion_tokens alone, or the same as there")
         return "max_completion_tokens", self.max_completion_tokens
+
+    def prompt(self) -> ar_pb2.ChatPrompt:
+        """Return the conversation of the contract. Raises InvalidArgument."""
+        chat = chat_prompt(self.messages)
+        choice = self.tool_choice.function if isinstance(self.tool_choice, Tool) else self.tool_choice
+        offer(chat, [tool.function for tool in self.tools or ()], choice, self.parallel_tool_calls is not False)
+        return chat
 
 
 class TopLogprob(Reply):
@@ -107,8 +129,9 @@ class ResponseMessage(Reply):
     """The assistant's turn."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    tool_calls: list[Call] | None = Field(None, description="Present if there are any.")
 
 
 class ChatChoice(Reply):
@@ -134,6 +157,7 @@ class Delta(Reply):
 
     role: Literal["assistant"] | None = None
     content: str | None = None
+    tool_calls: list[Call] | None = None
 
 
 class ChunkChoice(Reply):
@@ -167,29 +191,36 @@ PATH = Path("/v1/chat/completions", "Answer in a conversation", chat, "Generate"
 class Conversation(Generation[ChatBody]):
     """The only prompt of its body."""
 
+    def __init__(self, body: ChatBody, model: Served, calls: Calls) -> None:
+        super().__init__(body, model, calls)
+        self._num_calls = Counter[int]()  # begun, of each choice
+
     @property
     def names(self) -> Names:
         field, _ = self.body.most_tokens
-        about_prompt = {"chat.messages": "messages", "chat": "messages"}
+        about_tools = names_of_tools(len(self.body.tools or ()), ".function")
+        about_prompt = {**about_tools, "chat.messages": "messages", "chat": "messages"}
         return {"sampling.max_tokens": field, **self.body.names_of_sampling, **about_prompt}
 
     def request(self) -> ar_pb2.GenerateRequest:
         return ar_pb2.GenerateRequest(
             model=self.model.name,
-            chat=chat_prompt(self.body.messages),
+            chat=self.body.prompt(),
             sampling=self.body.sampling(self.body.most_tokens[1]),
             logprobs=self.body.has_logprobs,
             top_logprobs=self.body.top_logprobs or 0,
         )
 
     async def count_prompt(self) -> int:
-        prompt = ar_pb2.TokenizeRequest(model=self.model.name, chat=chat_prompt(self.body.messages))
+        prompt = ar_pb2.TokenizeRequest(model=self.model.name, chat=self.body.prompt())
         return len((await self.calls.unary("Tokenize", prompt, self.names, is_aid=True)).ids)
 
     def choice(self, message: Any) -> ChatChoice:
+        calls = {"tool_calls": list(map(call_of, message.tool_calls))} if message.tool_calls else {}
+        content = message.text_delta or (None if calls else "")
         return ChatChoice(
             index=message.choice_index,
-            message=ResponseMessage(role="assistant", content=message.text_delta, refusal=None),
+            message=ResponseMessage(role="assistant", content=content, refusal=None, **calls),
             logprobs=self._logprobs(message),
             finish_reason=FINISH_REASONS[message.finish_reason],
             stop_reason=message.matched_stop or None,
@@ -198,15 +229,23 @@ class Conversation(Generation[ChatBody]):
     async def parts(self, message: Any) -> Sequence[ChunkChoice]:
         """Return what a message comes to: who speaks, before the first; what is said; why it ended."""
         part = partial(ChunkChoice, index=message.choice_index, logprobs=None, finish_reason=None)
-        parts = []
+        parts, has_tools = [], bool(self.body.tools)
         if message.choice_index not in self.begun:
             self.begun.add(message.choice_index)
-            parts.append(part(delta=Delta(role="assistant", content="")))
-        if message.text_delta or message.token_ids:
-            parts.append(part(delta=Delta(content=message.text_delta), logprobs=self._logprobs(message)))
+            parts.append(part(delta=Delta(role="assistant", content=None if has_tools else "")))
+        added: dict[str, Any] = {"tool_calls": list(self._calls(message))} if message.tool_calls else {}
+        if message.text_delta or not has_tools:
+            added["content"] = message.text_delta
+        if (message.text_delta or message.token_ids) and (added or self.body.has_logprobs):
+            parts.append(part(delta=Delta(**added), logprobs=self._logprobs(message)))
         if reason := FINISH_REASONS.get(message.finish_reason):
             parts.append(part(delta=Delta(), finish_reason=reason, stop_reason=message.matched_stop or None))
         return parts
+
+    def _calls(self, message: Any) -> Iterator[Call]:
+        for each in message.tool_calls:
+            self._num_calls[message.choice_index] += bool(each.id)
+            yield call_of(each, index=self._num_calls[message.choice_index] - 1)
 
     def _logprobs(self, message: Any) -> ChatLogprobs | None:
         if not self.body.has_logprobs:

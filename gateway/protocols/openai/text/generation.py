@@ -21,9 +21,13 @@ from gateway.protocols.openai.text.sampling import SamplingBody
 from gateway.protocols.together import merge, run_all
 from tandem.ar.v1 import ar_pb2
 
-Finish = Literal["stop", "length"]
+Finish = Literal["stop", "length", "tool_calls"]
 
-FINISH_REASONS: dict[int, Finish] = {ar_pb2.FINISH_REASON_STOP: "stop", ar_pb2.FINISH_REASON_LENGTH: "length"}
+FINISH_REASONS: dict[int, Finish] = {
+    ar_pb2.FINISH_REASON_STOP: "stop",
+    ar_pb2.FINISH_REASON_LENGTH: "length",
+    ar_pb2.FINISH_REASON_TOOL_CALLS: "tool_calls",
+}
 
 
 class PromptTokensDetails(Reply):

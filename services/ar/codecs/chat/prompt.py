@@ -7,29 +7,33 @@ encoded with the template's own alone.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.codecs.chat.content_mask import ContentMask
 from services.ar.codecs.chat.control_tokens import ControlTokens, encode_text
+from services.ar.codecs.chat.tools import Tool, Turn, as_text, call_form, known_to_template, with_texts
 from tandem.shared.errors import InvalidArgument, PromptTooLong
 from tandem.shared.models import ModelError
 
-ROLES = ("system", "user", "assistant")
-Messages = Sequence[tuple[str, str]]
-"""(role, content) of each turn."""
+ROLES = ("system", "user", "assistant", "tool")
 
 
-def check_messages(messages: Messages) -> None:
-    """Raises InvalidArgument unless there are messages, each of a known role and with a content."""
-    if not messages:
+def check_turns(turns: Sequence[Turn]) -> None:
+    """Raises InvalidArgument unless there are turns, each of a known role, with what belongs to that."""
+    if not turns:
         raise InvalidArgument("chat.messages", [], "at least one message")
-    for index, (role, content) in enumerate(messages):
+    for index, (role, _, calls, call_id) in enumerate(turns):
+        field = f"chat.messages[{index}]"
         if role not in ROLES:
-            raise InvalidArgument(f"chat.messages[{index}].role", role, " or ".join(map(repr, ROLES)))
-        if not content:
-            raise InvalidArgument(f"chat.messages[{index}].content", content, "a text that is not empty")
+            raise InvalidArgument(f"{field}.role", role, " or ".join(map(repr, ROLES)))
+        if calls and role != "assistant":
+            raise InvalidArgument(f"{field}.tool_calls", f"{len(calls)} calls", f"none in a turn of the {role}")
+        if bool(call_id) != (role == "tool"):
+            accepted = "the id of the call that this results from" if role == "tool" else "nothing: this is no result"
+            raise InvalidArgument(f"{field}.tool_call_id", call_id, accepted)
 
 
 class ChatPrompt:
@@ -50,6 +54,8 @@ class ChatPrompt:
         self._max_bytes = max_bytes
         self._controls = ControlTokens(tokenizer)
         self._mask = ContentMask(self._controls.texts)
+        self.call_form, knows_tools = call_form(template)
+        self._laid_out = known_to_template if knows_tools else as_text
 
     def start(self) -> None:
         """Have the process ready before the first conversation. Raises ModelError if there is no such template."""
@@ -57,15 +63,14 @@ class ChatPrompt:
         if "reason" in answer:
             raise ModelError(f"the chat template: {answer['reason'][:200]}")
 
-    def render(self, messages: Messages) -> str:
+    def render(self, turns: Sequence[Turn], tools: Sequence[Tool] = ()) -> str:
         """Return the conversation, up to where the assistant's answer begins.
 
         Raises InvalidArgument if the template refuses it.
         """
-        turns = [{"role": role, "content": content} for role, content in messages]
-        answer = self._answer({**self._special_tokens, "messages": turns, "add_generation_prompt": True})
+        answer = self._answer({**self._special_tokens, **self._laid_out(turns, tools), "add_generation_prompt": True})
         if "reason" in answer:
-            roles = [role for role, _ in messages]
+            roles = [turn.role for turn in turns]
             raise InvalidArgument("chat", roles, f"what the template takes ({answer['reason'][:200]})")
         return answer["text"]
 
@@ -76,12 +81,12 @@ class ChatPrompt:
             return {"reason": str(error)}
         return answer
 
-    def encode(self, messages: Messages) -> list[int]:
+    def encode(self, turns: Sequence[Turn], tools: Sequence[Tool] = ()) -> list[int]:
         """Return the tokens of a conversation, up to where the assistant's answer begins. Raises InvalidArgument."""
-        check_messages(messages)
-        text = self.render(messages)
+        check_turns(turns)
+        text = self.render(turns, tools)
         self._check_size(text)
-        masked = self._masked(messages, text)
+        masked = self._masked(turns, tools, text)
         if self._bos and masked.startswith(self._bos):
             text, masked = text[len(self._bos) :], masked[len(self._bos) :]
         if not text:
@@ -95,19 +100,24 @@ class ChatPrompt:
         if num_bytes > self._max_bytes:
             raise PromptTooLong("chat", f"{num_bytes} bytes", f"at most {self._max_bytes} bytes")
 
-    def _masked(self, messages: Messages, text: str) -> str:
-        """Return the rendered text with its contents masked. Raises InvalidArgument if the template acts upon the mask.
+    def _masked(self, turns: Sequence[Turn], tools: Sequence[Tool], text: str) -> str:
+        """Return the rendered text with all that callers wrote masked. Raises InvalidArgument if the template acts upon
+        the mask.
 
         A template that searches contents for markup of its own, such as </think>, may act upon the wide mask. It then
         gets the narrow one, which leaves everything but look-alikes of control tokens as it is.
         """
-        contents = [content for _, content in messages]
+        written: Any = [[turn[1:] for turn in turns], tools]  # roles are not callers' words
+        texts: dict[str, str] = {}
+        with_texts(written, lambda text: texts.setdefault(text, text))
+        contents = list(texts)
         for mask in (self._mask.every_edge, self._mask.look_alikes):
             hidden = mask(contents, text)
             if hidden.contents == contents:
                 return text
-            roles = [role for role, _ in messages]
-            masked = self.render(list(zip(roles, hidden.contents, strict=True)))
+            others, masked_tools = with_texts(written, dict(zip(contents, hidden.contents, strict=True)).__getitem__)
+            masked_turns = [Turn(turn.role, *other) for turn, other in zip(turns, others, strict=True)]
+            masked = self.render(masked_turns, masked_tools)
             if hidden.reveal(masked) == text:
                 return masked
         raise InvalidArgument(

@@ -5,6 +5,7 @@ from Python's internals, but not from loops without end, texts without bound, or
 twice; and Jinja computes what is constant when it compiles.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ def open_template(source: str) -> jinja2.Template:
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
     environment.globals["raise_exception"] = _raise_exception
+    environment.filters["tojson"] = _to_json
     tree = environment.parse(source)
     # Jinja itself finds those in a branch only when it gets there.
     unknown = {f"filter {node.name!r}" for node in tree.find_all(nodes.Filter) if node.name not in environment.filters}
@@ -59,6 +61,11 @@ def prepare(source: str) -> Callable[[dict[str, Any] | None], dict[str, str]]:
 
 def _raise_exception(message: str) -> None:
     raise jinja2.TemplateError(message)
+
+
+def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
+    """Return JSON as Hugging Face's templates expect it; Jinja's own filter writes it for HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
 
 if __name__ == "__main__":

@@ -26,3 +26,16 @@ def test_interleaved_choices_are_kept_apart_and_come_in_order():
         usage=ar_pb2.Usage(output_tokens=3),
         timings=Timings(total_seconds=1),
     )
+
+
+def test_parts_of_calls_are_put_together():
+    parts = [("1", "a", '{"b"'), ("", "", ": 2}"), ("2", "c", ""), ("", "", "{}")]
+    messages = [
+        ar_pb2.GenerateResponse(tool_calls=[ar_pb2.ToolCall(id=id_, name=name, arguments=arguments)])
+        for id_, name, arguments in parts
+    ]
+    [choice] = join_messages(messages).choices
+    assert [(call.id, call.name, call.arguments) for call in choice.tool_calls] == [
+        ("1", "a", '{"b": 2}'),
+        ("2", "c", "{}"),
+    ]

@@ -43,6 +43,28 @@ REASONING = (
     "{{ content | upper if content | length > 60 else content }}<|im_end|>\n{% endfor %}"
     "<|im_start|>assistant\n<think>\n"
 )
+# These know functions.
+QWEN = (
+    "{% if tools %}<|im_start|>system\n{% if messages[0].role == 'system' %}{{ messages[0].content }}\n\n{% endif %}"
+    "<tools>{% for tool in tools %}\n{{ tool | tojson }}{% endfor %}\n</tools>\nA call:\n"
+    '{{ "<tool_call>\\n{\\"name\\": <name>, \\"arguments\\": <arguments>}\\n</tool_call><|im_end|>\\n" }}'
+    "{% elif messages[0].role == 'system' %}<|im_start|>system\n{{ messages[0].content }}<|im_end|>\n{% endif %}"
+    "{% for message in messages %}{% if message.role == 'tool' %}<|im_start|>user\n<tool_response>\n"
+    "{{ message.content }}\n</tool_response><|im_end|>\n{% elif not (message.role == 'system' and loop.first) %}"
+    "<|im_start|>{{ message.role }}\n{{ message.content }}{% for call in message.tool_calls %}\n<tool_call>\n"
+    '{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}\n</tool_call>'
+    "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+LLAMA_3_1 = (
+    "{{- bos_token }}{% for tool in tools or [] %}{{ tool | tojson(indent=4) }}\n\n{% endfor %}"
+    "{% for message in messages %}{{- '<|start_header_id|>' + (message.role if message.role != 'tool' else 'ipython') "
+    "+ '<|end_header_id|>\n\n' }}{% if message.tool_calls %}{% if message.tool_calls | length != 1 %}"
+    "{{- raise_exception('one at a time') }}{% endif %}{% set tool_call = message.tool_calls[0].function %}"
+    "{{- '{\"name\": \"' + tool_call.name + '\", ' }}{{- '\"parameters\": ' }}\n"
+    "{{- tool_call.arguments | tojson }}}{% else %}{{ message.content | trim }}{% endif %}<|eot_id|>{% endfor %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}"
+)
 
 
 @dataclass(frozen=True)
@@ -122,5 +144,12 @@ MODELS = {
         MISTRAL, ("<s>", "</s>", "[INST]", "[/INST]"), bos="<s>", eos="</s>", prefix_space="each"
     ),
     "repeating": ChatModel(REPEATING, ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>"), absorbs_whitespace=True),
+    "qwen": ChatModel(QWEN, _IM, ("<tool_call>", "</tool_call>")),
+    "llama-3.1": ChatModel(
+        LLAMA_3_1,
+        ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        bos="<|begin_of_text|>",
+        adds_bos=True,
+    ),
     "reasoning": ChatModel(REASONING, _IM, ("<think>", "</think>", "<tool_response>")),
 }

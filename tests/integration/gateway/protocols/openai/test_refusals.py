@@ -56,7 +56,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     CHAT: {
         **SAMPLING,
-        "messages": [[], None, [{"role": "x", "content": "a"}], [{"role": "user", "content": ""}], [{"role": "user"}]],
+        "messages": [[], None, [{"role": "x", "content": "a"}], [{"role": "user"}]],
         "top_logprobs": [1],
         "tools": [[{"type": "function"}]],
         "audio": [{"voice": "x"}],
@@ -195,7 +195,10 @@ VALUES: tuple[Any, ...] = (
 )
 NAMES = {
     COMPLETIONS: [*SAMPLING, "prompt", "logprobs", "echo", "best_of", "suffix", "model", "stream_options"],
-    CHAT: [*SAMPLING, "messages", "logprobs", "top_logprobs", "max_completion_tokens", "stream_options", "model"],
+    CHAT: [
+        *(*SAMPLING, "messages", "logprobs", "top_logprobs", "max_completion_tokens", "stream_options", "model"),
+        *("tools", "tool_choice", "parallel_tool_calls"),
+    ],
     DRAW: ["prompt", "n", "size", "seed", "stream", "partial_images", "model", "user", "response_format"],
     "/tokenize": ["prompt", "messages", "add_special_tokens", "return_token_strs", "model"],
     "/detokenize": ["tokens", "model"],
@@ -210,7 +213,8 @@ def fuzzed(source: random.Random) -> tuple[str, bytes]:
     for name in source.sample(NAMES[path], source.randint(0, 2)):
         body[name] = source.choice(VALUES)
     if path == CHAT and source.random() < 0.5:
-        turn = {source.choice(("role", "content", "type", "x")): source.choice((*VALUES, "user")) for _ in range(3)}
+        names = ("role", "content", "type", "x", "tool_calls", "tool_call_id")
+        turn = {source.choice(names): source.choice((*VALUES, "user")) for _ in range(3)}
         body["messages"] = [{**USER[0], **turn}]
     raw = bytearray(json.dumps(body).encode())
     while source.random() < 0.2:

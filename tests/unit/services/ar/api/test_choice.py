@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ar.api.generation import Choice, StopStrings
+from services.ar.api.generation import Choice
+from services.ar.api.stop_strings import StopStrings
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.engine.sequence import FinishReason, SampledToken, SamplingParams, Sequence
 from services.ar.model.checkpoint import Checkpoint

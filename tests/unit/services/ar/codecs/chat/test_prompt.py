@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from services.ar.codecs.chat.prompt import ChatPrompt
+from services.ar.codecs.chat.tools import Turn
 from services.ar.codecs.text_codec import TextCodec
 from tandem.shared.errors import InvalidArgument
 from tandem.shared.models import ModelError
@@ -168,7 +169,7 @@ def test_a_conversation_is_laid_out_with_the_special_tokens() -> None:
     source = (
         "{{ bos }}{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}{% endfor %}{{ add_generation_prompt }}"
     )
-    assert prompt_of(source, bos="^").render([("user", "hello")]) == "^<user>helloTrue"
+    assert prompt_of(source, bos="^").render([Turn("user", "hello")]) == "^<user>helloTrue"
 
 
 @pytest.mark.parametrize(
@@ -191,5 +192,5 @@ def test_it_goes_on_after_a_conversation_that_it_did_not_get_through() -> None:
     prompt = prompt_of(f"{{% if messages | length > 1 %}}{endless}{{% endif %}}fine")
     prompt.start()
     with pytest.raises(InvalidArgument, match="processor time"):
-        prompt.render([("user", "hello")] * 2)
-    assert prompt.render([("user", "hello")]) == "fine"
+        prompt.render([Turn("user", "hello")] * 2)
+    assert prompt.render([Turn("user", "hello")]) == "fine"
