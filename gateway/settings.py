@@ -17,6 +17,7 @@ from tandem.shared.loopback import is_loopback
 logger = logging.getLogger(__name__)
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d{1,5})?")
 _TARGET = re.compile(r"[^\s:/,]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 
 
@@ -38,6 +39,10 @@ class GatewaySettings(ProcessSettings):
 
     http_hosts: Annotated[list[str], NoDecode] = []
     """Host names under which browsers may ask for the page, besides localhost and IP addresses; separated by commas."""
+
+    browser_origins: Annotated[list[str], NoDecode] = []
+    """Origins of web pages elsewhere, such as https://app.example.com, that may call both ports, the gRPC port by
+    gRPC-Web; separated by commas. None: no page but the gateway's own may."""
 
     ar_targets: Annotated[list[str], NoDecode] = ["127.0.0.1:50051"]
     """Replicas of the sequential backend, host:port each, separated by commas; none: not configured. A host name
@@ -103,7 +108,7 @@ class GatewaySettings(ProcessSettings):
         self.backend_tls()
         return self
 
-    @field_validator("http_hosts", "ar_targets", "gan_targets", mode="before")
+    @field_validator("http_hosts", "browser_origins", "ar_targets", "gan_targets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         parts = value.split(",") if isinstance(value, str) else value
@@ -118,6 +123,14 @@ class GatewaySettings(ProcessSettings):
             if not _HOST_NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not a host name without a port")
         return [name.lower() for name in names]
+
+    @field_validator("browser_origins")
+    @classmethod
+    def _check_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin.lower()):
+                raise ValueError(f"{origin!r} is not an origin: https://HOST or http://HOST, with or without a port")
+        return [origin.lower() for origin in origins]
 
     @field_validator("ar_targets", "gan_targets")
     @classmethod

@@ -1,4 +1,4 @@
-"""OpenAI's package for JavaScript, as npm installs it."""
+"""Packages for JavaScript, as npm installs them."""
 
 import shutil
 import subprocess
@@ -6,18 +6,22 @@ from pathlib import Path
 
 import pytest
 
-NPM_PACKAGE = "openai@6.49.0"
+OPENAI = "openai@6.49.0"
+GRPC_WEB = (
+    *("@connectrpc/connect@2.3.0", "@connectrpc/connect-web@2.3.0", "@bufbuild/protobuf@2.17.0"),
+    *("@bufbuild/protoc-gen-es@2.17.0", "typescript@5.9.3", "esbuild@0.28.2"),
+)
 
 
-def install_openai(folder: Path) -> None:
-    """Put the package into a folder; the test is skipped where that cannot be done."""
+def install(folder: Path, *packages: str) -> None:
+    """Put the packages into a folder; the test is skipped where that cannot be done."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"there is no {program} here")
-    install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", NPM_PACKAGE]
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages]
     try:
-        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
     except subprocess.TimeoutExpired:
-        pytest.skip("npm did not install OpenAI's package within a minute")
+        pytest.skip(f"npm did not install {packages[0]} within two minutes")
     if done.returncode:
-        pytest.skip(f"npm cannot install OpenAI's package here: {done.stderr[-200:]}")
+        pytest.skip(f"npm cannot install {packages[0]} here: {done.stderr[-200:]}")

@@ -48,13 +48,16 @@ class Authorization:
     async def check(self, request: envoy.CheckRequest, _: object) -> envoy.CheckResponse:
         """Return whether the request may pass, and as whose; nothing of the key is kept or logged."""
         asked = request.attributes.request.http
+        # gRPC's statuses are in headers; a client of gRPC-Web reads them where HTTP's own says that there is a reply.
+        is_grpc = asked.headers.get("content-type", "").startswith("application/grpc")
+        denied = HTTPStatus.OK if is_grpc else HTTPStatus.FORBIDDEN
         try:
             headers = _headers({CALLER_METADATA: self._identifier(asked.path, asked.headers.get("authorization"))})
         except TandemError as error:
-            return _deny(error)
+            return _deny(error, denied)
         except Exception:
             logger.exception("authorization failed")
-            return _deny(Internal())
+            return _deny(Internal(), denied)
         return envoy.CheckResponse(
             status=envoy.Status(code=grpc.StatusCode.OK.value[0]), ok_response=envoy.OkHttpResponse(headers=headers)
         )
@@ -73,13 +76,13 @@ class Authorization:
         return identifier
 
 
-def _deny(error: TandemError) -> envoy.CheckResponse:
+def _deny(error: TandemError, http: HTTPStatus) -> envoy.CheckResponse:
     """Return a denial: any status but OK denies, and the client's own is in the headers."""
     code = grpc.StatusCode[error.code].value[0]
     headers = {"grpc-status": str(code), "grpc-message": quote(str(error), safe=_PLAIN)}
     if details := status_details(error).get(_DETAILS):
         headers[_DETAILS] = base64.b64encode(details).decode().rstrip("=")
-    denied = envoy.DeniedHttpResponse(status=envoy.HttpStatus(code=HTTPStatus.FORBIDDEN), headers=_headers(headers))
+    denied = envoy.DeniedHttpResponse(status=envoy.HttpStatus(code=http), headers=_headers(headers))
     return envoy.CheckResponse(
         status=envoy.Status(code=grpc.StatusCode.PERMISSION_DENIED.value[0]), denied_response=denied
     )

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -75,12 +76,20 @@ def _add_refusals(app: FastAPI) -> None:
     async def refuse(request: Request, error: HTTPException) -> JSONResponse:
         path = request.url.path
         told = PathError(error.status_code, request.method, path)
-        of_oip = path == "/v2" or path.startswith("/v2/")
-        body = {"error": f"[{told.code}] {told}"} if of_oip else error_body(told)
-        return JSONResponse(body, told.status, error.headers)
+        return JSONResponse(_refusal(told, path), told.status, error.headers)
 
     for status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         app.exception_handler(status)(refuse)
+
+
+def _refusal(told: PathError, path: str) -> dict[str, Any]:
+    """Return the error in the shape of the protocol that the path belongs to."""
+    match path.removeprefix("/").partition("/")[0]:
+        case "v1":
+            return {"error": {"message": str(told), "type": "invalid_request_error", "param": None, "code": None}}
+        case "v2":
+            return {"error": f"[{told.code}] {told}"}
+    return error_body(told)
 
 
 def _add_probes(app: FastAPI, status: Status, registry: CollectorRegistry) -> None:

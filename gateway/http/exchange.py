@@ -33,6 +33,7 @@ class Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.headers = Headers(scope=scope)
+        self._about: Mapping[str, str] = {}  # headers of every reply
         self._has_begun = False
         self._scope = scope
         self._receive = receive
@@ -57,7 +58,13 @@ class Exchange:
         return body
 
     async def raw_body(self) -> bytes:
-        """Return the whole body, whatever is in it. Raises CancelledError if the client leaves."""
+        """Return the whole body, whatever is in it. Raises InvalidArgument; CancelledError if the client leaves.
+
+        Envoy has unpacked what came in gzip.
+        """
+        encoding = self.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise InvalidArgument("content-encoding", encoding, "'gzip' or 'identity'")
         body, more = bytearray(), True
         while more:
             message = await self._receive()
@@ -99,6 +106,12 @@ class Exchange:
             await self._begin(200, {"content-type": "application/x-ndjson"})
         await self._send({"type": "http.response.body", "body": to_json(content) + b"\n", "more_body": not is_last})
 
+    async def events(self, data: bytes, is_last: bool = False) -> None:
+        """Send server-sent events, which are whole; waits while the client is slow to read."""
+        if not self._has_begun:
+            await self._begin(200, {"content-type": "text/event-stream", "x-accel-buffering": "no"})
+        await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
+
     async def refuse(self, error: TandemError) -> None:
         """Send the error as the reply, or as the last line of one that has begun."""
         body = error_body(error)
@@ -117,7 +130,7 @@ class Exchange:
 
     async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
         self._has_begun = True
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in {**headers, **self._about}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
 

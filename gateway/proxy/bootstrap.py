@@ -123,6 +123,7 @@ def _values(settings: GatewaySettings, sockets: Sockets) -> Json:
         "max_message_bytes": MAX_MESSAGE_BYTES,
         "max_request_bytes": MAX_MESSAGE_BYTES + GRPC_PREFIX_BYTES,
         "own_names": _own_names(settings.http_hosts),
+        "origins": "|".join(map(re.escape, settings.browser_origins)),
         "full": _FULL,
         "full_details": _details(_FULL),
         "out_of_memory": _OUT_OF_MEMORY,

@@ -23,6 +23,7 @@ PRINTS: dict[str, tuple[str, ...]] = {
     'to_grid().save("sneakers.png")': (ANSWER,),
     'b"The clock strikes"': (TEXT,),
     "client.start_stream": (TEXT,),
+    "instruct/generate -d": (r'"text_output":"\W*\w', r'data: \{"model_name":"smollm2-135m-instruct"'),
     "print(images.shape)": (r"\(3, 28, 28, 1\)",),
     "fashion-gan/infer": (r"\[1, ?28, ?28, ?1\]",),
     "fashion-gan/stats": ('"model_stats"',),
@@ -52,6 +53,7 @@ DRAWING, OUTPUT = "it is a drawing", "it shows output"
 DOCKER, LONG = "it needs Docker", "it measures for minutes; tests/integration/tandem/cli/bench has it with less effort"
 OPEN = "it serves beyond loopback, with keys and TLS; tests/integration/tandem/cli/test_secured.py does so on loopback"
 OWN = "it is what runs this test, or what this test starts"
+BROWSER = "tests/integration/gateway/test_web_pages.py does so with a gateway of its own"
 DIGITS = "it trains for minutes, or needs what that makes; tests/integration/training/test_pair.py takes less effort"
 NOT_RUN = {
     "gRPC clients,   ": DRAWING,
@@ -66,6 +68,9 @@ NOT_RUN = {
     "tandem keys new": OPEN,
     "TANDEM_GATEWAY_TLS_CERT": OPEN,
     "--metrics-port 9112": "it takes fixed ports; tests/e2e/stacks.py starts the same on free ones",
+    "BROWSER_ORIGINS=http": BROWSER,
+    "npx buf generate": BROWSER,
+    "createGrpcWebTransport({": BROWSER,
     "make images": DOCKER,
     "docker compose exec": DOCKER,
     "bench tradeoff --steps": LONG,

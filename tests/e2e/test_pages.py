@@ -28,7 +28,7 @@ from tandem.cli.servers.ports import free_ports
 from tandem.shared.models import ModelRepository
 from tests.contract.pages import ROOT
 from tests.e2e.page_blocks import ALL, IN_TESTS, NOT_RUN, PRINTS, READY, RUN, UP, Block, named
-from tests.npm import install_openai
+from tests.npm import OPENAI, install
 
 LIMIT_SECONDS = 200  # a guard against hanging
 JAVASCRIPT = "javascript"
@@ -134,7 +134,7 @@ def test_the_blocks_of_a_page_do_what_it_says(product: Product, page: str, tmp_p
     "block", [block for block in RUN if block.language == JAVASCRIPT], ids=lambda block: block.place
 )
 def test_javascript(product: Product, block: Block, tmp_path: Path) -> None:
-    install_openai(tmp_path)
+    install(tmp_path, OPENAI)
     check_output(block, product.here(block.text), "", product, tmp_path)
 
 

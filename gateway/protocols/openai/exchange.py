@@ -84,8 +84,6 @@ MAX_BODY_BYTES = 4_000_000
 Answer: TypeAlias = bytes | AsyncGenerator[bytes, None]
 """A whole reply, written out as JSON, or the events of a stream; these begin when there is something to say."""
 
-_EVENTS = {"content-type": "text/event-stream", "x-accel-buffering": "no"}
-
 
 class OpenAiExchange(Exchange):
     """Every reply has the header x-request-id, whose value Envoy gave the request."""
@@ -102,17 +100,12 @@ class OpenAiExchange(Exchange):
         A stream without a last part was torn, and HTTP itself says so.
         """
         if isinstance(answer, bytes):
-            await self.reply_bytes(answer, headers=self._about)
+            await self.reply_bytes(answer)
             return
         async with contextlib.aclosing(answer) as events:
             async for each in events:
-                await self._send_events(each)
-        await self._send_events(b"", is_last=True)
-
-    async def _send_events(self, data: bytes, is_last: bool = False) -> None:
-        if not self._has_begun:
-            await self._begin(200, {**_EVENTS, **self._about})
-        await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
+                await self.events(each)
+        await self.events(b"", is_last=True)
 
     def cancellation(self, is_draining: bool) -> TandemError:
         """Return what says whether to try again, which clients of this API obey."""
@@ -122,9 +115,9 @@ class OpenAiExchange(Exchange):
         """Send the error as the reply, or as the last event of one that has begun."""
         body = openai_body(error)
         if self._has_begun:
-            await self._send_events(event(to_json(body), "error"), is_last=True)
+            await self.events(event(to_json(body), "error"), is_last=True)
         else:
-            await self.reply(body, http_status(error), {**openai_headers(error), **self._about})
+            await self.reply(body, http_status(error), openai_headers(error))
 
 
 DONE = b"data: [DONE]\n\n"

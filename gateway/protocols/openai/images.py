@@ -13,7 +13,7 @@ from pydantic import Field, PlainSerializer
 from gateway.protocols.catalogue import Served
 from gateway.protocols.openai.document import Path
 from gateway.protocols.openai.exchange import Answer, Calls, event
-from gateway.protocols.openai.messages import Body, Int32, Seed, WholeReply
+from gateway.protocols.openai.messages import Body, Int32, Seed, WholeReply, limits
 from gateway.protocols.together import each_of
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
@@ -26,14 +26,14 @@ class ImageBody(Body):
 
     prompt: str = Field(description="A class: its name or its number. Empty: of a model that draws any, any.")
     model: str | None = Field(None, description="Name of an image model; absent: the first there is.")
-    n: Int32 | None = Field(None, description="Images; default 1.")
+    n: Annotated[Int32, limits(minimum=1)] | None = Field(None, description="Images; default 1.")
     size: str | None = Field(None, description="The model's own, as 28x28, or auto (default).")
     seed: Seed | None = Field(None, description="Tandem's: as in completions; the same for all n.")
     stream: bool | None = Field(None, description="True: server-sent events.")
-    partial_images: Int32 | None = Field(
+    partial_images: Annotated[Int32, limits(minimum=0, maximum=3)] | None = Field(
         None, description="With stream: how many unfinished images to send, 0 (default) to 3; for a sequential model."
     )
-    steps: Int32 | None = Field(
+    steps: Annotated[Int32, limits(minimum=1)] | None = Field(
         None, description="Tandem's: steps that draw an image, 1 to its tokens (default); of a model that takes steps."
     )
     user: str | None = Field(None, description="Ignored.")
@@ -145,7 +145,7 @@ async def generate(body: ImageBody, calls: Calls) -> Answer:
     calls.will_be("Generate" if model.is_sequential else "Sample")
     _check_options(body, model)
     if body.stream and model.is_sequential:
-        return _stream(body, model, calls, _generate_request(body, model))
+        return _stream(body, calls, _generate_request(body, model))
     pngs, about = await _draw(body, model, calls)
     if body.stream:
         return each_of([_last_event(pngs[0], about)])
@@ -204,19 +204,18 @@ def _last_event(png: bytes, about: Mapping[str, Any]) -> bytes:
     return event(whole.to_json(), whole.type)
 
 
-async def _stream(
-    body: ImageBody, model: Served, calls: Calls, request: ar_pb2.GenerateRequest
-) -> AsyncGenerator[bytes, None]:
-    """Yield `body.partial_images` images of the unfinished one, evenly spread, and then the finished one."""
-    wanted = body.partial_images or 0
-    request.partial_images = wanted > 0
-    num_tokens, num_drawn, num_shown = model.described.tokens_per_image, 0, 0
+async def _stream(body: ImageBody, calls: Calls, request: ar_pb2.GenerateRequest) -> AsyncGenerator[bytes, None]:
+    """Yield `body.partial_images` images of the unfinished one, evenly spread, and then the finished one.
+
+    An image of fewer steps has fewer that are not finished.
+    """
+    request.num_partial_images = body.partial_images or 0
+    num_shown = 0
     async with contextlib.aclosing(calls.stream("Generate", request, _NAMES_OF_GENERATE)) as messages:
         async for message in messages:
-            num_drawn += len(message.token_ids)
             if message.finish_reason:
                 yield _last_event(message.image.png[0], _about(message.usage))
-            elif num_shown < wanted and num_drawn * (wanted + 1) >= num_tokens * (num_shown + 1):
+            elif message.HasField("image"):
                 now, png = int(time.time()), message.image.png[0]
                 partial = PartialImage(b64_json=png, created_at=now, partial_image_index=num_shown)
                 yield event(partial.to_json(), partial.type)

@@ -11,6 +11,12 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from gateway.protocols.fields import invalid_argument
 from tandem.shared.errors import InvalidArgument
 
+
+def limits(**keywords: float) -> Any:
+    """Return what a description adds to a type: the ranges that backends accept, as keywords of JSON Schema."""
+    return Field(json_schema_extra=dict(keywords))
+
+
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 """As large as the fields of the contract; narrower ranges are the backends'."""
 Seed = Annotated[int, Field(ge=-(2**63), le=2**64 - 1), AfterValidator(lambda seed: seed % 2**64)]

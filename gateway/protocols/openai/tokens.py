@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from gateway.protocols.openai.document import Path
 from gateway.protocols.openai.exchange import Calls
-from gateway.protocols.openai.messages import Body, Reply
+from gateway.protocols.openai.messages import Body, Reply, limits
 from gateway.protocols.openai.text.chat import Message, chat_prompt
 from gateway.protocols.openai.text.sampling import TokenIds
 from gateway.protocols.openai.text.token_table import to_text
@@ -36,7 +36,7 @@ class DetokenizeBody(Body):
     """Tokens to turn into a text."""
 
     model: str | None = Field(None, description="Name of a text model; absent: the first there is.")
-    tokens: TokenIds = Field(description="1 to the context's length of ids.")
+    tokens: Annotated[TokenIds, limits(minItems=1)] = Field(description="1 to the context's length of ids.")
 
 
 class Tokenized(Reply):

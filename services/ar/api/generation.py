@@ -137,7 +137,8 @@ class Generation:
             most = 1 if reports_drafts else _TURN_TOKENS  # what did not hold belongs to one step
             self._max_tokens = min(max_message_tokens(model.token_sizes, params), most)
         else:
-            self._max_tokens = max_message_tokens(model.token_sizes, params, growing_images.max_bytes)
+            most = max_message_tokens(model.token_sizes, params, growing_images.max_bytes)
+            self._max_tokens = 1 if growing_images.num_partial else most  # what shows an image ends with that step
         self._choices = [
             (PlacedChoice if sequence.has_places else Choice)(sequence, model.codec) for sequence in stream.sequences
         ]

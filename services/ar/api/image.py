@@ -25,7 +25,8 @@ from tandem.shared.errors import InvalidArgument
 class GrowingImages:
     """All choices begin with `prompt`. With `partial`, every message gets an image, not only a choice's last.
 
-    `watch`, if given, sees each complete image.
+    With `num_partial`, so many get one: those whose tokens complete a further one of so many equal parts, and one more,
+    of the image. `watch`, if given, sees each complete image.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class GrowingImages:
         params: SamplingParams,
         encoding: Encoding,
         partial: bool,
+        num_partial: int,
         watch: DiversityWatch | None = None,
     ) -> None:
         self._codec = codec
@@ -43,6 +45,7 @@ class GrowingImages:
         self._seed = params.seed
         self._encoding = encoding
         self._partial = partial
+        self.num_partial = num_partial
         self._watch = watch
 
     @property
@@ -52,17 +55,25 @@ class GrowingImages:
 
     async def add_to(self, messages: Sequence[ar_pb2.GenerateResponse], call: Call) -> None:
         """Take the messages' tokens; put the image into each message that is to carry one."""
+        carriers, token_lists = [], []
         for message in messages:
-            self._codes[message.choice_index].extend(message.token_ids)
-        carriers = [message for message in messages if self._partial or message.finish_reason]
+            codes = self._codes[message.choice_index]
+            num_before = len(codes)
+            codes.extend(message.token_ids)
+            if self._partial or message.finish_reason or self._part(len(codes)) > self._part(num_before):
+                carriers.append(message)
+                token_lists.append(codes.copy())
         if not carriers:
             return
-        token_lists = [self._codes[message.choice_index] for message in carriers]
         images = await self._codec.draw(token_lists, call.deadline, call.owner)
         await self._fill(carriers, images)
         for place, message in enumerate(carriers):
-            if self._watch is not None and len(self._codes[message.choice_index]) == self._codec.num_tokens:
+            if self._watch is not None and len(token_lists[place]) == self._codec.num_tokens:
                 self._watch.saw(images[place : place + 1], self._labels, self._seed, message.choice_index)
+
+    def _part(self, num_codes: int) -> int:
+        """Return how many parts of an image are drawn: one more than are to be shown are the whole."""
+        return num_codes * (self.num_partial + 1) // self._codec.num_tokens
 
     async def _fill(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
         if self._encoding == "png":
@@ -148,4 +159,5 @@ class ImageModel(SequentialModel):
         # An image that was begun by the caller, or drawn narrower, or in fewer steps, says nothing of the model.
         is_whole = len(prompt) == 1 and params.steps in (0, self.codec.num_tokens)
         watch = self.watch if params.is_plain and is_whole else None
-        return GrowingImages(self.codec, prompt, params, encoding, request.partial_images, watch)
+        num_partial = check_int("num_partial_images", request.num_partial_images, 0, self.codec.num_tokens - 1)
+        return GrowingImages(self.codec, prompt, params, encoding, request.partial_images, num_partial, watch)

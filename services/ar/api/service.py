@@ -87,8 +87,9 @@ class ArServicer:
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
         """Return in one reply what `generate` streams. Refuses in advance what may not fit."""
         try:
-            if request.generate.partial_images:
-                raise InvalidArgument("partial_images", value=True, accepted="false: the reply is one message")
+            for field in ("partial_images", "num_partial_images"):
+                if value := getattr(request.generate, field):
+                    raise InvalidArgument(field, value, "nothing: the reply is one message")
             async with contextlib.aclosing(self.generate(request.generate, call, in_one_message=True)) as messages:
                 return join_messages([message async for message in messages])
         except InvalidArgument as error:

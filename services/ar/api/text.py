@@ -149,8 +149,9 @@ class TextModel(SequentialModel):
     def growing_images(self, request: ar_pb2.GenerateRequest, prompt: list[int], params: SamplingParams) -> None:
         if request.image_encoding:
             raise InvalidArgument("image_encoding", request.image_encoding, "nothing: this model makes text")
-        if request.partial_images:
-            raise InvalidArgument("partial_images", True, "false: this model makes text")
+        for field in ("partial_images", "num_partial_images"):
+            if value := getattr(request, field):
+                raise InvalidArgument(field, value, "nothing: this model makes text")
 
     async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
         """Return the content's tokens. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""

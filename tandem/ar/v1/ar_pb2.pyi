@@ -32,7 +32,7 @@ FINISH_REASON_LENGTH: FinishReason
 FINISH_REASON_TOOL_CALLS: FinishReason
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "text", "chat", "tokens", "class_label", "sampling", "logprobs", "top_logprobs", "image_encoding", "partial_images", "given_tokens", "report_drafts")
+    __slots__ = ("model", "text", "chat", "tokens", "class_label", "sampling", "logprobs", "top_logprobs", "image_encoding", "partial_images", "given_tokens", "report_drafts", "num_partial_images")
     class GivenTokensEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,7 @@ class GenerateRequest(_message.Message):
     PARTIAL_IMAGES_FIELD_NUMBER: _ClassVar[int]
     GIVEN_TOKENS_FIELD_NUMBER: _ClassVar[int]
     REPORT_DRAFTS_FIELD_NUMBER: _ClassVar[int]
+    NUM_PARTIAL_IMAGES_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     chat: ChatPrompt
@@ -64,7 +65,8 @@ class GenerateRequest(_message.Message):
     partial_images: bool
     given_tokens: _containers.ScalarMap[int, int]
     report_drafts: bool
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., chat: _Optional[_Union[ChatPrompt, _Mapping]] = ..., tokens: _Optional[_Union[TokenPrompt, _Mapping]] = ..., class_label: _Optional[int] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., logprobs: _Optional[bool] = ..., top_logprobs: _Optional[int] = ..., image_encoding: _Optional[_Union[_images_pb2.Encoding, str]] = ..., partial_images: _Optional[bool] = ..., given_tokens: _Optional[_Mapping[int, int]] = ..., report_drafts: _Optional[bool] = ...) -> None: ...
+    num_partial_images: int
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., chat: _Optional[_Union[ChatPrompt, _Mapping]] = ..., tokens: _Optional[_Union[TokenPrompt, _Mapping]] = ..., class_label: _Optional[int] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., logprobs: _Optional[bool] = ..., top_logprobs: _Optional[int] = ..., image_encoding: _Optional[_Union[_images_pb2.Encoding, str]] = ..., partial_images: _Optional[bool] = ..., given_tokens: _Optional[_Mapping[int, int]] = ..., report_drafts: _Optional[bool] = ..., num_partial_images: _Optional[int] = ...) -> None: ...
 
 class CompleteRequest(_message.Message):
     __slots__ = ("generate",)

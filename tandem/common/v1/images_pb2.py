@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/common/v1/images.proto\x12\x10tandem.common.v1\"d\n\nImageBatch\x12\r\n\x05shape\x18\x01 \x03(\x05\x12,\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x1a.tandem.common.v1.Encoding\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0b\n\x03png\x18\x04 \x03(\x0c*h\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NCODING_RAW_UINT8\x10\x01\x12\x18\n\x14\x45NCODING_RAW_FLOAT32\x10\x02\x12\x10\n\x0c\x45NCODING_PNG\x10\x03\x42\x1bZ\x19tandem/common/v1;commonv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/common/v1/images.proto\x12\x10tandem.common.v1\"d\n\nImageBatch\x12\r\n\x05shape\x18\x01 \x03(\x05\x12,\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x1a.tandem.common.v1.Encoding\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0b\n\x03png\x18\x04 \x03(\x0c*h\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NCODING_RAW_UINT8\x10\x01\x12\x18\n\x14\x45NCODING_RAW_FLOAT32\x10\x02\x12\x10\n\x0c\x45NCODING_PNG\x10\x03\x42\x1dP\x01Z\x19tandem/common/v1;commonv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.common.v1.images_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z\031tandem/common/v1;commonv1'
+  _globals['DESCRIPTOR']._serialized_options = b'P\001Z\031tandem/common/v1;commonv1'
   _globals['_ENCODING']._serialized_start=153
   _globals['_ENCODING']._serialized_end=257
   _globals['_IMAGEBATCH']._serialized_start=51

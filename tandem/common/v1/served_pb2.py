@@ -25,14 +25,14 @@ _sym_db = _symbol_database.Default()
 from tandem.common.v1 import timings_pb2 as tandem_dot_common_dot_v1_dot_timings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/common/v1/served.proto\x12\x10tandem.common.v1\x1a\x1etandem/common/v1/timings.proto\"(\n\x11TakeServedRequest\x12\x13\n\x0brequest_ids\x18\x01 \x03(\t\"\x9f\x01\n\x12TakeServedResponse\x12@\n\x06served\x18\x01 \x03(\x0b\x32\x30.tandem.common.v1.TakeServedResponse.ServedEntry\x1aG\n\x0bServedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tandem.common.v1.Served:\x02\x38\x01\"\x83\x02\n\x06Served\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07outputs\x18\x02 \x01(\x03\x12\x15\n\rfirst_outputs\x18\x03 \x01(\x03\x12\x0e\n\x06images\x18\x04 \x01(\x03\x12*\n\x07timings\x18\x05 \x01(\x0b\x32\x19.tandem.common.v1.Timings\x12\x17\n\x0f\x62\x61\x63kend_seconds\x18\x06 \x01(\x01\x12\x1c\n\x14\x61rrival_wait_seconds\x18\x07 \x01(\x01\x12\"\n\x1a\x66irst_output_delay_seconds\x18\x08 \x01(\x01\x12\x14\n\x0cinput_tokens\x18\t \x01(\x03\x12\x15\n\rcached_tokens\x18\n \x01(\x03\x32h\n\rServedService\x12W\n\nTakeServed\x12#.tandem.common.v1.TakeServedRequest\x1a$.tandem.common.v1.TakeServedResponseB\x1bZ\x19tandem/common/v1;commonv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/common/v1/served.proto\x12\x10tandem.common.v1\x1a\x1etandem/common/v1/timings.proto\"(\n\x11TakeServedRequest\x12\x13\n\x0brequest_ids\x18\x01 \x03(\t\"\x9f\x01\n\x12TakeServedResponse\x12@\n\x06served\x18\x01 \x03(\x0b\x32\x30.tandem.common.v1.TakeServedResponse.ServedEntry\x1aG\n\x0bServedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tandem.common.v1.Served:\x02\x38\x01\"\x83\x02\n\x06Served\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07outputs\x18\x02 \x01(\x03\x12\x15\n\rfirst_outputs\x18\x03 \x01(\x03\x12\x0e\n\x06images\x18\x04 \x01(\x03\x12*\n\x07timings\x18\x05 \x01(\x0b\x32\x19.tandem.common.v1.Timings\x12\x17\n\x0f\x62\x61\x63kend_seconds\x18\x06 \x01(\x01\x12\x1c\n\x14\x61rrival_wait_seconds\x18\x07 \x01(\x01\x12\"\n\x1a\x66irst_output_delay_seconds\x18\x08 \x01(\x01\x12\x14\n\x0cinput_tokens\x18\t \x01(\x03\x12\x15\n\rcached_tokens\x18\n \x01(\x03\x32h\n\rServedService\x12W\n\nTakeServed\x12#.tandem.common.v1.TakeServedRequest\x1a$.tandem.common.v1.TakeServedResponseB\x1dP\x01Z\x19tandem/common/v1;commonv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.common.v1.served_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z\031tandem/common/v1;commonv1'
+  _globals['DESCRIPTOR']._serialized_options = b'P\001Z\031tandem/common/v1;commonv1'
   _globals['_TAKESERVEDRESPONSE_SERVEDENTRY']._loaded_options = None
   _globals['_TAKESERVEDRESPONSE_SERVEDENTRY']._serialized_options = b'8\001'
   _globals['_TAKESERVEDREQUEST']._serialized_start=83

@@ -110,9 +110,8 @@ async def test_own_and_configured_names_are_served_and_one_that_may_have_been_re
 async def test_nothing_else_is_there_and_a_method_that_a_path_does_not_take_is_told(http: httpx.AsyncClient) -> None:
     for path in ("/redoc", "/v1/nothing", "/nothing", "/pages/..%2fserver.py", "/pages/nothing.js"):
         assert (await http.get(path)).status_code == 404, path
-    response = await http.get("/v1/completions")
-    message = "'/v1/completions' does not take GET"
-    told = {"code": 405, "status": "UNIMPLEMENTED", "message": message, "details": []}
+    response = await http.get(SAMPLE)
+    told = {"code": 405, "status": "UNIMPLEMENTED", "message": f"'{SAMPLE}' does not take GET", "details": []}
     assert (response.status_code, response.headers["allow"], response.json()) == (405, "POST", {"error": told})
     missing, refused = await http.get("/v2/trace/setting"), await http.get("/v2/models/a/infer")
     assert (missing.status_code, missing.json()) == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 from collections.abc import AsyncIterator
@@ -239,6 +240,17 @@ async def test_a_large_body_is_refused(gateway: RunningGateway, http: httpx.Asyn
     assert str(MAX_BODY_BYTES) in error_of(response)["message"]
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", code="RESOURCE_EXHAUSTED", transport="http") == 1
+
+
+@pytest.mark.parametrize(("path", "body"), [(SAMPLE, {}), ("/v1/completions", {"prompt": "a", "max_tokens": 2})])
+async def test_json_may_come_in_gzip(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:
+    packed = gzip.compress(json.dumps(body).encode())
+    for encoding, status in {"gzip": 200, "deflate": 400, "br": 400}.items():
+        headers = {"content-type": "application/json", "content-encoding": encoding}
+        response = await http.post(path, content=packed, headers=headers)
+        assert response.status_code == status
+        words = f"content-encoding: '{encoding}' is not accepted; accepted: 'gzip' or 'identity'"
+        assert (words in response.text) is (status == 400)
 
 
 async def test_a_bad_deadline_is_refused(http: httpx.AsyncClient, text: FakeSequential) -> None:

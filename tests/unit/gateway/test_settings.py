@@ -41,6 +41,14 @@ def test_http_hosts_are_names_without_ports() -> None:
         GatewaySettings(http_hosts=["gateway.lan:8080"])
 
 
+def test_origins_are_those_that_browsers_send() -> None:
+    origins = ["https://app.example.com", "http://[::1]:5173"]
+    assert GatewaySettings(browser_origins="https://App.example.com, http://[::1]:5173").browser_origins == origins  # type: ignore[arg-type]
+    for wrong in ("*", "null", "app.example.com", "https://app.example.com/", "https://*.example.com", "file://x"):
+        with pytest.raises(ValidationError, match="is not an origin"):
+            GatewaySettings(browser_origins=[wrong])
+
+
 def test_nothing_is_open_to_all_by_mistake() -> None:
     with pytest.raises(ValidationError, match=r"set tls_client_ca .* or api_keys_file, or bind"):
         GatewaySettings(host="::")

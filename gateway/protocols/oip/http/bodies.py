@@ -9,14 +9,16 @@ from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from typing import Annotated, Any
 
 from google.protobuf.message import Message
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from gateway.http.exchange import to_json
 from gateway.protocols.fields import invalid_argument
-from gateway.protocols.oip.tensors import DATATYPES, Spec, parameter_value, set_parameters, spec_of
+from gateway.protocols.oip.models.adapter import Adapter
+from gateway.protocols.oip.tensors import DATATYPES, FINAL, Spec, parameter_value, set_parameters, spec_of
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 from tandem.shared.errors import InvalidArgument
 
+STREAM = "stream"
 HEADER_LENGTH = "inference-header-content-length"
 BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT = "binary_data_size", "binary_data", "binary_data_output"
 
@@ -59,6 +61,16 @@ class _Request(BaseModel, strict=True):
     outputs: list[_Output] = []
 
 
+class _Generate(BaseModel, strict=True, extra="allow"):
+    """A request of Triton's generate extension: what is in `parameters` counts as if it stood beside it."""
+
+    id: Text = ""
+    parameters: dict[str, Any] = {}
+
+
+_SCALARS = TypeAdapter(Parameters, config={"strict": True})
+
+
 def split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     """Return the JSON and what follows it. Raises InvalidArgument."""
     if header_length is None:
@@ -90,6 +102,43 @@ def read_infer(request: ModelInferRequest, head: bytes, rest: bytes, specs: Sequ
     if rest:
         raise InvalidArgument("request", f"{len(rest)} bytes behind the last tensor", "none")
     return request
+
+
+def read_generate(request: ModelInferRequest, body: bytes, model: Adapter, is_streamed: bool) -> ModelInferRequest:
+    """Return the request of Triton's generate extension: each key is an input of the model, else a parameter.
+
+    What is streamed has the input `stream`, if there is one. Raises InvalidArgument, which names the field.
+    """
+    specs = {spec.name: spec for spec in model.inputs}
+    try:
+        content = _Generate.model_validate_json(body)
+        values = {**(content.model_extra or {}), **content.parameters}
+        parameters = _SCALARS.validate_python({name: value for name, value in values.items() if name not in specs})
+    except ValidationError as error:
+        raise invalid_argument(error) from None
+    request.id = content.id
+    set_parameters(request.parameters, parameters)
+    if is_streamed and STREAM in specs:
+        values.setdefault(STREAM, True)
+    for name in filter(specs.__contains__, values):
+        elements = values[name] if isinstance(values[name], list) else [values[name]]
+        is_row = model.max_batch_size and specs[name].dims != (1,)
+        request.inputs.add(
+            name=name, datatype=specs[name].datatype.name, shape=[1, len(elements)] if is_row else [len(elements)]
+        )
+        request.raw_input_contents.append(_pack(specs[name], elements))
+    return request
+
+
+def generated(reply: ModelInferResponse) -> bytes:
+    """Return the reply of that extension: outputs by their names, one element by itself, several as a list."""
+    content: dict[str, Any] = {"id": reply.id} if reply.id else {}
+    content |= {"model_name": reply.model_name, "model_version": reply.model_version}
+    content |= {name: parameter_value(value) for name, value in reply.parameters.items() if name != FINAL}
+    for output, raw in zip(reply.outputs, reply.raw_output_contents, strict=True):
+        elements = _elements(output, raw)
+        content[output.name] = elements[0] if len(elements) == 1 else elements
+    return to_json(content)
 
 
 def _cut(name: str, size: Any, rest: bytes) -> tuple[bytes, bytes]:

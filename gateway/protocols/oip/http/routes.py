@@ -1,8 +1,13 @@
-"""The protocol's paths. Errors are {"error": text}; liveness and readiness need no key, as the gateway's own probes."""
+"""The protocol's paths, and Triton's `generate` beside them.
+
+Errors are {"error": text}; liveness and readiness need no key, as the gateway's own probes.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -10,18 +15,27 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.admission import Admission, Entrance
-from gateway.http.endpoint import Endpoint, identify
+from gateway.http.endpoint import Endpoint, Serve, identify
 from gateway.http.errors import error_body, error_headers, http_status
-from gateway.http.exchange import Exchange
+from gateway.http.exchange import Exchange, to_json
 from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
-from gateway.protocols.oip.http.bodies import HEADER_LENGTH, as_plain, http_reply, read_infer, split
+from gateway.protocols.oip.http.bodies import (
+    HEADER_LENGTH,
+    as_plain,
+    generated,
+    http_reply,
+    read_generate,
+    read_infer,
+    split,
+)
 from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.information import SERVER_METADATA, Information
 from gateway.protocols.oip.models.adapter import Adapter
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelReadyRequest
-from tandem.shared.errors import InvalidArgument, TandemError
+from tandem.shared.errors import TandemError
 
 _MODEL = "/v2/models/{name}"
+_EVENT = b"data: %b\n\n"
 
 
 class OipExchange(Exchange):
@@ -29,14 +43,20 @@ class OipExchange(Exchange):
 
     async def tensors(self) -> tuple[bytes, bytes]:
         """Return the body's JSON and what follows it. Raises InvalidArgument; CancelledError if the client leaves."""
-        encoding = self.headers.get("content-encoding", "identity")
-        if encoding != "identity":
-            raise InvalidArgument("content-encoding", encoding, "'identity'")
         return split(await self.raw_body(), self.headers.get(HEADER_LENGTH))
 
+    def asked(self) -> ModelInferRequest:
+        """Return a request for the model in the path."""
+        parameters = self.parameters
+        return ModelInferRequest(model_name=parameters["name"], model_version=parameters.get("version"))
+
     async def refuse(self, error: TandemError) -> None:
-        """Send the error as the reply."""
-        await self.reply(*_http_error(error))
+        """Send the error as the reply, or as the last event of one that has begun."""
+        body, status, headers = _http_error(error)
+        if self._has_begun:
+            await self.events(_EVENT % to_json(body), is_last=True)
+        else:
+            await self.reply(body, status, headers)
 
 
 class HttpRoutes:
@@ -49,7 +69,7 @@ class HttpRoutes:
 
     def routes(self) -> list[BaseRoute]:
         """Return all of them, those of a model with and without its version."""
-        about, infer = self._information, Endpoint(self._entrance, self._infer, exchange_class=OipExchange)
+        about, streamed = self._information, partial(self._generate, is_streamed=True)
         routes = [
             Route("/v2", self._answer(lambda _: SERVER_METADATA)),
             Route("/v2/health/live", _live),
@@ -63,9 +83,14 @@ class HttpRoutes:
                 Route(f"{model}/config", self._answer(about.model_config, "config")),
                 Route(f"{model}/stats", self._answer(about.model_statistics)),
                 Route(f"{model}/ready", self._answer(self._model_ready)),
-                Route(f"{model}/infer", infer, methods=["POST"]),
+                self._post(f"{model}/infer", self._infer),
+                self._post(f"{model}/generate", self._generate),
+                self._post(f"{model}/generate_stream", streamed),
             ]
         return list(routes)
+
+    def _post(self, path: str, serve: Serve) -> Route:
+        return Route(path, Endpoint(self._entrance, serve, exchange_class=OipExchange), methods=["POST"])
 
     def _answer(self, ask: Callable[[Any], Any], field: str = "") -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint for callers, which answers with a message as JSON, with a field of it or with a response.
@@ -94,8 +119,7 @@ class HttpRoutes:
 
     async def _infer(self, admission: Admission, exchange: OipExchange) -> None:
         """Answer one request for inference."""
-        parameters = exchange.parameters
-        asked = ModelInferRequest(model_name=parameters["name"], model_version=parameters.get("version"))
+        asked = exchange.asked()
         head, rest = await exchange.tensors()
 
         async def read(model: Adapter) -> ModelInferRequest:
@@ -107,6 +131,24 @@ class HttpRoutes:
             takes_long = sum(map(len, reply.raw_output_contents)) > MAX_INLINE_BYTES
             body, headers = await in_thread_if(takes_long, http_reply, asked, reply)
         await exchange.reply_bytes(body, headers=headers)
+
+    async def _generate(self, admission: Admission, exchange: OipExchange, is_streamed: bool = False) -> None:
+        """Answer one request whose keys are names of inputs, in one piece or with an event for each response."""
+        asked, body = exchange.asked(), await exchange.raw_body()
+
+        async def read(model: Adapter) -> ModelInferRequest:
+            caller = admission.identity.caller
+            return await self._entrance.parser.run(caller, body, read_generate, asked, body, model, is_streamed)
+
+        async with exchange.while_wanted(admission.deadline):
+            replies = self._inference.replies(asked, read, admission, is_streamed)
+            async with contextlib.aclosing(replies):
+                async for reply in replies:
+                    takes_long = sum(map(len, reply.raw_output_contents)) > MAX_INLINE_BYTES
+                    content = await in_thread_if(takes_long, generated, reply)
+                    await (exchange.events(_EVENT % content) if is_streamed else exchange.reply_bytes(content))
+        if is_streamed:
+            await exchange.events(b"", is_last=True)
 
 
 async def _live(_: Request) -> Response:

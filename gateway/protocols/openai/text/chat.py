@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,9 +13,9 @@ from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.document import Path
 from gateway.protocols.openai.exchange import Answer, Calls
-from gateway.protocols.openai.messages import Body, Int32, Reply
+from gateway.protocols.openai.messages import Body, Int32, Reply, limits
 from gateway.protocols.openai.text.generation import FINISH_REASONS, Finish, Generation, TextReply, Usage, answer
-from gateway.protocols.openai.text.sampling import SamplingBody
+from gateway.protocols.openai.text.sampling import NumLogprobs, SamplingBody
 from gateway.protocols.openai.text.tools import Call, Called, Mode, Tool, call_of, names_of_tools, offer
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -65,14 +65,18 @@ def chat_prompt(messages: list[Message]) -> ar_pb2.ChatPrompt:
 class ChatBody(SamplingBody):
     """A conversation to be continued by the assistant."""
 
-    messages: list[Message] = Field(description="At least one turn, the oldest first.")
-    max_completion_tokens: Int32 | None = Field(
+    messages: Annotated[list[Message], limits(minItems=1)] = Field(description="At least one turn, the oldest first.")
+    max_completion_tokens: Annotated[Int32, limits(minimum=1)] | None = Field(
         None, description="1 to the context's rest; default the smaller of 256 and that."
     )
-    max_tokens: Int32 | None = Field(None, description="The older name of max_completion_tokens.")
+    max_tokens: Annotated[Int32, limits(minimum=1)] | None = Field(
+        None, description="The older name of max_completion_tokens."
+    )
     logprobs: bool | None = Field(None, description="True: the log-probability of each token.")
-    top_logprobs: Int32 | None = Field(None, description="Alternatives of each token, 0 to 20; needs logprobs.")
-    tools: list[Tool] | None = Field(None, description="Functions that the assistant may call, up to 128.")
+    top_logprobs: NumLogprobs | None = Field(None, description="Alternatives of each token, 0 to 20; needs logprobs.")
+    tools: Annotated[list[Tool], limits(maxItems=128)] | None = Field(
+        None, description="Functions that the assistant may call, up to 128."
+    )
     tool_choice: Mode | Tool | None = Field(None, description="Whether it calls them; default auto.")
     parallel_tool_calls: bool | None = Field(None, description="False: one call at the most.")
 

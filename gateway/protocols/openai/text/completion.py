@@ -14,9 +14,9 @@ from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.document import Path
 from gateway.protocols.openai.exchange import Answer, Calls
-from gateway.protocols.openai.messages import Int32, Reply
+from gateway.protocols.openai.messages import Int32, Reply, limits
 from gateway.protocols.openai.text.generation import FINISH_REASONS, Finish, Generation, TextReply, Usage, answer
-from gateway.protocols.openai.text.sampling import SamplingBody, Strings, TokenIds
+from gateway.protocols.openai.text.sampling import MaxTokens, NumLogprobs, SamplingBody, Strings, TokenIds
 from gateway.protocols.openai.text.token_table import CompletionLogprobs, TokenTable
 from gateway.protocols.together import each_of
 from runtime.rpc.choices import join_messages
@@ -30,13 +30,16 @@ MAX_PROMPTS = 256
 class CompletionBody(SamplingBody):
     """One prompt or many; choice i of prompt p has the index p x n + i."""
 
-    prompt: str | Strings | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True)] = Field(
-        description="A text, a list of up to 256 texts, token ids, or a list of up to 256 lists of them."
-    )
-    max_tokens: Int32 | None = Field(None, description="1 to the context's rest, default 16; with echo also 0.")
-    max_completion_tokens: Int32 | None = Field(None, description="The same as max_tokens, if both are sent.")
+    prompt: (
+        Annotated[str, limits(minLength=1)]
+        | Annotated[Strings, limits(minItems=1, maxItems=MAX_PROMPTS)]
+        | Annotated[TokenIds, limits(minItems=1)]
+        | Annotated[list[TokenIds], Field(fail_fast=True), limits(minItems=1, maxItems=MAX_PROMPTS)]
+    ) = Field(description="A text, a list of up to 256 texts, token ids, or a list of up to 256 lists of them.")
+    max_tokens: MaxTokens | None = Field(None, description="1 to the context's rest, default 16; with echo also 0.")
+    max_completion_tokens: MaxTokens | None = Field(None, description="The same as max_tokens, if both are sent.")
     echo: bool | None = Field(None, description="True: the prompt before the output, with logprobs of its tokens too.")
-    logprobs: Int32 | None = Field(None, description="Alternatives of each token, 0 to 20; absent: no logprobs.")
+    logprobs: NumLogprobs | None = Field(None, description="Alternatives of each token, 0 to 20; absent: no logprobs.")
     best_of: Int32 | None = Field(None, description="Only the value of n.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from gateway.protocols.openai.messages import Body, Int32, Seed
+from gateway.protocols.openai.messages import Body, Int32, Seed, limits
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -57,9 +57,24 @@ _GUIDED = {f"guided_{name}": kind for name, kind in _KINDS.items() if name != "j
 """vLLM's older ones."""
 
 Strings = Annotated[list[str], Field(fail_fast=True)]
-TokenIds = Annotated[list[Int32], Field(fail_fast=True)]
-Stop = Annotated[str | Strings, AfterValidator(lambda stop: [stop] if isinstance(stop, str) else stop)]
-TopK = Annotated[Int32, AfterValidator(lambda top_k: 0 if top_k == -1 else top_k)]
+TokenIds = Annotated[list[Annotated[Int32, limits(minimum=0)]], Field(fail_fast=True)]
+Stop = Annotated[
+    Annotated[str, limits(minLength=1, maxLength=256)] | Annotated[Strings, limits(maxItems=16)],
+    AfterValidator(lambda stop: [stop] if isinstance(stop, str) else stop),
+]
+TopK = Annotated[Int32, limits(minimum=-1), AfterValidator(lambda top_k: 0 if top_k == -1 else top_k)]
+Temperature = Annotated[float, limits(minimum=0, maximum=10)]
+TopP = Annotated[float, limits(exclusiveMinimum=0, maximum=1)]
+MinP = Annotated[float, limits(minimum=0, maximum=1)]
+Penalty = Annotated[float, limits(minimum=-2, maximum=2)]
+RepetitionPenalty = Annotated[float, limits(minimum=0.01, maximum=10)]
+LogitBias = Annotated[dict[str, Annotated[float, limits(minimum=-100, maximum=100)]], limits(maxProperties=1024)]
+StopTokenIds = Annotated[TokenIds, limits(maxItems=64)]
+MaxTokens = Annotated[Int32, limits(minimum=0)]
+NumLogprobs = Annotated[Int32, limits(minimum=0, maximum=20)]
+StepTokens = Annotated[Int32, limits(minimum=1, maximum=64)]
+TriedTokens = Annotated[Int32, limits(minimum=0, maximum=64)]
+NumChoices = Annotated[Int32, limits(minimum=1, maximum=16)]
 
 
 class StreamOptions(Body):
@@ -73,29 +88,31 @@ class SamplingBody(Body):
     """How tokens are chosen and when to stop; what is absent or null has the default of the backend."""
 
     model: str | None = Field(None, description="Name of a text model; absent: the first there is.")
-    temperature: float | None = Field(None, description="0 (greedy) to 10; default: what the model recommends, or 1.")
-    top_p: float | None = Field(None, description="Above 0 to 1; default 1.")
-    n: Int32 | None = Field(None, description="Choices for each prompt, 1 to 16; default 1.")
+    temperature: Temperature | None = Field(
+        None, description="0 (greedy) to 10; default: what the model recommends, or 1."
+    )
+    top_p: TopP | None = Field(None, description="Above 0 to 1; default 1.")
+    n: NumChoices | None = Field(None, description="Choices for each prompt, 1 to 16; default 1.")
     seed: Seed | None = Field(
         None, description="0 to 2^64 - 1; a negative one counts from 2^64 downwards. Absent: drawn by the server."
     )
     stop: Stop | None = Field(None, description="Up to 16 strings of 1 to 256 characters.")
-    presence_penalty: float | None = Field(None, description="-2 to 2; default 0.")
-    frequency_penalty: float | None = Field(None, description="-2 to 2; default 0.")
-    logit_bias: dict[str, float] | None = Field(None, description="Up to 1,024 token ids, each with -100 to 100.")
+    presence_penalty: Penalty | None = Field(None, description="-2 to 2; default 0.")
+    frequency_penalty: Penalty | None = Field(None, description="-2 to 2; default 0.")
+    logit_bias: LogitBias | None = Field(None, description="Up to 1,024 token ids, each with -100 to 100.")
     stream: bool | None = Field(None, description="True: server-sent events, a chunk for what is ready at a time.")
     stream_options: StreamOptions | None = None
     user: str | None = Field(None, description="Ignored.")
     top_k: TopK | None = Field(None, description="vLLM's: the k most probable tokens; 0 or -1: all (default).")
-    min_p: float | None = Field(None, description="vLLM's: 0 (default) to 1.")
-    repetition_penalty: float | None = Field(None, description="vLLM's: 0.01 to 10; default 1.")
+    min_p: MinP | None = Field(None, description="vLLM's: 0 (default) to 1.")
+    repetition_penalty: RepetitionPenalty | None = Field(None, description="vLLM's: 0.01 to 10; default 1.")
     ignore_eos: bool | None = Field(None, description="vLLM's. True: the end token does not end the output.")
-    min_tokens: Int32 | None = Field(None, description="vLLM's: tokens before which nothing may end a choice.")
-    stop_token_ids: TokenIds | None = Field(None, description="vLLM's: up to 64 ids that end the output.")
-    tokens_per_step: Int32 | None = Field(
+    min_tokens: MaxTokens | None = Field(None, description="vLLM's: tokens before which nothing may end a choice.")
+    stop_token_ids: StopTokenIds | None = Field(None, description="vLLM's: up to 64 ids that end the output.")
+    tokens_per_step: StepTokens | None = Field(
         None, description="Tandem's: tokens of a choice that a step draws together, 1 (default) to 64."
     )
-    speculative_tokens: Int32 | None = Field(
+    speculative_tokens: TriedTokens | None = Field(
         None, description="Tandem's: the most tokens that a step tries ahead, 0 to 64; default: the server's setting."
     )
     response_format: ResponseFormat | None = Field(None, description="What the output has to match; default text.")

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import os
+import re
+import zlib
+from pathlib import Path
 
 import httpx
 import pytest
@@ -50,6 +55,21 @@ async def test_there_is_an_answer_while_the_server_is_not_there(single: Proxy, p
     assert response.status_code == 503
     assert SHAPES[path] or text_of(response, False) == "UNAVAILABLE: the gateway does not answer"
     assert text_of(response, SHAPES[path])
+
+
+def most_memory_kib(pid: int) -> int:
+    return int(re.findall(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())[0])
+
+
+async def test_what_is_packed_is_bounded_when_it_is_unpacked(single: Proxy) -> None:
+    long, packer = gzip.compress(os.urandom(3_000_000).hex().encode()), zlib.compressobj(1, wbits=31)
+    bomb = b"".join(packer.compress(b"a" * 1_000_000) for _ in range(300)) + packer.flush()
+    assert max(len(long), len(bomb)) < MAX_MESSAGE_BYTES
+    async with client(single) as browser:
+        for body in (long, bomb):
+            response = await browser.post("/", content=body, headers={"content-encoding": "gzip"})
+            assert response.status_code == 413
+    assert most_memory_kib(single.envoy.pid) < 500_000
 
 
 async def test_a_body_that_does_not_end_is_told(ar: Backend) -> None:

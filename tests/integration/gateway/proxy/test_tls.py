@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import ssl
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import grpc
@@ -71,6 +72,20 @@ async def test_who_trusts_the_ca_gets_in_and_nobody_in_the_clear(
         for port in ("grpc", "http"):
             assert await is_greeted(running, port, ours.client())
     assert len(ar.calls) == 2
+
+
+async def test_grpc_web_over_tls_by_both_versions_of_http(ar: Backend, ours: Authority) -> None:
+    """A client in Node has HTTP/1.1 alone, and a browser takes HTTP/2."""
+    settings = server_settings(ours.server("127.0.0.1"))
+    headers = ("-H", "content-type: application/grpc-web+proto", "-H", "origin: https://a.example")
+    async with proxy([ar], browser_origins=["https://a.example"], **settings) as running:
+        for version in ("1.1", "2"):
+            command = ("curl", "-sS", "-i", f"--http{version}", "--cacert", str(ours.ca), *headers)
+            sent = ("--data-binary", "@-", f"https://{running.address}{SCORE}")
+            curl = await asyncio.create_subprocess_exec(*command, *sent, stdin=PIPE, stdout=PIPE)
+            reply = (await curl.communicate(bytes(5)))[0]  # an empty message
+            assert reply.startswith(f"HTTP/{version} 200".encode())
+            assert b"grpc-status:0" in reply
 
 
 async def test_mutual_tls_refuses_strangers_at_both_ports(ar: Backend, ours: Authority, strange: Authority) -> None:

@@ -7,12 +7,14 @@ import itertools
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
+from gateway.tracing.settings import TracingSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
-from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, SCORE, FakeSequential
-from tests.integration.gateway.running import RunningGateway
+from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, SCORE, FakeBackend, FakeSequential
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.tracing.collector import Collector, attributes
 from tests.integration.gateway.ways import WAYS
 
@@ -59,6 +61,20 @@ async def test_a_request_is_one_span_of_its_callers_trace(traced: RunningGateway
         "tandem.streaming": True,
         "tandem.mean_batch_size": 1.0,
     }
+
+
+async def test_grpc_web_is_one_span_too(ar: FakeBackend, collector: Collector) -> None:
+    tracing = TracingSettings(endpoint=collector.address)
+    async with running_gateway([ar], tracing=tracing, browser_origins=["http://a.example"]) as traced:
+        address = f"http://127.0.0.1:{traced.gateway.server.port}{GENERATE}"
+        headers = {"content-type": "application/grpc-web+proto"}
+        async with httpx.AsyncClient() as client:
+            for sent, parent in ((dict(SAMPLED), SPAN), ({}, "")):
+                response = await client.post(address, content=bytes(5), headers={**headers, **sent})
+                assert b"grpc-status:0" in response.content
+                span = (await collector.requests(1 if parent else 2))[-1]
+                assert (span.parent_span_id.hex(), attributes(span)["tandem.transport"]) == (parent, "grpc-web")
+                assert (span.trace_id.hex() == TRACE) is bool(parent)
 
 
 async def test_the_parts_are_the_whole_and_agree_with_the_metrics(traced: RunningGateway, collector: Collector) -> None:

@@ -51,14 +51,16 @@ def settings_of(kind: str, folder: Path, ours: Authority) -> GatewaySettings:
         "mutual TLS": {**server, "tls_client_ca": ours.ca},
         "TLS to backends": {**named, **backends},
         "keys": {"api_keys_file": keys_file(folder)},
+        "web pages": {"browser_origins": ["https://app.example.com", "http://[::1]:5173"]},
         "everything": {**named, **server, **backends, "tls_client_ca": ours.ca, "api_keys_file": keys_file(folder)},
     }
+    given["everything"] |= given["web pages"]
     return GatewaySettings(port=0, http_port=0, **given[kind])
 
 
 KINDS = (
     *("plain", "one paradigm", "several replicas", "names", "all addresses"),
-    *("TLS", "mutual TLS", "TLS to backends", "keys", "everything"),
+    *("TLS", "mutual TLS", "TLS to backends", "keys", "web pages", "everything"),
 )
 
 
@@ -67,6 +69,15 @@ def test_envoy_knows_every_field_and_accepts_it(kind: str, sockets: Sockets, tmp
     settings = settings_of(kind, tmp_path, ours)
     bootstrap.write(settings, sockets)
     assert validate(find_envoy(), sockets.bootstrap) == []
+
+
+def test_without_origins_nothing_is_there_for_browsers(sockets: Sockets, tmp_path: Path, ours: Authority) -> None:
+    def found(kind: str) -> list[bool]:
+        text = json.dumps(bootstrap.document(settings_of(kind, tmp_path, ours), sockets))
+        return [word in text for word in ("http.cors", "http.grpc_web", "grpc-web")]
+
+    assert found("plain") == [False] * 3
+    assert found("web pages") == [True] * 3
 
 
 SAMPLERS = {

@@ -17,7 +17,7 @@ from tests.integration.gateway.fakes import FakeBackend, FakeSequential
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.protocols.openai.events import Stubs
 from tests.integration.gateway.running import RunningGateway, running_gateway
-from tests.npm import install_openai
+from tests.npm import OPENAI, install
 
 OfFakes = tuple[openai.AsyncOpenAI, RunningGateway]
 MESSAGES = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "What is a clock?"}]
@@ -29,6 +29,16 @@ async def test_models_are_listed_text_first(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         await client.models.retrieve("another")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+async def test_what_is_not_there_is_told_in_this_api_s_shape(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        await client.embeddings.create(model=TEXT, input="a")
+    told = {"message": "there is nothing at '/v1/embeddings'", "type": "invalid_request_error"}
+    assert caught.value.body == {**told, "param": None, "code": None}
+    with pytest.raises(openai.APIStatusError, match="'/v1/completions' does not take GET") as refused:
+        await client.get("/completions", cast_to=object)
+    assert (refused.value.status_code, refused.value.type) == (405, "invalid_request_error")
 
 
 async def test_the_stream_helper_puts_the_answer_together(client: openai.AsyncOpenAI) -> None:
@@ -167,7 +177,7 @@ if (!drawn.data[0].b64_json) throw new Error("no image");
 
 
 async def test_npm_s_client_streams_leaves_and_reads_errors(gateway: RunningGateway, tmp_path: Path) -> None:
-    install_openai(tmp_path)
+    install(tmp_path, OPENAI)
     (tmp_path / "checks.mjs").write_text(NPM_CHECKS)
     process = await asyncio.create_subprocess_exec(
         "node", "checks.mjs", f"{gateway.web_address}/v1", cwd=tmp_path, stderr=asyncio.subprocess.PIPE

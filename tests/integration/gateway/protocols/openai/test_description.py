@@ -9,6 +9,8 @@ import httpx
 import jsonschema
 import pytest
 
+from tests.integration.gateway.protocols.openai.test_refusals import BASE, CHAT, COMPLETIONS, SAMPLING
+
 
 @pytest.fixture
 async def document(http: httpx.AsyncClient) -> dict[str, Any]:
@@ -49,6 +51,27 @@ async def test_bodies_and_replies_are_as_described(
     jsonschema.validate(reply, schema_of(document, reply_name))
     wrong = (await http.post(path, json={})).json()
     jsonschema.validate(wrong, schema_of(document, "Error"))
+
+
+RANGED = ("temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
+RANGED += ("n", "seed", "speculative_tokens")
+
+
+@pytest.mark.parametrize("path", [COMPLETIONS, CHAT])
+async def test_ranges_are_those_that_hold(http: httpx.AsyncClient, document: dict[str, Any], path: str) -> None:
+    name = BODIES[path][0]
+    described = jsonschema.Draft202012Validator(schema_of(document, name))
+    for field in (*RANGED, "tokens_per_step", "stop"):
+        for value in SAMPLING[field]:  # which are refused
+            assert not described.is_valid({**BASE[path], field: value}), (field, value)
+    for field in RANGED:
+        [number] = (
+            each for each in document["components"]["schemas"][name]["properties"][field]["anyOf"] if len(each) > 1
+        )
+        for end in number.keys() & {"minimum", "maximum"}:
+            body = {**BASE[path], field: number[end]}
+            assert (await http.post(path, json=body)).status_code == 200, body
+            assert described.is_valid(body)
 
 
 async def test_every_described_path_is_served(http: httpx.AsyncClient, document: dict[str, Any]) -> None:

@@ -190,21 +190,17 @@ async def test_pictures_in_sequence_are_those_of_complete_and_of_the_stream(
     ]
     assert found.usage is not None
     assert found.usage.output_tokens == 98
-    for _ in range(50):
-        stream = await client.images.generate(
-            model=PICTURES, prompt="3", stream=True, partial_images=3, extra_body={"seed": 11}
-        )
-        events = [event async for event in stream]
-        if len(events) > 1:  # a message may bring many tokens at once, on a busy machine all: try again
-            break
-    assert 2 <= len(events) <= 4
+    stream = await client.images.generate(
+        model=PICTURES, prompt="3", stream=True, partial_images=3, extra_body={"seed": 11}
+    )
+    events = [event async for event in stream]
     assert {event.type for event in events[:-1]} == {"image_generation.partial_image"}
     assert events[-1].type == "image_generation.completed"
-    assert [event.partial_image_index for event in events[:-1]] == list(range(len(events) - 1))
+    assert [event.partial_image_index for event in events[:-1]] == [0, 1, 2]
     drawn = [base64.b64decode(event.b64_json) for event in events]
     assert drawn[-1] == expected.choices[0].image.png[0]
-    # How many tokens a message brings is the moment's: an image on the way is the finished one, as far as it is.
+    # An image on the way is the finished one, as far as it is.
     *partial, finished = [np.asarray(Image.open(io.BytesIO(png))) for png in drawn]
     assert all(((picture == finished) | (picture == 0)).all() for picture in partial)
     sizes = [np.count_nonzero(picture) for picture in (*partial, finished)]
-    assert sizes == sorted(sizes)
+    assert sizes == sorted(set(sizes))

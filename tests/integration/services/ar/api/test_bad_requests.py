@@ -36,6 +36,8 @@ REFUSED: dict[str, list[tuple[dict[str, object], str]]] = {
         (TEXT, "prompt: None is not accepted; accepted: text, chat or tokens"),
         (TEXT | {"class_label": 10}, "text, chat or tokens: this model makes text"),
         (TEXT | {"text": "a", "partial_images": True}, "partial_images: True"),
+        (TEXT | {"text": "a", "num_partial_images": 1}, "num_partial_images: 1"),
+        (picture() | {"num_partial_images": 49}, "num_partial_images: 49 is not accepted; accepted: 0 to 48"),
         (TEXT | {"text": "a", "image_encoding": 3}, "image_encoding: 3"),
         ({"model": "nope", "text": "a"}, "there is no 'nope'; there are: tiny"),
         ({"model": "../../x", "text": "a"}, "there is no '../../x'"),
@@ -60,8 +62,9 @@ REFUSED: dict[str, list[tuple[dict[str, object], str]]] = {
         ({"generate": TEXT | {"text": "a", "sampling": {"top_p": 2}}}, "generate.sampling.top_p: 2.0"),
         (
             {"generate": picture() | {"partial_images": True}},
-            "generate.partial_images: True is not accepted; accepted: false",
+            "generate.partial_images: True is not accepted; accepted: nothing",
         ),
+        ({"generate": picture() | {"num_partial_images": 1}}, "generate.num_partial_images: 1"),
     ],
     "Score": [
         (TEXT, "content: None is not accepted; accepted: texts or tokens"),

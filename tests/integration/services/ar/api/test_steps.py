@@ -165,6 +165,21 @@ async def test_a_message_a_step_with_the_picture_so_far(backend):
     assert messages[-1].usage.output_tokens == NUM_TOKENS
 
 
+@pytest.mark.parametrize("steps", [2, 5, 49])
+async def test_as_many_pictures_as_asked_for_at_equal_distances(backend, steps):
+    request = picture(steps=steps)
+    request.num_partial_images = 3
+    messages = await backend.generate(request)
+    ends = np.cumsum([len(message.token_ids) for message in messages]).tolist()
+    assert ends == list(group_ends(NUM_TOKENS, steps))
+    tokens = [token_id for message in messages for token_id in message.token_ids]
+    found = {end: message.image for end, message in zip(ends, messages, strict=True) if message.HasField("image")}
+    quarters = {next(end for end in ends if 4 * end >= number * NUM_TOKENS) for number in (1, 2, 3, 4)}
+    assert list(found) == sorted(quarters)
+    for end, image in found.items():
+        assert np.array_equal(np.frombuffer(image.data, np.uint8).reshape(SIDE, SIDE), expected_picture(tokens[:end]))
+
+
 def expected_picture(tokens: list[int]) -> np.ndarray:
     """Return [SIDE, SIDE] bytes: each token painted into its cell of the order, black where there is none."""
     codes = np.zeros(NUM_TOKENS, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 from random import Random
@@ -12,7 +13,7 @@ import pytest
 
 from tests.effort import Effort
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.protocols.oip.inputs import sampled
+from tests.integration.gateway.protocols.oip.inputs import completed, sampled
 from tests.integration.gateway.running import RunningGateway
 
 LENGTH = "inference-header-content-length"
@@ -75,6 +76,80 @@ async def test_images_in_binary(gateway: RunningGateway, http: httpx.AsyncClient
     assert response.content[length:] == expected.images.data
 
 
+GENERATE = f"/v2/models/{TEXT}/generate"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"max_tokens": 9, "seed": 1},
+        {"parameters": {"max_tokens": 9, "seed": 1, "stream": False}},
+        {"seed": 2, "sampling_parameters": '{"max_tokens": "9", "seed": 1}'},
+    ],
+)
+async def test_generate_takes_and_gives_plain_values(
+    gateway: RunningGateway, http: httpx.AsyncClient, asked: dict[str, Any]
+) -> None:
+    expected = await completed(gateway, "Früh", max_tokens=9, seed=1)
+    response = await http.post(GENERATE, json={"text_input": "Früh", "id": "8", **asked})
+    assert response.json() == {
+        "id": "8",
+        "model_name": TEXT,
+        "model_version": "1",
+        "seed": 1,
+        "fingerprint": expected.usage.fingerprint,
+        "text_output": expected.choices[0].text_delta,
+    }
+
+
+async def test_generate_of_images_and_of_several_texts(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
+    expected = await sampled(gateway, count=1, labels=[3], seed=7)
+    reply = (await http.post(f"/v2/models/{IMAGES}/generate", json={"label": 3, "seed": 7})).json()
+    assert bytes(reply["images"]) == expected.images.data
+    latents = {"latents": [0.5] * 64}
+    assert len((await http.post(f"/v2/models/{IMAGES}/versions/1/generate", json=latents)).json()["images"]) == 28 * 28
+    texts = (await http.post(GENERATE, json={"text_input": "a", "n": 2, "max_tokens": 3})).json()["text_output"]
+    assert [type(text) for text in texts] == [str, str]
+
+
+async def test_generate_stream_sends_events_to_curl(gateway: RunningGateway) -> None:
+    expected = await completed(gateway, "Früh", max_tokens=9, seed=1)
+    body = json.dumps(
+        {"text_input": "Früh", "parameters": {"max_tokens": 9, "seed": 1}, "return_num_output_tokens": True}
+    )
+    command = ["curl", "-sS", "--fail", "-N", "-i", f"{gateway.web_address}{GENERATE}_stream", "-d", body]
+    curl = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    head, _, text = (await curl.communicate())[0].decode().partition("\r\n\r\n")
+    assert "content-type: text/event-stream" in head
+    *events, end = text.split("\n\n")
+    assert end == ""
+    replies = [json.loads(event.removeprefix("data: ")) for event in events]
+    assert len(replies) > 1
+    assert "".join(reply["text_output"] for reply in replies) == expected.choices[0].text_delta
+    assert sum(reply["num_output_tokens"] for reply in replies) == 9
+    assert all(set(reply) >= {"model_name", "model_version", "text_output"} for reply in replies)
+    assert replies[-1]["fingerprint"] == expected.usage.fingerprint
+
+
+@pytest.mark.parametrize("path", [GENERATE, f"{GENERATE}_stream"])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "request: "),
+        (b"[]", "request: "),
+        (b"{}", "text_input: 'no tensor' is not accepted"),
+        (b'{"text_input": 5}', "text_input.data: [5] is not accepted"),
+        (b'{"text_input": "a", "max_token": 5}', "parameters.max_token: 5 is not accepted"),
+        (b'{"text_input": "a", "max_tokens": [5]}', "max_tokens: [5] is not accepted"),
+        (b'{"text_input": "a", "parameters": 5}', "parameters: 5 is not accepted"),
+        (b'{"text_input": "a", "temperature": 99}', "sampling_parameters.temperature: 99.0 is not accepted"),
+    ],
+)
+async def test_a_bad_request_to_generate_is_told(http: httpx.AsyncClient, path: str, body: bytes, words: str) -> None:
+    response = await http.post(path, content=body)
+    assert (response.status_code, words in error_of(response)) == (400, True), response.text
+
+
 BAD: dict[str, tuple[bytes, dict[str, str], str]] = {
     "no JSON": (b"{", {}, "request: b'{' is not accepted; accepted: a JSON object"),
     "a list": (b"[]", {}, "request: [] is not accepted"),
@@ -95,7 +170,7 @@ BAD: dict[str, tuple[bytes, dict[str, str], str]] = {
         {},
         "seed.parameters.binary_data_size: 9 is not accepted; accepted: 0 to 0",
     ),
-    "compressed": (b"{}", {"content-encoding": "gzip"}, "content-encoding: 'gzip' is not accepted"),
+    "compressed": (b"{}", {"content-encoding": "br"}, "content-encoding: 'br' is not accepted; accepted: 'gzip' or"),
     "many elements": (b'{"inputs":[' + b"[]," * 140_000 + b"[]]}", {}, "up to 131072 elements"),
     "label 10": (json.dumps({"inputs": [tensor("label", "INT32", 10)]}).encode(), {}, "label: 10 is not accepted"),
 }
