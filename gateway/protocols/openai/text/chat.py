@@ -135,6 +135,7 @@ class ResponseMessage(Reply):
     role: Literal["assistant"]
     content: str | None
     refusal: None
+    annotations: list[Any] = Field(description="Always empty.")
     tool_calls: list[Call] | None = Field(None, description="Present if there are any.")
 
 
@@ -224,7 +225,7 @@ class Conversation(Generation[ChatBody]):
         content = message.text_delta or (None if calls else "")
         return ChatChoice(
             index=message.choice_index,
-            message=ResponseMessage(role="assistant", content=content, refusal=None, **calls),
+            message=ResponseMessage(role="assistant", content=content, refusal=None, annotations=[], **calls),
             logprobs=self._logprobs(message),
             finish_reason=FINISH_REASONS[message.finish_reason],
             stop_reason=message.matched_stop or None,
