@@ -151,7 +151,7 @@ train-pair: setup  ## train a pair of your own: DATA=images.npz [MODELS=my-model
 gates: setup  ## what the committed models must reach, and whether they do
 	$(BIN)/python -m tandem.measure.quality.gates
 
-BENCHMARKS := drafts text_steps growth hop parallel parity perplexity side_by_side replicas
+BENCHMARKS := drafts text_steps growth hop parallel parity perplexity side_by_side replicas testers
 
 # Some end with 1 where a bar is missed: that keeps none of the others from running.
 bench: setup  ## every benchmark, one after another (hours); what failed or missed a bar is named at the end

@@ -42,6 +42,7 @@ MEASUREMENTS = {
     "text_steps": Measurement("text_steps", ("services/ar", "models/text-forward", "models/text-spread")),
     "text_perplexity": Measurement("perplexity", TEXT, ("--windows", "64")),
     "text_parity": Measurement("parity", TEXT),
+    "testers": Measurement("testers", ("tandem/measure/generator", "tandem/measure/truth", "tandem/shared/native")),
     "growth": Measurement("growth", IMAGES),
     "replicas": Measurement("replicas", ("services/ar", "gateway/proxy")),
 }

@@ -24,6 +24,7 @@ COMMANDS = {
     "bench": (LOOK, "tandem.cli.bench.bench", "app"),
     "models": (LOOK, "tandem.cli.models.models", "app"),
     "keys": (RUN, "tandem.cli.servers.keys", "app"),
+    "truth": (LOOK, "tandem.cli.bench.truth", "app"),
     "gateway": (LOOK, "tandem.cli.servers.gateway", "app"),
 }
 

@@ -1,72 +1,14 @@
 """What to do: which workload, at which load, for how long. Every setting of a run, as the result document keeps it.
 
-Knows nothing of servers. A run can be repeated from it: arrivals, lengths, seeds and cancels all come from `seed`. How
-long requests are is written as people write it: `64`, `uniform:16:128` (both ends included), `geometric:64` (the mean;
-at least 1), `choice:16:64:256` (each as likely).
+Knows nothing of servers. A run can be repeated from it: arrivals, lengths, seeds and cancels all come from `seed`.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tandem.measure.formats import quantity
-
-Shape = Literal["fixed", "uniform", "geometric", "choice"]
-_NUM_PARAMETERS = {"fixed": 1, "uniform": 2, "geometric": 1}
-_MAX_LENGTH = 10_000_000
-_LENGTHS_ACCEPTED = "N, uniform:LOW:HIGH, geometric:MEAN or choice:A:B:..., of whole numbers from 1 to 10 million"
-
-
-class Lengths(BaseModel):
-    """`parameters` are the value; lowest and highest; the mean; or the values to choose from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    shape: Shape
-    parameters: tuple[int, ...]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        """Accept the written form, and a plain number."""
-        if not isinstance(value, str | int):
-            return value
-        words = str(value).split(":")
-        shape, numbers = ("fixed", words) if len(words) == 1 else (words[0], words[1:])
-        if shape not in (*_NUM_PARAMETERS, "choice") or not all(number.isdecimal() for number in numbers):
-            raise ValueError(f"{value!r} is not accepted: {_LENGTHS_ACCEPTED}")
-        return {"shape": shape, "parameters": tuple(int(number) for number in numbers)}
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> "Lengths":
-        number = _NUM_PARAMETERS.get(self.shape, len(self.parameters))
-        is_upside_down = self.shape == "uniform" and list(self.parameters) != sorted(self.parameters)
-        if (
-            len(self.parameters) != number
-            or min(self.parameters, default=0) < 1
-            or is_upside_down
-            or max(self.parameters) > _MAX_LENGTH
-        ):
-            raise ValueError(f"{str(self)!r} is not accepted: {_LENGTHS_ACCEPTED}")
-        return self
-
-    def __str__(self) -> str:
-        numbers = ":".join(str(number) for number in self.parameters)
-        return numbers if self.shape == "fixed" else f"{self.shape}:{numbers}"
-
-    def draw(self, random: np.random.Generator, count: int) -> NDArray[np.int64]:
-        """Return `count` lengths."""
-        first = self.parameters[0]
-        if self.shape == "uniform":
-            return random.integers(first, self.parameters[1], count, endpoint=True)
-        if self.shape == "geometric":
-            return random.geometric(1 / first, count)
-        if self.shape == "choice":
-            return random.choice(np.asarray(self.parameters, np.int64), count)
-        return np.full(count, first, np.int64)
-
+from tandem.measure.lengths import Lengths
 
 Kind = Literal["text", "image", "images", "method"]
 Paradigm = Literal["sequential", "parallel"]
@@ -116,6 +58,15 @@ class Workload(_Settings):
     )
     output_tokens: Lengths = Field(default=Lengths.model_validate(32), description="text: tokens to generate.")
     prompt_tokens: Lengths = Field(default=Lengths.model_validate(32), description="text: tokens of the prompt.")
+    turns: int = Field(
+        default=1, ge=1, le=100, description="text: of a conversation; each prompt holds all before, and a new part."
+    )
+    think_seconds: tuple[float, float] = Field(
+        default=(0.0, 0.0), description="Between a turn's last byte and the next turn; uniform between the two."
+    )
+    common_share: float = Field(
+        default=0.0, ge=0, lt=1, description="text: share of the first prompt that all requests begin with."
+    )
     temperature: float | None = Field(
         default=None, ge=0, le=10, description="text: sampling temperature; empty: the model's own."
     )
@@ -138,9 +89,10 @@ class Workload(_Settings):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Workload":
-        low, high = self.cancel_after_seconds
-        if not 0 <= low <= high < float("inf"):
-            raise ValueError(f"cancel_after_seconds: {low:g} to {high:g} is not accepted: 0 <= lowest <= highest")
+        for name in ("cancel_after_seconds", "think_seconds"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high < float("inf"):
+                raise ValueError(f"{name}: {low:g} to {high:g} is not accepted: 0 <= lowest <= highest")
         if (self.kind == "method") != bool(self.method):
             raise ValueError(
                 f"method: {self.method!r} is not accepted for {self.kind}: methods, and they alone, have one"
@@ -201,11 +153,12 @@ class Workload(_Settings):
 class OpenLoop(_Settings):
     """Requests start when they are due, whatever became of those before: a slow server cannot hide its queue.
 
-    With `end_rate_per_second` the rate changes linearly over the run.
+    With `end_rate_per_second` the rate changes linearly over the run. "trace": when a trace says, at this rate on
+    average. Of conversations only first turns are due; each further one follows the one before.
     """
 
     loop: Literal["open"] = "open"
-    arrivals: Literal["poisson", "constant"] = "poisson"
+    arrivals: Literal["poisson", "constant", "trace"] = "poisson"
     rate_per_second: float = Field(gt=0, allow_inf_nan=False)
     end_rate_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
@@ -226,7 +179,9 @@ class ClosedLoop(_Settings):
 
 
 class Scenario(_Settings):
-    """A whole run. It ends after `duration_seconds` or `num_requests`, whichever comes first, warm-up not counted."""
+    """A whole run. It ends after `duration_seconds` or `num_requests`, whichever comes first, warm-up not counted. Rate
+    and number are those of conversations, where workloads have several turns.
+    """
 
     workloads: tuple[Workload, ...] = Field(min_length=1)
     load: OpenLoop | ClosedLoop = Field(discriminator="loop")
@@ -268,6 +223,8 @@ class Scenario(_Settings):
             raise ValueError(
                 f"num_processes: {self.num_processes} is not accepted: at most the concurrency, {self.load.concurrency}"
             )
+        if self.turns > 1 and (len(self.workloads) > 1 or self.num_processes > 1 or self.load.loop == "closed"):
+            raise ValueError("turns: more than 1 are accepted of a workload alone, in an open loop of one process")
         if len({workload.is_http for workload in self.workloads}) > 1:
             raise ValueError("workloads: some are over HTTP and some over gRPC; a run has one of them")
         names = [workload.name for workload in self.workloads]
@@ -279,6 +236,11 @@ class Scenario(_Settings):
     def is_http(self) -> bool:
         """Whether it is sent over HTTP/1.1, not gRPC."""
         return self.workloads[0].is_http
+
+    @property
+    def turns(self) -> int:
+        """Of each conversation; 1: there are none."""
+        return max(workload.turns for workload in self.workloads)
 
     @property
     def is_ramp(self) -> bool:

@@ -15,6 +15,9 @@ _FIELDS = {
     "tokens": "output_tokens",
     "prompt": "prompt_tokens",
     "temperature": "temperature",
+    "turns": "turns",
+    "think": "think_seconds",
+    "common": "common_share",
     "steps": "steps",
     "images": "images",
     "classes": "num_classes",
@@ -24,11 +27,12 @@ _FIELDS = {
     "cancel": "cancel_share",
     "cancel-after": "cancel_after_seconds",
 }
+_RANGES = ("cancel-after", "think")
 METHOD_KEYS = ("deadline", "slo", "slo-first", "cancel", "cancel-after")
 _OF_KIND: dict[str, tuple[str, ...]] = {
     "tokens": ("text",),
     "prompt": ("text",),
-    "temperature": ("text",),
+    **dict.fromkeys(("temperature", "turns", "think", "common"), ("text",)),
     "steps": ("image",),
     "images": ("images",),
     "classes": ("image", "images"),
@@ -67,6 +71,6 @@ def _workload(text: str, values: dict[str, Any], words: list[str], keys: Sequenc
         if not equals or key not in keys:
             raise ExpectedError(f"{text!r}: {word!r} is not accepted for {syntax}")
         low, colon, high = value.partition(":")
-        values[_FIELDS[key]] = (low, high if colon else low) if key == "cancel-after" else value
+        values[_FIELDS[key]] = (low, high if colon else low) if key in _RANGES else value
     with explain_errors(f"{text!r}: "):
         return Workload(**values)

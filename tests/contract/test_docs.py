@@ -44,7 +44,7 @@ def test_pages_that_everybody_reads_are_short(name: str, most: int) -> None:
 def command_and_options(words: list[str]) -> tuple[Any, list[str]]:
     """Return the command that the words name, and the options among the rest. Raises KeyError."""
     command: Any = typer.main.get_command(app)
-    rest = words[1:]
+    rest = words[1 : words.index("--") if "--" in words else None]  # behind it is another's command
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         command = command.commands[rest.pop(0)]
     return command, [word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)]

@@ -146,6 +146,8 @@ def put_files(folder: Path) -> None:
         '{"type": "object", "properties": {"name": {"const": "Ada"}}, "additionalProperties": false}'
     )
     (folder / "request.json").write_text("{}")
+    row = '{"timestamp": %d, "input_length": 20, "output_length": 4, "hash_ids": [1]}\n'
+    (folder / "mooncake.jsonl").write_text("".join(row % (100 * number) for number in range(10)))
 
 
 def read_data(block: Block, text: str, folder: Path) -> None:

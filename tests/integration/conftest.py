@@ -1,21 +1,21 @@
-"""A server that answers at once, and some whose delays are known."""
+"""A server that answers at once, and some whose times are known."""
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.tandem.measure.generator.servers import Server, serving
+from tandem.measure.truth.law import Laws
+from tandem.measure.truth.server import TruthServer
+from tests.compiled import skip_without_compiler
+from tests.integration.tandem.measure.generator.servers import serving
 
 
 @pytest.fixture
-def known_delays() -> Iterator[Callable[[dict[str, object]], Server]]:
-    """Start servers with known delays; see the module of that name."""
-    with contextlib.ExitStack() as servers:
-        yield lambda delays: servers.enter_context(
-            serving("tests.integration.tandem.measure.generator.known_delays", json.dumps(delays))
-        )
+def known_times() -> Iterator[Callable[..., TruthServer]]:
+    """Start servers of known laws, whose settings are those of Laws."""
+    with contextlib.ExitStack() as servers, skip_without_compiler():
+        yield lambda **laws: servers.enter_context(TruthServer(Laws(**laws)))
 
 
 @pytest.fixture

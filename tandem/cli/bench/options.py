@@ -4,7 +4,7 @@ by --method any method of any gRPC server, with requests out of a file.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from tandem.cli.options import JUDGE_DIR
 from tandem.cli.terminal import Terminal
 from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.setting_errors import explain_errors
+from tandem.measure.trace import TraceRow
 from tandem.measure.workload_text import METHOD_KEYS, parse_method, parse_workload
 
 load_option = partial(typer.Option, rich_help_panel="Load")
@@ -52,7 +53,8 @@ WorkloadTexts = Annotated[
         callback=_all_checked,
         help=(
             "What to ask for; repeat it for a mix. KIND: text, image (of a sequential image model) or images. Then"
-            " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), steps=K (image),"
+            " streamed or unary, model=NAME, weight=W, tokens=LENGTHS, prompt=LENGTHS, turns=N, think=LOW:HIGH (s) and"
+            " common=SHARE (text), steps=K (image),"
             " images=LENGTHS, classes=N (images by another API), deadline=S, slo=S, slo-first=S, cancel=SHARE,"
             " cancel-after=LOW:HIGH (seconds). LENGTHS: N, uniform:LOW:HIGH, geometric:MEAN or choice:8:64:256."
             rf"  \[default: {DEFAULT_WORKLOAD}]"
@@ -114,6 +116,16 @@ class RunOptions:
             given["duration_seconds"] = DEFAULT_SECONDS
         with explain_errors():
             return Scenario(workloads=tuple(workloads), load=load, **given | {"seed": self.seed + round_number})
+
+    def of_trace(self, workloads: Sequence[Workload], trace: Sequence[TraceRow], has_control: bool) -> Scenario:
+        """Return the scenario of a trace. Raises ValueError, BadParameter."""
+        if has_control or (self.spacing, self.duration_seconds, self.num_requests) != (None, None, None):
+            raise typer.BadParameter("--control, --arrivals, --duration and --requests do not go with --trace")
+        if len(workloads) > 1 or workloads[0].kind != "text" or workloads[0].turns > 1:
+            raise typer.BadParameter("a trace is of one workload, of texts without turns")
+        rate = len(trace) / max(1e-3, trace[-1].timestamp * 1e-3)
+        load = OpenLoop(rate_per_second=rate, arrivals="trace")
+        return replace(self, num_requests=len(trace), warm_up_seconds=0.0).scenario(workloads, load)
 
 
 @dataclass(frozen=True)

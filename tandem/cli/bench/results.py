@@ -3,10 +3,10 @@ measured is kept whatever comes after; what is shown of it, in tables, sentences
 code.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import typer
 from pydantic import BaseModel
@@ -29,15 +29,13 @@ from tandem.measure.results.load import Document
 from tandem.measure.scenario import Scenario
 
 
-async def run_shown(
-    source: Generator, scenario: Scenario, terminal: Terminal, requests: Sequence[Sequence[bytes]] = ()
-) -> tuple[RunResult, bool]:
+async def run_shown(source: Generator, scenario: Scenario, terminal: Terminal, **given: Any) -> tuple[RunResult, bool]:
     """Carry a scenario out, progress on display; return what it came to, and whether Ctrl-C broke it off.
 
-    `requests`: as `Generator.run` takes them.
+    `given`: as `Generator.run` takes it.
     """
     with stopped_by_hand(source.stop), show_progress(terminal, scenario) as show:
-        return await source.run(scenario, requests=requests, on_progress=show), source.stop.is_set()
+        return await source.run(scenario, **given, on_progress=show), source.stop.is_set()
 
 
 @contextmanager
@@ -149,7 +147,7 @@ def show_study(document: Header, terminal: Terminal) -> None:
 
 
 def show_run(document: Document, terminal: Terminal) -> None:
-    show(terminal, tables("load.run", document))
+    show(terminal, [*tables("load.run", document), *tables("load.turns", document)])
     _note(terminal, *paragraphs("load.summary", document))
 
 

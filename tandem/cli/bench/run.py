@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -28,21 +28,25 @@ from tandem.cli.terminal import Terminal
 from tandem.measure.generator.control import control_of, slice_of
 from tandem.measure.generator.generator import generator, stopped_by_hand
 from tandem.measure.generator.run import RunResult
+from tandem.measure.report.llmd import llmd_report
 from tandem.measure.report.prose import tables
+from tandem.measure.results.curve import curve_of
 from tandem.measure.results.files import check_writable, write_requests
 from tandem.measure.results.load import Document
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 from tandem.measure.setting_errors import validate
+from tandem.measure.trace import TraceRow, read_trace
 
 Load = OpenLoop | ClosedLoop
 N = TypeVar("N", int, float)
 
 DEFAULT_RATE = 10.0
+CURVE = "curve.json"
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """The load: an open loop, or a closed one."""
+    """The load: an open loop, or a closed one, or a trace."""
 
     rate: Annotated[float | None, load_option(help=rf"Open loop: requests/s.  \[default: {DEFAULT_RATE:g}]")] = None
     concurrency: Annotated[
@@ -51,6 +55,24 @@ class LoadOptions:
     ramp_to: Annotated[
         float | None, load_option(help="Rate, or callers, at the end: a linear ramp over the duration.")
     ] = None
+
+    trace: Annotated[
+        Path | None,
+        load_option(
+            dir_okay=False, help="Mooncake's JSONL instead: requests when it says, with its prompts in common."
+        ),
+    ] = None
+    trace_speed: Annotated[float, load_option(min=0.001, help="So many times as fast.")] = 1.0
+
+    def rows(self) -> tuple[TraceRow, ...]:
+        """Return the requests of the trace, if there is one. Raises ExpectedError, OSError, BadParameter."""
+        if self.trace is None:
+            return ()
+        if (self.rate, self.concurrency, self.ramp_to) != (None, None, None):
+            raise typer.BadParameter(
+                "--trace says when requests come; --rate, --concurrency, --ramp-to do not go with it"
+            )
+        return read_trace(self.trace, self.trace_speed)
 
     def loop(self, arrivals: str) -> Load:
         """Raises typer.BadParameter and ValueError."""
@@ -85,6 +107,9 @@ def run(
     json_file: Annotated[
         Path | None, typer.Option("--json", dir_okay=False, help=rf"The document.  \[default: {RESULTS_DIR}/TIME.json]")
     ] = None,
+    document_format: Annotated[
+        Literal["tandem", "llm-d"], typer.Option("--format", help="Of the document. llm-d: its Benchmark Report 0.2.1.")
+    ] = "tandem",
     jsonl_file: Annotated[
         Path | None, typer.Option("--jsonl", dir_okay=False, help="Write a JSON line of each request here.")
     ] = None,
@@ -98,13 +123,19 @@ def run(
     terminal = Terminal()
     with friendly_errors(terminal, address):
         workloads, messages = asyncio.run(method.workloads(address, workload, api))
-        scenario = options.scenario(workloads, load.loop(options.arrivals))
+        if document_format == "llm-d" and len(workloads) > 1:
+            raise typer.BadParameter("--format llm-d: a report is of one workload")
+        trace = load.rows()
+        if trace:
+            scenario = options.of_trace(workloads, trace, has_control=control)
+        else:
+            scenario = options.scenario(workloads, load.loop(options.arrivals))
         path = json_file or RESULTS_DIR / f"{timestamp()}.json"
         for file in (path, jsonl_file):
             if file is not None:
                 check_writable(file)
-        run_result, is_interrupted = asyncio.run(_run(address, scenario, messages, control, terminal))
-        is_kept = _report(run_result, path, jsonl_file, terminal)
+        run_result, is_interrupted = asyncio.run(_run(address, scenario, messages, trace, control, terminal))
+        is_kept = _report(run_result, path, jsonl_file, document_format, terminal)
     if is_interrupted:
         raise typer.Exit(INTERRUPTED)
     if not (is_kept and run_result.is_good):
@@ -112,12 +143,17 @@ def run(
 
 
 async def _run(
-    address: str, scenario: Scenario, messages: Requests, has_control: bool, terminal: Terminal
+    address: str,
+    scenario: Scenario,
+    messages: Requests,
+    trace: Sequence[TraceRow],
+    has_control: bool,
+    terminal: Terminal,
 ) -> tuple[RunResult, bool]:
     if has_control:
         slice_of(scenario)  # before the run, not after it
     async with generator(address) as source:
-        run_result, is_interrupted = await run_shown(source, scenario, terminal, messages)
+        run_result, is_interrupted = await run_shown(source, scenario, terminal, requests=messages, trace=trace)
         if not has_control or is_interrupted or run_result.document.is_partial:
             return run_result, is_interrupted
         with stopped_by_hand(source.stop):
@@ -127,11 +163,13 @@ async def _run(
         return replace(run_result, document=document), source.stop.is_set()
 
 
-def _report(run_result: RunResult, path: Path, jsonl_file: Path | None, terminal: Terminal) -> bool:
+def _report(
+    run_result: RunResult, path: Path, jsonl_file: Path | None, document_format: str, terminal: Terminal
+) -> bool:
     """Show and keep everything; return whether all files could be written."""
     document = run_result.document
     show_run(document, terminal)
-    is_kept = keep_document(document, path, terminal)
+    is_kept = keep_document(document if document_format == "tandem" else llmd_report(document), path, terminal)
     if is_kept:
         terminal.note(f"document: {path}")
     if jsonl_file is not None:
@@ -152,6 +190,7 @@ def sweep(
     concurrencies: Annotated[
         str | None, load_option(metavar="N,N,...", help="Closed loops instead: callers of each.")
     ] = None,
+    api: ApiOptions,
     rounds: Annotated[int, load_option(min=1, help="How often all of it; every second round runs backwards.")] = 1,
     options: RunOptions,
     out_dir: Annotated[Path | None, folder_option("sweep", "Folder of the documents")] = None,
@@ -169,13 +208,13 @@ def sweep(
             (
                 name,
                 folder / f"{name}-round-{number + 1}.json",
-                options.scenario(parse_workloads(workload), load, number),
+                options.scenario(parse_workloads(workload, api.api, api.model), load, number),
             )
             for number in range(rounds)
             for name, load in (loads if number % 2 == 0 else loads[::-1])
         ]
         check_writable(points[0][1])
-        code = asyncio.run(_sweep(address, points, terminal))
+        code = asyncio.run(_sweep(address, points, folder / CURVE, terminal))
         terminal.note(f"documents: {folder}")
     raise typer.Exit(code)
 
@@ -204,7 +243,9 @@ def _numbers(option: str, text: str, kind: type[N]) -> list[N]:
         raise typer.BadParameter(f"{text!r} is not accepted: numbers with commas between", param_hint=option) from None
 
 
-async def _sweep(address: str, points: Sequence[tuple[str, Path, Scenario]], terminal: Terminal) -> int:
+async def _sweep(
+    address: str, points: Sequence[tuple[str, Path, Scenario]], curve_file: Path, terminal: Terminal
+) -> int:
     """Carry out the scenarios in turn, each with its load's name and the file of its document; return the exit code.
 
     A run that was broken off ends the sweep.
@@ -225,4 +266,8 @@ async def _sweep(address: str, points: Sequence[tuple[str, Path, Scenario]], ter
                 code = INTERRUPTED if is_interrupted else FAILED
                 break
     show(terminal, tables("load.sweep", runs))
+    if (curve := curve_of([document for _, document in runs])) is not None:
+        show(terminal, tables("load.curve", curve))
+        if not keep_document(curve, curve_file, terminal):
+            code = FAILED
     return code

@@ -22,6 +22,7 @@ from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.generator.sending.sender import COUNTED, Load, Phase, Progress, Sender
 from tandem.measure.results.record import Record
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
+from tandem.measure.trace import TraceRow
 
 # What an open loop has not sent this long after the last request was due, it drops.
 MAX_BACKLOG_SECONDS = 1.0
@@ -47,13 +48,24 @@ class Share:
 class Driver:
     """This is process `number` of those that share the load."""
 
-    def __init__(self, scenario: Scenario, sender: Sender, endpoints: Sequence[Endpoint], number: int = 0) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        sender: Sender,
+        endpoints: Sequence[Endpoint],
+        number: int = 0,
+        trace: Sequence[TraceRow] = (),
+    ) -> None:
         self._scenario = scenario
         self._sender = sender
         self._routes, self._makers, self._readings = zip(*endpoints, strict=True)
         self._number = number
-        self._sequence = RequestSequence(scenario)
-        self._schedule = intended_seconds(scenario, scenario.load) if isinstance(scenario.load, OpenLoop) else None
+        self._sequence = RequestSequence(scenario, trace)
+        self._schedule = None
+        if trace:
+            self._schedule = np.array([row.timestamp for row in trace]) * 1e-3
+        elif isinstance(scenario.load, OpenLoop):  # a conversation's turns have the instant of its first one
+            self._schedule = np.repeat(intended_seconds(scenario, scenario.load), scenario.turns)
         end = _ENDLESS if self._schedule is None else len(self._schedule)
         self._share = range(number, end, scenario.num_processes)
         self._zero = 0.0
@@ -106,6 +118,8 @@ class Driver:
         drain_seconds = scenario.drain_seconds
         if self._schedule is not None:
             last = self._schedule[self._share[-1]] if self._share else -scenario.warm_up_seconds
+            if scenario.turns > 1:  # later turns are never late, however long those before take
+                last += scenario.drain_seconds + scenario.turns * scenario.workloads[0].think_seconds[1]
             most = scenario.max_outstanding_per_process
             return Load(self._zero, last + MAX_BACKLOG_SECONDS, drain_seconds, True, max_outstanding=most)
         assert isinstance(load, ClosedLoop)
@@ -130,7 +144,7 @@ class Driver:
             return
         rest = np.array(self._share[end.num_taken :], np.int64)
         times = self._schedule[rest]
-        is_due = times <= end.load_ended_at
+        is_due = (times <= end.load_ended_at) & (self._scenario.turns == 1)  # later turns wait for others
         self._count(record.num_dropped, rest[is_due], times[is_due])
         self._count(record.num_abandoned, rest[~is_due], times[~is_due])
 

@@ -15,6 +15,7 @@ from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import OnProgress, Workers, ignore
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Api, Paradigm, Scenario, Workload
+from tandem.measure.trace import TraceRow
 
 BROKEN_OFF = "broken off by hand"
 
@@ -43,16 +44,18 @@ class Generator:
         scenario: Scenario,
         *,
         requests: Sequence[Sequence[bytes]] = (),
+        trace: Sequence[TraceRow] = (),
         meter: Meter | None = None,
         on_progress: OnProgress = ignore,
     ) -> RunResult:
         """Carry a scenario out; what was measured is kept if it is broken off.
 
-        `requests`: serialised messages of each workload, sent in turn instead of drawn ones. `meter` is read right
+        `requests`: serialised messages of each workload, sent in turn instead of drawn ones. `trace`:
+        requests that are sent when it says, of a scenario that has as many. `meter` is read right
         before the load and right after its last reply. Raises TandemRpcError, ValueError if the server has no such
         model, and ChildProcessError.
         """
-        plan = await self._plan(scenario, requests)
+        plan = await self._plan(scenario, requests, trace)
         await self._workers.prepare(plan)
         before = None if meter is None else await meter()
         started_at = datetime.now(UTC)
@@ -68,7 +71,7 @@ class Generator:
         await self.stop.wait()
         self._workers.stop(BROKEN_OFF)
 
-    async def _plan(self, scenario: Scenario, requests: Sequence[Sequence[bytes]]) -> Plan:
+    async def _plan(self, scenario: Scenario, requests: Sequence[Sequence[bytes]], trace: Sequence[TraceRow]) -> Plan:
         wanted = {
             workload.paradigm for workload in scenario.workloads if workload.is_own and workload.paradigm is not None
         }
@@ -78,7 +81,8 @@ class Generator:
         workloads = tuple([await self._with_model(workload, models) for workload in scenario.workloads])
         # Validated anew: with their models' names known, two workloads may turn out to be the same.
         scenario = Scenario(**{**dict(scenario), "workloads": workloads})
-        return Plan(address=self.address, scenario=scenario, models=models, requests=tuple(map(tuple, requests)))
+        given: dict[str, Any] = {"requests": tuple(map(tuple, requests)), "trace": tuple(trace)}
+        return Plan(address=self.address, scenario=scenario, models=models, **given)
 
     async def _with_model(self, workload: Workload, models: tuple[ServedModel, ...]) -> Workload:
         if workload.is_own:

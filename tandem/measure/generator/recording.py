@@ -16,7 +16,10 @@ from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REPORTED, 
 
 _MAX_TEXT = 500
 _TOLD = np.dtype(
-    [(name, REQUEST[name]) for name in ("num_outputs", "num_images", "num_prompt_tokens", "is_counted", *REPORTED)]
+    [
+        (name, REQUEST[name])
+        for name in ("num_outputs", "num_images", "num_prompt_tokens", "num_cached_tokens", "is_counted", *REPORTED)
+    ]
 )
 """What the messages of a reply say."""
 
@@ -44,8 +47,8 @@ def record_of(
         if found.code != OK and row["code"] == OK:
             row["code"], row["text"] = found.code, len(texts)
             texts.append(found.text)
-        counts = (sum(found.num_outputs), found.num_images, found.num_prompt_tokens, found.is_counted)
-        told[place] = (*counts, *found.reported)
+        prompt = (found.num_prompt_tokens, found.num_cached_tokens)
+        told[place] = (sum(found.num_outputs), found.num_images, *prompt, found.is_counted, *found.reported)
     is_streamed = np.array([route.is_streamed for route in routes])[rows["route"]]
     is_of_stream = np.isin(messages["number"], rows["number"][is_streamed])
     carrying = messages[is_of_stream & (messages["num_outputs"] > 0)]

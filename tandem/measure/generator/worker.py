@@ -62,7 +62,7 @@ async def work(number: int, commands: asyncio.StreamReader) -> None:
                     sender = None
                 sender, made_for = _new_sender(*wanted, credentials), wanted
                 await sender.connect(_CONNECT_SECONDS)
-            await _carry_out(Driver(plan.scenario, sender, endpoints_of(plan), number), commands)
+            await _carry_out(Driver(plan.scenario, sender, endpoints_of(plan), number, plan.trace), commands)
             used_at = time.monotonic()
     finally:
         if sender is not None:

@@ -54,12 +54,33 @@ class Goodput(Part):
     requests: float
 
 
+class Turn(Part):
+    """The requests that were the same turn of their conversations, and ended well. Tokens are their sums, None where
+    not all are known; cached: those of the prompts that a prefix cache knew.
+    """
+
+    number: int  # from 1 on
+    latency: Summary
+    first_output: Summary
+    num_prompt_tokens: int | None
+    num_cached_tokens: int | None
+
+
+class Conversations(Part):
+    """`count`: those that had all their turns. `share`: of them, within the objective at each turn; None without."""
+
+    count: int
+    share: float | None
+    turns: tuple[Turn, ...]
+
+
 class StreamResult(Part):
     """What was measured of one stream of requests. Durations are of the requests that ended well (`outcomes.ok`).
 
     latency: from the intended start to the last byte; service: the same from the actual start. first_output: from the
     intended start to the first message that carries an output. gap: between messages that carry outputs, within a
-    request; None for unary calls.
+    request; time_per_output: of a request, from its first such message to its last, by the outputs behind the first;
+    both None for unary calls.
     """
 
     name: str
@@ -76,14 +97,17 @@ class StreamResult(Part):
     num_outputs: int  # of the requests that ended well
     num_messages: int
     num_prompt_tokens: int | None = None  # of the same requests; None: no server told, or it was not read
+    num_cached_tokens: int | None = None  # of their prompts, in a prefix cache; None likewise
     num_uncounted: int = 0  # requests among them whose server told no number of outputs: each message counts as one
     latency: Distribution
     service: Distribution
     first_output: Distribution
     gap: Distribution | None
+    time_per_output: Summary | None = None
     rates: Rates
     goodput: Goodput | None  # None without an objective
     phases: Phases | None  # None where no server told its timings
+    conversations: Conversations | None = None
     batch_size: Summary  # the backend's word: sequences a step, or images a pass
 
 

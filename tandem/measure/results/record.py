@@ -45,7 +45,8 @@ REQUEST = np.dtype(
         ("num_outputs", "i4"),
         ("num_images", "i4"),
         ("num_messages", "i4"),
-        ("num_prompt_tokens", "f8"),  # by another API, where the server tells it
+        ("num_prompt_tokens", "f8"),  # where the server tells it
+        ("num_cached_tokens", "f8"),  # of them, in a prefix cache
         ("is_counted", "?"),  # False: nobody told how many outputs; there are as many as messages that carry one
         ("intended", "f8"),
         ("sent", "f8"),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.results.load import ErrorText, Goodput, Outcomes, Rates, StreamResult
+from tandem.measure.results.load import Conversations, ErrorText, Goodput, Outcomes, Rates, StreamResult, Turn
 from tandem.measure.results.record import CODE_NAMES, Outcome, Record, Table
-from tandem.measure.results.value import PHASES, Phase, Phases
+from tandem.measure.results.value import PHASES, Phase, Phases, Summary
 from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.statistics.quantiles import distribution, nearest_rank, summary
 
@@ -65,23 +65,48 @@ def _stream_result(number: int, workload: Workload, record: Record, window: floa
         errors=_errors(number, record.error_texts),
         num_outputs=int(np.sum(good["num_outputs"])),
         num_messages=int(np.sum(good["num_messages"])),
-        num_prompt_tokens=_num_prompt_tokens(good),
+        num_prompt_tokens=sum_known(good["num_prompt_tokens"]) if workload.kind == "text" else None,
+        num_cached_tokens=sum_known(good["num_cached_tokens"]) if workload.kind == "text" else None,
         num_uncounted=int(np.sum(~good["is_counted"])),
         latency=distribution(latency),
         service=distribution(good["ended"] - good["sent"]),
         first_output=distribution(first_output[has_first]),
         gap=distribution(_gaps(record.messages, good["number"])) if workload.delivery == "streamed" else None,
+        time_per_output=_time_per_output(record.messages, good["number"]) if workload.delivery == "streamed" else None,
         rates=_rates(workload, of_workload, record.messages, window),
         goodput=_goodput(workload, rows, of_workload, outcomes, window),
         phases=_phases(workload, good),
+        conversations=_conversations(workload, rows) if workload.turns > 1 else None,
         batch_size=summary(good["batch_size"][~np.isnan(good["batch_size"])]),
     )
 
 
-def _num_prompt_tokens(good: Table) -> int | None:
+def sum_known(found: NDArray[np.float64]) -> int | None:
     """Return their sum; None unless all of them are known."""
-    found = good["num_prompt_tokens"]
     return None if not len(found) or np.any(np.isnan(found)) else int(np.sum(found))
+
+
+def _conversations(workload: Workload, rows: Table) -> Conversations:
+    numbers, turns = rows["number"] // workload.turns, rows["number"] % workload.turns
+    _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    is_within = np.bincount(places[_meets_objective(workload, rows)], minlength=len(counts)) == workload.turns
+    count = int(np.sum(counts == workload.turns))
+    has_objective = workload.slo_seconds is not None or workload.slo_first_output_seconds is not None
+    share = float(np.sum(is_within)) / count if has_objective and count else None
+    good = rows["outcome"] == Outcome.OK
+    found = [_turn(turn + 1, rows[good & (turns == turn)]) for turn in range(workload.turns)]
+    return Conversations(count=count, share=share, turns=tuple(found))
+
+
+def _turn(number: int, good: Table) -> Turn:
+    first_output = good["first_output"] - good["intended"]
+    return Turn(
+        number=number,
+        latency=summary(good["ended"] - good["intended"]),
+        first_output=summary(first_output[~np.isnan(first_output)]),
+        num_prompt_tokens=sum_known(good["num_prompt_tokens"]),
+        num_cached_tokens=sum_known(good["num_cached_tokens"]),
+    )
 
 
 def _codes(rows: Table) -> dict[str, int]:
@@ -104,6 +129,15 @@ def _gaps(messages: Table, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     rows = messages[np.isin(messages["number"], numbers)]
     is_same = rows["number"][1:] == rows["number"][:-1]
     return np.asarray(np.diff(rows["at"])[is_same])
+
+
+def _time_per_output(messages: Table, numbers: NDArray[np.int64]) -> Summary:
+    rows = messages[np.isin(messages["number"], numbers)]
+    _, firsts, counts = np.unique(rows["number"], return_index=True, return_counts=True)
+    lasts = firsts + counts - 1
+    totals = np.add.reduceat(rows["num_outputs"], firsts) if len(rows) else np.empty(0)
+    behind = totals - rows["num_outputs"][firsts]
+    return summary(((rows["at"][lasts] - rows["at"][firsts])[behind > 0]) / behind[behind > 0])
 
 
 def _rates(workload: Workload, rows: Table, messages: Table, window: float) -> Rates:

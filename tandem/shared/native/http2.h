@@ -15,9 +15,11 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -36,6 +38,33 @@ inline void watch(int epoll, int fd, uint32_t events, void* data) {
 
 // To close a descriptor does not do this while a process that was forked holds it too, which it does until its exec.
 inline void unwatch(int epoll, int fd) { epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr); }
+
+// Have the kernel note when bytes arrive at a socket.
+inline void note_arrivals(int fd) {
+    const int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+}
+
+// As recv; `at` is when the kernel had the last of the bytes, however late this thread is, or now if nobody noted it.
+inline ssize_t receive_noted(int fd, void* bytes, size_t room, double& at) {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(timespec))];
+    iovec space{bytes, room};
+    msghdr message{};
+    message.msg_iov = &space;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t size = recvmsg(fd, &message, MSG_DONTWAIT);
+    at = now();
+    for (cmsghdr* each = CMSG_FIRSTHDR(&message); size > 0 && each != nullptr; each = CMSG_NXTHDR(&message, each)) {
+        if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SO_TIMESTAMPNS) continue;
+        timespec time;
+        memcpy(&time, CMSG_DATA(each), sizeof time);
+        // The kernel's clock is the time of day; how long ago it was is the same on both.
+        at -= std::max(0.0, seconds_of(CLOCK_REALTIME) - (double(time.tv_sec) + double(time.tv_nsec) * 1e-9));
+    }
+    return size;
+}
 
 // A descriptor that is readable from when it is rung until it is cleared.
 class Bell {
@@ -104,6 +133,7 @@ public:
                 pending_.append(reinterpret_cast<const char*>(frames), size_t(size));
             }
             if (pending_.empty()) break;
+            sent_at = now();
             const ssize_t size = send(fd, pending_.data(), pending_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             if (size < 0 && errno != EAGAIN && errno != EINTR) return false;
             if (size > 0) pending_.erase(0, size_t(size));
@@ -125,6 +155,7 @@ public:
 
     int fd;
     nghttp2_session* session = nullptr;
+    double sent_at = 0;  // when bytes were handed to the kernel last
 
 protected:
     void watch_now(bool is_for_room) {

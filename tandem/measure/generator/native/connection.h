@@ -15,6 +15,7 @@ struct Connection : Http2Socket {
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe_seconds, sizeof probe_seconds);
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent_milliseconds, sizeof silent_milliseconds);
+        note_arrivals(fd);
         watch_now(true);
         nghttp2_session_client_new2(&session, callbacks, this, option);
         // Windows so large that a server seldom waits for them.

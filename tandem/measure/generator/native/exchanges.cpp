@@ -231,6 +231,7 @@ void Sender::finish(Call& call, End end, int code, const std::string& text) {
     seen.rows.push_back({call.spec.number, call.spec.intended, call.sent, ended, call.spec.route, code, int32_t(end),
                          call.spec.length, code == status_ok ? -1 : text_number(text)});
     count(end, code);
+    follow(call.spec.number, ended);
     if (call.caller >= 0) {
         if (code == status_ok) hungry_.push_back({call.caller, now()});
         else sleeping_.insert({now() + load_.pause_seconds, call.caller});

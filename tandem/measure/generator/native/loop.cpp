@@ -46,9 +46,12 @@ void Sender::reset() {
     inbox_.clear();
     hungry_.clear();
     sleeping_.clear();
+    waiting_.clear();
+    later_.clear();
+    last_taken_ = -1;
     is_stopped_ = is_fed_ = has_all_ = false;
     drain_ends_at_ = INFINITY;
-    armed_for_ = -INFINITY;
+    armed_for_ = last_due_ = -INFINITY;
     std::fill(retry_at_.begin(), retry_at_.end(), -INFINITY);
     for (const auto& each : slots_)
         if (each) each->opened_at = -INFINITY;
@@ -131,7 +134,7 @@ double Sender::next_instant() const {
     if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
     if (is(Phase::draining)) return std::min(next, drain_ends_at_);
     next = std::min(next, load_.ends_at);
-    if (load_.is_open != 0 && has_request()) next = std::min(next, front().intended);
+    if (load_.is_open != 0) next = std::min(next, next_due() - head_start());
     if (!sleeping_.empty()) next = std::min(next, sleeping_.begin()->first);
     return next;
 }
@@ -161,9 +164,10 @@ void Sender::mark_dirty(Connection& connection) {
 
 void Sender::receive(Connection& connection) {
     static thread_local uint8_t buffer[256 << 10];
-    const ssize_t size = recv(connection.fd, buffer, sizeof buffer, 0);
+    double at;
+    const ssize_t size = receive_noted(connection.fd, buffer, sizeof buffer, at);
     const bool is_over = size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
-    received_at_ = now();
+    received_at_ = at - load_.zero;
     if (is_over) return lose(connection, "the server closed the connection");
     if (size > 0 && nghttp2_session_mem_recv(connection.session, buffer, size_t(size)) != size)
         lose(connection, "the server does not follow HTTP/2");

@@ -80,6 +80,10 @@ private:
     bool has_request() const { return !queue_.empty(); }
     const RequestSpec& front() const { return queue_.front().specs[queue_.front().next]; }
     void pop();
+    double next_due() const;
+    double head_start() const;
+    void put_aside();
+    void follow(int64_t number, double at);
     void send_due();
     void ask_again();
     void pass_timers();
@@ -121,6 +125,10 @@ private:
 
     std::deque<Block> queue_;
     bool has_all_ = false;
+    std::map<int64_t, Block> waiting_;           // one request each, by the number of the one before
+    std::multimap<double, Block> later_;         // likewise, by when they are due
+    int64_t last_taken_ = -1;                    // from the queue
+    double last_ended_ = NAN;                    // when that one did
     std::deque<std::pair<int, double>> hungry_;  // callers that wait for a request, and since when
     std::set<std::pair<double, int>> sleeping_;  // callers that are not there yet, or pause
     std::set<std::pair<double, Call*>> timers_;  // deadlines and cancels
@@ -132,6 +140,6 @@ private:
     std::map<std::string, int> text_numbers_;
     std::string last_failure_ = "no connection";
     size_t turn_ = 0;
-    double received_at_ = 0, next_beat_ = 0, drain_ends_at_ = INFINITY, armed_for_ = -INFINITY;
+    double received_at_ = 0, last_due_ = -INFINITY, next_beat_ = 0, drain_ends_at_ = INFINITY, armed_for_ = -INFINITY;
     double begun_at_ = 0, cpu_before_ = 0;
 };

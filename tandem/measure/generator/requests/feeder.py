@@ -71,6 +71,7 @@ class Feeder:
         table["intended"] = np.nan if self._intended is None else self._intended[begin:end]
         cancels = [spec.cancel_after_seconds for spec in specs]
         table["cancel_after"] = [np.inf if after is None else after for after in cancels]
+        table["pause"] = [np.nan if spec.think_seconds is None else spec.think_seconds for spec in specs]
         table["size"], table["begin"] = sizes, np.cumsum(sizes) - sizes
         table["route"] = [spec.workload for spec in specs]
         table["length"] = [spec.length for spec in specs]

@@ -1,6 +1,5 @@
 """From an order to a request message. Knows no clock and no connection."""
 
-import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.measure.generator.requests.rows import beginning
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Workload
@@ -34,17 +34,15 @@ def request_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> M
 
 def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> _RequestOf:
     # Prompts are pieces of one row of random tokens, each behind a token of its own: cheap, and none begins like
-    # another, of this load or an earlier one, so no prefix cache answers for the model. What such texts repeat says
-    # nothing of real ones, so no tokens are tried ahead.
+    # another, of this load or an earlier one, so no prefix cache answers for the model where it should not. What such
+    # texts repeat says nothing of real ones, so no tokens are tried ahead.
     vocab_size = max(1, model.vocab_size or 1)
     pool = np.random.default_rng(0).integers(0, vocab_size, _POOL_TOKENS).tolist()
 
     def make(spec: RequestSpec) -> ar_pb2.GenerateRequest:
-        begin = int(spec.place * _POOL_TOKENS)
-        ids = pool[begin : begin + spec.prompt_tokens]
-        if len(ids) < spec.prompt_tokens:
-            ids = list(itertools.islice(itertools.cycle(pool), begin, begin + spec.prompt_tokens))
-        ids[0] = (spec.seed + prompt_salt) % vocab_size
+        ids = []
+        for row, count in spec.prompt:
+            ids += [(row + prompt_salt) % vocab_size, *beginning(pool, row, count - 1)]
         sampling = ar_pb2.SamplingParams(
             max_tokens=spec.length,
             seed=spec.seed,

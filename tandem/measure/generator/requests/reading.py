@@ -33,12 +33,14 @@ class ReplyFigures(NamedTuple):
     """What the messages of one reply say. `num_outputs` of each message; `reported`: REPORTED, NaN where a server
     reports no times. `code` is gRPC's, with its `text`, of a reply that is no good though its status is OK.
 
-    `is_counted`: whether the server told how many outputs there are; if not, a message that carries any counts as one.
+    `num_cached_tokens`: those of the prompt that a prefix cache knew. `is_counted`: whether the server told how many
+    outputs there are; if not, a message that carries any counts as one.
     """
 
     num_outputs: Sequence[int] = ()
     num_images: int = 0
     num_prompt_tokens: float = float("nan")
+    num_cached_tokens: float = float("nan")
     is_counted: bool = True
     reported: Sequence[float] = (float("nan"),) * len(REPORTED)
     code: int = OK
@@ -74,6 +76,7 @@ def bulk_of(rpc: str) -> tuple[int, ...]:
 def read_own(rpc: str, messages: Sequence[bytes]) -> ReplyFigures:
     """Return the figures of a reply by one of Tandem's own rpcs."""
     num_outputs, num_images, reported = [], 0, ReplyFigures().reported
+    prompt = cached = float("nan")
     for raw in messages:
         try:
             whole, parts = parse_own(rpc, raw)
@@ -85,10 +88,12 @@ def read_own(rpc: str, messages: Sequence[bytes]) -> ReplyFigures:
         else:
             images = sum(part.HasField("image") and part.finish_reason != 0 for part in parts)  # others are not whole
             num_outputs.append(sum(len(part.token_ids) for part in parts))
+            if whole.HasField("usage") and whole.usage.prompt_tokens:
+                prompt, cached = whole.usage.prompt_tokens, whole.usage.cached_tokens
         num_images += images
         if whole.HasField("timings"):
             reported = _times(whole.timings)
-    return ReplyFigures(num_outputs, num_images, reported=reported)
+    return ReplyFigures(num_outputs, num_images, prompt, cached, reported=reported)
 
 
 def spread(total: int, is_carrying: Sequence[bool]) -> list[int]:

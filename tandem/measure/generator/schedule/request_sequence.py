@@ -4,49 +4,75 @@ So request 4711 is the same request however many processes share the load, and w
 Knows no message and no clock.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.scenario import Scenario, Workload
+from tandem.measure.trace import TraceRow
 
 SPECS_STREAM = 1  # of the seed; see tandem.measure.generator.schedule.arrivals for another
 PLACES_STREAM = 2
+_KEPT_BLOCKS = 3  # which a conversation may lie in
+_COMMON = -1  # the row that all prompts begin with, where they have something in common
 _BLOCK = 64  # 0.3 ms to draw: a request that is due meanwhile must not wait long
 
 
 class RequestSpec(NamedTuple):
-    """One request. `place` in [0, 1) picks a class or the beginning of a prompt."""
+    """One request. `place` in [0, 1) picks a class.
+
+    `prompt`: its parts, each the number of a row of tokens and how many from the row's beginning; two prompts with the
+    same parts in front have as many tokens in common. `think_seconds`: it follows the request before by so much.
+    """
 
     number: int
     workload: int  # its number in the scenario
     length: int  # output tokens, or images
-    prompt_tokens: int
+    prompt: tuple[tuple[int, int], ...]
     place: float
     seed: int
     cancel_after_seconds: float | None
+    think_seconds: float | None = None
 
 
 class RequestSequence:
-    """Requests by number, from 0 on, without end; drawn in blocks, of which the last one is kept.
+    """Requests by number, from 0 on, without end; drawn in blocks, of which the last ones are kept.
 
     The number of a request counts on from the scenario's first one.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
+    def __init__(self, scenario: Scenario, trace: Sequence[TraceRow] = ()) -> None:
+        self._scenario, self._trace = scenario, trace
         self._first = scenario.first_number
         weights = np.array([workload.weight for workload in scenario.workloads])
         self._cumulated_shares = np.cumsum(weights / weights.sum())[:-1]
-        self._block_number = -1
-        self._block: list[RequestSpec] = []
+        is_alone = all(workload.common_share == 0.0 for workload in scenario.workloads)
+        self._has_no_past = scenario.turns == 1 and is_alone
+        self._blocks: dict[int, list[RequestSpec]] = {}
 
     def __getitem__(self, number: int) -> RequestSpec:
+        if self._trace:
+            row = self._trace[number]
+            return self._drawn(number)._replace(length=row.output_length, prompt=row.prompt())
+        if self._has_no_past:
+            return self._drawn(number)
+        turn = number % self._scenario.turns
+        before = [self._drawn(other) for other in range(number - turn, number + 1)]
+        first, own, workload = before[0], before[-1], self._scenario.workloads[before[-1].workload]
+        ((row_number, first_tokens),) = first.prompt
+        tokens = sum(count for each in before for _, count in each.prompt) + sum(each.length for each in before[:-1])
+        common = int(first_tokens * workload.common_share)
+        parts = ((_COMMON, common), (row_number, tokens - common)) if common else ((row_number, tokens),)
+        low, high = workload.think_seconds
+        return own._replace(prompt=parts, think_seconds=low + (high - low) * own.place if turn else None)
+
+    def _drawn(self, number: int) -> RequestSpec:
         block, place = divmod(self._first + number, _BLOCK)
-        if block != self._block_number:
-            self._block_number, self._block = block, self._draw(block)
-        return self._block[place]
+        if block not in self._blocks:
+            self._blocks = dict(list(self._blocks.items())[1 - _KEPT_BLOCKS :]) | {block: self._draw(block)}
+        return self._blocks[block][place]
 
     def workloads(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return which workload each of these requests is of; cheaper than to ask for them one by one."""
@@ -85,7 +111,8 @@ class RequestSequence:
         for i, workload in enumerate(workloads):
             length, prompt_tokens, cancel_after = details[workload][i]
             number = block * _BLOCK + i
-            specs.append(RequestSpec(number, workload, length, prompt_tokens, places[i], seeds[i], cancel_after))
+            prompt = ((seeds[i], prompt_tokens),)
+            specs.append(RequestSpec(number, workload, length, prompt, places[i], seeds[i], cancel_after))
         return specs
 
 

@@ -41,6 +41,7 @@ class GrpcCall(PythonCall):
     def __init__(self, channel: grpc.aio.Channel, metadata: CallMetadata | None, order: Order) -> None:
         super().__init__(order)
         rpc: Any = channel.unary_stream(order.route.path)  # a unary reply is a stream of one message
+        self.wait_for_its_time()
         self._call = rpc(order.message, timeout=order.route.deadline_seconds, metadata=metadata)
 
     def cancel(self, end: End) -> None:

@@ -31,11 +31,16 @@ class PythonCall(ABC):
         self.number = int(order.spec["number"])
         self.messages: list[tuple[float, bytes]] = []
         self.code, self.text, self.end = OK, "", End.ANSWERED
-        self.ended = math.nan
-        self._sent = self.now()
+        self.ended = self._sent = math.nan
 
     def now(self) -> float:
         return time.monotonic() - self.order.zero
+
+    def wait_for_its_time(self) -> None:
+        """Spin until the request is due, for it is handed over a little ahead; to be called right before it is sent."""
+        while (at := self.now()) < self.order.intended:
+            pass
+        self._sent = at
 
     @abstractmethod
     def cancel(self, end: End) -> None:

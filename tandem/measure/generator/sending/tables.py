@@ -34,12 +34,13 @@ def _of(kind: type, *names: str) -> list[tuple[str, type]]:
 class RequestSpec(Structure):
     """A request as it is handed over. `begin` and `size`: of its framed message, among those that come with it.
 
-    Seconds: `intended` from the zero of the run, `cancel_after` from when it is sent (infinite: never).
+    Seconds: `intended` from the zero of the run, `cancel_after` from when it is sent (infinite: never), `pause` from
+    the end of the request before, which it follows (NaN: it follows none).
     """
 
     _fields_ = [
         _NUMBER,
-        *_of(c_double, "intended", "cancel_after"),
+        *_of(c_double, "intended", "cancel_after", "pause"),
         *_of(c_int64, "begin", "size"),
         *_of(c_int32, "route", "length"),
     ]

@@ -13,6 +13,7 @@ from tandem.measure import formats
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.workers import OnProgress
+from tandem.measure.lengths import Lengths
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import (
     BreakEven,
@@ -26,7 +27,7 @@ from tandem.measure.results.crossover import (
 )
 from tandem.measure.results.load import Document
 from tandem.measure.results.record import Table
-from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, Lengths, OpenLoop, Paradigm, Workload
+from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, OpenLoop, Paradigm, Workload
 from tandem.measure.statistics.bracket import next_rate
 from tandem.measure.studies.comparison.modes import CONTRASTS, find_pair
 from tandem.measure.studies.fit.capacity import capacity, carried, trial, trial_seconds, tried

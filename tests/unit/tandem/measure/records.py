@@ -27,6 +27,7 @@ class Ended(NamedTuple):
     num_images: int
     num_messages: int
     num_prompt_tokens: float
+    num_cached_tokens: float
     is_counted: bool
     intended: float
     sent: float
@@ -78,6 +79,7 @@ def row(number: int, intended: float, latency: float, outcome: Outcome = Outcome
         "num_images": 1,
         "num_messages": 1,
         "num_prompt_tokens": float("nan"),
+        "num_cached_tokens": float("nan"),
         "is_counted": True,
         "sent": intended,
         "first_output": intended + latency,

@@ -63,7 +63,8 @@ def read_text(is_streamed: bool, messages: Sequence[bytes]) -> ReplyFigures:
     counted, prompt = _count(usage, "completion_tokens"), _count(usage, "prompt_tokens")
     is_counted = any(num_ids) or counted is not None
     outputs = num_ids if any(num_ids) else spread(sum(is_carrying) if counted is None else counted, is_carrying)
-    figures = ReplyFigures(outputs, 0, float("nan") if prompt is None else prompt, is_counted)
+    cached = _count((usage or {}).get("prompt_tokens_details"), "cached_tokens")
+    figures = ReplyFigures(outputs, 0, _or_nan(prompt), _or_nan(cached), is_counted)
     if is_streamed and messages[-1:] != [DONE]:
         return figures._replace(code=UNAVAILABLE, text="the stream ended without [DONE]")
     return figures
@@ -107,6 +108,10 @@ def _text(choice: dict[str, Any]) -> str:
     """Return the text that a choice brings: of a reasoning model, its thoughts count as well."""
     said = choice.get("delta") or choice.get("message") or choice
     return "".join(str(said.get(name) or "") for name in ("text", "content", "reasoning_content", "reasoning"))
+
+
+def _or_nan(number: int | None) -> float:
+    return float("nan") if number is None else number
 
 
 def _count(usage: Any, name: str) -> int | None:

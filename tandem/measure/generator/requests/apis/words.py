@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
+from tandem.measure.generator.requests.rows import beginning
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 
 _POOL_WORDS = 4096
@@ -31,7 +30,8 @@ class Words:
         self._pool = [words[place] for place in np.random.default_rng(0).integers(0, len(words), _POOL_WORDS)]
 
     def text(self, spec: RequestSpec) -> str:
-        """Return a text of as many words as `spec.prompt_tokens`, the first of which is a number."""
-        begin = int(spec.place * _POOL_WORDS)
-        words = itertools.islice(itertools.cycle(self._pool), begin, begin + spec.prompt_tokens - 1)
-        return " ".join((str((spec.seed + self._prompt_salt) % _NUMBERS), *words))
+        """Return a text of as many words as the prompt has tokens; the first of each part is a number."""
+        words: list[str] = []
+        for row, count in spec.prompt:
+            words += [str((row + self._prompt_salt) % _NUMBERS), *beginning(self._pool, row, count - 1)]
+        return " ".join(words)

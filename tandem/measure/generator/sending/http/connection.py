@@ -1,6 +1,6 @@
 """One connection over HTTP/1.1, and the reply that it waits for. llhttp parses (httptools).
 
-Instants are taken when the system hands the bytes over, before anything is parsed.
+Instants are the system's, where it tells them (`NotedSocket`), or when it hands the bytes over; never of the parsing.
 """
 
 from __future__ import annotations
@@ -49,17 +49,21 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own, which is no subclass
 
-    async def exchange(self, request: bytes, on_message: OnMessage) -> str | None:
-        """Send a request, and return None once its reply is whole, else why it is not.
-
-        `on_message` gets each event of a reply, or else the whole body.
-        """
-        assert self._transport is not None
+    def prepare(self, on_message: OnMessage) -> None:
+        """Get ready for a reply. `on_message` gets each of its events, or else the whole body."""
         self._parser, self._events, self._on_message = httptools.HttpResponseParser(self), Events(), on_message
         self.status, self.is_events, self.body, self.received_at = 0, False, bytearray(), 0.0
-        self._has_end = False  # its head says where it ends
+        self._has_end = self._stays = False  # its head says where it ends; another request may follow
         self._done = asyncio.get_running_loop().create_future()
+
+    def send(self, request: bytes) -> None:
+        """Send a request whose reply is prepared for, at once."""
+        assert self._transport is not None
         self._transport.write(request)
+
+    async def reply(self) -> str | None:
+        """Return None once the reply to what was sent is whole, else why it is not."""
+        assert self._done is not None
         try:
             why = await self._done
         except asyncio.CancelledError:
@@ -72,16 +76,20 @@ class Connection(asyncio.Protocol):
         """Return whether another request may follow the one whose reply is whole."""
         assert self._transport is not None
         self.is_used = True
-        return bool(self._parser.should_keep_alive()) and not self._transport.is_closing()
+        return self._stays and not self._transport.is_closing()
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self.take(data, time.monotonic())
+
+    def take(self, data: bytes, at: float) -> None:
+        """Take bytes that came at an instant (time.monotonic)."""
         if self._done is None:  # nobody has asked
             return self.abort()
-        self.received_at = time.monotonic()
+        self.received_at = at
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -120,4 +128,5 @@ class Connection(asyncio.Protocol):
             return
         if self.status == 200 and not self.is_events:
             self._on_message(bytes(self.body), self.received_at)
+        self._stays = bool(self._parser.should_keep_alive())  # behind the message the parser has forgotten its head
         self._end(None)

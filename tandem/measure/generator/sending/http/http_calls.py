@@ -8,6 +8,7 @@ import json
 from tandem.client.credentials import Credentials
 from tandem.measure.generator.sending.http.connection import Connection
 from tandem.measure.generator.sending.http.endpoint import Endpoint
+from tandem.measure.generator.sending.http.noted_socket import NotedSocket, connect
 from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
 from tandem.measure.generator.sending.statuses import (
     CANCELLED,
@@ -42,14 +43,17 @@ class HttpCalls(Calls):
         for connection in self._idle:
             connection.abort()
 
-    async def take(self) -> Connection:
-        """Return a connection that is free. Raises OSError."""
-        return self._idle.pop() if self._idle else await self.new()
+    def idle(self) -> Connection | None:
+        """Return a connection that is free, if there is one."""
+        return self._idle.pop() if self._idle else None
 
     async def new(self) -> Connection:
         """Return a connection of its own. Raises OSError."""
         loop, host, port = asyncio.get_running_loop(), self._endpoint.host, self._endpoint.port
-        _, made = await loop.create_connection(lambda: Connection(self._lost), host, port, ssl=self._tls)
+        if self._tls is not None:
+            return (await loop.create_connection(lambda: Connection(self._lost), host, port, ssl=self._tls))[1]
+        made, connected = Connection(self._lost), await connect(host, port)
+        made.connection_made(NotedSocket(connected, made.take, made.connection_lost))
         return made
 
     def give_back(self, connection: Connection) -> None:
@@ -76,6 +80,12 @@ class HttpCall(PythonCall):
     def __init__(self, calls: HttpCalls, request: bytes, order: Order) -> None:
         super().__init__(order)
         self._calls, self._request = calls, request
+        if (idle := calls.idle()) is not None:
+            idle.prepare(self._take)
+        self.wait_for_its_time()
+        if idle is not None:
+            idle.send(request)
+        self._idle = idle
         self._work = asyncio.create_task(self._converse())
 
     def cancel(self, end: End) -> None:
@@ -93,11 +103,11 @@ class HttpCall(PythonCall):
 
     async def _converse(self) -> None:
         try:
-            connection = await self._calls.take()
-            why = await connection.exchange(self._request, self._take)
+            connection = self._idle or await self._send_anew()
+            why = await connection.reply()
             if why is not None and connection.is_used and not connection.status:
-                connection = await self._calls.new()
-                why = await connection.exchange(self._request, self._take)
+                connection = await self._send_anew()
+                why = await connection.reply()
         except OSError as error:
             self.code, self.text = UNAVAILABLE, str(error)
             return
@@ -110,6 +120,12 @@ class HttpCall(PythonCall):
         elif self.order.route.is_streamed and not connection.is_events:
             self.code, self.text = INTERNAL, "the reply is no stream of events"
         self._calls.give_back(connection)
+
+    async def _send_anew(self) -> Connection:
+        connection = await self._calls.new()
+        connection.prepare(self._take)
+        connection.send(self._request)
+        return connection
 
     def _take(self, message: bytes, at: float) -> None:
         self.take(message, at - self.order.zero)

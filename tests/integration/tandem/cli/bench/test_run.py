@@ -14,6 +14,7 @@ from tandem.cli.servers.ports import free_ports
 from tandem.measure.results.files import read_as
 from tandem.measure.results.load import Document
 from tests.integration.tandem.cli.commands import Ended, run, run_each, started, tandem
+from tests.integration.tandem.measure.generator.servers import answered
 
 FAST = ("--warm-up", "0", "--seed", "1")
 
@@ -101,13 +102,13 @@ async def test_a_rate_that_no_client_can_send(backend: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("load", [("--rate", "50"), ("--concurrency", "3")])
-async def test_a_server_that_dies_in_mid_run(known_delays, tmp_path: Path, load: tuple[str, str]) -> None:
-    server = known_delays({"fixed": 0.01})
+async def test_a_server_that_dies_in_mid_run(known_times, tmp_path: Path, load: tuple[str, str]) -> None:
+    server = known_times(first="0.01")
     path = tmp_path / "run.json"
     words = bench(server.address, *load, "--duration", "600", *FAST, "--json", str(path))
     async with asyncio.timeout(60), started(*words) as process:
-        await server.answered()
-        server.process.kill()
+        await answered(server)
+        server.record()  # stops it
         _, raw = await process.communicate()
     text = raw.decode()
     assert process.returncode == 1
@@ -128,12 +129,12 @@ async def test_a_full_disk_loses_nothing(backend: str) -> None:
     assert document.streams[0].outcomes.ok == 20
 
 
-async def test_ctrl_c_keeps_what_it_has(known_delays, tmp_path: Path) -> None:
-    server = known_delays({"fixed": 0.01})
+async def test_ctrl_c_keeps_what_it_has(known_times, tmp_path: Path) -> None:
+    server = known_times(first="0.01")
     path = tmp_path / "run.json"
     words = bench(server.address, "--rate", "50", "--duration", "600", *FAST, "--processes", "2", "--json", str(path))
     async with asyncio.timeout(60), started(*words) as process:
-        await server.answered()
+        await answered(server)
         process.send_signal(signal.SIGINT)
         _, raw = await process.communicate()
     assert process.returncode == 130

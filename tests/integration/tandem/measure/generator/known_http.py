@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server of OpenAI's completions whose delays are known.
+"""An HTTP/1.1 server of OpenAI's completions whose failures are known.
 
 `python -m tests.integration.tandem.measure.generator.known_http BEHAVIOUR` prints its port and serves. BEHAVIOUR is
 JSON: `first` and `gap`, seconds to the first token and between two; `usage`, whether the stream tells of it (true);
@@ -14,7 +14,6 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-LATE = [0.0]
 BEHAVIOUR = {"first": 0.0, "gap": 0.0, "usage": True, "status": 200, "tokens": 1}
 
 
@@ -23,9 +22,6 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
-        if self.path == "/late":  # the most seconds, since this was asked last
-            late, LATE[0] = LATE[0], 0.0
-            return self._whole(200, late)
         return self._whole(200, {"data": [{"id": "known", "object": "model"}, {"id": "another", "object": "model"}]})
 
     def do_POST(self):
@@ -83,7 +79,6 @@ class Handler(BaseHTTPRequestHandler):
     @staticmethod
     def _sleep_until(instant):
         time.sleep(max(0.0, instant - time.monotonic()))
-        LATE[0] = max(LATE[0], time.monotonic() - instant)
 
     def log_message(self, *_):
         pass

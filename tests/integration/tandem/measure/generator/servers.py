@@ -1,4 +1,4 @@
-"""Servers in processes of their own, for a load generator to measure."""
+"""Servers for a load generator to measure, in processes of their own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tandem.measure.truth.server import TruthServer
+
 
 @dataclass(frozen=True)
 class Server:
     address: str
     process: subprocess.Popen[bytes]
-
-    async def answered(self) -> None:
-        """Return when it has answered another twenty requests; for the server with known delays."""
-        assert self.process.stdout is not None
-        assert await asyncio.to_thread(self.process.stdout.readline)
 
 
 @contextlib.contextmanager
@@ -31,3 +28,10 @@ def serving(module: str, *words: str) -> Iterator[Server]:
     finally:
         process.kill()
         process.communicate()
+
+
+async def answered(server: TruthServer, count: int = 20) -> None:
+    """Return when a server has ended so many requests."""
+    async with asyncio.timeout(60):
+        while server.num_ended < count:
+            await asyncio.sleep(0.01)

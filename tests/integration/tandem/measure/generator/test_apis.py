@@ -1,4 +1,4 @@
-"""The load generator before HTTP servers whose delays are known: times, counts, and what failures are called."""
+"""The load generator before servers of other protocols: times, counts, and what failures are called."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 
 from tandem.measure.generator.requests import served
-from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
-from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
+from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
+from tandem.measure.truth.server import TruthServer
 from tandem.shared.errors import ExpectedError
 from tests.integration.single_runs import run_once
 from tests.integration.tandem.measure.generator.servers import serving
-from tests.integration.tandem.measure.generator.test_truth import QUIET_SECONDS, TOLERANCE, TRIES
+from tests.integration.tandem.measure.generator.test_truth import TOLERANCE, undisturbed
 
 MODULE = "tests.integration.tandem.measure.generator.known_http"
 TEXT = Workload.model_validate({"kind": "text", "delivery": "streamed", "api": "openai", "output_tokens": 6})
@@ -26,7 +25,7 @@ Start = Callable[..., str]
 
 @pytest.fixture
 def known_http() -> Iterator[Start]:
-    """Start servers with known delays; returns their addresses."""
+    """Start servers whose failures are known; returns their addresses."""
     with contextlib.ExitStack() as servers:
         yield lambda **values: servers.enter_context(serving(MODULE, json.dumps(values))).address
 
@@ -41,36 +40,33 @@ async def only(address: str, scenario: Scenario) -> StreamResult:
     return stream
 
 
-async def undisturbed(address: str, scenario: Scenario) -> RunResult:
-    """Return a run in which neither generator nor server was ever late by more than QUIET_SECONDS."""
-    for _ in range(TRIES):
-        run_result = await run_once(address, scenario)
-        audit = run_result.document.audit
-        server = (await asyncio.to_thread(httpx.get, f"http://{address}/late")).json()
-        if max(audit.lateness.max or 0.0, audit.loop_lag.max or 0.0, server) <= QUIET_SECONDS:
-            return run_result
-    pytest.skip(f"this machine is too busy: {TRIES} runs, each disturbed by more than {QUIET_SECONDS * 1e3:g} ms")
-
-
-async def test_events_are_timed_one_by_one(known_http: Start) -> None:
-    scenario = Scenario(workloads=(TEXT,), load=OpenLoop(rate_per_second=20), num_requests=30, warm_up_seconds=0.0)
-    run_result = await undisturbed(known_http(first=0.5, gap=0.25), scenario)
+@pytest.mark.parametrize("api", ["tandem", "openai", "openai-chat", "oip"])
+async def test_events_are_timed_one_by_one(known_times: Callable[..., TruthServer], api: Api) -> None:
+    workload = TEXT.model_copy(update={"api": api})
+    scenario = Scenario(workloads=(workload,), load=OpenLoop(rate_per_second=20), num_requests=30, warm_up_seconds=0.0)
+    run_result, truth = await undisturbed(lambda: known_times(first="0.5", gap="0.25"), scenario)
     (stream,) = run_result.document.streams
-    assert run_result.document.problems == ()
     assert stream.gap is not None
     assert (stream.outcomes.ok, stream.num_outputs, stream.gap.seconds.count) == (30, 30 * 6, 30 * 5)
-    assert stream.first_output.seconds.p50 == pytest.approx(0.5, rel=TOLERANCE)
-    assert stream.gap.seconds.p50 == pytest.approx(0.25, rel=TOLERANCE)
-    assert stream.latency.seconds.p50 == pytest.approx(0.5 + 5 * 0.25, rel=TOLERANCE)
+    for found, known, seconds in (
+        (stream.first_output.seconds, truth.ttft, 0.5),
+        (stream.gap.seconds, truth.gap, 0.25),
+        (stream.latency.seconds, truth.latency, 0.5 + 5 * 0.25),
+    ):
+        assert found.p50 == pytest.approx(known.p50, rel=TOLERANCE)
+        assert found.p50 == pytest.approx(seconds, rel=TOLERANCE)
     assert stream.phases is None
-    assert stream.model == "known"  # the first that the server lists
+    assert stream.model == "truth"  # the only one that the server lists
 
 
-async def test_a_whole_answer_is_timed_at_its_end(known_http: Start) -> None:
-    workload = TEXT.model_copy(update={"delivery": "unary"})
-    run_result = await undisturbed(known_http(first=0.25, gap=0.05), closed(workload))
+@pytest.mark.parametrize("api", ["tandem", "openai", "openai-chat", "oip"])
+async def test_a_whole_answer_is_timed_at_its_end(known_times: Callable[..., TruthServer], api: Api) -> None:
+    workload = TEXT.model_copy(update={"api": api, "delivery": "unary"})
+    run_result, truth = await undisturbed(lambda: known_times(first="0.25", gap="0.05"), closed(workload))
     (stream,) = run_result.document.streams
-    assert (stream.outcomes.ok, stream.num_outputs, stream.num_prompt_tokens) == (12, 72, 12 * 32)
+    assert (stream.outcomes.ok, stream.num_outputs) == (12, 72)
+    assert stream.num_prompt_tokens == (12 * 32 if workload.is_http else None)
+    assert stream.latency.seconds.p50 == pytest.approx(truth.latency.p50, rel=TOLERANCE)
     assert stream.latency.seconds.p50 == pytest.approx(0.5, rel=2 * TOLERANCE)
     assert stream.first_output.seconds.p50 == stream.latency.seconds.p50
 

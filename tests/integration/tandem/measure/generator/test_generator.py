@@ -15,6 +15,7 @@ from tandem.measure.generator.requests.replies import images_by_number
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 from tandem.measure.workload_text import parse_workload
+from tests.integration.tandem.measure.generator.servers import answered
 
 
 def scenario(workload: str, **settings: object) -> Scenario:
@@ -59,12 +60,12 @@ async def test_given_requests_are_sent_in_turn(backend: str) -> None:
     np.testing.assert_array_equal(rows["num_outputs"], np.where(rows["number"] % 2, 4, 1))
 
 
-async def test_what_is_broken_off_keeps_what_it_has_and_the_next_is_broken_off_at_once(known_delays) -> None:
+async def test_what_is_broken_off_keeps_what_it_has_and_the_next_is_broken_off_at_once(known_times) -> None:
     stop = asyncio.Event()
-    server = known_delays({"fixed": 0.05})
+    server = known_times(first="0.05")
     async with generator(server.address, stop) as source:
         run = asyncio.create_task(source.run(scenario("images", num_requests=1000)))
-        await server.answered()
+        await answered(server)
         stop.set()
         run_result = await run
         assert run_result.document.problems[0] == "broken off by hand"

@@ -78,9 +78,9 @@ async def test_a_closed_loop_of_a_number(backend: str) -> None:
     assert run_result.document.audit.max_outstanding <= 5
 
 
-async def test_callers_of_a_ramp_join_one_after_another(known_delays) -> None:
+async def test_callers_of_a_ramp_join_one_after_another(known_times) -> None:
     load = ClosedLoop(concurrency=1, end_concurrency=4)
-    run_result = await conducted(known_delays({"fixed": 0.05}).address, load, "images", duration_seconds=1.2)
+    run_result = await conducted(known_times(first="0.05").address, load, "images", duration_seconds=1.2)
     rows = run_result.record.requests
     instants = np.sort(np.concatenate((rows["sent"], rows["ended"])))
     under_way = [int(np.sum((rows["sent"] <= at) & (rows["ended"] > at))) for at in instants]
@@ -88,10 +88,10 @@ async def test_callers_of_a_ramp_join_one_after_another(known_delays) -> None:
     assert (early, late) == (1, 4)
 
 
-async def test_random_cancels_end_as_cancelled_by_us(known_delays) -> None:
+async def test_random_cancels_end_as_cancelled_by_us(known_times) -> None:
     load = OpenLoop(rate_per_second=200)
     workload = "images,cancel=0.5,cancel-after=0.01:0.1"
-    run_result = await conducted(known_delays({"fixed": 0.4}).address, load, workload, num_requests=200)
+    run_result = await conducted(known_times(first="0.4").address, load, workload, num_requests=200)
     (stream,) = run_result.document.streams
     assert_complete(run_result, 200)
     assert 60 < stream.outcomes.cancelled < 140
@@ -100,10 +100,10 @@ async def test_random_cancels_end_as_cancelled_by_us(known_delays) -> None:
     assert run_result.document.problems == ()
 
 
-async def test_what_is_under_way_too_long_is_cut_off_and_the_run_invalid(known_delays) -> None:
+async def test_what_is_under_way_too_long_is_cut_off_and_the_run_invalid(known_times) -> None:
     load = OpenLoop(rate_per_second=100)
     run_result = await conducted(
-        known_delays({"bimodal": [0.02, 30.0, 0.1]}).address, load, "images", num_requests=100, drain_seconds=0.5
+        known_times(first="bimodal:0.02:30:0.1").address, load, "images", num_requests=100, drain_seconds=0.5
     )
     (stream,) = run_result.document.streams
     assert_complete(run_result, 100)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.harness.processes import free_port, serving
 from runtime.histogram import quantile
 from tandem.measure.results.load import StreamResult
-from tests.integration.tandem.measure.generator.servers import Server
+from tandem.measure.truth.server import TruthServer
 from tests.integration.tandem.measure.generator.test_truth import open_scenario, undisturbed
 
 FAST, SLOW, SHARE_SLOW = 0.5, 1.0, 0.3
@@ -23,18 +22,19 @@ MAX_OUTSIDE = 0.02
 DURATION = "gen_ai_server_request_duration_seconds"
 
 
-async def test_parts_sum_to_the_whole_and_the_gateway_agrees(known_delays: Callable[[dict[str, Any]], Server]) -> None:
+async def test_parts_sum_to_the_whole_and_the_gateway_agrees(known_times: Callable[..., TruthServer]) -> None:
     pages = []
 
-    def start(delays: dict[str, Any]) -> Server:
-        backend, front, page = known_delays(delays), free_port(), free_port()
+    def start() -> TruthServer:
+        backend, front, page = known_times(first=f"bimodal:{FAST}:{SLOW}:{SHARE_SLOW}"), free_port(), free_port()
         flags = ("--port", str(front), "--http-port", str(page), "--ar-targets", "", "--gan-targets", backend.address)
         gateways.enter_context(serving("gateway", *flags, port=front))
         pages.append(f"http://127.0.0.1:{page}/metrics")
-        return Server(f"127.0.0.1:{front}", backend.process)
+        backend.address = f"127.0.0.1:{front}"
+        return backend
 
     with ExitStack() as gateways:
-        run_result = await undisturbed(start, {"bimodal": [FAST, SLOW, SHARE_SLOW]}, open_scenario(40.0, NUM_REQUESTS))
+        run_result, _ = await undisturbed(start, open_scenario(40.0, NUM_REQUESTS))
         histogram = await counted(pages[-1], NUM_REQUESTS)
     (stream,) = run_result.document.streams
     assert_parts_make_up_the_whole(stream)

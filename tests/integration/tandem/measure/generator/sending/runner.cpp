@@ -23,7 +23,7 @@ int main(int, char** words) {
     }
     Block block{std::make_shared<const std::string>(std::string("\0\0\0\0\2ab", 7)), {}};
     for (int number = 0; number < count; ++number)
-        block.specs.push_back({number, NAN, number % 7 == 0 ? 0.01 : INFINITY, 0, 7, number % 2, 1});
+        block.specs.push_back({number, NAN, number % 7 == 0 ? 0.01 : INFINITY, NAN, 0, 7, number % 2, 1});
     sender.feed(std::move(block), true);
     Load load;
     load.zero = now();

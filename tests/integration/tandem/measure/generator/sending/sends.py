@@ -82,6 +82,7 @@ async def sent(
     """Send each message once, on the routes in turn; `until` returns when the sender is to be stopped."""
     framed = [struct.pack(">BI", 0, len(message)) + message for message in messages]
     specs = np.zeros(len(messages), REQUEST_SPEC)
+    specs["pause"] = np.nan
     specs["number"] = np.arange(len(messages))
     specs["intended"] = math.nan if intended is None else intended
     specs["cancel_after"] = cancel_after

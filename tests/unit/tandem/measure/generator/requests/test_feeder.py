@@ -25,7 +25,7 @@ class Taker:
 
 
 def spec_of(number):
-    return RequestSpec(number, 0, number % 5, 0, 0.0, 0, 0.5 if number % 2 else None)
+    return RequestSpec(number, 0, number % 5, (), 0.0, 0, 0.5 if number % 2 else None)
 
 
 def feeder(make=lambda spec: b"%d" % spec.number, **settings):

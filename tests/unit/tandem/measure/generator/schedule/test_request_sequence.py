@@ -1,8 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
-from tandem.measure.scenario import Lengths
+from tandem.measure.lengths import Lengths
+from tandem.measure.trace import TraceRow
 from tests.unit.tandem.measure.scenarios import IMAGES, TEXT, open_scenario
 
 
@@ -71,3 +74,26 @@ def test_places_are_even():
     sequence = RequestSequence(open_scenario(num_places=7))
     labels = [int(sequence[number].place * 7) for number in range(70)]
     assert all(sorted(labels[begin : begin + 7]) == list(range(7)) for begin in range(0, 70, 7))
+
+
+def test_a_turn_holds_all_before_and_follows_after_a_pause():
+    settings = {"turns": 3, "think_seconds": (0.5, 2.0), "common_share": 0.5}
+    workload = changed(TEXT, prompt_tokens="choice:8:16", output_tokens="uniform:2:9", **settings)
+    sequence = RequestSequence(open_scenario(workloads=(workload,)))
+    for conversation in range(50):
+        turns = [sequence[3 * conversation + turn] for turn in range(3)]
+        assert turns[0].think_seconds is None
+        assert all(0.5 <= turn.think_seconds < 2.0 for turn in turns[1:])
+        common, own = turns[0].prompt
+        assert common[1] == sum(count for _, count in turns[0].prompt) // 2
+        for before, turn in itertools.pairwise(turns):
+            assert (turn.prompt[0], turn.prompt[1][0]) == (common, own[0])
+            more = turn.prompt[1][1] - before.prompt[1][1]
+            assert more - before.length in (8, 16)
+    assert sequence[0].prompt[1][0] != sequence[3].prompt[1][0]
+
+
+def test_a_trace_says_what_is_asked_for():
+    row = TraceRow(timestamp=5, input_length=1000, output_length=7, hash_ids=(4, 9))
+    spec = RequestSequence(open_scenario(workloads=(TEXT,), num_requests=1), [row])[0]
+    assert (spec.length, spec.prompt) == (7, ((4, 512), (9, 488)))

@@ -39,10 +39,12 @@ def record(seconds: Sequence[float], firsts: Sequence[float] | None = None, fail
     """Return requests that took so long, and `failed` ones that ended in UNAVAILABLE."""
     recorder = Recorder(1)
     for number, (took, first) in enumerate(zip(seconds, firsts or seconds, strict=True)):
-        recorder.ended(Ended(number, 0, Outcome.OK, 0, 1, 1, 1, 1, NAN, True, 0.0, 0.0, first, took, NOT_REPORTED), ())
+        recorder.ended(
+            Ended(number, 0, Outcome.OK, 0, 1, 1, 1, 1, NAN, NAN, True, 0.0, 0.0, first, took, NOT_REPORTED), ()
+        )
     for number in range(failed):
         recorder.error_texts[0, "UNAVAILABLE", "gone"] += 1
-        row = Ended(1000 + number, 0, Outcome.ERROR, 14, 1, 0, 0, 0, NAN, True, 0.0, 0.0, NAN, 0.1, NOT_REPORTED)
+        row = Ended(1000 + number, 0, Outcome.ERROR, 14, 1, 0, 0, 0, NAN, NAN, True, 0.0, 0.0, NAN, 0.1, NOT_REPORTED)
         recorder.ended(row, ())
     return recorder.record(Use(0.0, 1.0, len(seconds)))
 

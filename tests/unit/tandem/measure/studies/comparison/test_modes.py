@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from tandem.measure.lengths import Lengths
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Lengths
 from tandem.measure.studies.comparison.modes import pair_of, work_of
 from tests.unit.tandem.measure.studies.comparison.seen import model
 

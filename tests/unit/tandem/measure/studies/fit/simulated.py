@@ -28,6 +28,8 @@ from tests.unit.tandem.measure.records import Ended, Recorder
 from tests.unit.tandem.measure.studies.comparison.seen import model
 from tests.unit.tandem.measure.studies.fit.queueing import simulate
 
+NAN = float("nan")
+
 if TYPE_CHECKING:
     from tandem.measure.generator.generator import Generator
 
@@ -125,7 +127,7 @@ class Imagined:
         decode, compute = ((length - 1) * unit, 0.0) if is_sequential else (0.0, unit)
         told = told_of(decode=decode, compute=compute, backend_total=decode + compute, batch_size=batch)
         num_outputs = length if is_sequential else 1
-        return Ended(number, 0, Outcome.OK, 0, 1, num_outputs, 1, 1, float("nan"), True, sent, sent, ended, ended, told)
+        return Ended(number, 0, Outcome.OK, 0, 1, num_outputs, 1, 1, NAN, NAN, True, sent, sent, ended, ended, told)
 
     def _run_result(self, scenario: Scenario, record: Record) -> RunResult:
         workloads = tuple(workload.model_copy(update={"model": name_of(workload)}) for workload in scenario.workloads)

@@ -11,7 +11,7 @@ from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
 REQUEST_SPEC = RequestSpec(
-    number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=77, cancel_after_seconds=None
+    number=3, workload=0, length=5, prompt=((5, 3), (6, 1)), place=0.55, seed=77, cancel_after_seconds=None
 )
 
 

@@ -11,7 +11,7 @@ from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.scenario import Workload
 
 REQUEST_SPEC = RequestSpec(
-    number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=2**40 + 7, cancel_after_seconds=None
+    number=3, workload=0, length=5, prompt=((5, 3), (6, 1)), place=0.55, seed=2**40 + 7, cancel_after_seconds=None
 )
 
 
