@@ -68,7 +68,7 @@ test-newest: .venv-newest/.installed  ## unit tests with the newest Python that 
 	PYTHON=$(NEWEST) deploy/setup.sh .venv-newest ar,gan,gateway,quality,report,test
 	@touch $@
 
-test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
+test-containers: setup  ## build the images, run docker-compose.yml and Kubernetes' pods, kill and scale them (root; Docker, Podman)
 	@sed -n 's/^`make.*/last time: &/p' docs/containers.md
 	$(BIN)/python -m pytest -m containers -o timeout=1800 --durations=25 tests/containers
 

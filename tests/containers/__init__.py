@@ -1,1 +1,1 @@
-"""Images, docker-compose.yml and what it promises, by real containers: `make test-containers`, as root."""
+"""Images, docker-compose.yml, Kubernetes' pods and what they promise, run for real: `make test-containers`, as root."""

@@ -16,7 +16,14 @@ from tests.containers.images import PYTHONS, Image, build, wheels_of
 from tests.containers.namespace import network_namespace
 from tests.containers.replicas import two_of
 
-NEEDED = ("dockerd", "iptables", "ip", "mmdebstrap", DOCKER, COMPOSE, "/usr/libexec/docker/cli-plugins/docker-buildx")
+NEEDED = (
+    *("dockerd", "iptables", "ip", "mmdebstrap", DOCKER, COMPOSE, "/usr/libexec/docker/cli-plugins/docker-buildx"),
+    *("kubectl", "podman", "runc", "catatonit", "/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns"),
+)
+NEEDED_PACKAGES = (
+    "docker.io docker-cli docker-compose docker-buildx iptables iproute2 mmdebstrap"
+    " kubectl podman runc catatonit netavark aardvark-dns"
+)
 FOLDER, PAGE = "tests/containers", Path(__file__).parents[2] / "docs" / "containers.md"
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 
@@ -27,8 +34,7 @@ def why_not() -> str:
         return "needs root"
     missing = [Path(each).name for each in NEEDED if shutil.which(each) is None]
     if missing:
-        packages = "docker.io docker-cli docker-compose docker-buildx iptables iproute2 mmdebstrap"
-        return f"{', '.join(missing)} not found; Debian: apt-get install --no-install-recommends {packages}"
+        return f"{', '.join(missing)} not found; Debian: apt-get install --no-install-recommends {NEEDED_PACKAGES}"
     return ""
 
 

@@ -42,16 +42,24 @@ class Container:
         lines = (line.partition(":") for line in self.process("status").splitlines())
         return {key: value.strip() for key, _, value in lines}
 
-    def root_options(self) -> set[str]:
-        """Return how the root file system is mounted."""
-        mounts = [line.split() for line in self.process("mounts").splitlines()]
-        return next(set(fields[3].split(",")) for fields in mounts if fields[1] == "/")
+    def mount(self, path: str) -> tuple[str, set[str]]:
+        """Return what is mounted there: its kind and its options."""
+        mounts = (line.split() for line in self.process("mounts").splitlines())
+        return next((fields[2], set(fields[3].split(","))) for fields in mounts if fields[1] == path)
 
     def listening_ports(self) -> set[int]:
         """Return the TCP ports that something listens on, as `ss -ltn` would, but for Docker's own name server."""
         lines = [line.split() for name in ("tcp", "tcp6") for line in self.process(f"net/{name}").splitlines()[1:]]
         sockets = [fields[1].split(":") for fields in lines if fields[3] == _LISTENING]
         return {int(port, 16) for host, port in sockets if _address(host) != _DNS_OF_DOCKER}
+
+
+def assert_sealed(container: Container) -> None:
+    """Check that a process has no more rights than it needs, and can't change its file system."""
+    status = container.status()
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    assert "ro" in container.mount("/")[1]
 
 
 def _address(hexadecimal: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

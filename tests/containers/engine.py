@@ -16,6 +16,20 @@ COMMAND_SECONDS = 900.0
 DOCKER, COMPOSE = "/usr/bin/docker", "/usr/bin/docker-compose"
 
 
+def run(*command: str, stdin: IO[bytes] | None = None, **environment: str) -> str:
+    """Run a command with these variables, too, and return what it prints. Raises AssertionError with its errors."""
+    done = subprocess.run(
+        command,
+        stdin=stdin or subprocess.DEVNULL,
+        capture_output=True,
+        timeout=COMMAND_SECONDS,
+        env=os.environ | environment,
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout.decode()}{done.stderr.decode()}"[-6000:]
+    return done.stdout.decode().strip()
+
+
 class Engine:
     """A running engine at a socket."""
 
@@ -28,16 +42,7 @@ class Engine:
 
     def run(self, *command: str, stdin: IO[bytes] | None = None) -> str:
         """Run a command that talks to this engine."""
-        done = subprocess.run(
-            command,
-            stdin=stdin or subprocess.DEVNULL,
-            capture_output=True,
-            timeout=COMMAND_SECONDS,
-            env={**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "1"},
-            check=False,
-        )
-        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout.decode()}{done.stderr.decode()}"[-6000:]
-        return done.stdout.decode().strip()
+        return run(*command, stdin=stdin, DOCKER_HOST=f"unix://{self.socket}", DOCKER_BUILDKIT="1")
 
     def inspect(self, name: str) -> Any:
         """Return what the engine knows of a container or image."""

@@ -55,12 +55,13 @@ class OverHttp:
 class Load:
     """Calls that begin when they are due, whatever has become of those before them; `async with` waits for all."""
 
+    address: str = GATEWAY
     ended: list[Ended] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        self._clients = [await self._stack.enter_async_context(Client(GATEWAY)) for _ in range(NUM_CLIENTS)]
+        self._clients = [await self._stack.enter_async_context(Client(self.address)) for _ in range(NUM_CLIENTS)]
         return self
 
     async def __aexit__(self, *_: object) -> None:

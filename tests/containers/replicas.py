@@ -9,6 +9,7 @@ from tests.containers.load import until
 from tests.faults.scrape import Page
 
 PARADIGMS = {"ar": "sequential", "gan": "parallel"}
+METRICS_PORTS = {"ar": 9101, "gan": 9102}
 
 
 async def two_of(service: str, pairs: Deployment) -> list[Container]:
@@ -19,28 +20,24 @@ async def two_of(service: str, pairs: Deployment) -> list[Container]:
     return replicas
 
 
-def by_replica(service: str, name: str) -> dict[str, float]:
-    """Return one of the gateway's figures of the replicas of a service, by their addresses."""
-    found = Page(httpx.get(f"{WEB}/metrics").text).samples(name, paradigm=PARADIGMS[service])
-    return {sample.labels["target"].split(":")[0]: sample.value for sample in found}
-
-
-def in_hand(service: str) -> dict[str, float]:
-    return by_replica(service, "tandem_replica_requests_in_flight")
+def in_hand(container: Container) -> float:
+    """Return how many sequences or requests a replica has, by its own page: the gateway's is of the last second."""
+    page = Page(httpx.get(f"http://{container.address}:{METRICS_PORTS[container.service]}/metrics").text)
+    return sum(map(page.total, ("tandem_sequences_waiting", "tandem_sequences_running", "tandem_batcher_requests")))
 
 
 def served_by(container: Container) -> float:
     """Return how many Samples a replica has answered."""
-    page = Page(httpx.get(f"http://{container.address}:9102/metrics").text)
+    page = Page(httpx.get(f"http://{container.address}:{METRICS_PORTS['gan']}/metrics").text)
     return page.total("tandem_backend_requests_total", rpc="Sample")
 
 
-async def until_serving(service: str, *replicas: Container) -> None:
+async def until_serving(service: str, *replicas: Container, web: str = WEB) -> None:
     """Return when the gateway serves from exactly these."""
     wanted = {replica.address for replica in replicas}
 
     def is_so() -> bool:
-        found = by_replica(service, "tandem_replica_serving")
-        return {address for address, value in found.items() if value} == wanted
+        found = Page(httpx.get(f"{web}/metrics").text).samples("tandem_replica_serving", paradigm=PARADIGMS[service])
+        return {sample.labels["target"].split(":")[0] for sample in found if sample.value} == wanted
 
     await until(is_so)

@@ -48,9 +48,9 @@ async def test_kill_of_one_of_two(two: list[Container], figures: Figures):
     )
 
 
-# A stream of images waits with 192 or more of them in a queue of 4,096: one replica must be able to hold all streams.
+# One replica must be able to hold all of them; a caller may have 3 in 4 of 4,096 waiting images or of 320 sequences.
 @pytest.mark.parametrize(
-    ("service", "stream", "num_streams"), [("gan", image_stream(3000), 16), ("ar", pictures(12), 40)], ids=["gan", "ar"]
+    ("service", "stream", "num_streams"), [("gan", image_stream(3000), 16), ("ar", pictures(12), 20)], ids=["gan", "ar"]
 )
 async def test_stop_of_one_of_two_with_open_streams(
     pairs: Deployment, service: str, stream: Kind, num_streams: int, figures: Figures
@@ -60,7 +60,7 @@ async def test_stop_of_one_of_two_with_open_streams(
         for number in range(num_streams):
             load.begin(stream, number)
         # A share, not half: of two replicas either may get a few more than the other.
-        await until(lambda: in_hand(service)[leaving.address] >= num_streams // 4)
+        await until(lambda: in_hand(leaving) >= num_streams // 4)
         num_open = num_streams - len(load.ended)
         async with load.steady(IMAGE, 20):
             stopped_at = time.monotonic()

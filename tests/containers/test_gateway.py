@@ -58,7 +58,7 @@ async def test_a_stop_lets_open_streams_finish(gateway: Container, deployment: D
     assert shown(call for call in load.ended if not call.is_ok) == {}
     assert {call.num_messages for call in load.ended} == {IMAGES // 8}
     assert num_open == NUM_STREAMS, "they ended too soon to be open when it was stopped"
-    assert state["ExitCode"] == 0
+    assert state["ExitCode"] == 0, deployment.compose("logs", "--tail=60", "gateway")
     figures.append((f"stop of the gateway with {NUM_STREAMS} open streams", f"0 lost; gone after {seconds:.1f} s"))
 
 

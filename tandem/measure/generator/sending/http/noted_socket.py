@@ -58,7 +58,9 @@ class NotedSocket(asyncio.Transport):
         self._loop.add_reader(connected, self._read)
 
     def write(self, data: Any) -> None:
-        """Send the bytes, as far as the kernel takes them now; the rest when it takes more."""
+        """Send the bytes, as many as the kernel takes now and the rest later; none once the connection is closing."""
+        if self._is_closing:
+            return
         if not self._unsent:
             data = data[self._send(data) :]
         if data and not self._is_closing:
