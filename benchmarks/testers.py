@@ -44,36 +44,23 @@ def tandem(flags: Sequence[str], folder: Path, out: Path) -> tuple[list[str], Pa
 
 def aiperf(folder: Path, out: Path) -> tuple[list[str], Path]:
     python = environment(folder / "aiperf", ["aiperf==0.13.0"])
-    load = ["--concurrency", str(CALLERS), "--request-count", str(REQUESTS), "--osl", str(TOKENS), "--isl", "32"]
-    served = ["-m", "truth", "--url", "{url}", "--endpoint-type", "chat", "--streaming"]
-    others = [
-        "--tokenizer",
-        str(tokenizer(folder)),
-        "--output-artifact-dir",
-        str(out),
-        "--ui-type",
-        "none",
-        "--extra-inputs",
-        "ignore_eos:true",
-    ]
-    return [str(python.parent / "aiperf"), "profile", *served, *load, *others], out / "profile_export_aiperf.json"
+    flags = [*_profile_flags(folder, "ignore_eos:true"), "--output-artifact-dir", str(out), "--ui-type", "none"]
+    return [str(python.parent / "aiperf"), *flags], out / "profile_export_aiperf.json"
 
 
 def genai_perf(folder: Path, out: Path) -> tuple[list[str], Path]:
     programs = environment(folder / "genai-perf", ["genai-perf==0.0.16"]).parent
-    load = ["--concurrency", str(CALLERS), "--request-count", str(REQUESTS), "--osl", str(TOKENS), "--isl", "32"]
-    served = ["-m", "truth", "--url", "{url}", "--endpoint-type", "chat", "--streaming"]
-    others = [
-        "--tokenizer",
-        str(tokenizer(folder)),
-        "--artifact-dir",
-        str(out),
-        "--extra-inputs",
-        f"max_tokens:{TOKENS}",
-    ]
+    flags = [*_profile_flags(folder, f"max_tokens:{TOKENS}"), "--artifact-dir", str(out)]
     place = ["env", f"PATH={programs}:{os.environ['PATH']}"]  # of its perf_analyzer
     report = out / f"truth-openai-chat-concurrency{CALLERS}" / "profile_export_genai_perf.json"
-    return [*place, "genai-perf", "profile", *served, *load, *others], report
+    return [*place, "genai-perf", *flags], report
+
+
+def _profile_flags(folder: Path, extra_input: str) -> list[str]:
+    """Return what aiperf and genai-perf, its forerunner, have in common."""
+    load = ["--concurrency", str(CALLERS), "--request-count", str(REQUESTS), "--osl", str(TOKENS), "--isl", "32"]
+    served = ["-m", "truth", "--url", "{url}", "--endpoint-type", "chat", "--streaming"]
+    return ["profile", *served, *load, "--tokenizer", str(tokenizer(folder)), "--extra-inputs", extra_input]
 
 
 def guidellm(folder: Path, out: Path) -> tuple[list[str], Path]:

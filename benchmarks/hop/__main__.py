@@ -56,7 +56,7 @@ BARS = (
 
 
 def measure_workers(rounds: int, seconds: float, figures: Figures) -> None:
-    """Measure what gateways carry whose proxies have so many workers, before several backends without a model."""
+    """Measure how many calls a gateway carries for each number of proxy workers, with several model-less backends."""
     with ExitStack() as stack:
         ports = [stack.enter_context(model_less(1, costs.TOKENS_PER_SECOND)) for _ in range(NUM_REPLICAS)]
         contenders = {}

@@ -72,7 +72,7 @@ class Library:
         return int(self._quick.refuse_alike(server, call_id, trailers, len(trailers), cached, len(cached)))
 
     def set_capacity(self, server: int, call_id: int, capacity: int) -> bool:
-        """Let calls like the refused one in until so many more are open than now, or fewer if it is negative.
+        """Accept up to `capacity` more calls like the refused one than are open now; a negative number means fewer.
 
         False: the refusal is not cached any more.
         """

@@ -1,4 +1,4 @@
-"""Messages and bodies that would be large once they were inflated: nobody inflates all of one."""
+"""Messages and bodies that would be large once they were inflated: no server inflates one completely."""
 
 import asyncio
 import gzip

@@ -25,8 +25,8 @@ from tandem.shared.errors import InvalidArgument
 class GrowingImages:
     """All choices begin with `prompt`. With `partial`, every message gets an image, not only a choice's last.
 
-    With `num_partial`, so many get one: those whose tokens complete a further one of so many equal parts, and one more,
-    of the image. `watch`, if given, sees each complete image.
+    With `num_partial`, that many messages before the last get one. An image's tokens are divided into `num_partial` + 1
+    equal parts, and a message gets an image if it completes a part. `watch`, if given, sees each complete image.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
-"""A sweep over callers as a curve by the definitions of MLPerf Endpoints v1.0. It is no result of MLPerf: the runs are
-shorter than its rules demand, and nobody has verified them.
+"""A sweep over callers as a curve by the definitions of MLPerf Endpoints v1.0. It is not an MLPerf result: its rules
+demand longer runs, and MLCommons has not verified it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ TABLE_SIZE = 1000
 SYNTAX = "SECONDS, bimodal:FAST:SLOW:SHARE, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 _SEED = 1
 _QUANTILES: dict[str, Callable[..., float]] = {
-    # of a share of all: the delay that so many do not exceed
+    # Quantile functions: the delay that a given share of all delays does not exceed.
     "fixed": lambda share, seconds: seconds,
     "bimodal": lambda share, fast, slow, slow_share: slow if share >= 1.0 - slow_share else fast,
     "exponential": lambda share, mean: -mean * math.log1p(-share),

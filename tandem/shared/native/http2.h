@@ -45,7 +45,7 @@ inline void note_arrivals(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
 }
 
-// As recv; `at` is when the kernel had the last of the bytes, however late this thread is, or now if nobody noted it.
+// Receives as recv does. `at` is the instant when the kernel got the last of the bytes, or now if the kernel noted none.
 inline ssize_t receive_noted(int fd, void* bytes, size_t room, double& at) {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(timespec))];
     iovec space{bytes, room};

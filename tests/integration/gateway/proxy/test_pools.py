@@ -34,7 +34,7 @@ MODELS = {**TEXT, **IMAGE, **STEPS}
 
 
 class Told:
-    """A proxy before two replicas of each kind, and what it is told of them."""
+    """A proxy with two replicas of each kind, and the models that it is told each replica has."""
 
     def __init__(self, running: Proxy, ar: list[Backend], gan: list[Backend]) -> None:
         self.running, self.ar, self.gan = running, ar, gan
