@@ -52,13 +52,17 @@ MEASUREMENTS = {
 def num_newer(name: str) -> int | None:
     """Return how many commits have changed a result's code since it was measured.
 
-    None: there is no result, or it is of code that is in no commit here.
+    None: there is no result, or it is of code that is in no commit before HEAD.
     """
     path = pages.RESULTS / f"{name}.json"
     commit = json.loads(path.read_text())["surroundings"]["commit"] if path.exists() else ""
-    command = ["git", "rev-list", "--count", f"{commit}..HEAD", "--", *MEASUREMENTS[name].code]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return int(found.stdout) if commit and found.returncode == 0 else None
+    if not commit or _git("merge-base", "--is-ancestor", commit, "HEAD").returncode:
+        return None
+    return int(_git("rev-list", "--count", f"{commit}..HEAD", "--", *MEASUREMENTS[name].code).stdout)
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
 
 
 def measure(name: str) -> bool:

@@ -118,12 +118,15 @@ async def test_generate_stream_sends_events_to_curl(gateway: RunningGateway) -> 
         {"text_input": "Früh", "parameters": {"max_tokens": 9, "seed": 1}, "return_num_output_tokens": True}
     )
     command = ["curl", "-sS", "--fail", "-N", "-i", f"{gateway.web_address}{GENERATE}_stream", "-d", body]
-    curl = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    head, _, text = (await curl.communicate())[0].decode().partition("\r\n\r\n")
-    assert "content-type: text/event-stream" in head
-    *events, end = text.split("\n\n")
-    assert end == ""
-    replies = [json.loads(event.removeprefix("data: ")) for event in events]
+    for _ in range(50):
+        curl = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        head, _, text = (await curl.communicate())[0].decode().partition("\r\n\r\n")
+        assert "content-type: text/event-stream" in head
+        *events, end = text.split("\n\n")
+        assert end == ""
+        replies = [json.loads(event.removeprefix("data: ")) for event in events]
+        if len(replies) > 1:  # tokens that are ready together travel together, which on a busy machine may be all
+            break
     assert len(replies) > 1
     assert "".join(reply["text_output"] for reply in replies) == expected.choices[0].text_delta
     assert sum(reply["num_output_tokens"] for reply in replies) == 9
