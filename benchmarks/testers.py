@@ -1,10 +1,10 @@
 """Do load testers tell the truth? Each against `tandem truth`, with the same load: 8 callers, answers of 32 tokens.
 
-    python -m benchmarks.testers [--rounds 3] [--testers tandem-grpc tandem-http aiperf guidellm genai-perf] [--out out]
+    python -m benchmarks.testers [--rounds 3] [--testers tandem-grpc ...] [--out out]
 
 Testers are installed by pip, each into a folder of its own. The server sends a first token after 20 ms, or after 5 ms,
 and one each 5 ms; figures are what a tester reports over what the server sent, less one, for time to first token, time
-a token and latency. vLLM's `vllm bench serve` is left out: its package is of several gigabytes. Writes testers.json.
+a token and latency. vLLM's package takes 6 GB. Writes testers.json.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.processes import ROOT
 from benchmarks.harness.results import write
-from benchmarks.peers.installing import environment, once
+from benchmarks.peers.installing import environment, once, run
 from tandem.measure.truth.findings import Truth, differences
 from tandem.measure.truth.reports import read_report
 
@@ -77,12 +77,40 @@ def guidellm(folder: Path, out: Path) -> tuple[list[str], Path]:
     return [str(python.parent / "guidellm"), "run", *flags, "--disable-console-interactive"], out / "report.json"
 
 
+def vllm(folder: Path, out: Path) -> tuple[list[str], Path]:
+    programs = environment(folder / "vllm", ["vllm==0.32.0"]).parent
+    # Not needed, and neither loads beside a PyTorch without CUDA.
+    run([programs / "pip", "uninstall", "-qy", "torchaudio", "torchcodec"], folder / "vllm/log")
+    load = ["--max-concurrency", str(CALLERS), "--num-prompts", str(REQUESTS), "--ignore-eos", "--disable-tqdm"]
+    prompts = ["--dataset-name", "random", "--random-input-len", "32", "--random-output-len", str(TOKENS)]
+    served = [
+        "--backend",
+        "openai-chat",
+        "--endpoint",
+        "/v1/chat/completions",
+        "--base-url",
+        "{url}",
+        "--model",
+        "truth",
+    ]
+    reported = [
+        "--percentile-metrics",
+        "ttft,tpot,itl,e2el",
+        "--save-result",
+        "--result-filename",
+        str(out / "report.json"),
+    ]
+    flags = [*served, *load, *prompts, "--tokenizer", str(tokenizer(folder)), *reported]
+    return [str(programs / "vllm"), "bench", "serve", *flags], out / "report.json"
+
+
 TESTERS: dict[str, Command] = {
     "tandem-grpc": partial(tandem, ["--address", "{grpc}"]),
     "tandem-http": partial(tandem, ["--address", "{url}", "--api", "openai-chat"]),
     "aiperf": aiperf,
     "guidellm": guidellm,
     "genai-perf": genai_perf,
+    "vllm": vllm,
 }
 
 
@@ -133,7 +161,6 @@ def main() -> None:
     flags.add_argument("--testers", nargs="+", choices=TESTERS, default=list(TESTERS))
     options = flags.parse_args()
     figures = Figures()
-    figures.left_out["vllm bench serve"] = "its package is of several gigabytes"
     measures = {name: partial(measure, name, options.cache) for name in options.testers}
     figures.measure_rounds(options.rounds, measures)
     about = {"title": "Load testers against known times", "setting": _SETTING}

@@ -92,11 +92,13 @@ class LateServed:
             return {}
         request = TakeServedRequest(request_ids=[entry.raw.request.request_id for entry in batch])
         take: Any = replica.channel.unary_unary(TAKE_SERVED)
-        try:
-            reply = TakeServedResponse.FromString(await take(request.SerializeToString(), timeout=TIMEOUT_SECONDS))
-        except (grpc.aio.AioRpcError, DecodeError):
+        call = take(request.SerializeToString(), timeout=TIMEOUT_SECONDS)
+        if await call.code() is not grpc.StatusCode.OK:  # awaited itself, it raises CancelledError if it is closed
             return {}
-        return dict(reply.served)
+        try:
+            return dict(TakeServedResponse.FromString(await call).served)
+        except DecodeError:
+            return {}
 
     def _settle(self, address: str, batch: list[_Waiting], served: dict[str, Served], *, gives_up: bool) -> None:
         """Record what is known or has waited long enough; the rest waits on."""

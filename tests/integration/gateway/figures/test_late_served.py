@@ -172,3 +172,23 @@ async def test_at_the_end_all_that_waits_is_recorded(backend: Backend) -> None:
     await running.replicas.close()
     assert running.served == {"a": Served(model="m", outputs=3), "unknown": None}
     assert set(running.times_recorded.values()) == {1}
+
+
+async def test_a_backend_that_goes_while_it_is_asked_costs_only_what_it_knew(backend: Backend) -> None:
+    async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+        writer.close()
+
+    connected = asyncio.Event()
+    silent = await asyncio.start_server(keep_silent, HOST, 0)
+    address = f"{HOST}:{silent.sockets[0].getsockname()[1]}"
+    async with asking(backend.address, address, patience_seconds=0.0) as here, silent:
+        here.late.take(entry_of(address, "lost"))
+        await until(connected.is_set)
+        await here.replicas.update(each for each in here.told if each.address != address)
+        await here.recorded(1)
+        backend.keep("known", 1)
+        here.late.take(entry_of(backend.address, "known"))
+        await here.recorded(2)
+    assert here.served == {"lost": None, "known": Served(model="m", outputs=1)}
