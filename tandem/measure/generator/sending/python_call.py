@@ -14,7 +14,9 @@ from tandem.measure.generator.sending.tables import End
 
 
 class Order(NamedTuple):
-    """What is to be sent. `spec`: its row of REQUEST_SPEC; `zero`: the warm-up's end, on the monotonic clock."""
+    """What is to be sent. `spec`: its row of REQUEST_SPEC; `intended`: NaN for whenever it is sent; `zero`: the warm-up's
+    end, on the monotonic clock.
+    """
 
     route: Route
     spec: Any
@@ -41,6 +43,8 @@ class PythonCall(ABC):
         while (at := self.now()) < self.order.intended:
             pass
         self._sent = at
+        if math.isnan(self.order.intended):
+            self.order = self.order._replace(intended=at)
 
     @abstractmethod
     def cancel(self, end: End) -> None:

@@ -181,11 +181,13 @@ class PythonSender(Sender):
     async def _caller(self, comes_at: float, goes_at: float) -> None:
         await self._pause(comes_at - self._now())
         while self._now() < goes_at and await self._has_request():
-            if self._now() >= 0.0:
+            intended = self._now()
+            if intended >= 0.0:
+                intended = math.nan  # not of the warm-up, which ends at 0
                 if self._counts.num_measured == self._load.budget:
                     return
                 self._counts.num_measured += 1
-            task, call = self._send(self._take(), self._now())
+            task, call = self._send(self._take(), intended)
             await asyncio.wait([task])
             if call.code != OK:
                 await self._pause(self._load.pause_seconds)
