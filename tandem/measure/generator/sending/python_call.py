@@ -14,8 +14,8 @@ from tandem.measure.generator.sending.tables import End
 
 
 class Order(NamedTuple):
-    """What is to be sent. `spec`: its row of REQUEST_SPEC; `intended`: NaN for whenever it is sent; `zero`: the warm-up's
-    end, on the monotonic clock.
+    """What is to be sent. `spec`: its row of REQUEST_SPEC; `intended`: NaN for whenever it is sent; `zero`: the end of
+    the warm-up, on the monotonic clock.
     """
 
     route: Route
