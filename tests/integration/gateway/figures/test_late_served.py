@@ -179,8 +179,10 @@ async def test_a_backend_that_goes_while_it_is_asked_costs_only_what_it_knew(bac
         connected.set()
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        closed.set()
 
-    connected = asyncio.Event()
+    connected, closed = asyncio.Event(), asyncio.Event()
     silent = await asyncio.start_server(keep_silent, HOST, 0)
     address = f"{HOST}:{silent.sockets[0].getsockname()[1]}"
     async with asking(backend.address, address, patience_seconds=0.0) as here, silent:
@@ -191,4 +193,5 @@ async def test_a_backend_that_goes_while_it_is_asked_costs_only_what_it_knew(bac
         backend.keep("known", 1)
         here.late.take(entry_of(backend.address, "known"))
         await here.recorded(2)
+    await until(closed.is_set)
     assert here.served == {"lost": None, "known": Served(model="m", outputs=1)}
