@@ -26,7 +26,7 @@ from gateway.figures.replicas import Replicas
 from gateway.http import rpcs
 from gateway.http.app import HttpServer, build_app
 from gateway.http.parsing import JsonParser
-from gateway.http.rpcs import Rpcs
+from gateway.http.rpcs import rpc_routes
 from gateway.http.status import Status
 from gateway.listing import listing_handlers
 from gateway.protocols.catalogue import Catalogue
@@ -152,11 +152,7 @@ class Gateway:
         handlers += [Authorization(access).handler()] if access.asks_for_keys else []
         self.server = GatewayServer(sockets, handlers, self.envoy, self.entrances, lambda: self._log.num_taken)
         self._history, status = History(self.metrics), Status(self.replicas, self.metrics, self.server)
-        routes = (
-            *Rpcs(for_json).http_routes(),
-            *self._oip.http_routes,
-            *OpenAiProtocol(for_openai, catalogue).http_routes(),
-        )
+        routes = (*rpc_routes(for_json), *self._oip.http_routes, *OpenAiProtocol(for_openai, catalogue).http_routes())
         app = build_app(access, status, self._history, self.registry, routes)
         self._http = HttpServer(app, sockets.http)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -13,21 +15,16 @@ from runtime.rpc.rpc import service_handler
 from tandem.shared.errors import Unavailable
 
 
-class Listing:
-    """That of one paradigm's service."""
-
-    def __init__(self, replicas: Replicas, paradigm: str) -> None:
-        self._replicas = replicas
-        self._paradigm = paradigm
-
-    async def list_models(self, _: object, __: Call) -> Any:
-        """Return the models, each name once. Raises Unavailable if there are none."""
-        if models := self._replicas.models(self._paradigm):
-            return list_models_route(self._paradigm).response_class(models=models)
-        raise Unavailable(f"{self._paradigm} backend is not ready")
-
-
 def listing_handlers(replicas: Replicas) -> list[grpc.GenericRpcHandler]:
     """Return ListModels of each service, for a gRPC server."""
-    only = {"ListModels"}
-    return [service_handler(each, Listing(replicas, paradigm), only=only) for paradigm, each in SERVICES.items()]
+    return [
+        service_handler(service, SimpleNamespace(list_models=partial(_list, replicas, paradigm)), only={"ListModels"})
+        for paradigm, service in SERVICES.items()
+    ]
+
+
+async def _list(replicas: Replicas, paradigm: str, _: object, __: Call) -> Any:
+    """Return the models of one paradigm's service, each name once. Raises Unavailable if there are none."""
+    if models := replicas.models(paradigm):
+        return list_models_route(paradigm).response_class(models=models)
+    raise Unavailable(f"{paradigm} backend is not ready")

@@ -21,10 +21,19 @@ class Part(Protocol):
     def last_progress(self) -> float | None: ...
 
 
+class Watch(Protocol):
+    """Something that looks at what a model makes, in a thread."""
+
+    def stop(self) -> None: ...
+
+
 class LoadedModel(Protocol):
-    """A model that was loaded, its parts started."""
+    """A model that was loaded, its parts and its watch, if it has one, started."""
 
     name: str
+
+    @property
+    def watch(self) -> Watch | None: ...
 
     @property
     def parts(self) -> Sequence[Part]: ...
@@ -69,6 +78,9 @@ class ModelWorker(Generic[M]):
     async def stop(self) -> None:
         for part in self._parts():
             await part.stop()
+        for model in self.models:
+            if model.watch is not None:
+                await asyncio.to_thread(model.watch.stop)
 
     def last_progress(self) -> float | None:
         moments = [moment for part in self._parts() if (moment := part.last_progress()) is not None]

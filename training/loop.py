@@ -16,7 +16,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from rich.progress import Progress, TimeRemainingColumn
@@ -38,13 +38,12 @@ Averaged = tuple[Tensor, ...] | list[Tensor]
 
 
 class Trainer(Generic[Recipe]):
-    """Owns the networks and their optimisers; `KEPT` names those that a checkpoint holds.
+    """Owns the networks and their optimisers; a checkpoint holds all whose names are public.
 
     The recipe, a dataclass with everything that decides the outcome, is kept in the checkpoint, so that a slice cannot
     mix two of them.
     """
 
-    KEPT: ClassVar[tuple[str, ...]]
     BATCH_SEED = 0
     """Added to the recipe's seed where images are shuffled."""
 
@@ -54,6 +53,10 @@ class Trainer(Generic[Recipe]):
         self.step_index = 0
         self._images = images
         torch.manual_seed(recipe.seed)  # type: ignore[attr-defined]
+
+    def kept(self) -> dict[str, Any]:
+        """Return what has a state for a checkpoint to hold, by name."""
+        return {name: part for name, part in vars(self).items() if hasattr(part, "state_dict") and name[0] != "_"}
 
     def batches(self, first_step: int) -> Iterator[Batch]:
         """Yield what is learnt from, a batch a step: the images in -1..1 with their labels, unless it is overridden."""
@@ -157,7 +160,9 @@ def run(trainer: Trainer[Any], folder: Path, *, snapshot_every: int, seconds: fl
             trainer.step_index += 1
             progress.advance(task)
             is_snapshot = trainer.step_index % snapshot_every == 0 or trainer.step_index == last
-            values |= _snapshot(trainer, folder, offset) if is_snapshot else {}
+            if is_snapshot:
+                values |= trainer.snapshot(folder)
+                _keep(trainer, folder, offset)
             if trainer.step_index % LOG_EVERY == 0 or is_snapshot:
                 line = {"step": trainer.step_index, "processor_seconds": _processor_seconds(offset), **values}
                 print(json.dumps(line), file=log, flush=True)
@@ -166,7 +171,8 @@ def run(trainer: Trainer[Any], folder: Path, *, snapshot_every: int, seconds: fl
         print(f"{folder}: interrupted, and kept, at step {trainer.step_index} of {last}")
         raise SystemExit(128 + received[0])
     if trainer.step_index < last:
-        _snapshot(trainer, folder, offset)
+        trainer.snapshot(folder)
+        _keep(trainer, folder, offset)
     print(f"{folder}: step {trainer.step_index} of {last}, {_processor_seconds(offset)} s of processor time")
 
 
@@ -204,29 +210,23 @@ def _restore(trainer: Trainer[Any], folder: Path) -> float:
     if state["recipe"] != asdict(trainer.recipe):
         raise SystemExit(f"error: {path} was made with another recipe: {state['recipe']}; choose another folder")
     trainer.step_index = state["step_index"]
-    for name in trainer.KEPT:
-        getattr(trainer, name).load_state_dict(state[name])
+    for name, part in trainer.kept().items():
+        part.load_state_dict(state[name])
     # What was logged after the checkpoint is trained, and logged, again.
     lines = [line for line in log.read_text().splitlines(True) if json.loads(line)["step"] <= trainer.step_index]
     log.write_text("".join(lines))
     return float(state.get("processor_seconds", 0.0))
 
 
-def _snapshot(trainer: Trainer[Any], folder: Path, offset: float) -> dict[str, float]:
-    measured = trainer.snapshot(folder)
-    _keep(trainer, folder, offset)
-    return measured
-
-
 def _keep(trainer: Trainer[Any], folder: Path, offset: float) -> None:
-    state = {name: getattr(trainer, name).state_dict() for name in trainer.KEPT}
-    partial = folder / "checkpoint.pt.partial"
-    about = {
+    state = {
         "recipe": asdict(trainer.recipe),
         "step_index": trainer.step_index,
         "processor_seconds": _processor_seconds(offset),
+        **{name: part.state_dict() for name, part in trainer.kept().items()},
     }
-    torch.save({**about, **state}, partial)
+    partial = folder / "checkpoint.pt.partial"
+    torch.save(state, partial)
     partial.replace(folder / "checkpoint.pt")
 
 

@@ -115,6 +115,15 @@ def with_digest(toml: str, file: Path) -> str:
     return toml.replace("[files]\n", f"[files]\n{line}\n")
 
 
+def name_file(folder: Path, key: str, file: str, behind: str = "licence") -> None:
+    """Name a file in the folder's model.toml, behind the line of another key, with its digest."""
+    path = folder / "model.toml"
+    toml = path.read_text()
+    if not re.search(rf"^{key}\s*=", toml, re.MULTILINE):
+        path.write_text(re.sub(rf"^{behind}\s*=.*$", rf'\g<0>\n{key} = "{file}"', toml, flags=re.MULTILINE))
+    record_digests(path, [folder / file])
+
+
 def record_digests(model_toml: Path, files: Sequence[Path]) -> None:
     """Write the SHA-256 of `files` into the [files] table of `model_toml`; those of other files, which it may name as
     well, stay, so that these are still checked.

@@ -5,17 +5,16 @@ The answer carries the identifier that backends get, or the status that the clie
 
 from __future__ import annotations
 
-import base64
 import logging
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 import grpc
 
 from gateway.access.access import Access
 from gateway.access.api_keys import bearer
 from gateway.envoy import authorization_pb2 as envoy
+from runtime.http2.events import trailers
 from runtime.rpc.metadata import CALLER_METADATA
 from runtime.rpc.routes import all_routes
 from runtime.rpc.status import status_details
@@ -24,9 +23,6 @@ from tandem.shared.errors import Internal, TandemError, Unauthenticated
 logger = logging.getLogger(__name__)
 
 SERVICE = "envoy.service.auth.v3.Authorization"
-_DETAILS = "grpc-status-details-bin"
-# What gRPC leaves as it is in a status message; all else is percent-encoded.
-_PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 class Authorization:
@@ -79,9 +75,8 @@ class Authorization:
 def _deny(error: TandemError, http: HTTPStatus) -> envoy.CheckResponse:
     """Return a denial: any status but OK denies, and the client's own is in the headers."""
     code = grpc.StatusCode[error.code].value[0]
-    headers = {"grpc-status": str(code), "grpc-message": quote(str(error), safe=_PLAIN)}
-    if details := status_details(error).get(_DETAILS):
-        headers[_DETAILS] = base64.b64encode(details).decode().rstrip("=")
+    parts = trailers(code, str(error), status_details(error).items()).decode().split("\0")
+    headers = dict(zip(parts[0:-1:2], parts[1::2], strict=True))
     denied = envoy.DeniedHttpResponse(status=envoy.HttpStatus(code=http), headers=_headers(headers))
     return envoy.CheckResponse(
         status=envoy.Status(code=grpc.StatusCode.PERMISSION_DENIED.value[0]), denied_response=denied

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,11 +21,14 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tandem.shared.errors import InvalidArgument, ResourceExhausted
+from runtime.memory import Memory
+from tandem.shared.errors import InvalidArgument
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+MAX_INLINE_BYTES = 16 * 1024
+"""Larger messages take long to translate."""
 MAX_INLINE_ELEMENTS = 512
 """About a millisecond's work."""
 MAX_INLINE_STRINGS_BYTES = 128 * 1024
@@ -38,10 +39,9 @@ MAX_DEPTH = 32
 """No message of the contract is nested as deep as that."""
 MAX_WAITING = 16
 """Large requests that wait for the thread, or are in it."""
-MAX_WAITING_OF_CALLER = 8
-"""Those among them that may be of one caller."""
+MAX_CALLER_SHARE = 0.5
+"""The part of them that may be of one caller."""
 
-_RETRY_SECONDS = 1.0
 _MOST_STRINGS = 3  # an element: its key and itself, and one for the elements that `_at_most` does not count
 # A string to its end, or to the end of the body if it has none: every byte is looked at once.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -54,12 +54,11 @@ class JsonParser:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="json")
-        self._waiting = Counter[str]()
-        self._lock = threading.Lock()
+        self._places = Memory("the gateway's queue of large JSON requests", MAX_WAITING, MAX_CALLER_SHARE)
 
     async def parse(self, caller: str, message_class: type[Message], body: bytes) -> bytes:
         """Return the serialised message in a JSON body. Raises InvalidArgument, ResourceExhausted."""
-        return await self.run(caller, body, _serialise, message_class, body)
+        return await self.run(caller, body, lambda: parse_json(message_class, body).SerializeToString())
 
     async def run(self, caller: str, body: bytes, read: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Return what `read` makes of its arguments; `body` is the JSON that it reads, which is checked before.
@@ -68,34 +67,20 @@ class JsonParser:
         """
         if _is_small(body):
             return read(*arguments, **options)
-        self._take_place(caller)
+        place = self._places.reserve(caller)
         parsing = self._thread.submit(_check_and_read, body, partial(read, *arguments, **options))
         # Also when its caller has left: the place is free when the thread is.
-        parsing.add_done_callback(lambda _: self._leave_place(caller))
+        parsing.add_done_callback(lambda _: place.give_back())
         return await asyncio.wrap_future(parsing)
-
-    def _take_place(self, caller: str) -> None:
-        queue = "the gateway's queue of large JSON requests"
-        with self._lock:
-            if self._waiting.total() >= MAX_WAITING:
-                raise ResourceExhausted(queue, MAX_WAITING, _RETRY_SECONDS)
-            if self._waiting[caller] >= MAX_WAITING_OF_CALLER:
-                raise ResourceExhausted(f"the caller's part of {queue}", MAX_WAITING_OF_CALLER, _RETRY_SECONDS)
-            self._waiting[caller] += 1
-
-    def _leave_place(self, caller: str) -> None:
-        with self._lock:
-            self._waiting[caller] -= 1
-            if not self._waiting[caller]:
-                del self._waiting[caller]
 
     def close(self) -> None:
         """Let go of the thread; what it has in hand ends first."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _serialise(message_class: type[Message], body: bytes) -> bytes:
-    return parse_json(message_class, body).SerializeToString()
+async def in_thread_if(takes_long: bool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what the function returns; it runs in a thread if it takes long: everybody waits for the event loop."""
+    return await asyncio.to_thread(function, *args, **kwargs) if takes_long else function(*args, **kwargs)
 
 
 def _check_and_read(body: bytes, read: Callable[[], T]) -> T:

@@ -78,12 +78,10 @@ def _state(replica: Replica) -> dict[str, Any]:
 def _describe(model: Any) -> dict[str, Any]:
     """Return what the model's backend lists, with two words that both services have in common."""
     fields = model.DESCRIPTOR.fields_by_name
+    is_sequential = "device" in fields
+    runs_on = (model.device, model.dtype) if is_sequential else (", ".join(model.providers), model.runtime.precision)
     return {
         **json_format.MessageToDict(model, preserving_proto_field_name=True),
         "makes": model.modality if "modality" in fields else "image",
-        "runs_on": f"{model.device} {model.dtype}" if "device" in fields else _parallel_runs_on(model),
+        "runs_on": " ".join(runs_on).rstrip(),
     }
-
-
-def _parallel_runs_on(model: Any) -> str:
-    return f"{', '.join(model.providers)} {model.runtime.precision}".rstrip()

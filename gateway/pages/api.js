@@ -79,22 +79,16 @@ function refusal(body) {
     : new ApiError("INTERNAL", "no reason given");
 }
 
+const WORDS = {
+  LOST: "The connection is lost",
+  UNAVAILABLE: "Not available",
+  RESOURCE_EXHAUSTED: "Refused for now",
+  NOT_FOUND: "No such model",
+  DEADLINE_EXCEEDED: "The deadline passed",
+};
+
 // An error as the page shows it.
-export function explained(error) {
-  switch (error.status) {
-    case "CANCELLED":
-      return "Stopped. The gateway has cancelled the request.";
-    case "LOST":
-      return `The connection is lost: ${error.message}.`;
-    case "UNAVAILABLE":
-      return `Not available: ${error.message}.`;
-    case "RESOURCE_EXHAUSTED":
-      return `Refused for now: ${error.message}.`;
-    case "NOT_FOUND":
-      return `No such model: ${error.message}.`;
-    case "DEADLINE_EXCEEDED":
-      return `The deadline passed: ${error.message}.`;
-    default:
-      return error.status ? `Refused: ${error.message}.` : `A fault of this page: ${error.message}.`;
-  }
+export function explained({ status, message }) {
+  if (status === "CANCELLED") return "Stopped. The gateway has cancelled the request.";
+  return `${status ? (WORDS[status] ?? "Refused") : "A fault of this page"}: ${message}.`;
 }

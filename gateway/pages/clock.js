@@ -2,23 +2,18 @@
 
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
-import { byId, duration, element, number, plural } from "./dom.js";
-
-const EVERY_MS = 2000;
+import { byId, duration, element, number, plural, tableParts, whileSeen } from "./dom.js";
 
 export async function followHistory() {
   const latency = new Chart(byId("clock-latency"), duration);
   const throughput = new Chart(byId("clock-throughput"), number);
-  for (;;) {
-    if (!document.hidden) {
-      try {
-        show(await get("/history"), latency, throughput);
-      } catch (error) {
-        if (error.status !== "LOST") throw error; // that the gateway is gone is said at the top of the page
-      }
+  await whileSeen(async () => {
+    try {
+      show(await get("/history"), latency, throughput);
+    } catch (error) {
+      if (error.status !== "LOST") throw error; // that the gateway is gone is said at the top of the page
     }
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-  }
+  });
 }
 
 function show(history, latency, throughput) {
@@ -62,23 +57,10 @@ function named(series) {
 }
 
 function table(series) {
-  const heads = ["model", "outputs", "p50", "p99"].map((name, place) =>
-    element("th", { scope: "col", class: place ? "number" : "" }, name),
-  );
   const rows = series.map((each) => {
     const total = `${number(each.outputs[each.unit])} ${plural(each.unit, each.outputs[each.unit])}`;
-    const cells = [total, ...["p50", "p99"].map((name) => duration(each[`${name}_seconds`]))];
-    const name = element(
-      "th",
-      { scope: "row" },
-      element("span", { class: `key ${each.style}`, "aria-hidden": "true" }),
-      each.model,
-    );
-    return element("tr", {}, name, ...cells.map((text) => element("td", { class: "number" }, text)));
+    const key = element("span", { class: `key ${each.style}`, "aria-hidden": "true" });
+    return [[key, each.model], total, duration(each.p50_seconds), duration(each.p99_seconds)];
   });
-  return [
-    element("caption", {}, "Since the start, of requests that ended well"),
-    element("thead", {}, element("tr", {}, ...heads)),
-    element("tbody", {}, ...rows),
-  ];
+  return tableParts("Since the start, of requests that ended well", ["model", "outputs", "p50", "p99"], rows);
 }

@@ -18,6 +18,31 @@ export function svgElement(tag, attributes = {}, text = "") {
   return made;
 }
 
+// The parts of a table: each row begins with what it is about, which may have several children; the rest are numbers.
+export function tableParts(caption, heads, rows) {
+  const head = (text, place) => element("th", { scope: "col", class: place ? "number" : "" }, text);
+  const line = ([about, ...numbers]) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, ...[about].flat()),
+      ...numbers.map((text) => element("td", { class: "number" }, text)),
+    );
+  return [
+    element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, ...heads.map(head))),
+    element("tbody", {}, ...rows.map(line)),
+  ];
+}
+
+// Does it now and then again and again, as long as somebody looks.
+export async function whileSeen(act, everyMs = 2000) {
+  for (;;) {
+    if (!document.hidden) await act();
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
 // Shows `text` in the element, or hides the element if there is none.
 export function say(target, text) {
   target.textContent = text ?? "";

@@ -1,9 +1,8 @@
 // What runs, asked for again and again; those who want to know are told after each answer.
 
 import { get } from "./api.js";
-import { byId, element } from "./dom.js";
+import { byId, element, whileSeen } from "./dom.js";
 
-const EVERY_MS = 2000;
 const listeners = [];
 let latest = null;
 
@@ -12,12 +11,7 @@ export const onStatus = (listener) => {
   if (latest) listener(latest);
 };
 
-export async function followStatus() {
-  for (;;) {
-    if (!document.hidden) await ask();
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-  }
-}
+export const followStatus = () => whileSeen(ask);
 
 async function ask() {
   try {

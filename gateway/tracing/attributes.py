@@ -6,7 +6,6 @@ Nothing of what was asked or answered is among it, nor who asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
@@ -34,63 +33,44 @@ def name_of(seen: Observation) -> str:
 
 def attributes_of(raw: HTTPAccessLogEntry, seen: Observation) -> dict[str, Any]:
     """Return the attributes of the span of a request; those of no value are left out."""
-    found = {**_rpc(raw, seen), **_generation(seen), **_latency(seen), **_own(raw, seen)}
-    return {name: value for name, value in found.items() if value not in (None, "")}
-
-
-def _rpc(raw: HTTPAccessLogEntry, seen: Observation) -> Mapping[str, Any]:
+    route, phases = seen.route, seen.phases
     server = _AUTHORITY.fullmatch(raw.request.authority)
-    return {
+    model = None if seen.model == UNKNOWN_MODEL else seen.model
+    is_sequential, draws_at_once = (
+        route.unit is not None and route.paradigm == paradigm for paradigm in (SEQUENTIAL, PARALLEL)
+    )
+    first = seen.first_output_seconds if seen.num_outputs else None
+    found = {
         "rpc.system.name": "grpc",
-        "rpc.method": f"{seen.route.service}/{seen.route.rpc}",
+        "rpc.method": f"{route.service}/{route.rpc}",
         "rpc.response.status_code": seen.code,
         "error.type": None if seen.code == "OK" else seen.code,
         "server.address": server[1].strip("[]") if server else None,
         "server.port": int(server[2]) if server and server[2] else None,
-    }
-
-
-def _generation(seen: Observation) -> Mapping[str, Any]:
-    model = None if seen.model == UNKNOWN_MODEL else seen.model
-    is_sequential = seen.route.paradigm == SEQUENTIAL and seen.route.unit is not None
-    draws = seen.num_images or (seen.route.paradigm == PARALLEL and seen.route.unit is not None)
-    return {
-        "gen_ai.operation.name": operation_of(seen.route),
+        "gen_ai.operation.name": operation_of(route),
         "gen_ai.provider.name": "tandem",
         "gen_ai.request.model": model,
         "gen_ai.response.model": model,
-        "gen_ai.output.type": "image" if draws else None,
+        "gen_ai.output.type": "image" if seen.num_images or draws_at_once else None,
         "gen_ai.usage.input_tokens": seen.num_input_tokens or None,
         "gen_ai.usage.cache_read.input_tokens": seen.num_cached_tokens if seen.num_input_tokens else None,
         "gen_ai.usage.output_tokens": seen.num_outputs if is_sequential else None,
-    }
-
-
-def _latency(seen: Observation) -> Mapping[str, Any]:
-    first = seen.first_output_seconds if seen.num_outputs else None
-    is_sequential = seen.route.paradigm == SEQUENTIAL
-    return {
         "gen_ai.latency.e2e": seen.total_seconds,
-        "gen_ai.latency.time_in_queue": seen.phases.get("queue", 0.0) if seen.phases else None,
-        "gen_ai.latency.time_to_first_token": first if is_sequential else None,
-        "gen_ai.latency.time_in_model_prefill": seen.phases.get("prefill"),
-        "gen_ai.latency.time_in_model_decode": seen.phases.get("decode"),
+        "gen_ai.latency.time_in_queue": phases.get("queue", 0.0) if phases else None,
+        "gen_ai.latency.time_to_first_token": first if route.paradigm == SEQUENTIAL else None,
+        "gen_ai.latency.time_in_model_prefill": phases.get("prefill"),
+        "gen_ai.latency.time_in_model_decode": phases.get("decode"),
         "tandem.latency.time_to_first_output": first,
-        "tandem.latency.time_in_batch_wait": seen.phases.get("batch_wait"),
-        "tandem.latency.time_in_compute": seen.phases.get("compute"),
-    }
-
-
-def _own(raw: HTTPAccessLogEntry, seen: Observation) -> Mapping[str, Any]:
-    draws = seen.route.paradigm == PARALLEL and seen.route.unit is not None
-    return {
-        "tandem.paradigm": seen.route.paradigm,
+        "tandem.latency.time_in_batch_wait": phases.get("batch_wait"),
+        "tandem.latency.time_in_compute": phases.get("compute"),
+        "tandem.paradigm": route.paradigm,
         "tandem.transport": seen.transport,
-        "tandem.streaming": seen.route.streaming,
+        "tandem.streaming": route.streaming,
         "tandem.request_id": raw.request.request_id,
         "tandem.replica": upstream_of(raw),
-        "tandem.output_images": seen.num_outputs if draws else seen.num_images or None,
+        "tandem.output_images": seen.num_outputs if draws_at_once else seen.num_images or None,
         "tandem.mean_batch_size": seen.mean_batch_size or None,
         "tandem.retries": seen.num_retries or None,
         "tandem.refusal": seen.refusal,
     }
+    return {name: value for name, value in found.items() if value not in (None, "")}

@@ -14,7 +14,6 @@ import grpc
 from runtime.http2.cached_refusals import Capacity
 from runtime.http2.events import HIGH_BACKLOG_BYTES, Entry, Event, Flag, Kind, decode_metadata, trailers
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.rpc.message import WholeWrites
 from tandem.shared.errors import MessageTooLarge
 
 # Messages that a call may write before others get their turn, if nothing else makes it wait.
@@ -35,8 +34,11 @@ class Wire(Protocol):
     def refuse_alike(self, call_id: int, trailers: bytes, cached: bytes, capacity: Capacity) -> None: ...
 
 
-class Http2Context(WholeWrites):
+class Http2Context:
     """Used on the event loop alone."""
+
+    has_whole_writes = True
+    """A write that is cancelled loses nothing: see `runtime.rpc.message.undisturbed`."""
 
     def __init__(self, event: Event, wire: Wire, serializer: Callable[[Any], bytes] | None) -> None:
         self._id = event.call_id

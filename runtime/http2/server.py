@@ -8,16 +8,17 @@ import logging
 import socket
 import time
 from collections.abc import Iterable
+from ctypes import c_uint64, string_at
 from typing import Any
 
 import grpc
 
 from runtime.deadlines import Deadline
-from runtime.http2.build import Limits
+from runtime.http2.build import Finished, Limits
 from runtime.http2.cached_refusals import CachedRefusals, Capacity
 from runtime.http2.context import Http2Context
 from runtime.http2.events import Event, Flag, Kind, decode_metadata, events_in, trailers
-from runtime.http2.library import Ending, Library, default_limits
+from runtime.http2.library import Functions, default_limits
 from runtime.rpc.call import CallbackCall, End, Method
 from runtime.rpc.message import ManyMessages
 from runtime.rpc.rpc import ServiceHandler
@@ -35,6 +36,10 @@ logger = logging.getLogger(__name__)
 STOPPING = "the server is stopping"
 """The message of calls that are still open when the time of a stop is over; their status is UNAVAILABLE."""
 
+# Copying more than this takes long enough to let other threads of Python run meanwhile.
+_LARGE_BYTES = 256 << 10
+# Taken at a time: those that are not can still be refused by the server's thread.
+_MAX_CALLS = 64
 # Longer than what server.cpp lets in after the notice that the server ends, and what it takes to announce a call.
 _NOTICE_SECONDS = 0.2
 
@@ -42,8 +47,8 @@ _NOTICE_SECONDS = 0.2
 class Http2Server:
     """A transport of `runtime.server.server` over plain HTTP/2."""
 
-    def __init__(self, library: Library, limits: Limits | None = None) -> None:
-        self._library = library
+    def __init__(self, functions: Functions, limits: Limits | None = None) -> None:
+        self._quick, self._slow = functions
         self._limits = limits or default_limits()
         self._handlers: tuple[grpc.GenericRpcHandler, ...] = ()
         self._methods: dict[str, grpc.RpcMethodHandler[Any, Any] | None] = {}
@@ -53,7 +58,8 @@ class Http2Server:
         self._contexts: dict[int, Http2Context] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._cached_refusals = CachedRefusals(self._num_unbegun, self._set_capacity)
-        self._finished: list[Ending] = []  # since the event loop last went round
+        # Since the event loop last went round: id, last message if there is one, and trailers of each.
+        self._finished: list[tuple[int, bytes | None, bytes]] = []
         self._server = 0
         self._descriptor = -1
 
@@ -71,12 +77,12 @@ class Http2Server:
         paths = [path for each in self._handlers if isinstance(each, ManyMessages) for path in each.paths]
         many = "".join(f"{path}\0" for path in paths).encode()
         texts = (part for text in (busy, unread, many) for part in (text, len(text)))
-        self._server = self._library.open(descriptor, self._limits, *texts)
-        self._descriptor = self._library.descriptor(self._server)
+        self._server = self._quick.open(descriptor, self._limits, *texts)
+        self._descriptor = self._quick.descriptor(self._server)
         # Kept, as to ask for it costs a system call.
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._descriptor, self._take_events)
-        self._library.start(self._server)
+        self._quick.start(self._server)
         return bound
 
     async def stop(self, drain_seconds: float) -> None:
@@ -87,7 +93,7 @@ class Http2Server:
         if not self._server:
             return
         ends_at = time.monotonic() + drain_seconds
-        self._library.drain(self._server)
+        self._quick.drain(self._server)
         await self._ended(ends_at)
         for call_id in list(self._tasks):
             self._cancel(call_id)
@@ -99,12 +105,12 @@ class Http2Server:
         self._cached_refusals.close()
         server, self._server = self._server, 0
         self._loop.remove_reader(self._descriptor)
-        await asyncio.to_thread(self._library.stop, server, max(0.0, ends_at - time.monotonic()))
-        self._library.close(server)
+        await asyncio.to_thread(self._slow.stop, server, max(0.0, ends_at - time.monotonic()))
+        self._slow.close(server)
 
     async def _ended(self, ends_at: float) -> None:
         """Return when no call is open, those that clients began before they knew of the end included."""
-        if self._library.num_connections(self._server):
+        if self._quick.connections(self._server):
             await asyncio.sleep(max(0.0, min(_NOTICE_SECONDS, ends_at - time.monotonic())))
         while (left := ends_at - time.monotonic()) > 0:
             open_calls: list[asyncio.Future[None]] = list(self._tasks.values())
@@ -118,7 +124,10 @@ class Http2Server:
     # What calls send through: see context.Wire.
 
     def send(self, call_id: int, message: bytes) -> int:
-        return self._library.send(self._server, call_id, message) if self._server else -1
+        if not self._server:
+            return -1
+        functions = self._quick if len(message) < _LARGE_BYTES else self._slow
+        return int(functions.send(self._server, call_id, message, len(message)))
 
     def finish(self, call_id: int, message: bytes | None, trailers: bytes) -> None:
         if not self._finished:
@@ -128,7 +137,9 @@ class Http2Server:
     def _finish(self) -> None:
         finished, self._finished = self._finished, []
         if finished and self._server:
-            self._library.finish(self._server, finished)
+            rows = [(call, last, 0 if last is None else len(last), end, len(end)) for call, last, end in finished]
+            functions = self._quick if sum([row[2] for row in rows]) < _LARGE_BYTES else self._slow
+            functions.finish(self._server, (Finished * len(rows))(*rows), len(rows))  # type: ignore[misc]
 
     def end(self, call_id: int, end: End, reply: bytes | None) -> None:
         """End the call of a callback method."""
@@ -147,17 +158,20 @@ class Http2Server:
 
     def refuse_alike(self, call_id: int, trailers: bytes, cached: bytes, capacity: Capacity) -> None:
         """End a call; others like it are refused with `cached` before handlers hear of them: see cached_refusal.h."""
-        if self._server and self._library.refuse_alike(self._server, call_id, trailers, cached) >= 0:
+        texts = (part for text in (trailers, cached) for part in (text, len(text)))
+        if self._server and self._quick.refuse_alike(self._server, call_id, *texts) >= 0:
             self._cached_refusals.add(call_id, capacity)
 
     def _num_unbegun(self) -> int:
-        return int(self._library.num_unbegun(self._server))
+        return int(self._quick.unbegun(self._server))
 
     def _set_capacity(self, call_id: int, capacity: int) -> bool:
-        return self._library.set_capacity(self._server, call_id, capacity)
+        return bool(self._quick.set_capacity(self._server, call_id, capacity))
 
     def _take_events(self) -> None:
-        for event in events_in(self._library.events(self._server)):
+        size = c_uint64()
+        records = self._quick.events(self._server, _MAX_CALLS, size)
+        for event in events_in(string_at(records, size.value)):
             try:
                 self._take(event)
             except Exception:  # the records behind it are other calls'

@@ -1,6 +1,5 @@
 """From an entry of the model repository to a loaded model: weights, cache, codec and engine, as the settings say."""
 
-import asyncio
 import logging
 import math
 import time
@@ -89,7 +88,7 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
         return TextModel(codec, engine, description, num_tokens, texts, compilations, settings.max_batch_tokens)
     from services.ar.api.image import ImageModel  # as all that is about images: a text model does without
     from services.common.diversity.opening import open_watch
-    from services.common.images.received import ReceivedImages
+    from services.common.images.messages import ReceivedImages
 
     received = ReceivedImages(codec.image, settings.max_decoded_bytes, settings.max_caller_share)
     every, most = settings.diversity_every, settings.diversity_max_per_second
@@ -195,9 +194,3 @@ class ArWorker(ModelWorker[SequentialModel]):
     def __init__(self, settings: ArSettings, metrics: ArMetrics, hashes: FileHashes | None = None) -> None:
         load = partial(load_and_start, settings=settings, metrics=metrics, hashes=hashes)
         super().__init__(settings.models_dir, settings.models, load)
-
-    async def stop(self) -> None:
-        await super().stop()
-        for model in self.models:
-            if model.watch is not None:
-                await asyncio.to_thread(model.watch.stop)

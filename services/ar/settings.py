@@ -1,6 +1,5 @@
 """Settings of the sequential backend."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -21,9 +20,6 @@ class ArSettings(RuntimeSettings):
 
     metrics_names: MetricsNames = "tandem"
     """vllm: the metrics page also has what vLLM measures, under vLLM's names, for what was made for vLLM."""
-
-    models_dir: Path = Path("models")
-    """The model repository: one folder a model."""
 
     models: list[str] = Field(["smollm2-135m-instruct", "fashion-ar"], min_length=1)
     """Names of the models to load."""
@@ -118,11 +114,6 @@ class ArSettings(RuntimeSettings):
     0: none. A text's are predicted by the draft head that its model has, or copied from where its last tokens occurred
     before; an image's, at most 3, by MASK rows of the step before. The output stays the same, with exact to the last
     bit."""
-
-    diversity_every: int = Field(32, ge=0)
-    """Watches one of every N images for diversity, if the model has a baseline; 0: no image."""
-    diversity_max_per_second: float = Field(64.0, gt=0.0)
-    """Images a second that are watched at most."""
 
     @model_validator(mode="after")
     def _fits(self) -> "ArSettings":

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from services.common.batching.request import Slice
-from services.common.diversity.watch import Look
 from services.common.diversity.windows import Features
 from services.common.images.encoding import Images
 from services.common.runtimes.session import Session, describe, finite_parts, label_input, main_input
@@ -74,6 +73,10 @@ class Discriminator:
             for each, fine in zip(rows, is_finite, strict=True)
         ]
 
+    def look(self, images: Images, labels: npt.NDArray[np.int64]) -> Features:
+        """Return the features: what the diversity watch looks with; classes are left out by a model without."""
+        return self.judge(DiscriminatorInputs(images, labels)).features
+
     def _check(self, verdict: Verdict) -> Verdict:
         if verdict.scores.shape != (2,) or verdict.features.ndim != 2 or len(verdict.features) != 2:
             found = describe(self._session.outputs)
@@ -91,12 +94,3 @@ def _merge(batch: Sequence[Slice[DiscriminatorInputs, Verdict]]) -> Discriminato
     images = np.concatenate([part.payload.images[part.start : part.stop] for part in batch])
     labels = [p.payload.labels[p.start : p.stop] for p in batch if p.payload.labels is not None]
     return DiscriminatorInputs(images, np.concatenate(labels) if labels else None)
-
-
-def discriminator_look(discriminator: Discriminator, image: ImageSpec) -> Look:
-    """Return what the diversity watch looks with: the discriminator's features."""
-
-    def look(images: Images, labels: npt.NDArray[np.int64]) -> Features:
-        return discriminator.judge(DiscriminatorInputs(images, labels if image.class_names else None)).features
-
-    return look

@@ -1,6 +1,5 @@
 """The loaded models of a process: of each its networks and the batchers before them, put together from the settings."""
 
-import asyncio
 import logging
 import math
 import time
@@ -14,12 +13,12 @@ from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.diversity.opening import open_watch
 from services.common.diversity.watch import DiversityWatch
-from services.common.images.received import ReceivedImages
+from services.common.images.messages import ReceivedImages
 from services.common.runtimes.configuration import Wish
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.opened import Int8File, OpenModel, naming, open_model
 from services.common.runtimes.session import Feed, Session
-from services.gan.discriminator import Discriminator, DiscriminatorInputs, Verdict, discriminator_look
+from services.gan.discriminator import Discriminator, DiscriminatorInputs, Verdict
 from services.gan.generator import Generator, blank, probe
 from services.gan.generator_batch import GeneratorBatches, ImageSlice
 from services.gan.image_request import Part
@@ -128,7 +127,7 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
             settings.diversity_every,
             settings.diversity_max_per_second,
             metrics.diversity,
-            lambda: discriminator_look(_open_discriminator(model, image, settings), image),
+            lambda: _open_discriminator(model, image, settings).look,
         )
     loaded = ImageModel(model, image, opened, discriminator, watch, settings, metrics)
     loaded.warm_up()
@@ -186,9 +185,3 @@ class GanWorker(ModelWorker[ImageModel]):
     def __init__(self, settings: GanSettings, metrics: GanMetrics) -> None:
         load = partial(load_and_start, settings=settings, metrics=metrics)
         super().__init__(settings.models_dir, settings.models, load)
-
-    async def stop(self) -> None:
-        await super().stop()
-        for model in self.models:
-            if model.watch is not None:
-                await asyncio.to_thread(model.watch.stop)

@@ -1,7 +1,5 @@
 """Settings of the parallel backend."""
 
-from pathlib import Path
-
 from pydantic import Field, model_validator
 
 from runtime.limits import MAX_MESSAGE_BYTES
@@ -16,9 +14,6 @@ class GanSettings(RuntimeSettings):
 
     metrics_port: int = Field(9102, ge=0, le=65535)
     """Prometheus port."""
-
-    models_dir: Path = Path("models")
-    """The model repository: one folder a model."""
 
     models: list[str] = Field(["fashion-gan"], min_length=1)
     """Names of the models to load."""
@@ -68,11 +63,6 @@ class GanSettings(RuntimeSettings):
     max_batch_delay_seconds: float = Field(0.0, ge=0.0, le=1.0)
     """Seconds that the first image of a batch may wait for others while the model is free. In any case, after a batch
     has been answered, an eighth of a pass of one image, if that is at least half a millisecond."""
-
-    diversity_every: int = Field(32, ge=0)
-    """Watches one of every N images for diversity, if the model has a baseline; 0: no image."""
-    diversity_max_per_second: float = Field(64.0, gt=0.0)
-    """Images a second that are watched at most."""
 
     @model_validator(mode="after")
     def _fits(self) -> "GanSettings":

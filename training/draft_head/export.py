@@ -5,7 +5,6 @@ of the training says of it into draft_head.json.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tandem.shared.models import ModelRepository
 from training import loop
 from training.draft_head.answers import load_answers
 from training.draft_head.train import Recipe, frequent_tokens
-from training.model_files import with_digest
+from training.model_files import name_file
 
 FILE = "draft_head.safetensors"
 
@@ -33,11 +32,7 @@ def export(run: Path, answers: Path, folder: Path) -> None:
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     measured = [line for line in log if "tokens_a_step" in line]
     (folder / "draft_head.json").write_text(json.dumps(measured, indent=1) + "\n")
-    model_toml = folder / "model.toml"
-    toml = model_toml.read_text()
-    if not re.search(r"^draft_head\s*=", toml, re.MULTILINE):
-        toml = re.sub(r"^licence\s*=.*$", rf'\g<0>\ndraft_head = "{FILE}"', toml, flags=re.MULTILINE)
-    model_toml.write_text(with_digest(toml, folder / FILE))
+    name_file(folder, "draft_head", FILE)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

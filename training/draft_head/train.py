@@ -97,8 +97,6 @@ def frequent_tokens(tokens: Array, count: int, vocab_size: int) -> Array:
 class Trainer(loop.Trainer[Recipe]):
     """Trains a draft head; `token_ids` [num_tokens] are those that it can predict."""
 
-    KEPT = ("head", "adamw", "schedule")
-
     def __init__(self, recipe: Recipe, checkpoint: Checkpoint, answers: Answers) -> None:
         super().__init__(recipe, None)
         embedding, output = (part.to(loop.device()) for part in read_matrices(checkpoint))

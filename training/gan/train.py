@@ -31,8 +31,6 @@ class Recipe:
 class Trainer(loop.Trainer[Recipe]):
     """Both players, their optimisers and the moving average; a step is one round."""
 
-    KEPT = ("generator", "discriminator", "averaged", "generator_optimiser", "discriminator_optimiser")
-
     def __init__(self, recipe: Recipe, data: DataSet) -> None:
         super().__init__(recipe, data.kind, data.train)
         self.generator: Generator = loop.to_device(Generator(data.kind).apply(init_orthogonal))

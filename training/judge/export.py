@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from training import loop
 from training.image_kind import ImageKind
-from training.judge.networks import Judge
+from training.judge.train import Judge
 from training.model_files import image_table, noise_images, write_model_toml, write_onnx
 
 TOML = """kind = "judge"

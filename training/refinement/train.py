@@ -94,9 +94,6 @@ def _material(tokenizer: Autoencoder, split: tuple[Tensor, Tensor], drawn: Tenso
 class Trainer(loop.Trainer[Recipe]):
     """Trains the decoder and its opponent; the averaged weights are the ones to serve."""
 
-    _OPTIMISERS = ("optimiser", "opponent_optimiser", "schedule", "opponent_schedule")
-    KEPT = ("decoder", "opponent", "averaged", *_OPTIMISERS)
-
     def __init__(
         self, recipe: Recipe, decoder: Decoder, opponent: Opponent, *, material: Material, chooser: "Chooser"
     ) -> None:

@@ -8,7 +8,6 @@ than the usual limits of the alarm allow, the limits give way.
 Writes diversity.json into the model's folder and its name and digest into model.toml.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -27,12 +26,12 @@ from services.common.diversity.opening import pixel_look
 from services.common.diversity.watch import Look
 from services.common.diversity.windows import DiversityWindows, Features, squared_distances
 from services.common.runtimes.onnx_session import open_session
-from services.gan.discriminator import Discriminator, discriminator_look
+from services.gan.discriminator import Discriminator
 from tandem.shared.file_hashes import sha256_of
 from tandem.shared.model_spec import ImageSpec
 from tandem.shared.models import Model, ModelError, ModelRepository
 from training.loop import path_parser
-from training.model_files import with_digest
+from training.model_files import name_file
 from training.release.own_images import features_by_class
 
 Y = TypeVar("Y", bound=Yardstick)
@@ -58,8 +57,7 @@ def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
         if discriminator_file is None:
             raise ModelError(f"{model.name}: has no discriminator; --features pixels does without")
         files.append(discriminator_file)
-        session = open_session(model.path(discriminator_file))
-        look = discriminator_look(Discriminator(session, image), image)
+        look = Discriminator(open_session(model.path(discriminator_file)), image).look
     features = features_by_class(model, image, look, num_images=2 * NUM_IMAGES, seed=seed)
     digests = {file: sha256_of(model.path(file)) for file in files}
     about = {"features": kind, "measured_for": digests, "num_images": NUM_IMAGES, "seed": seed}
@@ -136,17 +134,8 @@ def with_quiet_limits(baseline: Y, features: Sequence[Features]) -> Y:
 
 def write(model: Model, baseline: DiversityBaseline) -> None:
     """Write diversity.json and say so in model.toml."""
-    path, model_toml = model.folder / FILE, model.folder / "model.toml"
-    path.write_text(baseline.model_dump_json(indent=1) + "\n")
-    model_toml.write_text(with_digest(with_entry(model_toml.read_text()), path))
-
-
-def with_entry(toml: str) -> str:
-    """Return a model.toml that names diversity.json."""
-    if re.search(r"^diversity\s*=", toml, re.MULTILINE):
-        return toml
-    top, bracket, tables = toml.partition("\n[")
-    return f'{top.rstrip()}\ndiversity = "{FILE}"\n{bracket}{tables}'
+    (model.folder / FILE).write_text(baseline.model_dump_json(indent=1) + "\n")
+    name_file(model.folder, "diversity", FILE)
 
 
 def main() -> None:

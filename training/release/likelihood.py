@@ -29,7 +29,7 @@ from training.dataset import load
 from training.image_kind import ImageKind
 from training.tokenizer.train import load_tokenizer, token_sequences
 from training.transformer.export import load_trained
-from training.transformer.train import token_bits
+from training.transformer.train import config_of, token_bits
 
 NUM_PER_CLASS = 200
 SEED = 2  # not that of the evaluation
@@ -40,7 +40,8 @@ Bits = npt.NDArray[np.float64]
 @torch.inference_mode()
 def training_bits(run: Path, tokenizer_run: Path) -> Bits:
     """Return bits a token [N] of every test image, as the training measures them."""
-    model = load_trained(load_file(loop.best(run, "model-*.safetensors", "validation_bits")), ImageKind.of(run))
+    weights = loop.best(run, "model-*.safetensors", "validation_bits")
+    model = load_trained(load_file(weights), config_of(ImageKind.of(run)))
     sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), load().test)
     return np.concatenate([token_bits(model, part).double().mean(dim=1).numpy() for part in sequences.split(500)])
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+import torch
 
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
 from tandem.measure.quality.distances import distance, frechet_distance, normals_of
@@ -26,6 +26,7 @@ from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.manifold import Manifold
 from tandem.measure.quality.model_verdict import NUM_PER_CLASS, bits_per_token
 from tandem.measure.quality.reference import Split, fashion_mnist
+from training.dataset import write_sheet
 
 STEPS = (49, 24, 12, 8, 4, 2, 1)
 SEED = 1
@@ -80,13 +81,6 @@ async def curve(
     return points, rows
 
 
-def save_images(rows: list[npt.NDArray[np.uint8]], path: Path) -> None:
-    """Write a grid: a row for each number of steps, a column a class."""
-    grid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
-    size = (grid.shape[1] * 3, grid.shape[0] * 3)
-    Image.fromarray(grid).resize(size, Image.Resampling.NEAREST).save(path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", type=Path, default=Path("models/fashion-sar"), help="folder of the model")
@@ -99,7 +93,8 @@ def main() -> None:
     points, rows = asyncio.run(curve(options.address, options.model.name, **settings))
     found = {"num_samples": options.num_samples, "seed": SEED, "num_scored": NUM_PER_CLASS * NUM_CLASSES}
     (options.model / "steps.json").write_text(json.dumps({**found, "points": points}, indent=1) + "\n")
-    save_images(rows, options.model / "steps.png")
+    sheet = torch.from_numpy(np.concatenate(rows)).unsqueeze(1)
+    write_sheet(sheet, NUM_CLASSES, options.model / "steps.png")
 
 
 if __name__ == "__main__":

@@ -85,8 +85,6 @@ class SetTrainer(loop.Trainer[AnyRecipe]):
     Compiled, a step takes a third of the time; that needs a C++ compiler.
     """
 
-    KEPT = ("model", "muon", "adamw", "muon_schedule", "adamw_schedule")
-
     def __init__(self, recipe: AnyRecipe, kind: ImageKind | None, config: ModelConfig, losses: Any) -> None:
         super().__init__(recipe, kind)
         self.model = Transformer(config).to(loop.device())

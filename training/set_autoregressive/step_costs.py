@@ -8,7 +8,6 @@ service finds the groups of any number of steps (tandem/shared/step_costs.py). S
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tandem.shared.models import Model, ModelRepository
 from tandem.shared.step_costs import StepCostsFile
 from training import loop
 from training.dataset import load
-from training.model_files import with_digest
+from training.model_files import name_file
 from training.set_autoregressive.tokens import token_sequences
 from training.set_autoregressive.train import losses
 
@@ -47,13 +46,9 @@ def measure(model: Transformer, sequences: Tensor) -> StepCostsFile:
 
 def write(model: Model, costs: StepCostsFile) -> None:
     """Write step_costs.json and say so in model.toml."""
-    path, model_toml = model.folder / FILE, model.folder / "model.toml"
     rows = ",\n".join(f"  {json.dumps(row)}" for row in costs.bits)
-    path.write_text(f'{{\n "num_images": {costs.num_images},\n "bits": [\n{rows}\n ]\n}}\n')
-    toml = model_toml.read_text()
-    if not re.search(r"^step_costs\s*=", toml, re.MULTILINE):
-        toml = re.sub(r"^mask_token\s*=.*$", rf'\g<0>\nstep_costs = "{FILE}"', toml, flags=re.MULTILINE)
-    model_toml.write_text(with_digest(toml, path))
+    (model.folder / FILE).write_text(f'{{\n "num_images": {costs.num_images},\n "bits": [\n{rows}\n ]\n}}\n')
+    name_file(model.folder, "step_costs", FILE, behind="mask_token")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

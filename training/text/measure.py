@@ -18,6 +18,7 @@ from services.ar.compute.torch.transformer import Transformer
 from training import loop
 from training.text.texts import END, WINDOW, open_texts
 from training.text.train import CONFIG, ORDERS, held_out_windows, token_bits
+from training.transformer.export import load_trained
 
 COUNTS = (1, 2, 3, 4, 8, 16, 32, 64)
 
@@ -26,10 +27,7 @@ def load_run(run: Path) -> tuple[Transformer, str, int]:
     """Return the model of a run's last snapshot, its order and its step."""
     path = loop.newest(run, "model-*.safetensors")
     state = torch.load(run / "checkpoint.pt", weights_only=True)
-    model = Transformer(CONFIG)
-    model.load_state_dict(load_file(path), strict=False)  # the head is the embedding
-    model.prepare(CONFIG.max_context_tokens)
-    return model.to(loop.device()), state["recipe"]["order"], state["step_index"]
+    return load_trained(load_file(path), CONFIG).to(loop.device()), state["recipe"]["order"], state["step_index"]
 
 
 def num_characters(tokenizer: Tokenizer, texts: Tensor, starts: Tensor) -> Tensor:

@@ -52,8 +52,6 @@ class Autoencoder(nn.Module):
 class Trainer(loop.Trainer[Recipe]):
     """Trains encoder and decoder together; the averaged weights are the ones to serve."""
 
-    KEPT = ("model", "prior", "averaged", "optimiser", "schedule")
-
     def __init__(self, recipe: Recipe, data: DataSet) -> None:
         super().__init__(recipe, data.kind, data.train)
         self._validation = first_of(data.validation)

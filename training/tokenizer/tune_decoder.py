@@ -35,9 +35,7 @@ class Recipe:
 class Trainer(loop.Trainer[Recipe]):
     """Trains the decoder alone; the averaged weights are the ones to serve."""
 
-    _OPTIMISERS = ("optimiser", "opponent_optimiser", "schedule", "opponent_schedule")
     BATCH_SEED = 1
-    KEPT = ("model", "discriminator", "averaged", *_OPTIMISERS)
 
     def __init__(self, recipe: Recipe, tokenizer: base.Autoencoder, data: DataSet) -> None:
         super().__init__(recipe, tokenizer.kind, data.train)

@@ -112,9 +112,8 @@ def token_rows(kind: ImageKind) -> Example:
     return lambda count: (torch.randint(NUM_CODES, (count, kind.num_tokens), generator=source),)
 
 
-def load_trained(state: dict[str, Tensor], kind: ImageKind) -> Transformer:
+def load_trained(state: dict[str, Tensor], config: ModelConfig) -> Transformer:
     """Return the transformer of a snapshot."""
-    config = config_of(kind)
     model = Transformer(config)
     model.load_state_dict(state, strict=False)  # the head is the embedding
     model.prepare(config.max_context_tokens)
@@ -148,7 +147,7 @@ def export(run: Path, tokenizer_run: Path, folder: Path) -> None:
     state = load_file(loop.best(run, "model-*.safetensors", "validation_bits"))
     weights = write_transformer(state, config_of(kind), folder)
     tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors"))
-    write_samples(load_trained(state, kind).to(loop.device()), tokenizer, folder / "samples.png")
+    write_samples(load_trained(state, config_of(kind)).to(loop.device()), tokenizer, folder / "samples.png")
     halves = export_tokenizer(tokenizer, folder)
     write_model_toml(folder, toml_of(kind), [weights, *halves])
 

@@ -87,8 +87,6 @@ def token_bits(model: Transformer, sequences: Tensor) -> Tensor:
 class Trainer(loop.Trainer[Recipe]):
     """Trains the model of next tokens."""
 
-    KEPT = ("model", "optimiser", "schedule")
-
     def __init__(self, recipe: Recipe, tokenizer: Autoencoder, data: DataSet) -> None:
         super().__init__(recipe, tokenizer.kind)
         config = config_of(tokenizer.kind)

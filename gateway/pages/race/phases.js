@@ -1,6 +1,6 @@
 // Where the time of a race went: the backends' phases, and what they do not account for.
 
-import { byId, duration, element } from "../dom.js";
+import { byId, duration, tableParts } from "../dom.js";
 
 const PHASES = {
   queue_seconds: "waited in the queue",
@@ -18,23 +18,11 @@ const OUTSIDE = "HTTP, network and this browser, beside it";
 export function showPhases(run) {
   const columns = ["sequential", "parallel"].map((paradigm) => column(run, paradigm));
   const names = [...Object.values(PHASES), ELSEWHERE, CLOCK, OUTSIDE];
-  const rows = names.filter((name) => columns.some((each) => each?.[name] !== undefined));
-  const cell = (each, name) => element("td", { class: "number" }, duration(each?.[name]));
-  byId("race-phases").replaceChildren(
-    element("caption", {}, "Phases of the last race"),
-    element(
-      "thead",
-      {},
-      element("tr", {}, ...["", "in sequence", "in parallel"].map((name) => element("th", { scope: "col" }, name))),
-    ),
-    element(
-      "tbody",
-      {},
-      ...rows.map((name) =>
-        element("tr", {}, element("th", { scope: "row" }, name), ...columns.map((each) => cell(each, name))),
-      ),
-    ),
-  );
+  const rows = names
+    .filter((name) => columns.some((each) => each?.[name] !== undefined))
+    .map((name) => [name, ...columns.map((each) => duration(each?.[name]))]);
+  const heads = ["", "in sequence", "in parallel"];
+  byId("race-phases").replaceChildren(...tableParts("Phases of the last race", heads, rows));
 }
 
 function column(run, paradigm) {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
+from gateway.http.parsing import MAX_INLINE_BYTES, in_thread_if
 from gateway.protocols.oip.models.adapter import Adapter
 from runtime.rpc.call import parse
 from tandem.oip.grpc_service_pb2 import ModelInferRequest

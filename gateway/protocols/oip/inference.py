@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.admission import Admission
 from gateway.http.errors import UpstreamError
-from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
+from gateway.http.parsing import MAX_INLINE_BYTES, in_thread_if
 from gateway.protocols.catalogue import Catalogue, Served
 from gateway.protocols.fields import rename_field
 from gateway.protocols.oip.models.adapter import Adapter, Calls
@@ -26,22 +26,12 @@ from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 from tandem.shared.errors import InvalidArgument, NotFound
 
 
-class Repository:
-    """The models of the catalogue as adapters."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-
-    def models(self) -> list[Adapter]:
-        """Return all of them."""
-        return [_adapter(served) for served in self.catalogue.models()]
-
-    def find(self, name: str, version: str = "") -> Adapter:
-        """Return the model. Raises NotFound, and Unavailable while a backend that may have it does not serve."""
-        served = self.catalogue.find(name)
-        if version not in ("", VERSION):
-            raise NotFound(version, [VERSION], "model_version")
-        return _adapter(served)
+def find_model(catalogue: Catalogue, name: str, version: str) -> Adapter:
+    """Return the model. Raises NotFound, and Unavailable while a backend that may have it does not serve."""
+    served = catalogue.find(name)
+    if version not in ("", VERSION):
+        raise NotFound(version, [VERSION], "model_version")
+    return _adapter(served)
 
 
 def _adapter(served: Served) -> Adapter:
@@ -73,8 +63,8 @@ class Inference:
     A model that is not there is not counted: like a method that there is not, it belongs to no paradigm.
     """
 
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
 
     async def infer(self, head: ModelInferRequest, read: Read, admission: Admission) -> ModelInferResponse:
         """Return the whole reply. Raises TandemError."""
@@ -85,7 +75,7 @@ class Inference:
         self, head: ModelInferRequest, read: Read, admission: Admission, is_streamed: bool
     ) -> AsyncGenerator[ModelInferResponse, None]:
         """Yield the replies to a request as they come; errors of our own RPCs name tensors. Raises TandemError."""
-        model = self._repository.find(head.model_name, head.model_version)
+        model = find_model(self._catalogue, head.model_name, head.model_version)
         admission.route = model.route(is_streamed)
         admission.take(admission.route)
         request = await read(model)

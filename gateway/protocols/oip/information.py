@@ -9,7 +9,8 @@ from google.protobuf.message import Message
 
 from gateway.admission import Entrance
 from gateway.figures.model_statistics import Duration, ModelFigures, ModelStatistics
-from gateway.protocols.oip.inference import Repository
+from gateway.protocols.catalogue import Catalogue
+from gateway.protocols.oip.inference import find_model
 from gateway.protocols.oip.models.adapter import Adapter
 from gateway.protocols.oip.tensors import VERSION as MODEL_VERSION
 from tandem.oip import grpc_service_pb2 as pb
@@ -25,8 +26,8 @@ SERVER_METADATA = pb.ServerMetadataResponse(name="tandem", version=VERSION, exte
 class Information:
     """Methods of GRPCInferenceService: each takes its request and returns its reply. Raises NotFound, Unavailable."""
 
-    def __init__(self, repository: Repository, figures: ModelStatistics, entrance: Entrance) -> None:
-        self._repository = repository
+    def __init__(self, catalogue: Catalogue, figures: ModelStatistics, entrance: Entrance) -> None:
+        self._catalogue = catalogue
         self._figures = figures
         self._entrance = entrance
 
@@ -45,19 +46,19 @@ class Information:
 
     def server_ready(self, _: object) -> pb.ServerReadyResponse:
         """Return whether the gateway is ready, and not draining."""
-        return pb.ServerReadyResponse(ready=self._repository.catalogue.all_serve() and not self._entrance.is_draining)
+        return pb.ServerReadyResponse(ready=self._catalogue.all_serve() and not self._entrance.is_draining)
 
     def model_ready(self, request: Any) -> pb.ModelReadyResponse:
         """Return whether a request for the model would be taken."""
         try:
-            self._repository.find(request.name, request.version)
+            find_model(self._catalogue, request.name, request.version)
         except TandemError:
             return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=True)
 
     def model_metadata(self, request: Any) -> pb.ModelMetadataResponse:
         """Return names, types and shapes of a model's tensors; with batches the first dimension is the batch."""
-        model = self._repository.find(request.name, request.version)
+        model = find_model(self._catalogue, request.name, request.version)
         is_batched = model.max_batch_size > 0
         reply = pb.ModelMetadataResponse(name=model.name, versions=[MODEL_VERSION], platform=model.platform)
         for tensors, specs in ((reply.inputs, model.inputs), (reply.outputs, model.outputs)):
@@ -67,19 +68,19 @@ class Information:
 
     def model_config(self, request: Any) -> pb.ModelConfigResponse:
         """Return a model's description in the form of Triton's config.pbtxt."""
-        return pb.ModelConfigResponse(config=_config(self._repository.find(request.name, request.version)))
+        return pb.ModelConfigResponse(config=_config(find_model(self._catalogue, request.name, request.version)))
 
     def model_statistics(self, request: Any) -> pb.ModelStatisticsResponse:
         """Return counts and times of one model, or of all without a name."""
-        is_one = bool(request.name)
-        models = [self._repository.find(request.name, request.version)] if is_one else self._repository.models()
-        statistics = [_statistics(model.name, self._figures.of(model.name)) for model in models]
+        served = [model.name for model in self._catalogue.models()]
+        names = [find_model(self._catalogue, request.name, request.version).name] if request.name else served
+        statistics = [_statistics(name, self._figures.of(name)) for name in names]
         return pb.ModelStatisticsResponse(model_stats=statistics)
 
     def repository_index(self, _: object) -> pb.RepositoryIndexResponse:
         """Return the models that are served, all of them ready."""
         index = pb.RepositoryIndexResponse()
-        for model in self._repository.models():
+        for model in self._catalogue.models():
             index.models.add(name=model.name, version=MODEL_VERSION, state="READY")
         return index
 

@@ -23,7 +23,7 @@ from gateway.http.errors import details_of
 from gateway.protocols.catalogue import Catalogue
 from gateway.protocols.oip.arrived import Arrived
 from gateway.protocols.oip.http.routes import HttpRoutes
-from gateway.protocols.oip.inference import Inference, Repository
+from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.information import Information
 from gateway.protocols.oip.stream import InferStream, identify
 from gateway.proxy.sockets import Sockets
@@ -44,8 +44,8 @@ class OipProtocol:
     """Implements the methods of the service that exist here. Needs a running event loop."""
 
     def __init__(self, entrance: Entrance, catalogue: Catalogue, figures: ModelStatistics, sockets: Sockets) -> None:
-        self._entrance, self._sockets, repository = entrance, sockets, Repository(catalogue)
-        self._inference, self._information = Inference(repository), Information(repository, figures, entrance)
+        self._entrance, self._sockets = entrance, sockets
+        self._inference, self._information = Inference(catalogue), Information(catalogue, figures, entrance)
         self.http_routes = HttpRoutes(entrance, self._inference, self._information).routes()
         self._unary: Transport | None = None
         self._streams = GrpcioServer(options=AGELESS)

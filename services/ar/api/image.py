@@ -16,8 +16,7 @@ from services.ar.engine.sequence import SamplingParams
 from services.common.bounds import check_int
 from services.common.diversity.watch import DiversityWatch
 from services.common.images.encoding import Encoding, Images, to_uint8
-from services.common.images.messages import check_classes, fill_image_batch
-from services.common.images.received import ReceivedImages
+from services.common.images.messages import ReceivedImages, check_classes, fill_image_batch
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any, Protocol, TypeAlias
 
-from runtime.process.priority import give_way
+from runtime.cores import give_way
 from services.ar.engine.sequence import SampledToken
 from services.ar.engine.step import Layout, LogitsRow, StepResult, Work, keep_predicted
 from tandem.shared.errors import ModelFault, TandemError

@@ -10,13 +10,13 @@ from functools import partial
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from runtime.deadlines import Deadline
+from runtime.memory import Memory
 from runtime.process.limited_work import LimitedWork, LimitMet
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.constraints.grammar import Constraint, Kind, grammar_of, limited_matcher
 from services.ar.constraints.grammar_mask import BURST_SECONDS, GrammarMask, check, request_masks
 from services.common.batching.request import BatchObserver
 from services.common.batching.work_thread import WorkThread
-from services.common.memory import Memory
 from tandem.shared.errors import InvalidArgument, TooComplex
 
 MAX_GRAMMAR_BYTES = 40_000_000

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from llguidance import LLMatcher
 
-from services.common.memory import Reservation
+from runtime.memory import Reservation
 from tandem.shared.errors import TooComplex
 
 BURST_SECONDS = 0.05

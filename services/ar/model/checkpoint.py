@@ -50,7 +50,7 @@ def cost_of(checkpoint: Checkpoint) -> Cost:
     """Return what the model takes; reads all tensors, and keeps none. Raises ModelError if one cannot be read."""
     num_weights = num_bytes = 0
     for _, weights in checkpoint.read_tensors():
-        if weights.ndim > 1:
+        if len(weights.shape) > 1:
             for bounds in pieces(weights.shape):
                 load_weights(rows_of(weights, *bounds))
         count = math.prod(weights.shape)
@@ -62,7 +62,7 @@ def cost_of(checkpoint: Checkpoint) -> Cost:
 
 
 def _bytes(weights: Weights, count: int) -> int:
-    if weights.ndim == 1:
+    if len(weights.shape) == 1:
         return 4 * count  # vectors are held as float32
     format_ = format_of(weights)
     return int(count * _BITS[format_]) // 8 if format_ in _BITS else count * FLOATS[format_].itemsize

@@ -46,7 +46,7 @@ def round_to_four_bits(checkpoint: Checkpoint) -> Checkpoint:
 def _round(name: str, weights: Weights) -> Weights:
     """Round what has more than 6 bits; a second rounding of fewer would only lose."""
     format_ = format_of(weights)
-    if weights.ndim == 1 or format_ in ("int6", "int5", *NIBBLES):
+    if len(weights.shape) == 1 or format_ in ("int6", "int5", *NIBBLES):
         return weights
     if name.startswith(_IN_EIGHT_BITS):
         return weights if format_ == "int8" else round_to_eight_bits(weights)

@@ -42,10 +42,6 @@ class QuantisedTensor:
         num_rows, num_steps = self.steps.shape
         return num_rows, 2 * num_steps if self.kind in NIBBLES else num_steps
 
-    @property
-    def ndim(self) -> int:
-        return 2
-
     def dequantise(self) -> Array:
         """Return the weights [outputs, inputs] float32; where a damaged scale is not finite, they are not either."""
         steps, num_rows = self.steps, len(self.steps)
@@ -150,10 +146,6 @@ class StoredMatrix:
     @property
     def shape(self) -> Shape:
         return len(self.rows), self.num_inputs
-
-    @property
-    def ndim(self) -> int:
-        return 2
 
     def rearrange(self, change: Callable[[Array], Array]) -> "StoredMatrix":
         """Return the matrix with its rows as `change` picks or orders those of an array [outputs, n]."""

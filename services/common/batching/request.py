@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from runtime.deadlines import Deadline
@@ -48,6 +48,7 @@ class Batched(Generic[Result]):
     passes: list[Pass]
 
 
+@dataclass(eq=False)
 class BatchRequest(Generic[Payload, Result]):
     """`num_samples` samples that may ride in different batches.
 
@@ -55,25 +56,16 @@ class BatchRequest(Generic[Payload, Result]):
     request ends with or None; it must not raise, and returns whether the caller is still there.
     """
 
-    def __init__(
-        self,
-        payload: Payload,
-        num_samples: int,
-        deadline: Deadline,
-        accepted_at: float,
-        on_end: Callable[[BatchRequest[Payload, Result], TandemError | None], bool],
-        caller: str = "",
-    ) -> None:
-        self.payload = payload
-        self.num_samples = num_samples
-        self.deadline = deadline
-        self.accepted_at = accepted_at
-        self.on_end = on_end
-        self.caller = caller
-        self.taken_at = 0.0
-        self.num_taken = 0
-        self._num_done = 0
-        self._done: list[tuple[int, Result, Pass]] = []
+    payload: Payload
+    num_samples: int
+    deadline: Deadline
+    accepted_at: float
+    on_end: Callable[[BatchRequest[Payload, Result], TandemError | None], bool]
+    caller: str = ""
+    taken_at: float = field(default=0.0, init=False)
+    num_taken: int = field(default=0, init=False)
+    _num_done: int = field(default=0, init=False)
+    _done: list[tuple[int, Result, Pass]] = field(default_factory=list, init=False)
 
     @property
     def num_waiting(self) -> int:

@@ -15,15 +15,6 @@ from services.common.runtimes.rewrites.narrow_convolution import rewrite_narrow_
 from services.common.runtimes.session import TensorInfo
 from tandem.shared.models import ModelError
 
-TYPE_NAMES: dict[int, str] = {
-    onnx.TensorProto.FLOAT: "tensor(float)",
-    onnx.TensorProto.FLOAT16: "tensor(float16)",
-    onnx.TensorProto.DOUBLE: "tensor(double)",
-    onnx.TensorProto.INT32: "tensor(int32)",
-    onnx.TensorProto.INT64: "tensor(int64)",
-    onnx.TensorProto.BOOL: "tensor(bool)",
-}
-
 
 @dataclass
 class Tensor:
@@ -34,15 +25,15 @@ class Tensor:
     type: str
 
 
+@dataclass(eq=False)
 class OnnxFile:
     """A model as it was read from `path`. Its content is not changed; a rewritten one is another object."""
 
-    def __init__(self, path: Path, model: onnx.ModelProto, digest: str, is_rewritten: bool = False) -> None:
-        self.path = path
-        self.model = model
-        self.digest = digest
-        """Hexadecimal SHA-256 of the file as it was read; a rewritten model keeps it."""
-        self.is_rewritten = is_rewritten
+    path: Path
+    model: onnx.ModelProto
+    digest: str
+    """Hexadecimal SHA-256 of the file as it was read; a rewritten model keeps it."""
+    is_rewritten: bool = False
 
     @cached_property
     def content(self) -> bytes:
@@ -97,4 +88,4 @@ def _tensor(value: onnx.ValueInfoProto) -> TensorInfo:
     dimensions: list[int | str | None] = [
         each.dim_value if each.HasField("dim_value") else each.dim_param or None for each in kind.shape.dim
     ]
-    return Tensor(value.name, dimensions, TYPE_NAMES.get(kind.elem_type, f"tensor({kind.elem_type})"))
+    return Tensor(value.name, dimensions, f"tensor({onnx.TensorProto.DataType.Name(kind.elem_type).lower()})")

@@ -1,1 +1,1 @@
-"""Latents and classes by a compiled library: see `services.gan.batch_latents`."""
+"""Latents and classes by a compiled library: see `services.gan.generator_batch`."""

@@ -13,7 +13,7 @@ from runtime.rpc.choices import join_messages
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.rpc.rpc import service_handler
 from runtime.rpc.served import ServedLedger
-from runtime.server.served_service import served_handler
+from runtime.server.backend import served_handler
 from runtime.server.server import RpcServer
 from runtime.tls import ServerTls
 from tandem.ar.v1 import ar_pb2

@@ -81,7 +81,7 @@ def state_after(trainer: loop.Trainer, folder: Path, until: int) -> dict[str, An
     loop.run(trainer, folder, snapshot_every=100)
     assert trainer.step_index == until
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
-    return dict(pair for name in trainer.KEPT for pair in leaves(name, state[name]))
+    return dict(pair for name in trainer.kept() for pair in leaves(name, state[name]))
 
 
 def leaves(name: str, value: object) -> Iterator[tuple[str, object]]:

@@ -32,6 +32,7 @@ class Part:
 class Loaded:
     name: str
     parts: list[Part] = field(default_factory=list)
+    watch: None = None
 
 
 @pytest.fixture

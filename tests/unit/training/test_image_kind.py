@@ -5,7 +5,7 @@ import torch
 
 from training.gan.networks import LATENT_DIM, Discriminator, Generator
 from training.image_kind import ImageKind
-from training.judge.networks import NUM_FEATURES, Judge
+from training.judge.train import NUM_FEATURES, Judge
 from training.refinement.networks import Opponent, RefinedDecoder
 from training.tokenizer.train import Autoencoder
 

@@ -29,8 +29,6 @@ class Recipe:
 class Line(loop.Trainer[Recipe]):
     """Fits a line. In step `breaks_at` it gets a signal, or it raises one."""
 
-    KEPT = ("model", "optimiser")
-
     def __init__(self, recipe: Recipe, breaks_at: int = -1, fault: int | BaseException = signal.SIGINT) -> None:
         super().__init__(recipe, FASHION)
         self.model = torch.nn.Linear(1, 1)

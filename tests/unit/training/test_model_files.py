@@ -3,7 +3,7 @@
 import tomllib
 
 from tandem.shared.models import sha256_of
-from training.model_files import record_digests
+from training.model_files import name_file, record_digests
 
 
 def test_an_export_renews_its_own_digests_and_keeps_those_of_what_was_measured(tmp_path):
@@ -18,3 +18,16 @@ def test_an_export_renews_its_own_digests_and_keeps_those_of_what_was_measured(t
     found = tomllib.loads(toml.read_text())
     assert found["files"] == {file.name: sha256_of(file) for file in files}
     assert found["image"] == {"shape": [1, 1, 1]}
+
+
+def test_a_measured_file_is_named_once_behind_its_line_with_its_digest(tmp_path):
+    toml, file = tmp_path / "model.toml", tmp_path / "costs.json"
+    toml.write_text('kind = "transformer"\nlicence = "MIT"\n\n[image_tokens]\nmask_token = 9\nnum_codes = 8\n')
+    for content in (b"older", b"newer"):
+        file.write_bytes(content)
+        name_file(tmp_path, "step_costs", file.name, behind="mask_token")
+        name_file(tmp_path, "diversity", file.name)
+    found = tomllib.loads(toml.read_text())
+    assert found.pop("files") == {file.name: sha256_of(file)}
+    tokens = {"mask_token": 9, "step_costs": file.name, "num_codes": 8}
+    assert found == {"kind": "transformer", "licence": "MIT", "diversity": file.name, "image_tokens": tokens}

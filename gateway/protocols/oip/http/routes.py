@@ -18,7 +18,7 @@ from gateway.admission import Admission, Entrance
 from gateway.http.endpoint import Endpoint, Serve, identify
 from gateway.http.errors import error_body, error_headers, http_status
 from gateway.http.exchange import Exchange, to_json
-from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
+from gateway.http.parsing import MAX_INLINE_BYTES, in_thread_if
 from gateway.protocols.oip.http.bodies import (
     HEADER_LENGTH,
     as_plain,

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from gateway.http.in_thread import in_thread_if
+from gateway.http.parsing import in_thread_if
 from gateway.protocols.catalogue import Served
 from gateway.protocols.fields import Names
 from gateway.protocols.openai.exchange import DONE, Answer, Calls, event

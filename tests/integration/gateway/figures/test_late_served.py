@@ -15,7 +15,7 @@ from gateway.figures.late_served import LateServed
 from gateway.figures.replicas import Replicas
 from gateway.proxy.admin import ProxiedReplica
 from runtime.rpc.served import ServedLedger
-from runtime.server.served_service import SERVED_SERVICE, served_handler
+from runtime.server.backend import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from tandem.common.v1.served_pb2 import Served
 from tests.unit.gateway.figures.entries import NEVER_ASKED, left, served

@@ -81,7 +81,7 @@ async def test_a_connection_that_takes_nothing_is_dropped(serving):
         for _ in range(6):  # more than the kernel holds
             await begin(connection, UNARY, b"hi")
         await until_replied(serving, 6)
-        await until(lambda: not serving.server._library.num_connections(serving.server._server))
+        await until(lambda: not serving.server._quick.connections(serving.server._server))
 
 
 @pytest.mark.parametrize("http2", [{"max_unsent_bytes": 4 * MESSAGE + 1000}], indirect=True)

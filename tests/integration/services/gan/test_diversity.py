@@ -18,7 +18,6 @@ from tandem.shared.models import ModelRepository
 from tests.integration.services.gan.conftest import Backend, running_backend, tiny_settings
 from tests.integration.services.gan.tiny_onnx import GREY, write_discriminator, write_generator, write_model_toml
 from training.release.diversity_baseline import main as measure_baseline
-from training.release.diversity_baseline import with_entry
 
 FOLDER = Path(__file__).parents[4] / "models" / "fashion-gan"
 
@@ -154,10 +153,3 @@ def test_the_command_measures_a_baseline_that_the_service_takes(tmp_path, monkey
     assert baseline.changed_files(folder) == []
     assert all(each.variance > 0 for each in baseline.classes)
     assert loaded(folder.parent).watch is not None
-
-
-def test_the_entry_goes_to_its_place():
-    toml = 'kind = "gan"\n\n[image]\nshape = [1, 1, 1]\n'
-    once = with_entry(toml)
-    assert once == 'kind = "gan"\ndiversity = "diversity.json"\n\n[image]\nshape = [1, 1, 1]\n'
-    assert with_entry(once) == once

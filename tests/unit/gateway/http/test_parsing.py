@@ -21,7 +21,6 @@ from gateway.http.parsing import (
     MAX_INLINE_ELEMENTS,
     MAX_INLINE_STRINGS_BYTES,
     MAX_WAITING,
-    MAX_WAITING_OF_CALLER,
     JsonParser,
     check_structure,
     parse_json,
@@ -149,9 +148,9 @@ async def test_large_requests_wait_for_one_thread_and_only_so_many(parser: JsonP
 
 
 async def test_a_caller_leaves_places_to_others(parser: JsonParser, thread: Thread) -> None:
-    large = begun(parser, CALLER, MAX_WAITING_OF_CALLER)
+    large = begun(parser, CALLER, MAX_WAITING // 2)
     await asyncio.to_thread(thread.running.acquire)
-    with pytest.raises(ResourceExhausted, match=f"the caller's part .* is full .limit {MAX_WAITING_OF_CALLER}."):
+    with pytest.raises(ResourceExhausted, match=f"a caller's part .* is full .limit {MAX_WAITING // 2}."):
         await parser.parse(CALLER, ar_pb2.GenerateRequest, body_of(1000))
     [of_other] = begun(parser, OTHER, 1)
     thread.hold.set()

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gan import batch_latents
-from services.gan.batch_latents import draw_batch, gan_library
+from services.gan import generator_batch
+from services.gan.generator_batch import draw_batch, gan_library
 from services.gan.image_request import ImageRequest
 from services.gan.latents import draw_labels, draw_latents
 from tandem.shared.compiled.recipe import LibraryUnavailable
@@ -44,7 +44,7 @@ def test_without_a_compiler_numpy_draws(monkeypatch, caplog):
     def unavailable(*_):
         raise LibraryUnavailable("no C++ compiler")
 
-    monkeypatch.setattr(batch_latents, "open_functions", unavailable)
+    monkeypatch.setattr(generator_batch, "open_functions", unavailable)
     gan_library.cache_clear()
     try:
         assert [gan_library() for _ in range(2)] == [None, None]

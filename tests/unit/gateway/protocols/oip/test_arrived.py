@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http.in_thread import MAX_INLINE_BYTES
+from gateway.http.parsing import MAX_INLINE_BYTES
 from gateway.protocols.oip.arrived import MAX_FIELDS, Arrived
 from gateway.protocols.oip.models.text import TextModel
 from tandem.oip.grpc_service_pb2 import ModelInferRequest

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from gateway.protocols.catalogue import Served
 from gateway.protocols.oip.inference import Inference
 from gateway.protocols.oip.models.adapter import ROUTES, Calls
 from gateway.protocols.oip.models.text import TextModel
 from runtime.deadlines import Deadline
+from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
@@ -34,8 +36,9 @@ async def test_only_large_results_are_made_in_a_thread(num_bytes: int, monkeypat
         return request
 
     monkeypatch.setattr(TextModel, "calls", lambda *_: Calls(ROUTES["Complete"], [b""], made))
-    repository: Any = SimpleNamespace(find=lambda *_: TextModel("m"))
+    described: Any = SimpleNamespace(name="m", modality="text")
+    catalogue: Any = SimpleNamespace(find=lambda _: Served(SEQUENTIAL, described))
     admission: Any = SimpleNamespace(take=lambda _: None, unary=unary, deadline=Deadline.after(None))
-    reply = await Inference(repository).infer(ModelInferRequest(), read, admission)
+    reply = await Inference(catalogue).infer(ModelInferRequest(), read, admission)
     assert reply.model_name == "m"
     assert (threads != [threading.get_ident()]) == (num_bytes > 1000)

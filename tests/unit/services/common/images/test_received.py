@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from services.common.images import received as module
-from services.common.images.received import ReceivedImages
+from services.common.images import messages as module
+from services.common.images.messages import ReceivedImages
 from tandem.common.v1 import images_pb2
 from tandem.shared.errors import InvalidArgument, ResourceExhausted
 from tandem.shared.model_spec import ImageSpec

@@ -69,7 +69,7 @@ def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
 
     def rounded(name: str, weights: Weights) -> Weights:
         weights = as_array(weights)
-        if weights.ndim == 1 or dtype == "float32":
+        if len(weights.shape) == 1 or dtype == "float32":
             return weights
         if dtype in ("float16", "bfloat16"):
             return weights.astype(FLOATS[dtype])

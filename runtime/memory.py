@@ -1,4 +1,4 @@
-"""What open requests may hold together of something that takes memory: bounded as a whole, and for each caller.
+"""What open requests may hold together of memory or of places: bounded as a whole, and for each caller.
 
 Any thread may use it.
 """

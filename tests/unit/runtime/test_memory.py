@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
+from runtime import memory as module
+from runtime.memory import Memory
 from runtime.rpc.metadata import NOBODY
-from services.common import memory as module
-from services.common.memory import Memory
 from tandem.shared.errors import ResourceExhausted
 
 

@@ -12,7 +12,7 @@ import pytest
 from runtime.rpc.call import Call
 from runtime.rpc.metadata import connection_of
 from runtime.rpc.served import SERVED_METADATA, ServedLedger
-from runtime.server.served_service import SERVED_SERVICE, served_handler
+from runtime.server.backend import SERVED_SERVICE, served_handler
 from tandem.common.v1 import images_pb2, served_pb2, served_pb2_grpc, timings_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tandem.shared import errors
