@@ -18,7 +18,6 @@ import random
 import statistics
 import sys
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -31,6 +30,7 @@ from benchmarks.harness.figures import NOW, Bar, Figures, Round
 from benchmarks.harness.processes import free_port, gateway, serving
 from benchmarks.harness.results import are_met, write
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
+from tandem.measure.meters.metrics_page import read
 
 CONVERSATIONS, TURNS, ANSWER_TOKENS, CALLERS = 64, 10, 16, 8
 PREFIX_WORDS = 74  # of six letters: about 512 tokens
@@ -69,13 +69,6 @@ async def converse_all(port: int) -> Sequence[Round]:
         return await asyncio.gather(*(converse(stub, number, turn_of) for number in range(CONVERSATIONS)))
 
 
-def prompt_tokens(metrics_port: int) -> float:
-    """Return how many tokens of prompts a replica has had."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as reply:
-        lines = reply.read().decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("tandem_prompt_tokens_total{"))
-
-
 def measure_once(replicas: int, how: str) -> Round:
     """Hold all conversations with fresh replicas behind a fresh gateway."""
     with ExitStack() as stack:
@@ -87,7 +80,7 @@ def measure_once(replicas: int, how: str) -> Round:
         by_load = ["--no-prefix-cache"] if how == BY_LOAD else []
         server = stack.enter_context(gateway(ar=ports, flags=by_load))
         found = asyncio.run(converse_all(server.port))
-        loads = [prompt_tokens(port) for port in metrics_ports]
+        loads = [read(f"127.0.0.1:{port}").total("tandem_prompt_tokens_total") for port in metrics_ports]
     return {
         f"{replicas}.prefix_hits": sum(one["cached"] for one in found) / sum(one["prompt"] for one in found),
         f"{replicas}.first_token_seconds": statistics.median(one["first"] for one in found),

@@ -83,25 +83,10 @@ def vllm(folder: Path, out: Path) -> tuple[list[str], Path]:
     run([programs / "pip", "uninstall", "-qy", "torchaudio", "torchcodec"], folder / "vllm/log")
     load = ["--max-concurrency", str(CALLERS), "--num-prompts", str(REQUESTS), "--ignore-eos", "--disable-tqdm"]
     prompts = ["--dataset-name", "random", "--random-input-len", "32", "--random-output-len", str(TOKENS)]
-    served = [
-        "--backend",
-        "openai-chat",
-        "--endpoint",
-        "/v1/chat/completions",
-        "--base-url",
-        "{url}",
-        "--model",
-        "truth",
-    ]
-    reported = [
-        "--percentile-metrics",
-        "ttft,tpot,itl,e2el",
-        "--save-result",
-        "--result-filename",
-        str(out / "report.json"),
-    ]
-    flags = [*served, *load, *prompts, "--tokenizer", str(tokenizer(folder)), *reported]
-    return [str(programs / "vllm"), "bench", "serve", *flags], out / "report.json"
+    served, report = ["--backend", "openai-chat", "--endpoint", "/v1/chat/completions"], out / "report.json"
+    reported = ["--percentile-metrics", "ttft,tpot,itl,e2el", "--save-result", "--result-filename", str(report)]
+    named = ["--base-url", "{url}", "--model", "truth", "--tokenizer", str(tokenizer(folder))]
+    return [str(programs / "vllm"), "bench", "serve", *served, *named, *load, *prompts, *reported], report
 
 
 TESTERS: dict[str, Command] = {

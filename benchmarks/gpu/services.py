@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ from benchmarks.gpu.stage import Stage
 from benchmarks.harness.backend import AR_MODEL, GAN_MODEL
 from benchmarks.harness.figures import NOW, Figures
 from benchmarks.harness.load import open_tester
-from benchmarks.harness.processes import ROOT, gateway, service
+from benchmarks.harness.processes import gateway, run_tandem, service
 from tandem.client import TandemClient
 from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
@@ -69,17 +67,13 @@ def pair_of(stage: Stage, sequential: str) -> Iterator[str]:
         yield f"127.0.0.1:{stack.enter_context(gateway(gan.port, ar=[ar.port])).port}"
 
 
-def bench(*words: str) -> None:
-    """Run a command of `tandem bench`. Where it ends with 1 something is wrong, and stands in its document."""
-    subprocess.run([sys.executable, "-m", "tandem.cli", "bench", *words], cwd=ROOT, check=False)
-
-
 def ratio(stage: Stage, figures: Figures) -> None:
     """Compare the two ways to make an image, by callers at a time."""
     with tempfile.TemporaryDirectory() as folder, pair_of(stage, AR_MODEL) as address:
         file = Path(folder) / "comparison.json"
         amounts = ("--rounds", "2", "--callers", f"{_CALLERS}", "--trial", f"{stage.seconds / 3:g}")
-        bench("compare", *amounts, "--no-control", "--quality-images", "0", "--json", str(file), "--address", address)
+        left_out = ("--no-control", "--quality-images", "0")
+        run_tandem("bench", "compare", *amounts, *left_out, "--json", str(file), "--address", address)
         found = read_as(file, Comparison)
     rates = {
         (point.concurrency, mode.paradigm): point.figures["images_per_second"].value
@@ -97,7 +91,7 @@ def together(stage: Stage, figures: Figures) -> None:
     """Run texts and images at once, and say what is left of each."""
     with tempfile.TemporaryDirectory() as folder, pair_of(stage, stage.text.name) as address:
         trials = ("--rounds", "2", "--trial-seconds", f"{stage.seconds / 2:g}")
-        bench("colocation", *trials, "--out", folder, "--address", address)
+        run_tandem("bench", "colocation", *trials, "--out", folder, "--address", address)
         found = read_as(Path(folder) / "colocation.json", Colocation)
     for pairing in found.pairings:
         for paradigm, side in zip(PARADIGMS, (pairing.sequential, pairing.parallel), strict=True):

@@ -1,35 +1,20 @@
-"""CPU time of processes and of all that they have started; Linux only."""
+"""CPU time of processes and of all that they have started, once they have done what they had to; Linux only."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
-import psutil
+from tandem.measure.meters.cpu import cpu_seconds_below
 
 QUIET_SECONDS = 0.3
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def cpu(pids: Sequence[int]) -> float:
-    """Return the CPU seconds, user and system, of these processes and their living descendants; none of one that has
-    ended.
-    """
-    found = 0.0
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            found += sum(map(_seconds, (process, *process.children(recursive=True))))
-    return found
-
-
-def _seconds(process: psutil.Process) -> float:
-    with suppress(psutil.NoSuchProcess):  # ended meanwhile
-        times = process.cpu_times()
-        return float(times.user + times.system)
-    return 0.0
+    """Return the CPU seconds, user and system, of these processes and their descendants; none of one that has ended."""
+    return sum(map(cpu_seconds_below, pids))
 
 
 def settled_cpu(pids: Sequence[int], longest_seconds: float = 3.0) -> float:

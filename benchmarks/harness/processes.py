@@ -55,6 +55,11 @@ def gateway(*gan: int, ar: Sequence[int] = (), flags: Sequence[str] = ()) -> Ite
         yield Service(port, (process.pid,), http_port)
 
 
+def run_tandem(*words: str) -> None:
+    """Run a command of `tandem`. Where it ends with 1 something is wrong, and stands in its document."""
+    subprocess.run([sys.executable, "-m", "tandem.cli", *words], cwd=ROOT, check=False)
+
+
 def _addresses(ports: Sequence[int]) -> str:
     return ",".join(f"127.0.0.1:{port}" for port in ports)
 

@@ -123,16 +123,8 @@ def vllm(weights: Path, folder: Path) -> Engine:
     def command(need: Need, port: int) -> tuple[str, ...]:
         model = ("--model", str(source), "--served-model-name", COMPLETIONS.model, "--dtype", "bfloat16")
         sizes = ("--max-num-seqs", str(need.num_sequences), "--max-model-len", str(need.num_context_tokens))
-        server = (
-            sys.executable,
-            "-m",
-            "vllm.entrypoints.openai.api_server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        )
-        return (*server, *model, *sizes, "--no-enable-prefix-caching")
+        server = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port))
+        return (sys.executable, *server, *model, *sizes, "--no-enable-prefix-caching")
 
     return Engine("vLLM bfloat16", COMPLETIONS, set_up, command)
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.command import parser
-from benchmarks.harness.processes import ROOT, free_port, serving
+from benchmarks.harness.processes import free_port, run_tandem, serving
 from benchmarks.harness.results import dump
 from benchmarks.harness.surroundings import surroundings
 from tandem.cli.bench.results import PICTURES
@@ -44,22 +42,17 @@ def measure(folder: Path) -> dict[str, Any]:
 
     Raises FileNotFoundError if a measurement broke off before its document was whole.
     """
-    run("demo", "--out", str(folder))
+    run_tandem("demo", "--out", str(folder))
     measured = folder / REPORT_FOLDER
     ports = {name: free_port() for name in PORTS}
     flags = [f"--{name}={port}" for name, port in ports.items()]
     with serving("tandem.cli", "up", *flags, *MODELS, port=ports["port"]):
         fit = ("--fit", str(measured / "crossover.json"), "--address", f"127.0.0.1:{ports['port']}")
-        run("bench", "colocation", *fit, "--sequential-model", "fashion-ar", "--out", str(measured))
+        run_tandem("bench", "colocation", *fit, "--sequential-model", "fashion-ar", "--out", str(measured))
     paths = {kind: measured / f"{kind}.json" for kind in DOCUMENTS}
     if missing := [kind for kind in DOCUMENTS if not paths[kind].exists()]:
         raise FileNotFoundError(f"no document of {', '.join(missing)}")
     return {kind: slim(json.loads(path.read_text())) for kind, path in paths.items()}
-
-
-def run(*words: str) -> None:
-    """Run a command of `tandem`. Where it ends with 1 something is wrong, and stands in its document."""
-    subprocess.run([sys.executable, "-m", "tandem.cli", *words], cwd=ROOT, check=False)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ COMMANDS = {
     "score": (USE, "tandem.cli.use.score", "score"),
     "race": (LOOK, "tandem.cli.bench.compare", "race"),
     "collapse": (LOOK, "tandem.cli.models.collapse.collapse", "collapse"),
-    "doctor": (LOOK, "tandem.cli.doctor.doctor", "doctor"),
+    "doctor": (LOOK, "tandem.cli.doctor", "doctor"),
     "settings": (LOOK, "tandem.cli.servers.settings", "settings"),
     "bench": (LOOK, "tandem.cli.bench.bench", "app"),
     "models": (LOOK, "tandem.cli.models.models", "app"),

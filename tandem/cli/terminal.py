@@ -7,6 +7,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import Progress, ProgressColumn
 from rich.text import Text
 
@@ -47,6 +48,10 @@ class Terminal:
         """
         is_hidden = not self.err.is_terminal
         return Progress(*columns, console=self.err, auto_refresh=auto_refresh, transient=True, disable=is_hidden)
+
+    def redrawn(self) -> Live:
+        """Return what is redrawn in place when it is told to, gone at its end; nothing unless a person is looking."""
+        return Live(console=self.out, auto_refresh=False, transient=True, vertical_overflow="crop")
 
     def working(self, what: str) -> AbstractContextManager[object]:
         """Show on a terminal, while the block runs, what goes on in it."""

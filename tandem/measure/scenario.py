@@ -3,7 +3,7 @@
 Knows nothing of servers. A run can be repeated from it: arrivals, lengths, seeds and cancels all come from `seed`.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -256,3 +256,9 @@ class Scenario(_Settings):
         first, last = self.load.rate_per_second, self.load.end_rate_per_second or self.load.rate_per_second
         measured = (first + last) / 2 * (self.duration_seconds or float("inf"))
         return min(measured, number) + first * self.warm_up_seconds
+
+
+def closed_loop(workload: Workload, callers: int, **settings: Any) -> Scenario:
+    """Return a run of so many callers, without a warm-up."""
+    load = ClosedLoop(concurrency=callers)
+    return Scenario(workloads=(workload,), load=load, warm_up_seconds=0.0, **settings)

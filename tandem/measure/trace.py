@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tandem.shared.errors import ExpectedError
+from tandem.shared.validation_errors import describe_errors
 
 BLOCK_TOKENS = 512
 
@@ -43,9 +44,7 @@ def read_trace(path: Path, speed: float = 1.0) -> tuple[TraceRow, ...]:
         try:
             rows.append(TraceRow.model_validate_json(line))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ExpectedError(f"{path}:{number}: no request of a trace: {place} {first['msg']}") from None
+            raise ExpectedError(f"{path}:{number}: no request of a trace: {describe_errors(error)}") from None
     if not rows:
         raise ExpectedError(f"{path}: no requests in it")
     rows.sort(key=lambda row: row.timestamp)

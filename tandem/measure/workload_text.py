@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tandem.measure.scenario import Api, Delivery, Workload
-from tandem.measure.setting_errors import explain_errors
 from tandem.shared.errors import ExpectedError
+from tandem.shared.validation_errors import explain_errors
 
 KINDS = ("text", "image", "images")
 _DELIVERIES = ("streamed", "unary")

@@ -54,7 +54,7 @@ CONFINED = {
         "services/ar/compute/torch/",
         "services/ar/compute/cuda/",
         "training/",
-        "tandem/cli/doctor/",
+        "tandem/cli/doctor.py",
         "benchmarks/",
     ),
     "llguidance": ("services/ar/constraints/",),

@@ -6,24 +6,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import typer
 from PIL import Image
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.bench.options import Beside, JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.results import Stages, exit_code, keep_document, show_comparison, show_race, tell_problems
-from tandem.cli.failures import friendly_errors
-from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.terminal_images import image_lines
-from tandem.measure.generator.requests.replies import Pixels
+from tandem.measure.generator.requests.reading import Pixels
 from tandem.measure.report.prose import paragraphs, tables
 from tandem.measure.report.tables import markdown_table
 from tandem.measure.results.comparison import ALONE, Comparison, Settings
@@ -108,8 +105,8 @@ class ForeignOptions:
         return self.foreign_openai, self.foreign_model
 
 
-@grouped
 def compare(
+    terminal: Terminal,
     *,
     models: ModelOptions,
     foreign: ForeignOptions,
@@ -132,7 +129,6 @@ def compare(
     The four modes {sequential, parallel} x {streamed, unary} take turns in random order, with one caller and more, so
     that a noisy machine hurts all alike. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is kept.
     """
-    terminal = Terminal()
     stages = Stages(terminal, are_many=True)
     request = Request(
         address=address,
@@ -171,15 +167,14 @@ def compare_to(
     """Compare, and write the document; return it and the exit code. `pair`: as `run_comparison` takes it. Raises
     typer.Exit.
     """
-    with friendly_errors(terminal, request.address):
-        need_packages("quality", "scipy")
-        from tandem.measure.studies.comparison.compare import run_comparison
+    need_packages("quality", "scipy")
+    from tandem.measure.studies.comparison.compare import run_comparison
 
-        if json_file is not None:
-            check_writable(json_file)
-        with display:
-            document = run_comparison(request, pair)
-        is_kept = json_file is None or keep_document(document, json_file, terminal)
+    if json_file is not None:
+        check_writable(json_file)
+    with display:
+        document = run_comparison(request, pair)
+    is_kept = json_file is None or keep_document(document, json_file, terminal)
     return document, exit_code(document, is_kept)
 
 
@@ -189,8 +184,8 @@ def readme_text(document: Comparison) -> str:
     return "\n\n".join((*map(markdown_table, tables("comparison.readme", document)), *texts))
 
 
-@grouped
 def race(
+    terminal: Terminal,
     models: ModelOptions,
     rounds: Annotated[int, typer.Option(min=1, help="How often each of the four modes has its turn.")] = PRESETS[
         "race"
@@ -205,13 +200,12 @@ def race(
     In each round four modes take turns in random order, for a quarter of a second each: in sequence and in parallel,
     streamed and in one reply. `tandem bench compare` goes on from here: under load, with quality.
     """
-    terminal = Terminal()
     settings = settings_of("race", num_rounds=rounds, seed=seed, control=control)
     display, (sequential, parallel) = RaceDisplay(terminal), models.names
     request = Request(
         address=address, settings=settings, sequential=sequential, parallel=parallel, on_image=display.show
     )
-    document, code = compare_to(json_file, request, display, terminal)
+    document, code = compare_to(json_file, request, display.live, terminal)
     show_race(document, terminal)
     tell_problems(document, terminal)
     raise typer.Exit(code)
@@ -224,22 +218,14 @@ class RaceDisplay:
 
     def __init__(self, terminal: Terminal) -> None:
         self._console = terminal.out
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
+        self.live = terminal.redrawn()
         self._images: dict[Paradigm, Pixels] = {}
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def show(self, mode: Mode, image: Pixels) -> None:
         """Show the last image of a trial."""
         if self._console.is_terminal:
             self._images[mode.paradigm] = image
-            self._live.update(self.images(), refresh=True)
+            self.live.update(self.images(), refresh=True)
 
     def images(self) -> RenderableType:
         """Return the images that there are so far, side by side."""

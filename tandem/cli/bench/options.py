@@ -15,9 +15,9 @@ import typer
 from tandem.cli.options import JUDGE_DIR
 from tandem.cli.terminal import Terminal
 from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
-from tandem.measure.setting_errors import explain_errors
 from tandem.measure.trace import TraceRow
 from tandem.measure.workload_text import METHOD_KEYS, parse_method, parse_workload
+from tandem.shared.validation_errors import explain_errors
 
 load_option = partial(typer.Option, rich_help_panel="Load")
 _limit = partial(typer.Option, rich_help_panel="Generator")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.failures import FAILED
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure import formats
@@ -16,6 +16,7 @@ DEFAULT_OUT = Path("out/report.html")
 
 
 def report(
+    terminal: Terminal,
     results: Annotated[
         list[Path], typer.Argument(metavar="RESULT...", help="Documents of `tandem bench`, or folders with them.")
     ],
@@ -29,12 +30,10 @@ def report(
     Takes load runs, a comparison, steps, a fit, a growth and a co-location, whatever there is. Files that are none of
     these are listed with the reason; ends with 1 if there are such.
     """
-    terminal = Terminal()
     folder = png_dir or out.with_suffix("")
     if folder == out or folder.is_file():
         raise typer.BadParameter(f"the PNGs' folder would be the file {folder}: give --png, or --out NAME.html")
-    with friendly_errors(terminal):
-        is_whole = write_report(read_sources(results), out, folder, terminal)
+    is_whole = write_report(read_sources(results), out, folder, terminal)
     if not is_whole:
         raise typer.Exit(FAILED)
 

@@ -21,8 +21,7 @@ from tandem.cli.bench.options import (
     timestamp,
 )
 from tandem.cli.bench.results import keep_document, run_shown, show, show_run, tell_run_problems
-from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
-from tandem.cli.grouped import grouped
+from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.control import control_of, slice_of
@@ -34,8 +33,8 @@ from tandem.measure.results.curve import curve_of
 from tandem.measure.results.files import check_writable, write_requests
 from tandem.measure.results.load import Document
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
-from tandem.measure.setting_errors import validate
 from tandem.measure.trace import TraceRow, read_trace
+from tandem.shared.validation_errors import validate
 
 Load = OpenLoop | ClosedLoop
 N = TypeVar("N", int, float)
@@ -89,8 +88,8 @@ def _open_loop(rate: float, arrivals: str, end_rate: float | None = None) -> Ope
     return validate(OpenLoop, {"rate_per_second": rate, "arrivals": arrivals, "end_rate_per_second": end_rate})
 
 
-@grouped
 def run(
+    terminal: Terminal,
     *,
     workload: WorkloadTexts = None,
     api: ApiOptions,
@@ -120,22 +119,20 @@ def run(
     An open loop by default: requests start when they are due, and latency counts from then. Ends with 1 if anything
     failed or the generator itself was not good enough, with 130 on Ctrl-C; what was measured is kept.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal, address):
-        workloads, messages = asyncio.run(method.workloads(address, workload, api))
-        if document_format == "llm-d" and len(workloads) > 1:
-            raise typer.BadParameter("--format llm-d: a report is of one workload")
-        trace = load.rows()
-        if trace:
-            scenario = options.of_trace(workloads, trace, has_control=control)
-        else:
-            scenario = options.scenario(workloads, load.loop(options.arrivals))
-        path = json_file or RESULTS_DIR / f"{timestamp()}.json"
-        for file in (path, jsonl_file):
-            if file is not None:
-                check_writable(file)
-        run_result, is_interrupted = asyncio.run(_run(address, scenario, messages, trace, control, terminal))
-        is_kept = _report(run_result, path, jsonl_file, document_format, terminal)
+    workloads, messages = asyncio.run(method.workloads(address, workload, api))
+    if document_format == "llm-d" and len(workloads) > 1:
+        raise typer.BadParameter("--format llm-d: a report is of one workload")
+    trace = load.rows()
+    if trace:
+        scenario = options.of_trace(workloads, trace, has_control=control)
+    else:
+        scenario = options.scenario(workloads, load.loop(options.arrivals))
+    path = json_file or RESULTS_DIR / f"{timestamp()}.json"
+    for file in (path, jsonl_file):
+        if file is not None:
+            check_writable(file)
+    run_result, is_interrupted = asyncio.run(_run(address, scenario, messages, trace, control, terminal))
+    is_kept = _report(run_result, path, jsonl_file, document_format, terminal)
     if is_interrupted:
         raise typer.Exit(INTERRUPTED)
     if not (is_kept and run_result.is_good):
@@ -182,8 +179,8 @@ def _report(
     return is_kept
 
 
-@grouped
 def sweep(
+    terminal: Terminal,
     *,
     workload: WorkloadTexts = None,
     rates: Annotated[str | None, load_option(metavar="R,R,...", help="Open loops: requests/s of each run.")] = None,
@@ -200,22 +197,20 @@ def sweep(
 
     Rounds run there and back, so that a machine that drifts hurts all loads alike; each round has a seed of its own.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal, address):
-        loads = _loads(rates, concurrencies, options.arrivals)
-        folder = out_dir or RESULTS_DIR / f"sweep-{timestamp()}"
-        points = [
-            (
-                name,
-                folder / f"{name}-round-{number + 1}.json",
-                options.scenario(parse_workloads(workload, api.api, api.model), load, number),
-            )
-            for number in range(rounds)
-            for name, load in (loads if number % 2 == 0 else loads[::-1])
-        ]
-        check_writable(points[0][1])
-        code = asyncio.run(_sweep(address, points, folder / CURVE, terminal))
-        terminal.note(f"documents: {folder}")
+    loads = _loads(rates, concurrencies, options.arrivals)
+    folder = out_dir or RESULTS_DIR / f"sweep-{timestamp()}"
+    points = [
+        (
+            name,
+            folder / f"{name}-round-{number + 1}.json",
+            options.scenario(parse_workloads(workload, api.api, api.model), load, number),
+        )
+        for number in range(rounds)
+        for name, load in (loads if number % 2 == 0 else loads[::-1])
+    ]
+    check_writable(points[0][1])
+    code = asyncio.run(_sweep(address, points, folder / CURVE, terminal))
+    terminal.note(f"documents: {folder}")
     raise typer.Exit(code)
 
 

@@ -10,8 +10,6 @@ import typer
 
 from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, Seed, folder_option, timestamp
 from tandem.cli.bench.results import COLOCATION, FIT, ResultFolder, Stages
-from tandem.cli.failures import friendly_errors
-from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
@@ -21,7 +19,7 @@ from tandem.measure.results import growth as growing
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import check_writable, read_as
 from tandem.measure.scenario import PARADIGMS
-from tandem.measure.setting_errors import validate
+from tandem.shared.validation_errors import validate
 
 _fit = partial(typer.Option, rich_help_panel="Fit")
 _capacity = partial(typer.Option, rich_help_panel="Capacity")
@@ -50,8 +48,8 @@ class FitOptions:
     seed: Seed = 0
 
 
-@grouped
 def fit(
+    terminal: Terminal,
     models: ModelOptions,
     options: FitOptions,
     streamed: Annotated[bool, typer.Option("--streamed", help="Ask for streams; unary calls by default.")] = False,
@@ -66,13 +64,11 @@ def fit(
     sequential: t0 + L * t_step(batch); parallel: t0 + t_batch(batch). Says who was faster at loads that both carried,
     how much each carries, and what each costs. Writes crossover.json, and the document of each run beside it.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal, address):
-        settings = {**vars(options), "delivery": "streamed" if streamed else "unary"}
-        comparison = None if compare_file is None else read_as(compare_file, Comparison)
-        folder = ResultFolder(out_dir or RESULTS_DIR / f"fit-{timestamp()}", terminal)
-        code = fit_to(folder, address, models.names, settings, comparison, terminal)
-        terminal.note(f"documents: {folder.path}")
+    settings = {**vars(options), "delivery": "streamed" if streamed else "unary"}
+    comparison = None if compare_file is None else read_as(compare_file, Comparison)
+    folder = ResultFolder(out_dir or RESULTS_DIR / f"fit-{timestamp()}", terminal)
+    code = fit_to(folder, address, models.names, settings, comparison, terminal)
+    terminal.note(f"documents: {folder.path}")
     raise typer.Exit(code)
 
 
@@ -107,8 +103,8 @@ class ColocationOptions:
     seed: Annotated[int, typer.Option(help="Of arrivals, requests and the order.")] = 0
 
 
-@grouped
 def colocation(
+    terminal: Terminal,
     models: ModelOptions,
     options: ColocationOptions,
     fit_file: Annotated[
@@ -123,12 +119,10 @@ def colocation(
     text at a time. Without --fit, closed loops estimate the capacities. Takes some two minutes and writes
     colocation.json. Ends with 1 if anything failed, with 130 on Ctrl-C; whole rounds are kept.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal, address):
-        capacities = None if fit_file is None else read_as(fit_file, crossover.Crossover)
-        folder = ResultFolder(out_dir or RESULTS_DIR / f"colocation-{timestamp()}", terminal)
-        code = colocate_to(folder, address, models.names, vars(options), capacities, terminal)
-        terminal.note(f"document: {folder.path / COLOCATION}")
+    capacities = None if fit_file is None else read_as(fit_file, crossover.Crossover)
+    folder = ResultFolder(out_dir or RESULTS_DIR / f"colocation-{timestamp()}", terminal)
+    code = colocate_to(folder, address, models.names, vars(options), capacities, terminal)
+    terminal.note(f"document: {folder.path / COLOCATION}")
     raise typer.Exit(code)
 
 
@@ -171,8 +165,8 @@ class GrowthOptions:
     seed: Annotated[int, typer.Option(help="Of prompts and order.")] = 0
 
 
-@grouped
 def growth(
+    terminal: Terminal,
     options: GrowthOptions,
     out: Annotated[
         Path | None, typer.Option(dir_okay=False, help=rf"The document.  \[default: {RESULTS_DIR}/growth-TIME.json]")
@@ -185,16 +179,14 @@ def growth(
     some three minutes at 1,000 tokens/s. `tandem bench report` shows the document. Ends with 1 if anything failed, with
     130 on Ctrl-C; what was measured is kept.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal, address):
-        need_packages("report", *REPORT_PACKAGES)
-        from tandem.measure.studies.growth import measure_growth
+    need_packages("report", *REPORT_PACKAGES)
+    from tandem.measure.studies.growth import measure_growth
 
-        settings = validate(growing.Settings, vars(options))
-        file = out or RESULTS_DIR / f"growth-{timestamp()}.json"
-        check_writable(file)
-        with Stages(terminal) as stages:
-            document = asyncio.run(measure_growth(address, settings, stages.begin))
-        code = ResultFolder(file.parent, terminal).end(file.name, document)
-        terminal.note(f"document: {file}")
+    settings = validate(growing.Settings, vars(options))
+    file = out or RESULTS_DIR / f"growth-{timestamp()}.json"
+    check_writable(file)
+    with Stages(terminal) as stages:
+        document = asyncio.run(measure_growth(address, settings, stages.begin))
+    code = ResultFolder(file.parent, terminal).end(file.name, document)
+    terminal.note(f"document: {file}")
     raise typer.Exit(code)

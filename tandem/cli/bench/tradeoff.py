@@ -14,7 +14,6 @@ from tandem.cli.bench.report import write_report
 from tandem.cli.bench.results import COMPARISON, PICTURES, REPORT, STEPS, TEXT, ResultFolder, Stages
 from tandem.cli.bench.studies import colocate_to, fit_to
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
-from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
@@ -22,9 +21,9 @@ from tandem.measure.report.sources import read_sources
 from tandem.measure.results import text as texts
 from tandem.measure.results.comparison import ALONE
 from tandem.measure.results.files import check_writable
-from tandem.measure.setting_errors import validate
 from tandem.measure.studies.comparison.modes import Pair, Request, find_pair, find_pair_over_steps
 from tandem.shared.errors import ExpectedError
+from tandem.shared.validation_errors import validate
 
 SHORT: dict[str, Any] = {"climb_seconds": 5.0, "trial_seconds": 3.5}
 THOROUGH: dict[str, Any] = {"climb_seconds": 20.0, "num_rounds": 6, "num_trials": 8, "trial_seconds": 20.0}
@@ -74,8 +73,8 @@ class Extent:
     ] = True
 
 
-@grouped
 def tradeoff(
+    terminal: Terminal,
     models: ModelOptions,
     quality: JudgeOptions,
     meters: MeterOptions,
@@ -100,7 +99,6 @@ def tradeoff(
 
     Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
-    terminal = Terminal()
     folder = ResultFolder(out_dir, terminal)
     if extent.text:
         code = text_to(folder, address, models.sequential_model, extent, meters, terminal)
@@ -122,14 +120,13 @@ def pair_to(folder: ResultFolder, request: Request, extent: Extent, quality: Jud
     """Measure a pair of models, keep and show the documents, and write the report; return the exit code."""
     address, stages = request.address, Stages(terminal, are_many=True)
     names = request.sequential, request.parallel
-    with friendly_errors(terminal, address):
-        need_packages("report", *REPORT_PACKAGES)
-        request = with_judge(replace(request, on_stage=stages.begin), quality, terminal)
-        pair = asyncio.run(find_pair(address, *names))
-        over_steps = pair_over_steps(address, *names, extent.steps, terminal) if pair.is_matched else None
-        if not pair.is_matched:
-            terminal.note(f"{pair.unmatched}: quality, steps and the crossover are left out")
-        folder.clear()  # only now that there is something to measure
+    need_packages("report", *REPORT_PACKAGES)
+    request = with_judge(replace(request, on_stage=stages.begin), quality, terminal)
+    pair = asyncio.run(find_pair(address, *names))
+    over_steps = pair_over_steps(address, *names, extent.steps, terminal) if pair.is_matched else None
+    if not pair.is_matched:
+        terminal.note(f"{pair.unmatched}: quality, steps and the crossover are left out")
+    folder.clear()  # only now that there is something to measure
     parts = list(_further_parts(request, extent, pair, over_steps, folder, terminal))
     count = len(parts) + 2
     terminal.note(f"1 of {count}, compare: both models in turn")
@@ -150,20 +147,19 @@ def text_to(
     folder: ResultFolder, address: str, model: str, extent: Extent, meters: MeterOptions, terminal: Terminal
 ) -> int:
     """Measure a text model in its modes, keep and show the document, and write the report; return the exit code."""
-    with friendly_errors(terminal, address):
-        need_packages("report", *REPORT_PACKAGES)
-        from tandem.measure.studies.text.document import text_document
-        from tandem.measure.studies.text.study import measure_text
+    need_packages("report", *REPORT_PACKAGES)
+    from tandem.measure.studies.text.document import text_document
+    from tandem.measure.studies.text.study import measure_text
 
-        given: dict[str, Any] = {"tokens_per_step": whole_numbers(extent.steps)} if extent.steps else {}
-        settings = validate(texts.Settings, {**(THOROUGH_TEXT if extent.thorough else {}), **given, "model": model})
-        held = [] if extent.held is None else extent.held.read_text().split("\n\n")
-        check_writable(folder.path / TEXT)
-        with Stages(terminal, are_many=True) as stages:
-            study = asyncio.run(measure_text(address, settings, meters.pages, held, stages.begin))
-        document = text_document(study)
-        code = folder.end(TEXT, document)
-        write_report(read_sources([folder.path]), folder.path / REPORT, folder.path / PICTURES, terminal)
+    given: dict[str, Any] = {"tokens_per_step": whole_numbers(extent.steps)} if extent.steps else {}
+    settings = validate(texts.Settings, {**(THOROUGH_TEXT if extent.thorough else {}), **given, "model": model})
+    held = [] if extent.held is None else extent.held.read_text().split("\n\n")
+    check_writable(folder.path / TEXT)
+    with Stages(terminal, are_many=True) as stages:
+        study = asyncio.run(measure_text(address, settings, meters.pages, held, stages.begin))
+    document = text_document(study)
+    code = folder.end(TEXT, document)
+    write_report(read_sources([folder.path]), folder.path / REPORT, folder.path / PICTURES, terminal)
     return code
 
 

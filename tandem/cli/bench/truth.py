@@ -18,10 +18,10 @@ import typer
 
 from tandem.cli.bench.results import keep_document, show
 from tandem.cli.command_line import CommandLine
-from tandem.cli.failures import FAILED, friendly_errors
-from tandem.cli.grouped import grouped
+from tandem.cli.failures import FAILED
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import number, optional, quantity, seconds
+from tandem.measure.meters.cpu import cpu_seconds_below
 from tandem.measure.report.tables import Cell, Row, Table
 from tandem.measure.truth.findings import Difference, Truth, differences, truth_of
 from tandem.measure.truth.law import SYNTAX, Laws
@@ -69,26 +69,23 @@ _Json = Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Writ
 
 
 @app.command()
-@grouped
-def serve(*, law: LawOptions, skip: _Skip = 0, json_file: _Json = None) -> None:
+def serve(terminal: Terminal, *, law: LawOptions, skip: _Skip = 0, json_file: _Json = None) -> None:
     """Serve until Ctrl-C, then tell what happened, by the server's own clock.
 
     At one port: OpenAI's /v1/completions, /v1/chat/completions and /v1/models; over gRPC the Open Inference Protocol
     and Tandem's own Generate, Complete, Sample and SampleStream.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal):
-        with law.server() as server:
-            terminal.say(f"http://{server.address}/v1, gRPC at {server.address}; Ctrl-C ends it")
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
-            truth = truth_of(server.record(), skip)
-        _tell(terminal, truth, [], json_file)
+    with law.server() as server:
+        terminal.say(f"http://{server.address}/v1, gRPC at {server.address}; Ctrl-C ends it")
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+        truth = truth_of(server.record(), skip)
+    _tell(terminal, truth, [], json_file)
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
-@grouped
 def check(
+    terminal: Terminal,
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The tester, and its options.")],
     *,
     law: LawOptions,
@@ -110,18 +107,16 @@ def check(
     In COMMAND {url} stands for http://HOST:PORT, {grpc} for HOST:PORT, and so do the environment's TRUTH_URL and
     TRUTH_GRPC. Given the tester's figures, it tells how far they are off. Ends with 1 if the tester failed.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal):
-        given = parse_reported(reported or ())
-        with law.server() as server:
-            code, cpu = _run(command, server)
-            truth = truth_of(server.record(), skip).model_copy(update={"cpu_seconds_per_request": cpu})
-        if report is not None:
-            given = {**read_report(report), **given}
-        found = differences(truth, given)
-        is_kept = _tell(terminal, truth, found, json_file)
-        if code:
-            terminal.fail(f"{command[0]} ended with {code}")
+    given = parse_reported(reported or ())
+    with law.server() as server:
+        code, cpu = _run(command, server)
+        truth = truth_of(server.record(), skip).model_copy(update={"cpu_seconds_per_request": cpu})
+    if report is not None:
+        given = {**read_report(report), **given}
+    found = differences(truth, given)
+    is_kept = _tell(terminal, truth, found, json_file)
+    if code:
+        terminal.fail(f"{command[0]} ended with {code}")
     if code or not is_kept or (strict and not all(map(_is_near, found))):
         raise typer.Exit(FAILED)
 
@@ -156,20 +151,6 @@ def _run(command: Sequence[str], server: TruthServer) -> tuple[int, float | None
         return code, None
     (first, before, _), (last, after, _) = looks[0], looks[-1]
     return code, (after - before) / (last - first)
-
-
-def cpu_seconds_below(root: int) -> float:
-    """Return the CPU seconds so far of a process and of all that it has started; 0 where there is no /proc."""
-    parents, ticks = {}, {}
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = file.read_text().rpartition(")")[2].split()
-            pid = int(file.parent.name)
-            parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))  # of children that have ended, too
-    below = {root}
-    while more := {pid for pid, parent in parents.items() if parent in below} - below:
-        below |= more
-    return sum(ticks.get(pid, 0) for pid in below) / os.sysconf("SC_CLK_TCK")
 
 
 def _is_near(difference: Difference) -> bool:

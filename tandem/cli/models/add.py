@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import number
-from tandem.measure.setting_errors import explain_errors
 from tandem.shared.errors import ExpectedError
 from tandem.shared.model_spec import SamplingSpec
 from tandem.shared.models import NAME_PATTERN, NAMES
+from tandem.shared.validation_errors import explain_errors
 
 if TYPE_CHECKING:
     from services.ar.model.checkpoint import Checkpoint, Cost
@@ -29,6 +28,7 @@ _EXAMPLE_TOKENS = 16_384  # the default size of the servers' cache
 
 
 def add(
+    terminal: Terminal,
     source: Annotated[
         str, typer.Argument(help="A GGUF file, a Hugging Face directory, or the id of a model on its hub (OWNER/NAME).")
     ],
@@ -43,29 +43,27 @@ def add(
     The weights stay where they are. Files, tokenizers and chat templates that the servers would refuse are refused
     here, in the same words. The model computes nothing yet: `tandem models check` tries that.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal):
-        need_packages("servers", "gguf", "safetensors", "tokenizers", "jinja2")
-        path = _weights(source, terminal)
-        if name is not None and not NAME_PATTERN.fullmatch(name):
-            raise ExpectedError(f"--name is {name!r}; accepted: {NAMES}")
-        folder = models_dir / (name or _name_of(source, path))
-        if folder.exists():
-            raise ExpectedError(f"{folder}: is there already; --name gives another name")
-        from services.ar.codecs.text_codec import TextCodec
-        from services.ar.model.checkpoint import cost_of
-        from services.ar.model.weights import open_checkpoint
+    need_packages("servers", "gguf", "safetensors", "tokenizers", "jinja2")
+    path = _weights(source, terminal)
+    if name is not None and not NAME_PATTERN.fullmatch(name):
+        raise ExpectedError(f"--name is {name!r}; accepted: {NAMES}")
+    folder = models_dir / (name or _name_of(source, path))
+    if folder.exists():
+        raise ExpectedError(f"{folder}: is there already; --name gives another name")
+    from services.ar.codecs.text_codec import TextCodec
+    from services.ar.model.checkpoint import cost_of
+    from services.ar.model.weights import open_checkpoint
 
-        checkpoint = open_checkpoint(path)
-        if checkpoint.tokenizer is None:
-            raise ExpectedError(f"{path}: has no tokenizer.json, which a language model needs")
-        TextCodec(checkpoint, checkpoint.config.max_context_tokens).start()  # raises what is wrong with the template
-        text = _model_toml(path, licence, source) + _recommended_sampling(path)
-        terminal.note(f"reading the weights of {path}")
-        cost = cost_of(checkpoint)
-        _write(folder, text)
-        typer.echo(_in_words(checkpoint, cost))
-        typer.echo(f"{folder}: serve it with `tandem up --models-dir {models_dir} --sequential-model {folder.name}`")
+    checkpoint = open_checkpoint(path)
+    if checkpoint.tokenizer is None:
+        raise ExpectedError(f"{path}: has no tokenizer.json, which a language model needs")
+    TextCodec(checkpoint, checkpoint.config.max_context_tokens).start()  # raises what is wrong with the template
+    text = _model_toml(path, licence, source) + _recommended_sampling(path)
+    terminal.note(f"reading the weights of {path}")
+    cost = cost_of(checkpoint)
+    _write(folder, text)
+    typer.echo(_in_words(checkpoint, cost))
+    typer.echo(f"{folder}: serve it with `tandem up --models-dir {models_dir} --sequential-model {folder.name}`")
 
 
 def _weights(source: str, terminal: Terminal) -> Path:

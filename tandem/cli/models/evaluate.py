@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tandem.cli.failures import friendly_errors
-from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, JUDGE_DIR, MODELS_DIR, Address, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
@@ -48,8 +46,8 @@ class DrawingOptions:
         return Sampling(self.seed, self.temperature, self.top_p, self.truncation, self.steps)
 
 
-@grouped
 def evaluate(
+    terminal: Terminal,
     name: Annotated[str, typer.Argument(help="An image model behind the gateway, of either paradigm.")],
     drawing: DrawingOptions,
     judge: Annotated[Path, _against(help="The judge's model folder.")] = JUDGE_DIR,
@@ -72,22 +70,20 @@ def evaluate(
     features of a frozen judge; real training images go through the same, as the floor. The defaults are this project's
     fixed protocol.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal, address):
-        need_packages("quality", "matplotlib", "prdc")
-        from tandem.measure.quality.protocol import Protocol
+    need_packages("quality", "matplotlib", "prdc")
+    from tandem.measure.quality.protocol import Protocol
 
-        repository = ModelRepository(models_dir)
-        model = repository.get(name) if name in repository.names() else None  # else only the gateway's machine has it
-        folder = out or OUT / name
-        protocol = Protocol(name, drawing.num_samples, drawing.sampling, judge, reference, model)
-        found = _run(protocol, address, folder, terminal)
-        if drawing.num_samples < FEW_SAMPLES:
-            terminal.note(
-                f"of fewer than {FEW_SAMPLES:,} images recall and coverage are too low; compare at equal numbers only"
-            )
-        terminal.out.print(evaluation_text(found), markup=False, soft_wrap=True)
-        typer.echo(f"{folder / 'evaluation.json'}\n{folder / 'evaluation.png'}")
+    repository = ModelRepository(models_dir)
+    model = repository.get(name) if name in repository.names() else None  # else only the gateway's machine has it
+    folder = out or OUT / name
+    protocol = Protocol(name, drawing.num_samples, drawing.sampling, judge, reference, model)
+    found = _run(protocol, address, folder, terminal)
+    if drawing.num_samples < FEW_SAMPLES:
+        terminal.note(
+            f"of fewer than {FEW_SAMPLES:,} images recall and coverage are too low; compare at equal numbers only"
+        )
+    terminal.out.print(evaluation_text(found), markup=False, soft_wrap=True)
+    typer.echo(f"{folder / 'evaluation.json'}\n{folder / 'evaluation.png'}")
 
 
 def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> dict[str, Any]:

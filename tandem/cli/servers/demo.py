@@ -7,7 +7,6 @@ import shlex
 import signal
 import sys
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,18 +15,18 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.gateway import envoy_version
 from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, replica_ports
 from tandem.cli.servers.stack import run_plan
 from tandem.cli.terminal import Terminal
 from tandem.measure import formats
+from tandem.measure.meters.metrics_page import fetch
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.files import read_as
 
 DRAIN_SECONDS = 5.0
-METRICS_TIMEOUT_SECONDS = 5.0
 NUM_METRIC_LINES = 8
 _INTERRUPTED_CODES = (INTERRUPTED, -signal.SIGINT)
 STEPS = "1,4,8,24"  # and all
@@ -37,26 +36,25 @@ METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_t
 
 
 def demo(
+    terminal: Terminal,
     out: Annotated[Path, typer.Option(file_okay=False, help="Where the images and the figures go.")] = Path("out"),
     models_dir: ModelsDir = MODELS_DIR,
     report: Annotated[bool, typer.Option(help="End with a measurement of 6 minutes, and its report.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs.")] = False,
 ) -> None:
     """Start everything, stream a text, draw images of both kinds, race the two, measure and report, stop."""
-    terminal = Terminal()
-    with friendly_errors(terminal):
-        envoy_version()  # all that is shown goes through the gateway
-        plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
-        tour = Tour(out, terminal)
-        # A measurement that lost a process in the middle is none.
-        run = partial(run_plan, terminal=terminal, verbose=verbose, restarts=False, code_of_stop=INTERRUPTED)
-        code = run(plan, work=partial(tour.run, plan))
-        if report and code == 0:
-            measured = replace(image_plan(models_dir, IMAGE_MODELS), beside=image_plan(models_dir, PAIRED, "float32"))
-            terminal.note("\nnow the image models alone, with all cores for each, and the pair in float32 beside them")
-            code = run(measured, work=partial(tour.measure, measured))
-        tour.ended(is_complete=code == 0)
-        raise typer.Exit(code)
+    envoy_version()  # all that is shown goes through the gateway
+    plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
+    tour = Tour(out, terminal)
+    # A measurement that lost a process in the middle is none.
+    run = partial(run_plan, terminal=terminal, verbose=verbose, restarts=False, code_of_stop=INTERRUPTED)
+    code = run(plan, work=partial(tour.run, plan))
+    if report and code == 0:
+        measured = replace(image_plan(models_dir, IMAGE_MODELS), beside=image_plan(models_dir, PAIRED, "float32"))
+        terminal.note("\nnow the image models alone, with all cores for each, and the pair in float32 beside them")
+        code = run(measured, work=partial(tour.measure, measured))
+    tour.ended(is_complete=code == 0)
+    raise typer.Exit(code)
 
 
 def image_plan(models_dir: Path, sequential_models: Sequence[str], precision: str = "") -> Plan:
@@ -150,8 +148,7 @@ class Tour:
     def _show_metrics(self, plan: Plan) -> None:
         url = f"{plan.web_address}/metrics"
         self._terminal.out.print(f"\nmetrics are at {url}, for example", style="bold", markup=False, soft_wrap=True)
-        with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_SECONDS) as response:  # noqa: S310  always http
-            lines = response.read().decode().splitlines()
+        lines = fetch(url.removeprefix("http://"), {}).splitlines()
         # Some telling ones: counts and sums, no buckets.
         telling = (line for line in lines if line.startswith(METRIC_NAMES))
         shown = [line for line in telling if "_bucket" not in line and "_created" not in line][:NUM_METRIC_LINES]

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from tandem.cli.command_line import CommandLine
-from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
 from tandem.shared.errors import ExpectedError
 
@@ -37,13 +36,9 @@ def envoy_version() -> str:
 app = CommandLine(help="Inspect the gateway.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    pass
-
-
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def config(
+    terminal: Terminal,
     context: typer.Context,
     folder: Annotated[
         Path | None,
@@ -55,23 +50,21 @@ def config(
     Takes the flags of [bold]python -m gateway[/bold], TANDEM_* and OTEL_* variables and tandem.toml. The gateway itself
     keeps its sockets in a private folder with a random name; here it is /run/tandem-gateway.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal):
-        from gateway.proxy import bootstrap
-        from gateway.proxy.binary import find_envoy, validate
-        from gateway.proxy.sockets import Sockets
-        from gateway.settings import GatewaySettings
-        from gateway.tracing.settings import TracingSettings
+    from gateway.proxy import bootstrap
+    from gateway.proxy.binary import find_envoy, validate
+    from gateway.proxy.sockets import Sockets
+    from gateway.settings import GatewaySettings
+    from gateway.tracing.settings import TracingSettings
 
-        settings = GatewaySettings.from_command_line("gateway", context.args)
-        tracing = TracingSettings.from_environment("gateway")
-        if folder is None:
-            document = bootstrap.document(settings, Sockets(PRINTED_FOLDER), tracing=tracing)
-            typer.echo(json.dumps(document, indent=2))
-            return
-        sockets = Sockets(folder.absolute())
-        sockets.reload.mkdir(parents=True, exist_ok=True)
-        bootstrap.write(settings, sockets, tracing=tracing)
-        terminal.note(f"written: {sockets.bootstrap}")
-        if problems := validate(find_envoy(), sockets.bootstrap):
-            raise ExpectedError("\n".join(problems))
+    settings = GatewaySettings.from_command_line("gateway", context.args)
+    tracing = TracingSettings.from_environment("gateway")
+    if folder is None:
+        document = bootstrap.document(settings, Sockets(PRINTED_FOLDER), tracing=tracing)
+        typer.echo(json.dumps(document, indent=2))
+        return
+    sockets = Sockets(folder.absolute())
+    sockets.reload.mkdir(parents=True, exist_ok=True)
+    bootstrap.write(settings, sockets, tracing=tracing)
+    terminal.note(f"written: {sockets.bootstrap}")
+    if problems := validate(find_envoy(), sockets.bootstrap):
+        raise ExpectedError("\n".join(problems))

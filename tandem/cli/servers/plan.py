@@ -96,16 +96,6 @@ class Plan:
         return ((self.ports.gan_port, self.ports.gan_metrics_port), *self.more_parallel_ports)
 
     @property
-    def sequential_address(self) -> str:
-        """The sequential backend's gRPC address."""
-        return f"{HOST}:{self.ports.ar_port}"
-
-    @property
-    def parallel_address(self) -> str:
-        """The parallel backend's gRPC address."""
-        return f"{HOST}:{self.ports.gan_port}"
-
-    @property
     def address(self) -> str:
         """The gateway's gRPC address."""
         return f"{HOST}:{self.ports.port}"
@@ -129,16 +119,10 @@ class Plan:
     def _replicas(
         self, name: str, module: str, ports: Sequence[tuple[int, int]], models: Sequence[str], own: dict[str, str]
     ) -> Iterator[ChildSpec]:
+        own = {"--models-dir": str(self.models_dir), "--models": json.dumps(list(models)), **own}
         for number, (port, metrics_port) in enumerate(ports if models else (), 1):
-            flags = self._flags(metrics_port, models) | own
+            flags = {"--metrics-port": str(metrics_port), **own}
             yield self._spec(name if number == 1 else f"{name}-{number}", module, port, flags)
-
-    def _flags(self, metrics_port: int, models: Sequence[str]) -> dict[str, str]:
-        return {
-            "--metrics-port": str(metrics_port),
-            "--models-dir": str(self.models_dir),
-            "--models": json.dumps(list(models)),
-        }
 
     def _gateway(self) -> ChildSpec:
         flags = {

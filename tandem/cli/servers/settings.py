@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tandem.cli.failures import friendly_errors
-from tandem.cli.terminal import Terminal
-
 if TYPE_CHECKING:
     from runtime.settings import ProcessSettings
 
@@ -31,22 +28,21 @@ _SYMBOLS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiv
 
 def settings() -> None:
     """Print every setting of the gateway and both backends, with its type, range, default and meaning, as Markdown."""
-    with friendly_errors(Terminal()):
-        from gateway.settings import GatewaySettings
-        from runtime.settings import ProcessSettings
-        from services.ar.settings import ArSettings
-        from services.gan.settings import GanSettings
+    from gateway.settings import GatewaySettings
+    from runtime.settings import ProcessSettings
+    from services.ar.settings import ArSettings
+    from services.gan.settings import GanSettings
 
-        shared = ProcessSettings.model_fields
-        typer.echo(_HEADER)
-        typer.echo(_section("All processes", ProcessSettings, shared))
-        for title, module, process in (
-            ("Gateway", "gateway", GatewaySettings),
-            ("Sequential backend", "services.ar", ArSettings),
-            ("Parallel backend", "services.gan", GanSettings),
-        ):
-            own = [name for name in process.model_fields if name not in shared]
-            typer.echo(_section(f"{title}: `python -m {module}`", process, own))
+    shared = ProcessSettings.model_fields
+    typer.echo(_HEADER)
+    typer.echo(_section("All processes", ProcessSettings, shared))
+    for title, module, process in (
+        ("Gateway", "gateway", GatewaySettings),
+        ("Sequential backend", "services.ar", ArSettings),
+        ("Parallel backend", "services.gan", GanSettings),
+    ):
+        own = [name for name in process.model_fields if name not in shared]
+        typer.echo(_section(f"{title}: `python -m {module}`", process, own))
 
 
 def _section(title: str, process: type[ProcessSettings], names: Collection[str]) -> str:

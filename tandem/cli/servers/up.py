@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.failures import friendly_errors
-from tandem.cli.grouped import grouped
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.gateway import envoy_version
 from tandem.cli.servers.plan import (
@@ -26,8 +24,8 @@ from tandem.shared.model_spec import ModelSpec
 from tandem.shared.models import ModelRepository
 
 
-@grouped
 def up(
+    terminal: Terminal,
     ports: Ports,
     models_dir: ModelsDir = MODELS_DIR,
     sequential_model: Annotated[
@@ -53,28 +51,26 @@ def up(
     TANDEM_* variables and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and
     [bold]gateway[/bold].
     """
-    terminal = Terminal()
-    with friendly_errors(terminal):
-        models = choose_models(models_dir, sequential_model, parallel_model)
-        has_gateway = True
-        try:
-            envoy_version()
-        except OSError as problem:
-            has_gateway = False
-            terminal.note(f"without a gateway, the backends alone: {problem}")
-        more = (free_pairs(replicas - 1), free_pairs(replicas - 1))
-        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway, "", *more)
+    models = choose_models(models_dir, sequential_model, parallel_model)
+    has_gateway = True
+    try:
+        envoy_version()
+    except OSError as problem:
+        has_gateway = False
+        terminal.note(f"without a gateway, the backends alone: {problem}")
+    more = (free_pairs(replicas - 1), free_pairs(replicas - 1))
+    plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway, "", *more)
 
-        async def until_stopped() -> int:
-            from gateway.settings import GatewaySettings
+    async def until_stopped() -> int:
+        from gateway.settings import GatewaySettings
 
-            # The gateway reads its settings from where they are read here.
-            is_secure = GatewaySettings.from_command_line("gateway", []).tls_cert is not None
-            announce(plan, terminal, is_secure=is_secure)
-            await asyncio.Event().wait()
-            return 0
+        # The gateway reads its settings from where they are read here.
+        is_secure = GatewaySettings.from_command_line("gateway", []).tls_cert is not None
+        announce(plan, terminal, is_secure=is_secure)
+        await asyncio.Event().wait()
+        return 0
 
-        raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, restarts=True))
+    raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, restarts=True))
 
 
 def announce(plan: Plan, terminal: Terminal, *, is_secure: bool = False) -> None:
@@ -107,7 +103,7 @@ def _address_for(words: str, plan: Plan) -> str:
     """Return the option that a command needs to find whom it asks."""
     if plan.has_gateway:
         return "" if plan.ports == Ports() else f" --address {plan.address}"
-    return f" --address {plan.parallel_address if words.startswith('sample') else plan.sequential_address}"
+    return f" --address {HOST}:{plan.ports.gan_port if words.startswith('sample') else plan.ports.ar_port}"
 
 
 def suggestions(plan: Plan) -> list[str]:

@@ -5,12 +5,11 @@ probabilities.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Self
 
 import typer
 from rich.console import Group
-from rich.live import Live
 from rich.text import Text
 
 from tandem.cli.terminal import Terminal
@@ -31,7 +30,7 @@ def stream(
     """Show a generation as it comes, and then how long it took; `is_full`: with all timings."""
     with TandemClient(address) as client:
         stopwatch, last = Stopwatch(), None
-        with output, client.generate(prompt, **options) as generation:
+        with output.shown, client.generate(prompt, **options) as generation:
             for last in generation:
                 stopwatch.tokens(len(last.token_ids))
                 output.take(last)
@@ -41,16 +40,12 @@ def stream(
 
 
 class Output:
-    """What becomes of a generation's chunks. Use as a context while they come; `end` follows if all went well."""
+    """What becomes of a generation's chunks. `shown` is open while they come; `end` follows if all went well."""
+
+    shown: AbstractContextManager[object] = nullcontext()
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
 
     def take(self, chunk: GenerateChunk) -> None:
         raise NotImplementedError
@@ -103,16 +98,8 @@ class GrowingImages(Output):
     def __init__(self, terminal: Terminal, file: Path) -> None:
         super().__init__(terminal)
         self._file = file
-        self._live = Live(console=terminal.out, auto_refresh=False, transient=True, vertical_overflow="crop")
+        self.shown = self._live = terminal.redrawn()
         self._images: dict[int, ImageBatch] = {}
-
-    def __enter__(self) -> Self:
-        if self._terminal.is_interactive:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def take(self, chunk: GenerateChunk) -> None:
         self._show_tokens(chunk)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.failures import friendly_errors, right_command_named
+from tandem.cli.failures import right_command_named
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.image_file import check_image_file, save_image
@@ -16,6 +16,7 @@ from tandem.measure import formats
 
 
 def sample(
+    terminal: Terminal,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
     label: Annotated[
         list[str] | None, typer.Option(help="Class of the images, by name or number; repeat it to name one an image.")
@@ -34,9 +35,8 @@ def sample(
 ) -> None:
     """Draw images from the parallel model: a grid in a file, and a preview in the terminal."""
     check_image_file(out)
-    terminal = Terminal()
     named = right_command_named(address, model, is_sequential=False)
-    with friendly_errors(terminal, address), named, TandemClient(address) as client:
+    with named, TandemClient(address) as client:
         options = SampleOptions(
             model=model,
             labels=label or None,

@@ -9,7 +9,6 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image
 
-from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.output import token_line
@@ -23,6 +22,7 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def score(
+    terminal: Terminal,
     text: Annotated[str | None, typer.Argument(help="The text; - reads it from standard input.")] = None,
     image: Annotated[Path | None, _images(exists=True, dir_okay=False, help="Score this image instead.")] = None,
     label: Annotated[str | None, _images(help="The image's class, by name or number.")] = None,
@@ -41,8 +41,7 @@ def score(
         raise typer.BadParameter("give a text, or an image with --image", param_hint="TEXT")
     if (image is None) != (label is None):
         raise typer.BadParameter("--image and --label go together", param_hint="--label")
-    terminal = Terminal()
-    with friendly_errors(terminal, address), TandemClient(address) as client:
+    with TandemClient(address) as client:
         if image is not None and label is not None:
             if (tokens_per_step, context_tokens) != (None, 1):
                 words = "these are for texts: leave out --image and --label"

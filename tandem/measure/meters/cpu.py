@@ -1,12 +1,16 @@
-"""What the servers say of their own CPU time: process_cpu_seconds_total of their metrics pages.
+"""CPU time: of servers, as they say of it themselves, by process_cpu_seconds_total of their metrics pages; and of
+processes of this machine.
 
 The gateway is two processes, and its page tells of both: Envoy's is envoy_process_cpu_seconds_total. So it works
 wherever the servers are. Knows no model; asks the processes only when told to.
 """
 
 import asyncio
+import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import grpc
@@ -40,6 +44,20 @@ def read_cpu_seconds(address: str) -> float:
     if not own:
         raise ExpectedError(f"the page at {address}/metrics has no {_CPU_SECONDS}")
     return own[0] + page.total(_ENVOY_CPU_SECONDS)
+
+
+def cpu_seconds_below(root: int) -> float:
+    """Return the CPU seconds so far of a process here and of all that it has started; 0 where there is no /proc."""
+    parents, ticks = {}, {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = file.read_text().rpartition(")")[2].split()
+            pid = int(file.parent.name)
+            parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))  # of children that have ended, too
+    below = {root}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return sum(ticks.get(pid, 0) for pid in below) / os.sysconf("SC_CLK_TCK")
 
 
 class CpuReading(NamedTuple):

@@ -19,6 +19,7 @@ from tandem.measure.results.header import Audits, Machine, ServedModel
 from tandem.shared.loopback import is_local
 from tandem.version import VERSION
 
+CPU_INFO = Path("/proc/cpuinfo")
 _PACKAGES = ("grpcio", "protobuf", "numpy", "uvloop", "torch", "onnxruntime-gpu", "onnxruntime")
 
 
@@ -50,18 +51,18 @@ def this_machine() -> Machine:
     """Return a description of this machine."""
     nvidia = Path("/proc/driver/nvidia/gpus")
     return Machine(
-        cpu_model=_field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
+        cpu_model=first_value(CPU_INFO, "model name") or platform.processor() or platform.machine(),
         num_cores=os.cpu_count() or 1,
         num_usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        gpus=tuple(name for file in sorted(nvidia.glob("*/information")) if (name := _field(file, "Model"))),
+        gpus=tuple(name for file in sorted(nvidia.glob("*/information")) if (name := first_value(file, "Model"))),
         operating_system=platform.platform(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         packages=package_versions(_PACKAGES),
     )
 
 
-def _field(file: Path, key: str) -> str:
+def first_value(file: Path, key: str) -> str:
     """Return the first value in a file of `key: value` lines; empty if it is not there."""
     try:
         lines = file.read_text().splitlines()

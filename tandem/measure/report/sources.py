@@ -109,10 +109,9 @@ def matched_runs(runs: Iterable[Run]) -> list[Run]:
 def _is_matched(scenario: Scenario) -> bool:
     if len(scenario.workloads) != 1:
         return False
-    workload, load = scenario.workloads[0], scenario.load
+    workload = scenario.workloads[0]
     is_one_image = workload.kind == "image" or (workload.kind == "images" and str(workload.images) == "1")
-    end = load.end_rate_per_second if isinstance(load, OpenLoop) else load.end_concurrency
-    return is_one_image and end is None
+    return is_one_image and not scenario.is_ramp
 
 
 def read_sources(paths: Sequence[Path]) -> Sources:

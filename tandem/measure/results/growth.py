@@ -3,17 +3,24 @@
 Values are medians of the rounds, with their range.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from tandem.measure.results.header import Header
 from tandem.measure.results.value import Part, Repeated, Value
-from tandem.measure.setting_errors import FromText
 
 Shape = Literal["sum", "max"]
 Concurrency = Annotated[int, Field(ge=1, le=1024)]
 Tokens = Annotated[int, Field(ge=2, le=1_000_000)]
+
+
+def _split(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
+
+
+FromText = BeforeValidator(_split)
+"""Accepts a tuple in its written form, too, with commas between."""
 
 
 class Settings(Part):

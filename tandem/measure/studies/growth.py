@@ -14,7 +14,7 @@ from tandem.measure.results.growth import Growth, Point, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Record
 from tandem.measure.results.value import Repeated
-from tandem.measure.scenario import Scenario, Workload
+from tandem.measure.scenario import Scenario, Workload, closed_loop
 from tandem.measure.statistics.intervals import over_rounds
 from tandem.measure.statistics.knee import fit_cost
 from tandem.measure.statistics.quantiles import nearest_rank
@@ -87,17 +87,8 @@ class GrowthStudy(Study):
         """
         workload = {"kind": "text", "delivery": "streamed", "model": self.settings.model, "temperature": 0.0}
         lengths = {"prompt_tokens": prompt_tokens, "output_tokens": new_tokens, "deadline_seconds": _LIMIT_SECONDS}
-        return Scenario.model_validate(
-            {
-                "workloads": [workload | lengths],
-                "load": {"loop": "closed", "concurrency": number},
-                "num_requests": number,
-                "warm_up_seconds": 0.0,
-                "drain_seconds": _LIMIT_SECONDS,
-                "connections_per_process": 1,
-                "seed": self.settings.seed,
-            }
-        )
+        limits = {"num_requests": number, "drain_seconds": _LIMIT_SECONDS, "connections_per_process": 1}
+        return closed_loop(Workload.model_validate(workload | lengths), number, seed=self.settings.seed, **limits)
 
     def _checked(self, name: str, scenario: Scenario, run_result: RunResult) -> RunResult:
         """Return a run. Raises BrokenOff unless each stream has the tokens that were asked for."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import BrokenOff, Generator, generator, stopped_by_hand
 from tandem.measure.generator.run import RunResult
+from tandem.measure.generator.workers import ignore
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.value import Repeated, Value
@@ -33,10 +34,6 @@ SCOUT_SECONDS = 3.0  # of a closed loop that looks for the most that comes out
 
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
-
-
-def ignore(*_: object) -> None:
-    """Tell nobody."""
 
 
 @dataclass(kw_only=True)

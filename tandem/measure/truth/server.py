@@ -64,11 +64,6 @@ class TruthServer:
         """How many requests have ended."""
         return int(self._functions.ended(self._server))
 
-    @property
-    def goes_first(self) -> bool:
-        """Whether the system lets its thread go before others."""
-        return bool(self._functions.is_first(self._server))
-
     def record(self) -> Record:
         """Stop, and return what was done; what is under way is cut off."""
         self._functions.stop(self._server)

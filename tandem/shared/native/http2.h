@@ -1,5 +1,5 @@
-// What compiled servers and senders share: clocks, waking a thread, gRPC's framing, and the socket and nghttp2 session of
-// an HTTP/2 connection. Knows no call.
+// What compiled servers and senders share: clocks, waking a thread, gRPC's framing, fields of protobuf messages, and the
+// socket and nghttp2 session of an HTTP/2 connection. Knows no call.
 
 #pragma once
 
@@ -97,6 +97,49 @@ inline uint32_t size_of_framed(std::string_view bytes) {  // of a message whose 
     uint32_t size;
     memcpy(&size, bytes.data() + 1, sizeof size);
     return ntohl(size);
+}
+
+// Remove a number of a protobuf message from the front of `bytes`. False: there is none.
+inline bool take_varint(std::string_view& bytes, uint64_t& value) {
+    value = 0;
+    for (unsigned shift = 0; !bytes.empty() && shift < 70; shift += 7) {
+        const auto byte = uint8_t(bytes.front());
+        bytes.remove_prefix(1);
+        value |= uint64_t(byte & 0x7f) << shift;
+        if (byte < 0x80) return true;
+    }
+    return false;
+}
+
+inline void append_varint(std::string& to, uint64_t value) {
+    for (; value > 0x7f; value >>= 7) to.push_back(char(value | 0x80));
+    to.push_back(char(value));
+}
+
+// A field of a protobuf message: `value` where its wire type is 0, `content` behind the size where that is 2.
+struct ProtobufField {
+    uint64_t tag, value;
+    std::string_view content;
+    uint64_t number() const { return tag >> 3; }
+    uint64_t wire_type() const { return tag & 7; }
+};
+
+// Remove a field from the front of a message. False: it is no message.
+inline bool take_field(std::string_view& message, ProtobufField& field) {
+    if (!take_varint(message, field.tag)) return false;
+    const uint64_t wire_type = field.wire_type();
+    if ((wire_type == 0 || wire_type == 2) && !take_varint(message, field.value)) return false;
+    const uint64_t size = wire_type == 2 ? field.value : wire_type == 1 ? 8 : wire_type == 5 ? 4 : 0;
+    if (size > message.size()) return false;
+    field.content = message.substr(0, size);
+    message.remove_prefix(size);
+    return true;
+}
+
+// Copy a table to where there is room for it, if there is; return how many rows it has.
+template <typename Table> uint64_t copied(const Table& table, void* to) {
+    if (to != nullptr) std::copy(table.begin(), table.end(), static_cast<typename Table::value_type*>(to));
+    return table.size();
 }
 
 inline nghttp2_nv field(std::string_view name, std::string_view value) {  // both must outlive the submission

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import typer
 from PIL import Image, ImageDraw
 
-from tandem.cli.failures import INTERRUPTED, friendly_errors
+from tandem.cli.failures import INTERRUPTED
 from tandem.cli.models.collapse.models import HEALTHY, VARIANTS, write_models
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.plan import Plan, Ports
@@ -22,7 +22,7 @@ from tandem.cli.servers.stack import run_plan
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.terminal_images import show_image
 from tandem.client import AsyncTandemClient
-from tandem.client.images import Images, grid
+from tandem.client.images import Images, grid, join_parts
 from tandem.measure.formats import count
 from tandem.measure.meters.metrics_page import Page, read
 from tandem.measure.report.tables import Cell, Row, Table, terminal_table
@@ -58,14 +58,14 @@ Figures = dict[str, str | Cell]
 
 
 def collapse(
+    terminal: Terminal,
     images: Annotated[int, typer.Option(min=1000, max=100_000, help="Images to draw from each generator.")] = 4000,
     out: Annotated[Path, typer.Option(dir_okay=False, help="File for the images.")] = Path("out/collapse.png"),
     models_dir: ModelsDir = MODELS_DIR,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the process's log.")] = False,
 ) -> None:
     """Serve a healthy GAN and three collapsed ones; see what FID says and what the diversity watch says."""
-    terminal = Terminal()
-    with friendly_errors(terminal), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         repository = ModelRepository(models_dir)
         write_models(repository.get(MODEL), Path(folder))
         [judge_file] = repository.get(JUDGE_MODEL).spec.files
@@ -96,21 +96,22 @@ class Lesson:
         judge = Judge(self._judge_file)
 
         def look() -> dict[str, Figures]:
-            _, reference = judge.classify(_pixels(drawn.pop(""))[..., 0])
-            return {name: _figures(name, parts, reference, page, judge) for name, parts in drawn.items()}
+            _, reference = judge.classify(drawn.pop("").to_uint8()[..., 0])
+            return {name: _figures(name, images, reference, page, judge) for name, images in drawn.items()}
 
         self._show(await asyncio.to_thread(look), drawn)
         return 0
 
-    async def _draw_all(self, advance: Callable[[int], None]) -> dict[str, list[Images]]:
+    async def _draw_all(self, advance: Callable[[int], None]) -> dict[str, Images]:
         """Return what each generator drew; under "" what the healthy one drew from another seed, as the reference."""
-        drawn: dict[str, list[Images]] = {}
+        drawn: dict[str, Images] = {}
         async with AsyncTandemClient(f"{HOST}:{self._ports.gan_port}") as client:
             for seed, (key, model) in enumerate([("", HEALTHY), *((name, name) for name in VARIANTS)]):
-                drawn[key] = []
+                parts = []
                 async for part in client.sample_stream(self._num_images, model=model, seed=seed, encoding="uint8"):
-                    drawn[key].append(part)
+                    parts.append(part)
                     advance(len(part))
+                drawn[key] = join_parts(parts)
         return drawn
 
     async def _settled_metrics(self) -> Page:
@@ -124,8 +125,8 @@ class Lesson:
             before = seen
             await asyncio.sleep(POLL_SECONDS)
 
-    def _show(self, figures: dict[str, Figures], drawn: dict[str, list[Images]]) -> None:
-        images = {name: _pixels(parts)[_labels(parts) == SHOWN_CLASS] for name, parts in drawn.items()}
+    def _show(self, figures: dict[str, Figures], drawn: dict[str, Images]) -> None:
+        images = {name: one.to_uint8()[np.equal(one.labels, SHOWN_CLASS)] for name, one in drawn.items()}
         self._out.parent.mkdir(parents=True, exist_ok=True)
         gallery(images, num_columns=20, num_rows=2).save(self._out, format="PNG")
         show_image(self._terminal.out, gallery(images, num_columns=6, num_rows=1))
@@ -137,14 +138,14 @@ class Lesson:
         typer.echo(self._out)
 
 
-def _figures(name: str, parts: list[Images], reference: Features, page: Page, judge: Judge) -> Figures:
+def _figures(name: str, images: Images, reference: Features, page: Page, judge: Judge) -> Figures:
     from tandem.measure.quality.distances import frechet_distance
 
-    guesses, features = judge.classify(_pixels(parts)[..., 0])
+    guesses, features = judge.classify(images.to_uint8()[..., 0])
     variance = min(page.values("tandem_diversity_variance_ratio", model=name, **{"class": "all"}))
     return {
         "fid, offline": f"{frechet_distance(features, reference):.2f}",
-        "right class, offline": f"{(guesses == _labels(parts)).mean():.0%}",
+        "right class, offline": f"{np.equal(guesses, images.labels).mean():.0%}",
         "variance, live": f"{variance:.2f}",
         "nearest, live": f"{min(page.values('tandem_diversity_nearest_ratio', model=name)):.2f}",
         "alarms, grown alike": _alarms(page, name, "variance"),
@@ -155,14 +156,6 @@ def _figures(name: str, parts: list[Images], reference: Features, page: Page, ju
 def _alarms(page: Page, name: str, kind: str) -> Cell:
     number = sum(page.values("tandem_diversity_alarms_total", model=name, kind=kind))
     return Cell(count(number), is_bad=number > 0)
-
-
-def _pixels(parts: list[Images]) -> Pixels:
-    return np.concatenate([part.pixels for part in parts])
-
-
-def _labels(parts: list[Images]) -> npt.NDArray[np.int64]:
-    return np.concatenate([part.labels for part in parts])
 
 
 def gallery(images: dict[str, Pixels], num_columns: int, num_rows: int) -> Image.Image:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.failures import FAILED
 from tandem.cli.options import JUDGE_DIR, MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
@@ -19,6 +19,7 @@ _MEASURE = "What to measure against"
 
 
 def quantise(
+    terminal: Terminal,
     name: Annotated[str, typer.Argument(help="A parallel model of the repository.")],
     max_loss: Annotated[
         float, typer.Option(min=0, help="Refuse if FID grows by more than this share of float32's.")
@@ -38,25 +39,23 @@ def quantise(
     Both forms draw the same images, and their FID against the reference's test images is compared. The loss stands in
     the model's model.toml. The servers take the form where it is faster; `--precision float32` or `bfloat16` does not.
     """
-    terminal = Terminal()
-    with friendly_errors(terminal):
-        need_packages("quality", "matplotlib", "onnx")
-        from tandem.cli.models.quantisation.int8_form import FILE, TABLE, add_int8_form
-        from tandem.cli.models.quantisation.quantisation import FidMeter, loss, quantise
+    need_packages("quality", "matplotlib", "onnx")
+    from tandem.cli.models.quantisation.int8_form import FILE, TABLE, add_int8_form
+    from tandem.cli.models.quantisation.quantisation import FidMeter, loss, quantise
 
-        model = ModelRepository(models_dir).get(name)
-        if model.has_fitting_int8():
-            raise ExpectedError(f"{name}: is in int8 already; to create it again, remove [{TABLE}] from its model.toml")
-        meter = FidMeter(judge, reference)
-        with tempfile.TemporaryDirectory() as scratch:
-            generator = Path(scratch, FILE)
-            quantise(model, generator)
-            terminal.note(f"drawing {2 * num_seeds} x {num_samples:,} images")
-            found = loss(model, generator, meter=meter, seeds=range(1, num_seeds + 1), num_images=num_samples)
-            lost, kept = (", ".join(f"{fid:.3f}" for fid in fids) for fids in (found.quantised, found.original))
-            typer.echo(f"{name} in int8: FID {found.ratio:.3f} times that of float32 ({lost} against {kept})")
-            if not found.ratio <= 1 + max_loss:
-                terminal.note(f"not added: more than {1 + max_loss:g} times; --max-loss would accept it")
-                raise typer.Exit(FAILED)
-            add_int8_form(model, generator, found, num_samples)
-        typer.echo(model.folder / FILE)
+    model = ModelRepository(models_dir).get(name)
+    if model.has_fitting_int8():
+        raise ExpectedError(f"{name}: is in int8 already; to create it again, remove [{TABLE}] from its model.toml")
+    meter = FidMeter(judge, reference)
+    with tempfile.TemporaryDirectory() as scratch:
+        generator = Path(scratch, FILE)
+        quantise(model, generator)
+        terminal.note(f"drawing {2 * num_seeds} x {num_samples:,} images")
+        found = loss(model, generator, meter=meter, seeds=range(1, num_seeds + 1), num_images=num_samples)
+        lost, kept = (", ".join(f"{fid:.3f}" for fid in fids) for fids in (found.quantised, found.original))
+        typer.echo(f"{name} in int8: FID {found.ratio:.3f} times that of float32 ({lost} against {kept})")
+        if not found.ratio <= 1 + max_loss:
+            terminal.note(f"not added: more than {1 + max_loss:g} times; --max-loss would accept it")
+            raise typer.Exit(FAILED)
+        add_int8_form(model, generator, found, num_samples)
+    typer.echo(model.folder / FILE)

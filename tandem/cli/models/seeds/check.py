@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tandem.cli.models.seeds.agreement import Output, agreement_row, agreement_table
-from tandem.cli.models.seeds.subjects import Subject, subject_of
+from tandem.cli.models.seeds.subjects import Output, Subject, subject_of
 from tandem.cli.terminal import Terminal
 from tandem.client import AsyncTandemClient, NotReachable, ResourceExhausted
 from tandem.measure.quality.drawing import served_model
-from tandem.measure.report.tables import Row, terminal_table
+from tandem.measure.report.tables import Row, Table, terminal_table
 from tandem.shared.errors import ExpectedError
 
 AT_A_TIME = 192
@@ -120,3 +119,43 @@ async def _patiently(send: Callable[[], Awaitable[Result]]) -> Result:
             return await send()
         except ResourceExhausted as error:
             await asyncio.sleep(error.retry_after_seconds or RETRY_AFTER_SECONDS)
+
+
+def first_difference(expected: Output, got: Output) -> str | None:
+    """Return where tokens or pixels of two outputs part, None if they are the same in every bit."""
+    token = _first_unequal(np.array(expected.token_ids), np.array(got.token_ids))
+    if token is not None:
+        return f"token {token}"
+    byte = _first_unequal(np.frombuffer(expected.pixels, np.uint8), np.frombuffer(got.pixels, np.uint8))
+    return None if byte is None else f"value {byte // expected.pixel_size}"
+
+
+def _first_unequal(left: np.ndarray, right: np.ndarray) -> int | None:
+    length = min(len(left), len(right))
+    unequal = np.flatnonzero(left[:length] != right[:length])
+    if len(unequal):
+        return int(unequal[0])
+    return None if len(left) == len(right) else length
+
+
+def agreement_row(kind: str, address: str, sent: str, outputs: Sequence[tuple[int, Output, Output]]) -> Row:
+    """Return the row of one kind of request, sent alone or beside others to one replica; `outputs` are of a seed each:
+    what the same request brought elsewhere, and what it brought here.
+    """
+    places = [(seed, first_difference(expected, got)) for seed, expected, got in outputs]
+    differences = [f"seed {seed}, {place}" for seed, place in places if place is not None]
+    num_equal = sum(expected.logprobs == got.logprobs for _, expected, got in outputs)
+    logprobs = share_text(num_equal, len(outputs)) if any(expected.logprobs for _, expected, _ in outputs) else "-"
+    identical = f"{share_text(len(outputs) - len(differences), len(outputs))} of {len(outputs)}"
+    return Row((kind, address, sent, identical, next(iter(differences), ""), logprobs), is_bad=bool(differences))
+
+
+def share_text(count: int, total: int) -> str:
+    """Return a share in percent, never rounded up to 100."""
+    return f"{1000 * count // total / 10:.1f} %"
+
+
+def agreement_table(paradigm: str, model: str, rows: Sequence[Row]) -> Table:
+    """Return one row for each kind of request, replica, and sending alone or beside others."""
+    title = f"{model}, {paradigm}: outputs against those of the first replica, sent alone"
+    return Table(("requests", "replica", "sent", "identical", "first difference", "logprobs"), list(rows), title)

@@ -4,11 +4,11 @@ The output of a probe must depend on its seed alone. The other requests change t
 labels, lengths and sampling settings, and some are cancelled. Independent of the comparison.
 """
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from tandem.cli.models.seeds.agreement import Output
 from tandem.client import AsyncTandemClient, ImageBatch, ParallelModel, SequentialModel
 from tandem.measure.prompts import PROMPTS
 from tandem.shared.errors import ExpectedError
@@ -16,6 +16,18 @@ from tandem.shared.errors import ExpectedError
 NUM_TOKENS = 32
 SHARE_CANCELLED = 0.25
 PIXEL_SIZES = {"uint8": 1, "float32": 4}
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one request brought: tokens of a sequential model, raw pixels of an image model."""
+
+    token_ids: tuple[int, ...] = ()
+    pixels: bytes = b""
+    pixel_size: int = 1
+    """Bytes a value."""
+    logprobs: tuple[float, ...] = ()
+    """Of the tokens, where there are any; compared by their bits too, though the seed does not promise them."""
 
 
 class Sequential:

@@ -51,41 +51,18 @@ ssize_t upload(nghttp2_session* session, int32_t stream, uint8_t* to, size_t roo
     return ssize_t(size);
 }
 
-// Remove a number of a protobuf message from the front of `bytes`. False: there is none.
-bool varint(std::string_view& bytes, uint64_t& value) {
-    value = 0;
-    for (unsigned shift = 0; !bytes.empty() && shift < 70; shift += 7) {
-        const auto byte = uint8_t(bytes.front());
-        bytes.remove_prefix(1);
-        value |= uint64_t(byte & 0x7f) << shift;
-        if (byte < 0x80) return true;
-    }
-    return false;
-}
-
-void append_varint(std::string& to, uint64_t value) {
-    for (; value > 0x7f; value >>= 7) to.push_back(char(value | 0x80));
-    to.push_back(char(value));
-}
-
 // Append a message to `kept`, but for the field at the end of a path of messages. False: it is no message.
 bool keep_without(std::span<const uint32_t> path, std::string_view message, std::string& kept) {
     while (!message.empty()) {
         const std::string_view from = message;
-        uint64_t tag, number = 0;
-        if (!varint(message, tag)) return false;
-        const uint64_t wire_type = tag & 7;
-        if ((wire_type == 0 || wire_type == 2) && !varint(message, number)) return false;
-        const uint64_t size = wire_type == 2 ? number : wire_type == 1 ? 8 : wire_type == 5 ? 4 : 0;
-        if (size > message.size()) return false;
-        const std::string_view content = message.substr(0, size);
-        message.remove_prefix(size);
-        if (wire_type != 2 || tag >> 3 != path[0]) {
+        ProtobufField field;
+        if (!take_field(message, field)) return false;
+        if (field.wire_type() != 2 || field.number() != path[0]) {
             kept.append(from.substr(0, from.size() - message.size()));
         } else if (path.size() > 1) {
             std::string inner;
-            if (!keep_without(path.subspan(1), content, inner)) return false;
-            append_varint(kept, tag);
+            if (!keep_without(path.subspan(1), field.content, inner)) return false;
+            append_varint(kept, field.tag);
             append_varint(kept, inner.size());
             kept.append(inner);
         }

@@ -2,16 +2,7 @@
 
 #include "sender.h"
 
-namespace {
-
-Sender& of(void* sender) { return *static_cast<Sender*>(sender); }
-
-template <typename Table> uint64_t copied(const Table& table, void* to) {
-    if (to != nullptr) std::copy(table.begin(), table.end(), static_cast<typename Table::value_type*>(to));
-    return table.size();
-}
-
-}  // namespace
+static Sender& of(void* sender) { return *static_cast<Sender*>(sender); }
 
 void* tandem_sender_open(const char* authority) { return new Sender(authority); }
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
-from tandem.measure.generator.requests.rows import beginning
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Workload
@@ -40,9 +39,7 @@ def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> _Re
     pool = np.random.default_rng(0).integers(0, vocab_size, _POOL_TOKENS).tolist()
 
     def make(spec: RequestSpec) -> ar_pb2.GenerateRequest:
-        ids = []
-        for row, count in spec.prompt:
-            ids += [(row + prompt_salt) % vocab_size, *beginning(pool, row, count - 1)]
+        ids = spec.fill_prompt(lambda row: (row + prompt_salt) % vocab_size, pool)
         sampling = ar_pb2.SamplingParams(
             max_tokens=spec.length,
             seed=spec.seed,

@@ -1,4 +1,5 @@
-"""What the replies of a workload say: outputs, whole images, and the backend's word on the time.
+"""What the replies of a workload say: outputs, whole images, and the backend's word on the time; and the images
+themselves, of replies that were kept.
 
 Nothing is parsed while the load lasts: messages are kept, and read behind it.
 """
@@ -11,13 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.sending.statuses import INTERNAL, OK
-from tandem.measure.results.record import REPORTED
+from tandem.measure.results.record import REPORTED, Record
 from tandem.shared.metrics import TIMINGS_FIELDS
 
+Pixels = NDArray[np.uint8]
 _times: Callable[[Any], tuple[float, ...]] = attrgetter(*TIMINGS_FIELDS)
 NO_MESSAGE = "the reply is no message of its type"
 _OWN: dict[str, tuple[Any, str]] = {
@@ -71,6 +74,19 @@ def bulk_of(rpc: str) -> tuple[int, ...]:
         numbers.append(field.number)
         at = field.message_type
     return tuple(numbers)
+
+
+def images_by_number(record: Record, rpc: str) -> dict[int, Pixels]:
+    """Return the 8-bit image [H, W, C] of each request for one image that brought it, of replies that were kept."""
+    found = {}
+    for number, messages in record.kept().items():
+        for message in reversed(messages):  # of a sequential one, the image is in the last message
+            _, (part, *_) = parse_own(rpc, message)
+            images = part.images if rpc.startswith("Sample") else part.image
+            if images.shape:
+                found[number] = np.frombuffer(images.data, np.uint8).reshape(images.shape[1:])
+                break
+    return found
 
 
 def read_own(rpc: str, messages: Sequence[bytes]) -> ReplyFigures:

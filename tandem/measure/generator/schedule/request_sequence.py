@@ -4,8 +4,9 @@ So request 4711 is the same request however many processes share the load, and w
 Knows no message and no clock.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.trace import TraceRow
 
+T = TypeVar("T")
 SPECS_STREAM = 1  # of the seed; see tandem.measure.generator.schedule.arrivals for another
 PLACES_STREAM = 2
 _KEPT_BLOCKS = 3  # which a conversation may lie in
@@ -35,6 +37,18 @@ class RequestSpec(NamedTuple):
     seed: int
     cancel_after_seconds: float | None
     think_seconds: float | None = None
+
+    def fill_prompt(self, first: Callable[[int], T], pool: Sequence[T]) -> list[T]:
+        """Return the prompt's tokens or words. `first` makes that of each part of the number of its row; the others are
+        a piece of the pool, again and again where that is too short.
+        """
+        found: list[T] = []
+        for row, count in self.prompt:
+            begin = row * 2654435761 % len(pool)
+            end = begin + count - 1
+            piece = pool[begin:end] if end <= len(pool) else itertools.islice(itertools.cycle(pool), begin, end)
+            found += [first(row), *piece]
+        return found
 
 
 class RequestSequence:

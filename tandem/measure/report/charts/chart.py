@@ -1,6 +1,5 @@
 """A chart as data. Knows neither how it is drawn, nor where the figures come from."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -14,9 +13,6 @@ Style = Literal["line", "dash", "points", "hollow", "invalid", "fit", "predictio
 Role = Literal["sequential", "parallel", "neutral"]
 
 MILLISECONDS = 1e3
-
-
-_MOST_DECADES = 3
 
 
 Place = float | str | Value
@@ -106,26 +102,6 @@ class Chart:
     def is_named(self) -> bool:
         """Whether the y axis has names, which go downwards."""
         return any(isinstance(y, str) for series in self.series for y in series.y)
-
-    @property
-    def x_ticks(self) -> list[float] | None:
-        """Where the ticks of a logarithmic axis are; None: evenly."""
-        return log_ticks([at(x) for series in self.series for x in series.x]) if self.x_log else None
-
-    @property
-    def y_ticks(self) -> list[float] | None:
-        values = [at(y) for series in self.series for y in series.y if not isinstance(y, str)]
-        return log_ticks([*values, *(level for level, _ in self.levels)]) if self.y_log else None
-
-
-def log_ticks(values: Sequence[float]) -> list[float]:
-    """Return 1, 2, 5, 10, ... over the positive values, or powers of ten alone where there would be too many."""
-    positive = [value for value in values if value > 0]
-    if not positive:
-        return []
-    decades = range(math.floor(math.log10(min(positive))), math.floor(math.log10(max(positive))) + 1)
-    steps = (1, 2, 5) if len(decades) <= _MOST_DECADES else (1,)
-    return [step * 10.0**decade for decade in decades for step in steps] + [10.0 ** (decades[-1] + 1)]
 
 
 @dataclass(frozen=True)

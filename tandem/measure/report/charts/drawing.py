@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from tandem.measure.formats import number, seconds
 from tandem.measure.report.charts.chart import Chart, Role, Series, Stack, Style, at
@@ -79,6 +79,7 @@ _RC: Any = {
 }
 _INCHES, _DPI = 6.4, 160
 _LONGEST_LABEL = 40
+_MOST_POWERS = 4
 _MOST_LEGEND = 70  # characters in a line
 _PLACES = {"d", "x", "y", "transform"}
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -136,13 +137,13 @@ def _draw(chart: Chart | Stack) -> tuple[Figure, dict[str, Sequence[str]]]:
 
 
 def _draw_curves(axes: Axes, chart: Chart) -> dict[str, Sequence[str]]:
-    axes.grid()
+    axes.grid(which="both")
     axes.set_axisbelow(True)
     rightmost = max((at(x) for series in chart.drawn for x in series.x), default=0.0)
     for place, series in enumerate(chart.drawn):
         _draw_series(axes, series, f"series-{place}", rightmost)
-    _set_axis(axes.xaxis, axes.set_xscale, chart.x_title, chart.x_ticks)
-    _set_axis(axes.yaxis, axes.set_yscale, chart.y_title, chart.y_ticks)
+    _set_axis(axes.xaxis, axes.set_xscale, chart.x_title, chart.x_log)
+    _set_axis(axes.yaxis, axes.set_yscale, chart.y_title, chart.y_log)
     if chart.is_named:
         axes.invert_yaxis()
     for level, name in chart.levels:
@@ -156,13 +157,13 @@ def _draw_curves(axes: Axes, chart: Chart) -> dict[str, Sequence[str]]:
     }
 
 
-def _set_axis(drawn: Any, set_scale: Any, title: str, ticks: Sequence[float] | None) -> None:
+def _set_axis(drawn: Any, set_scale: Any, title: str, is_log: bool) -> None:
     drawn.set_label_text(title)
-    if ticks is not None:
+    if is_log:  # 1, 2, 5, 10, ..., or powers of ten alone where there would be too many
         set_scale("log")
-        drawn.set_major_locator(FixedLocator(ticks))
-        drawn.set_major_formatter(FixedFormatter([f"{tick:,g}" for tick in ticks]))
-        drawn.set_minor_locator(NullLocator())
+        drawn.set_minor_locator(LogLocator(subs=(2, 5), numticks=_MOST_POWERS))
+        drawn.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        drawn.set_minor_formatter(StrMethodFormatter("{x:,g}"))
 
 
 def _draw_series(axes: Axes, series: Series, name: str, rightmost: float) -> None:

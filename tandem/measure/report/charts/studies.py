@@ -101,13 +101,9 @@ def law_chart(document: Comparison) -> Chart:
     """Return what each step costs in bits, as measured and as its costs foretell."""
     points = [point for point in document.served if point.steps is not None]
     told = [(float(point.steps or 0), bits) for point in points if (bits := point.predicted_over_most) is not None]
+    measured = [(float(point.steps or 0), point.bits_over_most, "") for point in points]
     series = [
-        value_series(
-            "measured",
-            "sequential",
-            "points",
-            [(float(point.steps or 0), point.bits_over_most, "") for point in points],
-        ),
+        value_series("measured", "sequential", "points", measured),
         Series("sum of the steps' costs", "neutral", "fit", [steps for steps, _ in told], [bits for _, bits in told]),
     ]
     return Chart("steps-law", "Bits a token over those in the most steps", "steps", "bits a token", series)

@@ -20,17 +20,18 @@ from PIL import Image
 from tandem.client.images import grid
 from tandem.measure.formats import quantity
 from tandem.measure.generator.generator import BrokenOff, Generator
-from tandem.measure.generator.requests.replies import Pixels, images_by_number
+from tandem.measure.generator.requests.reading import Pixels, images_by_number
 from tandem.measure.generator.requests.served import name_model
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
+from tandem.measure.generator.workers import ignore
 from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.results.comparison import ALONE, JudgedImages, Judgement, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Workload
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, OUTPUT_TOKENS, Mode, Pair, find_pair
 from tandem.measure.studies.comparison.trials import Trial, steady, trial_of, uncounted
-from tandem.measure.studies.study import Study, check_whole, ignore
+from tandem.measure.studies.study import Study, check_whole
 from tandem.shared.errors import ExpectedError
 
 PADDING = 1
@@ -216,7 +217,7 @@ class CallersStudy(Study):
 
     def _add_images(self, mode: Mode, run_result: RunResult) -> None:
         """Keep the images of a trial."""
-        images = images_by_number(run_result.record, [mode.workload.rpc]) if mode.has_images else {}
+        images = images_by_number(run_result.record, mode.workload.rpc) if mode.has_images else {}
         scenario = run_result.document.scenario
         sequence = RequestSequence(scenario)
         for number, image in images.items():

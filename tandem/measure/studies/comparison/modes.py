@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tandem.measure.formats import quantity
-from tandem.measure.generator.requests.replies import Pixels
+from tandem.measure.generator.requests.reading import Pixels
 from tandem.measure.generator.requests.served import served_models
 from tandem.measure.meters.cpu import Addresses
 from tandem.measure.results.comparison import Settings, Work

@@ -16,7 +16,7 @@ from tandem.measure.generator.sending.statuses import INTERNAL
 from tandem.measure.results.comparison import Capacity, Contrast, Metric, Point
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import CODE_NAMES, REPLY, Outcome, Record, merge
-from tandem.measure.scenario import ClosedLoop, Scenario
+from tandem.measure.scenario import Scenario, closed_loop
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, Mode
 from tandem.measure.studies.study import Figure, pooled_quantile, ratio_of_sums
@@ -38,35 +38,22 @@ def steady(mode: Mode, concurrency: int, seconds: float, seed: int) -> Scenario:
 
 
 def _scenario(mode: Mode, concurrency: int, seed: int, source: int, **values: Any) -> Scenario:
-    usual = {
-        "workloads": (mode.workload,),
-        "load": {"loop": "closed", "concurrency": concurrency},
-        "warm_up_seconds": 0.0,
-        "drain_seconds": _DRAIN_SECONDS,
-        "num_places": mode.model.num_classes or None,
-        "seed": int(np.random.SeedSequence((seed, source)).generate_state(1, np.uint64)[0] >> 1),
-    }
-    return Scenario.model_validate({**usual, **values})
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a trial used; None: nobody knows."""
-
-    seconds: float
-    gateway_cpu_seconds: float | None
-    backend_cpu_seconds: float | None
-    client_cpu_seconds: float
+    values |= {"num_places": mode.model.num_classes or None, "drain_seconds": _DRAIN_SECONDS}
+    own_seed = int(np.random.SeedSequence((seed, source)).generate_state(1, np.uint64)[0] >> 1)
+    return closed_loop(mode.workload, concurrency, seed=own_seed, **values)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial that is over."""
+    """A trial that is over, and what it used; None: nobody knows."""
 
     mode: Mode
     concurrency: int
     record: Record
-    spent: Spent
+    seconds: float
+    gateway_cpu_seconds: float | None
+    backend_cpu_seconds: float | None
+    client_cpu_seconds: float
 
     @property
     def failure(self) -> str:
@@ -90,13 +77,9 @@ def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
         None if before is None or after is None else after - before
         for before, after in zip(*run_result.readings, strict=True)
     )
-    spent = Spent(
-        seconds=float(np.max(rows["ended"]) - np.min(rows["intended"])) if len(rows) else 0.0,
-        gateway_cpu_seconds=gateway,
-        backend_cpu_seconds=backend,
-        client_cpu_seconds=run_result.cpu_seconds,
-    )
-    return Trial(mode, concurrency, whole_texts(record) if mode.is_foreign else record, spent)
+    seconds = float(np.max(rows["ended"]) - np.min(rows["intended"])) if len(rows) else 0.0
+    record = whole_texts(record) if mode.is_foreign else record
+    return Trial(mode, concurrency, record, seconds, gateway, backend, run_result.cpu_seconds)
 
 
 def whole_texts(record: Record) -> Record:
@@ -133,14 +116,14 @@ class Series:
 
     def figure(self, name: str) -> Figure | None:
         """Return the figure that tandem.measure.results.comparison calls so; None if it can't be told."""
-        seconds = [trial.spent.seconds for trial in self.trials]
+        seconds = [trial.seconds for trial in self.trials]
         if name == "images_per_second":
             return ratio_of_sums(self.num_images, seconds)
         if name == "trial_seconds":
             return ratio_of_sums(seconds, [1.0] * len(seconds))
         if name in _SPENDERS:
             fields = [f"{spender}_cpu_seconds" for spender in _SPENDERS[name]]
-            rounds = [[getattr(trial.spent, field) for field in fields] for trial in self.trials]
+            rounds = [[getattr(trial, field) for field in fields] for trial in self.trials]
             is_known = not any(value is None for values in rounds for value in values)
             return ratio_of_sums([sum(values) for values in rounds], self.num_images) if is_known else None
         end = "ended" if name.startswith("latency") else "first_output"
@@ -171,7 +154,7 @@ def contrasts_of(names: tuple[str, str], series: Sequence[Series], confidence: f
 def point(mode: Mode, series: Series, confidence: float) -> Point:
     """Return the point of a curve."""
     record = merge([trial.record for trial in series.trials])
-    concurrency, spent = series.trials[0].concurrency, [trial.spent for trial in series.trials]
+    concurrency, trials = series.trials[0].concurrency, series.trials
     result = stream_result(mode, record, concurrency)
     figures = {name: figure.repeated(confidence) for name in _FIGURES if (figure := series.figure(name)) is not None}
     return Point(
@@ -183,13 +166,13 @@ def point(mode: Mode, series: Series, confidence: float) -> Point:
         first_output=result.first_output,
         phases=result.phases,
         batch_size=result.batch_size,
-        client_cpu_share=sum(one.client_cpu_seconds for one in spent) / sum(one.seconds for one in spent),
+        client_cpu_share=sum(one.client_cpu_seconds for one in trials) / sum(one.seconds for one in trials),
     )
 
 
 def stream_result(mode: Mode, record: Record, concurrency: int = 1) -> StreamResult:
     """Return what the load generator makes of a record; its rates are of no use here, as times of trials overlap."""
-    scenario = Scenario(workloads=(mode.workload,), load=ClosedLoop(concurrency=concurrency), num_requests=1)
+    scenario = closed_loop(mode.workload, concurrency, num_requests=1)
     return stream_results(scenario, record, np.inf)[0]
 
 

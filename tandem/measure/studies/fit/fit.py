@@ -12,7 +12,7 @@ import numpy as np
 from tandem.measure import formats
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.run import RunResult
-from tandem.measure.generator.workers import OnProgress
+from tandem.measure.generator.workers import OnProgress, ignore
 from tandem.measure.lengths import Lengths
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import (
@@ -38,7 +38,6 @@ from tandem.measure.studies.study import (
     SCOUT_SECONDS,
     Study,
     check_whole,
-    ignore,
     one_load,
     senders,
 )

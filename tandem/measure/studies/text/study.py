@@ -25,7 +25,7 @@ from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome
 from tandem.measure.results.text import Settings
 from tandem.measure.results.value import Value
-from tandem.measure.scenario import Scenario, Workload
+from tandem.measure.scenario import Scenario, Workload, closed_loop
 from tandem.measure.statistics.curve import Floats
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.trials import Trial, trial_of
@@ -128,7 +128,7 @@ class TextTrial(Trial):
 
     @property
     def server_cpu_seconds(self) -> float | None:
-        gateway, backend = self.spent.gateway_cpu_seconds, self.spent.backend_cpu_seconds
+        gateway, backend = self.gateway_cpu_seconds, self.backend_cpu_seconds
         return None if gateway is None or backend is None else gateway + backend
 
     @property
@@ -210,9 +210,8 @@ class ModesStudy(Study):
 
     def _scenario(self, mode: AskedMode, callers: int, **values: Any) -> Scenario:
         """Return requests of so many callers; each mode has numbers of its own, that begin with the same prompt."""
-        usual = {"load": {"loop": "closed", "concurrency": callers}, "warm_up_seconds": 0.0}
-        usual |= {"workloads": (mode.workload,), "seed": self.settings.seed + 1000 * self.modes.index(mode)}
-        return Scenario.model_validate({**usual, "drain_seconds": _LIMIT_SECONDS, **values})
+        seed = self.settings.seed + 1000 * self.modes.index(mode)
+        return closed_loop(mode.workload, callers, seed=seed, drain_seconds=_LIMIT_SECONDS, **values)
 
     async def _read(self) -> tuple[CpuReading, Floats | None]:
         """Return CPU seconds, and steps of sequences and rows of all replicas so far; None where nobody knows."""

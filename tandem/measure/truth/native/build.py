@@ -1,19 +1,7 @@
 """How the server of known laws is compiled, and what crosses between it and Python."""
 
 import platform
-from ctypes import (
-    POINTER,
-    Structure,
-    c_char_p,
-    c_double,
-    c_int,
-    c_int32,
-    c_int64,
-    c_uint8,
-    c_uint32,
-    c_uint64,
-    c_void_p,
-)
+from ctypes import POINTER, Structure, c_char_p, c_double, c_int, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
 from enum import IntEnum
 from pathlib import Path
 
@@ -74,7 +62,6 @@ INTERFACE = Interface(
         "stop": (None, c_void_p),
         "close": (None, c_void_p),
         "ended": (c_int64, c_void_p),
-        "is_first": (c_int32, c_void_p),
         "requests": (c_uint64, c_void_p, c_void_p),
         "messages": (c_uint64, c_void_p, c_void_p),
     },

@@ -39,29 +39,14 @@ int64_t words_in(std::string_view text) {
     return count;
 }
 
-static bool varint(std::string_view& bytes, uint64_t& value) {
-    value = 0;
-    for (unsigned shift = 0; !bytes.empty() && shift < 64; shift += 7) {
-        const auto byte = uint8_t(bytes.front());
-        bytes.remove_prefix(1);
-        value |= uint64_t(byte & 0x7f) << shift;
-        if (byte < 0x80) return true;
-    }
-    return false;
-}
-
 // The number at a path of fields of a protobuf message.
 int64_t number_at(std::string_view message, const std::vector<uint32_t>& path, int64_t otherwise) {
     size_t depth = 0;
-    for (uint64_t tag, value = 0; !message.empty();) {
-        if (!varint(message, tag)) break;
-        const uint64_t wire = tag & 7;
-        if ((wire == 0 || wire == 2) && !varint(message, value)) break;
-        const size_t size = wire == 2 ? value : wire == 1 ? 8 : wire == 5 ? 4 : 0;
-        if (size > message.size()) break;
-        if (tag >> 3 == path[depth] && wire == 0 && depth + 1 == path.size()) return int64_t(value);
-        if (tag >> 3 == path[depth] && wire == 2 && ++depth < path.size()) message = message.substr(0, size);
-        else message.remove_prefix(size);
+    for (ProtobufField field; take_field(message, field);) {
+        if (field.number() != path[depth]) continue;
+        const bool is_last = depth + 1 == path.size();
+        if (is_last && field.wire_type() == 0) return int64_t(field.value);
+        if (!is_last && field.wire_type() == 2) message = field.content, ++depth;
     }
     return otherwise;
 }
@@ -106,10 +91,7 @@ std::string Server::whole_of(const Exchange& exchange, double at) const {
     for (int64_t token = 0; token < exchange.count; ++token) bytes += reply.piece;
     if (reply.is_nested) {
         std::string tag(1, '\x0a');
-        for (size_t size = bytes.size();; size >>= 7) {
-            tag += char(size & 0x7f | (size > 0x7f ? 0x80 : 0));
-            if (size <= 0x7f) break;
-        }
+        append_varint(tag, bytes.size());
         bytes = tag + bytes;
     }
     bytes = filled(exchange, bytes + reply.last, at);

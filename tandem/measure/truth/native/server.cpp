@@ -57,7 +57,7 @@ void Server::lose(Connection& connection, Ending ending) {
 void Server::run() {
     prctl(PR_SET_TIMERSLACK, 1UL);  // to the nanosecond, not to 50 us
     const sched_param lowest{1};
-    is_real_time = sched_setscheduler(0, SCHED_RR, &lowest) == 0;
+    sched_setscheduler(0, SCHED_RR, &lowest);  // where the system allows it
     for (pollfd ready{epoll_, POLLIN, 0}; !is_stopped_;) {
         const double seconds = due_.empty() ? 1 : std::max(0.0, due_.begin()->first - now());
         const timespec wait{time_t(seconds), long((seconds - double(time_t(seconds))) * 1e9)};
@@ -213,18 +213,8 @@ void tandem_truth_start(void* server) { static_cast<Server*>(server)->start(); }
 void tandem_truth_stop(void* server) { static_cast<Server*>(server)->stop(); }
 void tandem_truth_close(void* server) { delete static_cast<Server*>(server); }
 int64_t tandem_truth_ended(void* server) { return static_cast<Server*>(server)->num_ended; }
-int32_t tandem_truth_is_first(void* server) { return int32_t(static_cast<Server*>(server)->is_real_time); }
 
-// Copy the record, if there is where to, of a server that has stopped; return how many rows there are.
-uint64_t tandem_truth_requests(void* server, void* to) {
-    const auto& rows = static_cast<Server*>(server)->requests;
-    if (to != nullptr) std::copy(rows.begin(), rows.end(), static_cast<RequestRow*>(to));
-    return rows.size();
-}
-
-uint64_t tandem_truth_messages(void* server, void* to) {
-    const auto& rows = static_cast<Server*>(server)->messages;
-    if (to != nullptr) std::copy(rows.begin(), rows.end(), static_cast<MessageRow*>(to));
-    return rows.size();
-}
+// The record of a server that has stopped; see `copied`.
+uint64_t tandem_truth_requests(void* server, void* to) { return copied(static_cast<Server*>(server)->requests, to); }
+uint64_t tandem_truth_messages(void* server, void* to) { return copied(static_cast<Server*>(server)->messages, to); }
 }

@@ -72,7 +72,6 @@ public:
     std::deque<RequestRow> requests;                       // those that ended, in that order
     std::deque<MessageRow> messages;
     std::atomic<int64_t> num_ended{0};
-    std::atomic<int64_t> is_real_time{0};
 
     // For nghttp2: see new_callbacks.
     void header(Exchange& exchange, std::string_view name, std::string_view value);

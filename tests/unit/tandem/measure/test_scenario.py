@@ -3,9 +3,9 @@ import re
 import pytest
 
 from tandem.measure.scenario import Scenario
-from tandem.measure.setting_errors import explain_errors
 from tandem.measure.workload_text import parse_workload
 from tandem.shared.errors import ExpectedError
+from tandem.shared.validation_errors import explain_errors
 from tests.unit.tandem.measure.scenarios import IMAGES, closed_scenario, open_scenario
 
 

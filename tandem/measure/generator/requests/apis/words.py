@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from tandem.measure.generator.requests.rows import beginning
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 
 _POOL_WORDS = 4096
@@ -31,7 +30,4 @@ class Words:
 
     def text(self, spec: RequestSpec) -> str:
         """Return a text of as many words as the prompt has tokens; the first of each part is a number."""
-        words: list[str] = []
-        for row, count in spec.prompt:
-            words += [str((row + self._prompt_salt) % _NUMBERS), *beginning(self._pool, row, count - 1)]
-        return " ".join(words)
+        return " ".join(spec.fill_prompt(lambda row: str((row + self._prompt_salt) % _NUMBERS), self._pool))

@@ -99,7 +99,7 @@ ENDLESS = """
 import atexit, signal, threading
 from runtime.loading_thread import in_loading_thread
 from tandem.cli.main import app
-from tandem.cli.models import serving
+from tandem.cli.models import models
 
 class Worker:
     async def start(self):
@@ -112,7 +112,7 @@ class Worker:
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 atexit.register(print, "torn down")
-serving._worker = lambda model: Worker()
+models._worker = lambda model: Worker()
 app()
 """
 

@@ -11,7 +11,7 @@ import pytest
 
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.generator import BrokenOff, generator, stopped_by_hand
-from tandem.measure.generator.requests.replies import images_by_number
+from tandem.measure.generator.requests.reading import images_by_number
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 from tandem.measure.workload_text import parse_workload
@@ -45,7 +45,7 @@ async def test_replies_are_kept_if_asked_for(backend: str) -> None:
         plain = await source.run(scenario("images"))
         assert len(plain.record.replies) == 0
         images = await source.run(scenario("images", keep_replies=True, num_processes=2))
-        found = images_by_number(images.record, ["Sample"])
+        found = images_by_number(images.record, "Sample")
         assert sorted(found) == images.record.requests["number"].tolist()
         assert {pixels.shape for pixels in found.values()} == {(4, 4, 1)}
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tandem.cli.bench import tradeoff
 from tandem.cli.bench.results import STEPS, ResultFolder, show_progress, tell_run_problems
+from tandem.cli.command_line import flatten
 from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import BROKEN_OFF
@@ -78,7 +79,7 @@ def test_a_tradeoff_that_cannot_begin_keeps_the_earlier_one(used: Path, monkeypa
 
     monkeypatch.setattr(tradeoff, "find_pair", no_server)
     with pytest.raises(typer.Exit):
-        tradeoff.tradeoff(out_dir=used)
+        flatten(tradeoff.tradeoff)(out_dir=used)
     assert left(used) == {*OWN, *OTHERS}
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from tandem.cli.bench import tradeoff
 from tandem.cli.bench.options import JudgeOptions, MeterOptions
 from tandem.cli.bench.results import ResultFolder
+from tandem.cli.command_line import flatten
 from tandem.cli.terminal import Terminal
 from tandem.measure.quality import reference
 from tandem.measure.results.crossover import Crossover
@@ -102,7 +103,7 @@ def test_a_fit_that_raises_still_yields_a_report(measured, reported, tmp_path, e
 
     measured.setattr(tradeoff, "fit_to", fit_to)
     with pytest.raises(ends_with or type(error)):
-        tradeoff.tradeoff(out_dir=tmp_path, together=True)
+        flatten(tradeoff.tradeoff)(out_dir=tmp_path, together=True)
     assert {found.kind for found in reported[0].documents} == {"comparison", "steps"}
 
 
@@ -129,7 +130,7 @@ def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_w
     measured.setattr(tradeoff, "fit_to", fit_to)
     measured.setattr(tradeoff, "colocate_to", colocate_to)
     measured.setattr(tradeoff, "pair_over_steps", lambda *_: None)
-    tradeoff.tradeoff(out_dir=tmp_path, together=is_wanted)
+    flatten(tradeoff.tradeoff)(out_dir=tmp_path, together=is_wanted)
     assert asked == ([(("", ""), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])
     assert (reported[0].colocation is not None) is is_wanted
 
@@ -171,5 +172,5 @@ def test_texts_alone_are_what_a_report_of_them_opens_with(monkeypatch, terminal,
     assert tradeoff.text_to(folder, "127.0.0.1:1", "", extent, MeterOptions(), terminal) == 0
     page = (tmp_path / "report.html").read_text()
     assert page.index("One caller:") < page.index("text-modes") < page.index("Figures of texts")
-    with pytest.raises(typer.Exit):
+    with pytest.raises(ExpectedError, match="whole numbers"):
         tradeoff.text_to(folder, "127.0.0.1:1", "", tradeoff.Extent(steps="two"), MeterOptions(), terminal)

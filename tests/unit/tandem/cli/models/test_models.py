@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tandem.cli.doctor.findings import IDENTITY_MODEL
+from tandem.cli.doctor import IDENTITY_MODEL
 from tandem.cli.main import app
 
 GAN = """

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tandem.cli.doctor.findings import IDENTITY_MODEL
+from tandem.cli.doctor import IDENTITY_MODEL
 from tandem.measure.quality.judge import Judge, open_judge
 from tandem.shared.errors import InvalidArgument
 from tandem.shared.file_hashes import sha256_of

@@ -40,6 +40,16 @@ def test_every_point_says_what_it_is() -> None:
     assert draw_svg(CHART) == text
 
 
+def test_ticks_of_a_logarithmic_axis_can_be_read() -> None:
+    for ends, ticks in (
+        ([3.0, 70.0], ["5", "10", "20", "50"]),
+        ([0.5, 50_000.0], ["1", "10", "100", "1,000", "10,000"]),
+        ([12.0, 14.0], ["12", "12.5", "13", "13.5", "14"]),
+    ):
+        drawn = draw_svg(Chart("key", "t", "x", "", [Series("s", "parallel", "line", ends, [0.0, 0.0])], y_log=False))
+        assert set(ticks) <= set(re.findall("<text[^>]*>([^<]*)</text>", drawn))
+
+
 def test_what_a_document_says_is_only_text() -> None:
     for chart in (CHART, STACK):
         assert set(re.findall(r"<(\w+)", draw_svg(chart))) <= TAGS

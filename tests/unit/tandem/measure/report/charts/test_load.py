@@ -10,7 +10,7 @@ import pytest
 from tandem.measure.generator.driver import Share
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import run_result
-from tandem.measure.report.charts.chart import Row, Series, Stack, log_ticks
+from tandem.measure.report.charts.chart import Row, Series, Stack
 from tandem.measure.report.charts.load import _cdf, first_output_chart, load_charts
 from tandem.measure.report.prose import tables
 from tandem.measure.report.sources import Sources, matched_runs
@@ -43,12 +43,6 @@ def test_a_cdf_is_exact_at_the_bounds() -> None:
     series = _cdf("s", "parallel", "line", histogram)
     assert list(series.x) == [2.0, 4.0, 8.0]
     assert list(series.y) == [0.0, 0.75, 1.0]
-
-
-def test_ticks_of_a_logarithmic_axis_can_be_read() -> None:
-    assert log_ticks([3.0, 70.0]) == [1, 2, 5, 10, 20, 50, 100]
-    assert log_ticks([0.5, 50_000.0]) == pytest.approx([0.1, 1, 10, 100, 1000, 10_000, 100_000])
-    assert log_ticks([]) == []
 
 
 def test_the_note_of_first_outputs_has_the_number_of_requests_that_were_measured() -> None:

@@ -12,7 +12,7 @@ from tandem.measure.results.record import Outcome, Record, Use
 from tandem.measure.studies.comparison.callers import CallersStudy
 from tandem.measure.studies.comparison.compare import comparison
 from tandem.measure.studies.comparison.modes import Mode, Pair
-from tandem.measure.studies.comparison.trials import Spent, Trial
+from tandem.measure.studies.comparison.trials import Trial
 from tests.unit.tandem.measure.records import NOT_REPORTED, Ended, Recorder
 
 NUM_CLASSES = 3
@@ -54,7 +54,7 @@ def trial(mode: str, concurrency: int, seconds: Sequence[float], lasted: float =
     failed = given.pop("failed", 0)
     spent |= {"seconds": lasted, **given}
     firsts = [took / 2 for took in seconds] if mode == "sequential streamed" else None
-    return Trial(ALL_MODES[mode], concurrency, record(seconds, firsts, failed), Spent(**spent))
+    return Trial(ALL_MODES[mode], concurrency, record(seconds, firsts, failed), **spent)
 
 
 def one_caller(num_rounds: int, count: int = 20, **seconds: float) -> list[tuple[int, Trial]]:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from PIL import Image
 from tandem.measure.studies.comparison import callers
 from tandem.measure.studies.comparison.callers import Album, pair_beside
 from tandem.measure.studies.comparison.modes import Pair
-from tandem.measure.studies.comparison.trials import Trial
 from tandem.shared.errors import ExpectedError
 from tests.unit.tandem.measure.studies.comparison.seen import METER, PAIR, findings, made, model, trial
 
@@ -70,7 +70,7 @@ async def test_its_modes_are_contrasted_with_each_other_and_keep_no_images(serve
     for number in range(3):
         for name, mode, seconds in (("sequential unary", first, 0.2), ("parallel unary", second, 0.05)):
             own = trial(name, 1, [seconds] * 10)
-            trials += [(number, own), (number, Trial(mode, 1, own.record, own.spent))]
+            trials += [(number, own), (number, replace(own, mode=mode))]
     document = made(findings(trials=trials, beside=twin))
     assert document.beside is not None
     ratios = {contrast.metric: contrast.ratio for contrast in document.beside.contrasts}

