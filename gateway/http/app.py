@@ -42,7 +42,7 @@ def build_app(
     _add_reports(app, access, status, history)
     _add_refusals(app)
 
-    @app.get("/")
+    @app.api_route("/", methods=["GET", "HEAD"])
     async def page() -> FileResponse:
         return FileResponse(PAGES / "index.html")
 

@@ -57,7 +57,7 @@ class ReplyTooLarge(InvalidArgument):
 
 
 class PromptTooLong(InvalidArgument):
-    """Expected error: the prompt leaves no room for an output in the model's context."""
+    """Expected error: the prompt leaves no room in the model's context for an output, or for all of it."""
 
     reason = "PROMPT_TOO_LONG"
 

@@ -26,6 +26,7 @@ NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 """Values of a field that say that nothing is wanted of it."""
 
 IGNORED = {
+    "guided_decoding_backend",
     "include_reasoning",
     "metadata",
     "parallel_tool_calls",
@@ -36,6 +37,7 @@ IGNORED = {
     "separate_reasoning",
     "service_tier",
     "stream_reasoning",
+    "strictJsonSchema",
     "user",
 }
 """Fields that no output depends on, whatever they hold."""

@@ -54,14 +54,18 @@ def tool_use(chat: ar_pb2.ChatPrompt) -> ToolUse | None:
     num_bytes = sum(len(tool.parameters.encode()) for tool in chat.tools)
     if num_bytes > MAX_CONSTRAINT_BYTES:
         raise InvalidArgument("chat.tools", f"parameters of {num_bytes} bytes", f"at most {MAX_CONSTRAINT_BYTES:,}")
+    asked = set(chat.callable_tools)
+    if unknown := asked.difference(names):
+        raise InvalidArgument("chat.callable_tools", min(unknown), f"names among {', '.join(names)[:_MOST_SHOWN]}")
+    may_call = [name for name in names if name in asked or not asked]
     if chat.called_tool and (
-        chat.called_tool not in names or chat.tool_choice in (ar_pb2.TOOL_CHOICE_AUTO, ar_pb2.TOOL_CHOICE_NONE)
+        chat.called_tool not in may_call or chat.tool_choice in (ar_pb2.TOOL_CHOICE_AUTO, ar_pb2.TOOL_CHOICE_NONE)
     ):
-        accepted = f"one of {', '.join(names)[:_MOST_SHOWN]}, with a tool_choice of REQUIRED or none"
+        accepted = f"one of {', '.join(may_call)[:_MOST_SHOWN]}, with a tool_choice of REQUIRED or none"
         raise InvalidArgument("chat.called_tool", chat.called_tool, accepted)
     if not names or chat.tool_choice == ar_pb2.TOOL_CHOICE_NONE:
         return None
-    called = [index for index, name in enumerate(names) if chat.called_tool in ("", name)]
+    called = [index for index, name in enumerate(names) if name in may_call and chat.called_tool in ("", name)]
     return ToolUse(tools, called, is_required, chat.single_tool_call or bool(chat.called_tool))
 
 

@@ -58,6 +58,8 @@ def sampling_params(
     if window_tokens:
         room = min(room, window_tokens)
     max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(default_max_tokens, room)
+    if room < max_tokens < max_context_tokens and not window_tokens:
+        raise PromptTooLong("sampling.max_tokens", max_tokens, f"1 to {room}, behind {num_prompt_tokens} of the prompt")
     check_int("sampling.max_tokens", max_tokens, 1, room)
     check_int("sampling.min_tokens", raw.min_tokens, 0, max_tokens)
     _check_ids("sampling.stop_token_ids", raw.stop_token_ids, MAX_STOP_TOKEN_IDS, num_output_tokens)

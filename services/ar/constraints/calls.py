@@ -4,7 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 from services.ar.codecs.chat.tools import CallForm, Tool
-from services.ar.constraints.grammar import JSON_OPTIONS, Constraint
+from services.ar.constraints.grammar import JSON_OPTIONS, Constraint, enforced
 from tandem.shared.errors import InvalidArgument
 
 MAX_DEPTH = 64
@@ -62,7 +62,7 @@ def _closed(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json(schema: dict[str, Any]) -> str:
-    return f"%json {json.dumps({**schema, 'x-guidance': JSON_OPTIONS})}"
+    return f"%json {json.dumps({**enforced(schema), 'x-guidance': JSON_OPTIONS})}"
 
 
 def _schema_of(said: Constraint, form: CallForm) -> dict[str, Any]:

@@ -6,10 +6,11 @@ some thousand definitions overflow the stack. What passed here is compiled once 
 wanted: matchers cannot be sent between processes.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
@@ -60,10 +61,54 @@ JSON_OPTIONS: "JsonCompileOptions" = {
 }
 
 
+_FORMATS = {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"}
+_HAS_NAMES = {"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"}
+"""Keywords with a schema for each name."""
+_HAS_VALUES = {"const", "default", "enum", "examples"}
+_TEXTS: tuple[Any, ...] = ({}, {"type": "string"})
+_ASKS_NOTHING: dict[str, Callable[[Any], bool]] = {
+    "$id": lambda value: isinstance(value, str) and " " in value,
+    "format": lambda value: isinstance(value, str) and value not in _FORMATS,
+    "propertyNames": lambda value: value in _TEXTS,
+}
+
+
+def enforced(schema: Any) -> Any:
+    """Return a schema without what llguidance refuses although it asks nothing of an output, or can be said otherwise.
+
+    Libraries that derive schemas from types write it: other `format`s, which the draft has as descriptions,
+    `propertyNames` that ask for texts, which all names are, or for some names, and an `$id` that no reference can name.
+    """
+    if isinstance(schema, list):
+        return [enforced(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    match schema:
+        case {"properties": _} | {"patternProperties": _}:
+            pass
+        case {"propertyNames": {"enum": [*names], **kind}, **rest} if kind in _TEXTS:
+            each = rest.pop("additionalProperties", True)
+            properties = {name: each for name in names if isinstance(name, str)}
+            schema = {**rest, "properties": properties, "additionalProperties": False}
+    kept = {}
+    for key, value in schema.items():
+        if key in _HAS_NAMES and isinstance(value, dict):
+            kept[key] = {name: enforced(each) for name, each in value.items()}
+        elif key in _HAS_VALUES:
+            kept[key] = value
+        elif key not in _ASKS_NOTHING or not _ASKS_NOTHING[key](value):
+            kept[key] = enforced(value)
+    return kept
+
+
 def grammar_of(constraint: Constraint) -> str:
     """Return the grammar. Raises ValueError for a schema that is no JSON object; compiling finds other errors."""
     if constraint.kind == "json_schema":
-        return LLMatcher.grammar_from_json_schema(constraint.texts[0], overrides=JSON_OPTIONS)
+        try:
+            schema = json.dumps(enforced(json.loads(constraint.texts[0])))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        return LLMatcher.grammar_from_json_schema(schema, overrides=JSON_OPTIONS)
     if constraint.kind == "json_object":
         return LLMatcher.grammar_from_json_schema('{"type": "object"}', overrides=JSON_OPTIONS)
     if constraint.kind == "lark":

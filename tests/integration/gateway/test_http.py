@@ -67,6 +67,7 @@ async def test_the_page_s_files_are_strict_and_self_contained(http: httpx.AsyncC
         policy = page.headers["content-security-policy"]
         assert ("default-src 'none'" in policy, "unsafe" in policy) == (True, False), path
         assert page.headers["x-content-type-options"] == "nosniff", path
+        assert (await http.head(path)).status_code == 200, path
         elsewhere = {word for word in re.findall(r"https?://[^\s\"'`)]*", page.text) if "www.w3.org" not in word}
         assert elsewhere == set(), path
         assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|\beval\(|\son\w+=", page.text), path

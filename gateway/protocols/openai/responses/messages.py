@@ -54,6 +54,14 @@ class FunctionTool(Function, OfFunction):
     """A function as this API has it."""
 
 
+class AllowedTools(Body):
+    """Some of the functions, and whether one of them has to be called."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: list[FunctionTool] = Field(min_length=1)
+
+
 Item = InputMessage | FunctionCallInput | FunctionCallOutput
 
 
@@ -101,12 +109,15 @@ class ResponseBody(Body):
     metadata: dict[str, str] | None = Field(None, description="Comes back as it is.")
     text: TextSettings = Field(default_factory=TextSettings)
     tools: list[FunctionTool] | None = Field(None, description="Functions that the assistant may call, up to 128.")
-    tool_choice: Mode | FunctionTool | None = Field(None, description="Whether it calls them; default auto.")
+    tool_choice: Mode | FunctionTool | AllowedTools | None = Field(
+        None, description="Whether it calls them; default auto."
+    )
     parallel_tool_calls: bool | None = Field(None, description="False: one call at the most.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        **dict.fromkeys(("background", "conversation", "include", "max_tool_calls", "previous_response_id"), ()),
+        **dict.fromkeys(("background", "conversation", "max_tool_calls", "previous_response_id"), ()),
         **dict.fromkeys(("prompt", "store"), ()),
+        "include": (["reasoning.encrypted_content"],),  # of what is never there
         "reasoning": ({"effort": None}, {"effort": "none"}),
         "top_logprobs": (0,),
         "truncation": ("disabled",),
@@ -143,7 +154,11 @@ class ResponseBody(Body):
     def request(self, model: str) -> ar_pb2.GenerateRequest:
         """Return the request of the contract. Raises InvalidArgument."""
         chat = ar_pb2.ChatPrompt(messages=self._turns()[0])
-        offer(chat, self.tools or (), self.tool_choice, self.parallel_tool_calls is not False)
+        choice = self.tool_choice
+        if isinstance(choice, AllowedTools):
+            chat.callable_tools.extend(tool.name for tool in choice.tools)
+            choice = choice.mode
+        offer(chat, self.tools or (), choice, self.parallel_tool_calls is not False)
         sampling = ar_pb2.SamplingParams(
             seed=self.seed, max_tokens=self.max_output_tokens, temperature=self.temperature, top_p=self.top_p
         )

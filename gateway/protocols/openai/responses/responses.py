@@ -14,9 +14,9 @@ from pydantic_core import to_json
 from gateway.protocols.catalogue import Served
 from gateway.protocols.openai.document import Path
 from gateway.protocols.openai.exchange import Answer, Calls, event
+from gateway.protocols.openai.messages import Body
 from gateway.protocols.openai.responses import messages
 from gateway.protocols.openai.responses.messages import Event, OutputText, Response, ResponseBody, Status
-from gateway.protocols.openai.text.tools import Function
 from tandem.ar.v1 import ar_pb2
 
 
@@ -160,7 +160,7 @@ class GrowingResponse:
             parallel_tool_calls=self._body.parallel_tool_calls is not False,
             temperature=self._sampling("temperature"),
             text=self._body.text.model_dump(by_alias=True, exclude_none=True),
-            tool_choice=choice.model_dump(exclude_unset=True) if isinstance(choice, Function) else choice or "auto",
+            tool_choice=choice.model_dump(exclude_unset=True) if isinstance(choice, Body) else choice or "auto",
             tools=self._body.tools or [],
             top_p=self._sampling("top_p"),
             usage=usage

@@ -16,7 +16,7 @@ from gateway.protocols.openai.exchange import Answer, Calls
 from gateway.protocols.openai.messages import Body, Int32, Reply, limits
 from gateway.protocols.openai.text.generation import FINISH_REASONS, Finish, Generation, TextReply, Usage, answer
 from gateway.protocols.openai.text.sampling import NumLogprobs, SamplingBody
-from gateway.protocols.openai.text.tools import Call, Called, Mode, Tool, call_of, names_of_tools, offer
+from gateway.protocols.openai.text.tools import Allowed, Call, Called, Mode, Tool, call_of, names_of_tools, offer
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
 
@@ -62,6 +62,13 @@ def chat_prompt(messages: list[Message]) -> ar_pb2.ChatPrompt:
     return chat
 
 
+class AllowedTools(Body):
+    """The choice among some of the functions."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: Allowed
+
+
 class ChatBody(SamplingBody):
     """A conversation to be continued by the assistant."""
 
@@ -77,7 +84,7 @@ class ChatBody(SamplingBody):
     tools: Annotated[list[Tool], limits(maxItems=128)] | None = Field(
         None, description="Functions that the assistant may call, up to 128."
     )
-    tool_choice: Mode | Tool | None = Field(None, description="Whether it calls them; default auto.")
+    tool_choice: Mode | Tool | AllowedTools | None = Field(None, description="Whether it calls them; default auto.")
     parallel_tool_calls: bool | None = Field(None, description="False: one call at the most.")
 
     unsupported: ClassVar[Mapping[str, tuple[Any, ...]]] = {
@@ -103,8 +110,12 @@ class ChatBody(SamplingBody):
     def prompt(self) -> ar_pb2.ChatPrompt:
         """Return the conversation of the contract. Raises InvalidArgument."""
         chat = chat_prompt(self.messages)
-        choice = self.tool_choice.function if isinstance(self.tool_choice, Tool) else self.tool_choice
-        offer(chat, [tool.function for tool in self.tools or ()], choice, self.parallel_tool_calls is not False)
+        choice = self.tool_choice
+        if isinstance(choice, AllowedTools):
+            chat.callable_tools.extend(tool.function.name for tool in choice.allowed_tools.tools)
+            choice = choice.allowed_tools.mode
+        called = choice.function if isinstance(choice, Tool) else choice
+        offer(chat, [tool.function for tool in self.tools or ()], called, self.parallel_tool_calls is not False)
         return chat
 
 

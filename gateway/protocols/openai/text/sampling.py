@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AliasChoices, Field
 
 from gateway.protocols.openai.messages import Body, Int32, Seed, limits
 from tandem.ar.v1 import ar_pb2
@@ -31,6 +31,11 @@ class ResponseFormat(Body):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: NamedSchema | None = Field(None, description="With the type json_schema.")
+    schema_: dict[str, Any] | None = Field(
+        None,
+        validation_alias=AliasChoices("schema", "value"),
+        description="llama.cpp's, and as `value` Hugging Face's: with the type json_object.",
+    )
 
 
 class StructuredOutputs(Body):
@@ -152,23 +157,26 @@ class SamplingBody(Body):
 
     @cached_property
     def constraint(self) -> Constraint | None:
-        """What outputs have to match, None if that is anything. Raises InvalidArgument for two at a time."""
+        """What outputs have to match, None if that is anything. Raises InvalidArgument for two that differ."""
         # False and null ask for nothing.
         constraints = [stated for stated in self._stated_constraints() if stated.value not in (None, False)]
-        if len(constraints) > 1:
-            raise InvalidArgument(constraints[1].field, "a second constraint", f"none beside {constraints[0].field}")
+        for second in constraints[1:]:
+            if second[1:] != constraints[0][1:]:  # clients of several versions of vLLM say the same twice
+                raise InvalidArgument(second.field, "a second constraint", f"none beside {constraints[0].field}")
         return constraints[0] if constraints else None
 
     def _stated_constraints(self) -> Iterator[Constraint]:
         asked = self.response_format
         if asked is not None and asked.type != "text":
-            if asked.type == "json_schema" and asked.json_schema is None:
+            named = asked.json_schema if asked.type == "json_schema" else None
+            if asked.type == "json_schema" and named is None:
                 raise InvalidArgument("response_format.json_schema", None, "an object with a schema")
-            schema = asked.json_schema.schema_ if asked.json_schema and asked.type == "json_schema" else None
+            schema = (named or asked).schema_
             if schema is None:
                 yield Constraint("response_format", "json_object", True)
             else:
-                yield Constraint("response_format.json_schema.schema", "json_schema", schema)
+                place = "json_schema.schema" if named else "schema"
+                yield Constraint(f"response_format.{place}", "json_schema", schema)
         if self.structured_outputs is not None:
             structured = self.structured_outputs.model_dump(by_alias=True)
             for name, kind in _KINDS.items():

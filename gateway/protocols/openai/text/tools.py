@@ -35,6 +35,13 @@ class Tool(OfFunction):
     function: Function
 
 
+class Allowed(Body):
+    """Some of the functions, and whether one of them has to be called."""
+
+    mode: Literal["auto", "required"]
+    tools: list[Tool] = Field(min_length=1)
+
+
 class CalledFunction(Body):
     """What was called."""
 
@@ -61,10 +68,13 @@ def offer(chat: ar_pb2.ChatPrompt, tools: Sequence[Function], choice: Mode | Fun
     chat.single_tool_call = not several
 
 
+_CHOICES = ("chat.tool_choice", "chat.called_tool", "chat.callable_tools")
+
+
 def names_of_tools(number: int, inside: str) -> Mapping[str, str]:
     """Return how bodies call the fields of `number` functions, which have those of a function `inside` of each."""
     each = {f"chat.tools[{index}]": f"tools[{index}]{inside}" for index in range(number)}
-    return {**each, "chat.tools": "tools", "chat.tool_choice": "tool_choice", "chat.called_tool": "tool_choice"}
+    return {**each, "chat.tools": "tools", **dict.fromkeys(_CHOICES, "tool_choice")}
 
 
 class FunctionPart(Reply):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 import pytest
@@ -15,7 +17,7 @@ from tandem.shared.errors import ModelFault, ResourceExhausted
 from tests.integration.gateway.callers import client_of
 from tests.integration.gateway.fakes import FakeBackend, FakeSequential
 from tests.integration.gateway.protocols.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.protocols.openai.events import Stubs
+from tests.integration.gateway.protocols.openai.events import Stubs, parsed
 from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.npm import OPENAI, install
 
@@ -39,6 +41,21 @@ async def test_what_is_not_there_is_told_in_this_api_s_shape(client: openai.Asyn
     with pytest.raises(openai.APIStatusError, match="'/v1/completions' does not take GET") as refused:
         await client.get("/completions", cast_to=object)
     assert (refused.value.status_code, refused.value.type) == (405, "invalid_request_error")
+
+
+async def test_a_proxy_that_speaks_http_1_0_gets_whole_replies_and_streams(gateway: RunningGateway) -> None:
+    for is_stream in (False, True):
+        body = json.dumps({"model": TEXT, "messages": MESSAGES, "seed": 5, "max_tokens": 9, "stream": is_stream})
+        about = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nHost: localhost\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(gateway.web_address).port)
+        writer.write(f"POST /v1/chat/completions HTTP/1.0\r\n{about}\r\n{body}".encode())
+        async with asyncio.timeout(30):
+            head, _, reply = (await reader.read()).decode().partition("\r\n\r\n")  # to the end of the connection
+        writer.close()
+        assert head.startswith("HTTP/1.0 200 OK\r\n")
+        if not is_stream:
+            text = json.loads(reply)["choices"][0]["message"]["content"]
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in parsed(reply)) == text
 
 
 async def test_the_stream_helper_puts_the_answer_together(client: openai.AsyncOpenAI) -> None:

@@ -107,10 +107,11 @@ async def test_a_bad_value_is_refused_by_name(http: httpx.AsyncClient, path: str
 
 
 async def test_a_prompt_beyond_the_context_has_openai_s_code(http: httpx.AsyncClient) -> None:
-    for prompt in ("a " * 5_000, "a" * 200_000):  # of too many tokens, and of too many bytes for any
+    # Of too many tokens, of too many bytes for any, and of too many for the output.
+    for prompt, most in (("a " * 5_000, 5), ("a" * 200_000, 5), ("a " * 90, 250)):
         for path, asked in ((COMPLETIONS, {"prompt": prompt}), (CHAT, {"messages": [{**USER[0], "content": prompt}]})):
-            error = check_shape(await http.post(path, json=asked))
-            assert (error["code"], error["type"]) == ("context_length_exceeded", "invalid_request_error")
+            error = check_shape(await http.post(path, json={**asked, "max_tokens": most}))
+            assert (error["code"], error["type"]) == ("context_length_exceeded", "invalid_request_error"), error
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/tokenizer_info"])

@@ -86,6 +86,14 @@ async def test_an_answer_matches_the_type_that_is_asked_for(client: openai.Async
     assert whole.output_text.lstrip().startswith("{")
 
 
+async def test_reasoning_that_is_not_there_can_be_asked_for(client: openai.AsyncOpenAI) -> None:
+    """Microsoft's agent framework and Inspect always do."""
+    found = await client.responses.create(
+        model=TEXT, input="Hi", max_output_tokens=3, store=False, include=["reasoning.encrypted_content"]
+    )
+    assert [item.type for item in found.output] == ["message"]
+
+
 @pytest.mark.parametrize("schema", [{}, {"schema": None}, {"schema": {"type": "nothing"}}])
 async def test_a_schema_that_is_none_is_refused_by_name(http: httpx.AsyncClient, schema: dict[str, Any]) -> None:
     asked = {"format": {"type": "json_schema", "name": "a", **schema}}
@@ -100,6 +108,7 @@ REFUSED: list[tuple[str, Any]] = [
     ("previous_response_id", "resp_1"),
     ("tools", [{"type": "web_search"}]),
     ("store", True),
+    ("include", ["message.output_text.logprobs"]),
     ("max_output_tokens", 0),
     ("temperature", 11),
 ]

@@ -22,6 +22,24 @@ SCHEMA = {
 }
 FORMAT = {"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": SCHEMA}}
 MESSAGES = [{"role": "user", "content": "Who?"}]
+GRAMMAR = f"%llguidance {{}}\n\nstart: a\na[capture]: %json {json.dumps(SCHEMA)}"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"response_format": {"type": "json_object", "schema": SCHEMA}},  # of instructor in JavaScript
+        {"response_format": {"type": "json_object", "value": SCHEMA}},  # of huggingface_hub
+        {"response_format": FORMAT, "strictJsonSchema": True},  # of Mastra
+        {"response_format": {**FORMAT, "json_schema": {"schema": {**SCHEMA, "$id": "Output Format"}}}},  # of Griptape
+        # Guidance says the same to two versions of vLLM.
+        {"guided_decoding_backend": "guidance", "guided_grammar": GRAMMAR, "structured_outputs": {"grammar": GRAMMAR}},
+    ],
+)
+async def test_other_clients_words_hold(http: httpx.AsyncClient, fields: dict[str, Any]) -> None:
+    reply = (await http.post("/v1/chat/completions", json={"messages": MESSAGES, "seed": 3, **fields})).json()
+    [choice] = reply["choices"]
+    jsonschema.validate(json.loads(choice["message"]["content"]), SCHEMA)
 
 
 async def test_a_schema_holds_in_every_choice(client: openai.AsyncOpenAI) -> None:

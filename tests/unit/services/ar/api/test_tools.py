@@ -30,6 +30,8 @@ def use_of(*tools: dict[str, Any], **fields: Any) -> ToolUse | None:
         ({"tool_choice": REQUIRED}, [0, 1], True, False),
         ({"called_tool": "b"}, [1], True, True),
         ({"called_tool": "a", "tool_choice": REQUIRED}, [0], True, True),
+        ({"callable_tools": ["b", "b"]}, [1], False, False),
+        ({"callable_tools": ["b", "a"], "called_tool": "b"}, [1], True, True),
     ],
 )
 def test_who_may_be_called(fields: dict[str, Any], called: list[int], is_required: bool, is_single: bool) -> None:
@@ -65,6 +67,8 @@ def test_where_nothing_is_to_be_called_there_is_nothing() -> None:
         ([A], {"tool_choice": 9}, "chat.tool_choice"),
         ([], {"tool_choice": REQUIRED}, "chat.tools"),
         ([], {"called_tool": "a"}, "chat.tools"),
+        ([A, B], {"callable_tools": ["a"], "called_tool": "b"}, "chat.called_tool"),
+        ([A], {"callable_tools": ["a", "b"], "tool_choice": NONE}, "chat.callable_tools"),
     ],
 )
 def test_what_is_no_function_or_no_choice_is_refused_by_name(

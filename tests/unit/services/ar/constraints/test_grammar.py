@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,3 +59,23 @@ def test_a_lark_grammar_begins_with_start(compiler):
 def test_a_schema_that_is_no_json_object_is_told_at_once(schema):
     with pytest.raises(ValueError, match=r"."):
         grammar_of(Constraint("json_schema", (schema,)))
+
+
+def test_keywords_that_only_describe_do_no_harm_and_others_are_put_otherwise(compiler):
+    record = {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {"enum": [1]}}
+    properties = {
+        "scores": record,
+        "format": {"type": "string", "format": "int64", "maxLength": 3},
+        "propertyNames": {"const": {"format": "path", "propertyNames": {}}},
+        "ages": {"propertyNames": {"enum": ["ann", 5, "bob"], "type": "string"}, "additionalProperties": {"enum": [3]}},
+        "day": {"anyOf": [{"type": "string", "format": "date"}]},
+    }
+    schema = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+    schema["$id"] = "A name"
+    compiled = compiler.compile(Constraint("json_schema", (json.dumps(schema),)))
+    names = properties["propertyNames"]["const"]
+    good = {"scores": {"a": 1}, "format": "x", "propertyNames": names, "ages": {"bob": 3}, "day": "2026-12-01"}
+    assert accepts(compiled, json.dumps(good))
+    ages = [{"ages": {"bob": 4}}, {"ages": {"5": 3}}]
+    for wrong in ({"scores": {"a": 2}}, {"format": "xxxx"}, {"propertyNames": {}}, {"day": "today"}, *ages):
+        assert not accepts(compiled, json.dumps({**good, **wrong}))

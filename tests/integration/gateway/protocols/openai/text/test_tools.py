@@ -92,6 +92,20 @@ async def test_the_named_function_is_called_once(client: openai.AsyncOpenAI) -> 
         check("weather", call.function.arguments)
 
 
+async def test_only_functions_that_are_allowed_are_called(client: openai.AsyncOpenAI) -> None:
+    allowed: Any = {"mode": "required", "tools": [{"type": "function", "function": {"name": "now"}}]}
+    asked: dict[str, Any] = {"model": TEXT, "messages": MESSAGES, "tools": TOOLS}
+    choice: Any = {"type": "allowed_tools", "allowed_tools": allowed}
+    narrowed = await client.chat.completions.create(**asked, tool_choice=choice, n=6)
+    assert {call.function.name for each in narrowed.choices for call in each.message.tool_calls or ()} == {"now"}
+    plain = await client.chat.completions.create(**asked, max_tokens=1)
+    assert narrowed.usage.prompt_tokens == plain.usage.prompt_tokens  # the prompt is the same
+    choice = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "now"}]}
+    found = await client.responses.create(model=TEXT, input="Well?", tools=FLAT, tool_choice=choice)
+    assert {item.name for item in found.output} == {"now"}
+    assert found.tool_choice.model_dump() == choice
+
+
 async def test_a_call_that_max_tokens_cuts_is_told_as_such(client: openai.AsyncOpenAI) -> None:
     asked: dict[str, Any] = {"model": TEXT, "messages": MESSAGES, "tools": TOOLS, "tool_choice": NAMED, "seed": 1}
     reply = await client.chat.completions.create(**asked)
@@ -223,6 +237,7 @@ async def test_a_response_goes_on_with_what_a_call_has_brought(client: openai.As
     assert texts[0] == texts[1] != texts[2]
 
 
+ANOTHER = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "another"}}]}
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
     ({"tools": [*TOOLS, {"type": "function", "function": {"name": "a b"}}]}, "tools[2].function.name"),
@@ -240,6 +255,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "another"}}}, "tool_choice"),
     ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": ""}}}, "tool_choice"),
     ({"tools": TOOLS, "tool_choice": "sometimes"}, "tool_choice"),
+    ({"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "allowed_tools": ANOTHER}}, "tool_choice"),
+    (
+        {"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "allowed_tools": {**ANOTHER, "tools": []}}},
+        "tool_choice",
+    ),
     ({"tool_choice": "required"}, "tools"),
     ({"tools": TOOLS, "guided_regex": "a"}, "guided_regex"),
     ({"messages": [*MESSAGES, {"role": "tool", "content": "a"}]}, "messages[1].tool_call_id"),
@@ -261,6 +281,7 @@ BAD_IN_RESPONSES: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
     ({"tools": [*FLAT, {"type": "function", "name": "a", "parameters": {"uniqueItems": True}}]}, "tools[2].parameters"),
     ({"tools": FLAT, "tool_choice": {"type": "function", "name": "another"}}, "tool_choice"),
+    ({"tools": FLAT, "tool_choice": {"type": "allowed_tools", "mode": "none", "tools": FLAT}}, "tool_choice"),
     (
         {"instructions": "a", "input": [{"type": "function_call_output", "call_id": "", "output": "x"}]},
         "input[0].call_id",

@@ -30,6 +30,16 @@ WORDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "response_format",
     ),
     "object": ({"response_format": {"type": "json_object"}}, {"json_object": True}, "response_format"),
+    "llama.cpp's": (
+        {"response_format": {"type": "json_object", "schema": SCHEMA}},
+        {"json_schema": AS_TEXT},
+        "response_format.schema",
+    ),
+    "twice": (
+        {"guided_decoding_backend": "x", "guided_grammar": "g", "structured_outputs": {"grammar": "g"}},
+        {"lark": "g"},
+        "structured_outputs.grammar",
+    ),
     "guided json": ({"guided_json": SCHEMA}, {"json_schema": AS_TEXT}, "guided_json"),
     "guided json text": ({"guided_json": AS_TEXT}, {"json_schema": AS_TEXT}, "guided_json"),
     "guided regex": ({"guided_regex": "a+"}, {"regex": "a+"}, "guided_regex"),

@@ -20,6 +20,7 @@ TOOLS = [
     {"type": "function", "function": {"name": "c"}},
 ]
 NAMED = {"type": "function", "function": {"name": "c"}}
+ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}}
 
 
 def conversation(**fields: Any) -> Conversation:
@@ -37,6 +38,7 @@ def conversation(**fields: Any) -> Conversation:
         ({"tool_choice": "none"}, ar_pb2.TOOL_CHOICE_NONE, "", False),
         ({"tool_choice": "required", "parallel_tool_calls": False}, ar_pb2.TOOL_CHOICE_REQUIRED, "", True),
         ({"tool_choice": NAMED}, ar_pb2.TOOL_CHOICE_UNSPECIFIED, "c", False),
+        ({"tool_choice": ALLOWED}, ar_pb2.TOOL_CHOICE_REQUIRED, "", False),
     ],
 )
 def test_functions_and_how_they_are_called(fields: dict[str, Any], choice: int, called: str, is_single: bool) -> None:
@@ -45,6 +47,7 @@ def test_functions_and_how_they_are_called(fields: dict[str, Any], choice: int, 
     assert (first.name, first.description, json.loads(first.parameters)) == ("a", "Does.", SCHEMA)
     assert second == ar_pb2.Tool(name="c")
     assert (chat.tool_choice, chat.called_tool, chat.single_tool_call) == (choice, called, is_single)
+    assert chat.callable_tools == (["c"] if fields.get("tool_choice") == ALLOWED else [])
 
 
 def test_calls_and_results_of_a_conversation() -> None:
