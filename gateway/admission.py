@@ -79,6 +79,9 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+TELL_SECONDS = 1.0
+"""What requests that a drain cancels get to tell their clients."""
+
 _MAX_TIMEOUT_SECONDS = 1e8
 """More than three years. grpcio ends calls with a timeout of some centuries at once."""
 
@@ -133,12 +136,16 @@ class Entrance:
             self._tasks.discard(task)
 
     async def drain(self, seconds: float) -> bool:
-        """Refuse new requests, let open ones finish for so long, cancel the rest; return whether none was cancelled."""
+        """Refuse new requests, let open ones finish for so long, cancel the rest; return whether none was cancelled.
+
+        One whose client does not read cannot tell it, and ends with its connection.
+        """
         self.draining.set()
         late = (await asyncio.wait(set(self._tasks), timeout=seconds))[1] if self._tasks else set()
         for task in late:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            await asyncio.wait(late, timeout=TELL_SECONDS)
         return not late
 
     async def close(self) -> None:

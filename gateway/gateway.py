@@ -35,7 +35,7 @@ from gateway.protocols.oip.protocol import OipProtocol
 from gateway.protocols.openai import exchange as openai
 from gateway.protocols.openai.protocol import OpenAiProtocol
 from gateway.proxy import bootstrap
-from gateway.proxy.admin import GRPC, HTTP
+from gateway.proxy.admin import GRPC, HTTP, AdminError
 from gateway.proxy.binary import find_envoy
 from gateway.proxy.bootstrap import Limits
 from gateway.proxy.certificates import watch_certificates
@@ -88,7 +88,7 @@ class GatewayServer(RpcServer):
         self.health.metrics_port = self._envoy.ports[HTTP]
 
     async def stop(self, drain_seconds: float) -> None:
-        """Accept nothing new, let requests in flight on both transports finish for so long, then end Envoy.
+        """Accept nothing new, let requests in flight on both transports finish for so long, and be told of all of them.
 
         Call `close` when Envoy's log has ended.
         """
@@ -97,9 +97,8 @@ class GatewayServer(RpcServer):
         _, *all_ended = await asyncio.gather(self._envoy.drain(drain_seconds), *drains)
         if not all(all_ended):
             await self._envoy.drain(CUT_OFF_SECONDS)
-        if not await self._envoy.until_logged(self._num_logged, LOG_SECONDS):
+        if self._envoy.ports and not await self._envoy.until_logged(self._num_logged, LOG_SECONDS):
             logger.warning("the last entries of Envoy's log have not come; their requests are not counted")
-        await self._envoy.stop()
 
     async def close(self) -> None:
         """End the server itself."""
@@ -167,7 +166,10 @@ class Gateway:
         await self._oip.start()
         await self.server.open()
         ProcessCollector("envoy", lambda: self.envoy.pid, registry=self.registry)  # metrics envoy_process_...
-        await self.poll()
+        try:
+            await self.poll()
+        except AdminError:  # nothing is known yet; what follows asks again, and sees if Envoy has ended
+            await self.replicas.update(())
         admin, certificates = self.envoy.admin, watch_certificates(self._certificates, self._sockets)
         work = (self.envoy.wait_dead(), self.replicas.run(admin), self._history.run(), certificates)
         self._tasks += [asyncio.create_task(task) for task in work]
@@ -189,15 +191,17 @@ class Gateway:
         return reason if isinstance(reason, BaseException) else RuntimeError("the HTTP server ended")
 
     async def stop(self) -> None:
-        """End the rest once Envoy has ended, and count its last log entries."""
+        """End Envoy, once nobody asks it any more, and then the rest; count its last log entries."""
+        asking = self._tasks[1:]  # the first one serves HTTP
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        await self.envoy.stop()
         await self._oip.close()
         self._parser.close()
         for entrance in self.entrances:
             await entrance.close()
         await self._http.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._log.until_closed(_CLOSING_SECONDS)
         await self._late.finish()
         if self._tracer is not None:

@@ -7,7 +7,7 @@ from wsgiref.types import StartResponse, WSGIApplication
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import start_http_server
+from prometheus_client.exposition import choose_encoder, start_http_server
 
 from runtime.histogram import Histogram
 from runtime.vllm_names import VllmNames, with_colons
@@ -109,8 +109,17 @@ def expose(registry: CollectorRegistry, host: str, port: int) -> int:
     except OSError as error:
         raise ExpectedError(f"cannot listen on {host}:{port} for metrics: {error.strerror}") from None
     if (app := server.get_app()) is not None:
-        server.set_app(_with_head(_with_colons(app) if isinstance(registry, VllmNames) else app))
+        server.set_app(_careful(_with_colons(app) if isinstance(registry, VllmNames) else app))
     return int(server.server_port)
+
+
+def readable_accept(accept: str) -> str:
+    """Return an Accept header for `choose_encoder`, empty in place of one that it raises for."""
+    try:
+        choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        return ""
+    return accept
 
 
 def _with_colons(app: WSGIApplication) -> WSGIApplication:
@@ -121,10 +130,11 @@ def _with_colons(app: WSGIApplication) -> WSGIApplication:
     return answer
 
 
-def _with_head(app: WSGIApplication) -> WSGIApplication:
-    """Return an app that also answers HEAD, which probes send and prometheus_client refuses."""
+def _careful(app: WSGIApplication) -> WSGIApplication:
+    """Return an app that also answers HEAD, which probes send and prometheus_client refuses, and any Accept."""
 
     def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        environ["HTTP_ACCEPT"] = readable_accept(environ.get("HTTP_ACCEPT", ""))
         if environ["REQUEST_METHOD"] != "HEAD":
             return app(environ, start_response)
         started: list[tuple[str, list[tuple[str, str]]]] = []

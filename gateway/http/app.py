@@ -25,6 +25,7 @@ from gateway.figures.history import History
 from gateway.http.endpoint import identify
 from gateway.http.errors import PathError, error_body, error_headers, http_status
 from gateway.http.status import Status
+from runtime.metrics import readable_accept
 from runtime.vllm_names import with_colons
 from tandem.shared.errors import Unauthenticated
 
@@ -104,7 +105,7 @@ def _add_probes(app: FastAPI, status: Status, registry: CollectorRegistry) -> No
 
     @app.api_route("/metrics", methods=["GET", "HEAD"])  # in a thread, as above
     def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        encode, content_type = choose_encoder(readable_accept(request.headers.get("accept", "")))
         return Response(with_colons(encode(registry)), headers={"content-type": content_type})
 
 

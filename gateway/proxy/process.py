@@ -28,6 +28,7 @@ _LOOK_SECONDS, _LOOK_TIMEOUT_SECONDS, _MAX_MISSED = 1.0, 3.0, 3
 """How often Envoy is asked whether it is there, and how many answers may be missing."""
 _END_SECONDS = 5.0
 _TAIL_LINES = 5
+_LINE_BYTES = 1 << 20  # a longer line would end the reading, and Envoy would wait for ever to write the next
 _CANNOT_BIND = re.compile(r"cannot bind '?([^']+?)'?: ")
 _STOPPED = "caught ENVOY_SIGTERM"  # a warning, though the gateway asked for it
 _LEVELS = {"warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}
@@ -66,6 +67,7 @@ class Envoy:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=PIPE,
+            limit=_LINE_BYTES,
             start_new_session=True,  # Ctrl-C is the gateway's to handle
         )
         self._reader = asyncio.create_task(self._read_log(self._process))
@@ -73,7 +75,6 @@ class Envoy:
             if self._process.returncode is not None:
                 raise await self._why()
             await asyncio.sleep(_POLL_SECONDS)
-        self.ports = await self.admin.ports()
 
     async def wait_dead(self) -> Exception:
         """Return why it ended, if it does so of itself, or is killed because it hangs."""
@@ -149,9 +150,11 @@ class Envoy:
 
     async def _is_ready(self) -> bool:
         try:
-            return await self.admin.is_ready()
+            if await self.admin.is_ready():
+                self.ports = await self.admin.ports()
         except AdminError:
             return False
+        return bool(self.ports)
 
     async def _why(self) -> Exception:
         if self._reader:

@@ -7,6 +7,7 @@ stopped, is killed, and another one gets its work.
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import socket
@@ -148,5 +149,8 @@ def _begin(line: str) -> Any:
 
 
 def _answer(value: object) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(value) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the server has ended
+        os._exit(0)

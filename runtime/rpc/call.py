@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from runtime.deadlines import Deadline
-from runtime.rpc.message import Context
+from runtime.rpc.message import Context, cancelled_by_client
 from runtime.rpc.metadata import (
     Owner,
     arrival_wait_seconds,
@@ -225,7 +225,8 @@ async def open_call(method: Method, context: Context) -> AsyncIterator[Call]:
         code = _CODES[end.status]
         if end.capacity_left is not None and (refuse_alike := getattr(context, "refuse_alike", None)) is not None:
             await refuse_alike(code, *end[1:])
-        await context.abort(code, end.details, tuple(end.trailers))
+        with cancelled_by_client():
+            await context.abort(code, end.details, tuple(end.trailers))
     else:
         end = call.end()
         assert end is not None  # noqa: S101  there was no error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -67,10 +68,16 @@ async def write(context: Context, response: Any) -> None:
     """Send one message of a stream. A caller that is not there any more has cancelled the call: CancelledError."""
     if getattr(context, "has_whole_writes", False):  # our own server's: cancelled, they lose nothing
         return await context.write(response)
-    try:
+    with cancelled_by_client():
         await undisturbed(context.write(response))
-    except grpc.aio.InternalError:
-        # grpc's error for a write to a dropped connection, a moment before it cancels the handler.
+
+
+@contextlib.contextmanager
+def cancelled_by_client() -> Iterator[None]:
+    """Raise CancelledError in place of grpc's own error for what is sent to a client that has gone."""
+    try:
+        yield
+    except grpc.aio.InternalError:  # a moment before it cancels the handler
         raise asyncio.CancelledError from None
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
@@ -27,9 +28,19 @@ _NAMES = (SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
 """The messages of both versions are the same to the byte."""
 
 
+class _Servicer(ReflectionServicer):  # type: ignore[misc]
+    """Finds methods by their names, too, which the library does not."""
+
+    def _file_containing_symbol(self, request: Any, fully_qualified_name: str) -> Any:
+        with contextlib.suppress(KeyError):
+            method = descriptor_pool.Default().FindMethodByName(fully_qualified_name)
+            fully_qualified_name = method.containing_service.full_name
+        return super()._file_containing_symbol(request, fully_qualified_name)
+
+
 def reflection_handlers(service_names: Iterable[str]) -> list[grpc.GenericRpcHandler]:
     """Serve reflection of the services named; their descriptors must be in the default pool."""
-    servicer = ReflectionServicer(service_names)
+    servicer = _Servicer(service_names)
 
     async def info(_: object, context: Context) -> None:
         try:

@@ -31,6 +31,8 @@ async def test_metrics_can_be_read(gateway: RunningGateway, http: httpx.AsyncCli
     response = await http.get("/metrics")
     assert (await http.head("/metrics")).status_code == response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
+    unreadable = await http.get("/metrics", headers={"accept": "text/plain; version=x"})
+    assert (unreadable.status_code, unreadable.headers["content-type"]) == (200, response.headers["content-type"])
     families = {family.name: family for family in text_string_to_metric_families(response.text)}
     assert {"tandem_requests", "gen_ai_server_request_duration_seconds", "process_cpu_seconds"} <= families.keys()
     [started] = families["envoy_process_start_time_seconds"].samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -16,7 +17,12 @@ import psutil
 import pytest
 
 from benchmarks.harness.processes import free_port
+from gateway.gateway import Gateway
+from gateway.proxy.process import EnvoyEnded
+from gateway.proxy.sockets import private_sockets
+from gateway.settings import GatewaySettings
 from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeBackend
+from tests.integration.gateway.running import running_gateway
 from tests.waiting import LIMIT_SECONDS
 
 
@@ -27,9 +33,10 @@ async def gateway_process(*flags: str) -> Process:
 async def test_port_in_use_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        process = await gateway_process("--port", "0", "--http-port", port, "--log-level", "ERROR")
+        process = await gateway_process("--port", "0", "--http-port", port, "--log-level", "WARNING")
         _, errors = await process.communicate()
     assert process.returncode == 1
+    assert b"last entries" not in errors
     [line] = [line for line in errors.decode().splitlines() if line.startswith("error:")]
     assert line.startswith(f"error: cannot listen on 127.0.0.1:{port}")
     assert "Traceback" not in errors.decode()
@@ -106,6 +113,36 @@ async def test_it_ends_when_its_proxy_dies_and_says_so(ar: FakeBackend) -> None:
         _, errors = await process.communicate()
     assert process.returncode == 1
     assert b"envoy ended with -9" in errors
+
+
+async def test_one_whose_proxy_dies_while_it_starts_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with private_sockets() as sockets:
+        gateway = Gateway(GatewaySettings(port=0, http_port=0), sockets)
+        begin = gateway.server.open
+
+        async def open_and_die() -> None:
+            await begin()
+            psutil.Process(gateway.envoy.pid).kill()
+
+        monkeypatch.setattr(gateway.server, "open", open_and_die)
+        await gateway.server.start()
+        try:
+            await gateway.start()
+            assert isinstance(await gateway.wait_dead(), EnvoyEnded)
+            await gateway.server.health.set_serving(True)
+            assert not gateway.server.health.ready
+        finally:
+            await gateway.server.stop(0)
+            await gateway.stop()
+
+
+async def test_a_stop_asks_nothing_of_a_proxy_that_ends(
+    ar: FakeBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gateway.figures.replicas.POLL_SECONDS", 0.0)
+    async with running_gateway([ar]):
+        pass
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_nothing_is_left_of_one_that_is_killed(ar: FakeBackend) -> None:

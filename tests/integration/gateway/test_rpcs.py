@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import threading
@@ -20,6 +21,7 @@ from runtime.rpc.call import Call
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.oip.grpc_service_pb2 import ModelInferRequest
 from tandem.shared.errors import Unavailable
 from tests.integration.gateway.callers import TWO_TOKENS, client_of, error_of, lines
 from tests.integration.gateway.fakes import (
@@ -31,6 +33,7 @@ from tests.integration.gateway.fakes import (
     FakeParallel,
     FakeSequential,
 )
+from tests.integration.gateway.protocols.oip.inputs import STREAM_INFER
 from tests.integration.gateway.proxy.running import client
 from tests.integration.gateway.running import RunningGateway
 from tests.waiting import until
@@ -163,13 +166,27 @@ async def test_a_slow_client_holds_the_backend_back_until_its_deadline(
         assert gateway.value("tandem_requests_total", code="DEADLINE_EXCEEDED", transport="http") == 1
 
 
+@pytest.mark.parametrize("cluster", ["parallel", "http", "oip_streams"])
 async def test_a_client_that_reads_no_more_does_not_hold_the_stop(
-    gateway: RunningGateway, images: FakeParallel
+    gateway: RunningGateway, images: FakeParallel, cluster: str
 ) -> None:
     images.parts = endless_parts
-    await gateway.stream(SAMPLE_STREAM, b"").read()
-    async with asyncio.timeout(60):
-        await gateway.stop(0)
+    async with client_of(gateway) as http, contextlib.AsyncExitStack() as unread:
+        if cluster == "parallel":
+            await gateway.stream(SAMPLE_STREAM, b"").read()
+        elif cluster == "http":
+            await unread.enter_async_context(http.stream("POST", SAMPLE_STREAM, json={}))
+        else:
+            call = gateway.channel.stream_stream(STREAM_INFER)()
+            for _ in range(6):  # the id comes back in the error
+                await call.write(ModelInferRequest(id="a" * 1_000_000).SerializeToString())
+        paused = f"^cluster.{cluster}.upstream_flow_control_paused_reading_total$"
+        async with asyncio.timeout(60):
+            while not (await gateway.gateway.envoy.admin._json(f"/stats?format=json&filter={paused}"))["stats"][0][
+                "value"
+            ]:
+                await asyncio.sleep(0.01)
+            await gateway.stop(0)
 
 
 async def test_a_deadline_after_centuries_is_none(http: httpx.AsyncClient) -> None:

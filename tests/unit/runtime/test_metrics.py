@@ -25,7 +25,7 @@ def test_names_with_colons_stay_whatever_format_is_asked_for():
     registry = new_registry("vllm")
     Gauge("tandem_sequences_waiting", "Text.", ["model"], registry=registry).labels("a").set(3)
     port = expose(registry, "127.0.0.1", 0)
-    for kind in ("text/plain", "application/openmetrics-text; version=1.0.0"):
+    for kind in ("text/plain", "application/openmetrics-text; version=1.0.0", "text/plain; version=x"):
         connection = http.client.HTTPConnection("127.0.0.1", port)
         connection.request("GET", "/metrics", headers={"accept": kind, "accept-encoding": "gzip"})
         page = connection.getresponse().read()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from gateway.protocols.fields import Names
-from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, WholeReply
+from gateway.protocols.openai.messages import Body, Int32, Reply, Seed, WholeReply, limits
 from gateway.protocols.openai.text.chat import turn
-from gateway.protocols.openai.text.sampling import schema_text
+from gateway.protocols.openai.text.sampling import Temperature, TopP, schema_text
 from gateway.protocols.openai.text.tools import Function, Mode, OfFunction, names_of_tools, offer
 from tandem.ar.v1 import ar_pb2
 from tandem.shared.errors import InvalidArgument
@@ -99,16 +99,20 @@ class ResponseBody(Body):
         description="What the user says, or a conversation with calls and what came of them."
     )
     instructions: str | None = Field(None, description="What the system says before it.")
-    max_output_tokens: Int32 | None = Field(
+    max_output_tokens: Annotated[Int32, limits(minimum=1)] | None = Field(
         None, description="1 to the context's rest; default the smaller of 256 and that."
     )
-    temperature: float | None = Field(None, description="0 (greedy) to 10; default: what the model recommends, or 1.")
-    top_p: float | None = Field(None, description="Above 0 to 1; default 1.")
+    temperature: Temperature | None = Field(
+        None, description="0 (greedy) to 10; default: what the model recommends, or 1."
+    )
+    top_p: TopP | None = Field(None, description="Above 0 to 1; default 1.")
     seed: Seed | None = Field(None, description="Tandem's: as in completions.")
     stream: bool | None = Field(None, description="True: server-sent events.")
     metadata: dict[str, str] | None = Field(None, description="Comes back as it is.")
     text: TextSettings = Field(default_factory=TextSettings)
-    tools: list[FunctionTool] | None = Field(None, description="Functions that the assistant may call, up to 128.")
+    tools: Annotated[list[FunctionTool], limits(maxItems=128)] | None = Field(
+        None, description="Functions that the assistant may call, up to 128."
+    )
     tool_choice: Mode | FunctionTool | AllowedTools | None = Field(
         None, description="Whether it calls them; default auto."
     )

@@ -83,10 +83,11 @@ async def test_who_is_connected_learns_of_a_drain_with_the_next_reply(single: Pr
     assert await drained
 
 
-async def test_a_configuration_that_it_does_not_take_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nonsense", "nonsense" * 10_000])
+async def test_a_configuration_that_it_does_not_take_is_told(name: str) -> None:
     with private_sockets() as sockets:
-        sockets.bootstrap.write_text('{"nonsense": 1}')
-        with pytest.raises(EnvoyEnded, match="nonsense"):
+        sockets.bootstrap.write_text(f'{{"{name}": 1}}')
+        with pytest.raises(EnvoyEnded, match=name):
             await Envoy(find_envoy(), sockets).start()
 
 

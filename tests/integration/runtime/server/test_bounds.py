@@ -71,13 +71,17 @@ async def questions(*services: str) -> AsyncIterator[reflection_pb2.ServerReflec
 
 async def test_reflection_answers_as_many_questions_as_are_asked(server):
     stub = reflection_pb2_grpc.ServerReflectionStub(server[1])
-    answers = [answer async for answer in stub.ServerReflectionInfo(questions(DESCRIPTOR.full_name, "nothing"))]
+    names = (DESCRIPTOR.full_name, f"{DESCRIPTOR.full_name}.Sample", f"{DESCRIPTOR.full_name}.Nothing", "nothing")
+    answers = [answer async for answer in stub.ServerReflectionInfo(questions(*names))]
     assert [answer.WhichOneof("message_response") for answer in answers] == [
         "file_descriptor_response",
+        "file_descriptor_response",
+        "error_response",
         "error_response",
     ]
+    assert [answer.original_request.file_containing_symbol for answer in answers] == list(names)
     assert [message async for message in stub.ServerReflectionInfo(questions())] == []
-    raw = [message.SerializeToString() async for message in questions(DESCRIPTOR.full_name, "nothing")]
+    raw = [message.SerializeToString() async for message in questions(*names)]
     call = server[1].stream_stream(REFLECTION.replace("v1alpha", "v1"))(iter(raw))
     assert [answer async for answer in call] == [answer.SerializeToString() for answer in answers]
 

@@ -3,6 +3,9 @@
 import gc
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -66,6 +69,15 @@ def test_work_that_stands_still_twice_is_given_up_and_told_not_to_be_at_fault(im
     with pytest.raises(Unavailable):
         impatient.run(work)
     assert impatient.run("b")[1] == "b"
+
+
+def test_a_process_whose_server_ends_before_it_is_ready_says_nothing():
+    server, end = socket.socketpair()
+    with end:
+        child = subprocess.Popen([sys.executable, "-m", MODULE], stdin=end, stdout=end, stderr=subprocess.PIPE)
+    with server:
+        server.sendall(b"null\n")
+    assert (child.communicate(), child.returncode) == ((None, b""), 0)
 
 
 def test_a_process_that_does_not_start_is_no_fault_of_the_work():

@@ -1,15 +1,18 @@
-"""A call of a callback method: however it ends, nothing of it is left for the cycle collector."""
+"""How a call ends; of one of a callback method, nothing is left for the cycle collector."""
 
+import asyncio
 import gc
 import math
 import weakref
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import grpc
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.rpc.call import Answer, Call, CallbackCall, Method
+from runtime.rpc.call import Answer, Call, CallbackCall, Method, open_call
 from tandem.gan.v1 import gan_pb2
 from tandem.shared.errors import ResourceExhausted
 
@@ -84,3 +87,23 @@ def test_what_has_ended_is_gone(model, end):
 
 def _note(ended: list[int], call_id: int, *_: object) -> None:
     ended.append(call_id)
+
+
+class Gone:
+    """The context of a call whose client goes at the moment in which it is to hear of an error."""
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+    def time_remaining(self) -> None:
+        return None
+
+    async def abort(self, *_: object) -> None:
+        raise grpc.aio.InternalError
+
+
+async def test_an_error_that_its_client_does_not_hear_of_is_none_of_the_server() -> None:
+    gone: Any = Gone()
+    with pytest.raises(asyncio.CancelledError):
+        async with open_call(Method.of(SAMPLE, Servicer(), None, None), gone):
+            raise ResourceExhausted("the queue", 1, 1.0)

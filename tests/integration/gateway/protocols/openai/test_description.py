@@ -57,19 +57,26 @@ RANGED = ("temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequen
 RANGED += ("n", "seed", "speculative_tokens")
 
 
-@pytest.mark.parametrize("path", [COMPLETIONS, CHAT])
-async def test_ranges_are_those_that_hold(http: httpx.AsyncClient, document: dict[str, Any], path: str) -> None:
-    name = BODIES[path][0]
+@pytest.mark.parametrize(
+    ("path", "name", "base", "fields"),
+    [
+        (COMPLETIONS, "CompletionBody", BASE[COMPLETIONS], RANGED),
+        (CHAT, "ChatBody", BASE[CHAT], RANGED),
+        ("/v1/responses", "ResponseBody", {"input": "a", "max_output_tokens": 5}, ("temperature", "top_p", "seed")),
+    ],
+)
+async def test_ranges_are_those_that_hold(
+    http: httpx.AsyncClient, document: dict[str, Any], path: str, name: str, base: dict[str, Any], fields: tuple[str]
+) -> None:
     described = jsonschema.Draft202012Validator(schema_of(document, name))
-    for field in (*RANGED, "tokens_per_step", "stop"):
+    properties = document["components"]["schemas"][name]["properties"]
+    for field in (*fields, *({"tokens_per_step", "stop"} & properties.keys())):
         for value in SAMPLING[field]:  # which are refused
-            assert not described.is_valid({**BASE[path], field: value}), (field, value)
-    for field in RANGED:
-        [number] = (
-            each for each in document["components"]["schemas"][name]["properties"][field]["anyOf"] if len(each) > 1
-        )
+            assert not described.is_valid({**base, field: value}), (field, value)
+    for field in fields:
+        [number] = (each for each in properties[field]["anyOf"] if len(each) > 1)
         for end in number.keys() & {"minimum", "maximum"}:
-            body = {**BASE[path], field: number[end]}
+            body = {**base, field: number[end]}
             assert (await http.post(path, json=body)).status_code == 200, body
             assert described.is_valid(body)
 
