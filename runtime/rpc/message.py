@@ -67,7 +67,8 @@ async def _awaited_message(context: Context) -> Any:
 async def write(context: Context, response: Any) -> None:
     """Send one message of a stream. A caller that is not there any more has cancelled the call: CancelledError."""
     if getattr(context, "has_whole_writes", False):  # our own server's: cancelled, they lose nothing
-        return await context.write(response)
+        await context.write(response)
+        return
     with cancelled_by_client():
         await undisturbed(context.write(response))
 
