@@ -88,7 +88,7 @@ class GatewayServer(RpcServer):
         self.health.metrics_port = self._envoy.ports[HTTP]
 
     async def stop(self, drain_seconds: float) -> None:
-        """Accept nothing new, let requests in flight on both transports finish for so long, and be told of all of them.
+        """Accept nothing new, let requests in flight finish for so long, and wait until Envoy's log has told of all.
 
         Call `close` when Envoy's log has ended.
         """
@@ -191,7 +191,7 @@ class Gateway:
         return reason if isinstance(reason, BaseException) else RuntimeError("the HTTP server ended")
 
     async def stop(self) -> None:
-        """End Envoy, once nobody asks it any more, and then the rest; count its last log entries."""
+        """Stop the tasks that ask Envoy, end Envoy, then stop the rest; count the last log entries."""
         asking = self._tasks[1:]  # the first one serves HTTP
         for task in asking:
             task.cancel()

@@ -35,7 +35,7 @@ export function tableParts(caption, heads, rows) {
   ];
 }
 
-// Does it now and then again and again, as long as somebody looks.
+// Calls `act` at once and then every `everyMs`, while the page is visible. Never returns.
 export async function whileSeen(act, everyMs = 2000) {
   for (;;) {
     if (!document.hidden) await act();

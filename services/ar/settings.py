@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.metrics import MetricsNames
-from services.common.runtimes.settings import RuntimeSettings
+from services.common.settings import ServiceSettings
 
 
-class ArSettings(RuntimeSettings):
+class ArSettings(ServiceSettings):
     """The sequential backend: transformers that generate one token after another, of texts or of images."""
 
     port: int = Field(50051, ge=0, le=65535)

@@ -3,10 +3,10 @@
 from pydantic import Field, model_validator
 
 from runtime.limits import MAX_MESSAGE_BYTES
-from services.common.runtimes.settings import RuntimeSettings
+from services.common.settings import ServiceSettings
 
 
-class GanSettings(RuntimeSettings):
+class GanSettings(ServiceSettings):
     """The parallel backend: generators that return a batch of images in one pass."""
 
     port: int = Field(50052, ge=0, le=65535)

@@ -259,6 +259,6 @@ class Scenario(_Settings):
 
 
 def closed_loop(workload: Workload, callers: int, **settings: Any) -> Scenario:
-    """Return a run of so many callers, without a warm-up."""
+    """Return a scenario of a closed loop with this number of callers and no warm-up."""
     load = ClosedLoop(concurrency=callers)
     return Scenario(workloads=(workload,), load=load, warm_up_seconds=0.0, **settings)

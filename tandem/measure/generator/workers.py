@@ -39,7 +39,7 @@ class Progress:
 
 
 def ignore(*_: object) -> None:
-    """Tell nobody."""
+    """Do nothing: for callers who need no progress."""
 
 
 class Workers:

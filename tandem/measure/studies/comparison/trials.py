@@ -45,7 +45,7 @@ def _scenario(mode: Mode, concurrency: int, seed: int, source: int, **values: An
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial that is over, and what it used; None: nobody knows."""
+    """A trial that is over, and what it used; None where that was not measured."""
 
     mode: Mode
     concurrency: int

@@ -119,7 +119,7 @@ def _chosen(models: Sequence[ServedModel], name: str) -> ServedModel:
 @dataclass(frozen=True)
 class TextTrial(Trial):
     """`num_tokens` came within `window_seconds`, while nobody stopped asking. `counted`: steps of sequences and their
-    rows, in all of the trial; None: nobody knows.
+    rows, in all of the trial; None where that was not measured.
     """
 
     num_tokens: float

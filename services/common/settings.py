@@ -9,7 +9,7 @@ from runtime.settings import BackendSettings
 from services.common.runtimes.configuration import PrecisionChoice, ProviderChoice, RuntimeChoice
 
 
-class RuntimeSettings(BackendSettings):
+class ServiceSettings(BackendSettings):
     """What both have by the same names."""
 
     models_dir: Path = Path("models")
